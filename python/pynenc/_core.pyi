@@ -1,0 +1,352 @@
+"""The boundary to Rust, in full. What is not here does not cross.
+
+Python pulls and Rust never calls back. Payloads are opaque bytes; ids are text; times are seconds as `float`.
+Every method that can block releases the GIL, and every handle refuses (`RuntimeError`) to be used in a forked child.
+Store errors arrive as the classes of `pynenc.exceptions`; no other exception comes out but `ValueError` and
+`OverflowError` for arguments of the wrong shape.
+"""
+
+from collections.abc import Sequence
+from typing import Final, final
+
+__version__: Final[str]
+SQLITE_VERSION: Final[str]
+
+type Terminal = tuple[str, str, bytes | None, str | None]
+"""`(invocation id, final status, payload or None, reason or None)`.
+
+The payload is the encoded value (`success`) or the encoded exception (`failed`). It is None when the engine itself
+ended the invocation, and then the reason says why in words."""
+
+type Call = tuple[bytes, str, str | None, str | None]
+"""`(encoded arguments, args id or "", registration key or None, running key or None)`."""
+
+# What became of a submitted call.
+NEW: Final[int]
+REUSED_SAME: Final[int]
+REUSED_DIFFERENT: Final[int]
+REFUSED: Final[int]
+
+# How a claim ends.
+SUCCESS: Final[int]
+FAILURE: Final[int]
+RETRY: Final[int]
+RELEASE: Final[int]
+
+# Whether a settlement was recorded.
+DONE: Final[int]
+REPLAYED: Final[int]
+STALE: Final[int]
+
+def status_table() -> list[tuple[str, bool, bool, list[str]]]:
+    """The state machine: `(name, is final, is available, successors)` for each status."""
+
+def new_invocation_id() -> str:
+    """A fresh time-ordered id."""
+
+def invocation_age_sec(invocation_id: str) -> float:
+    """Seconds since this id was made, by the clock of the process that made it. `ValueError` for no id at all."""
+
+def drain_logs() -> list[tuple[int, str, str]]:
+    """Take what Rust has logged since the last call: `(logging level, logger suffix, message)`, oldest first."""
+
+@final
+class TaskSpec:
+    """How the submissions of one task travel. Made once per task."""
+
+    def __new__(
+        cls,
+        task_id: str,
+        *,
+        queue: str = "default",
+        priority: float = 0.0,
+        running_limit: int = 1,
+        park_when_blocked: bool = False,
+        refuse_different: bool = False,
+    ) -> TaskSpec:
+        """`running_limit` counts only for calls with a running key; `park_when_blocked` False drops blocked ones."""
+
+@final
+class Claim:
+    """One invocation, owned by the runner that claimed it until its lease ends. Picklable."""
+
+    def __new__(
+        cls,
+        invocation_id: str,
+        fence: int,
+        task_id: str,
+        payload: bytes,
+        parent_id: str | None,
+        depth: int,
+        queue: str,
+        retries: int,
+        recoveries: int,
+        releases: int,
+    ) -> Claim: ...
+    @property
+    def invocation_id(self) -> str: ...
+    @property
+    def fence(self) -> int: ...
+    @property
+    def task_id(self) -> str: ...
+    @property
+    def payload(self) -> bytes: ...
+    @property
+    def parent_id(self) -> str | None: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def queue(self) -> str: ...
+    @property
+    def retries(self) -> int: ...
+    @property
+    def recoveries(self) -> int: ...
+    @property
+    def releases(self) -> int: ...
+
+@final
+class Record:
+    """What the store knows of one invocation, but for its history and outcome."""
+
+    @property
+    def invocation_id(self) -> str: ...
+    @property
+    def task_id(self) -> str: ...
+    @property
+    def queue(self) -> str: ...
+    @property
+    def priority(self) -> float: ...
+    @property
+    def payload(self) -> bytes: ...
+    @property
+    def args_id(self) -> str: ...
+    @property
+    def parent_id(self) -> str | None: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def runner(self) -> str | None: ...
+    @property
+    def retries(self) -> int: ...
+    @property
+    def recoveries(self) -> int: ...
+    @property
+    def releases(self) -> int: ...
+    @property
+    def due(self) -> float:
+        """Unix time before which it may not be claimed; 0.0 is at once."""
+    @property
+    def note(self) -> str | None: ...
+
+@final
+class HistoryEntry:
+    """One status change."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def at(self) -> float:
+        """Unix time."""
+    @property
+    def runner(self) -> str:
+        """Key of the runner; empty for a client or the engine."""
+    @property
+    def slot(self) -> int:
+        """With an outcome: the slot that ran the body."""
+    @property
+    def started(self) -> float:
+        """With an outcome: Unix time at which the body started; else 0.0."""
+    @property
+    def note(self) -> str: ...
+
+@final
+class Store:
+    """A handle on the store of one app. Thread-safe. Not for use across a fork: open another one there."""
+
+    @staticmethod
+    def open(
+        url: str,
+        *,
+        result_ttl_sec: float = 86400.0,
+        durability: str = "full",
+        busy_timeout_sec: float = 30.0,
+    ) -> Store:
+        """Open (creating it if need be) the store at `memory://` or `sqlite:///path`. Blocks for file I/O.
+
+        Each `memory://` store is new and private to the handle. Raises `ConfigError` for a URL that names no known
+        store and `StateBackendError` for a store that cannot be used, saying why and what to do."""
+    @property
+    def kind(self) -> str:
+        """`"memory"` or `"sqlite"`."""
+    @property
+    def url(self) -> str: ...
+    def submit(
+        self, spec: TaskSpec, calls: Sequence[Call], parent_id: str | None = None, depth: int = 0, delay_sec: float = 0.0
+    ) -> list[tuple[str, int]]:
+        """Accept all of `calls` or, on an error, none. Durable on return. For each: `(id, NEW|REUSED_…|REFUSED)`;
+        with anything but NEW the id is that of the invocation already in the queue."""
+    def claim(
+        self, runner: str, limit: int, queues: Sequence[str] = (), lease_sec: float = 10.0, begin: bool = False
+    ) -> list[Claim]:
+        """Take ownership of up to `limit` due invocations without an engine: nobody renews their lease."""
+    def begin(self, invocation_id: str, fence: int) -> None:
+        """`pending` to `running`. Raises `InvocationStatusOwnershipError` when the claim was lost."""
+    def settle(
+        self,
+        invocation_id: str,
+        fence: int,
+        outcome: int,
+        payload: bytes | None = None,
+        delay_sec: float = 0.0,
+        note: str = "",
+        started: float = 0.0,
+        slot: int = 0,
+    ) -> int:
+        """End a claim now, durably: DONE, REPLAYED or STALE."""
+    def pause(self, invocation_id: str, fence: int, targets: Sequence[str]) -> bool:
+        """`running` to `paused`; False if a target is finished already. Raises `CycleDetectedError`."""
+    def resume(self, invocation_id: str, fence: int) -> bool:
+        """`paused` to `running`; False when the claim was lost."""
+    def beat(self, runner: str, lease_sec: float) -> list[str]:
+        """Renew everything `runner` owns; its ids."""
+    def recover(self, max_recoveries: int = 3, limit: int = 100) -> tuple[list[str], list[str]]:
+        """Requeue or bury what dead runners left: `(requeued, buried)`."""
+    def cancel(self, invocation_id: str) -> str:
+        """`"done"`, `"claimed"` or `"finished"`."""
+    def status(self, invocation_id: str) -> str:
+        """Raises `InvocationNotFoundError`."""
+    def terminals(self, invocation_ids: Sequence[str]) -> list[Terminal | None]:
+        """Outcomes in the order of the ids, None where unfinished. Raises `InvocationNotFoundError`."""
+    def get(self, invocation_id: str) -> Record:
+        """Raises `InvocationNotFoundError`."""
+    def list(
+        self,
+        *,
+        task_id: str | None = None,
+        statuses: Sequence[str] = (),
+        queues: Sequence[str] = (),
+        parent_id: str | None = None,
+        args_id: str | None = None,
+        runner: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[str]:
+        """Ids in order of submission."""
+    def count(
+        self,
+        *,
+        task_id: str | None = None,
+        statuses: Sequence[str] = (),
+        queues: Sequence[str] = (),
+        parent_id: str | None = None,
+        args_id: str | None = None,
+        runner: str | None = None,
+    ) -> int: ...
+    def history(self, invocation_id: str) -> list[HistoryEntry]:
+        """Oldest first. Raises `InvocationNotFoundError`."""
+    def purge(self) -> int:
+        """Remove everything, live or not; how many invocations that was."""
+    def purge_expired(self, limit: int = 500) -> int: ...
+    def waiter(self, invocation_ids: Sequence[str]) -> Waiter: ...
+    def completions(self) -> Completions: ...
+    def close(self) -> None:
+        """Flush and release. Idempotent; later calls raise `StateBackendError`."""
+
+@final
+class Waiter:
+    """Waits for a set of invocations and yields the outcome of each once, as they finish. For one thread at a time."""
+
+    @property
+    def done(self) -> bool:
+        """Whether every outcome has been yielded."""
+    def ready(self) -> list[Terminal]:
+        """What has finished since the last call; does not wait."""
+    def wait(self, timeout_sec: float | None = None, interruptible: bool = True) -> list[Terminal]:
+        """Block until at least one more has finished; empty at the timeout (None waits forever).
+
+        With `interruptible` (for the main thread) it wakes every 100 ms to let Python handle signals; without, it
+        sleeps until notified. Raises `InvocationNotFoundError` if a record vanished before its end was seen."""
+
+@final
+class Completions:
+    """Outcomes for an event loop: add ids, watch `fileno()` for reading, drain. Never blocks on anything but a read
+    of the store."""
+
+    def fileno(self) -> int: ...
+    def add(self, invocation_ids: Sequence[str]) -> list[Terminal]:
+        """Register; returns those that are finished already, which are not delivered again."""
+    def discard(self, invocation_ids: Sequence[str]) -> None: ...
+    def drain(self) -> list[Terminal]: ...
+    def close(self) -> None: ...
+
+@final
+class Engine:
+    """Slots and claims of one runner in one process. Thread-safe.
+
+    The threads of a built-in runner do `next → execute → settle`; the thread that called `run()` does `tend`.
+    A runner of a user's own uses `claim`, `begin`, `settle_now` at its own pace. Either way a native thread renews
+    the leases, also while Python holds the GIL, recovers the claims of dead runners and removes what has expired."""
+
+    def __new__(
+        cls,
+        store: Store,
+        runner_id: str,
+        *,
+        slots: int,
+        queues: Sequence[str] = (),
+        lease_sec: float = 10.0,
+        max_recoveries: int = 3,
+    ) -> Engine: ...
+    @property
+    def key(self) -> str:
+        """Name under which claims are owned: the runner id and a random suffix."""
+    @property
+    def slots(self) -> int: ...
+    def start(self) -> None:
+        """Start the native thread. Once."""
+    def next(self) -> Claim | None:
+        """The next invocation for the calling thread, started (`running`), its slot taken. Blocks without a time
+        limit; None means that the thread shall end: the engine stops, or has more threads than it needs."""
+    def settle(self, claim: Claim, outcome: int, payload: bytes | None = None, delay_sec: float = 0.0, note: str = "") -> None:
+        """End a claim obtained from `next`, on the thread that will call `next` again. Frees the slot at once and
+        does not block: outcomes travel to the store in batches, and are kept until the store has taken them."""
+    def claim(self, limit: int) -> list[Claim]:
+        """For a runner of a user's own: take up to `limit` due invocations (`pending`) without waiting for any.
+        Their leases are renewed until they are settled, handed back, or the engine closes."""
+    def begin(self, claim: Claim) -> None:
+        """Start one of those. Raises `InvocationStatusOwnershipError` when the claim was lost."""
+    def settle_now(self, claim: Claim, outcome: int, payload: bytes | None = None, delay_sec: float = 0.0, note: str = "") -> int:
+        """End one of those; returns when the store has it: DONE, REPLAYED or STALE."""
+    def park(self, claim: Claim, waiter: Waiter) -> tuple[bool, bool]:
+        """The body of `claim` is about to wait: `(parked, spawn)`.
+
+        parked False: something has finished already and nothing changed; ask the waiter. Else the slot is free now
+        and `unpark` must follow. spawn True: no thread is waiting in `next` for the free slot; start one.
+        Raises `CycleDetectedError`, `InvocationNotFoundError`, `InvocationStatusOwnershipError`."""
+    def unpark(self, claim: Claim) -> bool:
+        """Block until a slot is free (before all new work), then go on: True, or False when the claim was lost
+        meanwhile. The slot is taken either way until the claim is settled."""
+    def wait_for_work(self, timeout_sec: float) -> bool:
+        """Block until a claim may succeed, the engine stops, or the timeout passes: for a user's own loop. Wakes
+        every 100 ms for signals. True unless the timeout passed."""
+    def tend(self, timeout_sec: float) -> int:
+        """Supervise: block up to `timeout_sec`, waking every 100 ms for signals, and return how many threads shall be
+        started to serve free slots (each counts as started). Returns early on `stop`."""
+    def stop(self) -> None:
+        """Claim no more. Does not block; may be called from a signal handler. Idempotent."""
+    @property
+    def stopping(self) -> bool: ...
+    def drain(self, timeout_sec: float) -> int:
+        """After `stop`: block until everything claimed is settled and stored, the timeout passes, or `hurry` is
+        called; wakes every 100 ms for signals. Returns how many claims are unfinished."""
+    def hurry(self) -> None:
+        """Make `drain` return at once. May be called from a signal handler."""
+    def hand_back(self, note: str) -> int:
+        """Give every unfinished claim back to the queue now; later outcomes for them are discarded. How many."""
+    def close(self) -> None:
+        """Stop, flush, end the native thread; the calling thread blocks up to a lease for a store that does not
+        answer. Idempotent."""
+    def live(self) -> list[tuple[str, str]]:
+        """`(invocation id, "holding" | "waiting" | "resuming")` of every claim this engine owns."""

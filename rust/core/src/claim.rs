@@ -1,0 +1,98 @@
+//! Step 4, claim: a runner takes ownership of due invocations for its free slots.
+
+use std::sync::Arc;
+
+use crate::call::{Concurrency, Payload, WhenBlocked};
+use crate::ids::{Fence, InvocationId, Millis, Ownership, RunnerKey};
+
+/// A runner asks for work.
+#[derive(Clone, Debug)]
+pub struct ClaimRequest {
+    /// The runner that will own the claims.
+    pub runner: RunnerKey,
+    /// At most so many: the free slots.
+    pub limit: usize,
+    /// Only from these queues; empty means every queue.
+    pub queues: Arc<[Arc<str>]>,
+    /// How long the claims live without a beat, in milliseconds of the steady clock.
+    pub lease: Millis,
+    /// Whether to start them in the same step (`running`), as a runner with a free slot does; else they are `pending`.
+    pub begin: bool,
+}
+
+/// One invocation, owned by the runner that claimed it until its lease ends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim {
+    /// The invocation.
+    pub id: InvocationId,
+    /// Nonce of this claim.
+    pub fence: Fence,
+    /// `<module>.<function>`.
+    pub task: Arc<str>,
+    /// Encoded arguments.
+    pub payload: Payload,
+    /// The invocation in whose body the call was made.
+    pub parent: Option<InvocationId>,
+    /// Depth of this invocation below the outermost call.
+    pub depth: u32,
+    /// Its queue.
+    pub queue: Arc<str>,
+    /// Retries so far: how often the body failed and was queued again.
+    pub retries: u32,
+    /// Recoveries so far: how often a runner died with it.
+    pub recoveries: u32,
+    /// Hand-backs so far, such as by a runner that does not know the task.
+    pub releases: u32,
+}
+
+impl Claim {
+    /// What the verbs on this claim ask for.
+    pub fn ownership(&self) -> Ownership {
+        Ownership { id: self.id, fence: self.fence }
+    }
+}
+
+/// The store's answer to a [`ClaimRequest`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Claimed {
+    /// In queue order; no more than asked for.
+    pub claims: Vec<Claim>,
+    /// Wall-clock time at which the next invocation that is not due yet becomes due, if the store knows of one.
+    pub next_due: Option<Millis>,
+}
+
+/// What to do with a queued invocation that is about to be claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// A place is free: claim it.
+    Take,
+    /// Park it under its key as `concurrency_controlled`.
+    Park,
+    /// End it as `concurrency_controlled_final`.
+    Drop,
+}
+
+/// Decide by the number of claimed invocations (`pending`, `running`, `paused`) under the same key.
+pub fn admit(concurrency: Option<&Concurrency>, holders: u32) -> Admission {
+    match concurrency {
+        Some(c) if holders >= c.limit => match c.blocked {
+            WhenBlocked::Park => Admission::Park,
+            WhenBlocked::Drop => Admission::Drop,
+        },
+        _ => Admission::Take,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_key_parks_or_drops_and_a_free_one_admits() {
+        let with = |blocked| Concurrency { key: "k".into(), limit: 2, blocked };
+        assert_eq!(admit(None, 99), Admission::Take);
+        assert_eq!(admit(Some(&with(WhenBlocked::Park)), 1), Admission::Take);
+        assert_eq!(admit(Some(&with(WhenBlocked::Park)), 2), Admission::Park);
+        assert_eq!(admit(Some(&with(WhenBlocked::Drop)), 2), Admission::Drop);
+    }
+}

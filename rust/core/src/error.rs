@@ -1,0 +1,62 @@
+//! The one error type of the engine. Drivers translate theirs into it; the binding maps it to Python classes.
+
+use crate::ids::InvocationId;
+use crate::status::Status;
+
+/// Shorthand used throughout the engine.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong below Python. No variant carries a driver's own type.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// No record with this id: never submitted here, purged, or expired.
+    #[error("no invocation with the id {0}")]
+    NotFound(InvocationId),
+    /// The caller's fence is not the current one: the claim was lost (lease expired, handed back, recovered).
+    #[error("invocation {id} is {status}; the claim with which it was to be changed is no longer held")]
+    NotOwner {
+        /// The invocation.
+        id: InvocationId,
+        /// Its status when the call was refused.
+        status: Status,
+    },
+    /// The status machine has no such edge.
+    #[error("invocation {id} cannot go from {from} to {to}")]
+    Transition {
+        /// The invocation.
+        id: InvocationId,
+        /// Its current status.
+        from: Status,
+        /// The status asked for.
+        to: Status,
+    },
+    /// Waiting would never end: following what each invocation waits for leads back to the start.
+    #[error("waiting would never end: {}", path_text(.0))]
+    Cycle(Vec<InvocationId>),
+    /// The request itself is wrong; nothing was written.
+    #[error("{0}")]
+    Invalid(String),
+    /// The handle was closed, or its runner stopped.
+    #[error("the {0} is closed")]
+    Closed(&'static str),
+    /// The store cannot be used at all until someone repairs or reconfigures it.
+    #[error("{backend}: {message}")]
+    Unusable {
+        /// Which store, e.g. `sqlite`.
+        backend: &'static str,
+        /// What is wrong, where, and what to do.
+        message: String,
+    },
+    /// The store failed this time; the same call may succeed later.
+    #[error("{backend}: {message}")]
+    Backend {
+        /// Which store, e.g. `sqlite`.
+        backend: &'static str,
+        /// What the driver said.
+        message: String,
+    },
+}
+
+fn path_text(path: &[InvocationId]) -> String {
+    path.iter().map(ToString::to_string).collect::<Vec<_>>().join(" waits for ")
+}

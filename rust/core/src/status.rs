@@ -1,0 +1,163 @@
+//! The state machine of an invocation. The only place it exists: every store asks here before it writes.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+use crate::ids::InvocationId;
+
+macro_rules! statuses {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $text:literal;)+) => {
+        /// Where an invocation stands. The numbers are stored: never reuse one.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr(u8)]
+        pub enum Status { $($(#[$doc])* $variant = $code,)+ }
+
+        impl Status {
+            /// Every status, in the order of their numbers.
+            pub const ALL: &'static [Status] = &[$(Status::$variant),+];
+
+            /// The lower-case name that users see.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Status::$variant => $text,)+ }
+            }
+
+            /// The status stored as `code`.
+            pub fn from_code(code: u8) -> Option<Status> {
+                match code { $($code => Some(Status::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+statuses! {
+    /// Accepted and in the queue, never claimed yet.
+    Registered = 1, "registered";
+    /// Parked: its concurrency key has no free place.
+    ConcurrencyControlled = 2, "concurrency_controlled";
+    /// Back in the queue without having failed: handed back, recovered, or its concurrency key came free.
+    Rerouted = 3, "rerouted";
+    /// Claimed by a runner, not started.
+    Pending = 4, "pending";
+    /// Claimed, never started, and its lease ran out; passes at once to `rerouted`.
+    PendingRecovery = 5, "pending_recovery";
+    /// The body runs.
+    Running = 6, "running";
+    /// Started, and its lease ran out; passes at once to `rerouted`, or to `failed` when that happened too often.
+    RunningRecovery = 7, "running_recovery";
+    /// The body waits for other invocations and holds no slot.
+    Paused = 8, "paused";
+    /// Taken away from its runner on purpose; passes at once to `rerouted`.
+    Killed = 9, "killed";
+    /// Failed with a retriable exception and is in the queue again.
+    Retry = 10, "retry";
+    /// Returned a value.
+    Success = 11, "success";
+    /// Raised, and no retry is left.
+    Failed = 12, "failed";
+    /// Dropped, because its concurrency key had no free place and its task asks for that.
+    ConcurrencyControlledFinal = 13, "concurrency_controlled_final";
+    /// Withdrawn before it finished.
+    Cancelled = 14, "cancelled";
+}
+
+impl Status {
+    /// Whether nothing can follow.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Success | Self::Failed | Self::ConcurrencyControlledFinal | Self::Cancelled)
+    }
+
+    /// Whether a runner may claim it (once due and, with a concurrency key, once a place is free).
+    pub const fn is_available(self) -> bool {
+        matches!(self, Self::Registered | Self::Rerouted | Self::Retry)
+    }
+
+    /// Whether a runner owns it: it has a lease, a fence, and a place under its concurrency key.
+    pub const fn is_claimed(self) -> bool {
+        matches!(self, Self::Pending | Self::Running | Self::Paused)
+    }
+
+    /// The statuses that may follow this one.
+    pub const fn successors(self) -> &'static [Status] {
+        use Status::*;
+        match self {
+            Registered => &[Pending, ConcurrencyControlled, ConcurrencyControlledFinal, Cancelled],
+            ConcurrencyControlled => &[Rerouted, Cancelled],
+            // A recovered or retried invocation can meet a taken concurrency key like a new one.
+            Rerouted | Retry => &[Pending, ConcurrencyControlled, ConcurrencyControlledFinal, Cancelled],
+            Pending => &[Running, Killed, Rerouted, PendingRecovery, Cancelled],
+            Running => &[Paused, Killed, Retry, Success, Failed, RunningRecovery, Cancelled],
+            // The owner of a waiting invocation can die too.
+            Paused => &[Running, Killed, RunningRecovery, Cancelled],
+            PendingRecovery | RunningRecovery => &[Rerouted, Failed],
+            Killed => &[Rerouted],
+            Success | Failed | ConcurrencyControlledFinal | Cancelled => &[],
+        }
+    }
+
+    /// Whether `to` may follow directly.
+    pub fn can_become(self, to: Status) -> bool {
+        self.successors().contains(&to)
+    }
+
+    /// `Ok` if `to` may follow, else [`Error::Transition`] that names the invocation.
+    pub fn check(self, to: Status, id: InvocationId) -> Result<()> {
+        if self.can_become(to) { Ok(()) } else { Err(Error::Transition { id, from: self, to }) }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Status {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|s| s.as_str() == text)
+            .ok_or_else(|| Error::Invalid(format!("no such status: {text:?}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_final_statuses_have_no_successor() {
+        for &status in Status::ALL {
+            assert_eq!(status.successors().is_empty(), status.is_final(), "{status}");
+        }
+    }
+
+    #[test]
+    fn every_status_but_registered_can_be_reached() {
+        for &status in Status::ALL {
+            let reached = Status::ALL.iter().any(|from| from.can_become(status));
+            assert_eq!(reached, status != Status::Registered, "{status}");
+        }
+    }
+
+    #[test]
+    fn every_claimed_status_has_a_way_out_when_its_runner_dies() {
+        for &status in Status::ALL.iter().filter(|s| s.is_claimed()) {
+            let recovery = status.can_become(Status::PendingRecovery) || status.can_become(Status::RunningRecovery);
+            assert!(recovery, "{status}");
+        }
+    }
+
+    #[test]
+    fn names_and_codes_round_trip() {
+        for &status in Status::ALL {
+            assert_eq!(status.as_str().parse::<Status>().unwrap(), status);
+            assert_eq!(Status::from_code(status as u8), Some(status));
+        }
+        assert!("finished".parse::<Status>().is_err());
+        assert_eq!(Status::from_code(0), None);
+    }
+}

@@ -1,0 +1,121 @@
+//! The trait that every store implements: each verb is one transaction, one script, or one lock.
+
+use std::sync::Arc;
+
+use crate::call::Submission;
+use crate::claim::{ClaimRequest, Claimed};
+use crate::error::Result;
+use crate::ids::{InvocationId, Millis, Ownership, RunnerKey};
+use crate::notify::Hub;
+use crate::recover::{Recovered, RecoveryPolicy};
+use crate::result::{Filter, History, Page, Record, Watched};
+use crate::settle::{Settled, Settlement};
+use crate::submit::Submitted;
+
+/// What a body that wants to wait is told by [`Store::pause`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Paused {
+    /// Registered as waiting and `paused`: give the slot back and wait for a notification.
+    Parked,
+    /// These targets are finished already: nothing was changed, read them.
+    Ready(Vec<InvocationId>),
+}
+
+/// What a client that withdraws an invocation is told by [`Store::cancel`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It was in the queue and is `cancelled` now.
+    Done,
+    /// A runner has claimed it; nothing changed.
+    Claimed,
+    /// It had finished; nothing changed.
+    Finished,
+}
+
+/// What [`Store::purge`] removes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purge {
+    /// Finished invocations whose retention is over, at most so many.
+    Expired {
+        /// Upper bound of one call.
+        limit: usize,
+    },
+    /// Everything, live or not.
+    All,
+}
+
+/// All state shared between clients and runners of one app.
+///
+/// Rules for every implementation, each held by a case of [`crate::conformance`]:
+///
+/// - A verb happens entirely or not at all, and concurrent verbs happen in some order.
+/// - What a verb acknowledged survives the death of this process (except in memory).
+/// - Sending a submission or settlement a second time, after its answer was lost, succeeds and changes nothing.
+/// - Listeners of [`Store::hub`] are told *after* the change can be seen, and never while a lock of the store is held.
+/// - Verbs block for the time of their I/O and may be called from any thread.
+pub trait Store: Send + Sync + 'static {
+    /// Where changes of this store are announced inside this process.
+    fn hub(&self) -> &Arc<Hub>;
+
+    /// Accept calls, all of them or, on an error, none; answers in the order of the submissions.
+    ///
+    /// A registration key held by an invocation in status `registered` decides as [`crate::submit::meet_existing`] says.
+    fn submit(&self, batch: &[Submission]) -> Result<Vec<Submitted>>;
+
+    /// Take up to `limit` due invocations in queue order. Ownership, fence, lease, status and the place under the
+    /// concurrency key change together. Whoever finds no place is parked or dropped on the way, and does not count.
+    fn claim(&self, request: &ClaimRequest) -> Result<Claimed>;
+
+    /// Start a claim that was taken with `begin: false`: `pending` to `running`. Repeating it is harmless.
+    fn begin(&self, owner: Ownership) -> Result<()>;
+
+    /// Record outcomes, each on its own: one that is refused does not stop the others. Answers in order.
+    fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>>;
+
+    /// Settle, then claim; in one round trip where the store has one. An error means neither is known to have happened.
+    fn exchange(&self, batch: &[Settlement], request: Option<&ClaimRequest>) -> Result<(Vec<Settled>, Claimed)> {
+        let settled = if batch.is_empty() { Vec::new() } else { self.settle(batch)? };
+        let claimed = request.map_or_else(|| Ok(Claimed::default()), |request| self.claim(request))?;
+        Ok((settled, claimed))
+    }
+
+    /// A running body waits until any of `targets` is finished: `running` to `paused`, or more targets for one that is
+    /// `paused` already. The targets move to the front of the queue.
+    ///
+    /// Fails with [`crate::Error::Cycle`] if following waits and concurrency keys leads from a target back to the
+    /// waiter, with `NotFound` for an unknown target, with `NotOwner` if the claim was lost; nothing is changed then.
+    fn pause(&self, waiter: Ownership, targets: &[InvocationId]) -> Result<Paused>;
+
+    /// Bodies go on: `paused` to `running`, and what they waited for is forgotten. `false` where the claim was lost.
+    fn resume(&self, waiters: &[Ownership]) -> Result<Vec<bool>>;
+
+    /// Withdraw an invocation that no runner has claimed.
+    fn cancel(&self, id: InvocationId) -> Result<Cancelled>;
+
+    /// Extend the lease of everything `runner` owns to `lease` milliseconds from now; returns what that is.
+    fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Vec<Ownership>>;
+
+    /// Queue again, or bury, what dead runners left behind, as [`crate::recover::judge`] says.
+    fn recover(&self, policy: RecoveryPolicy) -> Result<Recovered>;
+
+    /// Look at invocations; answers in the order of `ids`.
+    fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>>;
+
+    /// The record of one invocation.
+    fn get(&self, id: InvocationId) -> Result<Record>;
+
+    /// Ids in order of submission.
+    fn list(&self, filter: &Filter, page: Page) -> Result<Vec<InvocationId>>;
+
+    /// How many invocations match.
+    fn count(&self, filter: &Filter) -> Result<usize>;
+
+    /// The history of one invocation, oldest first.
+    fn history(&self, id: InvocationId) -> Result<History>;
+
+    /// Remove invocations; returns how many.
+    fn purge(&self, what: Purge) -> Result<usize>;
+
+    /// Flush, stop the store's threads and release its files. Later verbs fail with [`crate::Error::Closed`]. Idempotent.
+    fn close(&self) -> Result<()>;
+}

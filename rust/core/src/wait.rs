@@ -1,0 +1,112 @@
+//! One wait for any number of invocations, with a deadline: step 8 seen from whoever needs the results.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::ids::InvocationId;
+use crate::notify::{Delivery, Mailbox, Subscription};
+use crate::result::{Terminal, Watched};
+use crate::store::Store;
+
+/// Waits for a set of invocations and yields each of them once, as they finish.
+pub struct Waiter {
+    store: Arc<dyn Store>,
+    mailbox: Arc<Mailbox>,
+    _subscription: Subscription,
+    remaining: HashSet<InvocationId>,
+    /// In the order they were given: whoever can report only some of them reports the first.
+    order: Vec<InvocationId>,
+    looked: bool,
+}
+
+impl Waiter {
+    /// Subscribe to `ids`; duplicates count once. Reads nothing yet.
+    pub fn new(store: Arc<dyn Store>, ids: &[InvocationId]) -> Self {
+        Self::with_mailbox(store, ids, Mailbox::new())
+    }
+
+    /// The same, with a mailbox of the caller's that has an alarm.
+    pub fn with_mailbox(store: Arc<dyn Store>, ids: &[InvocationId], mailbox: Arc<Mailbox>) -> Self {
+        let mut remaining = HashSet::with_capacity(ids.len());
+        let order: Vec<_> = ids.iter().copied().filter(|id| remaining.insert(*id)).collect();
+        let subscription = store.hub().subscribe(&mailbox, &order);
+        Self { store, mailbox, _subscription: subscription, remaining, order, looked: false }
+    }
+
+    /// Whether everything has been yielded.
+    pub fn is_done(&self) -> bool {
+        self.remaining.is_empty()
+    }
+
+    /// Up to `limit` of the invocations not yielded yet, in the order they were given.
+    pub fn remaining(&mut self, limit: usize) -> Vec<InvocationId> {
+        if self.order.len() > 2 * self.remaining.len() + 16 {
+            self.order.retain(|id| self.remaining.contains(id));
+        }
+        self.order.iter().filter(|id| self.remaining.contains(id)).take(limit).copied().collect()
+    }
+
+    /// What has finished since the last call, without waiting. The first call looks at everything.
+    pub fn ready(&mut self) -> Result<Vec<Terminal>> {
+        let delivery = self.mailbox.take();
+        self.absorb(delivery)
+    }
+
+    /// Wait until at least one more has finished, or `deadline` passes: then the answer is empty.
+    ///
+    /// Fails with `NotFound` if a record vanished (purged or expired) before its end was seen.
+    pub fn wait(&mut self, deadline: Option<Instant>) -> Result<Vec<Terminal>> {
+        loop {
+            let news = self.ready()?;
+            if !news.is_empty() || self.is_done() {
+                return Ok(news);
+            }
+            let delivery = self.mailbox.wait(deadline);
+            let empty = delivery.is_empty();
+            let news = self.absorb(delivery)?;
+            if empty || !news.is_empty() {
+                return Ok(news);
+            }
+        }
+    }
+
+    /// Read everything afresh at the next call: for callers that know of a change by another way.
+    pub fn look_again(&mut self) {
+        self.looked = false;
+    }
+
+    fn absorb(&mut self, delivery: Delivery) -> Result<Vec<Terminal>> {
+        let look_at: Vec<InvocationId> = if delivery.look_again || !self.looked {
+            self.looked = true;
+            self.order.iter().filter(|id| self.remaining.contains(id)).copied().collect()
+        } else {
+            delivery.finished.into_iter().filter(|id| self.remaining.contains(id)).collect()
+        };
+        if look_at.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut news = Vec::new();
+        let mut lost = None;
+        for watched in self.store.watch(&look_at)? {
+            match watched {
+                Watched::Finished(terminal) => {
+                    self.remaining.remove(&terminal.id);
+                    news.push(terminal);
+                }
+                Watched::Live(..) => {}
+                Watched::Unknown(id) => lost = Some(id),
+            }
+        }
+        match lost {
+            // Whatever finished is delivered first; the lost one comes up again at the next look.
+            Some(id) if news.is_empty() => Err(Error::NotFound(id)),
+            Some(_) => {
+                self.looked = false;
+                Ok(news)
+            }
+            None => Ok(news),
+        }
+    }
+}
