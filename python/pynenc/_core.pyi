@@ -7,18 +7,18 @@ Store errors arrive as the classes of `pynenc.exceptions`; no other exception co
 """
 
 from collections.abc import Sequence
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 __version__: Final[str]
 SQLITE_VERSION: Final[str]
 
-type Terminal = tuple[str, str, bytes | None, str | None]
+Terminal: TypeAlias = tuple[str, str, bytes | None, str | None]
 """`(invocation id, final status, payload or None, reason or None)`.
 
 The payload is the encoded value (`success`) or the encoded exception (`failed`). It is None when the engine itself
 ended the invocation, and then the reason says why in words."""
 
-type Call = tuple[bytes, str, str | None, str | None]
+Call: TypeAlias = tuple[bytes, str, str | None, str | None]
 """`(encoded arguments, args id or "", registration key or None, running key or None)`."""
 
 # What became of a submitted call.
@@ -221,7 +221,7 @@ class Store:
         """Outcomes in the order of the ids, None where unfinished. Raises `InvocationNotFoundError`."""
     def get(self, invocation_id: str) -> Record:
         """Raises `InvocationNotFoundError`."""
-    def list(
+    def list_ids(
         self,
         *,
         task_id: str | None = None,
