@@ -25,7 +25,7 @@ pub struct Entry {
 }
 
 /// Longest runner name and note kept, in bytes; longer ones are cut at a character boundary.
-const TEXT_LIMIT: usize = 1000;
+pub const TEXT_LIMIT: usize = 1000;
 /// After so many bytes only outcomes and faults of the last entries matter; stores stop appending claims beyond it.
 pub const SIZE_LIMIT: usize = 64 * 1024;
 

@@ -32,6 +32,21 @@ pub struct Mailbox {
 struct Mail {
     finished: Vec<InvocationId>,
     look_again: bool,
+    cancelled: bool,
+}
+
+impl Mail {
+    fn is_empty(&self) -> bool {
+        self.finished.is_empty() && !self.look_again && !self.cancelled
+    }
+
+    fn take(&mut self) -> Delivery {
+        Delivery {
+            finished: std::mem::take(&mut self.finished),
+            look_again: std::mem::take(&mut self.look_again),
+            cancelled: self.cancelled,
+        }
+    }
 }
 
 /// What a [`Mailbox`] held.
@@ -41,12 +56,14 @@ pub struct Delivery {
     pub finished: Vec<InvocationId>,
     /// Anything may have changed, unseen: read the state of everything that is still waited for.
     pub look_again: bool,
+    /// Whoever the waiting is for has given up; so should the waiter.
+    pub cancelled: bool,
 }
 
 impl Delivery {
     /// Nothing arrived.
     pub fn is_empty(&self) -> bool {
-        self.finished.is_empty() && !self.look_again
+        self.finished.is_empty() && !self.look_again && !self.cancelled
     }
 }
 
@@ -63,14 +80,13 @@ impl Mailbox {
 
     /// What has arrived, without waiting.
     pub fn take(&self) -> Delivery {
-        let mut mail = self.mail.lock();
-        Delivery { finished: std::mem::take(&mut mail.finished), look_again: std::mem::take(&mut mail.look_again) }
+        self.mail.lock().take()
     }
 
     /// Wait until something arrives or `deadline` passes (`None` never does), then take it.
     pub fn wait(&self, deadline: Option<Instant>) -> Delivery {
         let mut mail = self.mail.lock();
-        while mail.finished.is_empty() && !mail.look_again {
+        while mail.is_empty() {
             match deadline {
                 None => self.arrived.wait(&mut mail),
                 Some(deadline) => {
@@ -80,7 +96,7 @@ impl Mailbox {
                 }
             }
         }
-        Delivery { finished: std::mem::take(&mut mail.finished), look_again: std::mem::take(&mut mail.look_again) }
+        mail.take()
     }
 
     /// Make the owner look again, whatever it waits for.
@@ -88,10 +104,15 @@ impl Mailbox {
         self.put(|mail| mail.look_again = true);
     }
 
+    /// Make the owner give up waiting, for good.
+    pub fn cancel(&self) {
+        self.put(|mail| mail.cancelled = true);
+    }
+
     fn put(&self, write: impl FnOnce(&mut Mail)) {
         let first = {
             let mut mail = self.mail.lock();
-            let first = mail.finished.is_empty() && !mail.look_again;
+            let first = mail.is_empty();
             write(&mut mail);
             first
         };

@@ -1,1 +1,350 @@
-//! The runner.
+//! Step 5, execute, seen from the engine: hand out claims to the threads that run bodies, keep the slots, collect the
+//! outcomes. Python calls in (`next → execute → settle`); nothing here calls Python.
+//!
+//! Threads: the caller's own, of which one at a time does the I/O for all ([`pump`]), and one native thread
+//! ([`heart`]) that renews leases, recovers the claims of dead runners, and keeps the time.
+
+mod heart;
+pub mod outbox;
+mod parking;
+mod pump;
+pub mod slots;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::claim::{Claim, ClaimRequest};
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::history;
+use crate::ids::{Millis, Ownership, RunnerKey, random_u64};
+use crate::recover::RecoveryPolicy;
+use crate::settle::{Outcome, Settled, Settlement};
+use crate::store::Store;
+use pump::Pump;
+use slots::Phase;
+
+/// What a runner needs to know.
+#[derive(Clone)]
+pub struct RunnerConfig {
+    /// The public id; the key under which claims are owned adds a random suffix.
+    pub runner_id: Arc<str>,
+    /// How many bodies run at a time; at least 1.
+    pub slots: usize,
+    /// Only from these queues; empty means every queue.
+    pub queues: Arc<[Arc<str>]>,
+    /// How long claims live without a beat.
+    pub lease: Duration,
+    /// When recovery gives an invocation up.
+    pub recovery: RecoveryPolicy,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+}
+
+static SERIAL: AtomicUsize = AtomicUsize::new(1);
+
+/// Slots and claims of one runner in one process. Every method may be called from any thread.
+pub struct Runner {
+    shared: Arc<Shared>,
+    heart: Mutex<Option<JoinHandle<()>>>,
+}
+
+pub(crate) struct Shared {
+    store: Arc<dyn Store>,
+    config: RunnerConfig,
+    key: RunnerKey,
+    /// Tells the runners of one process apart, from 1.
+    serial: usize,
+    pump: Mutex<Pump>,
+    /// Woken when threads shall be started, and on `stop`: whoever is in [`Runner::tend`] or waits for work.
+    supervisor: parking_lot::Condvar,
+    /// Woken when a claim ended or the outbox emptied: whoever is in [`Runner::drain`].
+    quiet: parking_lot::Condvar,
+    heart: heart::Alarm,
+    hurried: AtomicBool,
+}
+
+impl Runner {
+    /// A runner over `store`. Starts nothing.
+    pub fn new(store: Arc<dyn Store>, config: RunnerConfig) -> Result<Self> {
+        if config.slots == 0 {
+            return Err(Error::Invalid("a runner needs at least one slot".into()));
+        }
+        if config.lease < Duration::from_millis(100) {
+            return Err(Error::Invalid(format!("a lease of {:?} is too short: at least 0.1 s", config.lease)));
+        }
+        let key: RunnerKey = format!("{}#{:016x}", config.runner_id, random_u64()).into();
+        let shared = Arc::new(Shared {
+            pump: Mutex::new(Pump::new(config.slots)),
+            store,
+            config,
+            key,
+            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
+            supervisor: parking_lot::Condvar::new(),
+            quiet: parking_lot::Condvar::new(),
+            heart: heart::Alarm::default(),
+            hurried: AtomicBool::new(false),
+        });
+        Ok(Self { shared, heart: Mutex::new(None) })
+    }
+
+    /// Name under which claims are owned.
+    pub fn key(&self) -> &RunnerKey {
+        &self.shared.key
+    }
+
+    /// How many bodies run at a time.
+    pub fn capacity(&self) -> usize {
+        self.shared.config.slots
+    }
+
+    /// Start the native thread and listen for work. A second call does nothing.
+    pub fn start(&self) -> Result<()> {
+        let mut heart = self.heart.lock();
+        if heart.is_some() {
+            return Ok(());
+        }
+        if self.shared.pump.lock().closed {
+            return Err(Error::Closed("runner"));
+        }
+        let listener: Arc<dyn crate::notify::Listener> = self.shared.clone();
+        self.shared.store.hub().listen(Arc::downgrade(&listener));
+        let shared = self.shared.clone();
+        let thread = std::thread::Builder::new().name("pynenc-heart".into()).spawn(move || heart::run(&shared));
+        *heart = Some(thread.map_err(|error| Error::Backend {
+            backend: "runner",
+            message: format!("cannot start the thread that renews leases: {error}"),
+        })?);
+        Ok(())
+    }
+
+    /// The next invocation for the calling thread, its slot taken; see [`pump`]. `None`: the thread shall end.
+    pub fn next(&self) -> Result<Option<Claim>> {
+        self.shared.next()
+    }
+
+    /// End a claim obtained from [`Self::next`], on the thread that will call `next` again. Does not block.
+    ///
+    /// An outcome for a claim that was handed back meanwhile is discarded.
+    pub fn settle(&self, owner: Ownership, outcome: Outcome) {
+        self.shared.settle(owner, outcome);
+    }
+
+    /// For a user's own runner: take up to `limit` due invocations without waiting and without taking slots.
+    pub fn claim(&self, limit: usize) -> Result<Vec<Claim>> {
+        let shared = &self.shared;
+        if shared.pump.lock().stopping {
+            return Ok(Vec::new());
+        }
+        let claims = shared.store.claim(&shared.request(limit, false))?.claims;
+        let mut pump = shared.pump.lock();
+        for claim in &claims {
+            pump.slots.take_outside(claim.ownership());
+        }
+        Ok(claims)
+    }
+
+    /// Start a claim obtained from [`Self::claim`].
+    pub fn begin(&self, owner: Ownership) -> Result<()> {
+        self.shared.store.begin(owner)?;
+        self.shared.pump.lock().slots.start_outside(owner, self.shared.config.clock.wall());
+        Ok(())
+    }
+
+    /// End a claim and return when the store has it.
+    pub fn settle_now(&self, owner: Ownership, outcome: Outcome) -> Result<Settled> {
+        let live = self.shared.pump.lock().slots.all().find(|(id, live, _)| {
+            *id == owner.id && live.fence == owner.fence
+        });
+        let (started, slot) = live.map_or((0, 0), |(_, live, _)| (live.started, live.slot));
+        let settled = self.shared.store.settle(&[Settlement { owner, outcome, started, slot }])?;
+        let mut pump = self.shared.pump.lock();
+        pump.slots.end(owner);
+        self.shared.slot_freed(&mut pump);
+        Ok(settled.first().copied().unwrap_or(Settled::Stale))
+    }
+
+    /// Block until a claim may succeed, the runner stops, or `deadline`; `true` unless the deadline passed.
+    pub fn wait_for_work(&self, deadline: Instant) -> bool {
+        let mut pump = self.shared.pump.lock();
+        loop {
+            if std::mem::take(&mut pump.work) || pump.stopping {
+                return true;
+            }
+            if self.shared.supervisor.wait_until(&mut pump, deadline).timed_out() {
+                return std::mem::take(&mut pump.work) || pump.stopping;
+            }
+        }
+    }
+
+    /// Supervise until `deadline` at most: how many threads shall be started now. Each counts as started.
+    pub fn tend(&self, deadline: Instant) -> usize {
+        let mut pump = self.shared.pump.lock();
+        loop {
+            let missing = pump.missing_threads();
+            if missing > 0 || pump.stopping {
+                pump.promised += missing;
+                return missing;
+            }
+            if self.shared.supervisor.wait_until(&mut pump, deadline).timed_out() {
+                return 0;
+            }
+        }
+    }
+
+    /// Claim no more; what was claimed and not begun goes back. Does not block on I/O.
+    pub fn stop(&self) {
+        self.shared.stop();
+    }
+
+    /// Whether [`Self::stop`] was called.
+    pub fn is_stopping(&self) -> bool {
+        self.shared.pump.lock().stopping
+    }
+
+    /// Block until every claim is settled and stored, `deadline` passes, or [`Self::hurry`]: how many are unfinished.
+    pub fn drain(&self, deadline: Instant) -> usize {
+        let mut pump = self.shared.pump.lock();
+        loop {
+            let unfinished = pump.slots.len() + pump.outbox.len();
+            if unfinished == 0 || self.shared.hurried.load(Ordering::Acquire) {
+                return unfinished;
+            }
+            if self.shared.quiet.wait_until(&mut pump, deadline).timed_out() {
+                return pump.slots.len() + pump.outbox.len();
+            }
+        }
+    }
+
+    /// Make [`Self::drain`] return.
+    pub fn hurry(&self) {
+        self.shared.hurried.store(true, Ordering::Release);
+        // Taking the lock orders this after a drain that has just checked the flag.
+        drop(self.shared.pump.lock());
+        self.shared.quiet.notify_all();
+    }
+
+    /// Whether [`Self::hurry`] was called.
+    pub fn is_hurried(&self) -> bool {
+        self.shared.hurried.load(Ordering::Acquire)
+    }
+
+    /// Give every unfinished claim back now: how many. Their bodies' outcomes will be discarded, their waits end.
+    pub fn hand_back(&self, note: &str) -> Result<usize> {
+        let count = self.shared.release_all(note);
+        self.shared.flush(Instant::now() + self.shared.config.lease)?;
+        Ok(count)
+    }
+
+    /// About to wait, see [`parking`]: `(parked, spawn)`.
+    pub fn park(&self, owner: Ownership, waiter: &mut crate::wait::Waiter) -> Result<(bool, bool)> {
+        self.shared.park(owner, waiter)
+    }
+
+    /// Go on after a wait, see [`parking`].
+    pub fn unpark(&self, owner: Ownership) -> Result<bool> {
+        self.shared.unpark(owner)
+    }
+
+    /// Every claim this runner owns and where it stands.
+    pub fn live(&self) -> Vec<(Ownership, Phase)> {
+        let pump = self.shared.pump.lock();
+        pump.slots.all().map(|(id, live, phase)| (Ownership { id, fence: live.fence }, phase)).collect()
+    }
+
+    /// Stop, hand back, flush for up to a lease, end the native thread. Idempotent.
+    pub fn close(&self) -> Result<()> {
+        self.stop();
+        self.shared.release_all("its runner closed");
+        let flushed = self.shared.flush(Instant::now() + self.shared.config.lease);
+        self.shared.shut();
+        if let Some(thread) = self.heart.lock().take() {
+            // A panic of that thread was logged when it happened; there is nothing left to do about it here.
+            let _ = thread.join();
+        }
+        flushed
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        self.shared.shut();
+    }
+}
+
+impl Shared {
+    fn request(&self, limit: usize, begin: bool) -> ClaimRequest {
+        ClaimRequest {
+            runner: self.key.clone(),
+            limit,
+            queues: self.config.queues.clone(),
+            lease: self.lease(),
+            begin,
+        }
+    }
+
+    fn lease(&self) -> Millis {
+        self.config.lease.as_millis() as Millis
+    }
+
+    /// Send what the outbox holds on the calling thread; an error if it is not empty at `deadline`.
+    fn flush(&self, deadline: Instant) -> Result<()> {
+        let mut pause = Duration::from_millis(20);
+        loop {
+            let batch = {
+                let mut pump = self.pump.lock();
+                if pump.outbox.is_empty() {
+                    return Ok(());
+                }
+                pump.outbox.take()
+            };
+            let count = batch.len();
+            let error = match if count == 0 { Ok(Vec::new()) } else { self.store.settle(&batch) } {
+                Ok(answers) => {
+                    self.note_answers(&batch, &answers);
+                    self.pump.lock().outbox.delivered(count);
+                    self.quiet.notify_all();
+                    if count > 0 {
+                        continue;
+                    }
+                    None
+                }
+                Err(error) => {
+                    self.pump.lock().outbox.returned(batch);
+                    Some(error)
+                }
+            };
+            if Instant::now() >= deadline || matches!(error, Some(Error::Closed(_))) {
+                return Err(error.unwrap_or(Error::Backend {
+                    backend: "runner",
+                    message: "outcomes are still on their way to the store at the deadline".into(),
+                }));
+            }
+            // Either the store is failing, or another thread has a batch under way: look again shortly.
+            let mut pump = self.pump.lock();
+            self.quiet.wait_for(&mut pump, pause);
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+
+    fn note_answers(&self, batch: &[Settlement], answers: &[Settled]) {
+        for (settlement, answer) in batch.iter().zip(answers) {
+            // A hand-back of what was settled elsewhere meanwhile is no loss.
+            if *answer == Settled::Stale && !matches!(settlement.outcome, Outcome::Release { .. }) {
+                log::warn!(
+                    "the outcome ({}) of invocation {} was refused: its claim was lost before it finished, and another \
+                     run of it counts",
+                    settlement.outcome.status(),
+                    settlement.owner.id
+                );
+            }
+        }
+    }
+}
+
+/// Longest note kept in a history.
+pub const NOTE_LIMIT: usize = history::TEXT_LIMIT;

@@ -1,0 +1,200 @@
+//! The one native thread of a runner. It never needs the interpreter, so it beats while Python holds the GIL.
+//!
+//! It renews the leases of live claims every third of their span, recovers what dead runners left, removes what has
+//! expired, and wakes the pump when something becomes due. With no claim and no change in the store it does nothing
+//! but look at the time: an idle runner takes no lock of the store.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::Shared;
+use crate::error::{Error, Result};
+use crate::ids::{Millis, Ownership};
+use crate::store::Purge;
+
+/// Removal of expired results: how often to look when something changed, and when nothing did.
+const PURGE_EVERY: Duration = Duration::from_secs(30);
+const PURGE_IDLE_EVERY: Duration = Duration::from_secs(600);
+const PURGE_CHUNK: usize = 500;
+
+/// Wakes the thread before its time.
+#[derive(Default)]
+pub(super) struct Alarm {
+    rung: Mutex<bool>,
+    wake: Condvar,
+}
+
+impl Alarm {
+    pub fn ring(&self) {
+        *self.rung.lock() = true;
+        self.wake.notify_one();
+    }
+
+    fn sleep_until(&self, deadline: Instant) {
+        let mut rung = self.rung.lock();
+        while !*rung {
+            if self.wake.wait_until(&mut rung, deadline).timed_out() {
+                break;
+            }
+        }
+        *rung = false;
+    }
+}
+
+/// When each duty is due next, and what was known when it was done last.
+struct Agenda {
+    beat: Instant,
+    sweep: Instant,
+    purge: Instant,
+    idle_purge: Instant,
+    swept_at: Option<u64>,
+    purged_at: Option<u64>,
+    next_expiry: Option<Millis>,
+}
+
+pub(super) fn run(shared: &Shared) {
+    // A panic here would let every lease run out in silence: say so and stop the runner instead.
+    if catch_unwind(AssertUnwindSafe(|| beat_until_closed(shared))).is_err() {
+        log::error!("the thread that renews leases panicked; the runner stops claiming work");
+        shared.stop();
+    }
+}
+
+fn beat_until_closed(shared: &Shared) {
+    let now = Instant::now();
+    let mut agenda = Agenda {
+        beat: now + shared.config.lease / 3,
+        sweep: now,
+        purge: now + PURGE_EVERY,
+        idle_purge: now + PURGE_IDLE_EVERY,
+        swept_at: None,
+        purged_at: None,
+        next_expiry: None,
+    };
+    loop {
+        let (closed, due, not_before) = {
+            let pump = shared.pump.lock();
+            (pump.closed, pump.due, pump.not_before)
+        };
+        if closed {
+            return;
+        }
+        let now = Instant::now();
+        let duties = agenda.beat.min(agenda.sweep).min(agenda.purge);
+        let next = [due, not_before].into_iter().flatten().fold(duties, Instant::min);
+        if now < next {
+            shared.heart.sleep_until(next);
+            continue;
+        }
+        if due.is_some_and(|at| at <= now) || not_before.is_some_and(|at| at <= now) {
+            shared.time_has_come(now);
+        }
+        agenda.perform(shared, now);
+    }
+}
+
+impl Agenda {
+    fn perform(&mut self, shared: &Shared, now: Instant) {
+        if self.beat <= now {
+            let pause = match beat(shared) {
+                Ok(()) => shared.config.lease / 3,
+                Err(error) => {
+                    log::warn!("leases could not be renewed, trying again: {error}");
+                    shared.config.lease / 10
+                }
+            };
+            self.beat = now + pause;
+        }
+        if self.sweep <= now {
+            if let Err(error) = self.recover(shared) {
+                log::warn!("claims of dead runners could not be looked for: {error}");
+            }
+            self.sweep = now + self.sweep_pause(shared);
+        }
+        if self.purge <= now {
+            self.remove_expired(shared, now);
+            self.purge = now + PURGE_EVERY;
+        }
+    }
+
+    /// Half a lease, or less if a lease is known to end before.
+    fn sweep_pause(&self, shared: &Shared) -> Duration {
+        let half = shared.config.lease / 2;
+        let until = self.next_expiry.map(|at| at.saturating_sub(shared.config.clock.steady()).max(0) as u64 + 10);
+        until.map_or(half, |until| half.min(Duration::from_millis(until)))
+    }
+
+    fn recover(&mut self, shared: &Shared) -> Result<()> {
+        let changes = shared.store.hub().changes();
+        let expired = self.next_expiry.is_some_and(|at| at <= shared.config.clock.steady());
+        if self.swept_at == Some(changes) && !expired {
+            return Ok(());
+        }
+        loop {
+            let recovered = shared.store.recover(shared.config.recovery)?;
+            self.next_expiry = recovered.next_expiry;
+            for id in &recovered.requeued {
+                log::warn!("invocation {id} is queued again: its runner stopped renewing the lease");
+            }
+            for id in &recovered.buried {
+                log::error!("invocation {id} failed for good: its runners keep dying with it");
+            }
+            if recovered.requeued.len() + recovered.buried.len() < shared.config.recovery.limit {
+                break;
+            }
+        }
+        // Read before the sweep: a change during it is looked at by the next one.
+        self.swept_at = Some(changes);
+        Ok(())
+    }
+
+    fn remove_expired(&mut self, shared: &Shared, now: Instant) {
+        let changes = shared.store.hub().changes();
+        if self.purged_at == Some(changes) && now < self.idle_purge {
+            return;
+        }
+        self.idle_purge = now + PURGE_IDLE_EVERY;
+        loop {
+            match shared.store.purge(Purge::Expired { limit: PURGE_CHUNK }) {
+                Ok(removed) if removed == PURGE_CHUNK && !shared.pump.lock().closed => continue,
+                Ok(_) => break self.purged_at = Some(changes),
+                Err(Error::Closed(_)) => break,
+                Err(error) => break log::warn!("expired results could not be removed: {error}"),
+            }
+        }
+    }
+}
+
+/// Renew every lease in one call, and notice the claims that are no longer ours.
+fn beat(shared: &Shared) -> Result<()> {
+    let owners = |shared: &Shared| -> Vec<Ownership> {
+        let pump = shared.pump.lock();
+        pump.slots.all().map(|(id, live, _)| Ownership { id, fence: live.fence }).collect()
+    };
+    let before = owners(shared);
+    if before.is_empty() {
+        return Ok(());
+    }
+    let kept: std::collections::HashSet<Ownership> =
+        shared.store.beat(&shared.key, shared.lease())?.into_iter().collect();
+    let missing: Vec<Ownership> = before.into_iter().filter(|owner| !kept.contains(owner)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut pump = shared.pump.lock();
+    for owner in missing {
+        if pump.slots.is_outside(owner) {
+            // Settled by another process on behalf of a user's own runner, or lost: not live here either way.
+            pump.slots.end(owner);
+        } else if pump.slots.phase(owner).is_some() && pump.lost.insert(owner) {
+            log::warn!(
+                "the claim on invocation {} was lost: its lease ran out while it ran here; its outcome will be refused",
+                owner.id
+            );
+        }
+    }
+    pump.forget_settled_losses();
+    Ok(())
+}

@@ -1,0 +1,372 @@
+//! The pump: how outcomes leave and claims arrive, with no thread of its own.
+//!
+//! A thread that asks for work and finds the inbox empty does one round trip to the store for all: it carries the
+//! outcomes that wait and asks for as many claims as there are free slots. Meanwhile the others sleep. They are woken
+//! one at a time, the one that slept least first, and each wakes the next only if there is something left to do: a
+//! burst of short bodies stays on one warm thread, while blocking bodies bring in thread after thread.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, MutexGuard};
+
+use super::Shared;
+use super::outbox::Outbox;
+use super::parking::Waits;
+use super::slots::Slots;
+use crate::claim::{Claim, Claimed};
+use crate::error::{Error, Result};
+use crate::ids::Ownership;
+use crate::notify::Listener;
+use crate::settle::{Outcome, Settlement};
+
+/// Sleeping threads kept beyond the number of slots: for bodies that wait now and then.
+const SPARE_THREADS: usize = 4;
+
+/// State of the pump; guarded by one lock that is never held across I/O.
+pub(super) struct Pump {
+    pub slots: Slots,
+    pub waits: Waits,
+    /// Claims that hold a slot and wait for a thread.
+    pub inbox: VecDeque<Claim>,
+    pub outbox: Outbox,
+    /// Threads asleep in `next`; the last is woken first.
+    idle: Vec<Arc<Sleeper>>,
+    /// Threads that settled and will be back in `next` at once.
+    returning: usize,
+    /// Threads that someone was told to start and that have not arrived.
+    pub promised: usize,
+    /// Whether a thread is on a round trip to the store.
+    exchanging: bool,
+    /// Whether a claim may succeed that would have found nothing before.
+    pub work: bool,
+    /// The store failed: no round trip before this.
+    pub not_before: Option<Instant>,
+    failures: u32,
+    /// When the next invocation that is not due yet becomes due.
+    pub due: Option<Instant>,
+    /// Live claims that a beat has found to be someone else's by now; each is reported once.
+    pub lost: HashSet<Ownership>,
+    pub stopping: bool,
+    pub closed: bool,
+}
+
+pub(super) struct Sleeper {
+    wake: Condvar,
+    woken: AtomicBool,
+}
+
+thread_local! {
+    /// Serial number of the runner in whose `next` this thread has been before; 0 for none.
+    static ARRIVED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+impl Pump {
+    pub fn new(slots: usize) -> Self {
+        Self {
+            slots: Slots::new(slots),
+            waits: Waits::default(),
+            inbox: VecDeque::new(),
+            outbox: Outbox::default(),
+            idle: Vec::new(),
+            returning: 0,
+            promised: 0,
+            exchanging: false,
+            work: true,
+            not_before: None,
+            failures: 0,
+            due: None,
+            lost: HashSet::new(),
+            stopping: false,
+            closed: false,
+        }
+    }
+
+    /// Threads that are, or will be in a moment, ready to run a body.
+    pub fn ready_threads(&self) -> usize {
+        self.idle.len() + self.returning + self.promised + usize::from(self.exchanging)
+    }
+
+    /// Threads to start: one for each claim that waits for a thread, and one that listens while a slot is free.
+    pub fn missing_threads(&self) -> usize {
+        if self.stopping {
+            return 0;
+        }
+        let wanted = self.inbox.len().max(usize::from(self.slots.free() > 0));
+        wanted.saturating_sub(self.ready_threads())
+    }
+
+    /// Whether a round trip to the store has a purpose now.
+    fn wants_exchange(&self, now: Instant) -> bool {
+        !self.exchanging
+            && !self.closed
+            && self.not_before.is_none_or(|at| at <= now)
+            && (self.outbox.is_waiting() || (self.work && !self.stopping && self.slots.free() > 0))
+    }
+
+    /// Drop the memory of lost claims whose bodies have ended.
+    pub fn forget_settled_losses(&mut self) {
+        let mut lost = std::mem::take(&mut self.lost);
+        lost.retain(|owner| self.slots.phase(*owner).is_some());
+        self.lost = lost;
+    }
+
+    fn wake_one(&mut self) -> bool {
+        let Some(sleeper) = self.idle.pop() else { return false };
+        sleeper.woken.store(true, Ordering::Release);
+        sleeper.wake.notify_one();
+        true
+    }
+
+    fn wake_all(&mut self) {
+        while self.wake_one() {}
+    }
+}
+
+impl Shared {
+    pub(super) fn next(&self) -> Result<Option<Claim>> {
+        let mut pump = self.pump.lock();
+        self.arrive(&mut pump);
+        loop {
+            if let Some(claim) = pump.inbox.pop_front() {
+                self.pass_on(&mut pump);
+                return Ok(Some(claim));
+            }
+            if pump.closed || (pump.stopping && pump.outbox.is_empty()) {
+                return Ok(None);
+            }
+            if pump.wants_exchange(Instant::now()) {
+                self.exchange(&mut pump)?;
+                continue;
+            }
+            if pump.stopping && !pump.outbox.is_waiting() {
+                return Ok(None);
+            }
+            if pump.idle.len() >= pump.slots.capacity() + SPARE_THREADS {
+                return Ok(None);
+            }
+            self.sleep(&mut pump);
+        }
+    }
+
+    /// Keep the count of threads that are on their way here: told to start, or back from a body.
+    fn arrive(&self, pump: &mut Pump) {
+        let me = self.serial;
+        if ARRIVED.get() == me {
+            pump.returning = pump.returning.saturating_sub(1);
+        } else {
+            ARRIVED.set(me);
+            pump.promised = pump.promised.saturating_sub(1);
+        }
+    }
+
+    fn sleep(&self, pump: &mut MutexGuard<'_, Pump>) {
+        let me = Arc::new(Sleeper { wake: Condvar::new(), woken: AtomicBool::new(false) });
+        pump.idle.push(me.clone());
+        while !me.woken.load(Ordering::Acquire) {
+            me.wake.wait(pump);
+        }
+    }
+
+    /// This thread leaves with a claim: see that what remains has a thread.
+    fn pass_on(&self, pump: &mut Pump) {
+        if (!pump.inbox.is_empty() || pump.wants_exchange(Instant::now())) && !pump.wake_one() {
+            self.call_supervisor(pump);
+        }
+    }
+
+    fn call_supervisor(&self, pump: &Pump) {
+        if pump.missing_threads() > 0 {
+            self.supervisor.notify_all();
+        }
+    }
+
+    fn exchange(&self, pump: &mut MutexGuard<'_, Pump>) -> Result<()> {
+        let batch = pump.outbox.take();
+        let count = batch.len();
+        let wanted = if pump.work && !pump.stopping { pump.slots.reserve() } else { 0 };
+        if wanted > 0 {
+            // Cleared before the question: what arrives while it is under way sets it again.
+            pump.work = false;
+        }
+        pump.exchanging = true;
+        let request = (wanted > 0).then(|| self.request(wanted, true));
+        let answer = MutexGuard::unlocked(pump, || self.store.exchange(&batch, request.as_ref()));
+        pump.exchanging = false;
+        pump.slots.unreserve(wanted);
+        match answer {
+            Ok((answers, claimed)) => {
+                self.note_answers(&batch, &answers);
+                pump.outbox.delivered(count);
+                pump.failures = 0;
+                pump.not_before = None;
+                self.accept(pump, claimed, wanted);
+                if count > 0 {
+                    self.quiet.notify_all();
+                }
+                Ok(())
+            }
+            Err(error) => {
+                pump.outbox.returned(batch);
+                pump.work = true;
+                self.grant(pump);
+                if matches!(error, Error::Closed(_)) {
+                    return Err(error);
+                }
+                self.back_off(pump, &error);
+                Ok(())
+            }
+        }
+    }
+
+    fn accept(&self, pump: &mut Pump, claimed: Claimed, wanted: usize) {
+        let now = self.config.clock.wall();
+        if wanted > 0 {
+            pump.work |= claimed.claims.len() == wanted;
+            let wait = claimed.next_due.map(|due| Duration::from_millis(due.saturating_sub(now).max(0) as u64));
+            let planned = pump.due;
+            pump.due = wait.and_then(|wait| Instant::now().checked_add(wait));
+            if pump.due.is_some_and(|due| planned.is_none_or(|planned| due < planned)) {
+                self.heart.ring();
+            }
+        }
+        for claim in claimed.claims {
+            pump.slots.take(claim.ownership(), now);
+            pump.inbox.push_back(claim);
+        }
+        if pump.stopping {
+            self.return_inbox(pump);
+        }
+        self.grant(pump);
+        for _ in 1..pump.inbox.len() {
+            if !pump.wake_one() {
+                self.call_supervisor(pump);
+                break;
+            }
+        }
+    }
+
+    fn back_off(&self, pump: &mut Pump, error: &Error) {
+        pump.failures += 1;
+        let base = Duration::from_millis(50).saturating_mul(1 << pump.failures.min(6));
+        let jitter = crate::ids::random_u64() % (base.as_millis() as u64 / 2 + 1);
+        pump.not_before = Some(Instant::now() + base.min(Duration::from_secs(2)) + Duration::from_millis(jitter));
+        self.heart.ring();
+        if pump.failures.is_power_of_two() {
+            log::error!(
+                "the store failed {} times in a row, trying again (outcomes that wait for it: {}): {error}",
+                pump.failures,
+                pump.outbox.len()
+            );
+        }
+    }
+
+    pub(super) fn settle(&self, owner: Ownership, outcome: Outcome) {
+        let mut pump = self.pump.lock();
+        pump.returning += 1;
+        let Some(live) = pump.slots.end(owner) else {
+            log::info!("the outcome ({}) of invocation {} comes after its claim was handed back; discarded",
+                outcome.status(), owner.id);
+            return;
+        };
+        pump.outbox.push(Settlement { owner, outcome, started: live.started, slot: live.slot });
+        self.grant(&mut pump);
+        self.quiet.notify_all();
+    }
+
+    /// A slot may have come free: first for bodies that want to go on, then for new work.
+    pub(super) fn slot_freed(&self, pump: &mut Pump) {
+        self.grant(pump);
+        self.quiet.notify_all();
+        if pump.wants_exchange(Instant::now()) && !pump.wake_one() {
+            self.call_supervisor(pump);
+        }
+    }
+
+    /// The time has come for something: a due invocation, or another try after a failure.
+    pub(super) fn time_has_come(&self, now: Instant) {
+        let mut pump = self.pump.lock();
+        if pump.due.is_some_and(|due| due <= now) {
+            pump.due = None;
+            pump.work = true;
+        }
+        if pump.not_before.is_some_and(|at| at <= now) {
+            pump.not_before = None;
+        }
+        if pump.work {
+            self.supervisor.notify_all();
+        }
+        if pump.wants_exchange(now) && !pump.wake_one() {
+            self.call_supervisor(&pump);
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        let mut pump = self.pump.lock();
+        if pump.stopping {
+            return;
+        }
+        pump.stopping = true;
+        self.return_inbox(&mut pump);
+        pump.wake_all();
+        self.supervisor.notify_all();
+        self.quiet.notify_all();
+    }
+
+    fn return_inbox(&self, pump: &mut Pump) {
+        while let Some(claim) = pump.inbox.pop_front() {
+            self.release(pump, claim.ownership(), "its runner stops");
+        }
+    }
+
+    fn release(&self, pump: &mut Pump, owner: Ownership, note: &str) {
+        if let Some(live) = pump.slots.end(owner) {
+            let outcome = Outcome::Release { due: 0, note: note.into() };
+            pump.outbox.push(Settlement { owner, outcome, started: live.started, slot: live.slot });
+        }
+    }
+
+    /// Put every live claim into the outbox as handed back, and end the waits of their bodies.
+    pub(super) fn release_all(&self, note: &str) -> usize {
+        let mut pump = self.pump.lock();
+        pump.inbox.clear();
+        let live: Vec<_> = pump.slots.all().map(|(id, live, _)| Ownership { id, fence: live.fence }).collect();
+        for owner in &live {
+            self.release(&mut pump, *owner, note);
+        }
+        let waits = pump.waits.take_all();
+        drop(pump);
+        waits.cancel();
+        live.len()
+    }
+
+    /// Let every thread go and every wait end.
+    pub(super) fn shut(&self) {
+        let mut pump = self.pump.lock();
+        pump.stopping = true;
+        pump.closed = true;
+        pump.wake_all();
+        let waits = pump.waits.take_all();
+        drop(pump);
+        waits.cancel();
+        self.supervisor.notify_all();
+        self.quiet.notify_all();
+        self.heart.ring();
+    }
+}
+
+impl Listener for Shared {
+    fn work_may_be_available(&self) {
+        let mut pump = self.pump.lock();
+        if pump.stopping {
+            return;
+        }
+        pump.work = true;
+        self.supervisor.notify_all();
+        if pump.wants_exchange(Instant::now()) {
+            pump.wake_one();
+        }
+    }
+}

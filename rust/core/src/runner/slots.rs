@@ -1,0 +1,270 @@
+//! The slot ledger: which claims this runner owns and which of them hold a slot. Pure state, no thread, no time.
+//!
+//! The number of free slots is derived from the sets of live claims, never counted up and down: a claim is in exactly
+//! one set, so a slot can neither leak nor be freed twice.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::ids::{Fence, InvocationId, Millis, Ownership};
+
+/// One claim this runner owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// Nonce of the claim.
+    pub fence: Fence,
+    /// Which slot it holds, or held last; from 0. For the history.
+    pub slot: u32,
+    /// When its body started (wall clock); 0 if it has not.
+    pub started: Millis,
+}
+
+/// Where a live claim stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It holds a slot.
+    Holding,
+    /// Its body waits; the slot is lent out.
+    Waiting,
+    /// What it waited for has come; it is next in line for a slot.
+    Resuming,
+    /// A user's own runner has it and keeps its own account of slots.
+    Outside,
+}
+
+impl Phase {
+    /// The lower-case name that users see.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Holding => "holding",
+            Phase::Waiting => "waiting",
+            Phase::Resuming => "resuming",
+            Phase::Outside => "outside",
+        }
+    }
+}
+
+/// The ledger of one runner in one process.
+#[derive(Debug)]
+pub struct Slots {
+    capacity: usize,
+    holding: HashMap<InvocationId, Live>,
+    waiting: HashMap<InvocationId, Live>,
+    resuming: VecDeque<(InvocationId, Live)>,
+    outside: HashMap<InvocationId, Live>,
+    /// Asked for by a claim that is on its way.
+    reserved: usize,
+}
+
+impl Slots {
+    /// A ledger of `capacity` free slots.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            holding: HashMap::new(),
+            waiting: HashMap::new(),
+            resuming: VecDeque::new(),
+            outside: HashMap::new(),
+            reserved: 0,
+        }
+    }
+
+    /// How many claims may hold a slot at a time.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Slots open to new work: bodies that want to go on come first.
+    pub fn free(&self) -> usize {
+        self.capacity.saturating_sub(self.holding.len() + self.reserved + self.resuming.len())
+    }
+
+    /// Set every free slot aside for a claim that is about to be sent; returns how many.
+    pub fn reserve(&mut self) -> usize {
+        let free = self.free();
+        self.reserved += free;
+        free
+    }
+
+    /// The answer to that claim has come (or it failed): what was set aside is free again.
+    pub fn unreserve(&mut self, reserved: usize) {
+        self.reserved = self.reserved.saturating_sub(reserved);
+    }
+
+    /// A claim takes a slot.
+    pub fn take(&mut self, owner: Ownership, started: Millis) {
+        let slot = self.lowest_unused();
+        self.holding.insert(owner.id, Live { fence: owner.fence, slot, started });
+    }
+
+    /// A user's own runner has claimed this.
+    pub fn take_outside(&mut self, owner: Ownership) {
+        self.outside.insert(owner.id, Live { fence: owner.fence, slot: 0, started: 0 });
+    }
+
+    /// Its body starts now.
+    pub fn start_outside(&mut self, owner: Ownership, now: Millis) {
+        if let Some(live) = self.outside.get_mut(&owner.id).filter(|live| live.fence == owner.fence) {
+            live.started = now;
+        }
+    }
+
+    /// The body is about to wait: lend its slot. `true` if it held one.
+    pub fn lend(&mut self, owner: Ownership) -> bool {
+        if self.holding.get(&owner.id).is_none_or(|live| live.fence != owner.fence) {
+            return false;
+        }
+        if let Some(live) = self.holding.remove(&owner.id) {
+            self.waiting.insert(owner.id, live);
+        }
+        true
+    }
+
+    /// The body wants to go on: get in line for a slot. Nothing happens if it has one, or is in line already.
+    pub fn reclaim(&mut self, owner: Ownership) {
+        if self.waiting.get(&owner.id).is_some_and(|live| live.fence == owner.fence)
+            && let Some(live) = self.waiting.remove(&owner.id)
+        {
+            self.resuming.push_back((owner.id, live));
+        }
+    }
+
+    /// Give a slot to the first in line, if there are both; returns who got it.
+    pub fn grant(&mut self) -> Option<InvocationId> {
+        if self.holding.len() + self.reserved >= self.capacity {
+            return None;
+        }
+        let (id, live) = self.resuming.pop_front()?;
+        let slot = self.lowest_unused();
+        self.holding.insert(id, Live { slot, ..live });
+        Some(id)
+    }
+
+    /// The claim ends: its slot is free. `None` if this runner does not own it (any more).
+    pub fn end(&mut self, owner: Ownership) -> Option<Live> {
+        for set in [&mut self.holding, &mut self.waiting, &mut self.outside] {
+            if set.get(&owner.id).is_some_and(|live| live.fence == owner.fence) {
+                return set.remove(&owner.id);
+            }
+        }
+        let at = self.resuming.iter().position(|(id, live)| *id == owner.id && live.fence == owner.fence)?;
+        self.resuming.remove(at).map(|(_, live)| live)
+    }
+
+    /// Where a claim stands; `None` if this runner does not own it (any more).
+    pub fn phase(&self, owner: Ownership) -> Option<Phase> {
+        self.all().find(|(id, live, _)| *id == owner.id && live.fence == owner.fence).map(|(.., phase)| phase)
+    }
+
+    /// Whether this claim holds a slot; quicker than [`Self::phase`].
+    pub fn holds(&self, owner: Ownership) -> bool {
+        self.holding.get(&owner.id).is_some_and(|live| live.fence == owner.fence)
+    }
+
+    /// Whether a user's own runner has this claim.
+    pub fn is_outside(&self, owner: Ownership) -> bool {
+        self.outside.get(&owner.id).is_some_and(|live| live.fence == owner.fence)
+    }
+
+    /// Every live claim.
+    pub fn all(&self) -> impl Iterator<Item = (InvocationId, Live, Phase)> {
+        let holding = self.holding.iter().map(|(id, live)| (*id, *live, Phase::Holding));
+        let waiting = self.waiting.iter().map(|(id, live)| (*id, *live, Phase::Waiting));
+        let resuming = self.resuming.iter().map(|(id, live)| (*id, *live, Phase::Resuming));
+        let outside = self.outside.iter().map(|(id, live)| (*id, *live, Phase::Outside));
+        holding.chain(waiting).chain(resuming).chain(outside)
+    }
+
+    /// Whether no claim is live.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many claims are live.
+    pub fn len(&self) -> usize {
+        self.holding.len() + self.waiting.len() + self.resuming.len() + self.outside.len()
+    }
+
+    fn lowest_unused(&self) -> u32 {
+        // At most `capacity` holders, so the search is short; slots above the capacity arise only from a full ledger.
+        (0..).find(|slot| self.holding.values().all(|live| live.slot != *slot)).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn owner(n: u64) -> Ownership {
+        Ownership { id: InvocationId::from_parts(0, 0, n), fence: Fence(n + 1) }
+    }
+
+    #[test]
+    fn a_waiting_body_lends_its_slot_and_gets_the_next_one_before_new_work() {
+        let mut slots = Slots::new(1);
+        slots.take(owner(1), 0);
+        assert_eq!(slots.free(), 0);
+        assert!(slots.lend(owner(1)));
+        assert_eq!(slots.free(), 1);
+        slots.take(owner(2), 0);
+        slots.reclaim(owner(1));
+        assert_eq!(slots.grant(), None, "taken by the second");
+        slots.end(owner(2));
+        assert_eq!(slots.free(), 0, "kept for the first");
+        assert_eq!(slots.grant(), Some(owner(1).id));
+        assert!(slots.holds(owner(1)));
+    }
+
+    #[test]
+    fn a_slot_set_aside_for_a_claim_is_not_granted_meanwhile() {
+        let mut slots = Slots::new(1);
+        slots.take(owner(1), 0);
+        slots.lend(owner(1));
+        let reserved = slots.reserve();
+        slots.reclaim(owner(1));
+        assert_eq!(slots.grant(), None);
+        slots.unreserve(reserved);
+        assert_eq!(slots.grant(), Some(owner(1).id));
+    }
+
+    #[test]
+    fn an_earlier_claim_on_the_same_invocation_ends_nothing() {
+        let mut slots = Slots::new(1);
+        slots.take(owner(1), 0);
+        assert_eq!(slots.end(Ownership { fence: Fence(99), ..owner(1) }), None);
+        assert!(slots.holds(owner(1)));
+    }
+
+    #[test]
+    fn slots_are_numbered_from_the_lowest_that_is_unused() {
+        let mut slots = Slots::new(3);
+        (0..3).for_each(|n| slots.take(owner(n), 0));
+        slots.end(owner(1));
+        slots.take(owner(7), 0);
+        assert_eq!(slots.end(owner(7)).map(|live| live.slot), Some(1));
+    }
+
+    proptest! {
+        #[test]
+        fn holders_never_exceed_the_capacity_and_no_claim_is_lost(
+            capacity in 1usize..4,
+            steps in prop::collection::vec((0u8..5, 0u64..8), 0..200),
+        ) {
+            let mut slots = Slots::new(capacity);
+            let mut live = std::collections::HashSet::new();
+            for (step, n) in steps {
+                match step {
+                    0 if slots.free() > 0 && live.insert(n) => slots.take(owner(n), 0),
+                    1 => { slots.lend(owner(n)); }
+                    2 => slots.reclaim(owner(n)),
+                    3 => { slots.grant(); }
+                    4 => prop_assert_eq!(slots.end(owner(n)).is_some(), live.remove(&n)),
+                    _ => {}
+                }
+                let holders = slots.all().filter(|(.., phase)| *phase == Phase::Holding).count();
+                prop_assert!(holders <= capacity);
+                prop_assert_eq!(slots.len(), live.len());
+            }
+        }
+    }
+}
