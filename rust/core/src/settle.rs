@@ -93,10 +93,7 @@ mod tests {
     fn every_path_follows_the_state_machine() {
         let payload: Payload = [].into();
         let note: Arc<str> = "".into();
-        let outcomes = [
-            Outcome::Failure(payload),
-            Outcome::Release { due: 0, note: note.clone() },
-        ];
+        let outcomes = [Outcome::Failure(payload), Outcome::Release { due: 0, note: note.clone() }];
         for outcome in &outcomes {
             for from in [Status::Pending, Status::Running, Status::Paused] {
                 walk(outcome, from);

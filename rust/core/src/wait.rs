@@ -164,11 +164,8 @@ impl Completions {
     /// What has finished since the last call. Fails with `NotFound` for a record that vanished; it is forgotten then.
     pub fn drain(&self) -> Result<Vec<Terminal>> {
         let delivery = self.mailbox.take();
-        let ids: Vec<InvocationId> = if delivery.look_again {
-            self.pending.lock().keys().copied().collect()
-        } else {
-            delivery.finished
-        };
+        let ids: Vec<InvocationId> =
+            if delivery.look_again { self.pending.lock().keys().copied().collect() } else { delivery.finished };
         if ids.is_empty() { Ok(Vec::new()) } else { self.look_at(&ids) }
     }
 

@@ -1,1 +1,75 @@
-//! py
+//! The binding: convert, detach, map the error. Decides nothing; `python/pynenc/_core.pyi` is its contract.
+
+mod convert;
+mod errors;
+mod logs;
+mod model;
+mod process;
+mod runner;
+mod store;
+mod waiter;
+
+use pynenc_core::clock::{Clock, SystemClock};
+use pynenc_core::ids::InvocationId;
+use pynenc_core::status::Status;
+use pyo3::prelude::*;
+
+#[pyfunction]
+fn status_table() -> Vec<(&'static str, bool, bool, Vec<&'static str>)> {
+    let row = |status: &Status| {
+        let successors = status.successors().iter().map(|next| next.as_str()).collect();
+        (status.as_str(), status.is_final(), status.is_available(), successors)
+    };
+    Status::ALL.iter().map(row).collect()
+}
+
+#[pyfunction]
+fn new_invocation_id() -> String {
+    InvocationId::generate(SystemClock.wall(), 0).to_string()
+}
+
+#[pyfunction]
+fn invocation_age_sec(invocation_id: &str) -> PyResult<f64> {
+    Ok(convert::seconds(SystemClock.wall() - convert::id(invocation_id)?.created()))
+}
+
+#[pymodule]
+mod _core {
+    use super::*;
+
+    #[pymodule_export]
+    use super::logs::drain_logs;
+    #[pymodule_export]
+    use super::model::{PyClaim, PyHistoryEntry, PyRecord, PyTaskSpec};
+    #[pymodule_export]
+    use super::runner::PyEngine;
+    #[pymodule_export]
+    use super::store::PyStore;
+    #[pymodule_export]
+    use super::waiter::{PyCompletions, PyWaiter};
+    #[pymodule_export]
+    use super::{invocation_age_sec, new_invocation_id, status_table};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        logs::install();
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("SQLITE_VERSION", pynenc_store_sqlite::version())?;
+        for (name, value) in [
+            ("NEW", store::NEW),
+            ("REUSED_SAME", store::REUSED_SAME),
+            ("REUSED_DIFFERENT", store::REUSED_DIFFERENT),
+            ("REFUSED", store::REFUSED),
+            ("SUCCESS", convert::SUCCESS),
+            ("FAILURE", convert::FAILURE),
+            ("RETRY", convert::RETRY),
+            ("RELEASE", convert::RELEASE),
+            ("DONE", convert::DONE),
+            ("REPLAYED", convert::REPLAYED),
+            ("STALE", convert::STALE),
+        ] {
+            module.add(name, value)?;
+        }
+        Ok(())
+    }
+}

@@ -157,9 +157,8 @@ impl Runner {
 
     /// End a claim and return when the store has it.
     pub fn settle_now(&self, owner: Ownership, outcome: Outcome) -> Result<Settled> {
-        let live = self.shared.pump.lock().slots.all().find(|(id, live, _)| {
-            *id == owner.id && live.fence == owner.fence
-        });
+        let live =
+            self.shared.pump.lock().slots.all().find(|(id, live, _)| *id == owner.id && live.fence == owner.fence);
         let (started, slot) = live.map_or((0, 0), |(_, live, _)| (live.started, live.slot));
         let settled = self.shared.store.settle(&[Settlement { owner, outcome, started, slot }])?;
         let mut pump = self.shared.pump.lock();
@@ -278,13 +277,7 @@ impl Drop for Runner {
 
 impl Shared {
     fn request(&self, limit: usize, begin: bool) -> ClaimRequest {
-        ClaimRequest {
-            runner: self.key.clone(),
-            limit,
-            queues: self.config.queues.clone(),
-            lease: self.lease(),
-            begin,
-        }
+        ClaimRequest { runner: self.key.clone(), limit, queues: self.config.queues.clone(), lease: self.lease(), begin }
     }
 
     fn lease(&self) -> Millis {

@@ -267,8 +267,11 @@ impl Shared {
         let mut pump = self.pump.lock();
         pump.returning += 1;
         let Some(live) = pump.slots.end(owner) else {
-            log::info!("the outcome ({}) of invocation {} comes after its claim was handed back; discarded",
-                outcome.status(), owner.id);
+            log::info!(
+                "the outcome ({}) of invocation {} comes after its claim was handed back; discarded",
+                outcome.status(),
+                owner.id
+            );
             return;
         };
         pump.outbox.push(Settlement { owner, outcome, started: live.started, slot: live.slot });

@@ -1,0 +1,115 @@
+//! Values on their way across: seconds, ids, outcomes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pynenc_core::ids::{InvocationId, Millis};
+use pynenc_core::result::{Filter, Terminal};
+use pynenc_core::settle::{Outcome, Settled};
+use pynenc_core::status::Status;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::errors::to_py;
+
+pub const SUCCESS: u8 = 0;
+pub const FAILURE: u8 = 1;
+pub const RETRY: u8 = 2;
+pub const RELEASE: u8 = 3;
+
+pub const DONE: u8 = 0;
+pub const REPLAYED: u8 = 1;
+pub const STALE: u8 = 2;
+
+/// How long a wait on the main thread lasts before Python may handle a signal.
+pub const SIGNAL_SLICE: Duration = Duration::from_millis(100);
+
+pub type PyTerminal<'py> = (String, &'static str, Option<Bound<'py, PyBytes>>, Option<String>);
+
+pub fn id(text: &str) -> PyResult<InvocationId> {
+    text.parse().map_err(to_py)
+}
+
+pub fn ids(texts: &[String]) -> PyResult<Vec<InvocationId>> {
+    texts.iter().map(|text| id(text)).collect()
+}
+
+pub fn terminal(py: Python<'_>, terminal: Terminal) -> PyTerminal<'_> {
+    let payload = terminal.payload.map(|bytes| PyBytes::new(py, &bytes));
+    let reason = terminal.reason.map(|reason| reason.to_string());
+    (terminal.id.to_string(), terminal.status.as_str(), payload, reason)
+}
+
+pub fn terminals(py: Python<'_>, news: Vec<Terminal>) -> Vec<PyTerminal<'_>> {
+    news.into_iter().map(|one| terminal(py, one)).collect()
+}
+
+/// A span given in seconds; negative counts as zero.
+pub fn span(seconds: f64, what: &str) -> PyResult<Duration> {
+    if seconds.is_nan() {
+        return Err(PyValueError::new_err(format!("{what} is not a number")));
+    }
+    // A year is beyond every span used here, and small enough for all arithmetic on it.
+    Ok(Duration::from_secs_f64(seconds.clamp(0.0, 366.0 * 86_400.0)))
+}
+
+pub fn millis(seconds: f64, what: &str) -> PyResult<Millis> {
+    Ok(span(seconds, what)?.as_millis() as Millis)
+}
+
+/// A deadline so many seconds from now; `None` and infinity mean never.
+pub fn deadline(seconds: Option<f64>, what: &str) -> PyResult<Option<Instant>> {
+    match seconds {
+        None => Ok(None),
+        Some(seconds) if seconds == f64::INFINITY => Ok(None),
+        Some(seconds) => Ok(Some(Instant::now() + span(seconds, what)?)),
+    }
+}
+
+pub fn seconds(at: Millis) -> f64 {
+    at as f64 / 1000.0
+}
+
+/// An outcome in the terms of the boundary. `now` is the wall clock that a delay counts from.
+pub fn outcome(kind: u8, payload: Option<&[u8]>, delay_sec: f64, note: &str, now: Millis) -> PyResult<Outcome> {
+    let payload = || payload.map(Arc::from).ok_or_else(|| PyValueError::new_err("this outcome needs a payload"));
+    let due = || -> PyResult<Millis> {
+        let delay = millis(delay_sec, "delay_sec")?;
+        Ok(if delay == 0 { 0 } else { now + delay })
+    };
+    match kind {
+        SUCCESS => Ok(Outcome::Success(payload()?)),
+        FAILURE => Ok(Outcome::Failure(payload()?)),
+        RETRY => Ok(Outcome::Retry { due: due()?, note: note.into() }),
+        RELEASE => Ok(Outcome::Release { due: due()?, note: note.into() }),
+        other => Err(PyValueError::new_err(format!("no such outcome: {other}"))),
+    }
+}
+
+pub fn settled(answer: Settled) -> u8 {
+    match answer {
+        Settled::Done => DONE,
+        Settled::Replayed => REPLAYED,
+        Settled::Stale => STALE,
+    }
+}
+
+/// A filter from its parts, as `Store.list_ids` and `Store.count` take them.
+pub fn filter(
+    task_id: Option<&str>,
+    statuses: &[String],
+    queues: &[String],
+    parent_id: Option<&str>,
+    args_id: Option<&str>,
+    runner: Option<&str>,
+) -> PyResult<Filter> {
+    Ok(Filter {
+        task: task_id.map(Arc::from),
+        statuses: statuses.iter().map(|text| text.parse::<Status>().map_err(to_py)).collect::<PyResult<_>>()?,
+        queues: queues.iter().map(|queue| Arc::from(queue.as_str())).collect(),
+        parent: parent_id.map(id).transpose()?,
+        args_id: args_id.map(Arc::from),
+        runner: runner.map(Arc::from),
+    })
+}

@@ -1,0 +1,60 @@
+//! What Rust logs waits here until Python asks for it: no Rust thread ever calls into the interpreter.
+
+use std::collections::VecDeque;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+
+/// Lines kept; beyond that the oldest go, and their number is reported.
+const CAPACITY: usize = 1024;
+
+struct Ring {
+    lines: Mutex<(VecDeque<(u8, String, String)>, usize)>,
+}
+
+static RING: Ring = Ring { lines: Mutex::new((VecDeque::new(), 0)) };
+
+impl Log for Ring {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= Level::Info
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let level = match record.level() {
+            Level::Error => 40,
+            Level::Warn => 30,
+            Level::Info => 20,
+            Level::Debug | Level::Trace => 10,
+        };
+        let target = record.target().trim_start_matches("pynenc_").replace("::", ".");
+        let (lines, dropped) = &mut *self.lines.lock();
+        if lines.len() == CAPACITY {
+            lines.pop_front();
+            *dropped += 1;
+        }
+        lines.push_back((level, target, record.args().to_string()));
+    }
+
+    fn flush(&self) {}
+}
+
+/// Collect from now on. Another logger cannot be in place: nothing else of this module sets one.
+pub fn install() {
+    if log::set_logger(&RING).is_ok() {
+        log::set_max_level(LevelFilter::Info);
+    }
+}
+
+#[pyfunction]
+pub fn drain_logs() -> Vec<(u8, String, String)> {
+    let (lines, dropped) = &mut *RING.lines.lock();
+    let mut drained: Vec<_> = lines.drain(..).collect();
+    if std::mem::take(dropped) > 0 {
+        drained.push((30, "core".into(), "older lines were dropped: more was logged than was read".into()));
+    }
+    drained
+}

@@ -1,0 +1,43 @@
+//! The fork guard: a handle belongs to the process that made it.
+//!
+//! A forked child has the parent's locks and sockets but none of its threads: using a handle there could hang for ever
+//! or corrupt a database file. So each use compares pids, and a child never runs the destructor of what it inherited.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+/// A value of this process.
+pub struct Owned<T: ?Sized> {
+    value: Option<Arc<T>>,
+    pid: u32,
+    what: &'static str,
+}
+
+impl<T: ?Sized> Owned<T> {
+    pub fn new(value: Arc<T>, what: &'static str) -> Self {
+        Self { value: Some(value), pid: std::process::id(), what }
+    }
+
+    /// The value, or `RuntimeError` in any other process.
+    pub fn get(&self) -> PyResult<&Arc<T>> {
+        let pid = std::process::id();
+        match &self.value {
+            Some(value) if pid == self.pid => Ok(value),
+            _ => Err(PyRuntimeError::new_err(format!(
+                "this {} was made in process {} and cannot be used in its fork, process {pid}: open another one here \
+                 (Pynenc apps do so by themselves)",
+                self.what, self.pid
+            ))),
+        }
+    }
+}
+
+impl<T: ?Sized> Drop for Owned<T> {
+    fn drop(&mut self) {
+        if std::process::id() != self.pid {
+            std::mem::forget(self.value.take());
+        }
+    }
+}

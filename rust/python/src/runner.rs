@@ -1,0 +1,188 @@
+//! `Engine`: slots and claims of one runner.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pynenc_core::clock::{Clock, SystemClock};
+use pynenc_core::recover::RecoveryPolicy;
+use pynenc_core::runner::{Runner, RunnerConfig};
+use pyo3::prelude::*;
+
+use crate::convert::{self, SIGNAL_SLICE};
+use crate::errors::to_py;
+use crate::model::PyClaim;
+use crate::process::Owned;
+use crate::store::{self, PyStore};
+use crate::waiter::PyWaiter;
+
+#[pyclass(frozen, module = "pynenc._core", name = "Engine")]
+pub struct PyEngine(Owned<Runner>);
+
+impl PyEngine {
+    /// Block in slices that let Python handle signals; `step` gets the end of each slice and says when it is done.
+    fn sliced<T: Send>(
+        &self,
+        py: Python<'_>,
+        timeout_sec: f64,
+        step: impl Fn(&Runner, Instant) -> (T, bool) + Sync,
+    ) -> PyResult<T> {
+        let runner = self.0.get()?;
+        let deadline = Instant::now() + convert::span(timeout_sec, "timeout_sec")?;
+        loop {
+            py.check_signals()?;
+            let (value, done) = py.detach(|| step(runner, deadline.min(Instant::now() + SIGNAL_SLICE)));
+            if done || Instant::now() >= deadline {
+                return Ok(value);
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl PyEngine {
+    #[new]
+    #[pyo3(signature = (store, runner_id, *, slots, queues = Vec::new(), lease_sec = 10.0, max_recoveries = 3))]
+    fn new(
+        store: &PyStore,
+        runner_id: &str,
+        slots: usize,
+        queues: Vec<String>,
+        lease_sec: f64,
+        max_recoveries: u32,
+    ) -> PyResult<Self> {
+        let config = RunnerConfig {
+            runner_id: runner_id.into(),
+            slots,
+            queues: queues.iter().map(|queue| Arc::from(queue.as_str())).collect(),
+            lease: store::lease(lease_sec)?,
+            recovery: RecoveryPolicy { max_recoveries, ..RecoveryPolicy::default() },
+            clock: Arc::new(SystemClock),
+        };
+        let runner = Runner::new(store.shared()?, config).map_err(to_py)?;
+        Ok(Self(Owned::new(Arc::new(runner), "runner engine")))
+    }
+
+    #[getter]
+    fn key(&self) -> PyResult<String> {
+        Ok(self.0.get()?.key().to_string())
+    }
+
+    #[getter]
+    fn slots(&self) -> PyResult<usize> {
+        Ok(self.0.get()?.capacity())
+    }
+
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        let runner = self.0.get()?;
+        py.detach(|| runner.start()).map_err(to_py)
+    }
+
+    fn next(&self, py: Python<'_>) -> PyResult<Option<PyClaim>> {
+        let runner = self.0.get()?;
+        Ok(py.detach(|| runner.next()).map_err(to_py)?.map(PyClaim))
+    }
+
+    #[pyo3(signature = (claim, outcome, payload = None, delay_sec = 0.0, note = ""))]
+    fn settle(
+        &self,
+        py: Python<'_>,
+        claim: &PyClaim,
+        outcome: u8,
+        payload: Option<&[u8]>,
+        delay_sec: f64,
+        note: &str,
+    ) -> PyResult<()> {
+        let runner = self.0.get()?;
+        let outcome = convert::outcome(outcome, payload, delay_sec, note, SystemClock.wall())?;
+        py.detach(|| runner.settle(claim.0.ownership(), outcome));
+        Ok(())
+    }
+
+    fn claim(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<PyClaim>> {
+        let runner = self.0.get()?;
+        let claims = py.detach(|| runner.claim(limit)).map_err(to_py)?;
+        Ok(claims.into_iter().map(PyClaim).collect())
+    }
+
+    fn begin(&self, py: Python<'_>, claim: &PyClaim) -> PyResult<()> {
+        let runner = self.0.get()?;
+        py.detach(|| runner.begin(claim.0.ownership())).map_err(to_py)
+    }
+
+    #[pyo3(signature = (claim, outcome, payload = None, delay_sec = 0.0, note = ""))]
+    fn settle_now(
+        &self,
+        py: Python<'_>,
+        claim: &PyClaim,
+        outcome: u8,
+        payload: Option<&[u8]>,
+        delay_sec: f64,
+        note: &str,
+    ) -> PyResult<u8> {
+        let runner = self.0.get()?;
+        let outcome = convert::outcome(outcome, payload, delay_sec, note, SystemClock.wall())?;
+        py.detach(|| runner.settle_now(claim.0.ownership(), outcome)).map(convert::settled).map_err(to_py)
+    }
+
+    fn park(&self, py: Python<'_>, claim: &PyClaim, waiter: &PyWaiter) -> PyResult<(bool, bool)> {
+        let (runner, waiter) = (self.0.get()?, waiter.0.get()?);
+        py.detach(|| runner.park(claim.0.ownership(), &mut waiter.lock())).map_err(to_py)
+    }
+
+    fn unpark(&self, py: Python<'_>, claim: &PyClaim) -> PyResult<bool> {
+        let runner = self.0.get()?;
+        py.detach(|| runner.unpark(claim.0.ownership())).map_err(to_py)
+    }
+
+    fn wait_for_work(&self, py: Python<'_>, timeout_sec: f64) -> PyResult<bool> {
+        self.sliced(py, timeout_sec, |runner, until| {
+            let work = runner.wait_for_work(until);
+            (work, work)
+        })
+    }
+
+    fn tend(&self, py: Python<'_>, timeout_sec: f64) -> PyResult<usize> {
+        self.sliced(py, timeout_sec, |runner, until| {
+            let missing = runner.tend(until);
+            (missing, missing > 0 || runner.is_stopping())
+        })
+    }
+
+    fn stop(&self) -> PyResult<()> {
+        self.0.get()?.stop();
+        Ok(())
+    }
+
+    #[getter]
+    fn stopping(&self) -> PyResult<bool> {
+        Ok(self.0.get()?.is_stopping())
+    }
+
+    fn drain(&self, py: Python<'_>, timeout_sec: f64) -> PyResult<usize> {
+        self.sliced(py, timeout_sec, |runner, until| {
+            let unfinished = runner.drain(until);
+            (unfinished, unfinished == 0 || runner.is_hurried())
+        })
+    }
+
+    fn hurry(&self) -> PyResult<()> {
+        self.0.get()?.hurry();
+        Ok(())
+    }
+
+    fn hand_back(&self, py: Python<'_>, note: &str) -> PyResult<usize> {
+        let runner = self.0.get()?;
+        py.detach(|| runner.hand_back(note)).map_err(to_py)
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let runner = self.0.get()?;
+        py.detach(|| runner.close()).map_err(to_py)
+    }
+
+    fn live(&self, py: Python<'_>) -> PyResult<Vec<(String, &'static str)>> {
+        let runner = self.0.get()?;
+        let live = py.detach(|| runner.live());
+        Ok(live.into_iter().map(|(owner, phase)| (owner.id.to_string(), phase.as_str())).collect())
+    }
+}

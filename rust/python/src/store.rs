@@ -1,0 +1,317 @@
+//! `Store`: one method per verb.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pynenc_core::claim::ClaimRequest;
+use pynenc_core::clock::{Clock, SystemClock};
+use pynenc_core::error::Result;
+use pynenc_core::ids::{Fence, InvocationId, Ownership};
+use pynenc_core::memory::MemoryStore;
+use pynenc_core::recover::RecoveryPolicy;
+use pynenc_core::result::{Page, Watched};
+use pynenc_core::settle::{Settled, Settlement};
+use pynenc_core::store::{Cancelled, Paused, Purge, Store};
+use pynenc_core::submit::Submitted;
+use pynenc_core::wait::Waiter;
+use pynenc_store_sqlite::{Durability, SqliteOptions, SqliteStore};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::convert::{self, PyTerminal};
+use crate::errors::{ConfigError, to_py};
+use crate::model::{PyCall, PyClaim, PyHistoryEntry, PyRecord, PyTaskSpec};
+use crate::process::Owned;
+use crate::waiter::{PyCompletions, PyWaiter};
+
+pub const NEW: u8 = 0;
+pub const REUSED_SAME: u8 = 1;
+pub const REUSED_DIFFERENT: u8 = 2;
+pub const REFUSED: u8 = 3;
+
+#[pyclass(frozen, module = "pynenc._core", name = "Store")]
+pub struct PyStore {
+    store: Owned<dyn Store>,
+    kind: &'static str,
+    url: String,
+}
+
+impl PyStore {
+    /// The store, for the other handles made of it.
+    pub fn shared(&self) -> PyResult<Arc<dyn Store>> {
+        self.store.get().cloned()
+    }
+
+    /// Run a verb with the interpreter detached.
+    fn detached<T: Send>(&self, py: Python<'_>, verb: impl FnOnce(&dyn Store) -> Result<T> + Send) -> PyResult<T> {
+        let store = self.store.get()?;
+        py.detach(|| verb(&**store)).map_err(to_py)
+    }
+}
+
+fn owner(invocation_id: &str, fence: u64) -> PyResult<Ownership> {
+    Ok(Ownership { id: convert::id(invocation_id)?, fence: Fence(fence) })
+}
+
+fn texts(ids: impl IntoIterator<Item = InvocationId>) -> Vec<String> {
+    ids.into_iter().map(|id| id.to_string()).collect()
+}
+
+fn durability(name: &str) -> PyResult<Durability> {
+    match name {
+        "full" => Ok(Durability::Full),
+        "normal" => Ok(Durability::Normal),
+        _ => Err(ConfigError::new_err(format!("durability must be \"full\" or \"normal\", got {name:?}"))),
+    }
+}
+
+#[pymethods]
+impl PyStore {
+    #[staticmethod]
+    #[pyo3(signature = (url, *, result_ttl_sec = 86400.0, durability = "full", busy_timeout_sec = 30.0))]
+    fn open(py: Python<'_>, url: &str, result_ttl_sec: f64, durability: &str, busy_timeout_sec: f64) -> PyResult<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let retention = convert::millis(result_ttl_sec, "result_ttl_sec")?;
+        let durability = self::durability(durability)?;
+        if url == "memory://" {
+            let store = Owned::new(MemoryStore::new(clock, retention) as Arc<dyn Store>, "memory store");
+            return Ok(Self { store, kind: "memory", url: url.into() });
+        }
+        if url.starts_with("sqlite:") {
+            let path = pynenc_store_sqlite::parse_url(url).map_err(|error| ConfigError::new_err(error.to_string()))?;
+            let busy_timeout = convert::span(busy_timeout_sec, "busy_timeout_sec")?;
+            let options = SqliteOptions { path, durability, retention, busy_timeout, clock };
+            let store = py.detach(|| SqliteStore::open(options)).map_err(to_py)?;
+            return Ok(Self {
+                store: Owned::new(store as Arc<dyn Store>, "SQLite store"),
+                kind: "sqlite",
+                url: url.into(),
+            });
+        }
+        let scheme = url.split("://").next().unwrap_or_default();
+        Err(ConfigError::new_err(format!(
+            "store_url names no store of this build: its scheme is {scheme:?}; known are memory:// and sqlite:///path"
+        )))
+    }
+
+    #[getter]
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    #[getter]
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    #[pyo3(signature = (spec, calls, parent_id = None, depth = 0, delay_sec = 0.0))]
+    fn submit(
+        &self,
+        py: Python<'_>,
+        spec: &PyTaskSpec,
+        calls: Vec<PyCall<'_>>,
+        parent_id: Option<&str>,
+        depth: u32,
+        delay_sec: f64,
+    ) -> PyResult<Vec<(String, u8)>> {
+        let parent = parent_id.map(convert::id).transpose()?;
+        let delay = convert::millis(delay_sec, "delay_sec")?;
+        let now = SystemClock.wall();
+        let due = if delay == 0 { 0 } else { now + delay };
+        let batch: Vec<_> = calls
+            .into_iter()
+            .map(|call| spec.submission(call, InvocationId::generate(now, 0), parent, depth, due))
+            .collect();
+        let answers = self.detached(py, |store| store.submit(&batch))?;
+        Ok(answers
+            .into_iter()
+            .map(|answer| match answer {
+                Submitted::New(id) => (id.to_string(), NEW),
+                Submitted::Reused { id, same_arguments: true } => (id.to_string(), REUSED_SAME),
+                Submitted::Reused { id, same_arguments: false } => (id.to_string(), REUSED_DIFFERENT),
+                Submitted::Refused { existing } => (existing.to_string(), REFUSED),
+            })
+            .collect())
+    }
+
+    #[pyo3(signature = (runner, limit, queues = Vec::new(), lease_sec = 10.0, begin = false))]
+    fn claim(
+        &self,
+        py: Python<'_>,
+        runner: &str,
+        limit: usize,
+        queues: Vec<String>,
+        lease_sec: f64,
+        begin: bool,
+    ) -> PyResult<Vec<PyClaim>> {
+        let request = ClaimRequest {
+            runner: runner.into(),
+            limit,
+            queues: queues.iter().map(|queue| Arc::from(queue.as_str())).collect(),
+            lease: convert::millis(lease_sec, "lease_sec")?,
+            begin,
+        };
+        let claimed = self.detached(py, |store| store.claim(&request))?;
+        Ok(claimed.claims.into_iter().map(PyClaim).collect())
+    }
+
+    fn begin(&self, py: Python<'_>, invocation_id: &str, fence: u64) -> PyResult<()> {
+        let owner = owner(invocation_id, fence)?;
+        self.detached(py, |store| store.begin(owner))
+    }
+
+    #[pyo3(signature = (invocation_id, fence, outcome, payload = None, delay_sec = 0.0, note = "", started = 0.0, slot = 0))]
+    #[expect(clippy::too_many_arguments, reason = "the fields of a settlement; called with keywords")]
+    fn settle(
+        &self,
+        py: Python<'_>,
+        invocation_id: &str,
+        fence: u64,
+        outcome: u8,
+        payload: Option<&[u8]>,
+        delay_sec: f64,
+        note: &str,
+        started: f64,
+        slot: u32,
+    ) -> PyResult<u8> {
+        let settlement = Settlement {
+            owner: owner(invocation_id, fence)?,
+            outcome: convert::outcome(outcome, payload, delay_sec, note, SystemClock.wall())?,
+            started: (started * 1000.0) as i64,
+            slot,
+        };
+        let answers = self.detached(py, |store| store.settle(&[settlement]))?;
+        Ok(convert::settled(answers.first().copied().unwrap_or(Settled::Stale)))
+    }
+
+    fn pause(&self, py: Python<'_>, invocation_id: &str, fence: u64, targets: Vec<String>) -> PyResult<bool> {
+        let (owner, targets) = (owner(invocation_id, fence)?, convert::ids(&targets)?);
+        let paused = self.detached(py, |store| store.pause(owner, &targets))?;
+        Ok(paused == Paused::Parked)
+    }
+
+    fn resume(&self, py: Python<'_>, invocation_id: &str, fence: u64) -> PyResult<bool> {
+        let owner = owner(invocation_id, fence)?;
+        let answers = self.detached(py, |store| store.resume(&[owner]))?;
+        Ok(answers.first().copied().unwrap_or(false))
+    }
+
+    fn beat(&self, py: Python<'_>, runner: &str, lease_sec: f64) -> PyResult<Vec<String>> {
+        let (runner, lease) = (Arc::from(runner), convert::millis(lease_sec, "lease_sec")?);
+        let owned = self.detached(py, |store| store.beat(&runner, lease))?;
+        Ok(texts(owned.into_iter().map(|owner| owner.id)))
+    }
+
+    #[pyo3(signature = (max_recoveries = 3, limit = 100))]
+    fn recover(&self, py: Python<'_>, max_recoveries: u32, limit: usize) -> PyResult<(Vec<String>, Vec<String>)> {
+        let recovered = self.detached(py, |store| store.recover(RecoveryPolicy { max_recoveries, limit }))?;
+        Ok((texts(recovered.requeued), texts(recovered.buried)))
+    }
+
+    fn cancel(&self, py: Python<'_>, invocation_id: &str) -> PyResult<&'static str> {
+        let id = convert::id(invocation_id)?;
+        Ok(match self.detached(py, |store| store.cancel(id))? {
+            Cancelled::Done => "done",
+            Cancelled::Claimed => "claimed",
+            Cancelled::Finished => "finished",
+        })
+    }
+
+    fn status(&self, py: Python<'_>, invocation_id: &str) -> PyResult<&'static str> {
+        let id = convert::id(invocation_id)?;
+        match self.detached(py, |store| store.watch(&[id]))?.pop() {
+            Some(Watched::Live(_, status)) => Ok(status.as_str()),
+            Some(Watched::Finished(terminal)) => Ok(terminal.status.as_str()),
+            Some(Watched::Unknown(_)) | None => Err(to_py(pynenc_core::Error::NotFound(id))),
+        }
+    }
+
+    fn terminals<'py>(&self, py: Python<'py>, invocation_ids: Vec<String>) -> PyResult<Vec<Option<PyTerminal<'py>>>> {
+        let ids = convert::ids(&invocation_ids)?;
+        let found = self.detached(py, |store| store.watch(&ids))?;
+        found
+            .into_iter()
+            .map(|watched| match watched {
+                Watched::Unknown(id) => Err(to_py(pynenc_core::Error::NotFound(id))),
+                other => Ok(other.terminal().map(|terminal| convert::terminal(py, terminal))),
+            })
+            .collect()
+    }
+
+    fn get(&self, py: Python<'_>, invocation_id: &str) -> PyResult<PyRecord> {
+        let id = convert::id(invocation_id)?;
+        self.detached(py, |store| store.get(id)).map(PyRecord)
+    }
+
+    #[pyo3(signature = (*, task_id = None, statuses = Vec::new(), queues = Vec::new(), parent_id = None, args_id = None, runner = None, limit = 100, offset = 0))]
+    #[expect(clippy::too_many_arguments, reason = "the fields of a filter; keywords only")]
+    fn list_ids(
+        &self,
+        py: Python<'_>,
+        task_id: Option<&str>,
+        statuses: Vec<String>,
+        queues: Vec<String>,
+        parent_id: Option<&str>,
+        args_id: Option<&str>,
+        runner: Option<&str>,
+        limit: usize,
+        offset: usize,
+    ) -> PyResult<Vec<String>> {
+        let filter = convert::filter(task_id, &statuses, &queues, parent_id, args_id, runner)?;
+        self.detached(py, |store| store.list(&filter, Page { offset, limit })).map(texts)
+    }
+
+    #[pyo3(signature = (*, task_id = None, statuses = Vec::new(), queues = Vec::new(), parent_id = None, args_id = None, runner = None))]
+    #[expect(clippy::too_many_arguments, reason = "the fields of a filter; keywords only")]
+    fn count(
+        &self,
+        py: Python<'_>,
+        task_id: Option<&str>,
+        statuses: Vec<String>,
+        queues: Vec<String>,
+        parent_id: Option<&str>,
+        args_id: Option<&str>,
+        runner: Option<&str>,
+    ) -> PyResult<usize> {
+        let filter = convert::filter(task_id, &statuses, &queues, parent_id, args_id, runner)?;
+        self.detached(py, |store| store.count(&filter))
+    }
+
+    fn history(&self, py: Python<'_>, invocation_id: &str) -> PyResult<Vec<PyHistoryEntry>> {
+        let id = convert::id(invocation_id)?;
+        let entries = self.detached(py, |store| store.history(id))?;
+        Ok(entries.into_iter().map(PyHistoryEntry).collect())
+    }
+
+    fn purge(&self, py: Python<'_>) -> PyResult<usize> {
+        self.detached(py, |store| store.purge(Purge::All))
+    }
+
+    #[pyo3(signature = (limit = 500))]
+    fn purge_expired(&self, py: Python<'_>, limit: usize) -> PyResult<usize> {
+        self.detached(py, |store| store.purge(Purge::Expired { limit }))
+    }
+
+    fn waiter(&self, py: Python<'_>, invocation_ids: Vec<String>) -> PyResult<PyWaiter> {
+        let (store, ids) = (self.shared()?, convert::ids(&invocation_ids)?);
+        Ok(PyWaiter::new(py.detach(|| Waiter::new(store, &ids))))
+    }
+
+    fn completions(&self) -> PyResult<PyCompletions> {
+        PyCompletions::new(self.shared()?)
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.detached(py, |store| store.close())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Store({:?})", self.url)
+    }
+}
+
+/// A lease given in seconds.
+pub fn lease(seconds: f64) -> PyResult<Duration> {
+    let lease = convert::span(seconds, "lease_sec")?;
+    if lease.is_zero() { Err(PyValueError::new_err("lease_sec must be greater than 0")) } else { Ok(lease) }
+}
