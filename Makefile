@@ -1,0 +1,83 @@
+# Two commands set everything up: `make run` and `make test`. Each installs what it needs into .venv, builds one
+# release wheel, installs it there, and does nothing a second time unless an input changed. The network is used only
+# for what is missing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PY := $(VENV)/bin/python
+REPORTS := target/reports
+# Everything the wheel is made of.
+INPUTS := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE \
+	$(shell find rust python \( -type d -o -name '*.rs' -o -name '*.toml' -o -name '*.sql' -o -name '*.py' -o -name '*.pyi' -o -name 'py.typed' \) -not -name __pycache__ 2>/dev/null)
+
+# After the `crates` step everything is on disk, so cargo need not look at the network again.
+export CARGO_NET_OFFLINE := true
+export PYO3_PYTHON := $(CURDIR)/$(PY)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+.PHONY: run
+run: build ## the main job: census of the standard library (STORE=url RUNNER=name)
+	$(PY) examples/code_census/run.py $(if $(STORE),--store '$(STORE)') $(if $(RUNNER),--runner '$(RUNNER)')
+
+.PHONY: test
+test: build ## all tests, Rust and Python (T='-k name' is passed to pytest)
+	@mkdir -p $(REPORTS)
+	@rm -f $(REPORTS)/*
+	cargo test --locked 2>&1 | tee $(REPORTS)/cargo.txt
+	$(PY) -m pytest -q --junit-xml=$(REPORTS)/pytest.xml $(T)
+	$(PY) scripts/test_counts.py $(REPORTS)
+
+.PHONY: lint
+lint: build ## formatters, linters, strict types, the boundary
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -m mypy.stubtest pynenc._core --mypy-config-file pyproject.toml --allowlist tests/boundary/stubtest_allowlist.txt
+	$(PY) scripts/check_boundary.py
+
+.PHONY: bench
+bench: build ## benchmarks; the results go to benches/results/
+	$(PY) -m pytest benches --benchmark-only $(T)
+
+.PHONY: wheel
+wheel: venv crates ## release wheel in dist/, tried in a clean venv without Rust
+	rm -rf dist
+	$(VENV)/bin/maturin build --release --out dist --interpreter $(PY)
+	$(PY) scripts/try_wheel.py dist
+
+.PHONY: build
+build: $(VENV)/.installed ## the wheel, installed in .venv
+
+$(VENV)/.installed: $(INPUTS) | venv crates
+	rm -rf target/wheels
+	$(VENV)/bin/maturin build --release --quiet --out target/wheels --interpreter $(PY)
+	$(PY) -m pip install --quiet --no-index --no-deps --force-reinstall target/wheels/*.whl
+	@touch $@
+
+.PHONY: venv
+venv: ## .venv with the dependencies of pyproject.toml
+	@scripts/venv.sh $(VENV)
+
+.PHONY: crates
+crates:
+	@scripts/crates.sh
+
+.PHONY: fmt
+fmt: venv ## format Rust and Python in place
+	cargo fmt --all
+	$(PY) -m ruff check --fix-only --quiet .
+	$(PY) -m ruff format --quiet .
+
+.PHONY: clean
+clean: ## remove everything that was built or installed here
+	rm -rf target dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks examples/code_census/out

@@ -1,0 +1,47 @@
+"""Install into this venv what pyproject.toml names and is not there yet; touch no network if nothing is missing."""
+
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+from pip._vendor.packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def wanted() -> list[str]:
+    """The build backend, the dependencies and every extra, in the words of pyproject.toml."""
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = pyproject["project"]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    return [*pyproject["build-system"]["requires"], *project["dependencies"], *extras]
+
+
+def is_missing(line: str) -> bool:
+    """Whether no installed distribution satisfies this requirement."""
+    requirement = Requirement(line)
+    if requirement.marker is not None and not requirement.marker.evaluate():
+        return False
+    try:
+        version = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
+        return True
+    return not requirement.specifier.contains(version, prereleases=True)
+
+
+def main() -> int:
+    """0 when everything is there at the end; pip's exit code otherwise."""
+    missing = sorted({line for line in wanted() if is_missing(line)})
+    if not missing:
+        return 0
+    print("installing", ", ".join(missing), flush=True)
+    code = subprocess.call([sys.executable, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", *missing])
+    if code:
+        print("error: pip could not install the packages above; they are needed once, from an index", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
