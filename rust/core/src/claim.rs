@@ -61,6 +61,9 @@ pub struct Claimed {
     pub next_due: Option<Millis>,
 }
 
+/// The `reason` recorded with an invocation that was dropped.
+pub const DROP_REASON: &str = "its concurrency key had no free place, and its task drops such calls";
+
 /// What to do with a queued invocation that is about to be claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {

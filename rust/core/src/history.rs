@@ -26,8 +26,17 @@ pub struct Entry {
 
 /// Longest runner name and note kept, in bytes; longer ones are cut at a character boundary.
 pub const TEXT_LIMIT: usize = 1000;
-/// After so many bytes only outcomes and faults of the last entries matter; stores stop appending claims beyond it.
+/// Beyond so many bytes a packed history takes only outcomes and faults.
 pub const SIZE_LIMIT: usize = 64 * 1024;
+
+/// Whether an entry about `status` is still appended to a packed history of `size` bytes.
+///
+/// What can repeat without end, such as claims that are handed back, is left out once there is a lot of it.
+pub fn has_room(size: usize, status: Status) -> bool {
+    let weighty =
+        status.is_final() || matches!(status, Status::Retry | Status::PendingRecovery | Status::RunningRecovery);
+    weighty || size < SIZE_LIMIT
+}
 
 impl Entry {
     /// An entry about a status change by `runner`, with nothing else to say.

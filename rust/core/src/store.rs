@@ -32,6 +32,9 @@ pub enum Cancelled {
     Finished,
 }
 
+/// The `reason` recorded with an invocation that was cancelled.
+pub const CANCEL_REASON: &str = "withdrawn before a runner had claimed it";
+
 /// What [`Store::purge`] removes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purge {

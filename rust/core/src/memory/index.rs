@@ -1,0 +1,226 @@
+//! The sets in which invocations are found: queued, parked, held, leased, registered, finished.
+//!
+//! Numbers such as the places taken under a concurrency key are sizes of these sets, never counters.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::row::{Held, Row};
+use crate::ids::{InvocationId, Millis, RunnerKey};
+use crate::queue::Place;
+
+/// Available invocations of one queue.
+#[derive(Default)]
+struct Queue {
+    /// Due, the next one to leave first.
+    ready: BTreeMap<Place, InvocationId>,
+    /// Not due when they came, by due time and arrival.
+    scheduled: BTreeMap<(Millis, u64), (Place, InvocationId)>,
+}
+
+impl Queue {
+    fn promote(&mut self, now: Millis) {
+        while let Some(first) = self.scheduled.first_entry().filter(|first| first.key().0 <= now) {
+            let (place, id) = first.remove();
+            self.ready.insert(place, id);
+        }
+    }
+}
+
+/// Every set but the invocations themselves.
+#[derive(Default)]
+pub struct Index {
+    queues: HashMap<Arc<str>, Queue>,
+    /// Waiting for a place under a concurrency key, best first.
+    parked: HashMap<Arc<str>, BTreeMap<Place, InvocationId>>,
+    /// Claimed, by concurrency key.
+    holders: HashMap<Arc<str>, HashSet<InvocationId>>,
+    /// In status `registered`, by registration key.
+    registered: HashMap<Arc<str>, InvocationId>,
+    /// Claimed, by the end of the lease (steady clock).
+    leases: BTreeSet<(Millis, InvocationId)>,
+    /// Claimed, by owner.
+    owned: HashMap<RunnerKey, HashSet<InvocationId>>,
+    /// Finished, by the end of their retention (wall clock).
+    finished: BTreeSet<(Millis, InvocationId)>,
+    /// Everything, in order of submission.
+    pub order: BTreeMap<u64, InvocationId>,
+}
+
+impl Index {
+    /// Put an available invocation into its queue.
+    pub fn enqueue(&mut self, row: &Row, now: Millis) {
+        let queue = match self.queues.get_mut(&row.call.route.queue) {
+            Some(queue) => queue,
+            None => self.queues.entry(row.call.route.queue.clone()).or_default(),
+        };
+        if row.due <= now {
+            queue.ready.insert(row.place(), row.id());
+        } else {
+            queue.scheduled.insert((row.due, row.sequence), (row.place(), row.id()));
+        }
+    }
+
+    /// Take an invocation out of its queue, or from among the parked; `true` if it was in the queue.
+    pub fn withdraw(&mut self, row: &Row) -> bool {
+        self.unpark(row);
+        self.queues.get_mut(&row.call.route.queue).is_some_and(|queue| {
+            queue.ready.remove(&row.place()).is_some() || queue.scheduled.remove(&(row.due, row.sequence)).is_some()
+        })
+    }
+
+    /// Move what has become due by `now` in these queues (none means all) to where claims find it.
+    pub fn promote(&mut self, names: &[Arc<str>], now: Millis) {
+        if names.is_empty() {
+            self.queues.values_mut().for_each(|queue| queue.promote(now));
+        }
+        for name in names {
+            if let Some(queue) = self.queues.get_mut(name) {
+                queue.promote(now);
+            }
+        }
+    }
+
+    /// Take the best place out of these queues (none means all).
+    pub fn pop(&mut self, names: &[Arc<str>]) -> Option<InvocationId> {
+        let best = self.among(names).filter_map(|queue| queue.ready.first_key_value()).min()?;
+        let (place, id) = (*best.0, *best.1);
+        if names.is_empty() {
+            self.queues.values_mut().find_map(|queue| queue.ready.remove(&place));
+        } else {
+            names.iter().find_map(|name| self.queues.get_mut(name)?.ready.remove(&place));
+        }
+        Some(id)
+    }
+
+    /// When the next invocation that is not due yet becomes due in these queues (none means all).
+    pub fn next_due(&self, names: &[Arc<str>]) -> Option<Millis> {
+        self.among(names).filter_map(|queue| queue.scheduled.first_key_value()).map(|(key, _)| key.0).min()
+    }
+
+    fn among<'a>(&'a self, names: &'a [Arc<str>]) -> impl Iterator<Item = &'a Queue> {
+        let all = names.is_empty().then(|| self.queues.values());
+        all.into_iter().flatten().chain(names.iter().filter_map(|name| self.queues.get(name)))
+    }
+
+    /// Put an invocation among those that wait for a place under its concurrency key.
+    pub fn park(&mut self, row: &Row) {
+        if let Some(concurrency) = &row.call.concurrency {
+            self.parked.entry(concurrency.key.clone()).or_default().insert(row.place(), row.id());
+        }
+    }
+
+    /// The inverse of [`Self::park`]; `true` if it was parked.
+    pub fn unpark(&mut self, row: &Row) -> bool {
+        let Some(concurrency) = &row.call.concurrency else { return false };
+        let Some(parked) = self.parked.get_mut(&concurrency.key) else { return false };
+        let found = parked.remove(&row.place()).is_some();
+        if parked.is_empty() {
+            self.parked.remove(&concurrency.key);
+        }
+        found
+    }
+
+    /// Those that wait for a place under `key`, best first.
+    pub fn parked(&self, key: &str) -> impl Iterator<Item = InvocationId> {
+        self.parked.get(key).into_iter().flat_map(|parked| parked.values().copied())
+    }
+
+    /// Enter the claim `row` has just got: its lease, its owner, its place under the concurrency key.
+    pub fn hold(&mut self, row: &Row) {
+        let Some(held) = &row.held else { return };
+        self.leases.insert((held.expires, row.id()));
+        match self.owned.get_mut(&held.runner) {
+            Some(owned) => owned.insert(row.id()),
+            None => self.owned.entry(held.runner.clone()).or_default().insert(row.id()),
+        };
+        if let Some(concurrency) = &row.call.concurrency {
+            self.holders.entry(concurrency.key.clone()).or_default().insert(row.id());
+        }
+    }
+
+    /// The inverse of [`Self::hold`]: end the claim of `row`.
+    pub fn let_go(&mut self, row: &mut Row) -> Option<Held> {
+        let held = row.held.take()?;
+        let id = row.id();
+        self.leases.remove(&(held.expires, id));
+        remove_from(&mut self.owned, &held.runner, id);
+        if let Some(concurrency) = &row.call.concurrency {
+            remove_from(&mut self.holders, &concurrency.key, id);
+        }
+        Some(held)
+    }
+
+    /// Claimed invocations under `key`.
+    pub fn holders(&self, key: &str) -> impl Iterator<Item = InvocationId> {
+        self.holders.get(key).into_iter().flatten().copied()
+    }
+
+    /// How many places under `key` are taken.
+    pub fn holder_count(&self, key: &str) -> u32 {
+        self.holders.get(key).map_or(0, |holders| holders.len() as u32)
+    }
+
+    /// Everything `runner` has claimed.
+    pub fn owned(&self, runner: &RunnerKey) -> Vec<InvocationId> {
+        self.owned.get(runner).into_iter().flatten().copied().collect()
+    }
+
+    /// Let the lease of `row` end at `expires`.
+    pub fn renew(&mut self, row: &mut Row, expires: Millis) {
+        let id = row.id();
+        if let Some(held) = &mut row.held {
+            self.leases.remove(&(held.expires, id));
+            held.expires = expires;
+            self.leases.insert((expires, id));
+        }
+    }
+
+    /// The claim whose lease ends first, with that time.
+    pub fn first_lease(&self) -> Option<(Millis, InvocationId)> {
+        self.leases.first().copied()
+    }
+
+    /// The invocation in status `registered` under a registration key.
+    pub fn registered(&self, key: &str) -> Option<InvocationId> {
+        self.registered.get(key).copied()
+    }
+
+    /// `row` has come in as `registered`.
+    pub fn register(&mut self, row: &Row) {
+        if let Some(registration) = &row.call.registration {
+            self.registered.insert(registration.key.clone(), row.id());
+        }
+    }
+
+    /// `row` is not `registered` any more: its registration key is free.
+    pub fn deregister(&mut self, row: &Row) {
+        if let Some(registration) = &row.call.registration
+            && self.registered.get(&registration.key) == Some(&row.id())
+        {
+            self.registered.remove(&registration.key);
+        }
+    }
+
+    /// `row` has finished.
+    pub fn finish(&mut self, row: &Row) {
+        self.finished.insert((row.expires, row.id()));
+    }
+
+    /// Take out one finished invocation whose retention was over by `now`.
+    pub fn pop_expired(&mut self, now: Millis) -> Option<InvocationId> {
+        let first = *self.finished.first().filter(|(expires, _)| *expires <= now)?;
+        self.finished.remove(&first);
+        Some(first.1)
+    }
+}
+
+fn remove_from(sets: &mut HashMap<Arc<str>, HashSet<InvocationId>>, key: &Arc<str>, id: InvocationId) {
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(&id);
+        // A runner's set is kept while it works, and goes with its last claim: no key without an owner.
+        if set.is_empty() {
+            sets.remove(key);
+        }
+    }
+}

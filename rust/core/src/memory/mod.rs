@@ -1,0 +1,181 @@
+//! The store in the memory of this process: the executable specification of [`Store`].
+//!
+//! Read it to learn what a verb means: one lock over a [`state::State`], whose verbs (`verbs`) ask the pure functions
+//! of the steps for every decision and move invocations between the sets of an `index`. Nothing is durable here.
+
+mod cycle;
+mod index;
+mod row;
+mod state;
+mod verbs;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::call::Submission;
+use crate::claim::{ClaimRequest, Claimed};
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Error, Result};
+use crate::ids::{InvocationId, Millis, Ownership, RunnerKey};
+use crate::notify::Hub;
+use crate::recover::{Recovered, RecoveryPolicy};
+use crate::result::{Filter, History, Page, Record, Watched};
+use crate::settle::{Settled, Settlement};
+use crate::store::{Cancelled, Paused, Purge, Store};
+use crate::submit::Submitted;
+use state::State;
+
+/// How long finished invocations are kept unless said otherwise, in milliseconds.
+pub const DEFAULT_RETENTION: Millis = 24 * 60 * 60 * 1000;
+
+/// A store that lives and dies with this process. Share it by its `Arc`: two of them know nothing of each other.
+pub struct MemoryStore {
+    state: Mutex<State>,
+    clock: Arc<dyn Clock>,
+    hub: Arc<Hub>,
+}
+
+impl MemoryStore {
+    /// An empty store that takes time from `clock` and keeps finished invocations for `retention` milliseconds.
+    pub fn new(clock: Arc<dyn Clock>, retention: Millis) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(State::new(retention)), clock, hub: Hub::new() })
+    }
+
+    /// An empty store with the machine's clock and [`DEFAULT_RETENTION`].
+    pub fn open() -> Arc<Self> {
+        Self::new(Arc::new(SystemClock), DEFAULT_RETENTION)
+    }
+
+    /// Run one verb under the lock; then, with the lock free again, announce what it changed.
+    fn verb<T>(&self, run: impl FnOnce(&mut State, &mut News) -> Result<T>) -> Result<T> {
+        let mut news = News::default();
+        let answer = {
+            let mut state = self.state.lock();
+            if state.closed {
+                return Err(Error::Closed("store"));
+            }
+            run(&mut state, &mut news)
+        };
+        news.announce(&self.hub);
+        answer
+    }
+}
+
+/// What a verb has to tell the hub once its change can be seen.
+#[derive(Default)]
+struct News {
+    /// These finished, or vanished: whoever waits for them shall look.
+    finished: Vec<InvocationId>,
+    /// A claim may succeed that would have found nothing before, or a due time became known.
+    work: bool,
+    /// Something else changed, such as who owns what.
+    changed: bool,
+    /// Everything may have changed.
+    look_again: bool,
+}
+
+impl News {
+    fn announce(self, hub: &Hub) {
+        if !self.finished.is_empty() {
+            hub.finished(&self.finished);
+        }
+        if self.look_again {
+            hub.look_again();
+        } else if self.work {
+            hub.work();
+        } else if self.changed {
+            hub.changed();
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    fn submit(&self, batch: &[Submission]) -> Result<Vec<Submitted>> {
+        self.verb(|state, news| {
+            let now = self.clock.wall();
+            Ok(batch.iter().map(|submission| state.submit(submission, now, news)).collect())
+        })
+    }
+
+    fn claim(&self, request: &ClaimRequest) -> Result<Claimed> {
+        self.verb(|state, news| Ok(state.claim(request, self.clock.wall(), self.clock.steady(), news)))
+    }
+
+    fn begin(&self, owner: Ownership) -> Result<()> {
+        self.verb(|state, _| state.begin(owner, self.clock.wall()))
+    }
+
+    fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>> {
+        self.verb(|state, news| {
+            state.check_settlements(batch)?;
+            let now = self.clock.wall();
+            Ok(batch.iter().map(|settlement| state.settle(settlement, now, news)).collect())
+        })
+    }
+
+    fn pause(&self, waiter: Ownership, targets: &[InvocationId]) -> Result<Paused> {
+        self.verb(|state, _| state.pause(waiter, targets, self.clock.wall()))
+    }
+
+    fn resume(&self, waiters: &[Ownership]) -> Result<Vec<bool>> {
+        self.verb(|state, _| {
+            let now = self.clock.wall();
+            Ok(waiters.iter().map(|waiter| state.resume(*waiter, now)).collect())
+        })
+    }
+
+    fn cancel(&self, id: InvocationId) -> Result<Cancelled> {
+        self.verb(|state, news| state.cancel(id, self.clock.wall(), news))
+    }
+
+    fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Vec<Ownership>> {
+        self.verb(|state, _| Ok(state.beat(runner, self.clock.steady().saturating_add(lease))))
+    }
+
+    fn recover(&self, policy: RecoveryPolicy) -> Result<Recovered> {
+        self.verb(|state, news| Ok(state.recover(policy, self.clock.wall(), self.clock.steady(), news)))
+    }
+
+    fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {
+        self.verb(|state, _| Ok(ids.iter().map(|id| state.watch(*id)).collect()))
+    }
+
+    fn get(&self, id: InvocationId) -> Result<Record> {
+        self.verb(|state, _| Ok(state.row(id)?.record()))
+    }
+
+    fn list(&self, filter: &Filter, page: Page) -> Result<Vec<InvocationId>> {
+        self.verb(|state, _| Ok(state.matching(filter).skip(page.offset).take(page.limit).collect()))
+    }
+
+    fn count(&self, filter: &Filter) -> Result<usize> {
+        self.verb(|state, _| Ok(state.matching(filter).count()))
+    }
+
+    fn history(&self, id: InvocationId) -> Result<History> {
+        self.verb(|state, _| Ok(crate::history::unpack(&state.row(id)?.history)))
+    }
+
+    fn purge(&self, what: Purge) -> Result<usize> {
+        self.verb(|state, news| {
+            Ok(match what {
+                Purge::All => state.purge_all(news),
+                Purge::Expired { limit } => state.purge_expired(self.clock.wall(), limit, news),
+            })
+        })
+    }
+
+    fn close(&self) -> Result<()> {
+        let closed_before = std::mem::replace(&mut self.state.lock().closed, true);
+        if !closed_before {
+            // Whoever waits looks again, and learns that the store is closed.
+            self.hub.look_again();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! What the lock protects, and the moves of which the verbs are made. A move leaves every set of the index right.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::News;
+use super::index::Index;
+use super::row::{End, Held, Row};
+use crate::claim::{Admission, admit};
+use crate::error::{Error, Result};
+use crate::history::Entry;
+use crate::ids::{InvocationId, Millis, Ownership};
+use crate::result::{Filter, Watched};
+use crate::status::Status;
+
+/// All invocations, and the sets they are in.
+pub struct State {
+    pub closed: bool,
+    pub rows: HashMap<InvocationId, Row>,
+    pub index: Index,
+    pub next_sequence: u64,
+    /// How long finished invocations are kept, in milliseconds.
+    pub retention: Millis,
+    /// Who is named in the history for what no runner did.
+    pub nobody: Arc<str>,
+}
+
+impl State {
+    pub fn new(retention: Millis) -> Self {
+        Self {
+            closed: false,
+            rows: HashMap::new(),
+            index: Index::default(),
+            next_sequence: 0,
+            retention,
+            nobody: Arc::default(),
+        }
+    }
+
+    pub fn row(&self, id: InvocationId) -> Result<&Row> {
+        self.rows.get(&id).ok_or(Error::NotFound(id))
+    }
+
+    /// The invocation that `owner` holds, or why that is not so.
+    pub fn held(&mut self, owner: Ownership) -> Result<&mut Row> {
+        let row = self.rows.get_mut(&owner.id).ok_or(Error::NotFound(owner.id))?;
+        if row.is_held_by(owner.fence) { Ok(row) } else { Err(Error::NotOwner { id: owner.id, status: row.status }) }
+    }
+
+    pub fn watch(&self, id: InvocationId) -> Watched {
+        self.rows.get(&id).map_or(Watched::Unknown(id), Row::watched)
+    }
+
+    /// Ids of what matches, in order of submission.
+    pub fn matching(&self, filter: &Filter) -> impl Iterator<Item = InvocationId> {
+        self.index.order.values().copied().filter(|id| self.rows.get(id).is_some_and(|row| row.matches(filter)))
+    }
+
+    /// Whether a place under the concurrency key of `row` is free.
+    pub fn admission(&self, row: &Row) -> Admission {
+        let concurrency = row.call.concurrency.as_ref();
+        admit(concurrency, concurrency.map_or(0, |concurrency| self.index.holder_count(&concurrency.key)))
+    }
+
+    /// End the claim on `id` and its waiting. The caller gives the invocation its next status, and then calls
+    /// [`Self::place_freed`].
+    pub fn let_go(&mut self, id: InvocationId) -> Option<Held> {
+        let row = self.rows.get_mut(&id)?;
+        row.waits_for.clear();
+        self.index.let_go(row)
+    }
+
+    /// Record how `id` ended, with the final status it has got.
+    pub fn finish(&mut self, id: InvocationId, end: End, now: Millis, news: &mut News) {
+        if let Some(row) = self.rows.get_mut(&id) {
+            row.end = Some(end);
+            row.expires = now.saturating_add(self.retention);
+            self.index.finish(row);
+            news.finished.push(id);
+        }
+    }
+
+    /// End `id` by the engine's own decision.
+    pub fn finish_unrun(&mut self, id: InvocationId, status: Status, reason: &str, now: Millis, news: &mut News) {
+        let reason: Arc<str> = reason.into();
+        if let Some(row) = self.rows.get_mut(&id) {
+            self.index.deregister(row);
+            let note = reason.clone();
+            row.enter_with(Entry { status, at: now, runner: self.nobody.clone(), slot: 0, started: 0, note });
+            row.note = Some(reason.clone());
+        }
+        self.finish(id, End { payload: None, reason: Some(reason) }, now, news);
+    }
+
+    /// Someone who had a place under the concurrency key of `id`, or who was in the queue to take it, does not take it
+    /// any more: put the best of those that wait for one back into the queue.
+    ///
+    /// Only one who would be admitted now: keys can be shared by tasks with different limits.
+    pub fn place_freed(&mut self, id: InvocationId, now: Millis, news: &mut News) {
+        let Some(concurrency) = self.rows.get(&id).and_then(|row| row.call.concurrency.as_ref()) else { return };
+        let admitted = |id: &InvocationId| self.rows.get(id).is_some_and(|row| self.admission(row) == Admission::Take);
+        let Some(next) = self.index.parked(&concurrency.key).find(admitted) else { return };
+        if let Some(row) = self.rows.get_mut(&next) {
+            self.index.unpark(row);
+            row.enter(Status::Rerouted, now, &self.nobody);
+            self.index.enqueue(row, now);
+            news.work = true;
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The verbs of the store, in the order of the steps. Each takes the time from its caller and cannot fail half-way:
+//! whatever can be refused is checked before the first change.
+
+use std::sync::Arc;
+
+use super::News;
+use super::row::{End, Held, Row};
+use super::state::State;
+use crate::call::Submission;
+use crate::claim::{Admission, Claim, ClaimRequest, Claimed, DROP_REASON};
+use crate::error::{Error, Result};
+use crate::history::Entry;
+use crate::ids::{Fence, InvocationId, Millis, Ownership, RunnerKey};
+use crate::queue::rank_for;
+use crate::recover::{Recovered, RecoveryPolicy, Verdict, backoff, burial_reason, judge};
+use crate::settle::{Outcome, Settled, Settlement};
+use crate::status::Status;
+use crate::store::{CANCEL_REASON, Cancelled, Paused};
+use crate::submit::{Submitted, meet_existing};
+
+impl State {
+    pub fn submit(&mut self, call: &Submission, now: Millis, news: &mut News) -> Submitted {
+        if self.rows.contains_key(&call.id) {
+            return Submitted::New(call.id);
+        }
+        if let Some(registration) = &call.registration
+            && let Some(existing) = self.index.registered(&registration.key)
+            && let Some(row) = self.rows.get(&existing)
+        {
+            return meet_existing(registration, existing, &row.call.args_id, &call.args_id);
+        }
+        let row = Row::new(call.clone(), self.next_sequence, now);
+        self.next_sequence += 1;
+        self.index.order.insert(row.sequence, call.id);
+        self.index.register(&row);
+        self.index.enqueue(&row, now);
+        self.rows.insert(call.id, row);
+        // Also if it is not due yet: runners have to learn when it will be.
+        news.work = true;
+        Submitted::New(call.id)
+    }
+
+    pub fn claim(&mut self, request: &ClaimRequest, now: Millis, steady: Millis, news: &mut News) -> Claimed {
+        self.index.promote(&request.queues, now);
+        let expires = steady.saturating_add(request.lease);
+        let mut claims = Vec::new();
+        while claims.len() < request.limit
+            && let Some(id) = self.index.pop(&request.queues)
+        {
+            news.changed = true;
+            match self.rows.get(&id).map(|row| self.admission(row)) {
+                Some(Admission::Take) => claims.extend(self.take(id, request, now, expires)),
+                Some(Admission::Park) => self.park(id, now, news),
+                Some(Admission::Drop) => {
+                    self.finish_unrun(id, Status::ConcurrencyControlledFinal, DROP_REASON, now, news);
+                }
+                None => {}
+            }
+        }
+        Claimed { claims, next_due: self.index.next_due(&request.queues) }
+    }
+
+    fn take(&mut self, id: InvocationId, request: &ClaimRequest, now: Millis, expires: Millis) -> Option<Claim> {
+        let row = self.rows.get_mut(&id)?;
+        let fence = Fence::generate();
+        self.index.deregister(row);
+        row.held = Some(Held { runner: request.runner.clone(), fence, expires });
+        row.settled = None;
+        row.enter(Status::Pending, now, &request.runner);
+        if request.begin {
+            row.enter(Status::Running, now, &request.runner);
+        }
+        self.index.hold(row);
+        Some(row.claim(fence))
+    }
+
+    fn park(&mut self, id: InvocationId, now: Millis, news: &mut News) {
+        if let Some(row) = self.rows.get_mut(&id) {
+            self.index.deregister(row);
+            row.enter(Status::ConcurrencyControlled, now, &self.nobody);
+            self.index.park(row);
+        }
+        // It may have been called back in place of one with a higher limit.
+        self.place_freed(id, now, news);
+    }
+
+    pub fn begin(&mut self, owner: Ownership, now: Millis) -> Result<()> {
+        let row = self.held(owner)?;
+        if row.status == Status::Pending {
+            let runner = runner_of(row);
+            row.enter(Status::Running, now, &runner);
+        }
+        Ok(())
+    }
+
+    /// Refuse settlements that the state machine does not allow, before any is recorded.
+    pub fn check_settlements(&self, batch: &[Settlement]) -> Result<()> {
+        for settlement in batch {
+            let owner = settlement.owner;
+            if let Some(row) = self.rows.get(&owner.id).filter(|row| row.is_held_by(owner.fence))
+                && let Some(first) = settlement.outcome.path(row.status).first()
+            {
+                row.status.check(*first, owner.id)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn settle(&mut self, settlement: &Settlement, now: Millis, news: &mut News) -> Settled {
+        let Ownership { id, fence } = settlement.owner;
+        let Some(row) = self.rows.get_mut(&id) else { return Settled::Stale };
+        if !row.is_held_by(fence) {
+            return if row.settled == Some(fence) { Settled::Replayed } else { Settled::Stale };
+        }
+        row.settled = Some(fence);
+        let runner = runner_of(row);
+        record_outcome(row, settlement, now, runner);
+        self.let_go(id);
+        match &settlement.outcome {
+            Outcome::Success(payload) | Outcome::Failure(payload) => {
+                self.finish(id, End { payload: Some(payload.clone()), reason: None }, now, news);
+            }
+            Outcome::Retry { due, note } => self.requeue(id, now, news, |row| {
+                row.retries += 1;
+                row.due = (*due).max(now);
+                row.note = Some(note.clone()).filter(|note| !note.is_empty());
+            }),
+            Outcome::Release { due, note } => self.requeue(id, now, news, |row| {
+                row.releases += 1;
+                // Handed back without delay, it keeps its place in line.
+                row.due = if *due > 0 { (*due).max(now) } else { row.due };
+                row.note = Some(note.clone()).filter(|note| !note.is_empty());
+            }),
+        }
+        self.place_freed(id, now, news);
+        news.changed = true;
+        Settled::Done
+    }
+
+    fn requeue(&mut self, id: InvocationId, now: Millis, news: &mut News, change: impl FnOnce(&mut Row)) {
+        if let Some(row) = self.rows.get_mut(&id) {
+            change(row);
+            self.index.enqueue(row, now);
+            news.work = true;
+        }
+    }
+
+    pub fn pause(&mut self, waiter: Ownership, targets: &[InvocationId], now: Millis) -> Result<Paused> {
+        let row = self.held(waiter)?;
+        let (status, depth) = (row.status, row.call.depth);
+        if status != Status::Paused {
+            status.check(Status::Paused, waiter.id)?;
+        }
+        if targets.is_empty() {
+            return Err(Error::Invalid(format!("invocation {} would wait for nothing, and so for ever", waiter.id)));
+        }
+        let mut ready = Vec::new();
+        for &target in targets {
+            if self.row(target)?.end.is_some() {
+                ready.push(target);
+            }
+        }
+        if !ready.is_empty() {
+            return Ok(Paused::Ready(ready));
+        }
+        if let Some(path) = self.cycle(waiter.id, targets) {
+            return Err(Error::Cycle(path));
+        }
+        for &target in targets {
+            self.raise(target, rank_for(depth), now);
+        }
+        let row = self.held(waiter)?;
+        if status != Status::Paused {
+            let runner = runner_of(row);
+            row.enter(Status::Paused, now, &runner);
+        }
+        row.waits_for.extend_from_slice(targets);
+        row.waits_for.sort_unstable();
+        row.waits_for.dedup();
+        Ok(Paused::Parked)
+    }
+
+    /// Let `id` leave the queue, or the parking, before everything of a lower rank.
+    fn raise(&mut self, id: InvocationId, rank: u32, now: Millis) {
+        if let Some(row) = self.rows.get_mut(&id).filter(|row| row.rank < rank) {
+            let parked = self.index.unpark(row);
+            let queued = self.index.withdraw(row);
+            row.rank = rank;
+            if parked {
+                self.index.park(row);
+            }
+            if queued {
+                self.index.enqueue(row, now);
+            }
+        }
+    }
+
+    pub fn resume(&mut self, waiter: Ownership, now: Millis) -> bool {
+        let Ok(row) = self.held(waiter) else { return false };
+        if row.status == Status::Paused {
+            let runner = runner_of(row);
+            row.waits_for.clear();
+            row.enter(Status::Running, now, &runner);
+        }
+        true
+    }
+
+    pub fn cancel(&mut self, id: InvocationId, now: Millis, news: &mut News) -> Result<Cancelled> {
+        let row = self.rows.get(&id).ok_or(Error::NotFound(id))?;
+        if row.end.is_some() {
+            return Ok(Cancelled::Finished);
+        }
+        if row.held.is_some() {
+            return Ok(Cancelled::Claimed);
+        }
+        let queued = self.index.withdraw(row);
+        self.finish_unrun(id, Status::Cancelled, CANCEL_REASON, now, news);
+        if queued {
+            self.place_freed(id, now, news);
+        }
+        Ok(Cancelled::Done)
+    }
+
+    pub fn beat(&mut self, runner: &RunnerKey, expires: Millis) -> Vec<Ownership> {
+        let mut owners = Vec::new();
+        for id in self.index.owned(runner) {
+            if let Some(row) = self.rows.get_mut(&id) {
+                self.index.renew(row, expires);
+                owners.extend(row.held.as_ref().map(|held| Ownership { id, fence: held.fence }));
+            }
+        }
+        owners
+    }
+
+    pub fn recover(&mut self, policy: RecoveryPolicy, now: Millis, steady: Millis, news: &mut News) -> Recovered {
+        let mut recovered = Recovered::default();
+        for _ in 0..policy.limit {
+            let Some((_, id)) = self.index.first_lease().filter(|(expires, _)| *expires <= steady) else { break };
+            self.recover_one(id, policy, now, news, &mut recovered);
+        }
+        recovered.next_expiry = self.index.first_lease().map(|(expires, _)| expires);
+        recovered
+    }
+
+    fn recover_one(
+        &mut self,
+        id: InvocationId,
+        policy: RecoveryPolicy,
+        now: Millis,
+        news: &mut News,
+        recovered: &mut Recovered,
+    ) {
+        let Some(held) = self.let_go(id) else { return };
+        let Some(row) = self.rows.get_mut(&id) else { return };
+        let verdict = judge(row.status, row.recoveries, policy);
+        let (Verdict::Requeue(passing) | Verdict::Bury(passing)) = verdict;
+        if row.status != Status::Pending {
+            row.recoveries += 1;
+        }
+        let recoveries = row.recoveries;
+        row.enter(passing, now, &held.runner);
+        match verdict {
+            Verdict::Requeue(_) => {
+                row.enter(Status::Rerouted, now, &self.nobody);
+                self.requeue(id, now, news, |row| match backoff(recoveries) {
+                    0 => {}
+                    delay => row.due = now.saturating_add(delay),
+                });
+                recovered.requeued.push(id);
+            }
+            Verdict::Bury(_) => {
+                self.finish_unrun(id, Status::Failed, &burial_reason(recoveries), now, news);
+                recovered.buried.push(id);
+            }
+        }
+        self.place_freed(id, now, news);
+    }
+
+    pub fn purge_all(&mut self, news: &mut News) -> usize {
+        let removed = self.rows.len();
+        self.rows.clear();
+        self.index = Default::default();
+        news.look_again = true;
+        removed
+    }
+
+    pub fn purge_expired(&mut self, now: Millis, limit: usize, news: &mut News) -> usize {
+        let mut removed = 0;
+        while removed < limit
+            && let Some(id) = self.index.pop_expired(now)
+        {
+            if let Some(row) = self.rows.remove(&id) {
+                self.index.order.remove(&row.sequence);
+            }
+            news.finished.push(id);
+            removed += 1;
+        }
+        removed
+    }
+}
+
+fn runner_of(row: &Row) -> Arc<str> {
+    row.held.as_ref().map(|held| held.runner.clone()).unwrap_or_default()
+}
+
+/// Walk the statuses that an outcome passes through; the last one says where and since when the body ran.
+fn record_outcome(row: &mut Row, settlement: &Settlement, now: Millis, runner: Arc<str>) {
+    let Some((last, passing)) = settlement.outcome.path(row.status).split_last() else { return };
+    for status in passing {
+        row.enter(*status, now, &runner);
+    }
+    let note = match &settlement.outcome {
+        Outcome::Success(_) | Outcome::Failure(_) => Arc::default(),
+        Outcome::Retry { note, .. } | Outcome::Release { note, .. } => note.clone(),
+    };
+    let Settlement { started, slot, .. } = *settlement;
+    row.enter_with(Entry { status: *last, at: now, runner, slot, started, note });
+}
