@@ -52,7 +52,7 @@ bench: build ## benchmarks; the results go to benches/results/
 .PHONY: wheel
 wheel: venv crates ## release wheel in dist/, tried in a clean venv without Rust
 	rm -rf dist
-	$(VENV)/bin/maturin build --release --out dist --interpreter $(PY)
+	$(VENV)/bin/maturin build --release --out dist --interpreter $(PY) $(WHEEL_FLAGS)
 	$(PY) scripts/try_wheel.py dist
 
 .PHONY: build
