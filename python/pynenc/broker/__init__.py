@@ -1,0 +1,7 @@
+"""The queue, as a view over the store."""
+
+from pynenc.broker.base_broker import BaseBroker
+from pynenc.broker.mem_broker import MemBroker
+from pynenc.broker.sqlite_broker import SQLiteBroker
+
+__all__ = ["BaseBroker", "MemBroker", "SQLiteBroker"]

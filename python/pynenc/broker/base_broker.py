@@ -1,0 +1,60 @@
+"""The queue of an app: a view over its store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from pynenc import _core
+from pynenc.invocation.status import InvocationStatus
+from pynenc.runner.outcome import Outcome, runner_of, settle_claim
+from pynenc.util.views import ClaimedInvocationId, View, claim_of, claim_some, id_of, texts
+
+if TYPE_CHECKING:
+    from pynenc.util.views import InvocationOrId
+
+_QUEUED = [status.value for status in InvocationStatus if status.is_available_for_run()]
+
+
+class BaseBroker(View):
+    """What is in the queue. Submitting an invocation queues it in the same step, so nothing needs to be routed."""
+
+    def route_invocation(
+        self, invocation: InvocationOrId, queue: str | None = None, priority: float | None = None
+    ) -> None:
+        """See that `invocation` is in the queue: one that the caller owns is handed back, any other is there already.
+
+        `queue` and `priority` are those of its task; they are accepted for compatibility.
+        """
+        claim = claim_of(invocation)
+        if claim is None:
+            self._store.status(id_of(invocation))
+            return
+        settle_claim(self.app, claim, Outcome(_core.RELEASE, note="routed again"), runner_of(self.app)._engine)
+
+    def route_invocations(
+        self, invocations: Iterable[InvocationOrId], queue: str | None = None, priority: float | None = None
+    ) -> None:
+        """`route_invocation` for each."""
+        for invocation in invocations:
+            self.route_invocation(invocation, queue, priority)
+
+    def route_call(self, call: Any) -> Any:
+        """Submit `call`; the invocation."""
+        return call.task(**call.arguments.kwargs)
+
+    def retrieve_invocation(self, queue_name: str | None = None) -> ClaimedInvocationId | None:
+        """Claim the next due invocation (of one queue): its id, which carries the claim; None when there is none."""
+        claims = claim_some(self.app, 1, [queue_name] if queue_name else [])
+        return ClaimedInvocationId(claims[0]) if claims else None
+
+    def count_invocations(self, queue_names: Iterable[str] | None = None) -> int:
+        """How many wait for a runner, in these queues or in all."""
+        return self._store.count(statuses=_QUEUED, queues=texts(queue_names))
+
+    def purge(self) -> None:
+        """Cancel everything that waits for a runner. What runs, and what has finished, stays."""
+        while ids := self._store.list_ids(statuses=_QUEUED, limit=1000):
+            if all(self._store.cancel(invocation_id) == "claimed" for invocation_id in ids):
+                # All of them were claimed between the two calls; they are no longer in the queue.
+                return

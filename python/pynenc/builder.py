@@ -1,0 +1,270 @@
+"""Build an app step by step: `PynencBuilder().app_id("shop").sqlite("shop.db").thread_runner().build()`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from pynenc.exceptions import ConfigError
+from pynenc.runner import BaseRunner
+from pynenc.util.subclasses import get_subclass
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+
+_COMPONENTS = {"orchestrator_cls": "Orchestrator", "broker_cls": "Broker", "state_backend_cls": "StateBackend"}
+
+
+class PynencBuilder:
+    """Collects settings; each method returns the builder, and `build` makes the app.
+
+    What is set here ranks above the defaults and below files and the environment, like `config_values` of `Pynenc`.
+    """
+
+    _plugin_methods: ClassVar[dict[str, Callable[..., Any]]] = {}
+    _plugin_validators: ClassVar[list[Callable[[dict[str, Any]], None]]] = []
+
+    def __init__(self) -> None:
+        self._config: dict[str, Any] = {}
+
+    # -- the app and its store -------------------------------------------------------------------------------------
+
+    def app_id(self, app_id: str) -> PynencBuilder:
+        """Name of the app: processes with the same one, on the same store, work together."""
+        return self._set(app_id=app_id)
+
+    def store(self, url: str) -> PynencBuilder:
+        """The store by its URL: `memory://` or `sqlite:///path`."""
+        return self._set(store_url=url)
+
+    def memory(self) -> PynencBuilder:
+        """Keep everything in the memory of this process: for tests."""
+        return self._components("Mem")._set(store_url="memory://")
+
+    def sqlite(self, path: str | None = None) -> PynencBuilder:
+        """Keep everything in a SQLite file; without a path in the one of the settings (`.pynenc/<app_id>.db`)."""
+        self._components("SQLite")
+        self._config.pop("store_url", None)
+        return self if path is None else self._set(store_url=f"sqlite:///{path}", sqlite_db_path=str(path))
+
+    def redis(self, url: str | None = None, db: int | None = None) -> NoReturn:
+        """Raises `ConfigError`: this build has no Redis store."""
+        raise ConfigError(
+            "redis() was called, but this build has no Redis store: use sqlite(path), which processes of one machine "
+            "share, or memory()"
+        )
+
+    def mem_client_data_store(self, min_size_to_cache: int = 1024, local_cache_size: int = 1024) -> PynencBuilder:
+        """Accepted for compatibility: large arguments travel with their invocation."""
+        return self._set(
+            client_data_store_cls="MemClientDataStore",
+            disable_client_data_store=False,
+            min_size_to_cache=min_size_to_cache,
+            local_cache_size=local_cache_size,
+        )
+
+    def disable_client_data_store(self) -> PynencBuilder:
+        """Accepted for compatibility: large arguments travel with their invocation."""
+        return self._set(disable_client_data_store=True)
+
+    def mem_trigger(self, scheduler_interval_seconds: int = 60, enable_scheduler: bool = True) -> NoReturn:
+        """Raises `ConfigError`: this build has no triggers."""
+        raise ConfigError("mem_trigger() was called, but this build has no triggers: remove the call")
+
+    def trigger_task_modules(self, modules: Iterable[str]) -> PynencBuilder:
+        """Modules that a runner imports when it starts."""
+        return self._set(trigger_task_modules=sorted(modules))
+
+    # -- the runner ------------------------------------------------------------------------------------------------
+
+    def thread_runner(self, min_threads: int = 1, max_threads: int = 0) -> PynencBuilder:
+        """Run on threads of one process: at most `max_threads` bodies at a time, 0 for the number of CPUs."""
+        return self._set(runner_cls="ThreadRunner", min_threads=min_threads, max_threads=max_threads)
+
+    def dummy_runner(self) -> PynencBuilder:
+        """Run nothing: for a process that submits and waits."""
+        return self._set(runner_cls="DummyRunner")
+
+    def process_runner(self) -> NoReturn:
+        """Raises `ConfigError`: this build has no such runner."""
+        raise _no_runner("process_runner")
+
+    def persistent_process_runner(self, num_processes: int = 0) -> NoReturn:
+        """Raises `ConfigError`: this build has no such runner."""
+        raise _no_runner("persistent_process_runner")
+
+    def multi_thread_runner(
+        self, min_threads: int = 1, max_threads: int = 1, enforce_max_processes: bool = False
+    ) -> NoReturn:
+        """Raises `ConfigError`: this build has no such runner."""
+        raise _no_runner("multi_thread_runner")
+
+    def runner_tuning(
+        self,
+        runner_loop_sleep_time_sec: float = 0.01,
+        invocation_wait_results_sleep_time_sec: float = 0.01,
+        min_parallel_slots: int = 1,
+    ) -> PynencBuilder:
+        """Pauses (seconds) of runners that poll, and the smallest number of slots."""
+        return self._set(
+            runner_loop_sleep_time_sec=runner_loop_sleep_time_sec,
+            invocation_wait_results_sleep_time_sec=invocation_wait_results_sleep_time_sec,
+            min_parallel_slots=min_parallel_slots,
+        )
+
+    # -- tasks -----------------------------------------------------------------------------------------------------
+
+    def dev_mode(self, force_sync_tasks: bool = True) -> PynencBuilder:
+        """Run task bodies in the caller, without a store or a runner."""
+        return self._set(dev_mode_force_sync_tasks=force_sync_tasks)
+
+    def task_control(self, blocking_control: bool = False, queue_timeout_sec: float = 0.1) -> PynencBuilder:
+        """Whether waited-for invocations go first (seconds of `queue_timeout_sec` have no effect: nothing polls)."""
+        return self._set(blocking_control=blocking_control, queue_timeout_sec=queue_timeout_sec)
+
+    def concurrency_control(
+        self, running_concurrency: Any = None, registration_concurrency: Any = None
+    ) -> PynencBuilder:
+        """Default modes of all tasks: `ConcurrencyControlType` or its text; None leaves a mode as it is."""
+        modes = {"running_concurrency": running_concurrency, "registration_concurrency": registration_concurrency}
+        return self._set(**{name: _plain(mode) for name, mode in modes.items() if mode is not None})
+
+    def max_pending_seconds(self, seconds: float) -> PynencBuilder:
+        """How long an invocation may be claimed without having started."""
+        return self._set(max_pending_seconds=seconds)
+
+    def serializer_json(self) -> PynencBuilder:
+        """Values travel as JSON and are decoded by annotations: the default, and safe."""
+        return self._set(serializer_cls="JsonSerializer")
+
+    def serializer_pickle(self) -> PynencBuilder:
+        """Values travel as pickles: whoever can write to the store can run code here."""
+        return self._set(serializer_cls="PickleSerializer")
+
+    def serializer_json_pickle(self) -> PynencBuilder:
+        """Values travel as JSON that names classes: whoever can write to the store can run code here."""
+        return self._set(serializer_cls="JsonPickleSerializer")
+
+    # -- logging ---------------------------------------------------------------------------------------------------
+
+    def logging(
+        self,
+        level: str | None = None,
+        *,
+        stream: str | None = None,
+        colors: bool | None = None,
+        fmt: str | None = None,
+    ) -> PynencBuilder:
+        """Level, stream (`stderr`, `stdout`), colours and format (`text`, `json`) of the log; None leaves one as it is."""
+        settings = {"logging_level": level, "log_stream": stream, "log_use_colors": colors, "log_format": fmt}
+        return self._set(**{name: value for name, value in settings.items() if value is not None})
+
+    def logging_level(self, level: str) -> PynencBuilder:
+        """Level of the log, such as `info`."""
+        return self.logging(level)
+
+    def logging_stream(self, stream: str) -> PynencBuilder:
+        """`stderr` or `stdout`."""
+        return self.logging(stream=stream)
+
+    def logging_colors(self, colors: bool) -> PynencBuilder:
+        """Whether log lines are coloured."""
+        return self.logging(colors=colors)
+
+    def logging_format(self, fmt: str) -> PynencBuilder:
+        """`text` or `json`."""
+        return self.logging(fmt=fmt)
+
+    def argument_print_mode(self, mode: Any, truncate_length: int = 32) -> PynencBuilder:
+        """How arguments appear in texts: `FULL`, `KEYS`, `TRUNCATED` (to that many characters), `HIDDEN`."""
+        return self._set(argument_print_mode=_plain(mode), truncate_arguments_length=truncate_length)
+
+    def hide_arguments(self) -> PynencBuilder:
+        """Arguments do not appear in texts."""
+        return self._set(argument_print_mode="HIDDEN")
+
+    def show_argument_keys(self) -> PynencBuilder:
+        """Only the names of arguments appear in texts."""
+        return self._set(argument_print_mode="KEYS")
+
+    def show_full_arguments(self) -> PynencBuilder:
+        """Arguments appear in texts in full."""
+        return self._set(argument_print_mode="FULL")
+
+    def show_truncated_arguments(self, truncate_length: int = 32) -> PynencBuilder:
+        """Arguments appear in texts, cut to that many characters."""
+        return self.argument_print_mode("TRUNCATED", truncate_length)
+
+    # -- the rest --------------------------------------------------------------------------------------------------
+
+    def custom_config(self, **settings: Any) -> PynencBuilder:
+        """Any setting by its name."""
+        return self._set(**settings)
+
+    def build(self) -> Pynenc:
+        """Check the settings against each other and make the app.
+
+        Raises:
+            ValueError: a store in memory with a runner that runs elsewhere; or what a plugin's validator objects to.
+            ConfigError: a setting of the wrong type or out of range.
+        """
+        from pynenc.app import Pynenc
+
+        self._check_memory()
+        for validator in self._plugin_validators:
+            validator(self._config)
+        settings = dict(self._config)
+        return Pynenc(settings.get("app_id"), config_values=settings)
+
+    @classmethod
+    def register_plugin_method(cls, name: str, method: Callable[..., Any]) -> None:
+        """Make `builder.<name>(…)` call `method(builder, …)`. A method that returns None can still be chained."""
+        cls._plugin_methods[name] = method
+
+    @classmethod
+    def register_plugin_validator(cls, validator: Callable[[dict[str, Any]], None]) -> None:
+        """Call `validator(settings)` in `build`; it raises `ValueError` for what cannot work."""
+        cls._plugin_validators.append(validator)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = type(self)._plugin_methods.get(name)
+        if method is None:
+            known = ", ".join(sorted(type(self)._plugin_methods)) or "none"
+            raise AttributeError(f"{type(self).__name__} has no method {name!r} (methods of plugins: {known})")
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            result = method(self, *args, **kwargs)
+            return self if result is None else result
+
+        return call
+
+    def _set(self, **settings: Any) -> PynencBuilder:
+        self._config.update(settings)
+        return self
+
+    def _components(self, prefix: str) -> PynencBuilder:
+        return self._set(**{field: prefix + kind for field, kind in _COMPONENTS.items()})
+
+    def _check_memory(self) -> None:
+        url = self._config.get("store_url", "")
+        in_memory = url.startswith("memory:") if url else self._config.get("broker_cls") == "MemBroker"
+        name = self._config.get("runner_cls", "DummyRunner")
+        if not in_memory or name in ("DummyRunner", "ThreadRunner"):
+            return
+        if not get_subclass(BaseRunner, name).mem_compatible():  # type: ignore[type-abstract]
+            raise ValueError(
+                f"{name} runs invocations in other processes, which cannot see a store in memory: "
+                "use sqlite(path), or thread_runner()"
+            )
+
+
+def _plain(value: Any) -> Any:
+    """An enumeration member as its text."""
+    return getattr(value, "value", value)
+
+
+def _no_runner(method: str) -> ConfigError:
+    return ConfigError(
+        f"{method}() was called, but this build has no such runner: use thread_runner(), or a runner class of your own "
+        "with custom_config(runner_cls=…)"
+    )

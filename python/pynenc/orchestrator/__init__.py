@@ -1,0 +1,7 @@
+"""Statuses, and who may run what next, as a view over the store."""
+
+from pynenc.orchestrator.base_orchestrator import BaseOrchestrator
+from pynenc.orchestrator.mem_orchestrator import MemOrchestrator
+from pynenc.orchestrator.sqlite_orchestrator import SQLiteOrchestrator
+
+__all__ = ["BaseOrchestrator", "MemOrchestrator", "SQLiteOrchestrator"]

@@ -1,0 +1,27 @@
+"""Hand what the Rust engine has logged to Python's logging, on a thread of Python's own."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from pynenc import _core
+
+_PERIOD_SEC = 1.0
+
+
+class CoreLogs:
+    """Drains the engine's log into children of one logger, at most once a second unless forced."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._next = 0.0
+
+    def drain(self, force: bool = False) -> None:
+        """Emit what is there. Cheap when called too often; never raises, for a log line must not stop a runner."""
+        now = time.monotonic()
+        if now < self._next and not force:
+            return
+        self._next = now + _PERIOD_SEC
+        for level, suffix, message in _core.drain_logs():
+            self._logger.getChild(suffix or "core").log(level, "%s", message)

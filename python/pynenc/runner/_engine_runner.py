@@ -1,0 +1,130 @@
+"""The base of the built-in runners: the loop `next → execute → settle`, once for all of them."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from pynenc.runner.base_runner import BaseRunner
+from pynenc.runner.execute import execute
+
+if TYPE_CHECKING:
+    from pynenc import _core
+    from pynenc.app import Pynenc
+    from pynenc.invocation.dist_invocation import DistributedInvocation
+
+_TEND_SEC = 1.0
+"""How long one iteration supervises when nothing happens. A stop ends it at once."""
+
+_WAIT_SLICE_SEC = 5.0
+"""How long `waiting_for_results` blocks when nothing finishes."""
+
+_JOIN_SEC = 2.0
+"""How long threads without a body get to end; they need microseconds."""
+
+
+class EngineRunner(BaseRunner):
+    """Runs invocations on threads of this process, which the engine feeds.
+
+    The thread in `run()` only supervises. A thread whose body waits lends its slot; another one takes the next
+    invocation meanwhile, so there can be more threads than slots, but never more running bodies.
+    """
+
+    _native_wait = True
+
+    def __init__(self, app: Pynenc) -> None:
+        super().__init__(app)
+        self._threads: set[threading.Thread] = set()
+        self._numbers = itertools.count()
+        self._fault: BaseException | None = None
+        self._owed = 0
+        self._lock = threading.Lock()
+
+    def _on_start(self) -> None:
+        # Threads come when there is work: see the first iteration. Those of an earlier run belong to its engine.
+        self._threads = set()
+        self._fault = None
+        self._owed = 0
+
+    def runner_loop_iteration(self) -> None:
+        """Supervise for up to a second: start the threads that are missing."""
+        if self._fault is not None:
+            raise self._fault
+        engine = self._engine
+        if engine is None:
+            return
+        with self._lock:
+            owed, self._owed = self._owed, 0
+        for _ in range(owed + engine.tend(_TEND_SEC)):
+            self._start_thread()
+
+    def _on_stop_runner_loop(self) -> None:
+        """The engine was told already."""
+
+    def _on_stop(self) -> None:
+        engine = self._engine
+        if engine is None:
+            return
+        live = engine.live()
+        if live:
+            self.logger.info(
+                "%d bodies have up to %g s to finish; a second signal hands them back at once",
+                len(live),
+                self.conf.stop_grace_sec,
+            )
+        unfinished = engine.drain(self.conf.stop_grace_sec)
+        if unfinished:
+            self._hand_back(engine)
+        # Those whose body goes on are daemons: they end with it, or with the process.
+        self._join(_JOIN_SEC if not unfinished else 0.1)
+
+    def waiting_for_results(
+        self,
+        running_invocation: DistributedInvocation[Any, Any] | None,
+        result_invocation: list[DistributedInvocation[Any, Any]],
+        runner_args: dict[str, Any] | None = None,
+    ) -> None:
+        """Block until one of the invocations is final, for some seconds at most; inside a body its slot is lent out."""
+        outside = self.conf.invocation_wait_results_sleep_time_sec
+        self._wait_slice(
+            result_invocation, outside if running_invocation is None else _WAIT_SLICE_SEC, running_invocation
+        )
+
+    def _start_thread(self) -> None:
+        engine = self._engine
+        if engine is None:
+            return
+        name = f"pynenc-slot-{next(self._numbers)}"
+        thread = threading.Thread(target=self._work, args=(engine,), name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            # The engine counts on this thread: the next iteration tries again.
+            with self._lock:
+                self._owed += 1
+            self.logger.exception("cannot start a thread for a free slot, will try again")
+            time.sleep(0.05)
+            return
+        self._threads.add(thread)
+
+    def _work(self, engine: _core.Engine) -> None:
+        try:
+            while (claim := engine.next()) is not None:
+                engine.settle(claim, *execute(self.app, self, claim))
+        except BaseException as error:
+            if not engine.stopping:
+                # Never silently deaf: the loop raises this, and the process says why it ends.
+                self._fault = error
+                engine.stop()
+            else:
+                self.logger.debug("a thread ended with the engine: %s", error)
+        finally:
+            self._threads.discard(threading.current_thread())
+
+    def _join(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        for thread in list(self._threads):
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))

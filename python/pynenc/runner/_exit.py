@@ -1,0 +1,51 @@
+"""Stop the runners of this process before the interpreter goes away.
+
+A thread that returns from Rust while the interpreter is finalized is torn down by force, in the middle of a frame that
+cannot be. So the runners that still run when the program ends are stopped while Python still works.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import weakref
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pynenc.runner.base_runner import BaseRunner
+
+_PATIENCE_SEC = 1.5
+
+_running: weakref.WeakSet[BaseRunner] = weakref.WeakSet()
+_registered_pid: int | None = None
+
+
+def watch(runner: BaseRunner) -> None:
+    """`runner` runs from now on."""
+    global _registered_pid
+    if _registered_pid != os.getpid():
+        # What a forked child inherits runs in its parent.
+        _running.clear()
+        atexit.unregister(_stop_all)
+        atexit.register(_stop_all)
+        _registered_pid = os.getpid()
+    _running.add(runner)
+
+
+def forget(runner: BaseRunner) -> None:
+    """`runner` has stopped."""
+    _running.discard(runner)
+
+
+def _stop_all() -> None:
+    if _registered_pid != os.getpid():
+        return
+    for runner in list(_running):
+        try:
+            try:
+                runner.stop_runner_loop()
+            finally:
+                runner._abandon(_PATIENCE_SEC)
+        except Exception:
+            logging.getLogger("pynenc").exception("could not stop %s at the end of the program", type(runner).__name__)

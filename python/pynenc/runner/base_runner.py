@@ -1,0 +1,379 @@
+"""The interface of a runner: what runs invocations, and what waits for them outside of one."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import MutableMapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pynenc import _core, context
+from pynenc.conf.config_runner import ConfigRunner
+from pynenc.exceptions import ConfigError, InvocationNotFoundError, RunnerError, RunnerNotExecutableError
+from pynenc.runner import _exit
+from pynenc.runner._core_logs import CoreLogs
+from pynenc.runner._signals import SignalTakeover
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from pynenc.app import Pynenc
+    from pynenc.invocation.dist_invocation import DistributedInvocation
+
+
+class RunnerId(str):
+    """The id of a runner: a `str` that may also be called, for both spellings are in use."""
+
+    def __call__(self) -> str:
+        return self
+
+
+class _RunnerLog(logging.LoggerAdapter[logging.Logger]):
+    """Puts the id of the runner before each message."""
+
+    def __init__(self, runner: BaseRunner) -> None:
+        super().__init__(runner.app.logger, {})
+        self._runner = runner
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        return f"[runner: {self._runner.runner_id}] {msg}", kwargs
+
+
+class BaseRunner(ABC):
+    """Runs the invocations of one app. Subclass it with the seven abstract members to run them your own way.
+
+    `run()` calls, in this order: `on_start` (which calls `_on_start`), `runner_loop_iteration` for as long as
+    `running` is set, `on_stop` (which calls `_on_stop`). An iteration takes work with
+    `app.orchestrator.get_invocations_to_run(n)` and runs it with `invocation.run(runner_args)`, on whatever threads it
+    likes; it does its own sleeping, for `run` adds none. From before `_on_start` until after `_on_stop` a native thread
+    renews the leases of what was taken, and recovers what dead runners left; what is unfinished then goes back to the
+    queue.
+
+    Constructing a runner makes it the runner of its app.
+    """
+
+    _native_wait: ClassVar[bool] = False
+    """Whether waits may go through `_wait` instead of `waiting_for_results`. Only for built-in runners."""
+
+    def __init__(self, app: Pynenc) -> None:
+        self.app = app
+        app.runner = self
+        self.running = False
+        self.logger = _RunnerLog(self)
+        self._engine: _core.Engine | None = None
+        self._id: tuple[int, RunnerId] | None = None
+        self._core_logs = CoreLogs(app.logger)
+        self._signals = SignalTakeover()
+        self._stop_signals = 0
+        self._started = threading.Event()
+        self._stopped = threading.Event()
+        self._stopped.set()
+
+    @property
+    def runner_id(self) -> RunnerId:
+        """`<class>(<host>-<pid>)`, the same at each read; a forked child has its own."""
+        pid = os.getpid()
+        if self._id is None or self._id[0] != pid:
+            self._id = (pid, RunnerId(f"{type(self).__name__}({socket.gethostname()}-{pid})"))
+        return self._id[1]
+
+    @cached_property
+    def conf(self) -> ConfigRunner:
+        """Settings of this runner. A subclass with settings of its own overrides this."""
+        return ConfigRunner(self.app.config_values, self.app.config_filepath)
+
+    @staticmethod
+    @abstractmethod
+    def mem_compatible() -> bool:
+        """Whether invocations run in this process, so that it can work with a store in memory."""
+
+    @property
+    @abstractmethod
+    def max_parallel_slots(self) -> int:
+        """How many invocations it runs at a time."""
+
+    @abstractmethod
+    def _on_start(self) -> None:
+        """Allocate what the loop needs. Raising here ends the start; `_on_stop` is not called then."""
+
+    def on_start(self) -> None:
+        """Take the stop signals (in the main thread; elsewhere a `UserWarning`), set `running`, call `_on_start`.
+
+        Raises:
+            RunnerNotExecutableError: this runner runs nothing (`DummyRunner`). Nothing was touched.
+            ConfigError: the store is in memory and this runner does not run in this process. Nothing was touched.
+            RunnerError: it runs already.
+        """
+        self._check_executable()
+        self._stop_signals = 0
+        self._stopped.clear()
+        try:
+            self._signals.take(self.stop_runner_loop)
+            self.running = True
+            if self._stop_signals:
+                # Arrived between the two lines above, where setting `running` would have undone it.
+                self.running = False
+            self.logger.info("starting")
+            self._open_engine()
+            self._on_start()
+        except BaseException:
+            self.running = False
+            self._finish()
+            raise
+        self._started.set()
+
+    @abstractmethod
+    def _on_stop(self) -> None:
+        """Wait for or end what still runs, and release what `_on_start` took."""
+
+    def on_stop(self) -> None:
+        """Clear `running`, call `_on_stop`, hand unfinished claims back, restore the signal handlers."""
+        self.running = False
+        self.logger.info("stopping")
+        if self._engine is not None:
+            self._engine.stop()
+        try:
+            self._on_stop()
+        finally:
+            self._finish()
+
+    @abstractmethod
+    def runner_loop_iteration(self) -> None:
+        """One pass: take invocations, start them. Sleeps by itself when there is nothing to do."""
+
+    @abstractmethod
+    def _on_stop_runner_loop(self) -> None:
+        """`running` was just cleared; perhaps inside a signal handler, so take no lock the main thread may hold."""
+
+    def stop_runner_loop(self, signum: int | None = None, frame: FrameType | None = None) -> None:
+        """Make `run` end after the current iteration. From any thread, or as a signal handler; does not wait.
+
+        A second signal does not stop it twice: it shortens the time that running bodies are given. A call before
+        `running` is set by `on_start` is without effect; `wait_until_started` tells when it is.
+        """
+        with contextlib.suppress(Exception):
+            # In a handler, the stream may be amid a write of the interrupted code; no reason not to stop.
+            self.logger.info("asked to stop%s", "" if signum is None else f" by {signal.Signals(signum).name}")
+        if signum is not None:
+            self._stop_signals += 1
+        self.running = False
+        engine = self._engine
+        if engine is not None:
+            engine.stop()
+            if self._stop_signals > 1:
+                engine.hurry()
+        self._on_stop_runner_loop()
+
+    @abstractmethod
+    def waiting_for_results(
+        self,
+        running_invocation: DistributedInvocation[Any, Any] | None,
+        result_invocation: list[DistributedInvocation[Any, Any]],
+        runner_args: dict[str, Any] | None = None,
+    ) -> None:
+        """A caller waits for the results of `result_invocation`; called in a loop until one of them is final.
+
+        May return at any time: the caller looks again. May block until any of them is final.
+
+        Args:
+            running_invocation: the invocation in whose body the caller is; None outside of one.
+            result_invocation: those it waits for.
+            runner_args: what this runner passed to `invocation.run`.
+        """
+
+    def run(self) -> None:
+        """Start, loop until `stop_runner_loop`, stop. May be called again afterwards.
+
+        `KeyboardInterrupt` in an iteration ends the loop quietly; any other exception is logged and raised. `_on_stop`
+        is called either way.
+        """
+        token = context.current_runner.set(self)
+        try:
+            self.on_start()
+            try:
+                while self.running:
+                    self.runner_loop_iteration()
+                    self._core_logs.drain()
+            except KeyboardInterrupt:
+                self.logger.warning("KeyboardInterrupt received, stopping")
+            except Exception as error:
+                self.logger.exception("Exception in runner loop: %s", error)
+                raise
+            finally:
+                self.on_stop()
+        finally:
+            context.current_runner.reset(token)
+
+    def wait_until_started(self, timeout: float | None = None) -> bool:
+        """Block until `on_start` is through, for at most `timeout` seconds; whether it is."""
+        return self._started.wait(timeout)
+
+    def wait_until_stopped(self, timeout: float | None = 2.0) -> bool:
+        """Block until `on_stop` is through (no time if it never started), at most `timeout` seconds; whether it is."""
+        return self._stopped.wait(timeout)
+
+    # -- the engine underneath -------------------------------------------------------------------------------------
+
+    def _check_executable(self) -> None:
+        if not self.mem_compatible() and self.app._store.kind == "memory":
+            raise ConfigError(
+                f"{type(self).__name__} runs invocations in other processes, which cannot see the store of this one: "
+                f"it is {self.app._store.url!r}. Set store_url to a store that processes share, such as "
+                "sqlite:///path/to/file.db, or use ThreadRunner."
+            )
+        if self._engine is not None:
+            raise RunnerError(f"{self.runner_id} runs already: stop it and wait_until_stopped() before starting again")
+
+    def _slots(self) -> int:
+        try:
+            return max(1, self.max_parallel_slots)
+        except Exception:
+            # A subclass may know it after `_on_start` only. The engine needs it for its own threads, which such a
+            # runner does not use.
+            return 1
+
+    def _open_engine(self) -> None:
+        conf = self.app.conf
+        self._engine = _core.Engine(
+            self.app._store,
+            str(self.runner_id),
+            slots=self._slots(),
+            queues=tuple(self.conf.queues),
+            lease_sec=getattr(self.conf, "lease_sec", conf.lease_sec),
+            max_recoveries=conf.max_recoveries,
+        )
+        self._engine.start()
+        _exit.watch(self)
+
+    def _finish(self) -> None:
+        """Close the engine and undo what `on_start` did. Safe to repeat."""
+        engine = self._engine
+        try:
+            if engine is not None:
+                engine.stop()
+                self._hand_back(engine)
+                engine.close()
+        except Exception:
+            self.logger.exception("could not close the engine; what it owned is recovered when the leases end")
+        finally:
+            self._engine = None
+            _exit.forget(self)
+            self._signals.give_back()
+            self._core_logs.drain(force=True)
+            self._started.clear()
+            self._stopped.set()
+
+    def _hand_back(self, engine: _core.Engine) -> None:
+        """Give every unfinished claim back to the queue, and say which."""
+        live = [invocation_id for invocation_id, _ in engine.live()]
+        try:
+            handed_back = engine.hand_back(f"{self.runner_id} stopped before it finished")
+        except Exception:
+            self.logger.exception("could not hand back %d invocations; their leases end soon", len(live))
+            return
+        if handed_back:
+            shown = ", ".join(live[:20]) + (" …" if len(live) > 20 else "")
+            self.logger.warning("handed %d unfinished invocations back to the queue: %s", handed_back, shown)
+
+    def _abandon(self, patience_sec: float) -> None:
+        """The program ends: give the loop that long to stop, then hand everything back from here."""
+        engine = self._engine
+        if engine is None:
+            return
+        engine.hurry()
+        if not self.wait_until_stopped(patience_sec):
+            engine.hand_back(f"the program of {self.runner_id} ended")
+            engine.close()
+
+    def _start_thread(self) -> None:  # noqa: B027 - nothing to do is the default, not an omission
+        """A body gave up its slot and no thread is left to use it. Runners without threads of ours ignore this."""
+
+    def _wait(
+        self, current: DistributedInvocation[Any, Any] | None, waiter: _core.Waiter, timeout: float | None
+    ) -> list[_core.Terminal]:
+        """Wait until `waiter` yields something (empty at the timeout); inside a body, with its slot lent out.
+
+        Raises:
+            CycleDetectedError: what it waits for waits for it.
+            InvocationNotFoundError: a target's record is gone.
+        """
+        interruptible = threading.current_thread() is threading.main_thread()
+        engine = self._engine
+        claim = None if current is None else current._claim
+        if engine is None or claim is None:
+            return waiter.wait(timeout, interruptible)
+        parked, spawn = engine.park(claim, waiter)
+        if not parked:
+            return waiter.wait(timeout, interruptible)
+        try:
+            if spawn:
+                self._start_thread()
+            return waiter.wait(timeout, interruptible)
+        finally:
+            if not engine.unpark(claim):
+                self.logger.warning(
+                    "invocation %s lost its claim while it waited; it goes on, but its outcome will be refused",
+                    claim.invocation_id,
+                )
+
+    def _wait_slice(self, targets: list[Any], seconds: float, current: DistributedInvocation[Any, Any] | None) -> None:
+        """Block until one of `targets` (invocations or ids) is final, or `seconds` have passed."""
+        ids = [str(getattr(target, "invocation_id", target)) for target in targets or ()]
+        if not ids:
+            time.sleep(seconds)
+            return
+        with contextlib.suppress(InvocationNotFoundError):
+            # A record that is gone is the caller's to report.
+            self._wait(current, self.app._store.waiter(ids), seconds)
+
+
+class DummyRunner(BaseRunner):
+    """The runner of a process that runs nothing: it submits, and waits for results that other processes produce."""
+
+    _native_wait = True
+
+    @staticmethod
+    def mem_compatible() -> bool:
+        """Raises `RunnerNotExecutableError`."""
+        raise _not_executable()
+
+    def _on_start(self) -> None:
+        raise _not_executable()
+
+    def _on_stop(self) -> None:
+        raise _not_executable()
+
+    def _on_stop_runner_loop(self) -> None:
+        raise _not_executable()
+
+    def runner_loop_iteration(self) -> None:
+        """Raises `RunnerNotExecutableError`."""
+        raise _not_executable()
+
+    @property
+    def max_parallel_slots(self) -> int:
+        """Raises `RunnerNotExecutableError`."""
+        raise _not_executable()
+
+    def waiting_for_results(
+        self,
+        running_invocation: DistributedInvocation[Any, Any] | None,
+        result_invocation: list[DistributedInvocation[Any, Any]],
+        runner_args: dict[str, Any] | None = None,
+    ) -> None:
+        """Block for `conf.invocation_wait_results_sleep_time_sec` seconds, or until one of the invocations is final."""
+        self._wait_slice(result_invocation, self.conf.invocation_wait_results_sleep_time_sec, running_invocation)
+
+
+def _not_executable() -> RunnerNotExecutableError:
+    return RunnerNotExecutableError(
+        "DummyRunner runs nothing: it is for processes that only submit and wait. Set runner_cls (for example to "
+        "ThreadRunner), or start workers with `pynenc --app <spec> runner start`."
+    )

@@ -1,0 +1,103 @@
+"""How claims end: outcomes, and the verbs that write them for a user's own runner and for the views."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from pynenc import _core, context
+from pynenc.exceptions import InvocationNotFoundError, InvocationStatusOwnershipError, StateBackendError
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+    from pynenc.runner.base_runner import BaseRunner
+
+T = TypeVar("T")
+
+MAX_DELAY_SEC = 60.0
+"""Longest time until an invocation that cannot run here is offered again."""
+
+NOTE_CHARS = 300
+"""Longest note of ours in a history."""
+
+
+class Outcome(NamedTuple):
+    """How a claim ends: the arguments of `settle` after the claim."""
+
+    kind: int
+    payload: bytes | None = None
+    delay_sec: float = 0.0
+    note: str = ""
+
+
+def unknown_task(app: Pynenc, runner_id: str, claim: _core.Claim, error: Exception) -> Outcome:
+    """Hand a claim back whose task this process does not know: to come again after a delay that doubles each time."""
+    # Doubling from the setting; the exponent is bounded so that the power cannot overflow.
+    delay = min(MAX_DELAY_SEC, app.conf.unknown_task_delay_sec * 2.0 ** min(claim.releases, 16))
+    note = f"{runner_id} does not know task {claim.task_id}: {describe(error)}"[:NOTE_CHARS]
+    app.logger.warning(
+        "invocation %s goes back to the queue for %g s: %s. Start a runner that imports this task, or cancel it.",
+        claim.invocation_id,
+        delay,
+        note,
+    )
+    return Outcome(_core.RELEASE, None, delay, note)
+
+
+def describe(error: BaseException) -> str:
+    """`Type: message` on one short line, also for an exception whose `__str__` raises."""
+    try:
+        text = str(error)
+    except BaseException:
+        text = "<its text cannot be made>"
+    line = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return " ".join(line.split())[:NOTE_CHARS]
+
+
+def runner_of(app: Pynenc) -> BaseRunner:
+    """The runner that runs in this context, or else the app's."""
+    runner = context.current_runner.get()
+    return runner if runner is not None and runner.app is app else app.runner
+
+
+def begin_claim(app: Pynenc, claim: _core.Claim, engine: _core.Engine | None) -> None:
+    """`pending` to `running`. Raises `InvocationStatusOwnershipError` when the claim was lost."""
+    if engine is not None:
+        _persist(app, claim, engine, lambda: engine.begin(claim))
+    else:
+        _persist(app, claim, engine, lambda: app._store.begin(claim.invocation_id, claim.fence))
+
+
+def settle_claim(
+    app: Pynenc, claim: _core.Claim, outcome: Outcome, engine: _core.Engine | None, started: float = 0.0
+) -> int:
+    """End a claim; DONE, REPLAYED, or STALE when another run of it counts."""
+    try:
+        if engine is not None:
+            return _persist(app, claim, engine, lambda: engine.settle_now(claim, *outcome))
+        store, owner = app._store, (claim.invocation_id, claim.fence)
+        return _persist(app, claim, engine, lambda: store.settle(*owner, *outcome, started=started))
+    except (InvocationStatusOwnershipError, InvocationNotFoundError):
+        return _core.STALE
+
+
+def _persist(app: Pynenc, claim: _core.Claim, engine: _core.Engine | None, write: Callable[[], T]) -> T:
+    """Write, and again, with pauses, while the store fails: for as long as a lease lives, or a running engine renews it.
+
+    Repeating is safe: the store recognises what it has acknowledged before.
+    """
+    give_up = time.monotonic() + app.conf.lease_sec
+    pause = 0.05
+    while True:
+        try:
+            return write()
+        except InvocationNotFoundError:
+            raise
+        except StateBackendError as error:
+            renewed = engine is not None and not engine.stopping
+            if not renewed and time.monotonic() + pause > give_up:
+                raise
+            app.logger.warning("the store fails for invocation %s, trying again: %s", claim.invocation_id, error)
+            time.sleep(pause)
+            pause = min(pause * 2, 1.0)

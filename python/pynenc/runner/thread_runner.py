@@ -1,0 +1,28 @@
+"""Invocations on threads of this process."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+
+from pynenc.conf.config_runner import ConfigThreadRunner
+from pynenc.runner._engine_runner import EngineRunner
+
+
+class ThreadRunner(EngineRunner):
+    """Run invocations on threads of this process: right for I/O, for tests, and for free-threaded Python."""
+
+    @cached_property
+    def conf(self) -> ConfigThreadRunner:
+        """Settings of this runner."""
+        return ConfigThreadRunner(self.app.config_values, self.app.config_filepath)
+
+    @staticmethod
+    def mem_compatible() -> bool:
+        """True: it shares the memory of its app."""
+        return True
+
+    @property
+    def max_parallel_slots(self) -> int:
+        """The largest of `min_parallel_slots`, `min_threads`, and `max_threads` (0 is the number of CPUs)."""
+        return max(self.conf.min_parallel_slots, self.conf.min_threads, self.conf.max_threads or os.cpu_count() or 1)

@@ -1,0 +1,126 @@
+"""Invocations, their results and their history: a view over the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pynenc import _core
+from pynenc.exceptions import InvocationError
+from pynenc.invocation.dist_invocation import DistributedInvocation
+from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord
+from pynenc.util.views import View, claim_of, id_of
+
+if TYPE_CHECKING:
+    from pynenc.util.views import InvocationOrId
+
+
+@dataclass(frozen=True)
+class InvocationHistory:
+    """One status change of an invocation."""
+
+    invocation_id: str
+    status: InvocationStatus
+    timestamp: datetime
+    """When, with time zone UTC."""
+    runner: str = ""
+    """Key of the runner that made the change; empty for a client or the engine."""
+    slot: int = 0
+    """With an outcome: the slot that ran the body."""
+    started: datetime | None = None
+    """With an outcome: when the body started."""
+    note: str = ""
+    """Why, where there is something to say."""
+    registered_by_inv_id: str | None = None
+    """The invocation in whose body the call was made."""
+
+    @property
+    def execution_context(self) -> str:
+        """The runner, under its oldest name."""
+        return self.runner
+
+    @property
+    def runner_context_id(self) -> str:
+        """The runner, under its newer name."""
+        return self.runner
+
+    @property
+    def status_record(self) -> InvocationStatusRecord:
+        """Status, runner and time as one object."""
+        return InvocationStatusRecord(status=self.status, runner_id=self.runner or None, timestamp=self.timestamp)
+
+
+class BaseStateBackend(View):
+    """Reads invocations. They are written by the verbs of the store, together with everything that belongs to them."""
+
+    def get_invocation(self, invocation_id: InvocationOrId) -> DistributedInvocation[Any, Any]:
+        """The invocation with this id; it can run here if the id came from `broker.retrieve_invocation`.
+
+        Raises:
+            InvocationNotFoundError: the store knows no such invocation (any more).
+        """
+        record = self._store.get(id_of(invocation_id))
+        return DistributedInvocation(
+            self.app, record.invocation_id, claim=claim_of(invocation_id), parent_id=record.parent_id
+        )
+
+    def get_history(self, invocation: InvocationOrId) -> list[InvocationHistory]:
+        """Every status change, oldest first. Raises `InvocationNotFoundError`."""
+        invocation_id = id_of(invocation)
+        parent_id = self._store.get(invocation_id).parent_id
+        return [
+            InvocationHistory(
+                invocation_id=invocation_id,
+                status=InvocationStatus(entry.status),
+                timestamp=datetime.fromtimestamp(entry.at, UTC),
+                runner=entry.runner,
+                slot=entry.slot,
+                started=datetime.fromtimestamp(entry.started, UTC) if entry.started else None,
+                note=entry.note,
+                registered_by_inv_id=parent_id,
+            )
+            for entry in self._store.history(invocation_id)
+        ]
+
+    def get_result(self, invocation: InvocationOrId) -> Any:
+        """The value a finished invocation returned; does not wait.
+
+        Raises:
+            InvocationNotFoundError: no such invocation.
+            InvocationError: it is not finished, or did not succeed.
+        """
+        status, payload, reason = self._terminal(invocation)
+        if status != InvocationStatus.SUCCESS.value or payload is None:
+            raise InvocationError(id_of(invocation), f"it has no result: it ended as {status} {reason}".rstrip())
+        return self.app._codec.decode_result(self._task(invocation), payload)
+
+    def get_exception(self, invocation: InvocationOrId) -> BaseException:
+        """The exception a failed invocation raised; does not wait.
+
+        Raises:
+            InvocationNotFoundError: no such invocation.
+            InvocationError: it is not finished, or its body raised nothing.
+        """
+        status, payload, reason = self._terminal(invocation)
+        if status != InvocationStatus.FAILED.value or payload is None:
+            raise InvocationError(id_of(invocation), f"it has no exception: it ended as {status} {reason}".rstrip())
+        return self.app._codec.decode_exception(self._task(invocation), payload)
+
+    def wait_for_all_async_operations(self) -> None:
+        """Nothing to wait for: every write is through when its call returns."""
+
+    def purge(self) -> None:
+        """Remove every invocation of the app, finished or not."""
+        self._store.purge()
+
+    def _terminal(self, invocation: InvocationOrId) -> tuple[str, bytes | None, str]:
+        terminal: _core.Terminal | None = self._store.terminals([id_of(invocation)])[0]
+        if terminal is None:
+            status = self._store.status(id_of(invocation))
+            raise InvocationError(id_of(invocation), f"it is not finished: its status is {status}")
+        _, status, payload, reason = terminal
+        return status, payload, reason or ""
+
+    def _task(self, invocation: InvocationOrId) -> Any:
+        return self.app.get_task(self._store.get(id_of(invocation)).task_id)

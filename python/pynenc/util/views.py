@@ -1,0 +1,109 @@
+"""What the views over the store (`broker`, `orchestrator`, `state_backend`) share."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pynenc import _core
+from pynenc.exceptions import InvocationStatusOwnershipError
+from pynenc.runner.outcome import runner_of
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+    from pynenc.invocation.dist_invocation import DistributedInvocation
+
+    InvocationOrId: TypeAlias = DistributedInvocation[Any, Any] | str
+
+PAGE = 1000
+"""Ids read from the store at a time when all of them are asked for."""
+
+
+class ClaimedInvocationId(str):
+    """The id of an invocation that the caller owns; `state_backend.get_invocation(id)` makes it one that can run."""
+
+    claim: _core.Claim
+
+    def __new__(cls, claim: _core.Claim) -> ClaimedInvocationId:
+        self = super().__new__(cls, claim.invocation_id)
+        self.claim = claim
+        return self
+
+
+class View:
+    """A stateless window on the store of an app. Makes no decision and holds nothing but the app."""
+
+    def __init__(self, app: Pynenc) -> None:
+        self.app = app
+
+    @property
+    def _store(self) -> _core.Store:
+        return self.app._store
+
+
+def id_of(invocation: InvocationOrId) -> str:
+    """The id of an invocation, or an id as it is."""
+    return str(getattr(invocation, "invocation_id", invocation))
+
+
+def claim_of(invocation: InvocationOrId) -> _core.Claim | None:
+    """The claim that came with an invocation or its id, if this process owns it."""
+    return getattr(invocation, "_claim", None) or getattr(invocation, "claim", None)
+
+
+def owned_claim(invocation: InvocationOrId, purpose: str) -> _core.Claim:
+    """The same, or `InvocationStatusOwnershipError` that says what it is needed for."""
+    claim = claim_of(invocation)
+    if claim is None:
+        raise InvocationStatusOwnershipError(
+            f"cannot {purpose} invocation {id_of(invocation)}: only its owner may, and this object carries no claim. "
+            "Use the object that app.orchestrator.get_invocations_to_run(n) has handed out."
+        )
+    return claim
+
+
+def texts(values: Any) -> list[str]:
+    """Statuses or names as plain text; a single one counts as a list of one, None as an empty list."""
+    if values is None:
+        return []
+    if isinstance(values, str):
+        return [str(getattr(values, "value", values))]
+    return [str(getattr(value, "value", value)) for value in values]
+
+
+def every_id(
+    store: _core.Store,
+    *,
+    task_id: str | None = None,
+    statuses: Iterable[str] = (),
+    args_id: str | None = None,
+) -> list[str]:
+    """All matching ids, in order of submission, read page by page."""
+    wanted = list(statuses)
+    found: list[str] = []
+    while True:
+        page = store.list_ids(task_id=task_id, statuses=wanted, args_id=args_id, limit=PAGE, offset=len(found))
+        found += page
+        if len(page) < PAGE:
+            return found
+
+
+def view_key() -> str:
+    """The name under which a process without a runner owns what it claims through a view."""
+    return f"view({socket.gethostname()}-{os.getpid()})"
+
+
+def claim_some(app: Pynenc, limit: int, queues: Iterable[str] = (), runner_ctx: Any = None) -> list[_core.Claim]:
+    """Take up to `limit` due invocations: through the engine of the runner that runs here, which renews their leases.
+
+    Without one, or for chosen queues, straight from the store; then nobody renews, and a body must finish within
+    `lease_sec`.
+    """
+    engine = runner_of(app)._engine
+    chosen = list(queues)
+    if engine is not None and not chosen:
+        return engine.claim(limit)
+    owner = str(getattr(runner_ctx, "runner_id", "") or (engine.key if engine is not None else view_key()))
+    return app._store.claim(owner, limit, chosen, app.conf.lease_sec)
