@@ -31,7 +31,7 @@ def read_quickstart() -> tuple[dict[str, str], list[str], str]:
 
 
 def run_both(folder: Path, runner_command: list[str], client_command: list[str]) -> tuple[int, int, str, str]:
-    """Runner and client in `folder`, until the client ends: `(client's exit code, runner's, stdout, what both said)`."""
+    """Runner and client in `folder` until the client ends: `(client code, runner code, stdout, what both said)`."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYNENC__", "PYTHON"))}
     log = folder / "runner.log"
     with log.open("wb") as sink:
