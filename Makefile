@@ -46,8 +46,9 @@ lint: build ## formatters, linters, strict types, the boundary
 	$(PY) scripts/check_boundary.py
 
 .PHONY: bench
-bench: build ## benchmarks; the results go to benches/results/
-	$(PY) -m pytest benches --benchmark-only $(T)
+bench: build ## benchmarks on this machine (the numbers also go to target/reports/bench.json)
+	@mkdir -p $(REPORTS)
+	$(PY) -m pytest benches --benchmark-only --benchmark-json=$(REPORTS)/bench.json -o pythonpath=benches $(T)
 
 .PHONY: wheel
 wheel: venv crates ## release wheel in dist/, tried in a clean venv without Rust
