@@ -1,1 +1,32 @@
-//! sqlite
+//! The embedded store: one SQLite file shared by the processes of one machine.
+//!
+//! - [`store`]: the handle; its [`pynenc_core::store::Store`] verbs hand over to `verbs`, one file per verb, with the
+//!   SQL of the same name in `queries/` over the tables of `schema.sql`.
+//! - `writer`: the thread that owns the writing connection, and group commit. `readers`: connections that only look.
+//! - `doorbell` and `bell`: how processes wake each other, and the thread that notices.
+//! - `open`: every check before a file is trusted.
+
+mod bell;
+mod connection;
+mod doorbell;
+mod fault;
+mod open;
+mod options;
+mod platform;
+mod readers;
+mod row;
+mod shared;
+mod steps;
+pub mod store;
+mod tx;
+mod verbs;
+mod writer;
+
+pub use options::{Durability, SqliteOptions, parse_url};
+pub use shared::Stats;
+pub use store::SqliteStore;
+
+/// Version of the SQLite compiled into this crate.
+pub fn version() -> &'static str {
+    rusqlite::version()
+}

@@ -1,0 +1,1 @@
+SELECT 1 FROM invocation WHERE place = 1 LIMIT 1

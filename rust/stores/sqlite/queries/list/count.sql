@@ -1,0 +1,2 @@
+-- Continued by the conditions of a filter.
+SELECT count(*) FROM invocation WHERE true

@@ -1,0 +1,1 @@
+SELECT target FROM wait_edge WHERE waiter = ?1

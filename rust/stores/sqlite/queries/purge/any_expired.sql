@@ -1,0 +1,1 @@
+SELECT 1 FROM invocation WHERE expires <= ?1 LIMIT 1

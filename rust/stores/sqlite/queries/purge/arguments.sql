@@ -1,0 +1,1 @@
+DELETE FROM arguments WHERE seq = ?1

@@ -1,0 +1,1 @@
+SELECT seq, id FROM invocation WHERE expires <= ?1 ORDER BY expires LIMIT ?2

@@ -1,0 +1,1 @@
+SELECT min(lease) FROM invocation WHERE place = 4

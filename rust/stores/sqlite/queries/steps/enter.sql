@@ -1,0 +1,1 @@
+UPDATE invocation SET status = ?2, history = CAST(history || ?3 AS BLOB) WHERE seq = ?1

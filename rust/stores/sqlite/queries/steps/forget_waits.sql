@@ -1,0 +1,1 @@
+DELETE FROM wait_edge WHERE waiter = ?1

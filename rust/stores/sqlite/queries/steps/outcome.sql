@@ -1,0 +1,1 @@
+INSERT INTO outcome (seq, payload, reason) VALUES (?1, ?2, ?3)

@@ -1,0 +1,1 @@
+INSERT INTO arguments (seq, payload) VALUES (?1, ?2)

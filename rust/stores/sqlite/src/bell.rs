@@ -1,0 +1,214 @@
+//! The thread that notices what other processes commit: rung by their doorbells, and looking at the log now and then
+//! in case a ring was lost.
+//!
+//! Looking means `stat`, not SQL: an idle process takes no lock and reads nothing. Only after a ring or a changed log
+//! are the finishes since the last look read.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+use pynenc_core::ids::InvocationId;
+use pynenc_core::{Error, Result};
+use rusqlite::{Connection, Row};
+
+use crate::fault::{BACKEND, Fault};
+use crate::shared::Shared;
+use crate::tx::{all, as_limit, last_finish, sql};
+
+/// Between two looks at the log while things happen, and while nothing does.
+const WITH_DOORBELL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(1));
+/// The same where there is no doorbell to wait for.
+const WITHOUT_DOORBELL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+/// Finishes read in one query.
+const PAGE: usize = 512;
+/// Beyond so many unread finishes it is cheaper to have everyone look at what they wait for.
+pub(crate) const TOO_FAR_BEHIND: i64 = 4096;
+/// A file written less than this ago may be written again without its time stamp showing it.
+const STAMP_GRACE: Duration = Duration::from_millis(50);
+
+/// Handle of the thread.
+pub(crate) struct Bell {
+    shared: Arc<Shared>,
+    stopping: Arc<AtomicBool>,
+    /// Dropped to wake a thread that has no socket to wait on.
+    alive: Mutex<Option<Sender<()>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Bell {
+    /// Start the thread.
+    pub fn start(shared: Arc<Shared>) -> Result<Self> {
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (alive, ended) = channel();
+        let watch = Watch { shared: shared.clone(), stopping: stopping.clone(), ended };
+        let thread = std::thread::Builder::new()
+            .name("pynenc-bell".into())
+            .spawn(move || watch.serve())
+            .map_err(|error| Error::Backend { backend: BACKEND, message: format!("cannot start a thread: {error}") })?;
+        Ok(Self { shared, stopping, alive: Mutex::new(Some(alive)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// End the thread and take the bell down. Idempotent.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        drop(self.alive.lock().take());
+        self.shared.doorbell.ring_self();
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
+                log::error!(target: "pynenc::sqlite", "the doorbell thread ended with a panic");
+            }
+            self.shared.doorbell.remove();
+        }
+    }
+}
+
+/// What the thread owns.
+struct Watch {
+    shared: Arc<Shared>,
+    stopping: Arc<AtomicBool>,
+    ended: Receiver<()>,
+}
+
+impl Watch {
+    fn serve(self) {
+        let (shortest, longest) = self.periods();
+        let mut period = shortest;
+        let mut log = LogStamp::of(&self.shared.wal);
+        while !self.stopping.load(Ordering::Acquire) {
+            let rung = self.wait(period);
+            if self.stopping.load(Ordering::Acquire) {
+                return;
+            }
+            let now = LogStamp::of(&self.shared.wal);
+            let changed = now.differs(&log);
+            log = now;
+            if rung || changed {
+                period = shortest;
+                self.look();
+            } else {
+                period = (period * 2).min(longest);
+            }
+        }
+    }
+
+    /// Announce what may have changed since the last look.
+    fn look(&self) {
+        match self.read_finishes() {
+            Ok(()) => self.shared.hub.work(),
+            Err(Error::Closed(_)) => {}
+            Err(error) => {
+                // The next look starts from the same place; until then nobody must wait in vain.
+                log::warn!(target: "pynenc::sqlite", "cannot read what has finished: {error}");
+                self.shared.hub.look_again();
+            }
+        }
+    }
+
+    fn read_finishes(&self) -> Result<()> {
+        // Unread finishes are no loss while nobody waits: whoever begins to wait reads the state first.
+        while self.shared.hub.anyone_waits() {
+            let from = self.shared.announced.load(Ordering::Acquire);
+            let (ids, last) = self.shared.readers.read(|db| finishes_after(db, from))?;
+            match ids {
+                None => self.shared.hub.look_again(),
+                Some(ids) if ids.is_empty() => return Ok(()),
+                Some(ids) => self.shared.hub.finished(&ids),
+            }
+            self.shared.announced.fetch_max(last, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    fn periods(&self) -> (Duration, Duration) {
+        if self.shared.doorbell.bell().is_some() { WITH_DOORBELL } else { WITHOUT_DOORBELL }
+    }
+
+    #[cfg(not(unix))]
+    fn periods(&self) -> (Duration, Duration) {
+        WITHOUT_DOORBELL
+    }
+
+    /// Wait for a ring for up to `period`; whether there was one.
+    #[cfg(unix)]
+    fn wait(&self, period: Duration) -> bool {
+        use rustix::net::{RecvFlags, recv};
+        let Some(bell) = self.shared.doorbell.bell() else { return self.wait_without(period) };
+        let mut byte = [0u8; 1];
+        // Fails only for a zero period, which does not occur.
+        let _ = bell.set_read_timeout(Some(period));
+        match bell.recv(&mut byte) {
+            Ok(_) => {
+                // Rings that arrived together are one.
+                while recv(bell, &mut byte, RecvFlags::DONTWAIT).is_ok() {}
+                true
+            }
+            Err(error) => {
+                if !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted) {
+                    return self.wait_without(period);
+                }
+                false
+            }
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn wait(&self, period: Duration) -> bool {
+        self.wait_without(period)
+    }
+
+    fn wait_without(&self, period: Duration) -> bool {
+        // Nothing is ever sent; an end of the wait before the timeout means that the handle closes.
+        let _ = self.ended.recv_timeout(period);
+        false
+    }
+}
+
+type Finishes = (Option<Vec<InvocationId>>, i64);
+
+/// The finishes numbered above `from` and the number of the last of them; no ids if there are too many to read.
+fn finishes_after(db: &Connection, from: i64) -> Result<Finishes, Fault> {
+    let last = last_finish(db)?;
+    if last - from > TOO_FAR_BEHIND {
+        return Ok((None, last));
+    }
+    let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, InvocationId::from_bytes(row.get(1)?)));
+    let rows = all(db, sql!("tail/finished"), (from, as_limit(PAGE)), read)?;
+    let read_to = if rows.len() < PAGE { last } else { rows.last().map_or(last, |row| row.0) };
+    Ok((Some(rows.into_iter().map(|row| row.1).collect()), read_to))
+}
+
+/// What `stat` says about the log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct LogStamp {
+    modified: Option<SystemTime>,
+    size: u64,
+    inode: u64,
+    /// Taken so soon after the last write that an equal stamp proves nothing.
+    fresh: bool,
+}
+
+impl LogStamp {
+    fn of(path: &Path) -> Self {
+        let Ok(metadata) = std::fs::metadata(path) else {
+            return Self { modified: None, size: 0, inode: 0, fresh: false };
+        };
+        let modified = metadata.modified().ok();
+        let fresh = modified.is_some_and(|time| time.elapsed().map_or(true, |age| age < STAMP_GRACE));
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Self { modified, size: metadata.len(), inode, fresh }
+    }
+
+    fn differs(&self, before: &Self) -> bool {
+        before.fresh || (self.modified, self.size, self.inode) != (before.modified, before.size, before.inode)
+    }
+}

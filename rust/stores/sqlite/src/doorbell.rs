@@ -1,0 +1,191 @@
+//! How processes on one file wake each other: a Unix datagram socket per handle, in a directory per database.
+//!
+//! After a commit that others care about, one byte is sent to every other socket of the directory. A full buffer means
+//! rung already, a refused connection a dead process. A ring carries no truth, and losing one costs only the time
+//! until the next look at the log (see [`crate::bell`]).
+
+#[cfg(unix)]
+pub(crate) use unix::Doorbell;
+
+#[cfg(not(unix))]
+pub(crate) use polling::Doorbell;
+
+#[cfg(not(unix))]
+mod polling {
+    use std::path::Path;
+
+    /// No doorbell here: everyone looks at the log.
+    pub(crate) struct Doorbell;
+
+    impl Doorbell {
+        pub fn hang(_database: &Path) -> Self {
+            Self
+        }
+
+        pub fn ring(&self) {}
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::fs;
+    use std::io::{self, ErrorKind};
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::net::UnixDatagram;
+    use std::path::{Path, PathBuf};
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::{Duration, SystemTime};
+
+    use parking_lot::Mutex;
+
+    use crate::platform::private_directory;
+
+    /// A directory changed less than this ago may change again without its time stamp showing it.
+    const STAMP_GRACE: Duration = Duration::from_millis(50);
+
+    /// Our own bell, and the way to those of others.
+    pub(crate) struct Doorbell {
+        hung: Option<Hung>,
+    }
+
+    struct Hung {
+        directory: PathBuf,
+        own: PathBuf,
+        /// On which rings arrive; only the bell thread reads it.
+        bell: UnixDatagram,
+        /// From which rings leave. Never blocks.
+        finger: UnixDatagram,
+        others: Mutex<Others>,
+    }
+
+    /// The last listing of the directory.
+    #[derive(Default)]
+    struct Others {
+        stamp: Option<SystemTime>,
+        sockets: Vec<PathBuf>,
+    }
+
+    impl Doorbell {
+        /// Hang a bell for the existing database; where that is impossible, say so once and do without.
+        pub fn hang(database: &Path) -> Self {
+            let hung = Hung::new(database).inspect_err(|error| {
+                log::warn!(
+                    target: "pynenc::sqlite",
+                    "no doorbell between processes for {} ({error}): changes by others are noticed by polling",
+                    database.display()
+                );
+            });
+            Self { hung: hung.ok() }
+        }
+
+        /// The socket to wait on.
+        pub fn bell(&self) -> Option<&UnixDatagram> {
+            self.hung.as_ref().map(|hung| &hung.bell)
+        }
+
+        /// Wake every other handle on this database. Does not block.
+        pub fn ring(&self) {
+            if let Some(hung) = &self.hung {
+                hung.ring();
+            }
+        }
+
+        /// Wake our own bell thread.
+        pub fn ring_self(&self) {
+            if let Some(hung) = &self.hung {
+                let _ = hung.finger.send_to(&[0], &hung.own);
+            }
+        }
+
+        /// Take our own bell down.
+        pub fn remove(&self) {
+            if let Some(hung) = &self.hung {
+                let _ = fs::remove_file(&hung.own);
+                // Succeeds for the last one to leave.
+                let _ = fs::remove_dir(&hung.directory);
+            }
+        }
+    }
+
+    impl Hung {
+        fn new(database: &Path) -> io::Result<Self> {
+            static NUMBER: AtomicU64 = AtomicU64::new(0);
+            let file = fs::metadata(database)?;
+            let root = std::env::temp_dir().join(format!("pynenc-{}", rustix::process::geteuid().as_raw()));
+            own_directory(&root)?;
+            let directory = root.join(format!("{:x}-{:x}", file.dev(), file.ino()));
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let own = directory.join(format!("{}-{number}.sock", std::process::id()));
+            let bell = bind(&directory, &own)?;
+            let finger = UnixDatagram::unbound()?;
+            finger.set_nonblocking(true)?;
+            Ok(Self { directory, own, bell, finger, others: Mutex::default() })
+        }
+
+        fn ring(&self) {
+            let mut others = self.others.lock();
+            let stamp = fs::metadata(&self.directory).and_then(|metadata| metadata.modified()).ok();
+            if stamp.is_none() || stamp != others.stamp {
+                *others = self.list(stamp);
+            }
+            let mut gone = false;
+            for socket in &others.sockets {
+                match self.finger.send_to(&[1], socket) {
+                    Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                        let _ = fs::remove_file(socket);
+                        gone = true;
+                    }
+                    Err(error) if error.kind() == ErrorKind::NotFound => gone = true,
+                    // Sent; or its buffer is full, so it is about to look anyway; or a fault that polling covers.
+                    _ => {}
+                }
+            }
+            if gone {
+                others.stamp = None;
+            }
+        }
+
+        fn list(&self, stamp: Option<SystemTime>) -> Others {
+            let entries = fs::read_dir(&self.directory).into_iter().flatten().flatten();
+            let sockets = entries
+                .map(|entry| entry.path())
+                .filter(|path| *path != self.own && path.extension().is_some_and(|extension| extension == "sock"))
+                .collect();
+            let settled = |stamp: &SystemTime| stamp.elapsed().is_ok_and(|age| age > STAMP_GRACE);
+            Others { stamp: stamp.filter(settled), sockets }
+        }
+    }
+
+    /// The last handle to leave removes the directory, perhaps just before we bind in it: try again then.
+    fn bind(directory: &Path, own: &Path) -> io::Result<UnixDatagram> {
+        let mut attempt = 0;
+        loop {
+            own_directory(directory)?;
+            // Left by a dead process with our pid; ours are numbered.
+            let _ = fs::remove_file(own);
+            match UnixDatagram::bind(own) {
+                Err(error) if error.kind() == ErrorKind::NotFound && attempt < 10 => attempt += 1,
+                bound => return bound,
+            }
+        }
+    }
+
+    /// Make the directory unless it exists, and make sure that it is ours alone: others could listen, or ring at will.
+    fn own_directory(path: &Path) -> io::Result<()> {
+        match private_directory(path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
+            }
+            _ => {}
+        }
+        let found = fs::symlink_metadata(path)?;
+        let ours = found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o077 == 0;
+        if !found.is_dir() || !ours {
+            return Err(io::Error::new(
+                ErrorKind::PermissionDenied,
+                format!("{} is not a directory of this user alone (mode 0700)", path.display()),
+            ));
+        }
+        Ok(())
+    }
+}

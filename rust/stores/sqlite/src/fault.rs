@@ -1,0 +1,79 @@
+//! What goes wrong inside a verb, and how SQLite's errors become the engine's.
+
+use std::path::Path;
+
+use pynenc_core::Error;
+use rusqlite::ErrorCode;
+
+/// Name of this store in errors.
+pub(crate) const BACKEND: &str = "sqlite";
+
+/// Why a verb stopped.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The verb refused before its first write: the transaction it was part of goes on.
+    Refused(Error),
+    /// SQLite failed, perhaps half-way: the transaction is rolled back.
+    Driver(rusqlite::Error),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Fault::Refused(error)
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Fault::Driver(error)
+    }
+}
+
+impl Fault {
+    /// The engine's error for a fault on the database at `path`.
+    pub fn at(self, path: &Path) -> Error {
+        match self {
+            Fault::Refused(error) => error,
+            Fault::Driver(error) => translate(path, &error),
+        }
+    }
+}
+
+/// Whether another process held the lock for longer than the timeout.
+pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+/// A store that someone has to repair or reconfigure first.
+pub(crate) fn unusable(path: &Path, what: impl std::fmt::Display) -> Error {
+    Error::Unusable { backend: BACKEND, message: format!("{}: {what}", path.display()) }
+}
+
+/// SQLite's error on the database at `path`, with what to do about it where that is known.
+pub(crate) fn translate(path: &Path, error: &rusqlite::Error) -> Error {
+    let advice = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => {
+            return unusable(path, "this is not a SQLite database; name another file, or move this one away");
+        }
+        Some(ErrorCode::DatabaseCorrupt) => {
+            return unusable(
+                path,
+                format!(
+                    "the database is damaged ({error}); stop every process that uses it, then restore a backup, or \
+                     rescue what is readable with `sqlite3 {} .recover`",
+                    path.display()
+                ),
+            );
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another process has kept the database locked for longer than the busy timeout"
+        }
+        Some(ErrorCode::DiskFull) => "the disk (or the quota) is full, nothing was written; free some space",
+        Some(ErrorCode::SystemIoFailure) => "the disk or its file system failed, nothing was acknowledged",
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => "the file or its directory cannot be written",
+        Some(ErrorCode::CannotOpen) => "the file cannot be opened",
+        Some(ErrorCode::TooBig) => "the value is larger than SQLite can store (1 GB)",
+        _ => "SQLite failed",
+    };
+    Error::Backend { backend: BACKEND, message: format!("{}: {advice} ({error})", path.display()) }
+}

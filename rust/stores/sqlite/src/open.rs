@@ -1,0 +1,246 @@
+//! Opening a database: look before leaping. Every refusal names the path, what is wrong with it, and what to do.
+//!
+//! Nothing here opens the file but SQLite itself: closing a descriptor of our own would drop the locks that another
+//! handle of this process holds on it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use pynenc_core::Result;
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::connection;
+use crate::fault::{is_busy, translate, unusable};
+use crate::tx::sql;
+
+/// "pync": marks the files of this store.
+const APPLICATION_ID: i32 = 0x7079_6e63;
+/// Version of `schema.sql`.
+const SCHEMA_VERSION: i32 = 1;
+/// Oldest SQLite with the repaired reset of the write-ahead log.
+const OLDEST_SQLITE: i32 = 3_051_003;
+/// Files up to this size are checked page by page at each open.
+const QUICK_CHECK_LIMIT: u64 = 64 << 20;
+/// How long a log beside an empty database may be another process in the middle of creating it.
+const CREATION_GRACE: Duration = Duration::from_millis(500);
+
+/// One open at a time per process: creating the file closes a descriptor, see above.
+static OPENING: Mutex<()> = Mutex::new(());
+
+/// Path of the write-ahead log of the database at `path`.
+pub(crate) fn log_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
+}
+
+/// A connection to the database at `path`, which is made if it does not exist, checked, and of our schema.
+pub(crate) fn open(path: &Path, busy_timeout: Duration) -> Result<Connection> {
+    let _one_at_a_time = OPENING.lock();
+    check_library(path)?;
+    check_directory(path)?;
+    check_file(path)?;
+    create(path)?;
+    let started = Instant::now();
+    loop {
+        // Two processes that create one database can meet in a lock that SQLite does not wait for.
+        match connect(path, busy_timeout) {
+            Err(Refusal::Driver(error)) if is_busy(&error) && started.elapsed() < busy_timeout => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(Refusal::Driver(error)) => return Err(translate(path, &error)),
+            Err(Refusal::Unusable(what)) => return Err(unusable(path, what)),
+            Ok(db) => return Ok(db),
+        }
+    }
+}
+
+enum Refusal {
+    Driver(rusqlite::Error),
+    Unusable(String),
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        Refusal::Driver(error)
+    }
+}
+
+fn check_library(path: &Path) -> Result<()> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(unusable(
+            path,
+            format!(
+                "built with SQLite {}, whose write-ahead log can lose commits; 3.51.3 or newer is needed",
+                rusqlite::version()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn check_directory(path: &Path) -> Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    match fs::metadata(directory) {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(_) => return Err(unusable(path, format!("{} is not a directory", directory.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => create_directory(path, directory)?,
+        Err(error) => return Err(unusable(path, format!("cannot look into {}: {error}", directory.display()))),
+    }
+    if let Some(kind) = crate::platform::shared_file_system(directory) {
+        return Err(unusable(
+            path,
+            format!(
+                "{} lies on a {kind} file system, where the shared memory of SQLite does not work between machines; \
+                 choose a local disk, or a store made for several machines",
+                directory.display()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn create_directory(path: &Path, directory: &Path) -> Result<()> {
+    crate::platform::private_directory(directory).or_else(|error| {
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            return Ok(());
+        }
+        Err(unusable(
+            path,
+            format!(
+                "the directory {} does not exist and cannot be made ({error}); only its last component is made \
+                 automatically: create the directory, or name another",
+                directory.display()
+            ),
+        ))
+    })
+}
+
+fn check_file(path: &Path) -> Result<()> {
+    let size = match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {
+            return Err(unusable(path, "this is a directory; name a file in it"));
+        }
+        Ok(metadata) if !metadata.is_file() => return Err(unusable(path, "this is not a regular file")),
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(unusable(path, format!("cannot be looked at: {error}"))),
+    };
+    if size == 0 { check_orphaned_log(path) } else { Ok(()) }
+}
+
+/// SQLite would delete the log of an empty database, and with it whatever was committed there.
+fn check_orphaned_log(path: &Path) -> Result<()> {
+    let log = log_path(path);
+    let deadline = Instant::now() + CREATION_GRACE;
+    let length = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    while length(path) == 0 && length(&log) > 0 {
+        if Instant::now() >= deadline {
+            return Err(unusable(
+                path,
+                format!(
+                    "the database is missing or empty, but its write-ahead log {} is not: restore the database that \
+                     belongs to it, or move the log away to start afresh",
+                    log.display()
+                ),
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+/// Made before SQLite does, so that nobody else can read it, whatever the umask.
+fn create(path: &Path) -> Result<()> {
+    match crate::platform::private_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(unusable(path, format!("the file cannot be made: {error}; choose a directory that can be written")))
+        }
+        _ => crate::platform::check_writable(path).map_err(|what| unusable(path, what)),
+    }
+}
+
+fn connect(path: &Path, busy_timeout: Duration) -> Result<Connection, Refusal> {
+    let db = connection::open(path, busy_timeout)?;
+    let fresh = identify(&db)?;
+    if !fresh {
+        check_pages(&db, path)?;
+    }
+    let mode: String = db.query_row("PRAGMA journal_mode = wal", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(Refusal::Unusable(format!(
+            "SQLite cannot use a write-ahead log here (it stays with {mode}); choose a local disk that can be written"
+        )));
+    }
+    db.execute_batch("BEGIN IMMEDIATE")?;
+    let prepared = prepare(&db);
+    db.execute_batch(if prepared.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+    prepared?;
+    Ok(db)
+}
+
+/// Whether the database is empty; refuses one that is neither empty nor ours.
+fn identify(db: &Connection) -> Result<bool, Refusal> {
+    let application: i32 = db.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let version: i32 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (application, version) {
+        (0, 0) if tables == 0 => Ok(true),
+        (APPLICATION_ID, SCHEMA_VERSION) => {
+            let known = "SELECT count(*) FROM sqlite_schema WHERE type = 'table'
+                         AND name IN ('invocation', 'arguments', 'outcome', 'wait_edge', 'meta')";
+            match db.query_row(known, [], |row| row.get(0))? {
+                5i64 => Ok(false),
+                found => Err(Refusal::Unusable(format!(
+                    "the database is damaged: {found} of its 5 tables are left; restore a backup"
+                ))),
+            }
+        }
+        (APPLICATION_ID, newer) if newer > SCHEMA_VERSION => Err(Refusal::Unusable(format!(
+            "the database has schema version {newer}, made by a newer release; this one knows up to \
+             {SCHEMA_VERSION}: upgrade this installation, or name another file"
+        ))),
+        (APPLICATION_ID, other) => {
+            Err(Refusal::Unusable(format!("the database says that it has schema version {other}, which never existed")))
+        }
+        _ => Err(Refusal::Unusable(
+            "this database belongs to another application, and is left alone; name another file".into(),
+        )),
+    }
+}
+
+fn check_pages(db: &Connection, path: &Path) -> Result<(), Refusal> {
+    if fs::metadata(path).map_or(0, |metadata| metadata.len()) > QUICK_CHECK_LIMIT {
+        return Ok(());
+    }
+    let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict == "ok" {
+        return Ok(());
+    }
+    Err(Refusal::Unusable(format!(
+        "the database is damaged ({verdict}); stop every process that uses it, then restore a backup, or rescue what \
+         is readable with `sqlite3 {} .recover`",
+        path.display()
+    )))
+}
+
+/// Under the write lock: make the schema unless someone was faster, and expire the leases of an earlier boot.
+fn prepare(db: &Connection) -> Result<(), Refusal> {
+    if identify(db)? {
+        db.execute_batch(include_str!("../schema.sql"))?;
+        db.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}"))?;
+    }
+    let boot = crate::platform::boot_id();
+    let known: Option<String> = db.query_row(sql!("open/boot"), [], |row| row.get(0)).optional()?;
+    if known.as_deref() != Some(&boot) {
+        // The steady clock began anew: what the leases say means nothing, and whoever held them is gone.
+        db.execute(sql!("open/expire_leases"), [])?;
+        db.execute(sql!("open/set_boot"), [&boot])?;
+    }
+    Ok(())
+}

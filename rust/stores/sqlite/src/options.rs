@@ -1,0 +1,73 @@
+//! How a store is opened, and the URL that says where it lies.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pynenc_core::clock::Clock;
+use pynenc_core::ids::Millis;
+use pynenc_core::{Error, Result};
+
+/// What an acknowledged submission or settlement has survived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Power loss: it is on the disk (`synchronous=FULL`). Claims, which a lease protects anyway, are not waited for.
+    Full,
+    /// Death of the process: it is with the operating system (`synchronous=NORMAL`). Power loss may take the last few.
+    Normal,
+}
+
+/// Everything [`crate::SqliteStore::open`] needs to know.
+#[derive(Clone)]
+pub struct SqliteOptions {
+    /// The database file. Made, with its directory, if the directory above that exists.
+    pub path: PathBuf,
+    /// What an acknowledgement promises.
+    pub durability: Durability,
+    /// How long finished invocations are kept, in milliseconds.
+    pub retention: Millis,
+    /// How long a verb waits for other processes to let go of the file before it fails.
+    pub busy_timeout: Duration,
+    /// Where the store gets its time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The file that `sqlite:///relative/path` or `sqlite:////absolute/path` names.
+///
+/// Fails with [`Error::Invalid`] for anything else, saying what was expected.
+pub fn parse_url(url: &str) -> Result<PathBuf> {
+    let wrong = |what: &str| {
+        Err(Error::Invalid(format!(
+            "store URL {url:?}: {what}; write sqlite:///folder/app.db for a path below the working directory, \
+             sqlite:////folder/app.db for an absolute one"
+        )))
+    };
+    let Some(rest) = url.strip_prefix("sqlite://") else { return wrong("does not begin with sqlite://") };
+    let Some(path) = rest.strip_prefix('/') else { return wrong("names a host, and SQLite has none") };
+    match path {
+        "" | "/" => wrong("names no file"),
+        ":memory:" => wrong("SQLite in memory cannot be shared between processes; use memory://"),
+        _ if path.ends_with('/') => wrong("names a directory"),
+        _ if path.contains(['?', '#', '\0']) => wrong("has a query, a fragment or a NUL, and none is understood here"),
+        _ => Ok(PathBuf::from(path)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_slashes_are_relative_and_four_absolute() {
+        assert_eq!(parse_url("sqlite:///.pynenc/x.db").unwrap(), PathBuf::from(".pynenc/x.db"));
+        assert_eq!(parse_url("sqlite:////var/x.db").unwrap(), PathBuf::from("/var/x.db"));
+    }
+
+    #[test]
+    fn a_url_that_names_no_file_is_refused_with_an_example() {
+        for url in ["redis://x", "sqlite://x.db", "sqlite:///", "sqlite:///:memory:", "sqlite:///d/", "sqlite:///a?b"] {
+            let error = parse_url(url).unwrap_err().to_string();
+            assert!(error.contains(url) && error.contains("sqlite:////folder/app.db"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! A few connections for the verbs that only look. In WAL mode they wait for no writer, and no writer for them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pynenc_core::{Error, Result};
+use rusqlite::Connection;
+
+use crate::connection;
+use crate::fault::Fault;
+use crate::shared::Counters;
+
+/// Connections kept open while nobody reads; more readers than that at one time open and close their own.
+const KEPT: usize = 4;
+
+pub(crate) struct Readers {
+    path: PathBuf,
+    busy_timeout: Duration,
+    stats: Arc<Counters>,
+    /// `None` once closed.
+    idle: Mutex<Option<Vec<Connection>>>,
+}
+
+impl Readers {
+    pub fn new(path: PathBuf, busy_timeout: Duration, stats: Arc<Counters>) -> Self {
+        Self { path, busy_timeout, stats, idle: Mutex::new(Some(Vec::new())) }
+    }
+
+    /// Run `look` on one snapshot of the database.
+    pub fn read<T>(&self, look: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
+        let kept = self.idle.lock().as_mut().ok_or(Error::Closed("store"))?.pop();
+        let db = match kept {
+            Some(db) => db,
+            None => self.open().map_err(|error| Fault::from(error).at(&self.path))?,
+        };
+        self.stats.reads.add();
+        let found = snapshot(&db, look).map_err(|fault| fault.at(&self.path));
+        let mut idle = self.idle.lock();
+        if let Some(idle) = idle.as_mut()
+            && idle.len() < KEPT
+            && db.is_autocommit()
+        {
+            idle.push(db);
+        }
+        found
+    }
+
+    fn open(&self) -> rusqlite::Result<Connection> {
+        let db = connection::open(&self.path, self.busy_timeout)?;
+        db.execute_batch("PRAGMA query_only = on")?;
+        Ok(db)
+    }
+
+    /// Close every connection; later reads fail with [`Error::Closed`].
+    pub fn close(&self) {
+        let closed = self.idle.lock().take();
+        drop(closed);
+    }
+}
+
+fn snapshot<T>(db: &Connection, look: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+    db.prepare_cached("BEGIN")?.execute([])?;
+    let found = look(db);
+    db.prepare_cached("ROLLBACK")?.execute([])?;
+    found
+}

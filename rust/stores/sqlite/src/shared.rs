@@ -1,0 +1,82 @@
+//! What the handle and its threads have in common.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use pynenc_core::clock::Clock;
+use pynenc_core::ids::Millis;
+use pynenc_core::notify::Hub;
+
+use crate::doorbell::Doorbell;
+use crate::options::Durability;
+use crate::readers::Readers;
+use crate::tx::Effects;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counted by the threads.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub transactions: Counter,
+    pub reads: Counter,
+    pub busy: Counter,
+}
+
+/// How often a handle has used its file since it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Write transactions begun; with group commit fewer than verbs.
+    pub transactions: u64,
+    /// Read transactions.
+    pub reads: u64,
+    /// How often the lock was not to be had within the busy timeout.
+    pub busy: u64,
+}
+
+pub(crate) struct Shared {
+    pub path: PathBuf,
+    pub wal: PathBuf,
+    pub clock: Arc<dyn Clock>,
+    pub retention: Millis,
+    pub durability: Durability,
+    pub hub: Arc<Hub>,
+    pub doorbell: Doorbell,
+    pub readers: Readers,
+    pub stats: Arc<Counters>,
+    /// Every finish up to this number has been announced in this process.
+    pub announced: AtomicI64,
+}
+
+impl Shared {
+    /// Tell this process what its own transaction changed.
+    pub fn announce(&self, effects: &Effects) {
+        if let (Some(first), Some(last)) = (effects.first_finish, effects.last_finish()) {
+            self.hub.finished(&effects.finished);
+            // Only if nothing of another process lies between; else the tail is read, which announces these again.
+            let _ = self.announced.compare_exchange(first - 1, last, Ordering::AcqRel, Ordering::Relaxed);
+        }
+        if !effects.vanished.is_empty() {
+            self.hub.finished(&effects.vanished);
+        }
+        if effects.look_again {
+            self.hub.look_again();
+        } else if effects.work {
+            self.hub.work();
+        } else if effects.changed {
+            self.hub.changed();
+        }
+    }
+}

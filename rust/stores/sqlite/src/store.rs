@@ -1,0 +1,264 @@
+//! The handle on one database.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use pynenc_core::call::Submission;
+use pynenc_core::claim::{ClaimRequest, Claimed};
+use pynenc_core::clock::Clock;
+use pynenc_core::ids::{InvocationId, Millis, Ownership, RunnerKey, random_u64};
+use pynenc_core::notify::Hub;
+use pynenc_core::recover::{Recovered, RecoveryPolicy};
+use pynenc_core::result::{Filter, History, Page, Record, Watched};
+use pynenc_core::settle::{Settled, Settlement};
+use pynenc_core::store::{Cancelled, Paused, Purge, Store};
+use pynenc_core::submit::Submitted;
+use pynenc_core::{Error, Result};
+use rusqlite::Connection;
+
+use crate::bell::Bell;
+use crate::doorbell::Doorbell;
+use crate::fault::{Fault, translate, unusable};
+use crate::open::{log_path, open};
+use crate::options::{Durability, SqliteOptions};
+use crate::readers::Readers;
+use crate::shared::{Counters, Shared, Stats};
+use crate::tx::last_finish;
+use crate::verbs::{
+    beat, begin, cancel, claim, exchange, get, list, pause, purge, recover, resume, settle, submit, watch,
+};
+use crate::writer::{Verb, Writer};
+
+/// How long temporary databases keep finished invocations: a day.
+const TEMPORARY_RETENTION: Millis = 24 * 60 * 60 * 1000;
+
+/// An open database. Share it by its `Arc`; the last one to go closes it. Not for use in a forked child.
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    writer: Arc<Writer>,
+    bell: Arc<Bell>,
+    /// The process that opened it.
+    pid: u32,
+    closed: AtomicBool,
+    /// A directory that goes with the handle.
+    temporary: Option<PathBuf>,
+}
+
+impl SqliteStore {
+    /// Open the database at `options.path`, making it if it does not exist. Blocks for file I/O; starts two threads.
+    ///
+    /// Fails with [`Error::Unusable`], naming what is wrong and what to do, for a file or directory that cannot be
+    /// used: missing, unwritable, damaged, of another application, of a newer schema, on a network file system.
+    pub fn open(options: SqliteOptions) -> Result<Arc<Self>> {
+        Self::open_in(options, None)
+    }
+
+    /// A new database in a directory of its own, which is removed with the handle: for tests.
+    pub fn open_temporary(clock: Arc<dyn Clock>) -> Result<Arc<Self>> {
+        let directory = std::env::temp_dir().join(format!("pynenc-tmp-{}-{:016x}", std::process::id(), random_u64()));
+        let path = directory.join("store.db");
+        crate::platform::private_directory(&directory).map_err(|error| unusable(&path, error))?;
+        let options = SqliteOptions {
+            path,
+            durability: Durability::Normal,
+            retention: TEMPORARY_RETENTION,
+            busy_timeout: Duration::from_secs(10),
+            clock,
+        };
+        Self::open_in(options, Some(directory))
+    }
+
+    fn open_in(options: SqliteOptions, temporary: Option<PathBuf>) -> Result<Arc<Self>> {
+        let path = absolute(&options.path)?;
+        let db = open(&path, options.busy_timeout)?;
+        let announced = last_finish(&db).map_err(|error| translate(&path, &error))?;
+        let stats = Arc::<Counters>::default();
+        let shared = Arc::new(Shared {
+            wal: log_path(&path),
+            doorbell: Doorbell::hang(&path),
+            readers: Readers::new(path.clone(), options.busy_timeout, stats.clone()),
+            path,
+            clock: options.clock,
+            retention: options.retention,
+            durability: options.durability,
+            hub: Hub::new(),
+            stats,
+            announced: AtomicI64::new(announced),
+        });
+        let writer = Arc::new(Writer::start(db, shared.clone())?);
+        let bell = Arc::new(Bell::start(shared.clone())?);
+        let pid = std::process::id();
+        Ok(Arc::new(Self { shared, writer, bell, pid, closed: AtomicBool::new(false), temporary }))
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// How often this handle has used its file so far.
+    pub fn stats(&self) -> Stats {
+        let stats = &self.shared.stats;
+        Stats { transactions: stats.transactions.get(), reads: stats.reads.get(), busy: stats.busy.get() }
+    }
+
+    /// SQLite does not survive a fork: neither its connections nor the threads that own them.
+    fn check_process(&self) -> Result<()> {
+        let current = std::process::id();
+        if current == self.pid {
+            return Ok(());
+        }
+        Err(Error::Invalid(format!(
+            "this handle on {} was opened in process {} and cannot be used in its forked child {current}: \
+             open the store again there",
+            self.shared.path.display(),
+            self.pid
+        )))
+    }
+
+    fn check(&self) -> Result<()> {
+        self.check_process()?;
+        if self.closed.load(Ordering::Acquire) { Err(Error::Closed("store")) } else { Ok(()) }
+    }
+
+    fn write<V: Verb>(&self, verb: V) -> Result<V::Answer> {
+        self.check()?;
+        self.writer.post(verb)
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
+        self.check()?;
+        self.shared.readers.read(look)
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    // Relative paths are meant from where the store is opened, wherever the process goes later.
+    std::path::absolute(path).map_err(|error| unusable(path, format!("this path has no absolute form: {error}")))
+}
+
+impl Store for SqliteStore {
+    fn hub(&self) -> &Arc<Hub> {
+        &self.shared.hub
+    }
+
+    fn submit(&self, batch: &[Submission]) -> Result<Vec<Submitted>> {
+        submit::Submit::check(batch)?;
+        self.write(submit::Submit { batch: batch.to_vec() })
+    }
+
+    fn claim(&self, request: &ClaimRequest) -> Result<Claimed> {
+        // Many runners are woken for one invocation: those that come too late shall not queue for the lock.
+        let nothing = self.read(|db| claim::nothing_to_take(db, request, self.shared.clock.wall()))?;
+        nothing.map_or_else(|| self.write(claim::Take(request.clone())), Ok)
+    }
+
+    fn begin(&self, owner: Ownership) -> Result<()> {
+        self.write(begin::Begin(owner))
+    }
+
+    fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>> {
+        self.write(settle::Settle { batch: batch.to_vec() })
+    }
+
+    fn exchange(&self, batch: &[Settlement], request: Option<&ClaimRequest>) -> Result<(Vec<Settled>, Claimed)> {
+        match request {
+            None if batch.is_empty() => Ok(Default::default()),
+            None => Ok((self.settle(batch)?, Claimed::default())),
+            Some(request) if batch.is_empty() => Ok((Vec::new(), self.claim(request)?)),
+            Some(request) => self.write(exchange::Exchange { batch: batch.to_vec(), request: request.clone() }),
+        }
+    }
+
+    fn pause(&self, waiter: Ownership, targets: &[InvocationId]) -> Result<Paused> {
+        self.write(pause::Pause { waiter, targets: targets.to_vec() })
+    }
+
+    fn resume(&self, waiters: &[Ownership]) -> Result<Vec<bool>> {
+        self.write(resume::Resume { waiters: waiters.to_vec() })
+    }
+
+    fn cancel(&self, id: InvocationId) -> Result<Cancelled> {
+        self.write(cancel::Cancel(id))
+    }
+
+    fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Vec<Ownership>> {
+        self.write(beat::Beat { runner: runner.clone(), lease })
+    }
+
+    fn recover(&self, policy: RecoveryPolicy) -> Result<Recovered> {
+        let next_expiry = self.read(recover::next_expiry)?;
+        if next_expiry.is_none_or(|end| end > self.shared.clock.steady()) {
+            return Ok(Recovered { next_expiry, ..Recovered::default() });
+        }
+        self.write(recover::Recover(policy))
+    }
+
+    fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {
+        self.read(|db| watch::watch(db, ids))
+    }
+
+    fn get(&self, id: InvocationId) -> Result<Record> {
+        self.read(|db| get::get(db, id))
+    }
+
+    fn list(&self, filter: &Filter, page: Page) -> Result<Vec<InvocationId>> {
+        self.read(|db| list::list(db, filter, page))
+    }
+
+    fn count(&self, filter: &Filter) -> Result<usize> {
+        self.read(|db| list::count(db, filter))
+    }
+
+    fn history(&self, id: InvocationId) -> Result<History> {
+        self.read(|db| get::history(db, id))
+    }
+
+    fn purge(&self, what: Purge) -> Result<usize> {
+        let limit = match what {
+            Purge::All => return self.write(purge::PurgeAll),
+            Purge::Expired { limit } => limit,
+        };
+        let mut removed = 0;
+        let mut more = self.read(|db| purge::anything_expired(db, self.shared.clock.wall()))?;
+        while more && removed < limit {
+            let (count, rest) = self.write(purge::PurgeExpired { limit: limit - removed })?;
+            removed += count;
+            more = rest;
+        }
+        Ok(removed)
+    }
+
+    fn close(&self) -> Result<()> {
+        self.check_process()?;
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.bell.stop();
+        self.writer.stop();
+        self.shared.readers.close();
+        // Whoever waits looks again, and learns that the store is closed.
+        self.shared.hub.look_again();
+        Ok(())
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        if self.check_process().is_err() {
+            // In a forked child: closing what the parent has open would drop the parent's locks. Leak it.
+            std::mem::forget((self.shared.clone(), self.writer.clone(), self.bell.clone()));
+            return;
+        }
+        if let Err(error) = self.close() {
+            log::warn!(target: "pynenc::sqlite", "cannot close {}: {error}", self.shared.path.display());
+        }
+        if let Some(directory) = &self.temporary
+            && let Err(error) = std::fs::remove_dir_all(directory)
+        {
+            log::warn!(target: "pynenc::sqlite", "cannot remove {}: {error}", directory.display());
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What a verb sees while it runs inside a transaction of the writer.
+
+use pynenc_core::ids::{InvocationId, Millis};
+use rusqlite::{Connection, OptionalExtension, Params, Row};
+
+use crate::fault::Fault;
+
+/// The text of one SQL file below `queries/`.
+macro_rules! sql {
+    ($name:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/queries/", $name, ".sql"))
+    };
+}
+pub(crate) use sql;
+
+/// What the world is to be told once the transaction is committed.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// These have finished, in this order.
+    pub finished: Vec<InvocationId>,
+    /// Number of the first of them.
+    pub first_finish: Option<i64>,
+    /// These were removed.
+    pub vanished: Vec<InvocationId>,
+    /// A claim may succeed that would have found nothing before, or a due time became known.
+    pub work: bool,
+    /// Something else changed, such as who owns what.
+    pub changed: bool,
+    /// Everything may have changed.
+    pub look_again: bool,
+}
+
+impl Effects {
+    /// Number of the last finish of this transaction.
+    pub fn last_finish(&self) -> Option<i64> {
+        self.first_finish.map(|first| first + self.finished.len() as i64 - 1)
+    }
+
+    /// Whether other processes want to know.
+    pub fn concerns_others(&self) -> bool {
+        self.work || self.look_again || !self.finished.is_empty()
+    }
+}
+
+/// One verb's view of the transaction.
+pub(crate) struct Tx<'a> {
+    pub db: &'a Connection,
+    /// Wall clock.
+    pub now: Millis,
+    /// Steady clock.
+    pub steady: Millis,
+    /// How long finished invocations are kept.
+    pub retention: Millis,
+    pub effects: &'a mut Effects,
+}
+
+impl Tx<'_> {
+    /// Run a statement that writes; returns how many rows it changed.
+    pub fn write(&self, sql: &str, params: impl Params) -> Result<usize, Fault> {
+        Ok(self.db.prepare_cached(sql)?.execute(params)?)
+    }
+
+    /// The only row of a query, if there is one.
+    pub fn one<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, Fault> {
+        Ok(self.db.prepare_cached(sql)?.query_row(params, read).optional()?)
+    }
+
+    /// All rows of a query.
+    pub fn all<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, Fault> {
+        all(self.db, sql, params, read)
+    }
+
+    /// The number of the next finish. Numbers grow in the order of commits, over all processes.
+    pub fn number_finish(&mut self, id: InvocationId) -> Result<i64, Fault> {
+        let number = match self.effects.last_finish() {
+            Some(last) => last + 1,
+            None => last_finish(self.db)? + 1,
+        };
+        self.effects.first_finish.get_or_insert(number);
+        self.effects.finished.push(id);
+        Ok(number)
+    }
+}
+
+/// A number of rows as SQLite takes it.
+pub(crate) fn as_limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// All rows of a query.
+pub(crate) fn all<T>(
+    db: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, Fault> {
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map(params, read)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The highest number given to a finish so far.
+pub(crate) fn last_finish(db: &Connection) -> rusqlite::Result<i64> {
+    db.prepare_cached(sql!("steps/last_finish"))?.query_row([], |row| row.get(0))
+}

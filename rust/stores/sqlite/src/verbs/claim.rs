@@ -1,0 +1,192 @@
+//! Take due invocations.
+
+use std::sync::Arc;
+
+use pynenc_core::claim::{Admission, Claim, ClaimRequest, Claimed, DROP_REASON};
+use pynenc_core::ids::{Fence, Millis};
+use pynenc_core::queue::Place;
+use pynenc_core::status::Status;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use crate::fault::Fault;
+use crate::row::{Hot, place, read_parent};
+use crate::steps::{admission, finish_unrun, place_freed};
+use crate::tx::{Tx, all, as_limit, sql};
+use crate::writer::Verb;
+
+/// Most invocations that one claim moves from scheduled to ready.
+const PROMOTED: i64 = 1000;
+/// Most invocations that one claim parks or drops on its way: bounds how long others wait for the lock.
+const PASSED_OVER: usize = 1000;
+
+pub(crate) struct Take(pub ClaimRequest);
+
+impl Verb for Take {
+    type Answer = Claimed;
+
+    fn durable(&self) -> bool {
+        false
+    }
+
+    fn run(&self, tx: &mut Tx<'_>) -> Result<Claimed, Fault> {
+        take(tx, &self.0)
+    }
+}
+
+/// The answer, if it is clear without a lock that there is nothing to claim.
+pub(crate) fn nothing_to_take(db: &Connection, request: &ClaimRequest, now: Millis) -> Result<Option<Claimed>, Fault> {
+    let ready = |sql: &str, queue: Option<&str>| -> rusqlite::Result<bool> {
+        let mut statement = db.prepare_cached(sql)?;
+        match queue {
+            None => statement.exists([]),
+            Some(queue) => statement.exists([queue]),
+        }
+    };
+    if request.queues.is_empty() {
+        if ready(sql!("claim/any_ready"), None)? {
+            return Ok(None);
+        }
+    } else {
+        for queue in request.queues.iter() {
+            if ready(sql!("claim/any_ready_in"), Some(queue))? {
+                return Ok(None);
+            }
+        }
+    }
+    let next_due = next_due(db, &request.queues)?;
+    Ok(next_due.is_none_or(|due| due > now).then(|| Claimed { claims: Vec::new(), next_due }))
+}
+
+/// Claim on behalf of `request` inside a transaction.
+pub(crate) fn take(tx: &mut Tx<'_>, request: &ClaimRequest) -> Result<Claimed, Fault> {
+    promote(tx, &request.queues)?;
+    let mut claims = Vec::new();
+    let mut passed_over = 0;
+    'full: while claims.len() < request.limit {
+        let candidates = best(tx, &request.queues, request.limit - claims.len())?;
+        if candidates.is_empty() {
+            break;
+        }
+        for candidate in candidates {
+            match admission(tx, candidate.hot.concurrency.as_ref())? {
+                Admission::Take => claims.push(own(tx, candidate, request)?),
+                blocked => {
+                    pass_over(tx, &candidate.hot, blocked)?;
+                    passed_over += 1;
+                    if passed_over == PASSED_OVER {
+                        // There may be more behind them: whoever is told comes back.
+                        tx.effects.work = true;
+                        break 'full;
+                    }
+                }
+            }
+        }
+    }
+    Ok(Claimed { claims, next_due: next_due(tx.db, &request.queues)? })
+}
+
+fn promote(tx: &mut Tx<'_>, queues: &[Arc<str>]) -> Result<(), Fault> {
+    if next_due(tx.db, queues)?.is_none_or(|due| due > tx.now) {
+        return Ok(());
+    }
+    if queues.is_empty() {
+        tx.write(sql!("claim/promote"), (tx.now, PROMOTED))?;
+    }
+    for queue in queues {
+        tx.write(sql!("claim/promote_in"), (tx.now, PROMOTED, &**queue))?;
+    }
+    Ok(())
+}
+
+fn next_due(db: &Connection, queues: &[Arc<str>]) -> Result<Option<Millis>, Fault> {
+    if queues.is_empty() {
+        return Ok(db.prepare_cached(sql!("claim/next_due"))?.query_row([], |row| row.get(0))?);
+    }
+    let mut earliest: Option<Millis> = None;
+    for queue in queues {
+        let mut statement = db.prepare_cached(sql!("claim/next_due_in"))?;
+        let due: Option<Millis> = statement.query_row([&**queue], |row| row.get(0)).optional()?.flatten();
+        earliest = [earliest, due].into_iter().flatten().min();
+    }
+    Ok(earliest)
+}
+
+/// Someone in a queue, with what its claim will say.
+struct Candidate {
+    place: Place,
+    hot: Hot,
+    claim: Claim,
+}
+
+/// The first `limit` of what is ready in these queues (none means all), in queue order.
+fn best(tx: &Tx<'_>, queues: &[Arc<str>], limit: usize) -> Result<Vec<Candidate>, Fault> {
+    let found: Vec<Arc<str>>;
+    let queues = if queues.is_empty() {
+        found = all(tx.db, sql!("claim/ready_queues"), [], |row| row.get(0))?;
+        &found
+    } else {
+        queues
+    };
+    let mut candidates = Vec::new();
+    for queue in queues {
+        candidates
+            .extend(tx.all(sql!("claim/candidates"), (&**queue, as_limit(limit)), |row| Candidate::read(row, queue))?);
+    }
+    if queues.len() > 1 {
+        candidates.sort_by_key(|candidate| candidate.place);
+        // A queue that was named twice.
+        candidates.dedup_by_key(|candidate| candidate.hot.seq);
+        candidates.truncate(limit);
+    }
+    Ok(candidates)
+}
+
+impl Candidate {
+    fn read(row: &Row<'_>, queue: &Arc<str>) -> rusqlite::Result<Self> {
+        let hot = Hot::read(row)?;
+        let place =
+            Place { rank: row.get(17)?, priority: row.get(18)?, due: hot.due, sequence: hot.seq.unsigned_abs() };
+        let claim = Claim {
+            id: hot.id,
+            fence: Fence::generate(),
+            task: row.get(19)?,
+            payload: row.get(21)?,
+            parent: read_parent(row, 20)?,
+            depth: hot.depth,
+            queue: queue.clone(),
+            retries: hot.retries,
+            recoveries: hot.recoveries,
+            releases: hot.releases,
+        };
+        Ok(Self { place, hot, claim })
+    }
+}
+
+/// Make `request.runner` the owner.
+fn own(tx: &mut Tx<'_>, candidate: Candidate, request: &ClaimRequest) -> Result<Claim, Fault> {
+    let Candidate { hot, claim, .. } = candidate;
+    let mut trail = hot.trail();
+    trail.enter(Status::Pending, tx.now, &request.runner);
+    let mut status = Status::Pending;
+    if request.begin {
+        status = Status::Running;
+        trail.enter(status, tx.now, &request.runner);
+    }
+    let lease = tx.steady.saturating_add(request.lease);
+    tx.write(sql!("claim/own"), (hot.seq, status as u8, &*request.runner, claim.fence.0 as i64, lease, &trail.bytes))?;
+    tx.effects.changed = true;
+    Ok(claim)
+}
+
+/// Its concurrency key has no free place.
+fn pass_over(tx: &mut Tx<'_>, hot: &Hot, blocked: Admission) -> Result<(), Fault> {
+    let mut trail = hot.trail();
+    if blocked == Admission::Drop {
+        return finish_unrun(tx, hot, Status::ConcurrencyControlledFinal, DROP_REASON, trail);
+    }
+    trail.enter(Status::ConcurrencyControlled, tx.now, "");
+    tx.write(sql!("claim/park"), (hot.seq, Status::ConcurrencyControlled as u8, place::PARKED, &trail.bytes))?;
+    tx.effects.changed = true;
+    // It may have been called back in place of one with a higher limit.
+    place_freed(tx, hot.concurrency.as_ref())
+}

@@ -1,0 +1,63 @@
+//! Which, and how many, invocations match a filter.
+
+use std::fmt::Write;
+
+use pynenc_core::ids::InvocationId;
+use pynenc_core::result::{Filter, Page};
+use pynenc_core::status::Status;
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+use crate::fault::Fault;
+use crate::row::read_id;
+use crate::tx::{all, as_limit, sql};
+
+pub(crate) fn list(db: &Connection, filter: &Filter, page: Page) -> Result<Vec<InvocationId>, Fault> {
+    let (condition, mut values) = condition(filter);
+    values.extend([Value::Integer(as_limit(page.limit)), Value::Integer(as_limit(page.offset))]);
+    let sql = format!("{}{condition} ORDER BY seq LIMIT ? OFFSET ?", sql!("list/ids"));
+    all(db, &sql, params_from_iter(values), |row| read_id(row, 0))
+}
+
+pub(crate) fn count(db: &Connection, filter: &Filter) -> Result<usize, Fault> {
+    let (condition, values) = condition(filter);
+    let sql = format!("{}{condition}", sql!("list/count"));
+    Ok(db.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get::<_, i64>(0))? as usize)
+}
+
+/// The filter as SQL that only names what is asked for, so that an index can serve it.
+fn condition(filter: &Filter) -> (String, Vec<Value>) {
+    let mut sql = String::new();
+    let mut values = Vec::new();
+    let mut equal = |column: &str, value: Value| {
+        let _ = write!(sql, " AND {column} = ?");
+        values.push(value);
+    };
+    if let Some(task) = &filter.task {
+        equal("task", Value::Text(task.to_string()));
+    }
+    if let Some(parent) = filter.parent {
+        equal("parent", Value::Blob(parent.to_bytes().to_vec()));
+    }
+    if let Some(args_id) = &filter.args_id {
+        equal("args_id", Value::Text(args_id.to_string()));
+    }
+    if let Some(runner) = &filter.runner {
+        equal("runner", Value::Text(runner.to_string()));
+    }
+    if !filter.queues.is_empty() {
+        let _ = write!(sql, " AND queue IN ({})", vec!["?"; filter.queues.len()].join(", "));
+        values.extend(filter.queues.iter().map(|queue| Value::Text(queue.to_string())));
+    }
+    if !filter.statuses.is_empty() {
+        let codes: Vec<_> = filter.statuses.iter().map(|status| (*status as u8).to_string()).collect();
+        let _ = write!(sql, " AND status IN ({})", codes.join(", "));
+    }
+    // Said twice, for the indexes of what is claimed.
+    if filter.runner.is_some()
+        || (!filter.statuses.is_empty() && filter.statuses.iter().all(|s| Status::is_claimed(*s)))
+    {
+        sql.push_str(" AND place = 4");
+    }
+    (sql, values)
+}

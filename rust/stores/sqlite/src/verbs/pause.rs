@@ -1,0 +1,104 @@
+//! A body wants to wait for others.
+
+use std::collections::HashSet;
+
+use pynenc_core::Error;
+use pynenc_core::claim::Admission;
+use pynenc_core::ids::{InvocationId, Ownership};
+use pynenc_core::queue::rank_for;
+use pynenc_core::status::Status;
+use pynenc_core::store::Paused;
+
+use super::begin::enter;
+use crate::fault::Fault;
+use crate::row::{Hot, place, read_id};
+use crate::steps::admission;
+use crate::tx::{Tx, sql};
+use crate::writer::Verb;
+
+pub(crate) struct Pause {
+    pub waiter: Ownership,
+    pub targets: Vec<InvocationId>,
+}
+
+impl Verb for Pause {
+    type Answer = Paused;
+
+    fn durable(&self) -> bool {
+        false
+    }
+
+    fn run(&self, tx: &mut Tx<'_>) -> Result<Paused, Fault> {
+        let waiter = Hot::held(tx, self.waiter)?;
+        if waiter.status != Status::Paused {
+            waiter.status.check(Status::Paused, waiter.id)?;
+        }
+        if self.targets.is_empty() {
+            let message = format!("invocation {} would wait for nothing, and so for ever", waiter.id);
+            return Err(Error::Invalid(message).into());
+        }
+        let mut ready = Vec::new();
+        for &target in &self.targets {
+            let hot = Hot::find(tx, target)?.ok_or(Error::NotFound(target))?;
+            if hot.place == place::FINISHED {
+                ready.push(target);
+            }
+        }
+        if !ready.is_empty() {
+            return Ok(Paused::Ready(ready));
+        }
+        if let Some(path) = cycle(tx, waiter.id, &self.targets)? {
+            return Err(Error::Cycle(path).into());
+        }
+        for target in &self.targets {
+            tx.write(sql!("pause/raise"), (target.to_bytes(), rank_for(waiter.depth)))?;
+            tx.write(sql!("pause/wait_edge"), (waiter.seq, target.to_bytes()))?;
+        }
+        if waiter.status != Status::Paused {
+            enter(tx, &waiter, Status::Paused)?;
+        }
+        Ok(Paused::Parked)
+    }
+}
+
+/// If following what each invocation waits for leads from one of `targets` back to `waiter`: the way, from the waiter
+/// to the waiter.
+fn cycle(tx: &Tx<'_>, waiter: InvocationId, targets: &[InvocationId]) -> Result<Option<Vec<InvocationId>>, Fault> {
+    let mut seen = HashSet::new();
+    // Depth first: the way taken so far, and for each of its steps what is still to be tried after it.
+    let mut way = vec![waiter];
+    let mut untried = vec![targets.to_vec()];
+    while let Some(choices) = untried.last_mut() {
+        match choices.pop() {
+            None => {
+                untried.pop();
+                way.pop();
+            }
+            Some(id) if id == waiter => {
+                way.push(id);
+                return Ok(Some(way));
+            }
+            Some(id) if seen.insert(id) => {
+                way.push(id);
+                untried.push(waits_of(tx, id)?);
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+/// What must move before `id` can: what its body waits for, or the holders of its concurrency key.
+fn waits_of(tx: &Tx<'_>, id: InvocationId) -> Result<Vec<InvocationId>, Fault> {
+    let Some(hot) = Hot::find(tx, id)? else { return Ok(Vec::new()) };
+    if hot.status == Status::Paused {
+        return tx.all(sql!("pause/waits"), [hot.seq], |row| read_id(row, 0));
+    }
+    let queued = matches!(hot.place, place::READY | place::SCHEDULED | place::PARKED);
+    match &hot.concurrency {
+        Some(concurrency) if queued && admission(tx, Some(concurrency))? == Admission::Park => {
+            tx.all(sql!("pause/holders"), [&*concurrency.key], |row| read_id(row, 0))
+        }
+        _ => Ok(Vec::new()),
+    }
+}

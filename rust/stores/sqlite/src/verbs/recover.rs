@@ -1,0 +1,63 @@
+//! Queue again, or bury, what dead runners left behind.
+
+use pynenc_core::history::Entry;
+use pynenc_core::ids::Millis;
+use pynenc_core::recover::{Recovered, RecoveryPolicy, Verdict, backoff, burial_reason, judge};
+use pynenc_core::status::Status;
+use rusqlite::Connection;
+
+use crate::fault::Fault;
+use crate::row::Hot;
+use crate::steps::{finish_unrun, place_freed, requeue};
+use crate::tx::{Tx, as_limit, sql};
+use crate::writer::Verb;
+
+pub(crate) struct Recover(pub RecoveryPolicy);
+
+impl Verb for Recover {
+    type Answer = Recovered;
+
+    fn durable(&self) -> bool {
+        false
+    }
+
+    fn run(&self, tx: &mut Tx<'_>) -> Result<Recovered, Fault> {
+        let mut recovered = Recovered::default();
+        for hot in tx.all(sql!("recover/expired"), (tx.steady, as_limit(self.0.limit)), Hot::read)? {
+            recover_one(tx, hot, self.0, &mut recovered)?;
+        }
+        recovered.next_expiry = next_expiry(tx.db)?;
+        Ok(recovered)
+    }
+}
+
+/// When the next lease ends, if anything is claimed.
+pub(crate) fn next_expiry(db: &Connection) -> Result<Option<Millis>, Fault> {
+    Ok(db.prepare_cached(sql!("recover/next_expiry"))?.query_row([], |row| row.get(0))?)
+}
+
+fn recover_one(tx: &mut Tx<'_>, mut hot: Hot, policy: RecoveryPolicy, recovered: &mut Recovered) -> Result<(), Fault> {
+    let verdict = judge(hot.status, hot.recoveries, policy);
+    let (Verdict::Requeue(passing) | Verdict::Bury(passing)) = verdict;
+    if hot.status != Status::Pending {
+        hot.recoveries += 1;
+    }
+    let mut trail = hot.trail();
+    trail.enter_with(&Entry::new(passing, tx.now, hot.runner()));
+    match verdict {
+        Verdict::Requeue(_) => {
+            trail.enter(Status::Rerouted, tx.now, "");
+            match backoff(hot.recoveries) {
+                0 => {}
+                delay => hot.due = tx.now.saturating_add(delay),
+            }
+            requeue(tx, &hot, Status::Rerouted, &trail)?;
+            recovered.requeued.push(hot.id);
+        }
+        Verdict::Bury(_) => {
+            finish_unrun(tx, &hot, Status::Failed, &burial_reason(hot.recoveries), trail)?;
+            recovered.buried.push(hot.id);
+        }
+    }
+    place_freed(tx, hot.concurrency.as_ref())
+}

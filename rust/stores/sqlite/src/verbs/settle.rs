@@ -1,0 +1,102 @@
+//! Record outcomes.
+
+use pynenc_core::history::Entry;
+use pynenc_core::ids::Ownership;
+use pynenc_core::settle::{Outcome, Settled, Settlement};
+
+use crate::fault::Fault;
+use crate::row::{Hot, Trail};
+use crate::steps::{End, finish, place_freed, requeue};
+use crate::tx::Tx;
+use crate::writer::Verb;
+
+pub(crate) struct Settle {
+    pub batch: Vec<Settlement>,
+}
+
+impl Verb for Settle {
+    type Answer = Vec<Settled>;
+
+    fn durable(&self) -> bool {
+        true
+    }
+
+    fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Settled>, Fault> {
+        settle_all(tx, &self.batch)
+    }
+}
+
+/// Settle each of `batch`; refuses what the state machine does not allow before any is recorded.
+pub(crate) fn settle_all(tx: &mut Tx<'_>, batch: &[Settlement]) -> Result<Vec<Settled>, Fault> {
+    let mut found = Vec::with_capacity(batch.len());
+    for settlement in batch {
+        let hot = Hot::find(tx, settlement.owner.id)?;
+        if let Some(hot) = hot.as_ref().filter(|hot| hot.is_held_by(settlement.owner.fence))
+            && let Some(first) = settlement.outcome.path(hot.status).first()
+        {
+            hot.status.check(*first, hot.id)?;
+        }
+        found.push(hot);
+    }
+    let mut seen = std::collections::HashSet::with_capacity(batch.len());
+    let mut answers = Vec::with_capacity(batch.len());
+    for (settlement, hot) in batch.iter().zip(found) {
+        // The second one about an invocation must see what the first one did.
+        let hot = if seen.insert(settlement.owner.id) { hot } else { Hot::find(tx, settlement.owner.id)? };
+        answers.push(settle(tx, settlement, hot)?);
+    }
+    Ok(answers)
+}
+
+fn settle(tx: &mut Tx<'_>, settlement: &Settlement, hot: Option<Hot>) -> Result<Settled, Fault> {
+    let Ownership { fence, .. } = settlement.owner;
+    let Some(mut hot) = hot else { return Ok(Settled::Stale) };
+    if !hot.is_held_by(fence) {
+        let again = hot.last_fence == fence.0 as i64;
+        return Ok(if again { Settled::Replayed } else { Settled::Stale });
+    }
+    hot.last_fence = hot.fence;
+    let trail = record_outcome(tx, &hot, settlement);
+    let status = settlement.outcome.status();
+    let requeued = match &settlement.outcome {
+        Outcome::Success(payload) | Outcome::Failure(payload) => {
+            let end = End { status, payload: Some(payload), reason: None };
+            finish(tx, &hot, &end, &trail)?;
+            None
+        }
+        Outcome::Retry { due, note } => {
+            hot.retries += 1;
+            hot.due = (*due).max(tx.now);
+            Some(note)
+        }
+        Outcome::Release { due, note } => {
+            hot.releases += 1;
+            // Handed back without delay, it keeps its place in line.
+            hot.due = if *due > 0 { (*due).max(tx.now) } else { hot.due };
+            Some(note)
+        }
+    };
+    if let Some(note) = requeued {
+        hot.note = Some(note.clone()).filter(|note| !note.is_empty());
+        requeue(tx, &hot, status, &trail)?;
+    }
+    tx.effects.changed = true;
+    place_freed(tx, hot.concurrency.as_ref())?;
+    Ok(Settled::Done)
+}
+
+/// The statuses that an outcome passes through; the last one says where and since when the body ran.
+fn record_outcome(tx: &Tx<'_>, hot: &Hot, settlement: &Settlement) -> Trail {
+    let mut trail = hot.trail();
+    let Some((last, passing)) = settlement.outcome.path(hot.status).split_last() else { return trail };
+    for status in passing {
+        trail.enter(*status, tx.now, hot.runner());
+    }
+    let note = match &settlement.outcome {
+        Outcome::Success(_) | Outcome::Failure(_) => "".into(),
+        Outcome::Retry { note, .. } | Outcome::Release { note, .. } => note.clone(),
+    };
+    let Settlement { started, slot, .. } = *settlement;
+    trail.enter_with(&Entry { status: *last, at: tx.now, runner: hot.runner().into(), slot, started, note });
+    trail
+}

@@ -1,0 +1,27 @@
+//! Look at invocations.
+
+use pynenc_core::ids::InvocationId;
+use pynenc_core::result::{Terminal, Watched};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use crate::fault::Fault;
+use crate::row::read_status;
+use crate::tx::sql;
+
+pub(crate) fn watch(db: &Connection, ids: &[InvocationId]) -> Result<Vec<Watched>, Fault> {
+    let mut statement = db.prepare_cached(sql!("watch/status"))?;
+    let mut watched = Vec::with_capacity(ids.len());
+    for &id in ids {
+        let found = statement.query_row([id.to_bytes()], |row| read(row, id)).optional()?;
+        watched.push(found.unwrap_or(Watched::Unknown(id)));
+    }
+    Ok(watched)
+}
+
+fn read(row: &Row<'_>, id: InvocationId) -> rusqlite::Result<Watched> {
+    let status = read_status(row, 0)?;
+    if !status.is_final() {
+        return Ok(Watched::Live(id, status));
+    }
+    Ok(Watched::Finished(Terminal { id, status, payload: row.get(1)?, reason: row.get(2)? }))
+}

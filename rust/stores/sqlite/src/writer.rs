@@ -1,0 +1,281 @@
+//! The writer thread: the one connection of a handle that writes, and its group commit.
+//!
+//! Verbs post an errand and block for its answer. The thread runs whatever has gathered in one transaction, so under
+//! load one write to the disk serves many callers, and a lone caller waits for nobody.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use pynenc_core::{Error, Result};
+use rusqlite::Connection;
+
+use crate::fault::{BACKEND, Fault, is_busy};
+use crate::options::Durability;
+use crate::shared::Shared;
+use crate::tx::{Effects, Tx};
+
+/// Most requests that share one transaction: bounds how long the first of them waits for its answer.
+const GROUP: usize = 128;
+/// A log that outgrows this means that it cannot be checkpointed: some reader holds an old snapshot.
+const WAL_WARNING: u64 = 64 << 20;
+/// Transactions between two looks at the size of the log.
+const WAL_LOOK: u64 = 256;
+
+/// A change of the store, run inside a transaction.
+///
+/// `run` must refuse before its first write or not at all, and may be called again after a rollback.
+pub(crate) trait Verb: Send + 'static {
+    type Answer: Send + 'static;
+    /// Whether its acknowledgement promises [`Durability::Full`].
+    fn durable(&self) -> bool;
+    fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Fault>;
+}
+
+/// A verb on its way through the writer, its answer type erased.
+trait Errand: Send {
+    fn durable(&self) -> bool;
+    /// Run the verb and keep what it says. An error means: roll back.
+    fn attempt(&mut self, tx: &mut Tx<'_>) -> Result<(), rusqlite::Error>;
+    fn fail(&mut self, error: Error);
+    fn answer(self: Box<Self>);
+}
+
+struct Posted<V: Verb> {
+    verb: V,
+    outcome: Option<Result<V::Answer>>,
+    reply: SyncSender<Result<V::Answer>>,
+}
+
+impl<V: Verb> Errand for Posted<V> {
+    fn durable(&self) -> bool {
+        self.verb.durable()
+    }
+
+    fn attempt(&mut self, tx: &mut Tx<'_>) -> Result<(), rusqlite::Error> {
+        match self.verb.run(tx) {
+            Ok(answer) => self.outcome = Some(Ok(answer)),
+            Err(Fault::Refused(error)) => self.outcome = Some(Err(error)),
+            Err(Fault::Driver(error)) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.outcome = Some(Err(error));
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(outcome) = self.outcome {
+            // The caller blocks until this arrives; if it is gone all the same, nobody is left to tell.
+            let _ = self.reply.send(outcome);
+        }
+    }
+}
+
+enum Message {
+    Do(Box<dyn Errand>),
+    Stop,
+}
+
+/// Handle of the writer thread.
+pub(crate) struct Writer {
+    sender: Sender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Start the thread; it owns `db` from now on.
+    pub fn start(db: Connection, shared: Arc<Shared>) -> Result<Self> {
+        let (sender, receiver) = channel();
+        let thread = std::thread::Builder::new()
+            .name("pynenc-sqlite".into())
+            .spawn(move || Loop { db, shared, synchronous: None, transactions: 0, warned: false }.serve(&receiver))
+            .map_err(|error| Error::Backend { backend: BACKEND, message: format!("cannot start a thread: {error}") })?;
+        Ok(Self { sender, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Run `verb` in the next transaction; blocks until that is committed.
+    pub fn post<V: Verb>(&self, verb: V) -> Result<V::Answer> {
+        let (reply, answer) = sync_channel(1);
+        let errand = Box::new(Posted { verb, outcome: None, reply });
+        let closed = || Error::Closed("store");
+        self.sender.send(Message::Do(errand)).map_err(|_| closed())?;
+        answer.recv().map_err(|_| closed())?
+    }
+
+    /// Answer what was posted before, then end the thread. Idempotent.
+    pub fn stop(&self) {
+        // Fails only if the thread has ended already.
+        let _ = self.sender.send(Message::Stop);
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+            && thread.join().is_err()
+        {
+            log::error!(target: "pynenc::sqlite", "the writer thread ended with a panic");
+        }
+    }
+}
+
+/// What the thread owns.
+struct Loop {
+    db: Connection,
+    shared: Arc<Shared>,
+    /// The setting in force; `None` before the first transaction.
+    synchronous: Option<Durability>,
+    transactions: u64,
+    warned: bool,
+}
+
+/// Why a transaction did not happen.
+enum Failure {
+    /// No lock within the timeout: trying each errand on its own would wait as long again.
+    Begin(Error),
+    /// One of the errands, or the commit.
+    Inside(Error),
+}
+
+impl Loop {
+    fn serve(mut self, receiver: &Receiver<Message>) {
+        let mut stopping = false;
+        while !stopping {
+            let mut group = Vec::new();
+            let mut next = receiver.recv().ok();
+            loop {
+                match next {
+                    Some(Message::Do(errand)) => group.push(errand),
+                    Some(Message::Stop) => stopping = true,
+                    // Everyone who could post is gone.
+                    None if group.is_empty() => stopping = true,
+                    None => break,
+                }
+                if stopping || group.len() == GROUP {
+                    break;
+                }
+                next = receiver.try_recv().ok();
+            }
+            self.run(group);
+        }
+        // Best effort: whoever opens the file next does it otherwise.
+        let _ = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+    }
+
+    /// Run the errands in one transaction; if that fails, each in its own, so that one cannot spoil the others.
+    fn run(&mut self, mut group: Vec<Box<dyn Errand>>) {
+        if group.is_empty() {
+            return;
+        }
+        match self.transact(&mut group) {
+            Ok(effects) => self.conclude(group, &effects),
+            Err(Failure::Begin(error)) => self.refuse(group, &error),
+            Err(Failure::Inside(error)) if group.len() == 1 => self.refuse(group, &error),
+            Err(Failure::Inside(_)) => {
+                for errand in group {
+                    self.run(vec![errand]);
+                }
+            }
+        }
+    }
+
+    fn refuse(&self, group: Vec<Box<dyn Errand>>, error: &Error) {
+        log::warn!(target: "pynenc::sqlite", "a transaction failed: {error}");
+        for mut errand in group {
+            errand.fail(error.clone());
+            errand.answer();
+        }
+    }
+
+    /// Announced before answered: whoever has its answer can rely on the announcement.
+    fn conclude(&mut self, group: Vec<Box<dyn Errand>>, effects: &Effects) {
+        self.shared.announce(effects);
+        for errand in group {
+            errand.answer();
+        }
+        if effects.concerns_others() {
+            self.shared.doorbell.ring();
+        }
+        self.watch_log();
+    }
+
+    fn transact(&mut self, group: &mut [Box<dyn Errand>]) -> Result<Effects, Failure> {
+        let begun = self.set_synchronous(group).and_then(|()| self.batch("BEGIN IMMEDIATE"));
+        begun.map_err(|error| Failure::Begin(self.translate(&error)))?;
+        self.shared.stats.transactions.add();
+        let mut effects = Effects::default();
+        for errand in group.iter_mut() {
+            let mut tx = Tx {
+                db: &self.db,
+                now: self.shared.clock.wall(),
+                steady: self.shared.clock.steady(),
+                retention: self.shared.retention,
+                effects: &mut effects,
+            };
+            let error = match catch_unwind(AssertUnwindSafe(|| errand.attempt(&mut tx))) {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => self.translate(&error),
+                Err(_) => Error::Backend {
+                    backend: BACKEND,
+                    message: "a verb panicked, nothing was written; this is a bug, please report it".into(),
+                },
+            };
+            self.roll_back();
+            return Err(Failure::Inside(error));
+        }
+        self.batch("COMMIT").map_err(|error| {
+            self.roll_back();
+            Failure::Inside(self.translate(&error))
+        })?;
+        Ok(effects)
+    }
+
+    fn translate(&self, error: &rusqlite::Error) -> Error {
+        if is_busy(error) {
+            self.shared.stats.busy.add();
+        }
+        crate::fault::translate(&self.shared.path, error)
+    }
+
+    fn roll_back(&self) {
+        // SQLite rolls back by itself after some errors.
+        if !self.db.is_autocommit()
+            && let Err(error) = self.batch("ROLLBACK")
+        {
+            log::error!(target: "pynenc::sqlite", "cannot roll back: {error}");
+        }
+    }
+
+    fn batch(&self, sql: &str) -> rusqlite::Result<()> {
+        self.db.prepare_cached(sql)?.execute([]).map(|_| ())
+    }
+
+    /// A submit or settle is to survive power loss; claims and the like are protected by leases and wait for no disk.
+    fn set_synchronous(&mut self, group: &[Box<dyn Errand>]) -> rusqlite::Result<()> {
+        let durable = self.shared.durability == Durability::Full && group.iter().any(|errand| errand.durable());
+        let wanted = if durable { Durability::Full } else { Durability::Normal };
+        if self.synchronous != Some(wanted) {
+            self.batch(if durable { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" })?;
+            self.synchronous = Some(wanted);
+        }
+        Ok(())
+    }
+
+    fn watch_log(&mut self) {
+        self.transactions += 1;
+        if !self.transactions.is_multiple_of(WAL_LOOK) {
+            return;
+        }
+        let size = std::fs::metadata(&self.shared.wal).map_or(0, |metadata| metadata.len());
+        if size > WAL_WARNING && !self.warned {
+            log::warn!(
+                target: "pynenc::sqlite",
+                "{} has grown to {} MB: some process keeps a read transaction open, so it cannot be emptied",
+                self.shared.wal.display(),
+                size >> 20
+            );
+        }
+        self.warned = size > WAL_WARNING;
+    }
+}

@@ -1,0 +1,200 @@
+//! Every file that cannot be trusted is refused, by name, with advice, and left as it was.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::*;
+use pynenc_core::store::Store;
+use rusqlite::Connection;
+use tempfile::{TempDir, tempdir};
+
+fn folder() -> TempDir {
+    tempdir().unwrap()
+}
+
+/// A database with one invocation in it, closed.
+fn used(path: &Path) {
+    let store = open(path);
+    submit(&*store);
+    store.close().unwrap();
+}
+
+#[test]
+fn the_last_directory_is_made_and_nobody_else_can_read_what_is_in_it() {
+    let folder = folder();
+    let path = folder.path().join(".pynenc").join("x.db");
+    submit(&*open(&path));
+    assert_eq!(open(&path).count(&Default::default()), Ok(1));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+}
+
+#[test]
+fn a_missing_directory_above_is_refused() {
+    let folder = folder();
+    let message = refusal(&folder.path().join("a").join("b").join("x.db"));
+    assert!(message.contains("does not exist") && message.contains("create the directory"), "{message}");
+    assert!(!folder.path().join("a").exists());
+}
+
+#[test]
+fn a_directory_is_refused() {
+    let folder = folder();
+    let message = refusal(folder.path());
+    assert!(message.contains("this is a directory"), "{message}");
+}
+
+#[test]
+fn a_file_as_directory_is_refused() {
+    let folder = folder();
+    fs::write(folder.path().join("a"), "text").unwrap();
+    let message = refusal(&folder.path().join("a").join("x.db"));
+    assert!(message.contains("is not a directory") || message.contains("cannot look into"), "{message}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_directory_that_cannot_be_written_is_refused() {
+    // Nobody, not even root, makes files in there.
+    let message = refusal(Path::new("/proc/x.db"));
+    assert!(message.contains("cannot be made") && message.contains("can be written"), "{message}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_that_cannot_be_written_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    let path = folder.path().join("x.db");
+    used(&path);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+    if fs::OpenOptions::new().write(true).open(&path).is_ok() {
+        // This user may write whatever the permissions say: then so may the store.
+        submit(&*open(&path));
+        return;
+    }
+    let message = refusal(&path);
+    assert!(message.contains("cannot be written") && message.contains("permissions"), "{message}");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_and_kept() {
+    let folder = folder();
+    let path = folder.path().join("x.db");
+    let text = "name,price\n".repeat(1000);
+    fs::write(&path, &text).unwrap();
+    let message = refusal(&path);
+    assert!(message.contains("not a SQLite database"), "{message}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+}
+
+#[test]
+fn the_database_of_another_application_is_refused_and_kept() {
+    let folder = folder();
+    let path = folder.path().join("x.db");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (a)").unwrap();
+    let message = refusal(&path);
+    assert!(message.contains("another application"), "{message}");
+    let tables: i64 =
+        Connection::open(&path).unwrap().query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+    assert_eq!(tables, 1);
+}
+
+#[test]
+fn a_newer_schema_is_refused() {
+    let folder = folder();
+    let path = folder.path().join("x.db");
+    used(&path);
+    Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+    let message = refusal(&path);
+    assert!(message.contains("schema version 99") && message.contains("upgrade"), "{message}");
+}
+
+#[test]
+fn a_damaged_page_is_found() {
+    let folder = folder();
+    let path = folder.path().join("x.db");
+    used(&path);
+    let mut bytes = fs::read(&path).unwrap();
+    assert!(bytes.len() > 8192, "the log was written back when the last handle closed");
+    // From the second page on: the header stays what it was.
+    bytes[4096..].fill(0x5a);
+    fs::write(&path, bytes).unwrap();
+    let message = refusal(&path);
+    assert!(message.contains("damaged") && message.contains(".recover"), "{message}");
+}
+
+#[test]
+fn a_lost_table_is_found() {
+    let folder = folder();
+    let path = folder.path().join("x.db");
+    used(&path);
+    Connection::open(&path).unwrap().execute_batch("DROP TABLE outcome").unwrap();
+    let message = refusal(&path);
+    assert!(message.contains("4 of its 5 tables"), "{message}");
+}
+
+#[test]
+fn a_truncated_database_is_refused() {
+    let folder = folder();
+    let path = folder.path().join("x.db");
+    used(&path);
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let message = refusal(&path);
+    assert!(message.contains("damaged"), "{message}");
+}
+
+#[test]
+fn a_log_without_its_database_is_refused_and_kept() {
+    let folder = folder();
+    let path = folder.path().join("x.db");
+    let log = folder.path().join("x.db-wal");
+    for empty in [false, true] {
+        fs::write(&log, vec![7; 5000]).unwrap();
+        if empty {
+            fs::write(&path, "").unwrap();
+        }
+        let message = refusal(&path);
+        assert!(message.contains("write-ahead log") && message.contains("restore"), "{message}");
+        assert_eq!(fs::metadata(&log).unwrap().len(), 5000);
+    }
+}
+
+#[test]
+fn leases_of_an_earlier_boot_are_over() {
+    let folder = folder();
+    let path = folder.path().join("x.db");
+    let store = open(&path);
+    submit(&*store);
+    assert_eq!(claim(&*store, 1).len(), 1);
+    assert!(store.recover(Default::default()).unwrap().requeued.is_empty());
+    store.close().unwrap();
+    Connection::open(&path).unwrap().execute_batch("UPDATE meta SET value = 'earlier' WHERE key = 'boot'").unwrap();
+    assert_eq!(open(&path).recover(Default::default()).unwrap().requeued.len(), 1);
+}
+
+#[test]
+fn processes_that_create_one_database_together_all_succeed() {
+    let folder = folder();
+    let path = folder.path().join("x.db");
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| submit(&*open(&path)));
+        }
+    });
+    assert_eq!(open(&path).count(&Default::default()), Ok(8));
+}
+
+#[test]
+fn the_library_is_new_enough() {
+    let version: Vec<u32> = pynenc_store_sqlite::version().split('.').map(|part| part.parse().unwrap()).collect();
+    assert!(version >= vec![3, 51, 3], "{version:?}");
+}
