@@ -1,0 +1,137 @@
+//! Withdrawal, removal, and the end of a store.
+
+use super::kit::*;
+use crate::Error;
+use crate::result::{Filter, Watched};
+use crate::settle::Settled;
+use crate::status::Status;
+use crate::store::{CANCEL_REASON, Cancelled, Purge};
+
+fn purge_expired(f: &Fixture) -> usize {
+    f.store.purge(Purge::Expired { limit: 100 }).unwrap()
+}
+
+pub fn a_queued_invocation_can_be_cancelled(f: &Fixture) {
+    let id = f.submit(call());
+    assert_eq!(f.store.cancel(id), Ok(Cancelled::Done));
+    let end = f.terminal(id);
+    assert_eq!((end.status, end.payload, end.reason.as_deref()), (Status::Cancelled, None, Some(CANCEL_REASON)));
+    assert_eq!(f.store.cancel(id), Ok(Cancelled::Finished));
+}
+
+pub fn a_scheduled_invocation_can_be_cancelled(f: &Fixture) {
+    let id = f.submit(call().due(START + 100));
+    assert_eq!(f.store.cancel(id), Ok(Cancelled::Done));
+    assert_eq!(f.claim_with(&request(1)).next_due, None);
+    f.clock.advance(100);
+    assert_eq!(f.claim_ids(1), []);
+}
+
+pub fn a_claimed_or_finished_invocation_cannot_be_cancelled(f: &Fixture) {
+    let owner = f.start(call());
+    assert_eq!(f.store.cancel(owner.id), Ok(Cancelled::Claimed));
+    assert_eq!(f.status(owner.id), Status::Running);
+    f.succeed(owner);
+    assert_eq!(f.store.cancel(owner.id), Ok(Cancelled::Finished));
+    assert_eq!(f.status(owner.id), Status::Success);
+}
+
+pub fn a_purge_removes_everything(f: &Fixture) {
+    let owner = f.start(call().parks("k", 1));
+    f.submit(call().parks("k", 1));
+    f.claim(1);
+    f.submit(call().registration("r", true).args("a"));
+    f.submit(call().due(START + 100));
+    assert_eq!(f.store.purge(Purge::All), Ok(4));
+    assert_eq!(f.store.count(&Filter::default()), Ok(0));
+    assert_eq!(f.settle(owner, success("v")), Settled::Stale);
+    assert_eq!(f.store.beat(&"r1".into(), LEASE), Ok(vec![]));
+    assert_eq!(f.claim_with(&request(10)), Default::default());
+    assert_eq!(f.recover(), Default::default());
+    f.submit(call().registration("r", true).args("b"));
+    f.submit(call().parks("k", 1));
+    assert_eq!(f.claim_ids(10).len(), 2, "no key is left taken");
+}
+
+pub fn a_purge_of_nothing_removes_nothing(f: &Fixture) {
+    assert_eq!(f.store.purge(Purge::All), Ok(0));
+    assert_eq!(purge_expired(f), 0);
+}
+
+pub fn an_outcome_is_kept_for_its_retention(f: &Fixture) {
+    f.clock.advance(123);
+    let owner = f.start(call());
+    f.succeed(owner);
+    f.clock.advance(RETENTION - 1);
+    assert_eq!(purge_expired(f), 0);
+    f.clock.advance(1);
+    assert_eq!(f.store.watch(&[owner.id]).unwrap().len(), 1);
+    assert_eq!(purge_expired(f), 1);
+    assert_eq!(f.store.watch(&[owner.id]), Ok(vec![Watched::Unknown(owner.id)]));
+    assert_eq!(f.store.get(owner.id), Err(Error::NotFound(owner.id)));
+    assert_eq!(f.list(&Filter::default()), []);
+}
+
+pub fn every_way_to_finish_expires(f: &Fixture) {
+    let failed = f.start(call());
+    f.settle(failed, failure("e"));
+    f.store.cancel(f.submit(call())).unwrap();
+    let holder = f.start(call().drops("k", 1));
+    f.submit(call().drops("k", 1));
+    f.claim(1);
+    f.clock.advance(RETENTION);
+    assert_eq!(purge_expired(f), 3);
+    assert_eq!(f.list(&Filter::default()), [holder.id]);
+}
+
+pub fn what_is_not_finished_never_expires(f: &Fixture) {
+    f.start(call().parks("k", 1));
+    f.submit(call().parks("k", 1));
+    f.claim(1);
+    f.submit(call());
+    f.submit(call().due(START + 1));
+    f.clock.advance(100 * RETENTION);
+    assert_eq!(purge_expired(f), 0);
+    assert_eq!(f.store.count(&Filter::default()), Ok(4));
+}
+
+pub fn one_call_removes_no_more_than_its_limit(f: &Fixture) {
+    f.submit_plain(5);
+    f.claim(5).iter().for_each(|claim| f.succeed(claim.ownership()));
+    f.clock.advance(RETENTION);
+    let sizes: Vec<_> = (0..4).map(|_| f.store.purge(Purge::Expired { limit: 2 }).unwrap()).collect();
+    assert_eq!(sizes, [2, 2, 1, 0]);
+}
+
+pub fn a_replay_of_what_was_removed_is_stale(f: &Fixture) {
+    let owner = f.start(call());
+    f.succeed(owner);
+    f.clock.advance(RETENTION);
+    purge_expired(f);
+    assert_eq!(f.settle(owner, success("value")), Settled::Stale);
+}
+
+pub fn a_closed_store_refuses_every_verb(f: &Fixture) {
+    let owner = f.start(call());
+    f.store.close().unwrap();
+    let closed = Error::Closed("store");
+    assert_eq!(f.store.submit(&[call().0]), Err(closed.clone()));
+    assert_eq!(f.store.claim(&request(1)), Err(closed.clone()));
+    assert_eq!(f.store.begin(owner), Err(closed.clone()));
+    assert_eq!(f.store.settle(&[]), Err(closed.clone()));
+    assert_eq!(f.store.pause(owner, &[owner.id]), Err(closed.clone()));
+    assert_eq!(f.store.resume(&[owner]), Err(closed.clone()));
+    assert_eq!(f.store.cancel(owner.id), Err(closed.clone()));
+    assert_eq!(f.store.beat(&"r1".into(), LEASE), Err(closed.clone()));
+    assert_eq!(f.store.recover(Default::default()), Err(closed.clone()));
+    assert_eq!(f.store.watch(&[owner.id]), Err(closed.clone()));
+    assert_eq!(f.store.get(owner.id), Err(closed.clone()));
+    assert_eq!(f.store.count(&Filter::default()), Err(closed.clone()));
+    assert_eq!(f.store.history(owner.id), Err(closed.clone()));
+    assert_eq!(f.store.purge(Purge::All), Err(closed));
+}
+
+pub fn closing_again_is_harmless(f: &Fixture) {
+    f.store.close().unwrap();
+    f.store.close().unwrap();
+}
