@@ -155,7 +155,7 @@ class PynencBuilder:
         colors: bool | None = None,
         fmt: str | None = None,
     ) -> PynencBuilder:
-        """Level, stream (`stderr`, `stdout`), colours and format (`text`, `json`) of the log; None leaves one as it is."""
+        """Level, stream (`stderr`, `stdout`), colours, format (`text`, `json`) of the log; None leaves one as it is."""
         settings = {"logging_level": level, "log_stream": stream, "log_use_colors": colors, "log_format": fmt}
         return self._set(**{name: value for name, value in settings.items() if value is not None})
 

@@ -193,7 +193,7 @@ class BaseOrchestrator(View):
         yield from every_id(self._store, task_id=str(call_id.task_id), args_id=str(call_id.args_id))
 
     def get_blocking_invocations(self, max_num_invocations: int) -> Iterator[str]:
-        """Ids in the queue that were called by a body which waits now, oldest first. `claim` prefers those by itself."""
+        """Ids in the queue that were called by a body which waits now, oldest first. Claims prefer those anyway."""
         children = (
             child
             for parent in every_id(self._store, statuses=["paused"])

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -295,33 +295,51 @@ class BaseRunner(ABC):
     def _start_thread(self) -> None:  # noqa: B027 - nothing to do is the default, not an omission
         """A body gave up its slot and no thread is left to use it. Runners without threads of ours ignore this."""
 
-    def _wait(
-        self, current: DistributedInvocation[Any, Any] | None, waiter: _core.Waiter, timeout: float | None
-    ) -> list[_core.Terminal]:
-        """Wait until `waiter` yields something (empty at the timeout); inside a body, with its slot lent out.
+    @contextlib.contextmanager
+    def _parked(self, current: DistributedInvocation[Any, Any] | None, waiter: _core.Waiter) -> Iterator[None]:
+        """Within this block the body of `current` waits for what `waiter` is for.
+
+        Its slot is lent out, its targets go first, and wait cycles are found. Leaving the block takes the slot back,
+        before all new work. Outside of a body nothing happens.
 
         Raises:
             CycleDetectedError: what it waits for waits for it.
             InvocationNotFoundError: a target's record is gone.
+            InvocationStatusOwnershipError: the claim was lost.
         """
-        interruptible = threading.current_thread() is threading.main_thread()
         engine = self._engine
         claim = None if current is None else current._claim
         if engine is None or claim is None:
-            return waiter.wait(timeout, interruptible)
+            yield
+            return
         parked, spawn = engine.park(claim, waiter)
         if not parked:
-            return waiter.wait(timeout, interruptible)
+            # One of the targets is finished already; the waiter has it.
+            yield
+            return
         try:
             if spawn:
                 self._start_thread()
-            return waiter.wait(timeout, interruptible)
+            yield
         finally:
             if not engine.unpark(claim):
-                self.logger.warning(
+                # While stopping it was handed back on purpose, and that was said.
+                self.logger.log(
+                    logging.DEBUG if engine.stopping else logging.WARNING,
                     "invocation %s lost its claim while it waited; it goes on, but its outcome will be refused",
                     claim.invocation_id,
                 )
+
+    def _wait(
+        self, current: DistributedInvocation[Any, Any] | None, waiter: _core.Waiter, timeout: float | None
+    ) -> list[_core.Terminal]:
+        """Wait until `waiter` yields something (empty at the timeout); inside a body with its slot lent out.
+
+        Raises what `_parked` raises.
+        """
+        interruptible = threading.current_thread() is threading.main_thread()
+        with self._parked(current, waiter):
+            return waiter.wait(timeout, interruptible)
 
     def _wait_slice(self, targets: list[Any], seconds: float, current: DistributedInvocation[Any, Any] | None) -> None:
         """Block until one of `targets` (invocations or ids) is final, or `seconds` have passed."""

@@ -65,20 +65,22 @@ def _execute(
         try:
             args, kwargs = task._apply(app._codec.decode_arguments(task, claim.payload))
         except Exception as error:
-            return _failed(app, task, error)
+            return _failed(app, task, runner, error)
         try:
             value = task.func(*args, **kwargs)
             if isinstance(value, types.CoroutineType):
                 value = asyncio.run(value)
         except BaseException as error:
-            return _raised(app, task, claim, error)
+            return _raised(app, task, runner, claim, error)
         try:
             return Outcome(_core.SUCCESS, app._codec.encode_result(task, value))
         except Exception as error:
-            return _failed(app, task, error)
+            return _failed(app, task, runner, error)
 
 
-def _raised(app: Pynenc, task: Task[Any, Any], claim: _core.Claim, error: BaseException) -> Outcome:
+def _raised(
+    app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, error: BaseException
+) -> Outcome:
     if claim.retries < task.conf.max_retries and isinstance(error, tuple(task.retriable_exceptions)):
         note = describe(error)
         app.logger.warning(
@@ -90,11 +92,15 @@ def _raised(app: Pynenc, task: Task[Any, Any], claim: _core.Claim, error: BaseEx
             task.conf.max_retries,
         )
         return Outcome(_core.RETRY, note=note)
-    return _failed(app, task, error)
+    return _failed(app, task, runner, error)
 
 
-def _failed(app: Pynenc, task: Task[Any, Any], error: BaseException) -> Outcome:
+def _failed(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, error: BaseException) -> Outcome:
     payload = app._codec.encode_exception(task, error)
+    if isinstance(error, RunnerError) and not runner.running:
+        # Its wait was ended because it goes back to the queue: no failure, and nobody takes the outcome.
+        app.logger.debug("task %s was interrupted: %s", task.task_id, describe(error))
+        return Outcome(_core.FAILURE, payload)
     try:
         # Inside the context of the invocation, so the record carries its id.
         app.logger.error("task %s failed: %s", task.task_id, describe(error), exc_info=error)
@@ -139,6 +145,6 @@ def run_claimed(invocation: DistributedInvocation[Any, Any], runner_args: dict[s
     outcome = execute(app, runner, claim, runner_args, invocation)
     if settle_claim(app, claim, outcome, engine, started) == _core.STALE:
         app.logger.warning(
-            "the outcome of invocation %s was refused: its claim was lost before it finished, and another run of it counts",
+            "the outcome of invocation %s was refused: its claim was lost meanwhile, and another run of it counts",
             claim.invocation_id,
         )

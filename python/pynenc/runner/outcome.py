@@ -83,7 +83,7 @@ def settle_claim(
 
 
 def _persist(app: Pynenc, claim: _core.Claim, engine: _core.Engine | None, write: Callable[[], T]) -> T:
-    """Write, and again, with pauses, while the store fails: for as long as a lease lives, or a running engine renews it.
+    """Write; again, with pauses, while the store fails: for as long as a lease lives, or a running engine renews it.
 
     Repeating is safe: the store recognises what it has acknowledged before.
     """
