@@ -1,0 +1,43 @@
+//! Whatever the size of the database, no verb reads or sorts more of it than it needs.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+/// Everything is looked at, and it says so: counting all, and what is left of a filter that no index serves.
+const MAY_SCAN: [&str; 3] = ["purge/count.sql", "list/ids.sql", "list/count.sql"];
+
+/// The scan is of an index that has only what is asked for, and ends with its first row or is done once per boot.
+const OF_A_PARTIAL_INDEX: [&str; 3] = ["claim/any_ready.sql", "claim/ready_queues.sql", "open/expire_leases.sql"];
+
+fn queries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { queries(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn every_statement_finds_its_rows_by_an_index_and_in_order() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let db = Connection::open_in_memory().unwrap();
+    db.execute_batch(&fs::read_to_string(root.join("schema.sql")).unwrap()).unwrap();
+    let mut seen = 0;
+    for path in queries(&root.join("queries")) {
+        if MAY_SCAN.iter().any(|name| path.ends_with(name)) {
+            continue;
+        }
+        let sql = fs::read_to_string(&path).unwrap();
+        let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let partial = OF_A_PARTIAL_INDEX.iter().any(|name| path.ends_with(name));
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().unwrap() {
+            let step: String = row.get(3).unwrap();
+            let scans = step.starts_with("SCAN ") && step != "SCAN CONSTANT ROW";
+            assert!(!scans || partial, "{}: {step}", path.display());
+            assert!(!step.contains("TEMP B-TREE"), "{}: {step}", path.display());
+        }
+        seen += 1;
+    }
+    assert!(seen > 30, "{seen} statements were looked at");
+}
