@@ -12,7 +12,7 @@ use crate::history::Entry;
 use crate::ids::{Fence, InvocationId, Ownership, random_u64};
 use crate::memory::MemoryStore;
 use crate::recover::RecoveryPolicy;
-use crate::result::{Filter, Page, Terminal};
+use crate::result::{Filter, Page, Terminal, Watched};
 use crate::settle::{Outcome, Settlement};
 use crate::status::Status;
 use crate::store::{Purge, Store};
@@ -98,7 +98,10 @@ impl<'a> Model<'a> {
             return known.clone();
         }
         let rng = &mut self.rng;
-        let mut one = call().queue(["a", "b"][rng.below(2)]).depth(rng.below(3) as u32);
+        let mut one = call();
+        // Ids of the seed too: a run can be repeated.
+        one.0.id = InvocationId::from_parts(START, 0, rng.next());
+        one = one.queue(["a", "b"][rng.below(2)]).depth(rng.below(3) as u32);
         one = one.priority([0.0, 0.0, 5.0, -0.5][rng.below(4)]).args(["x", "y"][rng.below(2)]);
         let (key, limit) = KEYS[rng.below(2)];
         one = match rng.below(6) {
@@ -213,9 +216,14 @@ impl<'a> Model<'a> {
         let ids: Vec<InvocationId> = self.calls.iter().map(|one| one.0.id).collect();
         self.both(|store| store.watch(&ids));
         for watched in self.f.store.watch(&ids).unwrap() {
-            if let Some(end) = watched.terminal() {
-                let first = self.ended.entry(end.id).or_insert_with(|| end.clone());
-                assert_eq!(*first, end, "an outcome changed after it was seen");
+            match watched {
+                Watched::Finished(end) => {
+                    let first = self.ended.entry(end.id).or_insert_with(|| end.clone());
+                    assert_eq!(*first, end, "an outcome changed after it was seen");
+                }
+                Watched::Live(id, _) => assert!(!self.ended.contains_key(&id), "{id} had finished and lives again"),
+                // Removed after its retention. Sent again, it would be a new invocation.
+                Watched::Unknown(id) => drop(self.ended.remove(&id)),
             }
         }
         for (key, limit) in KEYS {
