@@ -1,0 +1,102 @@
+"""Bodies that end in an unusual way fail, typed; the runner lives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.ledger import Ledger
+from support.worlds import RUNNERS, World
+
+from pynenc.exceptions import PayloadTooLargeError, RemoteError, SerializationError
+
+
+@pytest.fixture(params=[kind.name for kind in RUNNERS], autouse=True)
+def canary(request: pytest.FixtureRequest, world: World) -> Iterator[None]:
+    """On each kind of runner; after every fault the same runner still works, and leaves nothing running."""
+    world.runner_kind = next(kind for kind in RUNNERS if kind.name == request.param)
+    world.start(slots=1)
+    yield
+    assert world.jobs.basics.add(20, 22).get_result(timeout=30) == 42
+    assert world.errors == []
+    assert world.app.orchestrator.count_invocations(statuses=["running", "pending", "paused"]) == 0
+
+
+def _raised_by(invocation: Any, error: type[BaseException]) -> Any:
+    with pytest.raises(error) as raised:
+        invocation.get_result(timeout=30)
+    assert str(invocation.status) == "failed"
+    return raised.value
+
+
+def test_a_result_that_cannot_be_serialised_fails_the_task(world: World) -> None:
+    error = _raised_by(world.jobs.faults.return_opaque(), SerializationError)
+    for part in ("return_opaque", "Opaque"):
+        assert part in str(error)
+
+
+def test_a_result_above_the_limit_fails_the_task(world: World) -> None:
+    error = _raised_by(world.jobs.faults.return_megabytes(9), PayloadTooLargeError)
+    assert "return_megabytes" in str(error)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["raise_unprintable", "raise_unreducible", "raise_picky", "raise_lying_args", "raise_with_opaque_argument"],
+)
+def test_an_exception_that_cannot_be_written_down_still_fails_the_task(world: World, name: str) -> None:
+    invocation = getattr(world.jobs.faults, name)()
+    error = _raised_by(invocation, Exception)
+    expected = {
+        "raise_unprintable": "UnprintableError",
+        "raise_unreducible": "UnreducibleError",
+        "raise_picky": "PickyError",
+        "raise_lying_args": "_LyingArgs",
+        "raise_with_opaque_argument": "ValueError",
+    }[name]
+    assert expected in (type(error).__name__, getattr(error, "type_name", "").rsplit(".", 1)[-1])
+
+
+def test_an_exception_class_unknown_at_the_client_arrives_as_a_remote_error_that_names_it(world: World) -> None:
+    error = _raised_by(world.jobs.faults.raise_hidden(), RemoteError)
+    assert "HiddenError" in error.type_name
+    assert "nobody knows me" in error.message
+    assert any("raise_hidden" in note for note in error.__notes__)
+
+
+def test_sys_exit_fails_the_task(world: World) -> None:
+    error = _raised_by(world.jobs.faults.exit_with(3), BaseException)
+    assert "SystemExit" in repr(error) or "SystemExit" in getattr(error, "type_name", "")
+
+
+def test_sys_exit_in_a_coroutine_fails_the_task(world: World) -> None:
+    _raised_by(world.jobs.faults.exit_in_coroutine(), BaseException)
+
+
+def test_keyboard_interrupt_in_a_body_fails_the_task(world: World) -> None:
+    _raised_by(world.jobs.faults.raise_keyboard_interrupt(), BaseException)
+
+
+def test_generator_exit_in_a_body_fails_the_task(world: World) -> None:
+    _raised_by(world.jobs.faults.raise_generator_exit(), BaseException)
+
+
+def test_a_base_exception_in_a_body_fails_the_task(world: World) -> None:
+    _raised_by(world.jobs.faults.raise_base_exception(), BaseException)
+
+
+def test_endless_recursion_fails_the_task(world: World) -> None:
+    _raised_by(world.jobs.faults.recurse_for_ever(), RecursionError)
+
+
+def test_an_argument_that_does_not_fit_its_annotation_fails_the_task_and_the_body_does_not_run(world: World) -> None:
+    error = _raised_by(world.jobs.faults.take_int("no number"), SerializationError)
+    for part in ("take_int", "number"):
+        assert part in str(error)
+    assert Ledger.of_environment().of_kind("body") == []
+
+
+def test_a_result_that_does_not_fit_its_annotation_is_refused(world: World) -> None:
+    with pytest.raises(SerializationError, match="return_text_as_int"):
+        world.jobs.faults.return_text_as_int().get_result(timeout=30)

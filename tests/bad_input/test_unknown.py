@@ -1,0 +1,94 @@
+"""Ids and tasks that nobody knows."""
+
+from __future__ import annotations
+
+import signal
+from itertools import pairwise
+
+import pytest
+from support.processes import Processes
+from support.waiting import wait_until
+from support.worlds import World, load_jobs
+
+from pynenc.exceptions import InvocationExpiredError, InvocationNotFoundError
+from pynenc.invocation import DistributedInvocation
+
+NO_SUCH_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+
+
+@pytest.mark.parametrize("invocation_id", [NO_SUCH_ID, "not-an-id", ""])
+def test_an_unknown_id_is_named(world: World, invocation_id: str) -> None:
+    handle = DistributedInvocation(world.app, invocation_id)
+    for read in (
+        lambda: handle.status,
+        lambda: handle.get_result(timeout=30),
+        lambda: world.app.state_backend.get_invocation(invocation_id),
+        lambda: world.app.state_backend.get_history(invocation_id),
+        lambda: world.app.orchestrator.get_invocation_status(invocation_id),
+    ):
+        with pytest.raises(InvocationNotFoundError) as raised:
+            read()
+        assert invocation_id in str(raised.value)
+
+
+def test_an_id_that_is_purged_while_it_is_waited_for_ends_the_wait(world: World) -> None:
+    invocation = world.jobs.basics.add(1, 1)
+    world.app.purge()
+    with pytest.raises(InvocationNotFoundError):
+        invocation.get_result(timeout=30)
+
+
+def test_an_expired_id_says_that_it_expired(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYNENC__RESULT_TTL_SEC", "0.2")
+    monkeypatch.setenv("PYNENC__APP_ID", "with-a-short-memory")
+    jobs = load_jobs()
+    world.jobs = jobs
+    world.start()
+    invocation = jobs.basics.add(1, 1)
+    assert invocation.result == 2
+    handle = DistributedInvocation(jobs.app, invocation.invocation_id)
+
+    def expired() -> bool:
+        jobs.app._store.purge_expired()
+        try:
+            jobs.app._store.get(invocation.invocation_id)
+        except InvocationNotFoundError:
+            return True
+        return False
+
+    wait_until(expired, "the end of the result's life")
+    with pytest.raises(InvocationExpiredError, match=invocation.invocation_id) as raised:
+        handle.get_result(timeout=30)
+    assert isinstance(raised.value, InvocationNotFoundError)
+
+
+def test_a_task_that_a_runner_does_not_know_is_left_for_one_that_does(
+    world: World, processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYNENC__UNKNOWN_TASK_DELAY_SEC", "0.2")
+    stranger = processes.runner("support.programs.other_app")
+    invocation = world.jobs.basics.add(20, 22)
+    wait_until(lambda: world.app._store.get(invocation.invocation_id).releases >= 2, "it is given back twice")
+    assert "support.jobs.basics.add" in (world.app._store.get(invocation.invocation_id).note or "")
+    assert "support.jobs.basics.add" in stranger.output()
+    assert not invocation.status.is_final()
+    known = world.app.orchestrator.count_invocations()
+    assert known == 1
+    processes.runner()
+    assert invocation.get_result(timeout=60) == 42
+    assert stranger.process.poll() is None
+    stranger.send(signal.SIGTERM)
+    assert stranger.wait() == 0
+
+
+def test_each_return_of_an_unknown_task_waits_longer(world: World, processes: Processes) -> None:
+    processes.runner("support.programs.other_app", PYNENC__UNKNOWN_TASK_DELAY_SEC="0.2")
+    invocation = world.jobs.basics.add(20, 22)
+    wait_until(lambda: world.app._store.get(invocation.invocation_id).releases >= 4, "it is given back four times")
+    given_back = [
+        entry.timestamp.timestamp()
+        for entry in world.app.state_backend.get_history(invocation.invocation_id)
+        if str(entry.status) == "rerouted"
+    ]
+    pauses = [after - before for before, after in pairwise(given_back)]
+    assert pauses[2] > pauses[0]

@@ -1,0 +1,5 @@
+"""The app: everything about it comes from the environment."""
+
+from pynenc import Pynenc
+
+app = Pynenc()

@@ -1,0 +1,143 @@
+"""Values, retries, async bodies, context."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import uuid
+
+from support import flags
+from support.jobs.app import app
+from support.ledger import Ledger
+
+from pynenc.exceptions import RetryError
+
+INHERITED: contextvars.ContextVar[str] = contextvars.ContextVar("INHERITED", default="nothing")
+
+
+@app.task
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+@app.task
+def shapes(first, /, second=2, *rest, keyword, **more):  # type: ignore[no-untyped-def]
+    return [first, second, list(rest), keyword, more]
+
+
+@app.task
+def nothing() -> None:
+    return None
+
+
+@app.task
+def note(tag: str) -> str:
+    """Write the execution to the ledger."""
+    Ledger.of_environment().write(
+        kind="run", id=note.invocation.invocation_id, tag=tag, pid=os.getpid(), run=uuid.uuid4().hex
+    )
+    return tag
+
+
+@app.task
+def until(name: str) -> str:
+    """Say that it runs, then hold its slot until the flag is raised."""
+    flags.raise_flag(f"{name}-started", str(os.getpid()))
+    return flags.await_flag(name)
+
+
+@app.task
+def whoami() -> int:
+    return os.getpid()
+
+
+@app.task(max_retries=3)
+def ask_for_retry(until_attempt: int) -> int:
+    attempt = ask_for_retry.invocation.num_retries
+    Ledger.of_environment().write(kind="attempt", attempt=attempt)
+    if attempt < until_attempt:
+        raise RetryError(f"attempt {attempt}")
+    return attempt
+
+
+@app.task(max_retries=2, retry_for=(KeyError,))
+def retry_for_key_error(succeed_at: int) -> int:
+    attempt = retry_for_key_error.invocation.num_retries
+    Ledger.of_environment().write(kind="attempt", attempt=attempt)
+    if attempt < succeed_at:
+        raise KeyError(f"attempt {attempt}")
+    return attempt
+
+
+@app.task(max_retries=2, retry_for=(KeyError,))
+def fail_with_another_error() -> None:
+    Ledger.of_environment().write(kind="attempt")
+    raise IndexError("not in retry_for")
+
+
+@app.task
+async def add_slowly(a: int, b: int) -> int:
+    await asyncio.sleep(0)
+    return a + b
+
+
+@app.task
+async def fail_slowly() -> None:
+    await asyncio.sleep(0)
+    raise LookupError("from a coroutine")
+
+
+@app.task
+async def add_by_await(values: list[int]) -> int:
+    """Await single invocations inside a coroutine body."""
+    total = 0
+    for value in values:
+        total += await add_slowly(value, 0).async_result()
+    return total
+
+
+@app.task
+async def add_by_async_group(values: list[int]) -> int:
+    group = add_slowly.parallelize([(value, 0) for value in values])
+    return sum([value async for value in group.async_results()])
+
+
+@app.task
+def own_id() -> str:
+    return own_id.invocation.invocation_id
+
+
+@app.task
+def ids_of_parent_and_child() -> list[str | None]:
+    """Own id, id of the child, and who the child says its parent is."""
+    child = parent_id()
+    return [ids_of_parent_and_child.invocation.invocation_id, child.invocation_id, child.result]
+
+
+@app.task
+def parent_id() -> str | None:
+    parent = parent_id.invocation.parent_invocation
+    return None if parent is None else parent.invocation_id
+
+
+@app.task
+def set_variable(value: str) -> str:
+    """What it found before it set the variable: nothing, unless another body leaked into this one."""
+    found = INHERITED.get()
+    INHERITED.set(value)
+    return found
+
+
+@app.task
+async def variable_in_coroutine(value: str) -> str:
+    """A variable set in the body is seen in the coroutines and threads that it starts."""
+    INHERITED.set(value)
+    await nothing().async_result()
+    return await asyncio.to_thread(INHERITED.get)
+
+
+@app.task
+def log_a_line(text: str) -> str:
+    log_a_line.logger.warning(text)
+    return log_a_line.invocation.invocation_id

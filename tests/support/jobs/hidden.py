@@ -1,0 +1,5 @@
+"""A module that only bodies import: its exception is not known to the app."""
+
+
+class HiddenError(Exception):
+    """Known to nobody but the body that raises it."""

@@ -1,0 +1,51 @@
+"""A record of what happened, kept outside the store under test: one line per event, one O_APPEND write per line."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+FILE_VARIABLE = "TESTS_LEDGER"
+
+_PIPE_BUF = 4096
+
+
+class Ledger:
+    """Appends events from any number of processes. A write is atomic, so no line is ever torn."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._fd: tuple[int, int] | None = None
+
+    @classmethod
+    def of_environment(cls) -> Ledger:
+        """The one that the test named to its children."""
+        return cls(os.environ[FILE_VARIABLE])
+
+    def write(self, durable: bool = False, **event: Any) -> None:
+        """Append one event; with `durable`, return when it is on the disk."""
+        line = (json.dumps(event) + "\n").encode()
+        assert len(line) <= _PIPE_BUF, "an event must fit in one atomic write"
+        descriptor = self._descriptor()
+        assert os.write(descriptor, line) == len(line)
+        if durable:
+            os.fsync(descriptor)
+
+    def events(self) -> list[dict[str, Any]]:
+        """All of them, in the order of their writes."""
+        if not self.path.exists():
+            return []
+        return [json.loads(line) for line in self.path.read_text().splitlines()]
+
+    def of_kind(self, kind: str) -> list[dict[str, Any]]:
+        """Those written with `kind=`."""
+        return [event for event in self.events() if event.get("kind") == kind]
+
+    def _descriptor(self) -> int:
+        pid = os.getpid()
+        if self._fd is None or self._fd[0] != pid:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            self._fd = (pid, os.open(self.path, flags, 0o644))
+        return self._fd[1]

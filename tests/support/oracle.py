@@ -1,0 +1,65 @@
+"""The verdict on a run: what the ledger says against what the store says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from support.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All of these are 0 in a run without faults. `duplicates` may be up to the number of revoked claims."""
+
+    acknowledged: int
+    lost: int
+    """Acknowledged to a client, never finished."""
+    ghosts: int
+    """Finished in the store, never submitted by anybody."""
+    double_results: int
+    """More than one final status, or a value that differs between two reads."""
+    duplicates: int
+    """Runs of a body beyond the first."""
+    unfinished: int
+
+
+def judge(app: Any, ledger: Ledger) -> Verdict:
+    """Compare the ledger's `acked`, `run` and `read` events with every record in the store."""
+    events = ledger.events()
+    acked = {event["id"] for event in events if event["kind"] == "acked"}
+    submitted = {event["id"] for event in events if event["kind"] in ("acked", "unknown")}
+    runs = Counter(event["id"] for event in events if event["kind"] == "run")
+    reads: dict[str, set[str]] = {}
+    for event in events:
+        if event["kind"] == "read":
+            reads.setdefault(event["id"], set()).add(event["value"])
+    final = final_ids(app)
+    double = sum(1 for values in reads.values() if len(values) > 1)
+    for invocation_id in final:
+        statuses = [entry.status for entry in app.state_backend.get_history(invocation_id)]
+        double += sum(1 for status in statuses if status.is_final()) != 1
+    stored = app.orchestrator.count_invocations()
+    return Verdict(
+        acknowledged=len(acked),
+        lost=len(acked - final),
+        ghosts=len(final - submitted),
+        double_results=double,
+        duplicates=sum(count - 1 for count in runs.values()),
+        unfinished=stored - len(final),
+    )
+
+
+def final_ids(app: Any) -> set[str]:
+    """Every finished invocation in the store."""
+    from pynenc.invocation import InvocationStatus
+
+    statuses = list(InvocationStatus.get_final_statuses())
+    found: set[str] = set()
+    page = 1000
+    while True:
+        ids = app.orchestrator.get_invocation_ids_paginated(statuses=statuses, limit=page, offset=len(found))
+        found.update(str(invocation_id) for invocation_id in ids)
+        if len(ids) < page:
+            return found

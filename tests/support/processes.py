@@ -1,0 +1,127 @@
+"""Child processes of a test: runners, clients, programs. Each is ended with the test, whatever state it is in."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from support.waiting import wait_until
+
+TESTS = Path(__file__).resolve().parent.parent
+CHILD_DEADLINE_SEC = 60.0
+
+
+class Child:
+    """One process, its output in a file of its own."""
+
+    def __init__(self, arguments: list[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.log = log
+        self.arguments = arguments
+        with log.open("wb") as sink:
+            self.process = subprocess.Popen(
+                [sys.executable, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                env=child_environment(environment),
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def output(self) -> str:
+        """What it has printed so far, on both streams."""
+        return self.log.read_text(errors="replace")
+
+    def send(self, signum: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(signum)
+
+    def wait(self, deadline_sec: float = CHILD_DEADLINE_SEC) -> int:
+        """Its exit code, once it has ended. `AssertionError` with its output at the deadline."""
+        try:
+            return self.process.wait(deadline_sec)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.arguments} did not end in {deadline_sec:g} s:\n{self.output()}") from None
+
+    def await_output(self, text: str, deadline_sec: float = CHILD_DEADLINE_SEC) -> None:
+        """Block until it has printed `text`; fails if it ends without."""
+
+        def look() -> bool:
+            ended = self.process.poll() is not None
+            printed = text in self.output()
+            assert printed or not ended, f"{self.arguments} ended without {text!r}:\n{self.output()}"
+            return printed
+
+        wait_until(look, f"{text!r} in the output of {self.arguments}", deadline_sec)
+
+    def end(self) -> None:
+        """Make sure that it is gone. A stopped process dies of SIGKILL too."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+class Processes:
+    """The children of one test."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.children: list[Child] = []
+
+    def python(self, *arguments: str, **environment: str) -> Child:
+        """Start an interpreter with these arguments."""
+        child = Child(list(arguments), self._folder / f"child-{len(self.children)}.log", environment)
+        self.children.append(child)
+        return child
+
+    def runner(self, app: str = "support.jobs", **environment: str) -> Child:
+        """Start `pynenc --app <app> runner start`, which runs what is in the store that the environment names."""
+        return self.python("-m", "pynenc", "--app", app, "runner", "start", **environment)
+
+    def started_runner(self, app: str = "support.jobs", **environment: str) -> Child:
+        """Start a runner and wait until it says that it starts."""
+        child = self.runner(app, **environment)
+        child.await_output("Starting runner for app")
+        return child
+
+    def logs(self) -> str:
+        """All that the children have printed."""
+        return "\n".join(child.output() for child in self.children)
+
+    def end(self) -> None:
+        for child in self.children:
+            child.end()
+
+
+@contextmanager
+def processes_in(folder: Path) -> Iterator[Processes]:
+    """Children that do not outlive the block."""
+    processes = Processes(folder)
+    try:
+        yield processes
+    finally:
+        processes.end()
+
+
+def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This environment, with the support package importable, unbuffered output, and `extra` (last word)."""
+    path = os.pathsep.join(part for part in (str(TESTS), os.environ.get("PYTHONPATH", "")) if part)
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **(extra or {})}
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of all threads of a process so far, exact to the microsecond rather than to the clock tick."""
+    total = 0
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            total += int((thread / "schedstat").read_text().split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return total / 1e9

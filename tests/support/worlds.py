@@ -1,0 +1,145 @@
+"""A world is one fresh app on one kind of store, with one kind of runner: what each scenario of the matrix runs in.
+
+A store or runner to come is one line in `STORES` or `RUNNERS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import flags, ledger
+from support.seed_runners import SevenMemberRunner
+from support.waiting import wait_until
+
+JOBS = "support.jobs"
+STOP_DEADLINE_SEC = 40.0
+
+
+@dataclass(frozen=True)
+class StoreKind:
+    """How to name a fresh store of this kind."""
+
+    name: str
+    url: Callable[[Path], str]
+    shared: bool
+    """Whether other processes can open it."""
+
+
+@dataclass(frozen=True)
+class RunnerKind:
+    """How to make a runner of this kind with so many slots."""
+
+    name: str
+    make: Callable[[Any, int], Any]
+    in_process: bool
+    """Whether bodies run in the process of the test, so that it works with a store in memory."""
+
+
+def _thread_runner(app: Any, slots: int) -> Any:
+    from pynenc.runner import ThreadRunner
+
+    runner = ThreadRunner(app)
+    runner.conf.min_parallel_slots = 1
+    runner.conf.min_threads = 1
+    runner.conf.max_threads = slots
+    return runner
+
+
+STORES = [
+    StoreKind("memory", lambda folder: "memory://", shared=False),
+    StoreKind("sqlite", lambda folder: f"sqlite:///{folder / 'store.db'}", shared=True),
+]
+RUNNERS = [
+    RunnerKind("thread", _thread_runner, in_process=True),
+    RunnerKind("user", SevenMemberRunner, in_process=True),
+]
+
+
+def combinations() -> list[Any]:
+    """Every store with every runner that can use it, as parameters of a fixture."""
+    return [
+        pytest.param((store, runner), id=f"{store.name}-{runner.name}")
+        for store in STORES
+        for runner in RUNNERS
+        if store.shared or runner.in_process
+    ]
+
+
+def set_environment(monkeypatch: pytest.MonkeyPatch, folder: Path, store: StoreKind) -> None:
+    """Configure the apps of this test, here and in its children: everything goes through the environment."""
+    monkeypatch.setenv("PYNENC__APP_ID", f"app-{uuid.uuid4().hex[:12]}")
+    monkeypatch.setenv("PYNENC__STORE_URL", store.url(folder))
+    monkeypatch.setenv(flags.DIR_VARIABLE, str(folder))
+    monkeypatch.setenv(ledger.FILE_VARIABLE, str(folder / "ledger.jsonl"))
+
+
+def load_jobs() -> Any:
+    """Import the package of tasks anew, so that its app reads the environment of this test."""
+    for name in [name for name in sys.modules if name == JOBS or name.startswith(JOBS + ".")]:
+        del sys.modules[name]
+    return importlib.import_module(JOBS)
+
+
+@dataclass
+class World:
+    """One app, its tasks, and a runner to start when the scenario wants it."""
+
+    store: StoreKind
+    runner_kind: RunnerKind
+    jobs: Any
+    runner: Any = None
+    errors: list[BaseException] = field(default_factory=list)
+    _thread: threading.Thread | None = None
+
+    @property
+    def app(self) -> Any:
+        return self.jobs.app
+
+    def start(self, slots: int = 2) -> Any:
+        """Start a new runner on a thread of its own; it."""
+        self.runner = self.runner_kind.make(self.app, slots)
+        self.restart()
+        return self.runner
+
+    def restart(self) -> None:
+        """Start the same runner object, for the first time or again."""
+        self._thread = threading.Thread(target=self._run, name="runner-of-the-test", daemon=True)
+        self._thread.start()
+        assert self.runner.wait_until_started(20.0), f"the runner did not start: {self.errors}"
+
+    def _run(self) -> None:
+        try:
+            self.runner.run()
+        except BaseException as error:
+            self.errors.append(error)
+
+    def stop(self) -> None:
+        """Stop the runner and wait for the end of `run()`."""
+        if self._thread is None:
+            return
+        self.runner.stop_runner_loop()
+        self._thread.join(STOP_DEADLINE_SEC)
+        assert not self._thread.is_alive(), "run() did not return after stop_runner_loop()"
+        self._thread = None
+
+    def await_status(self, invocation: Any, *statuses: str) -> None:
+        """Block until the invocation has one of these statuses."""
+        orchestrator = self.app.orchestrator
+        wait_until(
+            lambda: str(orchestrator.get_invocation_status(invocation.invocation_id)) in statuses,
+            f"{invocation.invocation_id} in {statuses}",
+        )
+
+    def close(self) -> None:
+        """Stop the runner; whatever it raised is the test's failure."""
+        self.stop()
+        if self.errors:
+            raise AssertionError("the runner raised") from self.errors[0]
