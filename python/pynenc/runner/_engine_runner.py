@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from pynenc import _core
 from pynenc.runner.base_runner import BaseRunner
 from pynenc.runner.execute import execute
 
 if TYPE_CHECKING:
-    from pynenc import _core
     from pynenc.app import Pynenc
     from pynenc.invocation.dist_invocation import DistributedInvocation
 
@@ -110,10 +111,15 @@ class EngineRunner(BaseRunner):
         self._threads.add(thread)
 
     def _work(self, engine: _core.Engine) -> None:
+        claim: _core.Claim | None = None
         try:
             while (claim := engine.next()) is not None:
                 engine.settle(claim, *execute(self.app, self, claim))
         except BaseException as error:
+            if claim is not None:
+                with contextlib.suppress(Exception):
+                    # Else it is handed back when the runner has waited for it in vain.
+                    engine.settle_now(claim, _core.RELEASE, None, 0.0, f"{self.runner_id} broke")
             if not engine.stopping:
                 # Never silently deaf: the loop raises this, and the process says why it ends.
                 self._fault = error

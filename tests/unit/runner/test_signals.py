@@ -1,0 +1,57 @@
+"""Taking the stop signals and giving them back."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import warnings
+from types import FrameType
+
+import pytest
+
+from pynenc.runner._signals import STOP_SIGNALS, SignalTakeover
+
+
+def _handler(signum: int | None = None, frame: FrameType | None = None) -> None:
+    """Any handler."""
+
+
+def test_the_first_handlers_come_back_however_often_they_were_taken() -> None:
+    before = [signal.getsignal(signum) for signum in STOP_SIGNALS]
+    takeover = SignalTakeover()
+    takeover.take(_handler)
+    takeover.take(_handler)
+    assert [signal.getsignal(signum) for signum in STOP_SIGNALS] == [_handler, _handler]
+    takeover.give_back()
+    assert [signal.getsignal(signum) for signum in STOP_SIGNALS] == before
+    takeover.give_back()
+    assert [signal.getsignal(signum) for signum in STOP_SIGNALS] == before
+
+
+def test_in_another_thread_nothing_is_taken_and_a_warning_says_so() -> None:
+    before = [signal.getsignal(signum) for signum in STOP_SIGNALS]
+    caught: list[warnings.WarningMessage] = []
+
+    def take() -> None:
+        with warnings.catch_warnings(record=True) as log:
+            warnings.simplefilter("always")
+            takeover = SignalTakeover()
+            takeover.take(_handler)
+            takeover.give_back()
+            caught.extend(log)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    thread.join()
+    assert [warning.category for warning in caught] == [UserWarning]
+    assert "stop_runner_loop" in str(caught[0].message)
+    assert [signal.getsignal(signum) for signum in STOP_SIGNALS] == before
+
+
+def test_a_handler_that_was_not_made_by_python_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr(signal, "signal", lambda signum, handler: calls.append(handler))
+    takeover = SignalTakeover()
+    takeover.take(_handler)
+    takeover.give_back()
+    assert calls == [_handler, _handler], "None cannot be installed, so it is not tried"

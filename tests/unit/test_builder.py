@@ -1,0 +1,135 @@
+"""The builder: what each method sets, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.seed_runners import RecordingRunner
+
+from pynenc import ConcurrencyControlType, Pynenc
+from pynenc.builder import PynencBuilder
+from pynenc.exceptions import ConfigError
+from pynenc.runner import DummyRunner, ThreadRunner
+
+
+@pytest.fixture
+def plugins() -> Iterator[None]:
+    methods, validators = dict(PynencBuilder._plugin_methods), list(PynencBuilder._plugin_validators)
+    yield
+    PynencBuilder._plugin_methods.clear()
+    PynencBuilder._plugin_methods.update(methods)
+    PynencBuilder._plugin_validators[:] = validators
+
+
+class ElsewhereRunner(RecordingRunner):
+    @staticmethod
+    def mem_compatible() -> bool:
+        return False
+
+
+def test_an_app_in_memory_with_threads() -> None:
+    app = PynencBuilder().app_id("built").memory().thread_runner(min_threads=1, max_threads=3).build()
+    assert isinstance(app, Pynenc)
+    assert app.app_id == "built"
+    assert app._store.kind == "memory"
+    assert isinstance(app.runner, ThreadRunner)
+    assert app.runner.conf.max_threads == 3
+
+
+def test_sqlite_takes_a_path_and_undoes_memory(tmp_path: Path) -> None:
+    path = tmp_path / "file.db"
+    app = PynencBuilder().app_id("built-sqlite").memory().sqlite(str(path)).build()
+    assert app._store.kind == "sqlite"
+    assert path.exists()
+
+
+def test_without_a_runner_it_is_a_client() -> None:
+    app = PynencBuilder().app_id("built-client").memory().build()
+    assert type(app.runner) is DummyRunner
+
+
+@pytest.mark.parametrize(
+    ("method", "names"),
+    [
+        ("redis", "Redis"),
+        ("process_runner", "process_runner"),
+        ("persistent_process_runner", "persistent_process_runner"),
+        ("multi_thread_runner", "multi_thread_runner"),
+        ("mem_trigger", "trigger"),
+    ],
+)
+def test_what_this_build_does_not_have_is_refused_at_once(method: str, names: str) -> None:
+    with pytest.raises(ConfigError, match=names) as raised:
+        getattr(PynencBuilder(), method)()
+    assert "this build has no" in str(raised.value)
+
+
+def test_memory_with_a_runner_that_runs_elsewhere_is_refused() -> None:
+    builder = PynencBuilder().memory().custom_config(runner_cls=ElsewhereRunner.__name__)
+    with pytest.raises(ValueError, match="ElsewhereRunner"):
+        builder.build()
+
+
+def test_memory_with_a_runner_of_ones_own_in_this_process_is_accepted() -> None:
+    builder = PynencBuilder().app_id("built-own").memory().custom_config(runner_cls=RecordingRunner.__name__)
+    assert type(builder.build().runner) is RecordingRunner
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda b: b.dev_mode(), {"dev_mode_force_sync_tasks": True}),
+        (lambda b: b.dev_mode(force_sync_tasks=False), {"dev_mode_force_sync_tasks": False}),
+        (lambda b: b.logging_level("debug"), {"logging_level": "debug"}),
+        (lambda b: b.logging("info", stream="stdout", colors=False, fmt="json"),
+         {"logging_level": "info", "log_stream": "stdout", "log_use_colors": False, "log_format": "json"}),
+        (lambda b: b.task_control(), {"blocking_control": False, "queue_timeout_sec": 0.1}),
+        (lambda b: b.serializer_json(), {"serializer_cls": "JsonSerializer"}),
+        (lambda b: b.serializer_pickle(), {"serializer_cls": "PickleSerializer"}),
+        (lambda b: b.serializer_json_pickle(), {"serializer_cls": "JsonPickleSerializer"}),
+        (lambda b: b.concurrency_control(running_concurrency=ConcurrencyControlType.TASK),
+         {"running_concurrency": "task"}),
+        (lambda b: b.concurrency_control(registration_concurrency="keys"), {"registration_concurrency": "keys"}),
+        (lambda b: b.max_pending_seconds(7.0), {"max_pending_seconds": 7.0}),
+        (lambda b: b.hide_arguments(), {"argument_print_mode": "HIDDEN"}),
+        (lambda b: b.show_truncated_arguments(5),
+         {"argument_print_mode": "TRUNCATED", "truncate_arguments_length": 5}),
+        (lambda b: b.trigger_task_modules({"b", "a"}), {"trigger_task_modules": ["a", "b"]}),
+        (lambda b: b.custom_config(lease_sec=3.0), {"lease_sec": 3.0}),
+        (lambda b: b.store("memory://"), {"store_url": "memory://"}),
+        (lambda b: b.mem_client_data_store().disable_client_data_store(),
+         {"client_data_store_cls": "MemClientDataStore", "disable_client_data_store": True,
+          "min_size_to_cache": 1024, "local_cache_size": 1024}),
+        (lambda b: b.runner_tuning(),
+         {"runner_loop_sleep_time_sec": 0.01, "invocation_wait_results_sleep_time_sec": 0.01, "min_parallel_slots": 1}),
+    ],
+)  # fmt: skip
+def test_each_method_sets_its_settings_and_can_be_chained(call: Any, expected: dict[str, Any]) -> None:
+    builder = PynencBuilder()
+    assert call(builder) is builder
+    assert builder._config == expected
+
+
+def test_a_plugin_adds_methods_and_validators(plugins: None) -> None:
+    def cache(builder: PynencBuilder, size: int) -> None:
+        builder.custom_config(plugin_cache=size)
+
+    def validate(settings: dict[str, Any]) -> None:
+        if settings.get("plugin_cache", 0) < 0:
+            raise ValueError("the cache cannot be negative")
+
+    PynencBuilder.register_plugin_method("cache", cache)
+    PynencBuilder.register_plugin_validator(validate)
+    builder = PynencBuilder().memory()
+    assert builder.cache(-1) is builder
+    with pytest.raises(ValueError, match="cannot be negative"):
+        builder.build()
+
+
+def test_an_unknown_method_is_refused_with_the_methods_of_plugins(plugins: None) -> None:
+    PynencBuilder.register_plugin_method("known_one", lambda builder: None)
+    with pytest.raises(AttributeError, match="known_one"):
+        PynencBuilder().unknown()
