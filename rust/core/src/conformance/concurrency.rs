@@ -147,6 +147,19 @@ pub fn two_limits_under_one_key_are_each_respected(f: &Fixture) {
     assert_eq!(f.status(narrow), Status::ConcurrencyControlled);
 }
 
+pub fn the_next_is_called_back_when_the_one_called_back_parks_again(f: &Fixture) {
+    let holders = [f.start(call().parks("k", 2)), f.start(call().parks("k", 2))];
+    let [first, second] = [f.submit(call().parks("k", 2)), f.submit(call().parks("k", 2))];
+    let narrow = f.submit(call().parks("k", 1).priority(1.0));
+    assert_eq!(f.claim_ids(5), []);
+    f.succeed(holders[0]);
+    f.succeed(holders[1]);
+    let waiter = f.start(call().priority(2.0));
+    f.pause(waiter, &[first]);
+    assert_eq!(f.claim_ids(5), [first, second], "the narrow one does not keep the second place");
+    assert_eq!(f.status(narrow), Status::ConcurrencyControlled);
+}
+
 pub fn what_a_body_waits_for_is_called_back_first(f: &Fixture) {
     let (holder, parked) = one_runs_and_parked(f, 3);
     let waiter = f.start(call());

@@ -69,13 +69,18 @@ pub fn a_body_that_went_on_waits_for_nothing(f: &Fixture) {
     let (a, b) = (f.start(call()), f.start(call()));
     f.pause(a, &[b.id]);
     f.store.resume(&[a]).unwrap();
+    let target = f.submit(call());
+    f.pause(a, &[target]);
     f.pause(b, &[a.id]);
 }
 
 pub fn a_body_that_lost_its_claim_waits_for_nothing(f: &Fixture) {
     let (a, b) = (f.start(call()), f.start(call()));
     f.pause(a, &[b.id]);
-    f.settle(a, retry(START + 1_000));
+    f.settle(a, retry(0));
+    let heir = f.claim_one();
+    let target = f.submit(call());
+    f.pause(heir, &[target]);
     f.pause(b, &[a.id]);
 }
 
@@ -107,6 +112,22 @@ pub fn a_holder_that_runs_will_make_room(f: &Fixture) {
     let (holder, waiter) = (f.start(call().parks("k", 1)), f.start(call()));
     let blocked = f.submit(call().parks("k", 1));
     f.pause(waiter, &[blocked, holder.id]);
+}
+
+pub fn those_that_share_a_key_can_wait_for_each_other(f: &Fixture) {
+    let (a, b) = (f.start(call().parks("k", 2)), f.start(call().parks("k", 2)));
+    f.pause(a, &[b.id]);
+}
+
+pub fn many_ways_through_few_bodies_are_searched_quickly(f: &Fixture) {
+    let layers: Vec<[Ownership; 3]> = (0..24).map(|_| [(); 3].map(|()| f.start(call()))).collect();
+    for pair in layers.windows(2) {
+        let next = pair[1].map(|owner| owner.id);
+        pair[0].iter().for_each(|owner| f.pause(*owner, &next));
+    }
+    let top = f.start(call());
+    f.pause(top, &layers[0].map(|owner| owner.id));
+    assert_eq!(refused(f, layers[23][2], &[top.id]).len(), 26);
 }
 
 pub fn what_would_be_dropped_waits_for_no_place(f: &Fixture) {

@@ -103,6 +103,7 @@ macro_rules! store_conformance {
                 a_replayed_settlement_frees_no_second_place,
                 a_parked_invocation_can_be_cancelled,
                 the_next_is_called_back_when_the_one_called_back_is_cancelled,
+                the_next_is_called_back_when_the_one_called_back_parks_again,
                 a_newcomer_may_take_the_place_and_the_one_called_back_parks_again,
                 two_limits_under_one_key_are_each_respected,
                 what_a_body_waits_for_is_called_back_first,
@@ -178,6 +179,8 @@ macro_rules! store_conformance {
                 a_cycle_can_lead_through_a_concurrency_key,
                 a_free_place_under_the_key_is_a_way_out,
                 a_holder_that_runs_will_make_room,
+                those_that_share_a_key_can_wait_for_each_other,
+                many_ways_through_few_bodies_are_searched_quickly,
                 what_would_be_dropped_waits_for_no_place,
             }
             recover {
@@ -189,6 +192,7 @@ macro_rules! store_conformance {
                 a_paused_invocation_whose_lease_ended_is_queued_again_and_waits_for_nothing,
                 a_recovered_claim_is_over_for_its_old_owner,
                 a_beat_extends_every_lease_of_its_runner_and_no_other,
+                beats_follow_each_other_and_leave_no_lease_behind,
                 a_beat_names_only_what_is_still_owned,
                 a_beat_renews_a_lease_that_ended_unnoticed,
                 each_claim_has_the_lease_it_asked_for,

@@ -52,6 +52,8 @@ pub fn the_next_due_time_is_that_of_the_queues_asked_for(f: &Fixture) {
     f.submit(call().queue("a").due(START + 100));
     f.submit(call().queue("b").due(START + 200));
     assert_eq!(f.claim_with(&request_from(1, &["b", "c"])).next_due, Some(START + 200));
+    assert_eq!(f.claim_with(&request_from(1, &["b", "a"])).next_due, Some(START + 100));
+    assert_eq!(f.claim_with(&request(1)).next_due, Some(START + 100));
     assert_eq!(f.claim_with(&request_from(1, &["c"])).next_due, None);
 }
 
@@ -83,6 +85,7 @@ pub fn what_is_handed_back_keeps_its_place(f: &Fixture) {
     let owner = f.start(call());
     f.clock.advance(1);
     let other = f.submit(call());
+    f.clock.advance(1);
     f.settle(owner, release(0));
     assert_eq!(f.claim_ids(2), [owner.id, other]);
 }

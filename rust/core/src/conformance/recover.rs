@@ -98,6 +98,17 @@ pub fn a_beat_extends_every_lease_of_its_runner_and_no_other(f: &Fixture) {
     assert_eq!((recovered.requeued, recovered.next_expiry), (vec![other.id], Some(START + 2 * LEASE - 1)));
 }
 
+pub fn beats_follow_each_other_and_leave_no_lease_behind(f: &Fixture) {
+    let owner = f.start(call());
+    for _ in 0..4 {
+        f.clock.advance(LEASE - 1);
+        assert_eq!(beat(f, "r1"), [owner].into());
+        assert_eq!(f.recover().requeued, []);
+    }
+    f.succeed(owner);
+    assert_eq!(f.recover().next_expiry, None);
+}
+
 pub fn a_beat_names_only_what_is_still_owned(f: &Fixture) {
     let (settled, kept) = (claim_as(f, "r1", true), claim_as(f, "r1", true));
     f.succeed(settled);

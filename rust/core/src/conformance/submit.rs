@@ -164,6 +164,9 @@ pub fn a_retried_invocation_does_not_take_its_registration_key_back(f: &Fixture)
     // The second one still holds the key; the first in the queue again does not count.
     let answer = f.store.submit(&[call().registration("k", true).args("b").0]);
     assert_eq!(answer, Ok(vec![Submitted::Reused { id: second, same_arguments: true }]));
+    assert_eq!(f.claim_ids(1), [owner.id]);
+    let answer = f.store.submit(&[call().registration("k", true).args("b").0]);
+    assert_eq!(answer, Ok(vec![Submitted::Reused { id: second, same_arguments: true }]), "still, and claimed again");
     f.store.cancel(second).unwrap();
     f.submit(call().registration("k", true).args("c"));
 }
