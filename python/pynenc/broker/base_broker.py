@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pynenc import _core
 from pynenc.invocation.status import InvocationStatus
 from pynenc.runner.outcome import Outcome, runner_of, settle_claim
+from pynenc.submit import submit_one
 from pynenc.util.views import ClaimedInvocationId, View, claim_of, claim_some, id_of, texts
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class BaseBroker(View):
 
     def route_call(self, call: Any) -> Any:
         """Submit `call`; the invocation."""
-        return call.task(**call.arguments.kwargs)
+        return submit_one(call.task, call.arguments.kwargs)
 
     def retrieve_invocation(self, queue_name: str | None = None) -> ClaimedInvocationId | None:
         """Claim the next due invocation (of one queue): its id, which carries the claim; None when there is none."""

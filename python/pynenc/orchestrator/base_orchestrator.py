@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from pynenc import _core
+from pynenc.call import Call
 from pynenc.exceptions import InvocationStatusOwnershipError, InvocationStatusTransitionError
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord
 from pynenc.runner.outcome import Outcome, begin_claim, describe, runner_of, settle_claim, unknown_task
+from pynenc.submit import submit_many
 from pynenc.util.views import View, claim_some, every_id, id_of, owned_claim, texts
 
 if TYPE_CHECKING:
-    from pynenc.call import Call
     from pynenc.task import Task
     from pynenc.util.views import InvocationOrId
 
@@ -127,7 +129,10 @@ class BaseOrchestrator(View):
 
     def route_calls(self, calls: Iterable[Call[Any, Any]]) -> list[DistributedInvocation[Any, Any]]:
         """Submit calls; their invocations, in the order of the calls."""
-        return [call.task(**call.arguments.kwargs) for call in calls]
+        routed: list[DistributedInvocation[Any, Any]] = []
+        for task, group in groupby(calls, key=lambda call: call.task):
+            routed += submit_many(task, [call.arguments.kwargs for call in group])
+        return routed
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -190,7 +195,12 @@ class BaseOrchestrator(View):
     def get_call_invocation_ids(self, call_id: Any) -> Iterator[str]:
         """Ids of the invocations of one call: same task, same arguments. Takes a call or its id."""
         call_id = getattr(call_id, "call_id", call_id)
-        yield from every_id(self._store, task_id=str(call_id.task_id), args_id=str(call_id.args_id))
+        task, wanted = self.app.get_task(call_id.task_id), str(call_id.args_id)
+        for invocation_id in every_id(self._store, task_id=str(call_id.task_id)):
+            record = self._store.get(invocation_id)
+            # The store has it only where concurrency control needs it.
+            if (record.args_id or Call(task, payload=record.payload).args_id) == wanted:
+                yield invocation_id
 
     def get_blocking_invocations(self, max_num_invocations: int) -> Iterator[str]:
         """Ids in the queue that were called by a body which waits now, oldest first. Claims prefer those anyway."""

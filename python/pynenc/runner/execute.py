@@ -78,9 +78,7 @@ def _execute(
             return _failed(app, task, runner, error)
 
 
-def _raised(
-    app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, error: BaseException
-) -> Outcome:
+def _raised(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, error: BaseException) -> Outcome:
     if claim.retries < task.conf.max_retries and isinstance(error, tuple(task.retriable_exceptions)):
         note = describe(error)
         app.logger.warning(
