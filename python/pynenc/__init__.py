@@ -1,0 +1,53 @@
+"""Distributed task orchestration for Python, with the hot half in Rust.
+
+    from pynenc import Pynenc
+
+    app = Pynenc(app_id="demo")
+
+    @app.task
+    def add(x: int, y: int) -> int:
+        return x + y
+
+Importing this starts nothing. The distribution is called `pynenc-rs`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from pynenc._installed import warn_if_both_installed
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc as Pynenc
+    from pynenc.builder import PynencBuilder as PynencBuilder
+    from pynenc.conf.config_task import ConcurrencyControlType as ConcurrencyControlType
+    from pynenc.task import Task as Task
+
+    __version__: str
+
+__all__ = ["ConcurrencyControlType", "Pynenc", "PynencBuilder", "Task", "__version__"]
+
+_HOMES = {
+    "ConcurrencyControlType": "pynenc.conf.config_task",
+    "Pynenc": "pynenc.app",
+    "PynencBuilder": "pynenc.builder",
+    "Task": "pynenc.task",
+    "__version__": "pynenc._core",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, and only that."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+warn_if_both_installed()

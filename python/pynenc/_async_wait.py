@@ -1,0 +1,353 @@
+"""Step 8, result, on an event loop: one file descriptor tells it what has finished; the loop never blocks.
+
+A `Hub` serves one app on one loop. Inside a body that runs on a runner a `ParkingHub` takes its place: it lends the
+slot of the body out for as long as the body awaits results, and passes them on when the slot is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import weakref
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from pynenc import _core
+from pynenc._wait import (
+    MEMORY_GRACE_SEC,
+    require_runner,
+    runner_here,
+    running_invocation,
+    wait_outcomes,
+    waits_natively,
+)
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+    from pynenc.invocation.dist_invocation import DistributedInvocation
+    from pynenc.runner.base_runner import BaseRunner
+
+    Target = DistributedInvocation[Any, Any]
+
+
+async def async_outcomes(app: Pynenc, targets: Iterable[Target]) -> Watch:
+    """Begin to watch these invocations on the running loop. The caller closes the watch.
+
+    Raises:
+        InvocationNotFoundError: the store does not have one of them.
+    """
+    loop = asyncio.get_running_loop()
+    current = running_invocation(app)
+    runner = runner_here(app)
+    watch = Watch(loop, {str(target.invocation_id): target for target in targets})
+    if not waits_natively(runner):
+        _watch_by_hook(app, watch)
+        return watch
+    hubs: dict[str, Hub] = app._hubs.setdefault(loop, {})
+    key = "" if current is None or current._claim is None else str(current.invocation_id)
+    hub = hubs.get(key)
+    if hub is None or hub.store is not app._store:
+        hub = Hub(app, loop) if current is None or not key else ParkingHub(app, loop, runner, current)
+        hub.live_in(hubs, key)
+    hub.add(watch)
+    return watch
+
+
+class Watch:
+    """Outcomes of a set of invocations, as they come. For one coroutine."""
+
+    __slots__ = ("_arrived", "_error", "_hub", "_loop", "_waiter", "closed", "targets")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, targets: dict[str, Target]) -> None:
+        self.targets = targets
+        """Those whose outcome has not come yet, by id."""
+        self.closed = False
+        self._loop = loop
+        self._hub: Hub | None = None
+        self._arrived: deque[_core.Terminal] = deque()
+        self._error: BaseException | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def next(self) -> list[_core.Terminal]:
+        """At least one more outcome; empty when all have been returned. Raises what made waiting impossible."""
+        while not self._arrived:
+            if self._error is not None:
+                raise self._error
+            if not self.targets:
+                return []
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        news = list(self._arrived)
+        self._arrived.clear()
+        return news
+
+    def push(self, terminal: _core.Terminal) -> None:
+        """An outcome has come."""
+        if self.targets.pop(terminal[0], None) is not None:
+            self._arrived.append(terminal)
+            self._wake()
+
+    def fail(self, error: BaseException) -> None:
+        """No more will come."""
+        self._error = error
+        self._wake()
+
+    def close(self) -> None:
+        """Stop watching what has not come yet."""
+        self.closed = True
+        if self._hub is not None:
+            self._hub.discard(self)
+            self._hub = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class Hub:
+    """Everything that the coroutines of one loop await from one app's store."""
+
+    def __init__(self, app: Pynenc, loop: asyncio.AbstractEventLoop) -> None:
+        self.app = app
+        self.store = app._store
+        self._loop = weakref.ref(loop)
+        self._watches: dict[str, list[Watch]] = {}
+        self._completions = self.store.completions()
+        self._grace: asyncio.TimerHandle | None = None
+        self._home: dict[str, Hub] = {}
+        self._listen(loop)
+
+    def live_in(self, home: dict[str, Hub], key: str) -> None:
+        """Be found there until idle."""
+        home[key] = self
+        self._home = home
+
+    def add(self, watch: Watch) -> None:
+        """Deliver the outcomes of its targets, also of those that are finished already."""
+        finished = self._completions.add(list(watch.targets))
+        for terminal in finished:
+            watch.push(terminal)
+        if not watch.targets:
+            self._rest()
+            return
+        watch._hub = self
+        for invocation_id in watch.targets:
+            self._watches.setdefault(invocation_id, []).append(watch)
+        self._await_runner()
+
+    def discard(self, watch: Watch) -> None:
+        """Forget a watch and, where it was the only one, its targets."""
+        alone: list[str] = []
+        for invocation_id in watch.targets:
+            others = [other for other in self._watches.get(invocation_id, ()) if other is not watch]
+            if others:
+                self._watches[invocation_id] = others
+            elif self._watches.pop(invocation_id, None) is not None:
+                alone.append(invocation_id)
+        if alone:
+            self._completions.discard(alone)
+        self._rest()
+
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        descriptor = self._completions.fileno()
+        try:
+            loop.add_reader(descriptor, self._on_readable)
+        except NotImplementedError:
+            threading.Thread(
+                target=_ring_from_thread, args=(descriptor, weakref.ref(self), loop), name="pynenc-loop", daemon=True
+            ).start()
+
+    def _on_readable(self) -> None:
+        try:
+            self._deliver(self._completions.drain())
+        except Exception as error:
+            self._fail_all(error)
+
+    def _deliver(self, terminals: list[_core.Terminal]) -> None:
+        for terminal in terminals:
+            for watch in self._watches.pop(terminal[0], ()):
+                watch.push(terminal)
+        self._rest()
+
+    def _fail_all(self, error: BaseException) -> None:
+        watches = {id(watch): watch for waiting in self._watches.values() for watch in waiting}
+        self._completions.discard(list(self._watches))
+        self._watches.clear()
+        for watch in watches.values():
+            watch.fail(error)
+        self._rest()
+
+    def _rest(self) -> None:
+        """Close when idle: after whoever just got an outcome has had the chance to await something else."""
+        loop = self._loop()
+        if loop is not None and not loop.is_closed() and not self._busy():
+            loop.call_soon(self._close_if_idle)
+
+    def _busy(self) -> bool:
+        return bool(self._watches)
+
+    def _close_if_idle(self) -> None:
+        loop = self._loop()
+        if self._busy() or loop is None or self not in self._home.values():
+            return
+        for key in [key for key, hub in self._home.items() if hub is self]:
+            del self._home[key]
+        if self._grace is not None:
+            self._grace.cancel()
+        try:
+            loop.remove_reader(self._completions.fileno())
+        except NotImplementedError:
+            pass
+        self._completions.close()
+
+    def _await_runner(self) -> None:
+        """With a store in memory, look after a while whether a runner is there."""
+        loop = self._loop()
+        if loop is not None and self._grace is None and self.store.kind == "memory":
+            self._grace = loop.call_later(MEMORY_GRACE_SEC, self._after_grace)
+
+    def _after_grace(self) -> None:
+        self._grace = None
+        if not self._watches:
+            return
+        try:
+            require_runner(self.app)
+        except Exception as error:
+            self._fail_all(error)
+        else:
+            self._await_runner()
+
+
+class ParkingHub(Hub):
+    """What one body awaits. While it awaits anything a thread holds the body's slot parked.
+
+    Threads, because parking may block: for the write, and for a free slot on the way back. Parking begins when the
+    loop has run what was ready to run, so that a body is not parked while it computes.
+    """
+
+    def __init__(self, app: Pynenc, loop: asyncio.AbstractEventLoop, runner: BaseRunner, current: Target) -> None:
+        super().__init__(app, loop)
+        self._runner = runner
+        self._current = current
+        self._arrived: list[_core.Terminal] = []
+        self._wake: threading.Event | None = None
+        self._armed = False
+
+    def add(self, watch: Watch) -> None:
+        super().add(watch)
+        self._arm()
+
+    def discard(self, watch: Watch) -> None:
+        super().discard(watch)
+        if not self._watches and self._wake is not None:
+            self._wake.set()
+
+    def _busy(self) -> bool:
+        return bool(self._watches) or self._wake is not None
+
+    def _await_runner(self) -> None:
+        """This one runs on a runner."""
+
+    def _arm(self) -> None:
+        loop = self._loop()
+        if self._watches and not self._armed and loop is not None:
+            self._armed = True
+            loop.call_soon(self._park)
+
+    def _park(self) -> None:
+        self._armed = False
+        loop = self._loop()
+        if self._wake is not None or not self._watches or loop is None:
+            return
+        self._wake = threading.Event()
+        threading.Thread(
+            target=contextvars.copy_context().run,
+            args=(self._hold, loop, list(self._watches), self._wake),
+            name="pynenc-parked",
+            daemon=True,
+        ).start()
+
+    def _hold(self, loop: asyncio.AbstractEventLoop, targets: list[str], wake: threading.Event) -> None:
+        """On a thread: lend the slot out until told otherwise."""
+        failure: BaseException | None = None
+        try:
+            with self._runner._parked(self._current, self.store.waiter(targets)):
+                wake.wait()
+        except Exception as error:
+            failure = error
+        try:
+            loop.call_soon_threadsafe(self._unparked, failure)
+        except RuntimeError:
+            # The body has ended, and its loop with it.
+            return
+
+    def _unparked(self, failure: BaseException | None) -> None:
+        self._wake = None
+        if failure is not None:
+            self._fail_all(failure)
+        arrived, self._arrived = self._arrived, []
+        super()._deliver(arrived)
+        self._arm()
+
+    def _deliver(self, terminals: list[_core.Terminal]) -> None:
+        if self._wake is None:
+            super()._deliver(terminals)
+            return
+        self._arrived += terminals
+        self._wake.set()
+
+
+def _watch_by_hook(app: Pynenc, watch: Watch) -> None:
+    """For a runner with a `waiting_for_results` of its own: call it on a thread, in a copy of this context."""
+    loop = asyncio.get_running_loop()
+    waiter = app._store.waiter(list(watch.targets))
+    pending = dict(watch.targets)
+
+    def hand_over(news: list[_core.Terminal]) -> None:
+        for terminal in news:
+            watch.push(terminal)
+
+    def follow() -> None:
+        try:
+            while not waiter.done and not watch.closed:
+                news = wait_outcomes(app, waiter, lambda: list(pending.values()))
+                for terminal in news:
+                    pending.pop(terminal[0], None)
+                loop.call_soon_threadsafe(hand_over, news)
+        except Exception as error:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(watch.fail, error)
+
+    threading.Thread(target=contextvars.copy_context().run, args=(follow,), name="pynenc-hook", daemon=True).start()
+
+
+def _ring_from_thread(descriptor: int, hub: weakref.ref[Hub], loop: asyncio.AbstractEventLoop) -> None:
+    """For loops that cannot watch a descriptor: watch it on a thread, for as long as the hub lives."""
+    import select
+
+    while (alive := hub()) is not None and not loop.is_closed():
+        ring = alive._on_readable
+        del alive
+        try:
+            readable, _, _ = select.select([descriptor], [], [], 1.0)
+        except (OSError, ValueError):
+            # Closed meanwhile.
+            return
+        if readable:
+            drained = threading.Event()
+
+            def drain(ring: Any = ring, drained: threading.Event = drained) -> None:
+                ring()
+                drained.set()
+
+            try:
+                loop.call_soon_threadsafe(drain)
+            except RuntimeError:
+                return
+            drained.wait()
+        del ring

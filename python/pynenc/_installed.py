@@ -1,0 +1,38 @@
+"""Say so if the distribution `pynenc` is installed beside this one: both own the import package `pynenc`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+
+def warn_if_both_installed() -> None:
+    """Warn (`RuntimeWarning`) if `pynenc` is installed as well as `pynenc-rs`: files of one overwrite the other's."""
+    other = metadata_folder("pynenc")
+    if other is not None:
+        warnings.warn(
+            f"the distributions 'pynenc' ({other}) and 'pynenc-rs' are both installed, and both bring the import "
+            "package 'pynenc', so their files are mixed. Keep one: "
+            "pip uninstall -y pynenc pynenc-rs && pip install pynenc-rs",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+def metadata_folder(distribution: str) -> str | None:
+    """Where a distribution is installed, from the names in the folders of `sys.path`; None if it is not.
+
+    `importlib.metadata` would answer too, but importing it takes longer than everything else here together.
+    """
+    # In these names every other `-` is written `_`, so what follows this one is the version.
+    prefix = f"{distribution}-"
+    for folder in sys.path:
+        try:
+            names = os.listdir(folder or ".")
+        except OSError:
+            continue
+        for name in names:
+            if name.startswith(prefix) and name.endswith((".dist-info", ".egg-info")):
+                return os.path.join(folder, name)
+    return None

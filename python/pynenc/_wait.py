@@ -1,0 +1,135 @@
+"""Step 8, result: how a thread waits for invocations. One wait covers any number of them and polls nothing.
+
+Waiting goes through the runner: inside a body it lends the slot out meanwhile. A runner of a user's own has its method
+`waiting_for_results` called; the built-in ones wait without leaving Rust.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pynenc import _core, context
+from pynenc.exceptions import InvocationExpiredError, InvocationNotFoundError, RunnerError
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+    from pynenc.invocation.dist_invocation import DistributedInvocation
+    from pynenc.runner.base_runner import BaseRunner
+
+    Target = DistributedInvocation[Any, Any]
+
+MEMORY_GRACE_SEC = 5.0
+"""How long a client of a memory store may wait with no runner in the process before that counts as a mistake."""
+
+_AT_ONCE_SEC = 0.001
+"""A `waiting_for_results` that returns sooner has not waited."""
+
+
+def wait_outcomes(
+    app: Pynenc, waiter: _core.Waiter, targets: Callable[[], list[Target]], timeout: float | None = None
+) -> list[_core.Terminal]:
+    """Block until `waiter` yields something; empty at the timeout (seconds; None waits forever).
+
+    Args:
+        targets: makes the list of invocations still waited for, should a runner's own method want to see it.
+
+    Raises:
+        CycleDetectedError: one of the targets waits for the running invocation.
+        InvocationNotFoundError: the record of a target is gone.
+        RunnerError: the store is in memory and no runner of this process could ever finish them.
+    """
+    current = running_invocation(app)
+    runner = runner_here(app)
+    if not waits_natively(runner):
+        return _wait_by_hook(app, runner, current, waiter, targets, timeout)
+    if current is not None or app._store.kind != "memory":
+        return runner._wait(current, waiter, timeout)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = None if deadline is None else deadline - time.monotonic()
+        last = left is not None and left <= MEMORY_GRACE_SEC
+        news = runner._wait(None, waiter, left if last else MEMORY_GRACE_SEC)
+        if news or last:
+            return news
+        require_runner(app)
+
+
+def _wait_by_hook(
+    app: Pynenc,
+    runner: BaseRunner,
+    current: Target | None,
+    waiter: _core.Waiter,
+    targets: Callable[[], list[Target]],
+    timeout: float | None,
+) -> list[_core.Terminal]:
+    """Call the runner's own `waiting_for_results`, positionally, for as long as nothing has finished."""
+    runner_args = context.current_runner_args.get()
+    deadline = None if timeout is None else time.monotonic() + timeout
+    grace_ends = time.monotonic() + MEMORY_GRACE_SEC
+    while not (news := waiter.ready()):
+        began = time.monotonic()
+        if deadline is not None and began >= deadline:
+            break
+        if current is None and began > grace_ends:
+            require_runner(app)
+            grace_ends = began + MEMORY_GRACE_SEC
+        runner.waiting_for_results(current, targets(), runner_args)
+        if time.monotonic() - began < _AT_ONCE_SEC:
+            # It only returned; do not let that spin the CPU.
+            pause = float(runner.conf.invocation_wait_results_sleep_time_sec)
+            news = waiter.wait(pause if deadline is None else max(0.0, min(pause, deadline - began)))
+            if news:
+                break
+    return news
+
+
+def running_invocation(app: Pynenc) -> Target | None:
+    """The distributed invocation of `app` whose body runs here."""
+    from pynenc.invocation.dist_invocation import DistributedInvocation
+
+    current = context.invocation_of(app)
+    return current if isinstance(current, DistributedInvocation) else None
+
+
+def runner_here(app: Pynenc) -> BaseRunner:
+    """The runner that runs here if it is one of `app`, else the app's."""
+    runner = context.current_runner.get()
+    return runner if runner is not None and runner.app is app else app.runner
+
+
+def waits_natively(runner: BaseRunner) -> bool:
+    """Whether the wait may stay in Rust: not if a subclass has brought its own `waiting_for_results`."""
+    for cls in type(runner).__mro__:
+        if "waiting_for_results" in cls.__dict__:
+            return bool(cls.__dict__.get("_native_wait", False)) and "waiting_for_results" not in runner.__dict__
+    return False
+
+
+def require_runner(app: Pynenc) -> None:
+    """Raise `RunnerError` if the store is in memory and no runner of this app runs in this process."""
+    if app._store.kind == "memory" and not app._has_running_runner():
+        raise RunnerError(
+            f"waiting for a result of app {app.app_id!r}, but no runner runs in this process, and its store is in "
+            "memory, where no other process can see it: start one (threading.Thread(target=app.runner.run) with "
+            "runner_cls set to ThreadRunner), or set store_url to a store that processes share"
+        )
+
+
+def missing(app: Pynenc, invocation_id: str, error: Exception) -> InvocationNotFoundError:
+    """The error to raise for an id that the store does not have: unknown, or kept for `result_ttl_sec` and removed."""
+    invocation_id = str(getattr(error, "invocation_id", "") or invocation_id)
+    try:
+        age = _core.invocation_age_sec(invocation_id)
+    except ValueError:
+        return InvocationNotFoundError(invocation_id, f"{invocation_id!r} is not the id of an invocation")
+    ttl = float(app.conf.result_ttl_sec)
+    if age > ttl:
+        return InvocationExpiredError(
+            invocation_id,
+            f"invocation {invocation_id} is {age:.0f} s old; finished ones are removed after result_ttl_sec = {ttl:g} s",
+        )
+    if isinstance(error, InvocationNotFoundError):
+        return error
+    return InvocationNotFoundError(invocation_id, f"no invocation {invocation_id} in {app._store.url}: {error}")

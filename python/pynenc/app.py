@@ -1,0 +1,336 @@
+"""The app: names the store, holds the tasks, and makes everything else when it is first needed."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Unpack, overload
+
+from pynenc import context
+from pynenc._apps import AppMeta
+from pynenc.conf.config_pynenc import ConfigPynenc
+from pynenc.direct_task import make_direct
+from pynenc.exceptions import TaskError
+from pynenc.identifiers import TaskId
+from pynenc.task import Task, TaskOptions
+from pynenc.types import Params
+
+if TYPE_CHECKING:
+    import asyncio
+    import logging
+    from collections.abc import Coroutine
+
+    from pynenc import _core
+    from pynenc.app_info import AppInfo
+    from pynenc.broker.base_broker import BaseBroker
+    from pynenc.direct_task import AggregateFunc, ParallelFunc
+    from pynenc.orchestrator.base_orchestrator import BaseOrchestrator
+    from pynenc.runner.base_runner import BaseRunner
+    from pynenc.serializer.base_serializer import BaseSerializer
+    from pynenc.serializer.codec import Codec
+    from pynenc.state_backend.base_state_backend import BaseStateBackend
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Pynenc(metaclass=AppMeta):
+    """An app. `Pynenc(app_id=None, config_values=None, config_filepath=None)`, or without the leading id.
+
+    Making one reads the configuration that names it, and starts and opens nothing. The same arguments give the same
+    object, so that a module that is imported twice has one app. Picklable: what travels is the arguments.
+    """
+
+    _by_id: ClassVar[dict[str, list[Pynenc]]] = {}
+    _bootstrap: ClassVar[dict[str, Pynenc]] = {}
+
+    def __init__(
+        self,
+        app_id: str | None = None,
+        config_values: dict[str, Any] | None = None,
+        config_filepath: str | None = None,
+    ) -> None:
+        self._given_id = app_id
+        # As given: what is assigned later does not make it another app.
+        self._made_with = (dict(config_values or {}), config_filepath)
+        self.config_values: dict[str, Any] = dict(config_values or {})
+        """Settings that rank above the defaults and below files and the environment."""
+        self.config_filepath = config_filepath
+        """A configuration file: yaml, json or toml."""
+        self._conf: ConfigPynenc | None = None
+        self._tasks: dict[TaskId, Task[..., Any]] = {}
+        self._lock = threading.RLock()
+        self._opened: tuple[int, _core.Store] | None = None
+        self._parts: dict[str, Any] = {}
+        self._runner: BaseRunner | None = None
+        self._runner_made_as: str | None = None
+        self._runners: weakref.WeakSet[BaseRunner] = weakref.WeakSet()
+        self._hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
+
+    # -- settings --------------------------------------------------------------------------------------------------
+
+    @property
+    def app_id(self) -> str:
+        """Processes with the same id, on the same store, work together."""
+        return self.conf.app_id
+
+    @property
+    def conf(self) -> ConfigPynenc:
+        """The settings of the app. `ConfigError` names the field, the source and the value of what cannot work."""
+        if self._conf is None:
+            conf = ConfigPynenc(self.config_values, self.config_filepath)
+            if self._given_id is not None:
+                conf.app_id = self._given_id
+            self._conf = conf
+        return self._conf
+
+    @property
+    def logger(self) -> logging.Logger:
+        """The logger `pynenc.<app_id>`, set up as the settings say when first asked for."""
+        from pynenc.log import create_logger
+
+        return self._part("logger", lambda: create_logger(self))
+
+    # -- tasks -----------------------------------------------------------------------------------------------------
+
+    @property
+    def tasks(self) -> dict[TaskId, Task[..., Any]]:
+        """The tasks that are registered in this process, by id."""
+        return self._tasks
+
+    @overload
+    def task(  # type: ignore[overload-overlap]
+        self, func: Callable[Params, Coroutine[Any, Any, R]], /, **options: Unpack[TaskOptions]
+    ) -> Task[Params, R]: ...
+
+    @overload
+    def task(self, func: Callable[Params, R], /, **options: Unpack[TaskOptions]) -> Task[Params, R]: ...
+
+    @overload
+    def task(self, func: None = None, /, **options: Unpack[TaskOptions]) -> _TaskDecorator: ...
+
+    def task(self, func: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Make a function of a module a task: `@app.task`, or `@app.task(max_retries=3, …)`; see `TaskOptions`.
+
+        Raises:
+            ValueError: a nested function, a lambda or a method.
+            RuntimeError: a function of `__main__`.
+            InvalidTaskOptionsError: an option that does not exist; the message names near ones.
+            ConfigError: a value of the wrong type or out of range; names the field, the source and the value.
+        """
+
+        def register(func: Callable[..., Any]) -> Task[..., Any]:
+            task = Task(self, func, options)
+            self._tasks[task.task_id] = task
+            return task
+
+        return register if func is None else register(func)
+
+    def direct_task(
+        self,
+        func: Callable[..., Any] | None = None,
+        /,
+        *,
+        parallel_func: ParallelFunc | None = None,
+        aggregate_func: AggregateFunc | None = None,
+        **options: Unpack[TaskOptions],
+    ) -> Any:
+        """Make a function a task, but keep its name a function: calling it submits, waits and returns the result.
+
+        Args:
+            parallel_func: makes of the arguments of one call (a dict) those of many, which run in parallel: an iterable
+                of argument sets, or `(common arguments, iterable of dicts)`.
+            aggregate_func: makes one result of theirs, a list in that order; required with `parallel_func`.
+
+        Raises what `task` raises; `ValueError` for `parallel_func` without `aggregate_func`.
+        """
+
+        def register(func: Callable[..., Any]) -> Callable[..., Any]:
+            task = Task(self, func, dict(options))
+            direct = make_direct(task, parallel_func, aggregate_func)
+            self._tasks[task.task_id] = task
+            return direct
+
+        return register if func is None else register(func)
+
+    def get_task(self, task_id: str) -> Task[..., Any]:
+        """The task with this id. If it is not registered, its module is imported first, if that lies with the app's.
+
+        Raises:
+            TaskError: there is none.
+        """
+        # Task ids hash and compare as the text they are.
+        task = self._tasks.get(task_id)  # type: ignore[call-overload]
+        if task is None:
+            from pynenc._task_import import import_module_of
+
+            problem = import_module_of(self, TaskId(task_id))
+            task = self._tasks.get(task_id)  # type: ignore[call-overload]
+            if task is None:
+                raise TaskError(task_id, f"app {self.app_id!r} has no task {task_id!r} in this process: {problem}")
+        return task  # type: ignore[no-any-return]
+
+    # -- runner ----------------------------------------------------------------------------------------------------
+
+    @property
+    def runner(self) -> BaseRunner:
+        """The runner that runs here; else the one set last; else a new one of the class that `runner_cls` names.
+
+        Raises:
+            ValueError: no imported runner is called like that.
+        """
+        here = context.current_runner.get()
+        if here is not None and here.app is self:
+            return here
+        runner = self._runner
+        if runner is None or (self._runner_made_as == "DummyRunner" and self.conf.runner_cls != "DummyRunner"):
+            with self._lock:
+                runner = self._make_runner()
+        return runner
+
+    @runner.setter
+    def runner(self, runner: BaseRunner) -> None:
+        with self._lock:
+            self._runner = runner
+            self._runner_made_as = None
+            self._runners.add(runner)
+
+    def _make_runner(self) -> BaseRunner:
+        from pynenc.runner import BaseRunner
+        from pynenc.util.subclasses import get_subclass
+
+        name = self.conf.runner_cls
+        if self._runner is None or self._runner_made_as not in (None, name):
+            self._runner = get_subclass(BaseRunner, name)(self)  # type: ignore[type-abstract]
+            self._runner_made_as = name
+        return self._runner
+
+    def _has_running_runner(self) -> bool:
+        """Whether a runner of this app runs in this process."""
+        return any(runner.running or runner._engine is not None for runner in list(self._runners))
+
+    # -- store -----------------------------------------------------------------------------------------------------
+
+    @property
+    def _store(self) -> _core.Store:
+        """The store, opened at first use, and again in a forked child."""
+        opened = self._opened
+        if opened is not None and opened[0] == os.getpid():
+            return opened[1]
+        return self._open_store()
+
+    def _open_store(self) -> _core.Store:
+        from pynenc import _core
+        from pynenc.conf.store_url import resolve_store_url
+
+        with self._lock:
+            if self._opened is None or self._opened[0] != os.getpid():
+                store = _core.Store.open(
+                    resolve_store_url(self.conf),
+                    result_ttl_sec=self.conf.result_ttl_sec,
+                    durability=self.conf.durability,
+                )
+                self._opened = (os.getpid(), store)
+            return self._opened[1]
+
+    def purge(self) -> None:
+        """Remove every invocation of the app from the store, finished or not."""
+        self._store.purge()
+
+    @property
+    def orchestrator(self) -> BaseOrchestrator:
+        """Statuses, and work for a runner of your own: a view over the store."""
+        from pynenc.orchestrator import BaseOrchestrator
+
+        return self._component("orchestrator", BaseOrchestrator)  # type: ignore[type-abstract]
+
+    @property
+    def broker(self) -> BaseBroker:
+        """The queues: a view over the store."""
+        from pynenc.broker import BaseBroker
+
+        return self._component("broker", BaseBroker)  # type: ignore[type-abstract]
+
+    @property
+    def state_backend(self) -> BaseStateBackend:
+        """Invocations, results and histories: a view over the store."""
+        from pynenc.state_backend import BaseStateBackend
+
+        return self._component("state_backend", BaseStateBackend)  # type: ignore[type-abstract]
+
+    @property
+    def serializer(self) -> BaseSerializer:
+        """How values become text."""
+        from pynenc.serializer import BaseSerializer
+        from pynenc.util.subclasses import get_subclass
+
+        return self._part("serializer", lambda: get_subclass(BaseSerializer, self.conf.serializer_cls)())
+
+    @property
+    def _codec(self) -> Codec:
+        """How arguments, results and exceptions become payloads."""
+        codec: Codec | None = self._parts.get("codec")
+        if codec is not None:
+            return codec
+        from pynenc.serializer.codec import Codec
+
+        return self._part("codec", lambda: Codec(self))
+
+    def _component(self, name: str, base: type[T]) -> T:
+        """The component of the class that the setting `<name>_cls` names, among the imported subclasses of `base`."""
+        from pynenc.util.subclasses import get_subclass
+
+        def make() -> T:
+            component: Callable[..., T] = get_subclass(base, getattr(self.conf, f"{name}_cls"))
+            return component(self)
+
+        return self._part(name, make)
+
+    def _part(self, name: str, make: Callable[[], T]) -> T:
+        part: T | None = self._parts.get(name)
+        if part is None:
+            with self._lock:
+                part = self._parts.get(name)
+                if part is None:
+                    part = self._parts[name] = make()
+        return part
+
+    # -- identity --------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_info(cls, info: AppInfo) -> Pynenc:
+        """The app that `info` describes: the one its module has, else one made from its settings."""
+        return info.load()
+
+    @classmethod
+    def _clear_instances(cls) -> None:
+        """Forget every app, so that the next one with the same arguments is new. For tests."""
+        cls._by_id.clear()
+        cls._bootstrap.clear()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_restore, (type(self), self.app_id, *self._made_with))
+
+    def __repr__(self) -> str:
+        return f"Pynenc(app_id={self.app_id!r})"
+
+
+class _TaskDecorator:
+    """What `@app.task(…)` with options is, for type checkers."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, func: Callable[Params, Coroutine[Any, Any, R]], /
+    ) -> Task[Params, R]: ...
+
+    @overload
+    def __call__(self, func: Callable[Params, R], /) -> Task[Params, R]: ...
+
+    def __call__(self, func: Callable[..., Any], /) -> Task[..., Any]:
+        raise NotImplementedError
+
+
+def _restore(cls: type[Pynenc], app_id: str, config_values: dict[str, Any], config_filepath: str | None) -> Pynenc:
+    return cls.unpickled(app_id, config_values, config_filepath)  # type: ignore[no-any-return]

@@ -1,0 +1,102 @@
+"""Step 1, call: the arguments of one call, by name."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pynenc.task import Task
+
+NO_ARGS = "no_args"
+"""The id of an empty set of arguments."""
+
+
+def hash_texts(texts: Mapping[str, str]) -> str:
+    """One id for a set of arguments, given the canonical text of each: SHA-256 over `"name"="text";` sorted by name."""
+    if not texts:
+        return NO_ARGS
+    digest = hashlib.sha256()
+    for name in sorted(texts):
+        digest.update(f"{_quoted(name)}={_quoted(texts[name])};".encode())
+    return digest.hexdigest()
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+class Arguments:
+    """What one call passes: `kwargs` has a value for every parameter. Equal if the values are written the same.
+
+    Made by `task.args(…)`, or by hand from a dict to be passed to `task.parallelize`.
+    """
+
+    __slots__ = ("_args_id", "_task", "kwargs")
+
+    def __init__(self, kwargs: dict[str, Any] | None = None, task: Task[..., Any] | None = None) -> None:
+        self.kwargs: dict[str, Any] = {} if kwargs is None else kwargs
+        self._task = task
+        self._args_id: str | None = None
+
+    @classmethod
+    def from_call(cls, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Arguments:
+        """The arguments that `func(*args, **kwargs)` would get. `TypeError` if they do not fit."""
+        bound = inspect.signature(func).bind(*args, **kwargs)
+        bound.apply_defaults()
+        return cls(dict(bound.arguments))
+
+    @property
+    def args_id(self) -> str:
+        """`"no_args"`, or a hash of the values as they are written. `SerializationError` if one cannot be."""
+        if self._args_id is None:
+            self._args_id = hash_texts(self._texts())
+        return self._args_id
+
+    def _texts(self) -> dict[str, str]:
+        if self._task is not None:
+            return self._task.app._codec.argument_texts(self._task, self.kwargs)
+        from pynenc.serializer.json_serializer import JsonSerializer
+
+        return {name: JsonSerializer.serialize(value) for name, value in self.kwargs.items()}
+
+    def __hash__(self) -> int:
+        return hash(self.args_id)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Arguments):
+            return NotImplemented
+        return self.args_id == other.args_id
+
+    def __str__(self) -> str:
+        """As the settings `print_arguments`, `argument_print_mode` and `truncate_arguments_length` say."""
+        if not self.kwargs:
+            return "<no_args>"
+        conf = None if self._task is None else self._task.app.conf
+        mode = "TRUNCATED" if conf is None else _mode(conf)
+        if mode == "HIDDEN":
+            return "<arguments hidden>"
+        if mode == "KEYS":
+            return f"args({', '.join(self.kwargs)})"
+        limit = None if mode == "FULL" else 32 if conf is None else int(conf.truncate_arguments_length)
+        return f"args({', '.join(f'{name}={_shown(value, limit)}' for name, value in self.kwargs.items())})"
+
+    def __repr__(self) -> str:
+        return f"Arguments({self})"
+
+
+def _mode(conf: Any) -> str:
+    if not conf.print_arguments:
+        return "HIDDEN"
+    return str(getattr(conf.argument_print_mode, "name", conf.argument_print_mode)).upper()
+
+
+def _shown(value: Any, limit: int | None) -> str:
+    try:
+        text = str(value)
+    except Exception as error:
+        text = f"<{type(value).__name__}: {type(error).__name__} in __str__>"
+    return text if limit is None or len(text) <= limit else f"{text[:limit]}..."

@@ -1,0 +1,115 @@
+"""Who calls: the invocation and the runner that the running code belongs to.
+
+These are context variables: threads and event-loop tasks that copy their context inherit them, others do not.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from pynenc.app import Pynenc
+    from pynenc.invocation.conc_invocation import ConcurrentInvocation
+    from pynenc.invocation.dist_invocation import DistributedInvocation
+    from pynenc.runner.base_runner import BaseRunner
+    from pynenc.runner.runner_context import RunnerContext
+
+    RunningInvocation: TypeAlias = DistributedInvocation[Any, Any] | ConcurrentInvocation[Any, Any]
+
+current_invocation: ContextVar[RunningInvocation | None] = ContextVar("pynenc_current_invocation", default=None)
+"""The invocation whose body runs here, of whichever app."""
+
+current_runner: ContextVar[BaseRunner | None] = ContextVar("pynenc_current_runner", default=None)
+"""The runner that runs here."""
+
+current_runner_args: ContextVar[dict[str, Any] | None] = ContextVar("pynenc_current_runner_args", default=None)
+"""What the runner passed to `invocation.run`."""
+
+
+class enter_invocation:
+    """Within this block the code belongs to `invocation`, run by `runner` (None in dev mode)."""
+
+    __slots__ = ("_invocation", "_runner", "_runner_args", "_tokens")
+
+    def __init__(
+        self, invocation: RunningInvocation, runner: BaseRunner | None, runner_args: dict[str, Any] | None = None
+    ) -> None:
+        self._invocation = invocation
+        self._runner = runner
+        self._runner_args = runner_args
+        self._tokens: tuple[Token[Any], Token[Any], Token[Any]] | None = None
+
+    def __enter__(self) -> None:
+        self._tokens = (
+            current_invocation.set(self._invocation),
+            current_runner.set(self._runner),
+            current_runner_args.set(self._runner_args),
+        )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._tokens is not None:
+            invocation, runner, runner_args = self._tokens
+            current_runner_args.reset(runner_args)
+            current_runner.reset(runner)
+            current_invocation.reset(invocation)
+            self._tokens = None
+
+
+def invocation_of(app: Pynenc) -> RunningInvocation | None:
+    """The invocation whose body runs here, if it is one of `app`."""
+    invocation = current_invocation.get()
+    return invocation if invocation is not None and invocation.app is app else None
+
+
+def get_dist_invocation_context(app_id: str) -> DistributedInvocation[Any, Any] | None:
+    """The distributed invocation whose body runs here, if it belongs to the app with this id."""
+    from pynenc.invocation.dist_invocation import DistributedInvocation
+
+    invocation = current_invocation.get()
+    if isinstance(invocation, DistributedInvocation) and invocation.app.app_id == app_id:
+        return invocation
+    return None
+
+
+def swap_dist_invocation_context(
+    app_id: str, invocation: DistributedInvocation[Any, Any] | None
+) -> DistributedInvocation[Any, Any] | None:
+    """Make `invocation` the running one of this context; the one that was."""
+    previous = get_dist_invocation_context(app_id)
+    current_invocation.set(invocation)
+    return previous
+
+
+def get_current_app() -> Pynenc | None:
+    """The app that the running body belongs to, or that of the runner that runs here."""
+    invocation = current_invocation.get()
+    if invocation is not None:
+        return invocation.app
+    runner = current_runner.get()
+    return None if runner is None else runner.app
+
+
+def get_current_runner(app_id: str) -> BaseRunner | None:
+    """The runner that runs here, if it belongs to the app with this id."""
+    runner = current_runner.get()
+    return runner if runner is not None and runner.app.app_id == app_id else None
+
+
+def get_runner_context(app_id: str) -> RunnerContext | None:
+    """The identity of the runner that runs here, if it belongs to the app with this id."""
+    from pynenc.runner.runner_context import RunnerContext
+
+    runner = get_current_runner(app_id)
+    return None if runner is None else RunnerContext(type(runner).__name__, str(runner.runner_id))
+
+
+def get_or_create_runner_context(app_id: str) -> RunnerContext:
+    """The same, or the identity of this process as a client."""
+    from pynenc.runner.runner_context import RunnerContext
+
+    return get_runner_context(app_id) or RunnerContext("ExternalRunner")

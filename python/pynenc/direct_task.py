@@ -1,0 +1,78 @@
+"""`@app.direct_task`: a task whose name stays a function that returns the result."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pynenc.exceptions import InvalidTaskOptionsError
+
+if TYPE_CHECKING:
+    from pynenc.invocation.base_invocation import BaseInvocationGroup
+    from pynenc.task import Task
+
+ParallelFunc: TypeAlias = Callable[[dict[str, Any]], Any]
+"""Arguments of one call to those of many: an iterable of argument sets, or `(common arguments, iterable of dicts)`."""
+
+AggregateFunc: TypeAlias = Callable[[list[Any]], Any]
+"""The results of those calls, in their order, to the result of the one."""
+
+
+def make_direct(
+    task: Task[..., Any], parallel_func: ParallelFunc | None, aggregate_func: AggregateFunc | None
+) -> Callable[..., Any]:
+    """A function that submits, waits and returns the result; a coroutine function if the task's is one.
+
+    Raises:
+        ValueError: `parallel_func` without `aggregate_func`.
+        InvalidTaskOptionsError: `aggregate_func` without `parallel_func`.
+    """
+    if parallel_func is not None and aggregate_func is None:
+        raise ValueError(
+            f"direct task {task.task_id}: parallel_func needs aggregate_func, which makes one result of all"
+        )
+    if parallel_func is None and aggregate_func is not None:
+        raise InvalidTaskOptionsError(task.task_id, f"direct task {task.task_id}: aggregate_func needs parallel_func")
+
+    def fan_out(args: Any, kwargs: Any, split: ParallelFunc) -> BaseInvocationGroup[..., Any]:
+        return _parallelize(task, split(task._bind(*args, **kwargs)))
+
+    if inspect.iscoroutinefunction(task.func):
+
+        @functools.wraps(task.func)
+        async def direct_async(*args: Any, **kwargs: Any) -> Any:
+            if parallel_func is None or aggregate_func is None:
+                return await task(*args, **kwargs).async_result()
+            group = fan_out(args, kwargs, parallel_func)
+            async for _ in group.async_results():
+                pass
+            return aggregate_func(group.get_results())
+
+        direct: Callable[..., Any] = direct_async
+    else:
+
+        @functools.wraps(task.func)
+        def direct_sync(*args: Any, **kwargs: Any) -> Any:
+            if parallel_func is None or aggregate_func is None:
+                return task(*args, **kwargs).result
+            return aggregate_func(fan_out(args, kwargs, parallel_func).get_results())
+
+        direct = direct_sync
+
+    direct.__inner_function__ = task.func  # type: ignore[attr-defined]
+    direct.__pynenc_task__ = task  # type: ignore[attr-defined]
+    return direct
+
+
+def _parallelize(task: Task[..., Any], split: Any) -> BaseInvocationGroup[..., Any]:
+    if isinstance(split, tuple) and len(split) == 2 and isinstance(split[0], dict) and not isinstance(split[1], dict):
+        common, items = split
+        return task.parallelize(items, common_args=common)
+    if not isinstance(split, Iterable):
+        raise TypeError(
+            f"direct task {task.task_id}: parallel_func must return an iterable of argument sets, "
+            f"or (common arguments, iterable of dicts); got {type(split).__name__}"
+        )
+    return task.parallelize(split)

@@ -1,0 +1,139 @@
+"""What every invocation offers, wherever its body runs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic
+
+from pynenc.types import Params, Result
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+    from pynenc.arguments import Arguments
+    from pynenc.call import Call
+    from pynenc.identifiers import CallId, InvocationId
+    from pynenc.invocation.status import InvocationStatus
+    from pynenc.task import Task
+
+
+class BaseInvocation(ABC, Generic[Params, Result]):
+    """One call that was made. Equal to every other object with the same id."""
+
+    __slots__ = ()
+
+    app: Pynenc
+    invocation_id: InvocationId
+
+    @property
+    @abstractmethod
+    def call(self) -> Call[Params, Result]:
+        """The task and its arguments."""
+
+    @property
+    @abstractmethod
+    def status(self) -> InvocationStatus:
+        """The status now."""
+
+    @property
+    @abstractmethod
+    def num_retries(self) -> int:
+        """How often the body was run again after a retriable exception."""
+
+    @property
+    @abstractmethod
+    def parent_invocation_id(self) -> InvocationId | None:
+        """Id of the invocation in whose body the call was made; None for a call from outside."""
+
+    @property
+    @abstractmethod
+    def parent_invocation(self) -> BaseInvocation[Any, Any] | None:
+        """The invocation in whose body the call was made; None for a call from outside."""
+
+    @abstractmethod
+    def get_result(self, timeout: float | None = None) -> Result:
+        """Wait at most `timeout` seconds (None: without limit); the value, or the task's exception raised."""
+
+    @abstractmethod
+    def get_final_result(self) -> Result:
+        """The same without waiting. `InvocationError` if it is not finished."""
+
+    @abstractmethod
+    async def async_result(self) -> Result:
+        """The same as `result`, without blocking the event loop."""
+
+    @property
+    def task(self) -> Task[Params, Result]:
+        """The task that was called."""
+        return self.call.task
+
+    @property
+    def arguments(self) -> Arguments:
+        """What it was called with."""
+        return self.call.arguments
+
+    @property
+    def call_id(self) -> CallId:
+        """The id of the call: the same for every call of this task with these arguments."""
+        return self.call.call_id
+
+    @property
+    def result(self) -> Result:
+        """Wait without limit; the value, or the task's exception raised."""
+        return self.get_result()
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        return self.async_result().__await__()
+
+    def __hash__(self) -> int:
+        return hash(self.invocation_id)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BaseInvocation):
+            return NotImplemented
+        return str(self.invocation_id) == str(other.invocation_id)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(invocation_id={str(self.invocation_id)!r})"
+
+
+class BaseInvocationGroup(ABC, Generic[Params, Result]):
+    """Invocations of one task, in the order of the calls."""
+
+    __slots__ = ("_invocations", "task")
+
+    def __init__(self, task: Task[Params, Result], invocations: Sequence[BaseInvocation[Params, Result]]) -> None:
+        self.task = task
+        self._invocations = list(invocations)
+
+    @property
+    def app(self) -> Pynenc:
+        """The app of the task."""
+        return self.task.app
+
+    @property
+    def invocations(self) -> Sequence[BaseInvocation[Params, Result]]:
+        """All of them, in the order of the calls."""
+        return self._invocations
+
+    @property
+    @abstractmethod
+    def results(self) -> Iterator[Result]:
+        """Results in the order in which they finish. One that failed raises its exception at that point."""
+
+    @abstractmethod
+    def get_results(self, timeout: float | None = None) -> list[Result]:
+        """Wait for all, at most `timeout` seconds; results in the order of the calls."""
+
+    @abstractmethod
+    def async_results(self) -> AsyncIterator[Result]:
+        """The same as `results`, without blocking the event loop."""
+
+    def __iter__(self) -> Iterator[BaseInvocation[Params, Result]]:
+        return iter(self._invocations)
+
+    def __len__(self) -> int:
+        return len(self._invocations)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(task={self.task}, {len(self)} invocations)"

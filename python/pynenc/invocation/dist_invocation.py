@@ -1,0 +1,281 @@
+"""An invocation in the store: submitted here or elsewhere, run by whichever runner claims it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic
+
+from pynenc import _core
+from pynenc._async_wait import async_outcomes
+from pynenc._wait import missing, wait_outcomes
+from pynenc.arguments import Arguments
+from pynenc.call import Call
+from pynenc.exceptions import (
+    InvocationAbandonedError,
+    InvocationCancelledError,
+    InvocationConcurrencyControlledError,
+    InvocationError,
+    InvocationNotFoundError,
+    InvocationTimeoutError,
+)
+from pynenc.identifiers import InvocationId
+from pynenc.invocation.base_invocation import BaseInvocation
+from pynenc.invocation.status import InvocationStatus
+from pynenc.types import Params, Result
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+    from pynenc.task import Task
+
+_UNSET: Any = object()
+
+
+class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Result]):
+    """Names one invocation. Making one reads nothing; what the store knows of it is read when asked for.
+
+    Picklable: what travels is the id (and the claim, if a runner handed it out).
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_call",
+        "_claim",
+        "_depth",
+        "_kwargs",
+        "_parent_id",
+        "_record",
+        "_task",
+        "_terminal",
+        "_value",
+        "app",
+        "invocation_id",
+    )
+
+    def __init__(
+        self,
+        app: Pynenc,
+        invocation_id: str,
+        *,
+        task: Task[Params, Result] | None = None,
+        call: Call[Params, Result] | None = None,
+        claim: _core.Claim | None = None,
+        parent_id: str | None = None,
+    ) -> None:
+        """
+        Args:
+            claim: the ownership that lets this process run it; set by what hands it out to a runner.
+            parent_id: id of the calling invocation, if the caller has it at hand.
+        """
+        self.app = app
+        self.invocation_id = InvocationId(invocation_id)
+        self._task = task if task is not None or call is None else call.task
+        self._call = call
+        self._claim = claim
+        self._kwargs: dict[str, Any] | None = None
+        # _UNSET is "ask the store"; None is "there is none".
+        self._parent_id: Any = _UNSET if claim is None and parent_id is None else parent_id
+        self._depth = -1 if claim is None else claim.depth
+        self._record: _core.Record | None = None
+        self._terminal: _core.Terminal | None = None
+        self._value: Any = _UNSET
+
+    # -- what it is ------------------------------------------------------------------------------------------------
+
+    @property
+    def task(self) -> Task[Params, Result]:
+        """The task that was called. `TaskError` if this process cannot find it."""
+        if self._task is None:
+            task_id = self._stored().task_id if self._claim is None else self._claim.task_id
+            self._task = self.app.get_task(task_id)
+        return self._task
+
+    @property
+    def call(self) -> Call[Params, Result]:
+        """The task and its arguments; read from the store if it was submitted elsewhere."""
+        if self._call is None:
+            if self._kwargs is not None:
+                self._call = Call(self.task, Arguments(self._kwargs, self.task))
+            else:
+                payload = self._stored().payload if self._claim is None else self._claim.payload
+                self._call = Call(self.task, payload=payload)
+        return self._call
+
+    @property
+    def num_retries(self) -> int:
+        """How often the body was run again after a retriable exception; inside the body, before this attempt."""
+        if self._claim is not None:
+            return self._claim.retries
+        return self._read().retries
+
+    @property
+    def parent_invocation_id(self) -> InvocationId | None:
+        """Id of the invocation in whose body the call was made; None for a call from outside."""
+        if self._parent_id is _UNSET:
+            self._parent_id = self._stored().parent_id
+        return None if self._parent_id is None else InvocationId(self._parent_id)
+
+    @property
+    def parent_invocation(self) -> DistributedInvocation[Any, Any] | None:
+        """The invocation in whose body the call was made; None for a call from outside."""
+        parent_id = self.parent_invocation_id
+        return None if parent_id is None else DistributedInvocation(self.app, parent_id)
+
+    @property
+    def status(self) -> InvocationStatus:
+        """The status now; once final, without asking the store again. Raises `InvocationNotFoundError`."""
+        if self._terminal is not None:
+            return InvocationStatus(self._terminal[1])
+        try:
+            status = InvocationStatus(self.app._store.status(str(self.invocation_id)))
+        except (InvocationNotFoundError, ValueError) as error:
+            raise missing(self.app, self.invocation_id, error) from None
+        if status.is_final():
+            self._look()
+        return status
+
+    # -- its result ------------------------------------------------------------------------------------------------
+
+    def get_result(self, timeout: float | None = None) -> Result:
+        """Wait for the result at most `timeout` seconds from now; None waits without limit, 0 only looks.
+
+        Blocks the calling thread with the GIL released and polls nothing. Inside a body its slot is lent out meanwhile.
+
+        Returns:
+            What the task returned, decoded by its return annotation; the same object each time.
+        Raises:
+            InvocationTimeoutError: not finished in time (a `TimeoutError`); it goes on, and can be waited for again.
+            InvocationAbandonedError: the engine gave it up; the message says why.
+            InvocationConcurrencyControlledError: dropped, because another one held its key.
+            InvocationCancelledError: cancelled before it ran.
+            InvocationNotFoundError: no such id; `InvocationExpiredError` if its result was kept for `result_ttl_sec`.
+            CycleDetectedError: it waits for the invocation whose body asks.
+            RunnerError: the store is in memory and nothing in this process runs it.
+            Exception: whatever the task raised, with the remote traceback as a note; `RemoteError` if its class is
+                not known here.
+        """
+        if self._terminal is None:
+            try:
+                waiter = self.app._store.waiter([str(self.invocation_id)])
+                news = wait_outcomes(self.app, waiter, lambda: [self], None if timeout is None else max(0.0, timeout))
+            except (InvocationNotFoundError, ValueError) as error:
+                raise missing(self.app, self.invocation_id, error) from None
+            if not news:
+                raise InvocationTimeoutError(f"invocation {self.invocation_id} did not finish within {timeout:g} s")
+            self._terminal = news[0]
+        return self._conclude()
+
+    def get_final_result(self) -> Result:
+        """The result without waiting. Raises `InvocationError` if it is not finished, else as `get_result`."""
+        if self._terminal is None and not self._look():
+            raise InvocationError(self.invocation_id, f"invocation {self.invocation_id} is not finished: {self.status}")
+        return self._conclude()
+
+    async def async_result(self) -> Result:
+        """The same as `get_result()` without a timeout, and without blocking the event loop.
+
+        Cancelling the awaiting task (`asyncio.timeout`, `wait_for`) ends the wait, not the invocation.
+        """
+        if self._terminal is None:
+            try:
+                watch = await async_outcomes(self.app, [self])
+                try:
+                    self._terminal = (await watch.next())[0]
+                finally:
+                    watch.close()
+            except (InvocationNotFoundError, ValueError) as error:
+                raise missing(self.app, self.invocation_id, error) from None
+        return self._conclude()
+
+    def _conclude(self) -> Result:
+        """The value or the exception of what is finished."""
+        if self._value is not _UNSET:
+            return self._value  # type: ignore[no-any-return]
+        terminal = self._terminal
+        if terminal is None:
+            raise InvocationError(self.invocation_id, f"invocation {self.invocation_id} is not finished")
+        _, status, payload, reason = terminal
+        if status == InvocationStatus.SUCCESS:
+            self._value = None if payload is None else self.app._codec.decode_result(self.task, payload)
+            return self._value  # type: ignore[no-any-return]
+        if payload is not None:
+            raise self.app._codec.decode_exception(self.task, payload)
+        text = f"invocation {self.invocation_id} ended as {status}" + (f": {reason}" if reason else "")
+        if status == InvocationStatus.CONCURRENCY_CONTROLLED_FINAL:
+            raise InvocationConcurrencyControlledError(self.invocation_id, text)
+        if status == InvocationStatus.CANCELLED:
+            raise InvocationCancelledError(self.invocation_id, text)
+        raise InvocationAbandonedError(self.invocation_id, text)
+
+    def _look(self) -> bool:
+        """Fetch the outcome if there is one."""
+        try:
+            self._terminal = self.app._store.terminals([str(self.invocation_id)])[0]
+        except (InvocationNotFoundError, ValueError) as error:
+            raise missing(self.app, self.invocation_id, error) from None
+        return self._terminal is not None
+
+    # -- for runners -----------------------------------------------------------------------------------------------
+
+    def run(self, runner_args: dict[str, Any] | None = None) -> None:
+        """Run it here and now, on the calling thread: for runners, with what `get_invocations_to_run` has handed out.
+
+        Never raises what the body raises. `runner_args` is passed on to `waiting_for_results`.
+
+        Raises:
+            RunnerError: this process does not own it.
+        """
+        from pynenc.runner.execute import run_claimed
+
+        run_claimed(self, runner_args)
+
+    # -- underneath ------------------------------------------------------------------------------------------------
+
+    @property
+    def depth(self) -> int:
+        """How many invocations are above it."""
+        if self._depth < 0:
+            self._depth = self._stored().depth
+        return self._depth
+
+    def _stored(self) -> _core.Record:
+        """What the store has of it, read once: for what never changes."""
+        if self._record is None:
+            self._record = self._read()
+        return self._record
+
+    def _read(self) -> _core.Record:
+        try:
+            return self.app._store.get(str(self.invocation_id))
+        except (InvocationNotFoundError, ValueError) as error:
+            raise missing(self.app, self.invocation_id, error) from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_restore, (self.app, str(self.invocation_id), self._claim))
+
+
+class ReusedInvocation(DistributedInvocation[Params, Result], Generic[Params, Result]):
+    """The answer to a call that registration concurrency did not let in: the invocation that was there already."""
+
+    __slots__ = ("diff_arg",)
+
+    diff_arg: Arguments | None
+    """The arguments of the call that was not made, if they differ from those of this invocation."""
+
+
+def submitted(
+    cls: type[DistributedInvocation[Params, Result]],
+    task: Task[Params, Result],
+    invocation_id: str,
+    kwargs: dict[str, Any],
+    parent_id: str | None,
+    depth: int,
+) -> DistributedInvocation[Params, Result]:
+    """The invocation of a call just submitted from here."""
+    invocation = cls(task.app, invocation_id, task=task)
+    invocation._kwargs = kwargs
+    invocation._parent_id = parent_id
+    invocation._depth = depth
+    return invocation
+
+
+def _restore(app: Pynenc, invocation_id: str, claim: _core.Claim | None) -> DistributedInvocation[Any, Any]:
+    return DistributedInvocation(app, invocation_id, claim=claim)

@@ -1,0 +1,161 @@
+"""Step 2, submit: encode calls, work out their keys, hand them to the store in one verb.
+
+Acknowledged means durable: when these functions return, the store has the calls. What is wrong with a call is found
+before the first of them is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pynenc import _core
+from pynenc._wait import running_invocation
+from pynenc.arguments import Arguments, hash_texts
+from pynenc.conf.config_task import ConcurrencyControlType
+from pynenc.exceptions import InvocationConcurrencyWithDifferentArgumentsError, InvocationNotFoundError
+from pynenc.identifiers import CallId
+from pynenc.invocation.dist_invocation import DistributedInvocation, ReusedInvocation, submitted
+
+if TYPE_CHECKING:
+    from pynenc.task import Task
+
+
+class SubmitPlan:
+    """How the calls of one task are submitted: made once per task, from its settings."""
+
+    __slots__ = ("_encode", "_key_arguments", "_registration", "_running", "_task", "chunk", "spec")
+
+    def __init__(self, task: Task[Any, Any]) -> None:
+        conf = task.conf
+        self._task = task
+        self._encode = task.app._codec.encode_arguments
+        self._registration: ConcurrencyControlType = conf.registration_concurrency
+        self._running: ConcurrencyControlType = conf.running_concurrency
+        self._key_arguments = frozenset(conf.key_arguments)
+        one_by_one = self._registration is not ConcurrencyControlType.DISABLED and conf.on_diff_non_key_args_raise
+        # One by one where a call may be refused: then nothing after it is submitted.
+        self.chunk = 1 if one_by_one else max(1, conf.parallel_batch_size)
+        self.spec = _core.TaskSpec(
+            str(task.task_id),
+            queue=conf.queue,
+            priority=conf.priority,
+            park_when_blocked=conf.reroute_on_concurrency_control,
+            refuse_different=conf.on_diff_non_key_args_raise,
+        )
+
+    def encode(self, kwargs: dict[str, Any]) -> _core.Call:
+        """One call as the store takes it. The ids and keys are made only where concurrency control needs them."""
+        payload = self._encode(self._task, kwargs)
+        if self._registration is ConcurrencyControlType.DISABLED and self._running is ConcurrencyControlType.DISABLED:
+            return payload, "", None, None
+        texts = self._task.app._codec.argument_texts(self._task, kwargs)
+        args_id = hash_texts(texts)
+        return (
+            payload,
+            args_id,
+            self._key(self._registration, args_id, texts),
+            self._key(self._running, args_id, texts),
+        )
+
+    def _key(self, mode: ConcurrencyControlType, args_id: str, texts: dict[str, str]) -> str | None:
+        """What calls that exclude each other have in common."""
+        if mode is ConcurrencyControlType.DISABLED:
+            return None
+        task_id = str(self._task.task_id)
+        if mode is ConcurrencyControlType.TASK:
+            return task_id
+        if mode is ConcurrencyControlType.ARGUMENTS:
+            return f"{task_id}:args:{args_id}"
+        return f"{task_id}:keys:{hash_texts({name: texts[name] for name in texts if name in self._key_arguments})}"
+
+
+def submit_one(task: Task[Any, Any], kwargs: dict[str, Any]) -> DistributedInvocation[Any, Any]:
+    """Submit one call; its invocation, or the `ReusedInvocation` that registration concurrency gives instead.
+
+    Raises:
+        SerializationError: an argument cannot be encoded (names it), or all of them are too large.
+        InvocationConcurrencyWithDifferentArgumentsError: see `on_diff_non_key_args_raise`.
+        StateBackendError: the store did not take it.
+    """
+    plan = task._plan
+    parent_id, depth = _parent(task)
+    call = plan.encode(kwargs)
+    [(invocation_id, became)] = task.app._store.submit(plan.spec, [call], parent_id, depth)
+    return _answer(task, invocation_id, became, call, kwargs, parent_id, depth)
+
+
+def submit_many(task: Task[Any, Any], calls: Sequence[dict[str, Any]]) -> list[DistributedInvocation[Any, Any]]:
+    """Submit calls in chunks of `parallel_batch_size`, each of which is accepted as a whole or not at all.
+
+    All calls are encoded before the first chunk is submitted. Raises as `submit_one` does.
+    """
+    plan = task._plan
+    parent_id, depth = _parent(task)
+    encoded = [plan.encode(kwargs) for kwargs in calls]
+    store = task.app._store
+    invocations: list[DistributedInvocation[Any, Any]] = []
+    for start in range(0, len(encoded), plan.chunk):
+        chunk = encoded[start : start + plan.chunk]
+        answers = store.submit(plan.spec, chunk, parent_id, depth)
+        invocations += [
+            _answer(task, invocation_id, became, call, kwargs, parent_id, depth)
+            for (invocation_id, became), call, kwargs in zip(
+                answers, chunk, calls[start : start + plan.chunk], strict=True
+            )
+        ]
+    return invocations
+
+
+def _parent(task: Task[Any, Any]) -> tuple[str | None, int]:
+    """Id of the invocation in whose body the call is made, and the depth of the new one."""
+    current = running_invocation(task.app)
+    return (None, 0) if current is None else (str(current.invocation_id), current.depth + 1)
+
+
+def _answer(
+    task: Task[Any, Any],
+    invocation_id: str,
+    became: int,
+    call: _core.Call,
+    kwargs: dict[str, Any],
+    parent_id: str | None,
+    depth: int,
+) -> DistributedInvocation[Any, Any]:
+    if became == _core.NEW:
+        return submitted(DistributedInvocation, task, invocation_id, kwargs, parent_id, depth)
+    if became == _core.REFUSED:
+        raise _refusal(task, invocation_id, call, kwargs)
+    reused: ReusedInvocation[Any, Any] = ReusedInvocation(task.app, invocation_id, task=task)
+    reused.diff_arg = Arguments(kwargs, task) if became == _core.REUSED_DIFFERENT else None
+    return reused
+
+
+def _refusal(
+    task: Task[Any, Any], invocation_id: str, call: _core.Call, kwargs: dict[str, Any]
+) -> InvocationConcurrencyWithDifferentArgumentsError:
+    difference = _difference(task, invocation_id, kwargs)
+    return InvocationConcurrencyWithDifferentArgumentsError(
+        task.task_id,
+        invocation_id,
+        CallId(task.task_id, call[1]),
+        difference,
+        f"task {task.task_id} was not called: invocation {invocation_id} is registered with the same keys and other "
+        f"arguments, and on_diff_non_key_args_raise is set\n{difference}",
+    )
+
+
+def _difference(task: Task[Any, Any], invocation_id: str, kwargs: dict[str, Any]) -> str:
+    """A line per argument that differs between the registered call and the new one."""
+    codec = task.app._codec
+    try:
+        payload = task.app._store.get(invocation_id).payload
+    except InvocationNotFoundError:
+        return "(the registered invocation has been removed meanwhile)"
+    before = codec.argument_texts(task, codec.decode_arguments(task, payload))
+    after = codec.argument_texts(task, kwargs)
+    return "\n".join(
+        f"  {name}: registered {before.get(name, 'nothing')}, called with {after.get(name, 'nothing')}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    )

@@ -1,0 +1,250 @@
+"""A function that can be called from anywhere and runs where a runner is."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Generic, TypedDict
+
+from pynenc import context
+from pynenc._signature import CallSignature
+from pynenc.arguments import Arguments
+from pynenc.call import Call
+from pynenc.conf.config_task import ConcurrencyControlType, ConfigTask
+from pynenc.exceptions import InvalidTaskOptionsError, RetryError
+from pynenc.identifiers import TaskId
+from pynenc.invocation.conc_invocation import ConcurrentInvocation, ConcurrentInvocationGroup
+from pynenc.invocation.dist_group import DistributedInvocationGroup
+from pynenc.submit import SubmitPlan, submit_many, submit_one
+from pynenc.types import Params, Result
+
+if TYPE_CHECKING:
+    import logging
+
+    from pynenc import _core
+    from pynenc.app import Pynenc
+    from pynenc.invocation.base_invocation import BaseInvocation, BaseInvocationGroup
+
+
+class TaskOptions(TypedDict, total=False):
+    """What may be given to `@app.task(…)`. What is left out, or None, comes from the configuration.
+
+    Files and the environment override what is given here.
+    """
+
+    max_retries: int | None
+    """Runs after the first one, for retriable exceptions; 0 by default. Then the exception stands."""
+    retry_for: tuple[type[BaseException], ...] | None
+    """Exceptions that are worth a retry, `RetryError` besides."""
+    registration_concurrency: ConcurrencyControlType | str | None
+    """Which calls are not made while an equal one waits in the queue; the answer is a `ReusedInvocation`."""
+    running_concurrency: ConcurrencyControlType | str | None
+    """Which invocations do not run at the same time."""
+    key_arguments: Iterable[str] | None
+    """Names of the arguments that count for the mode `KEYS`."""
+    on_diff_non_key_args_raise: bool | None
+    """Raise at the call if the equal one in the queue has other arguments beside its keys."""
+    reroute_on_concurrency_control: bool | None
+    """An invocation that may not run now: True puts it off, False (default) drops it."""
+    queue: str | None
+    """The queue it waits in; `"default"` by default. Letters, digits, `_`, `.`, `-`."""
+    priority: float | None
+    """From -100 to 100, higher first; 0 by default."""
+    parallel_batch_size: int | None
+    """How many calls `parallelize` submits at once; 100 by default, 0 for one at a time."""
+    auto_parallel_batch_size: int | None
+    """Deprecated: without effect, `parallel_batch_size` took its place."""
+    call_result_cache: bool | None
+    """Accepted for compatibility, without effect."""
+    disable_cache_args: Iterable[str] | None
+    """Accepted for compatibility, without effect."""
+
+
+class Task(Generic[Params, Result]):
+    """A function registered with an app. Calling it submits an invocation and returns it at once."""
+
+    def __init__(self, app: Pynenc, func: Callable[Params, Result], options: dict[str, Any] | None = None) -> None:
+        """
+        Raises:
+            ValueError: not a function of a module: nested, a lambda, a method.
+            RuntimeError: a function of `__main__`, which a runner could not import.
+            InvalidTaskOptionsError: an option that does not exist.
+            ConfigError: an option with a value of the wrong type or out of range.
+        """
+        _check_function(func)
+        functools.update_wrapper(self, func)
+        self.app = app
+        self.func = func
+        self.task_id = TaskId(func.__module__, func.__name__)
+        self.options = {name: value for name, value in (options or {}).items() if value is not None}
+        _check_options(self.task_id, self.options)
+        self._signature = CallSignature(func)
+        self._bind = self._signature.bind
+        self._apply = self._signature.spread
+        if self.options:
+            # Say at once what is wrong with them. The settings themselves are read at first use: see `conf`.
+            self._make_conf()
+
+    # -- settings --------------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def conf(self) -> ConfigTask:
+        """The options as they are in force: the decorator's, overridden by files and the environment."""
+        return self._make_conf()
+
+    @functools.cached_property
+    def retriable_exceptions(self) -> tuple[type[BaseException], ...]:
+        """`retry_for` and `RetryError`."""
+        return tuple(dict.fromkeys((RetryError, *self.conf.retry_for)))
+
+    @functools.cached_property
+    def logger(self) -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
+        """The app's logger; records made inside a body name its task and invocation."""
+        return self.app.logger
+
+    def _make_conf(self) -> ConfigTask:
+        return ConfigTask(
+            self.app.config_values, self.app.config_filepath, task_id=self.task_id, task_options=self.options
+        )
+
+    @functools.cached_property
+    def _plan(self) -> SubmitPlan:
+        return SubmitPlan(self)
+
+    @property
+    def _spec(self) -> _core.TaskSpec:
+        return self._plan.spec
+
+    # -- calls -----------------------------------------------------------------------------------------------------
+
+    def __call__(self, /, *args: Params.args, **kwargs: Params.kwargs) -> BaseInvocation[Params, Result]:
+        """Submit one call. Returns when the store has it; does not wait for the result.
+
+        In dev mode (`dev_mode_force_sync_tasks`) nothing is submitted: the body runs when the result is asked for.
+
+        Raises:
+            TypeError: the arguments do not fit the signature.
+            SerializationError: an argument cannot travel (names it); `PayloadTooLargeError` if they are too large.
+            InvocationConcurrencyWithDifferentArgumentsError: see `on_diff_non_key_args_raise`.
+            StateBackendError: the store did not take it.
+        """
+        bound = self._bind(*args, **kwargs)
+        if self.app.conf.dev_mode_force_sync_tasks:
+            return ConcurrentInvocation(Call(self, Arguments(bound, self)))
+        return submit_one(self, bound)
+
+    def args(self, /, *args: Params.args, **kwargs: Params.kwargs) -> Arguments:
+        """The arguments of a call, without making it. `TypeError` if they do not fit."""
+        return Arguments(self._bind(*args, **kwargs), self)
+
+    def parallelize(
+        self,
+        param_iter: Iterable[tuple[Any, ...] | dict[str, Any] | Arguments],
+        common_args: dict[str, Any] | None = None,
+    ) -> BaseInvocationGroup[Params, Result]:
+        """Submit many calls, `parallel_batch_size` at a time; their group, in the order of `param_iter`.
+
+        Args:
+            param_iter: per call a tuple of positional arguments, a dict of keyword arguments, or `Arguments`.
+            common_args: keyword arguments of every call; the items must be dicts then, and win over them.
+
+        Raises what a call raises. Arguments that do not fit or cannot travel are found before anything is submitted.
+        """
+        calls = [self._bind_item(item, common_args) for item in param_iter]
+        if self.app.conf.dev_mode_force_sync_tasks:
+            return ConcurrentInvocationGroup(
+                self, [ConcurrentInvocation(Call(self, Arguments(bound, self))) for bound in calls]
+            )
+        return DistributedInvocationGroup(self, submit_many(self, calls))
+
+    def _bind_item(self, item: Any, common_args: dict[str, Any] | None) -> dict[str, Any]:
+        bind: Callable[..., dict[str, Any]] = self._bind
+        if isinstance(item, dict):
+            return bind(**{**common_args, **item}) if common_args else bind(**item)
+        if common_args is not None:
+            raise ValueError(
+                f"{self.task_id}.parallelize: with common_args every item must be a dict, got {type(item).__name__}"
+            )
+        if isinstance(item, tuple):
+            return bind(*item)
+        if isinstance(item, Arguments):
+            args, kwargs = self._apply(item.kwargs)
+            return bind(*args, **kwargs)
+        raise TypeError(
+            f"{self.task_id}.parallelize: an item must be a tuple of positional arguments, a dict of keyword arguments "
+            f"or Arguments, got {type(item).__name__}; for a single argument write (value,)"
+        )
+
+    # -- inside a body ---------------------------------------------------------------------------------------------
+
+    @property
+    def invocation(self) -> BaseInvocation[Params, Result]:
+        """The invocation of this task whose body runs here. `RuntimeError` outside of one."""
+        current = context.invocation_of(self.app)
+        if current is None or current.task is not self:
+            raise RuntimeError(f"task.invocation of {self.task_id} is only there while a body of this task runs")
+        return current
+
+    # -- identity --------------------------------------------------------------------------------------------------
+
+    def to_json(self) -> str:
+        """The id and the options, as one JSON object."""
+        return json.dumps({"task_id": str(self.task_id), "options": self.options}, default=_option_text)
+
+    @classmethod
+    def from_json(cls, app: Pynenc, text: str) -> Task[Any, Any]:
+        """The task named there. `TaskError` if this process cannot find it."""
+        return app.get_task(json.loads(text)["task_id"])
+
+    @classmethod
+    def from_id(cls, app: Pynenc, task_id: str) -> Task[Any, Any]:
+        """The task with this id. `TaskError` if this process cannot find it."""
+        return app.get_task(task_id)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_restore, (self.app, str(self.task_id)))
+
+    def __str__(self) -> str:
+        return f"Task(func={self.func.__name__})"
+
+    def __repr__(self) -> str:
+        return f"Task(task_id={str(self.task_id)!r})"
+
+
+def _check_function(func: Any) -> None:
+    name = getattr(func, "__qualname__", None)
+    if not callable(func) or name is None or not hasattr(func, "__module__") or isinstance(func, type):
+        raise ValueError(f"only a function can be a task, got {type(func).__name__}")
+    if "<lambda>" in name:
+        raise ValueError("a lambda cannot be a task: a runner could not find it by name; write a function with `def`")
+    if "." in name:
+        raise ValueError(
+            f"{func.__module__}.{name} cannot be a task: it is nested in a function or class, where a runner could not "
+            "find it; move it to the level of the module"
+        )
+    if "__main__" in func.__module__:
+        raise RuntimeError(
+            "Cannot create a task from a function in the __main__ module: a runner could not import it; "
+            f"move {name} to a module of its own and import it from there"
+        )
+
+
+def _check_options(task_id: str, options: dict[str, Any]) -> None:
+    known = TaskOptions.__annotations__
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"the options are {', '.join(sorted(known))}"
+            raise InvalidTaskOptionsError(task_id, f"task {task_id} has no option {name!r}: {hint}")
+
+
+def _option_text(value: Any) -> Any:
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    return list(value) if isinstance(value, Iterable) else str(value)
+
+
+def _restore(app: Pynenc, task_id: str) -> Task[Any, Any]:
+    return app.get_task(task_id)
