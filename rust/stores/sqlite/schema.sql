@@ -37,7 +37,7 @@ CREATE INDEX invocation_scheduled_by_queue ON invocation (queue, due) WHERE plac
 CREATE INDEX invocation_parked ON invocation (run_key, rank DESC, priority DESC, due, seq) WHERE place = 3;
 CREATE INDEX invocation_held ON invocation (run_key) WHERE place = 4 AND run_key IS NOT NULL;
 CREATE INDEX invocation_owned ON invocation (runner) WHERE place = 4;
-CREATE INDEX invocation_leased ON invocation (lease) WHERE place = 4;
+CREATE INDEX invocation_leased ON invocation (lease, id) WHERE place = 4;
 CREATE INDEX invocation_registered ON invocation (registration_key) WHERE status = 1 AND registration_key IS NOT NULL;
 CREATE INDEX invocation_finished ON invocation (finished_seq) WHERE finished_seq IS NOT NULL;
 CREATE INDEX invocation_expiring ON invocation (expires) WHERE expires IS NOT NULL;

@@ -85,6 +85,9 @@ impl Watch {
             if self.stopping.load(Ordering::Acquire) {
                 return;
             }
+            if self.shared.check_identity() {
+                return;
+            }
             let now = LogStamp::of(&self.shared.wal);
             let changed = now.differs(&log);
             log = now;

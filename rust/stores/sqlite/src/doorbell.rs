@@ -33,10 +33,10 @@ mod unix {
     use std::os::unix::fs::MetadataExt;
     use std::os::unix::net::UnixDatagram;
     use std::path::{Path, PathBuf};
-    use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::{Duration, SystemTime};
 
     use parking_lot::Mutex;
+    use pynenc_core::ids::random_u64;
 
     use crate::platform::private_directory;
 
@@ -109,13 +109,12 @@ mod unix {
 
     impl Hung {
         fn new(database: &Path) -> io::Result<Self> {
-            static NUMBER: AtomicU64 = AtomicU64::new(0);
             let file = fs::metadata(database)?;
             let root = std::env::temp_dir().join(format!("pynenc-{}", rustix::process::geteuid().as_raw()));
             own_directory(&root)?;
             let directory = root.join(format!("{:x}-{:x}", file.dev(), file.ino()));
-            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-            let own = directory.join(format!("{}-{number}.sock", std::process::id()));
+            // Not the pid alone: one process has several handles, and containers that share this folder share pids.
+            let own = directory.join(format!("{}-{:08x}.sock", std::process::id(), random_u64() as u32));
             let bell = bind(&directory, &own)?;
             let finger = UnixDatagram::unbound()?;
             finger.set_nonblocking(true)?;
@@ -161,8 +160,6 @@ mod unix {
         let mut attempt = 0;
         loop {
             own_directory(directory)?;
-            // Left by a dead process with our pid; ours are numbered.
-            let _ = fs::remove_file(own);
             match UnixDatagram::bind(own) {
                 Err(error) if error.kind() == ErrorKind::NotFound && attempt < 10 => attempt += 1,
                 bound => return bound,
@@ -187,5 +184,81 @@ mod unix {
             ));
         }
         Ok(())
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+
+        use super::*;
+
+        fn database() -> (tempfile::TempDir, PathBuf) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("x.db");
+            fs::write(&path, "").unwrap();
+            (folder, path)
+        }
+
+        fn rung(doorbell: &Doorbell) -> bool {
+            let bell = doorbell.bell().unwrap();
+            bell.set_nonblocking(true).unwrap();
+            bell.recv(&mut [0]).is_ok()
+        }
+
+        #[test]
+        fn a_ring_reaches_every_other_handle_and_not_its_own() {
+            let (_folder, path) = database();
+            let bells: Vec<_> = (0..3).map(|_| Doorbell::hang(&path)).collect();
+            bells[0].ring();
+            assert_eq!(bells.iter().map(rung).collect::<Vec<_>>(), [false, true, true]);
+            bells.iter().for_each(Doorbell::remove);
+            let directory = bells[0].hung.as_ref().unwrap().directory.clone();
+            assert!(!directory.exists(), "the last one to leave removes the directory");
+        }
+
+        #[test]
+        fn handles_on_another_database_hear_nothing() {
+            let ((_folder, path), (_other_folder, other)) = (database(), database());
+            let bells = [Doorbell::hang(&path), Doorbell::hang(&other)];
+            bells[0].ring();
+            assert!(!rung(&bells[1]));
+            bells.iter().for_each(Doorbell::remove);
+        }
+
+        #[test]
+        fn the_socket_of_a_dead_process_is_removed() {
+            let (_folder, path) = database();
+            let (alive, dead) = (Doorbell::hang(&path), Doorbell::hang(&path));
+            let socket = dead.hung.as_ref().unwrap().own.clone();
+            drop(dead);
+            assert!(socket.exists(), "dropped without a word, as by a kill");
+            alive.ring();
+            assert!(!socket.exists());
+            alive.remove();
+        }
+
+        #[test]
+        fn a_full_bell_does_not_block_whoever_rings() {
+            let (_folder, path) = database();
+            let bells = [Doorbell::hang(&path), Doorbell::hang(&path)];
+            for _ in 0..10_000 {
+                bells[0].ring();
+            }
+            assert!(rung(&bells[1]));
+            bells.iter().for_each(Doorbell::remove);
+        }
+
+        #[test]
+        fn a_directory_that_others_can_enter_and_a_link_are_refused() {
+            let folder = tempfile::tempdir().unwrap();
+            let (open, link) = (folder.path().join("open"), folder.path().join("link"));
+            fs::create_dir(&open).unwrap();
+            fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).unwrap();
+            assert!(own_directory(&open).is_err());
+            let private = folder.path().join("private");
+            own_directory(&private).unwrap();
+            symlink(&private, &link).unwrap();
+            assert!(own_directory(&link).is_err());
+        }
     }
 }

@@ -18,6 +18,8 @@ mod row;
 mod shared;
 mod steps;
 pub mod store;
+#[cfg(test)]
+mod tests;
 mod tx;
 mod verbs;
 mod writer;

@@ -53,10 +53,13 @@ impl Readers {
         Ok(db)
     }
 
-    /// Close every connection; later reads fail with [`Error::Closed`].
-    pub fn close(&self) {
+    /// Close every connection (or, if the database is `lost`, let go of them without touching any file); later reads
+    /// fail with [`Error::Closed`].
+    pub fn close(&self, lost: bool) {
         let closed = self.idle.lock().take();
-        drop(closed);
+        if lost {
+            std::mem::forget(closed);
+        }
     }
 }
 

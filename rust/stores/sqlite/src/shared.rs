@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use pynenc_core::clock::Clock;
 use pynenc_core::ids::Millis;
@@ -10,6 +10,7 @@ use pynenc_core::notify::Hub;
 
 use crate::doorbell::Doorbell;
 use crate::options::Durability;
+use crate::platform::FileIdentity;
 use crate::readers::Readers;
 use crate::tx::Effects;
 
@@ -30,6 +31,7 @@ impl Counter {
 /// Counted by the threads.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
+    pub requests: Counter,
     pub transactions: Counter,
     pub reads: Counter,
     pub busy: Counter,
@@ -38,7 +40,9 @@ pub(crate) struct Counters {
 /// How often a handle has used its file since it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
-    /// Write transactions begun; with group commit fewer than verbs.
+    /// Verbs handed to the writer thread.
+    pub requests: u64,
+    /// Transactions in which it ran them, or tried to; with group commit fewer.
     pub transactions: u64,
     /// Read transactions.
     pub reads: u64,
@@ -56,11 +60,25 @@ pub(crate) struct Shared {
     pub doorbell: Doorbell,
     pub readers: Readers,
     pub stats: Arc<Counters>,
+    /// What the path named when it was opened.
+    pub identity: Option<FileIdentity>,
+    /// The path names something else by now, or nothing: what is written here, nobody else sees.
+    pub lost: AtomicBool,
     /// Every finish up to this number has been announced in this process.
     pub announced: AtomicI64,
 }
 
 impl Shared {
+    /// Notice that the file was removed or replaced under us; whether that is so.
+    pub fn check_identity(&self) -> bool {
+        let lost = self.identity.is_some() && FileIdentity::of(&self.path) != self.identity;
+        if lost && !self.lost.swap(true, Ordering::AcqRel) {
+            log::error!(target: "pynenc::sqlite", "{} was removed or replaced while in use", self.path.display());
+            self.hub.look_again();
+        }
+        lost
+    }
+
     /// Tell this process what its own transaction changed.
     pub fn announce(&self, effects: &Effects) {
         if let (Some(first), Some(last)) = (effects.first_finish, effects.last_finish()) {

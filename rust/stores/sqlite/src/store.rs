@@ -23,6 +23,7 @@ use crate::doorbell::Doorbell;
 use crate::fault::{Fault, translate, unusable};
 use crate::open::{log_path, open};
 use crate::options::{Durability, SqliteOptions};
+use crate::platform::FileIdentity;
 use crate::readers::Readers;
 use crate::shared::{Counters, Shared, Stats};
 use crate::tx::last_finish;
@@ -73,10 +74,18 @@ impl SqliteStore {
     fn open_in(options: SqliteOptions, temporary: Option<PathBuf>) -> Result<Arc<Self>> {
         let path = absolute(&options.path)?;
         let db = open(&path, options.busy_timeout)?;
+        Self::start(db, SqliteOptions { path, ..options }, temporary)
+    }
+
+    /// The handle whose writer is to own `db`.
+    pub(crate) fn start(db: Connection, options: SqliteOptions, temporary: Option<PathBuf>) -> Result<Arc<Self>> {
+        let path = options.path;
         let announced = last_finish(&db).map_err(|error| translate(&path, &error))?;
         let stats = Arc::<Counters>::default();
         let shared = Arc::new(Shared {
             wal: log_path(&path),
+            identity: FileIdentity::of(&path),
+            lost: AtomicBool::new(false),
             doorbell: Doorbell::hang(&path),
             readers: Readers::new(path.clone(), options.busy_timeout, stats.clone()),
             path,
@@ -101,7 +110,12 @@ impl SqliteStore {
     /// How often this handle has used its file so far.
     pub fn stats(&self) -> Stats {
         let stats = &self.shared.stats;
-        Stats { transactions: stats.transactions.get(), reads: stats.reads.get(), busy: stats.busy.get() }
+        Stats {
+            requests: stats.requests.get(),
+            transactions: stats.transactions.get(),
+            reads: stats.reads.get(),
+            busy: stats.busy.get(),
+        }
     }
 
     /// SQLite does not survive a fork: neither its connections nor the threads that own them.
@@ -120,10 +134,20 @@ impl SqliteStore {
 
     fn check(&self) -> Result<()> {
         self.check_process()?;
-        if self.closed.load(Ordering::Acquire) { Err(Error::Closed("store")) } else { Ok(()) }
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::Closed("store"));
+        }
+        if self.shared.lost.load(Ordering::Acquire) {
+            return Err(unusable(
+                &self.shared.path,
+                "the database was removed or replaced while in use; stop every process that uses it, see that the \
+                 right file is in place, and start them again",
+            ));
+        }
+        Ok(())
     }
 
-    fn write<V: Verb>(&self, verb: V) -> Result<V::Answer> {
+    pub(crate) fn write<V: Verb>(&self, verb: V) -> Result<V::Answer> {
         self.check()?;
         self.writer.post(verb)
     }
@@ -238,7 +262,7 @@ impl Store for SqliteStore {
         }
         self.bell.stop();
         self.writer.stop();
-        self.shared.readers.close();
+        self.shared.readers.close(self.shared.check_identity());
         // Whoever waits looks again, and learns that the store is closed.
         self.shared.hub.look_again();
         Ok(())

@@ -83,6 +83,7 @@ enum Message {
 /// Handle of the writer thread.
 pub(crate) struct Writer {
     sender: Sender<Message>,
+    shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -90,11 +91,14 @@ impl Writer {
     /// Start the thread; it owns `db` from now on.
     pub fn start(db: Connection, shared: Arc<Shared>) -> Result<Self> {
         let (sender, receiver) = channel();
+        let served = shared.clone();
         let thread = std::thread::Builder::new()
             .name("pynenc-sqlite".into())
-            .spawn(move || Loop { db, shared, synchronous: None, transactions: 0, warned: false }.serve(&receiver))
+            .spawn(move || {
+                Loop { db, shared: served, synchronous: None, transactions: 0, warned: false }.serve(&receiver)
+            })
             .map_err(|error| Error::Backend { backend: BACKEND, message: format!("cannot start a thread: {error}") })?;
-        Ok(Self { sender, thread: Mutex::new(Some(thread)) })
+        Ok(Self { sender, shared, thread: Mutex::new(Some(thread)) })
     }
 
     /// Run `verb` in the next transaction; blocks until that is committed.
@@ -103,6 +107,7 @@ impl Writer {
         let errand = Box::new(Posted { verb, outcome: None, reply });
         let closed = || Error::Closed("store");
         self.sender.send(Message::Do(errand)).map_err(|_| closed())?;
+        self.shared.stats.requests.add();
         answer.recv().map_err(|_| closed())?
     }
 
@@ -159,6 +164,10 @@ impl Loop {
             }
             self.run(group);
         }
+        if self.shared.check_identity() {
+            // Closing would delete the log at this path, which belongs to another database now.
+            return std::mem::forget(self.db);
+        }
         // Best effort: whoever opens the file next does it otherwise.
         let _ = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
     }
@@ -201,9 +210,9 @@ impl Loop {
     }
 
     fn transact(&mut self, group: &mut [Box<dyn Errand>]) -> Result<Effects, Failure> {
+        self.shared.stats.transactions.add();
         let begun = self.set_synchronous(group).and_then(|()| self.batch("BEGIN IMMEDIATE"));
         begun.map_err(|error| Failure::Begin(self.translate(&error)))?;
-        self.shared.stats.transactions.add();
         let mut effects = Effects::default();
         for errand in group.iter_mut() {
             let mut tx = Tx {

@@ -198,3 +198,35 @@ fn the_library_is_new_enough() {
     let version: Vec<u32> = pynenc_store_sqlite::version().split('.').map(|part| part.parse().unwrap()).collect();
     assert!(version >= vec![3, 51, 3], "{version:?}");
 }
+
+#[test]
+#[cfg(unix)]
+fn a_database_that_is_removed_while_in_use_is_given_up() {
+    let folder = folder();
+    let path = folder.path().join("x.db");
+    let store = open(&path);
+    submit(&*store);
+    fs::remove_file(&path).unwrap();
+    until("the loss is noticed", || store.submit(&[submission()]).is_err());
+    let error = store.submit(&[submission()]).unwrap_err();
+    assert!(error.to_string().contains("removed or replaced"), "{error}");
+    assert!(store.count(&Default::default()).is_err());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_database_that_is_put_in_place_of_one_in_use_is_left_alone() {
+    let folder = folder();
+    let (path, log) = (folder.path().join("x.db"), folder.path().join("x.db-wal"));
+    let store = open(&path);
+    submit(&*store);
+    fs::rename(folder.path(), folder.path().with_extension("aside")).unwrap();
+    fs::create_dir(folder.path()).unwrap();
+    let restored = open(&path);
+    let id = submit(&*restored);
+    let length = fs::metadata(&log).unwrap().len();
+    store.close().unwrap();
+    assert_eq!(fs::metadata(&log).unwrap().len(), length, "the log of the other one is still there");
+    assert_eq!(open(&path).get(id).unwrap().id, id);
+    fs::remove_dir_all(folder.path().with_extension("aside")).unwrap();
+}

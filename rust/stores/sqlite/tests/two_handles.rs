@@ -14,6 +14,13 @@ use pynenc_core::store::{Purge, Store};
 use pynenc_core::wait::Waiter;
 use pynenc_store_sqlite::{SqliteOptions, SqliteStore};
 
+/// Where the test without a doorbell puts its files, as it has no usual place for them.
+const CHILD: &str = "PYNENC_TEST_NO_DOORBELL";
+
+fn folder() -> tempfile::TempDir {
+    std::env::var_os(CHILD).map_or_else(tempfile::tempdir, tempfile::tempdir_in).unwrap()
+}
+
 struct Runner(Sender<()>);
 
 impl Listener for Runner {
@@ -31,7 +38,7 @@ fn listen(store: &dyn Store) -> (Arc<dyn Listener>, Receiver<()>) {
 
 #[test]
 fn a_wait_in_one_handle_ends_with_a_settle_in_the_other() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let path = folder.path().join("x.db");
     let (client, runner) = (open(&path), open(&path));
     let id = submit(&*client);
@@ -47,7 +54,7 @@ fn a_wait_in_one_handle_ends_with_a_settle_in_the_other() {
 
 #[test]
 fn a_runner_on_one_handle_hears_of_work_from_the_other() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let path = folder.path().join("x.db");
     let (client, runner) = (open(&path), open(&path));
     let (_listener, rings) = listen(&*runner);
@@ -176,4 +183,20 @@ fn callers_that_come_together_share_transactions() {
     let transactions = store.stats().transactions;
     assert_eq!(store.count(&Default::default()), Ok(callers * calls));
     assert!(transactions < (callers * calls) as u64 / 2, "{transactions} transactions for {} calls", callers * calls);
+}
+
+#[test]
+fn without_a_doorbell_changes_are_noticed_all_the_same() {
+    if std::env::var_os(CHILD).is_some() {
+        a_wait_in_one_handle_ends_with_a_settle_in_the_other();
+        return a_runner_on_one_handle_hears_of_work_from_the_other();
+    }
+    // Only a process that starts without one has no folder for its sockets.
+    let folder = tempfile::tempdir().unwrap();
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "without_a_doorbell_changes_are_noticed_all_the_same"])
+        .env(CHILD, folder.path())
+        .env("TMPDIR", folder.path().join("missing"))
+        .status();
+    assert!(status.unwrap().success());
 }

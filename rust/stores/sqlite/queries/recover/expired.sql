@@ -2,5 +2,5 @@
 SELECT seq, id, status, place, depth, due, run_key, run_limit, run_drop, runner, fence, last_fence,
        retries, recoveries, releases, note, length(history)
 FROM invocation WHERE place = 4 AND lease <= ?1
-ORDER BY lease
+ORDER BY lease, id
 LIMIT ?2
