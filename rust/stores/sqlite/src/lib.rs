@@ -1,10 +1,14 @@
 //! The embedded store: one SQLite file shared by the processes of one machine.
 //!
 //! - [`store`]: the handle; its [`pynenc_core::store::Store`] verbs hand over to `verbs`, one file per verb, with the
-//!   SQL of the same name in `queries/` over the tables of `schema.sql`.
+//!   SQL in `queries/` over the tables of `schema.sql`.
 //! - `writer`: the thread that owns the writing connection, and group commit. `readers`: connections that only look.
 //! - `doorbell` and `bell`: how processes wake each other, and the thread that notices.
 //! - `open`: every check before a file is trusted.
+//!
+//! Nothing else in the process may open the file, least of all another copy of SQLite such as Python's `sqlite3`:
+//! POSIX locks belong to the process, and closing any descriptor of the file drops them all. For the same reason a
+//! handle refuses to be used in a forked child.
 
 mod bell;
 mod connection;

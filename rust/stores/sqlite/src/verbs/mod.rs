@@ -1,4 +1,5 @@
-//! The verbs, one file each, beside the SQL of the same name in `queries/`.
+//! The verbs, one file each. Their SQL is in the folder of the same name below `queries/`; what several verbs share is
+//! in `crate::steps` and `queries/steps/`.
 
 pub(crate) mod beat;
 pub(crate) mod begin;
