@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class TaskId(str):
     """`"<module>.<function>"`. Made of the two parts, or of the whole text, which is then split at its last dot."""
@@ -17,8 +19,8 @@ class TaskId(str):
         self.func_name = func_name
         return self
 
-    def __getnewargs__(self) -> tuple[str, str]:
-        return self.module, self.func_name
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TaskId, (self.module, self.func_name)
 
     @classmethod
     def from_key(cls, key: str) -> TaskId:
@@ -51,8 +53,8 @@ class CallId(str):
         self.args_id = args_id
         return self
 
-    def __getnewargs__(self) -> tuple[TaskId, str]:
-        return self.task_id, self.args_id
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CallId, (self.task_id, self.args_id)
 
     @classmethod
     def from_key(cls, key: str) -> CallId:

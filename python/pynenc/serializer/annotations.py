@@ -1,0 +1,112 @@
+"""How each parameter and the result of a task are decoded: by the annotation of its function."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import typing
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any, NamedTuple, get_args, get_origin
+
+import msgspec
+
+from pynenc.serializer.hooks import DecodeHook
+
+_EMPTY = inspect.Parameter.empty
+
+
+class Slot(NamedTuple):
+    """A parameter, or the result."""
+
+    name: str
+    type: Any
+    """What `msgspec` decodes to; Any where the annotation is missing or cannot be used."""
+    plain_only: str
+    """Why the annotation cannot be used, so that only plain JSON types may travel; empty if it can."""
+    default: Any
+    """The default of a parameter, or `inspect.Parameter.empty`."""
+
+
+def slots_of(
+    task_id: str, func: Callable[..., Any], hook: DecodeHook, logger: logging.Logger
+) -> tuple[list[Slot], Slot]:
+    """The parameters of `func` in order, and its result. Warns through `logger` of annotations that cannot be used."""
+    hints, problems = _hints(func)
+    parameters = [
+        _slot(name, _of_parameter(parameter, hints.get(name, _EMPTY)), problems.get(name), hook, parameter.default)
+        for name, parameter in inspect.signature(func).parameters.items()
+    ]
+    result = _slot("return", hints.get("return", _EMPTY), problems.get("return"), hook, _EMPTY)
+    for slot in (*parameters, result):
+        if slot.plain_only:
+            logger.warning(
+                "the annotation of the %s of task %s cannot be used to decode values, so only plain JSON types can "
+                "travel there: %s",
+                "result" if slot is result else f"parameter {slot.name!r}",
+                task_id,
+                slot.plain_only,
+            )
+    return parameters, result
+
+
+def _slot(name: str, hint: Any, problem: str | None, hook: DecodeHook, default: Any) -> Slot:
+    if problem is None:
+        if hint is _EMPTY or hint in (typing.NoReturn, typing.Never):
+            return Slot(name, Any, "", default)
+        try:
+            msgspec.json.Decoder(hint, dec_hook=hook)
+            return Slot(name, hint, "", default)
+        except Exception as error:
+            # Also what user code raises when its own annotations are evaluated.
+            problem = f"{type(error).__name__}: {error}"
+    return Slot(name, Any, problem, default)
+
+
+def _of_parameter(parameter: inspect.Parameter, hint: Any) -> Any:
+    """The type of what travels under the name: `*args` as a list, `**kwargs` as a dict."""
+    if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+        return list[Any] if hint is _EMPTY or _is_variadic(hint) else list[hint]
+    if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+        if get_origin(hint) is typing.Unpack:
+            return get_args(hint)[0]
+        return dict[str, Any] if hint is _EMPTY or _is_variadic(hint) else dict[str, hint]
+    if parameter.default is None and hint is not _EMPTY:
+        # `x: int = None` is common, and None then travels like any other value.
+        return hint | None if isinstance(hint, type) else typing.Optional[hint]  # noqa: UP045
+    return hint
+
+
+def _is_variadic(hint: Any) -> bool:
+    return get_origin(hint) is typing.Unpack or isinstance(hint, typing.ParamSpecArgs | typing.ParamSpecKwargs)
+
+
+def _hints(func: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The evaluated annotations by name, and the problems of those that cannot be evaluated."""
+    try:
+        return typing.get_type_hints(func, include_extras=True), {}
+    except Exception:
+        # One by one, so that a single name that exists for type checkers only does not cost the others their types.
+        return _hints_one_by_one(func)
+
+
+def _hints_one_by_one(func: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    hints: dict[str, Any] = {}
+    problems: dict[str, str] = {}
+    names = {*inspect.signature(func).parameters, "return"}
+    try:
+        written = dict(inspect.get_annotations(inspect.unwrap(func)))
+    except Exception as error:
+        return {}, dict.fromkeys(names, f"{type(error).__name__}: {error}")
+    for name, annotation in written.items():
+        carrier = FunctionType(_nothing.__code__, getattr(inspect.unwrap(func), "__globals__", {}))
+        carrier.__annotations__ = {name: annotation}
+        try:
+            hints[name] = typing.get_type_hints(carrier, include_extras=True)[name]
+        except Exception as error:
+            problems[name] = f"{type(error).__name__}: {error} (import it where the task is defined, also at run time)"
+    return hints, problems
+
+
+def _nothing() -> None:
+    """Lends its code to functions that exist for their annotations only."""

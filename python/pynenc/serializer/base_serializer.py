@@ -1,0 +1,37 @@
+"""What every serializer is: a pair of functions between objects and text."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+
+class BaseSerializer(ABC):
+    """Subclass it to bring a format of your own; `serializer_cls` selects an imported subclass by its name.
+
+    A serializer of your own carries whole objects, so what comes back has the type it gives it. Only `JsonSerializer`
+    decodes by the annotations of the task.
+    """
+
+    tag: ClassVar[int] = 255
+    """First byte of every payload, by which a payload of another serializer is recognised."""
+
+    @staticmethod
+    @abstractmethod
+    def serialize(obj: Any) -> str:
+        """The text of `obj`. Raises whatever it likes for what it cannot write."""
+
+    @staticmethod
+    @abstractmethod
+    def deserialize(serialized_obj: str) -> Any:
+        """The object that `serialize` has written."""
+
+    @classmethod
+    def to_bytes(cls, obj: Any) -> bytes:
+        """The body of a payload; override it where text would be a detour."""
+        return cls.serialize(obj).encode()
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> Any:
+        """The inverse of `to_bytes`."""
+        return cls.deserialize(body.decode())

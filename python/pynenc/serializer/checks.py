@@ -1,0 +1,128 @@
+"""What JSON would change without a word is found here, before it is written.
+
+`msgspec` writes NaN as `null` and the key 1 as `"1"`. It also nests as deep as the C stack allows, which the process
+that has to read it may not share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime, time
+from math import isfinite
+from typing import Any
+
+MAX_DEPTH = 200
+"""Containers within containers, beyond which a value is refused."""
+
+SCALARS: frozenset[type] = frozenset({str, int, bool, type(None)})
+"""Types of which every value has its own JSON form."""
+
+_SECONDS_PER_MINUTE = 60
+
+
+class NotRepresentableError(ValueError):
+    """JSON would change this value. The message says why and what to do."""
+
+
+def inspect_value(value: Any, plain_only: bool = False) -> bool:
+    """Refuse what JSON would change; whether there are dict keys other than text, which only annotations restore.
+
+    Args:
+        plain_only: nothing will restore types: also refuse all that is not None, bool, int, float, str, list or dict.
+    Raises:
+        NotRepresentableError: with the reason in words.
+    """
+    if type(value) in SCALARS:
+        return False
+    walk = _Walk(plain_only)
+    walk.one(value, 0)
+    return walk.odd_keys
+
+
+def same_keys(before: Any, after: Any) -> bool:
+    """Whether every dict within `after` has the keys it has in `before`."""
+    if isinstance(before, dict):
+        if not isinstance(after, dict):
+            return not before and after is not None
+        return before.keys() == after.keys() and all(same_keys(value, after[key]) for key, value in before.items())
+    if isinstance(before, list | tuple):
+        return all(map(same_keys, before, after)) if isinstance(after, list | tuple) else True
+    inner = _fields(before)
+    if not inner:
+        return True
+    if isinstance(after, dict):
+        return all(same_keys(value, after.get(name)) for name, value in inner.items())
+    return all(same_keys(value, getattr(after, name, None)) for name, value in inner.items())
+
+
+class _Walk:
+    __slots__ = ("odd_keys", "plain_only")
+
+    def __init__(self, plain_only: bool) -> None:
+        self.plain_only = plain_only
+        self.odd_keys = False
+
+    def one(self, value: Any, depth: int) -> None:
+        """Look at a value that is not of `SCALARS`."""
+        kind = type(value)
+        if kind is float:
+            if not isfinite(value):
+                raise NotRepresentableError(f"JSON has no form of the number {value}")
+        elif isinstance(value, dict):
+            self._keys(value)
+            self._many(value.values(), depth + 1)
+        elif isinstance(value, list):
+            self._many(value, depth + 1)
+        elif self.plain_only:
+            raise NotRepresentableError(
+                f"a value of type {kind.__module__}.{kind.__qualname__} would come back as another type, because the "
+                "annotation cannot be used to decode it"
+            )
+        elif isinstance(value, tuple | set | frozenset):
+            self._many(value, depth + 1)
+        elif isinstance(value, datetime | time):
+            _check_offset(value)
+        else:
+            self._many(_fields(value).values(), depth + 1)
+
+    def _keys(self, value: dict[Any, Any]) -> None:
+        # In C: a large dict of text keys costs a few nanoseconds per key.
+        kinds = set(map(type, value))
+        if kinds <= {str}:
+            return
+        self.odd_keys = True
+        if float in kinds and not _all_finite(key for key in value if type(key) is float):
+            raise NotRepresentableError("a key is not a finite number, of which JSON has no form")
+
+    def _many(self, values: Collection[Any], depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise NotRepresentableError(f"it is nested deeper than {MAX_DEPTH} levels, or contains itself")
+        kinds = set(map(type, values))
+        if kinds <= SCALARS:
+            return
+        if kinds == {float}:
+            if not _all_finite(values):
+                raise NotRepresentableError("it contains a number that is not finite, of which JSON has no form")
+            return
+        for value in values:
+            if type(value) not in SCALARS:
+                self.one(value, depth)
+
+
+def _all_finite(numbers: Iterable[float]) -> bool:
+    return all(map(isfinite, numbers))
+
+
+def _check_offset(value: datetime | time) -> None:
+    offset = value.utcoffset()
+    if offset is not None and offset.total_seconds() % _SECONDS_PER_MINUTE:
+        raise NotRepresentableError(f"the offset of {value} from UTC is not a whole number of minutes; use UTC")
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass, `msgspec.Struct` or attrs object by name; empty for anything else."""
+    kind = type(value)
+    names = getattr(kind, "__dataclass_fields__", None) or getattr(kind, "__struct_fields__", None)
+    if names is None:
+        names = [attribute.name for attribute in getattr(kind, "__attrs_attrs__", ())]
+    return {name: getattr(value, name) for name in names if hasattr(value, name)}

@@ -1,0 +1,193 @@
+"""Step 1 of the life of an invocation, encoding: values and exceptions to bytes, and back.
+
+A payload is one tag byte and a body. The tag names the serializer; a payload of another one is refused, and nothing
+else is ever tried.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pynenc.exceptions import ConfigError, SerializationError
+from pynenc.serializer.base_serializer import BaseSerializer
+from pynenc.serializer.exceptions_codec import decode_error, encode_error
+from pynenc.serializer.json_codec import JsonTaskCodec, too_large
+from pynenc.serializer.json_pickle_serializer import JsonPickleSerializer
+from pynenc.serializer.json_serializer import JsonSerializer
+from pynenc.serializer.pickle_serializer import PickleSerializer
+from pynenc.util.subclasses import get_subclass
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+    from pynenc.task import Task
+
+_EXCEPTION_TAG: Final = 4
+_NAMES: Final = {
+    JsonSerializer.tag: "JsonSerializer",
+    PickleSerializer.tag: "PickleSerializer",
+    JsonPickleSerializer.tag: "JsonPickleSerializer",
+    _EXCEPTION_TAG: "an exception",
+    BaseSerializer.tag: "a serializer of its own",
+}
+_JSON: Final = bytes([JsonSerializer.tag])
+_NONE: Final = _JSON + b"null"
+
+E = TypeVar("E", bound=Exception)
+
+
+class Codec:
+    """Encodes and decodes what the tasks of one app exchange, as `serializer_cls` says. Thread-safe.
+
+    With `JsonSerializer` values are decoded by the annotations of the task. Exceptions are JSON with every serializer.
+    """
+
+    def __init__(self, app: Pynenc) -> None:
+        """
+        Raises:
+            ValueError: `serializer_cls` names no imported serializer.
+        """
+        self._app = app
+        self._conf = app.conf
+        self._tasks: dict[str, JsonTaskCodec] = {}
+        self._exceptions: dict[tuple[str, str], type[Exception]] = {}
+        self.serializer: type[BaseSerializer] = get_subclass(BaseSerializer, app.conf.serializer_cls)  # type: ignore[type-abstract]
+        self._is_json = issubclass(self.serializer, JsonSerializer)
+        if issubclass(self.serializer, PickleSerializer | JsonPickleSerializer):
+            warnings.warn(
+                f"serializer_cls is {self.serializer.__name__}: whoever can write to the store can run code in every "
+                "process of this app. JsonSerializer, the default, is safe.",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def encode_arguments(self, task: Task[Any, Any], kwargs: dict[str, Any]) -> bytes:
+        """The arguments of one call.
+
+        Raises:
+            SerializationError: an argument cannot travel; names the task, the argument and its type.
+            PayloadTooLargeError: together they are larger than `max_payload_bytes`.
+        """
+        limit = self._conf.max_payload_bytes
+        if self._is_json:
+            payload = _JSON + self._json(task).encode_arguments(kwargs, limit)
+        else:
+            payload = self._whole(f"the arguments of task {task.task_id}", kwargs)
+        if len(payload) > limit:
+            raise too_large(f"the arguments of task {task.task_id}", len(payload), limit)
+        return payload
+
+    def decode_arguments(self, task: Task[Any, Any], payload: bytes) -> dict[str, Any]:
+        """What `encode_arguments` was given, each value of its annotated type. A default may be absent.
+
+        Raises:
+            SerializationError: the payload is of another serializer, or does not fit the parameters of the task.
+        """
+        what = f"the arguments of task {task.task_id}"
+        body = self._body(what, payload, self.serializer.tag)
+        if self._is_json:
+            return self._json(task).decode_arguments(body)
+        kwargs = self._load(what, body)
+        if not isinstance(kwargs, dict):
+            raise SerializationError(f"{what} are no dict but {type(kwargs).__name__}")
+        return kwargs
+
+    def encode_result(self, task: Task[Any, Any], value: Any) -> bytes:
+        """What a body returned.
+
+        Raises:
+            SerializationError: it cannot travel; names the task and the type.
+            PayloadTooLargeError: it is larger than `max_payload_bytes`.
+        """
+        if value is None and self._is_json:
+            return _NONE
+        limit = self._conf.max_payload_bytes
+        if self._is_json:
+            payload = _JSON + self._json(task).encode_result(value, limit)
+        else:
+            payload = self._whole(f"the result of task {task.task_id}", value)
+        if len(payload) > limit:
+            raise too_large(f"the result of task {task.task_id}", len(payload), limit)
+        return payload
+
+    def decode_result(self, task: Task[Any, Any], payload: bytes) -> Any:
+        """What the body returned, of its annotated type. `SerializationError` if it does not fit."""
+        what = f"the result of task {task.task_id}"
+        body = self._body(what, payload, self.serializer.tag)
+        return self._json(task).decode_result(body) if self._is_json else self._load(what, body)
+
+    def encode_exception(self, task: Task[Any, Any], exc: BaseException) -> bytes:
+        """What a body raised, with its traceback as text. Never raises, whatever the exception does when looked at."""
+        return bytes([_EXCEPTION_TAG]) + encode_error(exc, self._conf.max_payload_bytes - 1)
+
+    def decode_exception(self, task: Task[Any, Any], payload: bytes) -> BaseException:
+        """The exception to raise in place of the remote one, whose traceback it has as a note.
+
+        Of the original class if that is an `Exception` which the app knows (a builtin, one of pynenc's, one that the
+        module of the task defines or imports, one of `retry_for`, a registered one); else a `RemoteError` naming it.
+        Nothing is imported.
+
+        Raises:
+            SerializationError: the payload is no exception.
+        """
+        what = f"the exception of task {task.task_id}"
+        known = {(cls.__module__, cls.__qualname__): cls for cls in task.retriable_exceptions} | self._exceptions
+        return decode_error(what, self._body(what, payload, _EXCEPTION_TAG), task.func, known)
+
+    def argument_texts(self, task: Task[Any, Any], kwargs: dict[str, Any]) -> dict[str, str]:
+        """A text per argument that is the same for equal values in every process: what ids and keys are made of.
+
+        Raises:
+            SerializationError: an argument cannot travel; names it.
+        """
+        if self._is_json:
+            return self._json(task).texts(kwargs)
+        try:
+            return {name: self.serializer.serialize(value) for name, value in kwargs.items()}
+        except Exception as error:
+            raise SerializationError(f"the arguments of task {task.task_id} have no text: {error}") from error
+
+    def register_exception(self, cls: type[E]) -> type[E]:
+        """Let exceptions of this class come back as what they are. Works as a decorator.
+
+        Raises:
+            TypeError: it is no class, or no subclass of `Exception`.
+        """
+        if not issubclass(cls, Exception):
+            raise TypeError(f"only subclasses of Exception can be registered, not {cls!r}")
+        self._exceptions[cls.__module__, cls.__qualname__] = cls
+        return cls
+
+    def _json(self, task: Task[Any, Any]) -> JsonTaskCodec:
+        codec = self._tasks.get(task.task_id)
+        # A task may be defined again under its name, as notebooks and reloads do.
+        if codec is None or codec.func is not task.func:
+            codec = self._tasks[task.task_id] = JsonTaskCodec(self._app, str(task.task_id), task.func)
+        return codec
+
+    def _whole(self, what: str, value: Any) -> bytes:
+        try:
+            return bytes([self.serializer.tag]) + self.serializer.to_bytes(value)
+        except ConfigError:
+            raise
+        except Exception as error:
+            kind = type(value).__name__
+            raise SerializationError(f"{what}, of type {kind}, cannot be serialised: {error}") from error
+
+    def _load(self, what: str, body: memoryview) -> Any:
+        try:
+            return self.serializer.from_bytes(bytes(body))
+        except ConfigError:
+            raise
+        except Exception as error:
+            raise SerializationError(f"{what} cannot be read: {type(error).__name__}: {error}") from error
+
+    def _body(self, what: str, payload: bytes, expected: int) -> memoryview:
+        if payload and payload[0] == expected:
+            return memoryview(payload)[1:]
+        found = _NAMES.get(payload[0], f"an unknown serializer (tag {payload[0]})") if payload else "nothing at all"
+        wanted = "an exception" if expected == _EXCEPTION_TAG else self.serializer.__name__
+        raise SerializationError(
+            f"{what} cannot be read: it was written by {found}, and this process reads {wanted}; give every process "
+            "of the app the same serializer_cls"
+        )

@@ -1,0 +1,229 @@
+"""Exceptions to bytes and back: total on the way out, and free of imports and surprises on the way in."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from pynenc.exceptions import RemoteError, SerializationError
+from pynenc.serializer.exception_values import clean, pack, pack_or_text, safe_text, unpack
+
+MAX_TRACEBACK_CHARS = 64 * 1024
+"""Longest traceback kept, cut in the middle."""
+
+_MAX_BODY_BYTES = 256 * 1024
+_MAX_GROUP_DEPTH = 5
+_MAX_GROUP_SIZE = 100
+_HEAP_TYPE = 1 << 9
+
+Known = Mapping[tuple[str, str], type[BaseException]]
+
+
+class _Record(msgspec.Struct, omit_defaults=True):
+    """One exception as it travels."""
+
+    module: str
+    qualname: str
+    message: str
+    args: Any = []
+    state: dict[str, Any] = {}
+    traceback: str = ""
+    cause: list[str] = []
+    """Type and message of the exception it was raised from."""
+    members: list[_Record] | None = None
+    """Of an exception group."""
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(_Record)
+
+
+# -- out ---------------------------------------------------------------------------------------------------------------
+
+
+def encode_error(exc: BaseException, limit: int) -> bytes:
+    """The body of a payload, of at most `limit` bytes unless that is absurdly small. Never raises."""
+    limit = min(limit, _MAX_BODY_BYTES)
+    try:
+        record = _record(exc, 0)
+        body = _ENCODER.encode(record)
+        if len(body) <= limit:
+            return body
+    except BaseException:
+        # Whatever the object does when it is looked at: what is left is its type.
+        record = _Record(*_names(type(exc)), "<the exception could not be written down>")
+    small = _Record(record.module, record.qualname, record.message[:1000], [record.message[:1000]])
+    small.traceback = clean(record.traceback, max(0, limit // 8))
+    return _ENCODER.encode(small)
+
+
+def _record(exc: BaseException, depth: int) -> _Record:
+    record = _Record(*_names(type(exc)), clean(safe_text(str, exc)))
+    record.args = [pack_or_text(arg) for arg in _args(exc)]
+    record.state = _state(exc)
+    record.traceback = _traceback(exc) if depth == 0 else ""
+    cause = _own(exc, "__cause__")
+    if cause is None and not _own(exc, "__suppress_context__"):
+        cause = _own(exc, "__context__")
+    if cause is not None:
+        record.cause = [".".join(_names(type(cause))), clean(safe_text(str, cause))]
+    if issubclass(type(exc), BaseExceptionGroup) and depth < _MAX_GROUP_DEPTH:
+        members = BaseExceptionGroup.exceptions.__get__(exc)[:_MAX_GROUP_SIZE]
+        record.members = [_record(member, depth + 1) for member in members]
+        record.args = [clean(safe_text(str, BaseExceptionGroup.message.__get__(exc)))]
+    return record
+
+
+def _names(cls: type[BaseException]) -> tuple[str, str]:
+    module, qualname = (safe_text(lambda name: getattr(cls, name), name) for name in ("__module__", "__qualname__"))
+    return clean(module, 500), clean(qualname, 500)
+
+
+def _own(exc: BaseException, name: str) -> Any:
+    """An attribute of `BaseException`, past whatever the class puts over it."""
+    return vars(BaseException)[name].__get__(exc)
+
+
+def _args(exc: BaseException) -> tuple[Any, ...]:
+    args: tuple[Any, ...] = _own(exc, "args")
+    if isinstance(exc, OSError) and len(args) == 2 and exc.filename is not None:
+        # Its constructor takes these, and leaves them out of `args`.
+        return (*args, exc.filename) if exc.filename2 is None else (*args, exc.filename, None, exc.filename2)
+    return args
+
+
+def _state(exc: BaseException) -> dict[str, Any]:
+    """The attributes of the exception that are plain data."""
+    state: dict[str, Any] = {}
+    try:
+        attributes = dict(object.__getattribute__(exc, "__dict__"))
+    except BaseException:
+        return state
+    for name, value in attributes.items():
+        if type(name) is str and _is_plain_name(name):
+            try:
+                state[clean(name, 500)] = pack(value)
+            except BaseException:
+                continue
+    return state
+
+
+def _is_plain_name(name: str) -> bool:
+    return name.isidentifier() and not name.startswith("__")
+
+
+def _traceback(exc: BaseException) -> str:
+    try:
+        return clean("".join(traceback.format_exception(exc)), MAX_TRACEBACK_CHARS)
+    except BaseException:
+        return clean("".join(traceback.format_tb(exc.__traceback__)), MAX_TRACEBACK_CHARS)
+
+
+# -- in ----------------------------------------------------------------------------------------------------------------
+
+
+def decode_error(what: str, body: memoryview, func: Callable[..., Any], known: Known) -> BaseException:
+    """The exception of a payload: of its own class if that is among `known` or reachable from `func`'s module.
+
+    Raises:
+        SerializationError: `body` is not what `encode_error` writes. Names `what`.
+    """
+    try:
+        record = _DECODER.decode(body)
+        return _revive(record, func, known)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise SerializationError(f"{what} cannot be read: {error}") from error
+
+
+def _revive(record: _Record, func: Callable[..., Any], known: Known) -> BaseException:
+    exc = _made(record, func, known) or RemoteError(_type_name(record), record.message)
+    if record.cause:
+        exc.__cause__ = RemoteError(*record.cause[:2])
+    if record.traceback:
+        BaseException.add_note(exc, f"Traceback where it was raised:\n{record.traceback.rstrip()}")
+    return exc
+
+
+def _type_name(record: _Record) -> str:
+    return f"{record.module}.{record.qualname}"
+
+
+def _made(record: _Record, func: Callable[..., Any], known: Known) -> BaseException | None:
+    """An object of the original class; None if the class is not known here, or cannot be made of what has travelled."""
+    cls = _resolve(record.module, record.qualname, func, known)
+    if cls is None:
+        return None
+    args = unpack(record.args)
+    if record.members is not None:
+        args = [*args[:1], [_revive(member, func, known) for member in record.members]]
+    if not isinstance(args, list):
+        raise ValueError("its arguments are no list")
+    for make in (_call, _make_without_init):
+        try:
+            exc = make(cls, args)
+            if isinstance(exc, cls):
+                for name, value in record.state.items():
+                    if _is_plain_name(name):
+                        vars(exc)[name] = unpack(value)
+                return exc
+        except Exception:
+            # Its constructor wants something else than `args`, as those of many classes do.
+            continue
+    return None
+
+
+def _call(cls: type[BaseException], args: list[Any]) -> BaseException | None:
+    exc = cls(*args)
+    before = tuple(args[:2]) if isinstance(exc, OSError) and len(args) > 2 else tuple(args)
+    same = isinstance(exc, BaseExceptionGroup) or _own(exc, "args") == before
+    # Else the constructor has made a text of its arguments, and would now make one of that.
+    return exc if same else None
+
+
+def _make_without_init(cls: type[BaseException], args: list[Any]) -> BaseException:
+    exc = cls.__new__(cls, *args)
+    for parent in cls.__mro__:
+        if "__init__" in vars(parent) and not parent.__flags__ & _HEAP_TYPE:
+            # That of the builtin it derives from, which fills the fields that C code reads.
+            vars(parent)["__init__"](exc, *args)
+            break
+    return exc
+
+
+def _resolve(module: str, qualname: str, func: Callable[..., Any], known: Known) -> type[BaseException] | None:
+    """The class of that name, from classes that exist here already; never `SystemExit` and the like."""
+    found: object = known.get((module, qualname))
+    if found is None:
+        for namespace in _namespaces(module, func):
+            found = _look_up(namespace, qualname)
+            if found is not None:
+                break
+    if isinstance(found, type) and issubclass(found, Exception):
+        return found if (found.__module__, found.__qualname__) == (module, qualname) else None
+    return None
+
+
+def _namespaces(module: str, func: Callable[..., Any]) -> list[Mapping[str, Any]]:
+    namespaces: list[Mapping[str, Any]] = []
+    if module in ("builtins", "pynenc.exceptions"):
+        namespaces.append(vars(sys.modules[module]))
+    home = sys.modules.get(getattr(func, "__module__", ""))
+    if home is not None:
+        namespaces.append(vars(home))
+    namespaces.append(getattr(func, "__globals__", {}))
+    return namespaces
+
+
+def _look_up(namespace: Mapping[str, Any], qualname: str) -> object:
+    """What stands under a dotted name, looking into the dicts of classes only: no attribute is ever computed."""
+    found: object = None
+    for part in qualname.split("."):
+        found = namespace.get(part)
+        if not isinstance(found, type):
+            return None
+        namespace = vars(found)
+    return found

@@ -1,0 +1,128 @@
+"""Types that `msgspec` does not know. What a value becomes is decided by the annotation, never by the payload."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+import msgspec
+
+from pynenc.serializer.checks import inspect_value
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+
+DecodeHook = Callable[[Any, Any], Any]
+
+INVOCATION_KEY = "__pynenc_invocation__"
+"""An invocation travels as `{INVOCATION_KEY: id}`."""
+
+_LIST_LIKE = (deque, Iterable)
+_BASES = (str, int, float)
+
+
+def encode_other(value: Any) -> Any:
+    """`msgspec`'s `enc_hook`: a value it can write in place of one it cannot. `TypeError` if there is none."""
+    base: Any
+    for base in _BASES:
+        if isinstance(value, base):
+            # Not `str(value)`, which the subclass may override.
+            return base.__getnewargs__(value)[0]
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, deque):
+        return list(value)
+    kind = type(value)
+    if _is_invocation(kind):
+        return {INVOCATION_KEY: str(value.invocation_id)}
+    if _is_pydantic(kind):
+        return _checked(value.model_dump(mode="json"))
+    if _is_json_serializable(kind):
+        return _checked(value.to_json())
+    raise TypeError(
+        f"objects of type {kind.__module__}.{kind.__qualname__} have no JSON form; pass plain values, a dataclass, a "
+        "msgspec.Struct, or give the class to_json() and a class method from_json(data)"
+    )
+
+
+def decode_hook(app: Pynenc | None) -> DecodeHook:
+    """`msgspec`'s `dec_hook`: a value of the annotated type. Invocations become invocations of `app`."""
+
+    def decode(annotation: Any, value: Any) -> Any:
+        kind = get_origin(annotation) or annotation
+        if kind is object:
+            return value
+        if not isinstance(kind, type):
+            raise TypeError(f"the annotation {annotation} cannot be decoded")
+        if _is_invocation(kind):
+            return _invocation(app, kind, value)
+        if issubclass(kind, PurePath) or (issubclass(kind, _BASES) and isinstance(value, _BASES)):
+            return _of_base(kind, value)
+        if kind in _LIST_LIKE:
+            items = msgspec.convert(value, list[get_args(annotation) or (Any,)], dec_hook=decode)  # type: ignore[misc]
+            return deque(items) if kind is deque else items
+        if issubclass(kind, dict):
+            return _mapping(kind, get_args(annotation), value, decode)
+        if _is_pydantic(kind):
+            return kind.model_validate(value)  # type: ignore[attr-defined]
+        if _is_json_serializable(kind):
+            return kind.from_json(value)  # type: ignore[attr-defined]
+        raise TypeError(f"values of the annotated type {kind.__module__}.{kind.__qualname__} cannot be decoded")
+
+    return decode
+
+
+def _of_base(kind: type[Any], value: Any) -> Any:
+    expected = next((base for base in _BASES if issubclass(kind, base)), str)
+    if type(value) is not expected and not (expected is float and type(value) is int):
+        raise TypeError(f"expected {expected.__name__}, got {type(value).__name__}")
+    return kind(value)
+
+
+def _mapping(kind: type[Any], parameters: tuple[Any, ...], value: Any, decode: DecodeHook) -> Any:
+    key, item = (*parameters, int) if kind is Counter else parameters or (Any, Any)
+    plain = msgspec.convert(value, dict[key, item], dec_hook=decode, str_keys=True)  # type: ignore[valid-type]
+    if kind is defaultdict:
+        return defaultdict(None, plain)
+    if kind in (OrderedDict, Counter):
+        return kind(plain)
+    raise TypeError(f"values of the annotated type {kind.__module__}.{kind.__qualname__} cannot be decoded")
+
+
+def _invocation(app: Pynenc | None, kind: type[Any], value: Any) -> Any:
+    # A leaf module may not import the class when it is itself imported: that one needs this one.
+    from pynenc.invocation.dist_invocation import DistributedInvocation
+
+    if not isinstance(value, dict) or not isinstance(value.get(INVOCATION_KEY), str):
+        raise TypeError(f"expected an invocation, got {type(value).__name__}")
+    if app is None or not issubclass(DistributedInvocation, kind):
+        raise TypeError(f"invocations cannot be decoded as {kind.__qualname__}; annotate DistributedInvocation")
+    return DistributedInvocation(app, value[INVOCATION_KEY])
+
+
+def _is_invocation(kind: type[Any]) -> bool:
+    module = sys.modules.get("pynenc.invocation.base_invocation")
+    return module is not None and issubclass(kind, module.BaseInvocation)
+
+
+def _is_pydantic(kind: type[Any]) -> bool:
+    # Who has such a class has imported pydantic; a payload never causes it.
+    module = sys.modules.get("pydantic")
+    base = getattr(module, "BaseModel", None)
+    return isinstance(base, type) and issubclass(kind, base)
+
+
+def _is_json_serializable(kind: type[Any]) -> bool:
+    return (
+        callable(getattr(kind, "to_json", None))
+        and callable(getattr(kind, "from_json", None))
+        and not issubclass(kind, BaseException)
+    )
+
+
+def _checked(data: Any) -> Any:
+    inspect_value(data)
+    return data

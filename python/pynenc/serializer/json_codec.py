@@ -1,0 +1,214 @@
+"""Arguments and results of one task as JSON, decoded by the annotations of its function."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pynenc.exceptions import PayloadTooLargeError, SerializationError
+from pynenc.serializer.annotations import Slot, slots_of
+from pynenc.serializer.checks import SCALARS, NotRepresentableError, inspect_value, same_keys
+from pynenc.serializer.hooks import decode_hook, encode_other
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+
+_ENCODER = msgspec.json.Encoder(enc_hook=encode_other)
+_SORTED_ENCODER = msgspec.json.Encoder(enc_hook=encode_other, order="deterministic")
+_encode = _ENCODER.encode
+
+_MISSING: Any = object()
+_ABSENT: Any = object()
+_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>.*)`$", re.DOTALL)
+
+
+class JsonTaskCodec:
+    """Encoder and decoder of one function; made once per task. Thread-safe: nothing changes after it is made."""
+
+    __slots__ = ("_arguments", "_decode_arguments", "_decode_result", "_names", "_omitted", "_result", "_task", "func")
+
+    def __init__(self, app: Pynenc, task_id: str, func: Callable[..., Any]) -> None:
+        hook = decode_hook(app)
+        parameters, self._result = slots_of(task_id, func, hook, app.logger)
+        self.func = func
+        self._task = task_id
+        self._names = tuple(slot.name for slot in parameters)
+        self._arguments = {slot.name: slot for slot in parameters}
+        self._omitted = {slot.name: slot.default for slot in parameters if _cannot_travel(slot.default)}
+        self._decode_arguments = msgspec.json.Decoder(_struct(parameters), dec_hook=hook).decode
+        self._decode_result = msgspec.json.Decoder(self._result.type, dec_hook=hook).decode
+
+    def encode_arguments(self, kwargs: dict[str, Any], limit: int) -> bytes:
+        """One JSON object. A default that has no JSON form stays out: where the body runs, it is the default again.
+
+        Raises:
+            PayloadTooLargeError: a single text is larger than `limit` bytes; found before anything is copied.
+            SerializationError: names the task, the argument and its type.
+        """
+        if self._omitted:
+            kwargs = {name: value for name, value in kwargs.items() if self._omitted.get(name, _MISSING) is not value}
+        for name, value in kwargs.items():
+            if type(value) not in SCALARS:
+                self._check_argument(name, value, limit)
+            elif type(value) is str and len(value) > limit:
+                raise too_large(f"argument {name!r} of task {self._task}", len(value), limit)
+        try:
+            return _encode(kwargs)
+        except Exception as error:
+            raise self._blame(kwargs, error) from error
+
+    def decode_arguments(self, body: memoryview) -> dict[str, Any]:
+        """The arguments that were passed, each of its annotated type. `SerializationError` if one does not fit."""
+        try:
+            values = msgspec.structs.astuple(self._decode_arguments(body))
+        except Exception as error:
+            raise SerializationError(
+                f"task {self._task}: the arguments do not fit its parameters: {_located(error, 'argument')}"
+            ) from error
+        return {name: value for name, value in zip(self._names, values, strict=True) if value is not _ABSENT}
+
+    def encode_result(self, value: Any, limit: int) -> bytes:
+        """The JSON of a result. `SerializationError` names the task and the type."""
+        what = f"the result of task {self._task}"
+        if type(value) in (str, bytes) and len(value) > limit:
+            raise too_large(what, len(value), limit)
+        try:
+            odd_keys = inspect_value(value, bool(self._result.plain_only))
+            body = _encode(value)
+        except Exception as error:
+            raise self._refusal(what, value, error, self._result) from error
+        if odd_keys:
+            self._check_keys(what, value, lambda: self._decode_result(body))
+        return body
+
+    def decode_result(self, body: memoryview) -> Any:
+        """The result, of its annotated type. `SerializationError` if it does not fit."""
+        try:
+            return self._decode_result(body)
+        except Exception as error:
+            raise SerializationError(
+                f"task {self._task}: its result does not fit the annotation: {_located(error, 'result')}"
+            ) from error
+
+    def texts(self, kwargs: Mapping[str, Any]) -> dict[str, str]:
+        """The text of each argument, the same for equal values in every process."""
+        texts: dict[str, str] = {}
+        for name, value in kwargs.items():
+            if self._omitted.get(name, _MISSING) is value:
+                texts[name] = "<default>"
+                continue
+            try:
+                texts[name] = canonical_text(value)
+            except Exception as error:
+                raise self._refusal(f"argument {name!r} of task {self._task}", value, error) from error
+        return texts
+
+    def _check_argument(self, name: str, value: Any, limit: int) -> None:
+        slot = self._arguments.get(name) or Slot(name, Any, "", _MISSING)
+        what = f"argument {name!r} of task {self._task}"
+        if type(value) in (bytes, bytearray) and len(value) > limit:
+            raise too_large(what, len(value), limit)
+        try:
+            if not inspect_value(value, bool(slot.plain_only)):
+                return
+            body = b'{"%s":%s}' % (name.encode(), _encode(value))
+        except Exception as error:
+            raise self._refusal(what, value, error, slot) from error
+        self._check_keys(what, value, lambda: self._decode_arguments(body), name)
+
+    def _check_keys(self, what: str, value: Any, decode: Callable[[], Any], name: str | None = None) -> None:
+        """Refuse a dict whose keys are not text, unless the annotation gives them their type back."""
+        try:
+            after = decode()
+        except Exception:
+            # It does not fit its annotation. That is for the reader to say, as it is for every other value.
+            return
+        if name is not None:
+            after = msgspec.structs.astuple(after)[self._names.index(name)]
+        if not same_keys(value, after):
+            raise SerializationError(
+                f"{what} cannot be serialised: it has a dict with keys that are not text, which would come back as "
+                "text; annotate it, as in dict[int, str]"
+            )
+
+    def _blame(self, kwargs: dict[str, Any], error: Exception) -> SerializationError:
+        """The error for the first argument that cannot be encoded by itself."""
+        for name, value in kwargs.items():
+            try:
+                _encode(value)
+            except Exception as reason:
+                return self._refusal(f"argument {name!r} of task {self._task}", value, reason)
+        return SerializationError(f"the arguments of task {self._task} cannot be serialised: {error}")
+
+    def _refusal(self, what: str, value: Any, error: Exception, slot: Slot | None = None) -> SerializationError:
+        kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+        reason = "it is nested too deep, or contains itself" if isinstance(error, RecursionError) else str(error)
+        if slot is not None and slot.plain_only and isinstance(error, NotRepresentableError):
+            reason += f" ({slot.plain_only})"
+        return SerializationError(f"{what}, of type {kind}, cannot be serialised: {reason}")
+
+
+def too_large(what: str, size: int, limit: int) -> PayloadTooLargeError:
+    """The error that says by how much, and what to do."""
+    return PayloadTooLargeError(
+        f"too large: {what}, {size} bytes; max_payload_bytes is {limit}. Keep the data elsewhere and pass its address, "
+        "or raise the limit (PYNENC__MAX_PAYLOAD_BYTES)"
+    )
+
+
+def canonical_text(value: Any) -> str:
+    """JSON text that does not depend on the order of dicts and sets. Raises what the encoder raises."""
+    try:
+        return _SORTED_ENCODER.encode(value).decode()
+    except TypeError:
+        # Keys that are not text, or set members that cannot be compared: order by their texts.
+        return _encode(_ordered(value)).decode()
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        # As it is written, the key 1 is "1".
+        return dict(sorted((_key_text(key), _ordered(item)) for key, item in value.items()))
+    if isinstance(value, set | frozenset):
+        return [msgspec.Raw(text) for text in sorted(_encode(_ordered(item)) for item in value)]
+    if isinstance(value, list | tuple):
+        return [_ordered(item) for item in value]
+    return value
+
+
+def _key_text(key: Any) -> str:
+    [text] = msgspec.json.decode(_encode({key: None}), type=dict[str, None])
+    return text
+
+
+def _struct(parameters: list[Slot]) -> type[msgspec.Struct]:
+    """A type with a field per parameter. Its field names are numbers, so that no parameter name can be in the way."""
+    fields = [(f"f{index}", slot.type, _ABSENT) for index, slot in enumerate(parameters)]
+    names = {f"f{index}": slot.name for index, slot in enumerate(parameters)}
+    return msgspec.defstruct("Arguments", fields, rename=names, forbid_unknown_fields=True, kw_only=True)
+
+
+def _cannot_travel(default: Any) -> bool:
+    if default is inspect.Parameter.empty or type(default) in SCALARS:
+        return False
+    try:
+        inspect_value(default)
+        _encode(default)
+    except Exception:
+        return True
+    return False
+
+
+def _located(error: Exception, what: str) -> str:
+    """The message, with `msgspec`'s path as the name of the argument or the place in the result."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    text = str(error)
+    found = _PATH.search(text)
+    if found is None or not found["path"]:
+        return text
+    return f"{what} {found['path']}: {text[: found.start()]}"
