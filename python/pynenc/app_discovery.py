@@ -1,0 +1,262 @@
+"""Find the app that a command is for: by the spec given with `--app`, or by looking around in the working directory.
+
+A spec is one of
+
+- a module: `shop.tasks`, with exactly one app in it;
+- a module and a name in it: `shop.tasks:app` or `shop.tasks.app`;
+- a file: `shop/tasks.py`, `./tasks` or `shop/tasks.py:app`. It is imported under the name that its package gives it
+  (folders with an `__init__.py` count), so that its tasks have the ids that every other importer sees.
+
+The working directory is put first on `sys.path` for modules, the folder of the outermost package for files. Importing
+runs the module: name only what you trust.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pynenc.app import Pynenc
+from pynenc.exceptions import AppDiscoveryError
+
+PREFERRED_FILES = ("tasks.py", "app.py", "pynenc_app.py")
+"""Looked at first, in this order, when no spec is given."""
+
+_NAMES = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
+_DOTTED = re.compile(rf"({_NAMES})(?::({_NAMES}))?")
+_PATH = re.compile(rf"(.+?)(?::({_NAMES}))?")
+_SHOWN_CHARACTERS = 200
+
+
+@dataclass(frozen=True)
+class FoundApp:
+    """An app, and where it is."""
+
+    app: Pynenc
+    module: str
+    """Name of the module that it was found in."""
+    variable: str
+    file: str
+    """Path of that module; empty for one that has none."""
+
+    @property
+    def location(self) -> str:
+        """`module:variable (file)`."""
+        return f"{self.module}:{self.variable}" + (f" ({self.file})" if self.file else "")
+
+
+def find_app(spec: str | None = None) -> FoundApp:
+    """The app that `spec` names; without a spec, the only one in the top-level `*.py` files of the working directory.
+
+    Those are the files whose text mentions `Pynenc`: the first of `PREFERRED_FILES` with an app, else all of them.
+
+    Raises:
+        AppDiscoveryError: the spec is none, names no app or several, or its module fails to import.
+    """
+    if spec is None:
+        return _scan(Path.cwd())
+    label = f"--app {_printable(spec)}"
+    path = _PATH.fullmatch(spec) if spec.strip() and spec.isprintable() else None
+    if path is None:
+        raise AppDiscoveryError(f"{label} names no app: {_FORMS}")
+    if "/" in path[1] or "\\" in path[1] or path[1].endswith(".py"):
+        return _pick(_import_file(Path(path[1]), label), path[2] or "", label)
+    dotted = _DOTTED.fullmatch(spec)
+    if dotted is None:
+        raise AppDiscoveryError(f"{label} names no app: {_FORMS}")
+    _put_on_path(Path.cwd())
+    if dotted[2]:
+        return _pick(_import_module(dotted[1], label), dotted[2], label)
+    return _pick(*_split_dotted(spec, label), label)
+
+
+_FORMS = "give a module (shop.tasks), a module and a name (shop.tasks:app), or a file (shop/tasks.py)"
+
+
+# -- modules -----------------------------------------------------------------------------------------------------------
+
+
+def _split_dotted(name: str, label: str) -> tuple[ModuleType, str]:
+    """`a.b.c` as the module it is, or as module `a.b` and the name `c`."""
+    try:
+        return _import_module(name, label), ""
+    except _NoSuchModuleError:
+        parent, _, variable = name.rpartition(".")
+        if not parent:
+            raise
+    return _import_module(parent, label), variable
+
+
+class _NoSuchModuleError(AppDiscoveryError):
+    """The module itself is missing, not one that it imports."""
+
+
+def _import_module(name: str, label: str) -> ModuleType:
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            raise _NoSuchModuleError(
+                f"{label}: there is no module {error.name!r}, neither in {Path.cwd()} nor on sys.path"
+            ) from None
+        raise _import_failed(name, label, error) from error
+    except (Exception, SystemExit) as error:
+        raise _import_failed(name, label, error) from error
+
+
+def _import_failed(name: str, label: str, error: BaseException) -> AppDiscoveryError:
+    return AppDiscoveryError(f"{label}: importing {name} failed with {type(error).__name__}: {error}{_where(error)}")
+
+
+def _where(error: BaseException) -> str:
+    """The line of the user's code that raised, as far as the traceback tells."""
+    line = ""
+    traceback = error.__traceback__
+    while traceback is not None:
+        file = traceback.tb_frame.f_code.co_filename
+        if not file.startswith("<") and file not in (__file__, importlib.__file__):
+            line = f" (at {file}:{traceback.tb_lineno})"
+        traceback = traceback.tb_next
+    return line
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def _import_file(path: Path, label: str) -> ModuleType:
+    file = _existing_file(path, label)
+    name, root = _module_name(file)
+    if any(not part.isidentifier() for part in name.split(".")):
+        raise AppDiscoveryError(f"{label}: {file} cannot be imported, for {name!r} is no module name: rename it")
+    _put_on_path(root)
+    module = _import_module(name, label)
+    if module.__file__ is None or not Path(module.__file__).samefile(file):
+        raise AppDiscoveryError(
+            f"{label}: {file} cannot be imported, for the module {name!r} is {module.__file__ or 'built in'}: "
+            "rename the file"
+        )
+    return module
+
+
+def _existing_file(path: Path, label: str) -> Path:
+    """The Python file, absolute; that of a package for its folder."""
+    try:
+        for candidate in (path, path.with_name(f"{path.name}.py") if path.name else path, path / "__init__.py"):
+            if candidate.is_file():
+                break
+        else:
+            what = "it is a folder without an __init__.py" if path.is_dir() else "there is no such file"
+            raise AppDiscoveryError(f"{label}: {what} ({path.absolute()})")
+        if candidate.suffix != ".py":
+            raise AppDiscoveryError(f"{label}: it is no Python file (*.py)")
+        return candidate.resolve()
+    except OSError as error:
+        raise AppDiscoveryError(f"{label}: cannot look at it: {error.strerror or error}") from None
+
+
+def _module_name(file: Path) -> tuple[str, Path]:
+    """The dotted name of a file, and the folder that must be on `sys.path` for it."""
+    parts = [] if file.stem == "__init__" else [file.stem]
+    folder = file.parent
+    while (folder / "__init__.py").is_file() and folder != folder.parent:
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return ".".join(parts), folder
+
+
+def _put_on_path(folder: Path) -> None:
+    """First, as for a script in that folder; once."""
+    entry = str(folder)
+    if not any(entry == known or (known == "" and folder == Path.cwd()) for known in sys.path):
+        sys.path.insert(0, entry)
+
+
+# -- apps --------------------------------------------------------------------------------------------------------------
+
+
+def _pick(module: ModuleType, variable: str, label: str) -> FoundApp:
+    """The app called `variable` in `module`, or the only one there is."""
+    if variable:
+        return _named(module, variable, label)
+    found = list(_apps_in(module))
+    if not found:
+        raise AppDiscoveryError(
+            f"{label}: the module {module.__name__} has no Pynenc app: define one (app = Pynenc()), or name "
+            "the module that has it"
+        )
+    if len(found) > 1:
+        names = ", ".join(f"{one.module}:{one.variable}" for one in found)
+        raise AppDiscoveryError(f"{label}: there are {len(found)} apps, name one of them: {names}")
+    return found[0]
+
+
+def _named(module: ModuleType, variable: str, label: str) -> FoundApp:
+    value: Any = module
+    for name in variable.split("."):
+        try:
+            value = getattr(value, name)
+        except AttributeError:
+            known = ", ".join(one.variable for one in _apps_in(module)) or "none"
+            raise AppDiscoveryError(
+                f"{label}: the module {module.__name__} has no {variable!r} (apps in it: {known})"
+            ) from None
+    if not isinstance(value, Pynenc):
+        raise AppDiscoveryError(f"{label} is a {type(value).__name__}, not a Pynenc app")
+    return _found(module, variable, value)
+
+
+def _apps_in(module: ModuleType) -> Iterator[FoundApp]:
+    """Each app of a module once, under its first name."""
+    seen: set[int] = set()
+    for name, value in list(vars(module).items()):
+        if isinstance(value, Pynenc) and id(value) not in seen:
+            seen.add(id(value))
+            yield _found(module, name, value)
+
+
+def _found(module: ModuleType, variable: str, app: Pynenc) -> FoundApp:
+    return FoundApp(app, module.__name__, variable, module.__file__ or "")
+
+
+def _scan(folder: Path) -> FoundApp:
+    """See `find_app`."""
+    files = [file for file in sorted(folder.glob("*.py")) if file.is_file() and _mentions_pynenc(file)]
+    preferred = [file for name in PREFERRED_FILES for file in files if file.name == name]
+    for file in preferred:
+        module = _import_file(file, file.name)
+        if next(_apps_in(module), None) is not None:
+            return _pick(module, "", file.name)
+    found: dict[int, FoundApp] = {}
+    for file in files:
+        if file not in preferred:
+            for one in _apps_in(_import_file(file, file.name)):
+                found.setdefault(id(one.app), one)
+    if not found:
+        looked = (
+            f"looked at {', '.join(file.name for file in files)}" if files else "no *.py file there mentions Pynenc"
+        )
+        raise AppDiscoveryError(f"no app was named (--app), and there is none in {folder}: {looked}")
+    if len(found) > 1:
+        names = ", ".join(f"{one.module}:{one.variable}" for one in found.values())
+        raise AppDiscoveryError(f"no app was named, and {folder} has {len(found)}: choose with --app one of {names}")
+    return next(iter(found.values()))
+
+
+def _mentions_pynenc(file: Path) -> bool:
+    try:
+        return b"Pynenc" in file.read_bytes()
+    except OSError:
+        return False
+
+
+def _printable(spec: str) -> str:
+    """A spec as it can be printed, whatever is in it."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in spec[:_SHOWN_CHARACTERS])
+    return (text or repr(spec)) + ("…" if len(spec) > _SHOWN_CHARACTERS else "")

@@ -1,0 +1,40 @@
+"""What the commands share: the app that `--app` names, and settings as text."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from pynenc.app_discovery import FoundApp, find_app
+from pynenc.conf.base import describe
+
+
+def load_app(arguments: argparse.Namespace) -> FoundApp:
+    """Find and import it. Raises `AppDiscoveryError`."""
+    found = find_app(arguments.app)
+    if arguments.verbose:
+        found.app.conf.logging_level = "debug"
+        found.app.logger.setLevel(logging.DEBUG)
+    return found
+
+
+def config_lines(conf: Any) -> Iterator[str]:
+    """Each setting with its value, unit, source and description, by name; secrets are masked."""
+    rows = [
+        (field, f"{value}{f' {unit}' if unit else ''}", doc, source)
+        for field, value, doc, unit, source in describe(conf)
+    ]
+    for field, value, doc, source in sorted(rows):
+        yield f"  {field} = {value}  [{source}]"
+        if doc:
+            yield f"      {doc}"
+
+
+def header_lines(found: FoundApp) -> Iterator[str]:
+    """Where the app is, its id, its class."""
+    app_cls = type(found.app)
+    yield f"App location: {found.location}"
+    yield f"App id: {found.app.app_id}"
+    yield f"App class: {app_cls.__module__}.{app_cls.__qualname__}"

@@ -1,0 +1,65 @@
+"""Parse the command line, run the command, turn errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from pynenc import __version__
+from pynenc.cli import runner, show_config
+from pynenc.exceptions import PynencError
+
+OK, FAILED, INTERRUPTED = 0, 1, 130
+
+_EXPECTED = (PynencError, ValueError, OSError)
+"""Errors whose message says all there is to say; any other one is shown with its traceback."""
+
+_EPILOG = """\
+APP is a module (shop.tasks), a module and a name in it (shop.tasks:app, shop.tasks.app), or a file (shop/tasks.py,
+shop/tasks.py:app). Modules are looked for in the working directory first. Without --app the *.py files of the working
+directory are searched: tasks.py, app.py and pynenc_app.py before the others.
+
+exit codes: 0 done, or stopped by SIGINT or SIGTERM as asked; 1 failed, the reason is on stderr; 2 wrong usage;
+130 interrupted by Ctrl-C."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code. `argv` is what follows the program's name, by default that of this process."""
+    arguments = _parser().parse_args(argv)
+    # Called by a program of the user's, it leaves no trace in the process.
+    arguments.program = argv is None
+    try:
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. Nothing may be written to it any more, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except KeyboardInterrupt:
+        print("pynenc: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if arguments.verbose or not isinstance(error, _EXPECTED):
+            traceback.print_exc()
+        print(f"pynenc: error: {error or type(error).__name__}", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pynenc",
+        description="Run the tasks of an app, and look at it.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--app", metavar="APP", help="the app: module, module:name, or file")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log at debug level, show tracebacks of errors")
+    parser.add_argument("--version", action="version", version=f"pynenc-rs {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    runner.add_parser(commands)
+    show_config.add_parser(commands)
+    return parser

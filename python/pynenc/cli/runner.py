@@ -1,0 +1,175 @@
+"""`pynenc runner start` and `pynenc runner show_config`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pynenc.cli._app import config_lines, header_lines, load_app
+from pynenc.exceptions import ConfigError
+from pynenc.runner.base_runner import BaseRunner, DummyRunner
+from pynenc.runner.choose import choose_runner_cls
+from pynenc.util.subclasses import get_subclass
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+
+
+def add_parser(commands: Any) -> None:
+    """Add the commands."""
+    parser = commands.add_parser("runner", help="run the tasks of the app", description="Run the tasks of the app.")
+    actions = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    start = actions.add_parser(
+        "start",
+        help="run tasks until SIGINT or SIGTERM",
+        description="Run the tasks of the app until SIGINT or SIGTERM. Then it claims no more, gives what runs "
+        "stop_grace_sec seconds to finish, hands the rest back to the queue, and exits with 0. A second signal hands "
+        "back at once.",
+    )
+    start.add_argument("--runner", metavar="CLASS", help="name of the runner class, instead of the configured one")
+    start.add_argument("--threads", type=_positive, metavar="N", help="run at most N tasks at a time")
+    start.add_argument("--queues", type=_names, metavar="A,B", help="take work from these queues only")
+    start.set_defaults(run=run_start)
+
+    show = actions.add_parser(
+        "show_config",
+        help="print the settings of the runner",
+        description="Print the settings of the runner that `runner start` would start.",
+    )
+    show.add_argument("--runner", metavar="CLASS", help="name of the runner class, instead of the configured one")
+    show.set_defaults(run=run_show_config)
+
+
+def run_start(arguments: argparse.Namespace) -> int:
+    """0 stopped as asked."""
+    with _stop_signals(ends_program=arguments.program):
+        found = load_app(arguments)
+        app = found.app
+        runner, reason = _make_runner(app, arguments.runner)
+        _configure(runner, arguments.threads, arguments.queues)
+        queues = ", ".join(runner.conf.queues) or "all"
+        print(f"Starting runner for app: {app.app_id}", flush=True)
+        print(f"Runner: {type(runner).__name__} ({reason}), queues: {queues}", flush=True)
+        print(f"App location: {found.location}, store: {app._store.url}", flush=True)
+        _warn(app)
+        runner.run()
+    return 0
+
+
+def run_show_config(arguments: argparse.Namespace) -> int:
+    """0 printed."""
+    found = load_app(arguments)
+    runner, reason = _make_runner(found.app, arguments.runner)
+    print("\n".join(header_lines(found)))
+    print(f"Runner class: {type(runner).__module__}.{type(runner).__qualname__} ({reason})")
+    print(f"\n{type(runner.conf).__name__}:")
+    print("\n".join(config_lines(runner.conf)))
+    return 0
+
+
+def _make_runner(app: Pynenc, name: str | None) -> tuple[BaseRunner, str]:
+    """The runner to start, and why this one.
+
+    First the one that was asked for, then one that the module of the app has made, then the configured one, then
+    whichever suits the store.
+
+    Raises:
+        ConfigError: `DummyRunner` was chosen on purpose.
+        ValueError: no runner class of this name was imported.
+    """
+    if name is not None:
+        runner_cls, reason = get_subclass(BaseRunner, name), "asked for with --runner"  # type: ignore[type-abstract]
+    else:
+        configured, source = app.conf.runner_cls, app.conf.source_of("runner_cls")
+        if configured == DummyRunner.__name__ and source != "default":
+            raise _dummy(f"runner_cls is set to it (from {source})")
+        current = app.runner
+        if not isinstance(current, DummyRunner):
+            return current, f"runner_cls is {configured!r}" if type(
+                current
+            ).__name__ == configured else "made by the app"
+        runner_cls, reason = choose_runner_cls(app)
+    if issubclass(runner_cls, DummyRunner):
+        raise _dummy(reason)
+    return runner_cls(app), reason
+
+
+def _dummy(reason: str) -> ConfigError:
+    return ConfigError(
+        f"DummyRunner runs nothing and cannot be started: {reason}. Choose another one, such as "
+        "`runner start --runner ThreadRunner`."
+    )
+
+
+def _configure(runner: BaseRunner, threads: int | None, queues: tuple[str, ...] | None) -> None:
+    """Apply the options; they rank above every other source."""
+    if queues is not None:
+        runner.conf.queues = queues
+    if threads is None:
+        return
+    conf: Any = runner.conf
+    if not hasattr(conf, "max_threads"):
+        raise ConfigError(f"--threads {threads}: {type(runner).__name__} has no setting for the number of its threads")
+    conf.max_threads = threads
+    conf.min_threads = min(conf.min_threads, threads)
+    conf.min_parallel_slots = min(conf.min_parallel_slots, threads)
+
+
+def _warn(app: Pynenc) -> None:
+    """Say what will work, but hardly as meant."""
+    if app._store.kind == "memory":
+        print(
+            "pynenc: warning: the store is in memory, so what other processes submit does not arrive here: set "
+            "store_url (PYNENC__STORE_URL) to a store that processes share",
+            file=sys.stderr,
+        )
+
+
+class _StopRequested(BaseException):
+    """A stop signal came while nothing was running yet, or any more."""
+
+
+@contextlib.contextmanager
+def _stop_signals(*, ends_program: bool) -> Iterator[None]:
+    """Within this block SIGINT and SIGTERM end it quietly; `run` of the runner has its own way meanwhile.
+
+    Importing an app takes a moment, and a supervisor may change its mind then. With `ends_program` the signals are
+    ignored afterwards, so that one that comes late does not spoil the exit code of a clean stop.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(signum: int, frame: object) -> None:
+        raise _StopRequested
+
+    signums = (signal.SIGINT, signal.SIGTERM)
+    previous = [signal.signal(signum, stop) for signum in signums]
+    clean = False
+    try:
+        yield
+        clean = True
+    except _StopRequested:
+        clean = True
+    finally:
+        for signum, handler in zip(signums, previous, strict=True):
+            signal.signal(signum, signal.SIG_IGN if clean and ends_program else handler)
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(","))
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"must be names separated by commas, got {text!r}")
+    return names

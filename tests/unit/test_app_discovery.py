@@ -1,0 +1,199 @@
+"""Which app a spec finds, and what is said when it finds none."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pynenc import Pynenc
+from pynenc.app_discovery import find_app
+from pynenc.exceptions import AppDiscoveryError
+
+ONE = "from pynenc import Pynenc\n{name} = Pynenc('{id}')\n"
+
+
+@pytest.fixture(autouse=True)
+def modules_are_forgotten(isolated: None) -> Iterator[None]:
+    """What a test imports and puts on the path does not reach the next one."""
+    modules, path = set(sys.modules), list(sys.path)
+    yield
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if not name.startswith("pynenc"):
+            del sys.modules[name]
+
+
+def _write(name: str, text: str) -> Path:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def shop() -> None:
+    """A package with an app in one module, and a module that imports it."""
+    _write("shop/__init__.py", "")
+    _write("shop/core.py", ONE.format(name="app", id="shop"))
+    _write("shop/work.py", "from shop.core import app\nalias = app\n")
+
+
+@pytest.mark.parametrize(
+    ("spec", "variable", "module"),
+    [
+        ("shop.core", "app", "shop.core"),
+        ("shop.core:app", "app", "shop.core"),
+        ("shop.core.app", "app", "shop.core"),
+        ("shop/core.py", "app", "shop.core"),
+        ("./shop/core.py:app", "app", "shop.core"),
+        ("./shop/core", "app", "shop.core"),
+        ("shop.work", "app", "shop.work"),
+        ("shop.work:alias", "alias", "shop.work"),
+        ("shop.work:app", "app", "shop.work"),
+    ],
+)
+@pytest.mark.usefixtures("shop")
+def test_every_form_of_a_spec_finds_the_app(spec: str, variable: str, module: str) -> None:
+    found = find_app(spec)
+    assert (found.app.app_id, found.module, found.variable) == ("shop", module, variable)
+    assert found.location == f"{module}:{variable} ({Path(*module.split('.')).with_suffix('.py').absolute()})"
+
+
+@pytest.mark.usefixtures("shop")
+def test_an_app_in_a_package_is_found_by_the_name_or_the_folder_of_the_package() -> None:
+    _write("shop/__init__.py", "from shop.core import app\n")
+    assert find_app("shop").app is find_app("./shop").app is find_app("shop/__init__.py").app
+
+
+@pytest.mark.usefixtures("shop")
+def test_the_package_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    found = find_app("../shop/core.py")
+    assert found.module == "shop.core"
+    assert found.app is find_app(str(tmp_path / "shop" / "core.py")).app
+
+
+def test_the_working_directory_comes_first_on_the_path() -> None:
+    _write("mine.py", ONE.format(name="app", id="mine"))
+    assert find_app("mine").app.app_id == "mine"
+    assert sys.path[0] == str(Path.cwd())
+
+
+def test_an_app_may_be_an_attribute_of_an_object() -> None:
+    _write("deep.py", "from pynenc import Pynenc\nclass Site:\n    app = Pynenc('deep')\n")
+    assert find_app("deep:Site.app").app.app_id == "deep"
+
+
+def test_a_file_and_its_module_are_the_same_module() -> None:
+    _write("tasks.py", ONE.format(name="app", id="same"))
+    assert find_app("tasks.py").app is find_app("tasks").app
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("no.such.module", ["no module 'no'"]),
+        ("shop.nothing", ["shop.nothing"]),
+        ("shop.core.nothing", ["no 'nothing'", "app"]),
+        ("shop.core:nothing", ["no 'nothing'", "app"]),
+        ("shop.core:app.nothing", ["no 'app.nothing'"]),
+        ("shop", ["no Pynenc app"]),
+        ("./shop/nothing.py", ["no such file"]),
+        ("shop/nothing.py:app", ["no such file"]),
+        ("./data", ["folder without"]),
+        ("./data/table.txt", ["no Python file"]),
+        ("os:system", ["builtin_function_or_method", "not a Pynenc app"]),
+        ("shop.core:Pynenc", ["not a Pynenc app"]),
+        ("../", ["folder without"]),
+        ("/", ["folder without"]),
+        ("..", ["names no app"]),
+        (".", ["names no app"]),
+        ("", ["names no app"]),
+        ("   ", ["names no app"]),
+        ("shop.core:", ["names no app"]),
+        (":app", ["names no app"]),
+        ("shop core", ["names no app"]),
+        ("shop..core", ["names no app"]),
+        ("-m", ["names no app"]),
+        ("1shop", ["names no app"]),
+        ("shop\x00.core", ["names no app", "\\x00"]),
+        ("a\n/b.py", ["names no app", "\\n"]),
+        ("x" * 10_000, ["no module"]),
+        ("./" + "x" * 10_000 + ".py", ["cannot look at it"]),
+        ("./data/two words.py", ["no module name"]),
+        ("./data/json.py", ["rename the file"]),
+    ],
+    ids=lambda value: repr(value[:20]) if isinstance(value, str) else "",
+)
+@pytest.mark.usefixtures("shop")
+def test_a_spec_that_finds_no_app_says_why(spec: str, words: list[str]) -> None:
+    _write("data/table.txt", "")
+    _write("data/two words.py", "")
+    _write("data/json.py", "")
+    with pytest.raises(AppDiscoveryError) as raised:
+        find_app(spec)
+    for word in words:
+        assert word in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import no_such_dependency\n", ["ModuleNotFoundError", "no_such_dependency"]),
+        ("x = (\n", ["SyntaxError"]),
+        ("import os\nraise LookupError('on purpose')\n", ["LookupError", "on purpose", "broken.py:2"]),
+        ("import sys\nsys.exit('leaving')\n", ["SystemExit", "leaving"]),
+    ],
+    ids=["dependency", "syntax", "exception", "exit"],
+)
+@pytest.mark.parametrize("spec", ["broken", "broken.py", "broken:app", "broken.app"])
+def test_an_import_that_fails_is_shown(spec: str, text: str, words: list[str]) -> None:
+    _write("broken.py", text)
+    with pytest.raises(AppDiscoveryError) as raised:
+        find_app(spec)
+    for word in ["importing broken failed", *words]:
+        assert word in str(raised.value)
+
+
+def test_several_apps_are_named() -> None:
+    _write("two.py", ONE.format(name="one", id="one") + ONE.format(name="other", id="other"))
+    with pytest.raises(AppDiscoveryError, match=r"two:one, two:other"):
+        find_app("two")
+    assert find_app("two:other").app.app_id == "other"
+
+
+def test_without_a_spec_the_preferred_files_come_first() -> None:
+    _write("aaa.py", ONE.format(name="app", id="aaa"))
+    _write("app.py", ONE.format(name="app", id="preferred"))
+    _write("tasks.py", "# mentions Pynenc, but has none\n")
+    assert find_app().app.app_id == "preferred"
+
+
+def test_without_a_spec_the_only_app_is_found_wherever_it_is() -> None:
+    _write("helpers.py", "raise RuntimeError('not about the app, so not imported')\n")
+    _write("one.py", ONE.format(name="app", id="only"))
+    _write("two.py", "from one import app  # Pynenc\n")
+    found = find_app()
+    assert isinstance(found.app, Pynenc)
+    assert (found.app.app_id, found.module) == ("only", "one")
+
+
+def test_without_a_spec_several_apps_are_named() -> None:
+    _write("one.py", ONE.format(name="app", id="one"))
+    _write("two.py", ONE.format(name="app", id="two"))
+    with pytest.raises(AppDiscoveryError, match=r"one:app, two:app"):
+        find_app()
+
+
+def test_without_a_spec_and_without_an_app_it_says_what_was_looked_at() -> None:
+    with pytest.raises(AppDiscoveryError, match="mentions Pynenc"):
+        find_app()
+    _write("only.py", "# Pynenc\n")
+    with pytest.raises(AppDiscoveryError, match=r"only\.py"):
+        find_app()
