@@ -64,7 +64,6 @@ class BaseRunner(ABC):
 
     def __init__(self, app: Pynenc) -> None:
         self.app = app
-        app.runner = self
         self.running = False
         self.logger = _RunnerLog(self)
         self._engine: _core.Engine | None = None
@@ -75,6 +74,8 @@ class BaseRunner(ABC):
         self._started = threading.Event()
         self._stopped = threading.Event()
         self._stopped.set()
+        # Last: from here on other threads can see it.
+        app.runner = self
 
     @property
     def runner_id(self) -> RunnerId:
