@@ -17,10 +17,11 @@ FORBIDDEN_IN_CORE = ("pyo3", "tokio", "async-std", "rusqlite", "redis")
 # The modules that may import pynenc._core, relative to python/pynenc. The rest goes through these.
 CORE_IMPORTERS = frozenset(
     {
-        "__init__.py",
+        "_async_wait.py",
         "_wait.py",
         "app.py",
-        "identifiers.py",
+        "broker/base_broker.py",
+        "invocation/conc_invocation.py",
         "invocation/dist_invocation.py",
         "invocation/status.py",
         "orchestrator/base_orchestrator.py",
@@ -28,8 +29,10 @@ CORE_IMPORTERS = frozenset(
         "runner/_engine_runner.py",
         "runner/base_runner.py",
         "runner/execute.py",
+        "runner/outcome.py",
         "state_backend/base_state_backend.py",
-        "task.py",
+        "submit.py",
+        "util/views.py",
     }
 )
 

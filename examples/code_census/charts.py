@@ -59,7 +59,10 @@ def bars(rows: Sequence[tuple[str, Sequence[int]]], series: Sequence[str]) -> st
 
 
 def timeline(shown: Sequence[Bar], kinds: dict[str, str]) -> str:
-    """One row per slot, one bar per invocation; below the row a thin line while its body waited. `kinds`: task to CSS class."""
+    """One row per slot, one bar per invocation; below the row a thin line while its body waited.
+
+    `kinds` gives the CSS class of each task.
+    """
     height, left = 38, LABELS
     rows = {name: number for number, name in enumerate(sorted({bar.row for bar in shown}))}
     end = max((segment.end for bar in shown for segment in bar.segments), default=0.0) or 1.0

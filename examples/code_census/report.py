@@ -207,7 +207,8 @@ _PAGE = """<!doctype html>
 <section>
 <h2>Which slot ran what</h2>
 <p class="note">From the history in the store. The thin lines below a row are bodies that wait for
-their children: they hold no slot, which runs something else meanwhile. Runners: {runners}; store: <code>{store}</code>.</p>
+their children: they hold no slot, which runs something else meanwhile. Runners: {runners};
+store: <code>{store}</code>.</p>
 <div class="key"><span><i class="root"></i>census</span><span><i class="package"></i>count_package</span><span><i
 class="batch"></i>count_batch</span></div>
 {timeline}

@@ -28,7 +28,7 @@ from runners import RunnerFailed, Runners, child_environment
 if TYPE_CHECKING:
     from progress import Progress
 
-    from pynenc.invocation import DistributedInvocation
+    from pynenc.invocation import BaseInvocation
 
 HERE = Path(__file__).resolve().parent
 TICK_SEC = 0.1
@@ -109,7 +109,7 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
 
 
 def _await(
-    invocation: DistributedInvocation[[str], Census], progress: Progress, runners: Runners, deadline: float
+    invocation: BaseInvocation[[str], Census], progress: Progress, runners: Runners, deadline: float
 ) -> Census:
     """The result of the root task. Raises `CensusFailed` if it fails or is late, `RunnerFailed` if a runner ends."""
     from pynenc.exceptions import InvocationTimeoutError

@@ -81,4 +81,5 @@ def normalise(
 def _is_spawned() -> bool:
     """Whether this process is a worker that `multiprocessing` has started."""
     processes = sys.modules.get("multiprocessing.process")
-    return processes is not None and processes.parent_process() is not None
+    # While it unpickles what it was started with it does not know its parent yet, but has its main module by this name.
+    return processes is not None and (processes.parent_process() is not None or "__mp_main__" in sys.modules)

@@ -1,7 +1,7 @@
 """Step 8, result, on an event loop: one file descriptor tells it what has finished; the loop never blocks.
 
-A `Hub` serves one app on one loop. Inside a body that runs on a runner a `ParkingHub` takes its place: it lends the
-slot of the body out for as long as the body awaits results, and passes them on when the slot is back.
+A `Hub` serves one app on one loop, whatever its runner. Inside a body that runs on a runner a `ParkingHub` takes its
+place: it lends the slot of the body out for as long as the body awaits results, and passes them on when it is back.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from pynenc import _core
+from pynenc import _core, context
 from pynenc._wait import (
     MEMORY_GRACE_SEC,
+    call_hook,
+    parked,
     require_runner,
     runner_here,
     running_invocation,
-    wait_outcomes,
     waits_natively,
 )
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
     Target = DistributedInvocation[Any, Any]
 
+_LOOK_SEC = 1.0
+"""How often a parked body looks whether it is still wanted. Results do not wait for that."""
+
 
 async def async_outcomes(app: Pynenc, targets: Iterable[Target]) -> Watch:
     """Begin to watch these invocations on the running loop. The caller closes the watch.
@@ -40,16 +44,12 @@ async def async_outcomes(app: Pynenc, targets: Iterable[Target]) -> Watch:
     """
     loop = asyncio.get_running_loop()
     current = running_invocation(app)
-    runner = runner_here(app)
     watch = Watch(loop, {str(target.invocation_id): target for target in targets})
-    if not waits_natively(runner):
-        _watch_by_hook(app, watch)
-        return watch
     hubs: dict[str, Hub] = app._hubs.setdefault(loop, {})
     key = "" if current is None or current._claim is None else str(current.invocation_id)
     hub = hubs.get(key)
     if hub is None or hub.store is not app._store:
-        hub = Hub(app, loop) if current is None or not key else ParkingHub(app, loop, runner, current)
+        hub = Hub(app, loop) if current is None or not key else ParkingHub(app, loop, runner_here(app), current)
         hub.live_in(hubs, key)
     hub.add(watch)
     return watch
@@ -265,19 +265,28 @@ class ParkingHub(Hub):
         if self._wake is not None or not self._watches or loop is None:
             return
         self._wake = threading.Event()
+        targets = {invocation_id: watches[0].targets[invocation_id] for invocation_id, watches in self._watches.items()}
         threading.Thread(
             target=contextvars.copy_context().run,
-            args=(self._hold, loop, list(self._watches), self._wake),
+            args=(self._hold, loop, targets, self._wake),
             name="pynenc-parked",
             daemon=True,
         ).start()
 
-    def _hold(self, loop: asyncio.AbstractEventLoop, targets: list[str], wake: threading.Event) -> None:
+    def _hold(self, loop: asyncio.AbstractEventLoop, targets: dict[str, Target], wake: threading.Event) -> None:
         """On a thread: lend the slot out until told otherwise."""
         failure: BaseException | None = None
         try:
-            with self._runner._parked(self._current, self.store.waiter(targets)):
-                wake.wait()
+            waiter = self.store.waiter(list(targets))
+            with parked(self._runner, self._current, waiter):
+                if waits_natively(self._runner):
+                    while not wake.wait(_LOOK_SEC):
+                        # Raises when the engine has given the claim away, and nobody waits for this body any more.
+                        waiter.ready()
+                else:
+                    runner_args = context.current_runner_args.get()
+                    while not wake.is_set():
+                        wake.wait(call_hook(self._runner, self._current, list(targets.values()), runner_args))
         except Exception as error:
             failure = error
         try:
@@ -300,30 +309,6 @@ class ParkingHub(Hub):
             return
         self._arrived += terminals
         self._wake.set()
-
-
-def _watch_by_hook(app: Pynenc, watch: Watch) -> None:
-    """For a runner with a `waiting_for_results` of its own: call it on a thread, in a copy of this context."""
-    loop = asyncio.get_running_loop()
-    waiter = app._store.waiter(list(watch.targets))
-    pending = dict(watch.targets)
-
-    def hand_over(news: list[_core.Terminal]) -> None:
-        for terminal in news:
-            watch.push(terminal)
-
-    def follow() -> None:
-        try:
-            while not waiter.done and not watch.closed:
-                news = wait_outcomes(app, waiter, lambda: list(pending.values()))
-                for terminal in news:
-                    pending.pop(terminal[0], None)
-                loop.call_soon_threadsafe(hand_over, news)
-        except Exception as error:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(watch.fail, error)
-
-    threading.Thread(target=contextvars.copy_context().run, args=(follow,), name="pynenc-hook", daemon=True).start()
 
 
 def _ring_from_thread(descriptor: int, hub: weakref.ref[Hub], loop: asyncio.AbstractEventLoop) -> None:

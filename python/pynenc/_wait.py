@@ -6,6 +6,8 @@ Waiting goes through the runner: inside a body it lends the slot out meanwhile. 
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -67,22 +69,39 @@ def _wait_by_hook(
     """Call the runner's own `waiting_for_results`, positionally, for as long as nothing has finished."""
     runner_args = context.current_runner_args.get()
     deadline = None if timeout is None else time.monotonic() + timeout
-    grace_ends = time.monotonic() + MEMORY_GRACE_SEC
-    while not (news := waiter.ready()):
-        began = time.monotonic()
-        if deadline is not None and began >= deadline:
-            break
-        if current is None and began > grace_ends:
-            require_runner(app)
-            grace_ends = began + MEMORY_GRACE_SEC
-        runner.waiting_for_results(current, targets(), runner_args)
-        if time.monotonic() - began < _AT_ONCE_SEC:
-            # It only returned; do not let that spin the CPU.
-            pause = float(runner.conf.invocation_wait_results_sleep_time_sec)
-            news = waiter.wait(pause if deadline is None else max(0.0, min(pause, deadline - began)))
-            if news:
+    look_again = time.monotonic() + MEMORY_GRACE_SEC
+    with parked(runner, current, waiter):
+        while not (news := waiter.ready()):
+            now = time.monotonic()
+            left = math.inf if deadline is None else deadline - now
+            if left <= 0:
+                break
+            if current is None and now > look_again:
+                require_runner(app)
+                look_again = now + MEMORY_GRACE_SEC
+            pause = call_hook(runner, current, targets(), runner_args)
+            if pause and (news := waiter.wait(min(pause, left))):
                 break
     return news
+
+
+def parked(runner: BaseRunner, current: Target | None, waiter: _core.Waiter) -> contextlib.AbstractContextManager[None]:
+    """Within this block the body of `current` waits: its slot is lent out, its targets go first, cycles are found."""
+    if runner._native_wait and not waits_natively(runner):
+        # A subclass of a built-in runner with a method of its own: it parks by calling the built-in's.
+        return contextlib.nullcontext()
+    return runner._parked(current, waiter)
+
+
+def call_hook(
+    runner: BaseRunner, current: Target | None, targets: list[Target], runner_args: dict[str, Any] | None
+) -> float:
+    """Call `waiting_for_results`, positionally. Seconds to pause before the next call, if it did not wait itself."""
+    began = time.monotonic()
+    runner.waiting_for_results(current, targets, runner_args)
+    if time.monotonic() - began >= _AT_ONCE_SEC:
+        return 0.0
+    return float(runner.conf.invocation_wait_results_sleep_time_sec)
 
 
 def running_invocation(app: Pynenc) -> Target | None:
@@ -128,7 +147,7 @@ def missing(app: Pynenc, invocation_id: str, error: Exception) -> InvocationNotF
     if age > ttl:
         return InvocationExpiredError(
             invocation_id,
-            f"invocation {invocation_id} is {age:.0f} s old; finished ones are removed after result_ttl_sec = {ttl:g} s",
+            f"invocation {invocation_id} is {age:.0f} s old; finished ones are removed after result_ttl_sec={ttl:g} s",
         )
     if isinstance(error, InvocationNotFoundError):
         return error

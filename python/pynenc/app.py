@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 T = TypeVar("T")
+E = TypeVar("E", bound=Exception)
 
 
 class Pynenc(metaclass=AppMeta):
@@ -171,6 +172,14 @@ class Pynenc(metaclass=AppMeta):
             if task is None:
                 raise TaskError(task_id, f"app {self.app_id!r} has no task {task_id!r} in this process: {problem}")
         return task  # type: ignore[no-any-return]
+
+    def register_exception(self, cls: type[E]) -> type[E]:
+        """Let a task's exceptions of this class come back as what they are. Works as a decorator.
+
+        Builtins, pynenc's own, those that the module of the task has, and those in `retry_for` do anyway; any other
+        class arrives as a `RemoteError`. `TypeError` if it is no subclass of `Exception`.
+        """
+        return self._codec.register_exception(cls)
 
     # -- runner ----------------------------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if arguments.verbose or not isinstance(error, _EXPECTED):
             traceback.print_exc()
-        print(f"pynenc: error: {error or type(error).__name__}", file=sys.stderr)
+        print(f"pynenc: error: {str(error) or type(error).__name__}", file=sys.stderr)
         return FAILED
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import inspect
 import threading
@@ -99,6 +98,8 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
 
     async def async_result(self) -> Result:
         """The same as `result`: a coroutine body runs on this loop, any other on a thread."""
+        import asyncio
+
         if inspect.iscoroutinefunction(self.task.func) and not self._status.is_final():
             self._begin()
             await asyncio.create_task(self._run_coroutine())
@@ -187,6 +188,8 @@ SynchronousInvocationGroup = ConcurrentInvocationGroup
 
 def _complete(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine to its end: here, or on a thread of its own if an event loop runs here already."""
+    import asyncio
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:

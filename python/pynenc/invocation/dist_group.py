@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Generic
 
-from pynenc._async_wait import Watch, async_outcomes
 from pynenc._wait import missing, wait_outcomes
 from pynenc.exceptions import InvocationNotFoundError, InvocationTimeoutError
 from pynenc.invocation.base_invocation import BaseInvocationGroup
@@ -15,6 +14,7 @@ from pynenc.types import Params, Result
 
 if TYPE_CHECKING:
     from pynenc import _core
+    from pynenc._async_wait import Watch
 
 
 class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Params, Result]):
@@ -67,6 +67,9 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
             watch.close()
 
     async def _watch(self, waiting: _Waiting[Params, Result]) -> Watch:
+        # Imported here: asyncio takes longer to import than all the rest.
+        from pynenc._async_wait import async_outcomes
+
         try:
             return await async_outcomes(self.app, waiting.representatives())
         except InvocationNotFoundError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic
 
 from pynenc import _core
-from pynenc._async_wait import async_outcomes
 from pynenc._wait import missing, wait_outcomes
 from pynenc.arguments import Arguments
 from pynenc.call import Call
@@ -175,6 +174,9 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         Cancelling the awaiting task (`asyncio.timeout`, `wait_for`) ends the wait, not the invocation.
         """
         if self._terminal is None:
+            # Imported here: asyncio takes longer to import than all the rest.
+            from pynenc._async_wait import async_outcomes
+
             try:
                 watch = await async_outcomes(self.app, [self])
                 try:

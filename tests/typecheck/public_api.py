@@ -1,0 +1,52 @@
+"""What a type checker sees of the public API. Never run: `make lint` checks it with mypy --strict."""
+
+from collections.abc import Iterator
+from typing import assert_type
+
+from pynenc import Pynenc, Task
+
+app = Pynenc(app_id="typecheck")
+
+
+@app.task
+def bare(x: int, y: str = "") -> float:
+    return x + len(y)
+
+
+@app.task(max_retries=3, queue="slow")
+def configured(x: int) -> list[str]:
+    return [str(x)]
+
+
+@app.task
+async def asynchronous(x: int) -> bytes:
+    return bytes(x)
+
+
+def calls() -> None:
+    """Parameters and results keep their types from the decorator to the result."""
+    assert_type(bare(1, y="a").result, float)
+    assert_type(bare(1).get_result(timeout=1.0), float)
+    assert_type(configured(1).result, list[str])
+    bare("wrong")  # type: ignore[arg-type]
+    configured(1, 2)  # type: ignore[call-arg]
+
+
+def groups() -> None:
+    """A group yields results of the task's type."""
+    group = configured.parallelize([(1,), (2,)])
+    results: Iterator[list[str]] = iter(group.results)
+    assert_type(next(results), list[str])
+
+
+async def awaiting() -> None:
+    """Both spellings of waiting in a coroutine give the result."""
+    assert_type(await bare(1), float)
+    assert_type(await bare(1).async_result(), float)
+
+
+def takes_a_task(task: Task[[int], list[str]]) -> None:
+    """A decorated function is a Task of its parameters and result."""
+
+
+takes_a_task(configured)
