@@ -108,9 +108,7 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
     return 0
 
 
-def _await(
-    invocation: BaseInvocation[[str], Census], progress: Progress, runners: Runners, deadline: float
-) -> Census:
+def _await(invocation: BaseInvocation[[str], Census], progress: Progress, runners: Runners, deadline: float) -> Census:
     """The result of the root task. Raises `CensusFailed` if it fails or is late, `RunnerFailed` if a runner ends."""
     from pynenc.exceptions import InvocationTimeoutError
 

@@ -33,7 +33,7 @@ class AppMeta(type):
                 return cls._bootstrap[name]
             known = cls._by_id.setdefault(name, [])
             for app in known:
-                if type(app) is cls and app._made_with == made._made_with:
+                if type(app) is type(made) and app._made_with == made._made_with:
                     return app
             known.append(made)
             return made

@@ -183,7 +183,12 @@ class Store:
     @property
     def url(self) -> str: ...
     def submit(
-        self, spec: TaskSpec, calls: Sequence[Call], parent_id: str | None = None, depth: int = 0, delay_sec: float = 0.0
+        self,
+        spec: TaskSpec,
+        calls: Sequence[Call],
+        parent_id: str | None = None,
+        depth: int = 0,
+        delay_sec: float = 0.0,
     ) -> list[tuple[str, int]]:
         """Accept all of `calls` or, on an error, none. Durable on return. For each: `(id, NEW|REUSED_…|REFUSED)`;
         with anything but NEW the id is that of the invocation already in the queue."""
@@ -309,7 +314,9 @@ class Engine:
     def next(self) -> Claim | None:
         """The next invocation for the calling thread, started (`running`), its slot taken. Blocks without a time
         limit; None means that the thread shall end: the engine stops, or has more threads than it needs."""
-    def settle(self, claim: Claim, outcome: int, payload: bytes | None = None, delay_sec: float = 0.0, note: str = "") -> None:
+    def settle(
+        self, claim: Claim, outcome: int, payload: bytes | None = None, delay_sec: float = 0.0, note: str = ""
+    ) -> None:
         """End a claim obtained from `next`, on the thread that will call `next` again. Frees the slot at once and
         does not block: outcomes travel to the store in batches, and are kept until the store has taken them."""
     def claim(self, limit: int) -> list[Claim]:
@@ -317,7 +324,9 @@ class Engine:
         Their leases are renewed until they are settled, handed back, or the engine closes."""
     def begin(self, claim: Claim) -> None:
         """Start one of those. Raises `InvocationStatusOwnershipError` when the claim was lost."""
-    def settle_now(self, claim: Claim, outcome: int, payload: bytes | None = None, delay_sec: float = 0.0, note: str = "") -> int:
+    def settle_now(
+        self, claim: Claim, outcome: int, payload: bytes | None = None, delay_sec: float = 0.0, note: str = ""
+    ) -> int:
         """End one of those; returns when the store has it: DONE, REPLAYED or STALE."""
     def park(self, claim: Claim, waiter: Waiter) -> tuple[bool, bool]:
         """The body of `claim` is about to wait: `(parked, spawn)`.

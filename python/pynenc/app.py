@@ -102,7 +102,7 @@ class Pynenc(metaclass=AppMeta):
         return self._tasks
 
     @overload
-    def task(  # type: ignore[overload-overlap]
+    def task(
         self, func: Callable[Params, Coroutine[Any, Any, R]], /, **options: Unpack[TaskOptions]
     ) -> Task[Params, R]: ...
 
@@ -253,21 +253,21 @@ class Pynenc(metaclass=AppMeta):
         """Statuses, and work for a runner of your own: a view over the store."""
         from pynenc.orchestrator import BaseOrchestrator
 
-        return self._component("orchestrator", BaseOrchestrator)  # type: ignore[type-abstract]
+        return self._component("orchestrator", BaseOrchestrator)
 
     @property
     def broker(self) -> BaseBroker:
         """The queues: a view over the store."""
         from pynenc.broker import BaseBroker
 
-        return self._component("broker", BaseBroker)  # type: ignore[type-abstract]
+        return self._component("broker", BaseBroker)
 
     @property
     def state_backend(self) -> BaseStateBackend:
         """Invocations, results and histories: a view over the store."""
         from pynenc.state_backend import BaseStateBackend
 
-        return self._component("state_backend", BaseStateBackend)  # type: ignore[type-abstract]
+        return self._component("state_backend", BaseStateBackend)
 
     @property
     def serializer(self) -> BaseSerializer:
@@ -275,7 +275,7 @@ class Pynenc(metaclass=AppMeta):
         from pynenc.serializer import BaseSerializer
         from pynenc.util.subclasses import get_subclass
 
-        return self._part("serializer", lambda: get_subclass(BaseSerializer, self.conf.serializer_cls)())
+        return self._part("serializer", lambda: get_subclass(BaseSerializer, self.conf.serializer_cls)())  # type: ignore[type-abstract]
 
     @property
     def _codec(self) -> Codec:
@@ -288,11 +288,19 @@ class Pynenc(metaclass=AppMeta):
         return self._part("codec", lambda: Codec(self))
 
     def _component(self, name: str, base: type[T]) -> T:
-        """The component of the class that the setting `<name>_cls` names, among the imported subclasses of `base`."""
+        """The component of the class that the setting `<name>_cls` names, among the imported subclasses of `base`.
+
+        Without one: the class of our own that is called after the kind of the store.
+        """
+        from pynenc.conf.store_url import CLASS_PREFIX, kind_of, resolve_store_url
         from pynenc.util.subclasses import get_subclass
 
         def make() -> T:
-            component: Callable[..., T] = get_subclass(base, getattr(self.conf, f"{name}_cls"))
+            cls_name = getattr(self.conf, f"{name}_cls")
+            if not cls_name:
+                prefix = CLASS_PREFIX[kind_of(resolve_store_url(self.conf))]
+                cls_name = base.__name__.replace("Base", prefix, 1)
+            component: Callable[..., T] = get_subclass(base, cls_name)
             return component(self)
 
         return self._part(name, make)
@@ -330,9 +338,7 @@ class _TaskDecorator:
     """What `@app.task(…)` with options is, for type checkers."""
 
     @overload
-    def __call__(  # type: ignore[overload-overlap]
-        self, func: Callable[Params, Coroutine[Any, Any, R]], /
-    ) -> Task[Params, R]: ...
+    def __call__(self, func: Callable[Params, Coroutine[Any, Any, R]], /) -> Task[Params, R]: ...
 
     @overload
     def __call__(self, func: Callable[Params, R], /) -> Task[Params, R]: ...

@@ -119,7 +119,7 @@ class PynencBuilder:
         return self._set(dev_mode_force_sync_tasks=force_sync_tasks)
 
     def task_control(self, blocking_control: bool = False, queue_timeout_sec: float = 0.1) -> PynencBuilder:
-        """Whether waited-for invocations go first (seconds of `queue_timeout_sec` have no effect: nothing polls)."""
+        """Accepted for compatibility: what is waited for always goes first, and nothing polls a queue."""
         return self._set(blocking_control=blocking_control, queue_timeout_sec=queue_timeout_sec)
 
     def concurrency_control(

@@ -13,7 +13,7 @@ from pynenc._signature import CallSignature
 from pynenc.arguments import Arguments
 from pynenc.call import Call
 from pynenc.conf.config_task import ConcurrencyControlType, ConfigTask
-from pynenc.exceptions import InvalidTaskOptionsError, RetryError
+from pynenc.exceptions import ConfigError, InvalidTaskOptionsError, RetryError
 from pynenc.identifiers import TaskId
 from pynenc.invocation.conc_invocation import ConcurrentInvocation, ConcurrentInvocationGroup
 from pynenc.invocation.dist_group import DistributedInvocationGroup
@@ -105,9 +105,16 @@ class Task(Generic[Params, Result]):
         return self.app.logger
 
     def _make_conf(self) -> ConfigTask:
-        return ConfigTask(
+        conf = ConfigTask(
             self.app.config_values, self.app.config_filepath, task_id=self.task_id, task_options=self.options
         )
+        for name in conf.key_arguments:
+            if name not in self._signature.names:
+                raise ConfigError(
+                    f"ConfigTask.key_arguments must name arguments of {self.task_id}, which has no {name!r} "
+                    f"(from {conf.source_of('key_arguments')}); it has {', '.join(self._signature.names) or 'none'}"
+                )
+        return conf
 
     @functools.cached_property
     def _plan(self) -> SubmitPlan:

@@ -83,7 +83,7 @@ def test_making_an_app_opens_nothing(tmp_path: Path) -> None:
 
 def test_a_setting_that_cannot_work_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYNENC__LEASE_SEC", "soon")
-    with pytest.raises(ConfigError, match="lease_sec.*soon"):
+    with pytest.raises(ConfigError, match=r"lease_sec.*soon"):
         _ = Pynenc("shop").conf
 
 

@@ -220,9 +220,11 @@ def test_ids_and_keys_are_made_only_where_concurrency_control_needs_them(jobs: A
     _, registration, running = keys(controls.once_per_key, key="k", value=1)
     assert registration.startswith(f"{name}.once_per_key:keys:")
     assert running is None
-    assert keys(controls.once_per_key, key="k", value=2)[1] == registration != keys(
-        controls.once_per_key, key="other", value=1
-    )[1]
+    assert (
+        keys(controls.once_per_key, key="k", value=2)[1]
+        == registration
+        != keys(controls.once_per_key, key="other", value=1)[1]
+    )
     assert keys(controls.one_at_a_time, name="x")[1:] == (None, f"{name}.one_at_a_time")
 
 

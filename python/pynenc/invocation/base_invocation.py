@@ -104,7 +104,7 @@ class BaseInvocationGroup(ABC, Generic[Params, Result]):
 
     def __init__(self, task: Task[Params, Result], invocations: Sequence[BaseInvocation[Params, Result]]) -> None:
         self.task = task
-        self._invocations = list(invocations)
+        self._invocations: Sequence[BaseInvocation[Params, Result]] = list(invocations)
 
     @property
     def app(self) -> Pynenc:

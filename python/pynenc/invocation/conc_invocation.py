@@ -157,7 +157,7 @@ class ConcurrentInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Par
 
     __slots__ = ()
 
-    _invocations: list[ConcurrentInvocation[Params, Result]]
+    _invocations: Sequence[ConcurrentInvocation[Params, Result]]
 
     @property
     def invocations(self) -> Sequence[ConcurrentInvocation[Params, Result]]:

@@ -22,7 +22,7 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
 
     __slots__ = ()
 
-    _invocations: list[DistributedInvocation[Params, Result]]
+    _invocations: Sequence[DistributedInvocation[Params, Result]]
 
     @property
     def invocations(self) -> Sequence[DistributedInvocation[Params, Result]]:

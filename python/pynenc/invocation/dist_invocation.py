@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 from pynenc import _core
 from pynenc._wait import missing, wait_outcomes
@@ -84,7 +84,8 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         """The task that was called. `TaskError` if this process cannot find it."""
         if self._task is None:
             task_id = self._stored().task_id if self._claim is None else self._claim.task_id
-            self._task = self.app.get_task(task_id)
+            # What the id names has the types that the caller expects of it, or fails when it is used.
+            self._task = cast("Task[Params, Result]", self.app.get_task(task_id))
         return self._task
 
     @property

@@ -20,5 +20,5 @@ def choose_runner_cls(app: Pynenc) -> tuple[type[BaseRunner], str]:
     """
     configured = app.conf.runner_cls
     if configured and configured != DummyRunner.__name__:
-        return get_subclass(BaseRunner, configured), f"runner_cls is {configured!r}"
+        return get_subclass(BaseRunner, configured), f"runner_cls is {configured!r}"  # type: ignore[type-abstract]
     return ThreadRunner, f"no runner is configured, and it works with every store, so with {app._store.url} too"

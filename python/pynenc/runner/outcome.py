@@ -76,8 +76,8 @@ def settle_claim(
     try:
         if engine is not None:
             return _persist(app, claim, engine, lambda: engine.settle_now(claim, *outcome))
-        store, owner = app._store, (claim.invocation_id, claim.fence)
-        return _persist(app, claim, engine, lambda: store.settle(*owner, *outcome, started=started))
+        store, invocation_id, fence = app._store, claim.invocation_id, claim.fence
+        return _persist(app, claim, engine, lambda: store.settle(invocation_id, fence, *outcome, started=started))
     except (InvocationStatusOwnershipError, InvocationNotFoundError):
         return _core.STALE
 

@@ -9,11 +9,19 @@ use pyo3::prelude::*;
 /// Lines kept; beyond that the oldest go, and their number is reported.
 const CAPACITY: usize = 1024;
 
+/// `(logging level, logger suffix, message)`, as Python takes it.
+type Line = (u8, String, String);
+
 struct Ring {
-    lines: Mutex<(VecDeque<(u8, String, String)>, usize)>,
+    kept: Mutex<Kept>,
 }
 
-static RING: Ring = Ring { lines: Mutex::new((VecDeque::new(), 0)) };
+struct Kept {
+    lines: VecDeque<Line>,
+    dropped: usize,
+}
+
+static RING: Ring = Ring { kept: Mutex::new(Kept { lines: VecDeque::new(), dropped: 0 }) };
 
 impl Log for Ring {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -31,12 +39,12 @@ impl Log for Ring {
             Level::Debug | Level::Trace => 10,
         };
         let target = record.target().trim_start_matches("pynenc_").replace("::", ".");
-        let (lines, dropped) = &mut *self.lines.lock();
-        if lines.len() == CAPACITY {
-            lines.pop_front();
-            *dropped += 1;
+        let mut kept = self.kept.lock();
+        if kept.lines.len() == CAPACITY {
+            kept.lines.pop_front();
+            kept.dropped += 1;
         }
-        lines.push_back((level, target, record.args().to_string()));
+        kept.lines.push_back((level, target, record.args().to_string()));
     }
 
     fn flush(&self) {}
@@ -50,10 +58,10 @@ pub fn install() {
 }
 
 #[pyfunction]
-pub fn drain_logs() -> Vec<(u8, String, String)> {
-    let (lines, dropped) = &mut *RING.lines.lock();
-    let mut drained: Vec<_> = lines.drain(..).collect();
-    if std::mem::take(dropped) > 0 {
+pub fn drain_logs() -> Vec<Line> {
+    let mut kept = RING.kept.lock();
+    let mut drained: Vec<Line> = kept.lines.drain(..).collect();
+    if std::mem::take(&mut kept.dropped) > 0 {
         drained.push((30, "core".into(), "older lines were dropped: more was logged than was read".into()));
     }
     drained

@@ -215,9 +215,7 @@ def test_a_call_that_differs_beside_its_keys_is_refused_with_the_difference(jobs
     assert jobs.app.orchestrator.count_invocations() == 2
 
 
-def test_a_client_of_a_memory_store_without_a_runner_is_told(
-    memory_env: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_client_of_a_memory_store_without_a_runner_is_told(memory_env: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_wait, "MEMORY_GRACE_SEC", 0.05)
     jobs = load_jobs()
     with pytest.raises(RunnerError, match="no runner runs in this process"):

@@ -1,0 +1,274 @@
+"""What all settings have in common: declared once with type, unit and bounds, resolved by source, checked always."""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+import typing
+from collections.abc import Callable, Iterator
+from types import UnionType
+from typing import Any, get_args, get_origin
+
+import msgspec
+
+from pynenc.conf.sources import Layer, environment_layers, file_layers, section_layers
+from pynenc.exceptions import ConfigError, ConfigMultiInheritanceError
+
+_TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
+_URL_PASSWORD = re.compile(r"(://[^/?#@]*?:)[^/?#]*(@)")
+
+
+class Setting:
+    """One field of a configuration class; made by `setting`. An instance keeps its values beside it."""
+
+    def __init__(self, default: Any, **rules: Any) -> None:
+        self.default = default
+        self.unit: str = rules["unit"]
+        self.at_least: float | None = rules["at_least"]
+        self.at_most: float | None = rules["at_most"]
+        self.above: float | None = rules["above"]
+        self.choices: tuple[str, ...] = rules["choices"]
+        self.pattern: str | None = rules["pattern"]
+        self.parse: Callable[[Any], Any] | None = rules["parse"]
+        self.doc: str = rules["doc"]
+        self.secret: bool = rules["secret"]
+        self.name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def default_value(self) -> Any:
+        """A default of its own for each instance: a mutable one is not shared."""
+        return type(self.default)(self.default) if isinstance(self.default, (list, set, dict)) else self.default
+
+    def check(self, value: Any) -> str | None:
+        """What is wrong with a value of the right type, as `must …`; None if nothing is."""
+        unit = f" {self.unit}" if self.unit else ""
+        items = value if isinstance(value, (tuple, list, set, frozenset)) else (value,)
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"must be a finite number of{unit}" if unit else "must be a finite number"
+        if self.at_least is not None and value < self.at_least:
+            return f"must be at least {self.at_least:g}{unit}"
+        if self.at_most is not None and value > self.at_most:
+            return f"must be at most {self.at_most:g}{unit}"
+        if self.above is not None and value <= self.above:
+            return f"must be more than {self.above:g}{unit}"
+        if self.choices and value not in self.choices:
+            return f"must be one of {', '.join(map(repr, self.choices))}"
+        if self.pattern is not None and not all(re.fullmatch(self.pattern, str(item)) for item in items):
+            return f"must match {self.pattern}"
+        return None
+
+
+def setting(
+    default: Any,
+    *,
+    doc: str,
+    unit: str = "",
+    at_least: float | None = None,
+    at_most: float | None = None,
+    above: float | None = None,
+    choices: tuple[str, ...] = (),
+    pattern: str | None = None,
+    parse: Callable[[Any], Any] | None = None,
+    secret: bool = False,
+) -> Any:
+    """Declare a field: `max_threads: int = setting(0, unit="threads", at_least=0, doc="…")`.
+
+    Args:
+        default: its value where no source has one.
+        doc: what it means, for `show_config` and the guide.
+        unit: in which it is measured.
+        at_least, at_most, above: bounds; `above` excludes its own value.
+        choices: the texts that are allowed.
+        pattern: a regular expression that the whole text, or every item, must match.
+        parse: makes a value of what a source has; raises `ValueError` with the words after `must`.
+        secret: never shown.
+    """
+    return Setting(
+        default, unit=unit, at_least=at_least, at_most=at_most, above=above, choices=choices, pattern=pattern,
+        parse=parse, doc=doc, secret=secret,
+    )  # fmt: skip
+
+
+def config_id(cls: type) -> str:
+    """How files name the section of a class: `ConfigThreadRunner` is `threadrunner`."""
+    return cls.__name__.removeprefix("Config").lower()
+
+
+# Per class, when it is first used: what it declares does not change.
+_FIELDS: dict[type, dict[str, Setting]] = {}
+_TYPES: dict[type, dict[str, Any]] = {}
+
+
+class ConfigBase:
+    """Settings of one part. Sources, the later ones winning: defaults, `config_values`, `pyproject.toml`
+    (`[tool.pynenc]`), `config_filepath`, the files that `PYNENC__FILEPATH` and `PYNENC__<CLASS>__FILEPATH` name,
+    `PYNENC__<FIELD>`, `PYNENC__<CLASS>__<FIELD>`, assignment. Within one source the section of a class wins over the
+    top level, and that of a subclass over that of its parent.
+
+    Everything is checked when the object is made and at each assignment.
+    """
+
+    _sources: dict[str, str]
+
+    def __init__(self, config_values: dict[str, Any] | None = None, config_filepath: str | None = None) -> None:
+        """
+        Raises:
+            ConfigError: a value of the wrong type or out of bounds; names the field, the source and the value.
+            ConfigFileError: a file that cannot be read.
+            ConfigMultiInheritanceError: the class inherits one field from two unrelated parents.
+        """
+        fields = fields_of(type(self))
+        found: dict[str, tuple[Any, Layer]] = {}
+        for layer in self._layers(config_values or {}, config_filepath):
+            for name, value in layer.values.items():
+                if name in fields:
+                    found[name] = (value, layer)
+        sources = {name: found[name][1].source if name in found else "default" for name in fields}
+        self.__dict__["_sources"] = sources
+        for name, field in fields.items():
+            if name in found:
+                value, layer = found[name]
+                self.__dict__[name] = self._checked(field, value, layer.source, layer.is_text)
+            else:
+                self.__dict__[name] = field.default_value()
+
+    def _layers(self, config_values: dict[str, Any], config_filepath: str | None) -> Iterator[Layer]:
+        classes = _config_classes(type(self))
+        names = [cls.__name__ for cls in classes]
+        sections = [config_id(cls) for cls in classes]
+        yield from section_layers("config_values", config_values, sections)
+        yield from file_layers(config_filepath, names, sections)
+        yield from environment_layers(tuple(fields_of(type(self))), ["", *names])
+
+    def source_of(self, field: str) -> str:
+        """Where the value of a field comes from, in words; `"default"` if no source has one."""
+        return self._sources[field]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Raises `ConfigError` for a value that cannot work, and `AttributeError` for a field that does not exist."""
+        field = fields_of(type(self)).get(name)
+        if field is None:
+            raise AttributeError(f"{type(self).__name__} has no field {name!r}")
+        self.__dict__[name] = self._checked(field, value, "assignment", is_text=False)
+        self._sources[name] = "assignment"
+
+    def __call__(self) -> Any:
+        """Itself: `runner.conf` and `runner.conf()` are both in use."""
+        return self
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value, *_ in describe(self))
+        return f"{type(self).__name__}({shown})"
+
+    def _checked(self, field: Setting, value: Any, source: str, is_text: bool) -> Any:
+        kind = _TYPES[type(self)][field.name]
+        try:
+            converted = field.parse(value) if field.parse is not None else _convert(value, kind, is_text)
+            wrong = field.check(converted)
+        except (ValueError, TypeError) as error:
+            wrong = str(error)
+        if wrong is not None:
+            shown = "a hidden value" if field.secret else repr(mask(value))
+            raise ConfigError(f"{type(self).__name__}.{field.name} {wrong}, got {shown} (from {source})")
+        return converted
+
+
+def describe(conf: ConfigBase) -> list[tuple[str, str, str, str, str]]:
+    """`(field, value as text, doc, unit, source)` of every field, in order of declaration; secrets are masked."""
+    return [
+        (name, _shown(field, conf.__dict__[name]), field.doc, field.unit, conf.source_of(name))
+        for name, field in fields_of(type(conf)).items()
+    ]
+
+
+def mask(value: Any) -> Any:
+    """A value without the password of a URL."""
+    return _URL_PASSWORD.sub(r"\1***\2", value) if isinstance(value, str) else value
+
+
+def _shown(field: Setting, value: Any) -> str:
+    if field.secret:
+        return "***" if value else "''"
+    if isinstance(value, enum.Enum):
+        return str(value.value)
+    if isinstance(value, (tuple, list, set, frozenset)):
+        items = [f"{item.__module__}.{item.__qualname__}" if isinstance(item, type) else str(item) for item in value]
+        return ", ".join(sorted(items) if isinstance(value, (set, frozenset)) else items) or "none"
+    return repr(mask(value)) if isinstance(value, str) else str(value)
+
+
+def _config_classes(cls: type) -> list[type]:
+    """The configuration classes of `cls`, parents first, `ConfigBase` left out."""
+    return [base for base in reversed(cls.__mro__) if issubclass(base, ConfigBase) and base is not ConfigBase]
+
+
+def fields_of(cls: type[ConfigBase]) -> dict[str, Setting]:
+    """The fields of a configuration class by name, those of its parents first.
+
+    Raises:
+        ConfigMultiInheritanceError: two unrelated parents have the same field.
+    """
+    known = _FIELDS.get(cls)
+    if known is not None:
+        return known
+    fields: dict[str, Setting] = {}
+    owners: dict[str, type] = {}
+    for base in _config_classes(cls):
+        for name, field in vars(base).items():
+            if isinstance(field, Setting):
+                owner = owners.get(name)
+                if owner is not None and not issubclass(base, owner):
+                    raise ConfigMultiInheritanceError(
+                        f"{cls.__name__} inherits the field {name!r} from both {owner.__name__} and {base.__name__}"
+                    )
+                fields[name], owners[name] = field, base
+    _FIELDS[cls], _TYPES[cls] = fields, typing.get_type_hints(cls)
+    return fields
+
+
+def _convert(value: Any, kind: Any, is_text: bool) -> Any:
+    """A value of type `kind`; raises `ValueError` with the words after `must`."""
+    wanted = _name_of(kind)
+    if isinstance(value, str) and _is_many(kind):
+        # One line of an environment variable or a file: names separated by commas.
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    elif isinstance(value, str) and kind is bool:
+        lowered = value.strip().lower()
+        if lowered not in _TRUE | _FALSE:
+            raise ValueError("must be true or false (also yes, no, on, off, 1, 0)")
+        return lowered in _TRUE
+    elif isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return _member(value, kind)
+    elif isinstance(value, bool) and kind in (int, float):
+        raise ValueError(f"must be {wanted}")
+    try:
+        return msgspec.convert(value, kind, strict=not isinstance(value, str))
+    except msgspec.ValidationError as error:
+        raise ValueError(f"must be {wanted}") from error
+
+
+def _member(value: Any, kind: type[enum.Enum]) -> enum.Enum:
+    for member in kind:
+        if value is member or (
+            isinstance(value, str) and value.lower() in (str(member.value).lower(), member.name.lower())
+        ):
+            return member
+    raise ValueError(f"must be one of {', '.join(repr(member.value) for member in kind)}")
+
+
+def _is_many(kind: Any) -> bool:
+    return get_origin(kind) in (tuple, list, set, frozenset)
+
+
+def _name_of(kind: Any) -> str:
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    if kind in names:
+        return names[kind]
+    if _is_many(kind):
+        return "a list of names"
+    if get_origin(kind) in (typing.Union, UnionType):
+        return " or ".join(_name_of(arg) for arg in get_args(kind) if arg is not type(None))
+    return f"a {getattr(kind, '__name__', kind)}"

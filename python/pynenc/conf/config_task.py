@@ -1,0 +1,118 @@
+"""Settings of a task: what `@app.task(…)` may say, and what files and the environment may override."""
+
+from __future__ import annotations
+
+import enum
+import importlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pynenc.conf.base import ConfigBase, fields_of, setting
+from pynenc.conf.sources import Layer, environment_layers
+from pynenc.identifiers import TaskId
+
+QUEUE_NAME = r"[A-Za-z0-9_.-]+"
+"""What a queue may be called."""
+
+_WITHOUT_EFFECT = "accepted for compatibility, without effect"
+
+
+class ConcurrencyControlType(enum.StrEnum):
+    """Which invocations of a task exclude each other."""
+
+    DISABLED = "disabled"
+    TASK = "task"
+    """All of them."""
+    ARGUMENTS = "arguments"
+    """Those with equal arguments."""
+    KEYS = "keys"
+    """Those whose `key_arguments` are equal."""
+
+
+def _exceptions(value: Any) -> tuple[type[BaseException], ...]:
+    """Exception classes, or their names as `module.Class`; a name without a module is a builtin."""
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, Iterable):
+        raise ValueError("must be exception classes, or their names as module.Class")
+    return tuple(_exception(item) for item in items if not (isinstance(item, str) and not item.strip()))
+
+
+def _exception(item: Any) -> type[BaseException]:
+    found = item
+    if isinstance(item, str):
+        module, _, name = item.strip().rpartition(".")
+        try:
+            found = getattr(importlib.import_module(module or "builtins"), name)
+        except (ImportError, AttributeError) as error:
+            raise ValueError(
+                f"must name exception classes that can be imported, and {item!r} cannot ({error})"
+            ) from None
+    if not (isinstance(found, type) and issubclass(found, BaseException)):
+        raise ValueError(f"must be exception classes, and {item!r} is none")
+    return found
+
+
+class ConfigTask(ConfigBase):
+    """Settings of one task. Beside the sources of all settings there are some for a single task: the section
+    `task: {"<module>.<function>": {…}}` of a file, and `PYNENC__CONFIGTASK__<MODULE>#<FUNCTION>__<FIELD>`.
+    """
+
+    max_retries: int = setting(0, unit="retries", at_least=0, doc="runs after the first one, for retriable exceptions")
+    retry_for: tuple[type[BaseException], ...] = setting(
+        (), parse=_exceptions, doc="exceptions that are worth a retry, RetryError besides; in files as module.Class"
+    )
+    running_concurrency: ConcurrencyControlType = setting(
+        ConcurrencyControlType.DISABLED, doc="which invocations do not run at the same time"
+    )
+    registration_concurrency: ConcurrencyControlType = setting(
+        ConcurrencyControlType.DISABLED, doc="which calls are not made while an equal one waits in the queue"
+    )
+    key_arguments: tuple[str, ...] = setting((), doc="names of the arguments that count for the mode keys")
+    on_diff_non_key_args_raise: bool = setting(
+        False, doc="raise at the call if the equal one in the queue has other arguments beside its keys"
+    )
+    reroute_on_concurrency_control: bool = setting(
+        False, doc="an invocation that may not run now is put off (true) or dropped (false)"
+    )
+    queue: str = setting("default", pattern=QUEUE_NAME, doc="the queue that its invocations wait in")
+    priority: float = setting(0.0, at_least=-100, at_most=100, doc="higher runs first")
+    parallel_batch_size: int = setting(
+        100, unit="calls", at_least=0, doc="how many calls parallelize submits at once; 0 is one at a time"
+    )
+    auto_parallel_batch_size: int = setting(0, at_least=0, doc="deprecated: parallel_batch_size took its place")
+    call_result_cache: bool = setting(False, doc=_WITHOUT_EFFECT)
+    disable_cache_args: tuple[str, ...] = setting((), doc=_WITHOUT_EFFECT)
+
+    _task_id: TaskId | None
+    _task_options: dict[str, Any]
+
+    def __init__(
+        self,
+        config_values: dict[str, Any] | None = None,
+        config_filepath: str | None = None,
+        task_id: TaskId | None = None,
+        task_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Without a `task_id`: what holds for every task. Raises as `ConfigBase` does."""
+        self.__dict__["_task_id"] = task_id
+        self.__dict__["_task_options"] = dict(task_options or {})
+        super().__init__(config_values, config_filepath)
+
+    def _layers(self, config_values: dict[str, Any], config_filepath: str | None) -> Iterator[Layer]:
+        task_id = self._task_id
+        declared = Layer(f"the decorator of task {task_id}", self._task_options)
+        from_values = True
+        for layer in super()._layers(config_values, config_filepath):
+            if from_values and not layer.source.startswith("config_values"):
+                # The decorator counts as given in code: above the app's values, below files and the environment.
+                from_values = False
+                yield declared
+            yield layer
+            section = layer.values.get(str(task_id)) if layer.source.endswith("section 'task'") else None
+            if isinstance(section, Mapping):
+                yield Layer(f"{layer.source}, {str(task_id)!r}", section)
+        if from_values:
+            yield declared
+        if task_id is not None:
+            names = dict.fromkeys((str(task_id).replace(".", "#"), task_id.config_key))
+            yield from environment_layers(tuple(fields_of(type(self))), [f"CONFIGTASK__{name}" for name in names])

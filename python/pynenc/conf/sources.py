@@ -1,0 +1,98 @@
+"""Where settings come from: files, the environment, and the order in which they count."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pynenc.exceptions import ConfigFileError
+
+PREFIX = "PYNENC__"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Values of one origin; a later layer wins over an earlier one."""
+
+    source: str
+    """What an error says about where a value comes from."""
+    values: Mapping[str, Any]
+    is_text: bool = False
+    """Whether values are the text of environment variables; an empty one counts as not set."""
+
+
+def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The settings in a yaml, yml, json or toml file; an empty file has none.
+
+    Raises:
+        ConfigFileError: missing, unreadable, of an unknown kind, not parsable, or not a mapping. Names the file.
+    """
+    file = Path(path)
+    parse = _PARSERS.get(file.suffix.lower())
+    if parse is None:
+        raise ConfigFileError(f"configuration file {str(file)!r}: its name must end in .toml, .json, .yaml or .yml")
+    try:
+        text = file.read_text(encoding="utf-8")
+        found = parse(text) if text.strip() else {}
+    except (OSError, ValueError) as error:
+        raise ConfigFileError(f"configuration file {str(file)!r} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise ConfigFileError(f"configuration file {str(file)!r} must hold a mapping, got {type(found).__name__}")
+    return found
+
+
+def _yaml(text: str) -> Any:
+    try:
+        import yaml
+    except ImportError as error:
+        raise ValueError("PyYAML is not installed: pip install 'pynenc-rs[yaml]'") from error
+    try:
+        return yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    ".toml": tomllib.loads,
+    ".json": json.loads,
+    ".yaml": _yaml,
+    ".yml": _yaml,
+}
+
+
+def section_layers(source: str, values: Mapping[str, Any], sections: Sequence[str]) -> Iterator[Layer]:
+    """One file or dict: its top level, then each of the sections that it has."""
+    yield Layer(source, values)
+    for name in sections:
+        section = values.get(name)
+        if isinstance(section, Mapping):
+            yield Layer(f"{source}, section {name!r}", section)
+
+
+def file_layers(filepath: str | None, class_names: Sequence[str], sections: Sequence[str]) -> Iterator[Layer]:
+    """`./pyproject.toml`, the file given in code, then those that the environment names."""
+    pyproject = Path("pyproject.toml")
+    if pyproject.is_file():
+        table = read_file(pyproject).get("tool", {}).get("pynenc", {})
+        if not isinstance(table, dict):
+            raise ConfigFileError(f"[tool.pynenc] of pyproject.toml must be a table, got {type(table).__name__}")
+        yield from section_layers("pyproject.toml", table, sections)
+    variables = [f"{PREFIX}FILEPATH", *(f"{PREFIX}{name.upper()}__FILEPATH" for name in class_names)]
+    for path in (filepath, *(os.environ.get(variable) for variable in variables)):
+        if path:
+            yield from section_layers(f"file {path}", read_file(path), sections)
+
+
+def environment_layers(fields: Sequence[str], scopes: Sequence[str]) -> Iterator[Layer]:
+    """`PYNENC__<SCOPE>__<FIELD>` for each scope, the later ones winning; the scope `""` is `PYNENC__<FIELD>`."""
+    for scope in scopes:
+        for field in fields:
+            variable = f"{PREFIX}{scope}__{field}".upper() if scope else f"{PREFIX}{field}".upper()
+            text = os.environ.get(variable)
+            if text:
+                yield Layer(f"environment variable {variable}", {field: text}, is_text=True)

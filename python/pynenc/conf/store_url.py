@@ -1,0 +1,90 @@
+"""Which store an app works on: one URL, or the class names that pynenc's settings used."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from pynenc.conf.base import mask
+from pynenc.exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from pynenc.conf.config_pynenc import ConfigPynenc
+
+COMPONENT_FIELDS = ("orchestrator_cls", "broker_cls", "state_backend_cls")
+_PREFIXES = {"Mem": "memory", "SQLite": "sqlite", "Redis": "redis"}
+CLASS_PREFIX = {kind: prefix for prefix, kind in _PREFIXES.items()}
+"""How the views of a kind of store are called: `MemBroker`, `SQLiteBroker`, …"""
+
+
+def resolve_store_url(conf: ConfigPynenc) -> str:
+    """`store_url` if it is set, else what the class names say, else the default SQLite file.
+
+    Raises:
+        ConfigError: the URL is of no form that is known, or class names of different stores are mixed.
+    """
+    if conf.store_url:
+        return _checked(conf.store_url, conf.source_of("store_url"))
+    kind = _kind_by_class_names(conf)
+    if kind == "memory":
+        return "memory://"
+    if kind == "redis":
+        return conf.redis_url or _redis_url(conf)
+    path = conf.sqlite_db_path or f".pynenc/{_file_name(conf.app_id)}.db"
+    return f"sqlite:///{path}"
+
+
+def _checked(url: str, source: str) -> str:
+    def wrong(why: str) -> ConfigError:
+        return ConfigError(
+            f"ConfigPynenc.store_url {why}, got {mask(url)!r} (from {source}); known are memory://, "
+            "sqlite:///folder/app.db and sqlite:////absolute/app.db"
+        )
+
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        raise wrong("must be a URL")
+    if scheme == "memory":
+        if rest:
+            raise wrong("must not name anything behind memory://")
+    elif scheme == "sqlite":
+        if not re.fullmatch(r"/[^?#\x00]*[^/?#\x00]", rest):
+            raise wrong("must name a file behind sqlite:///")
+    else:
+        raise wrong(f"has the unknown scheme {scheme!r}")
+    return url
+
+
+def _kind_by_class_names(conf: ConfigPynenc) -> str | None:
+    """The kind of store that the names of the component classes imply; None if they imply none."""
+    kinds: dict[str, str] = {}
+    for field in COMPONENT_FIELDS:
+        name: str = getattr(conf, field)
+        for prefix, kind in _PREFIXES.items():
+            if name.startswith(prefix):
+                kinds.setdefault(kind, f"{field}={name!r} (from {conf.source_of(field)})")
+    if len(kinds) > 1:
+        raise ConfigError(
+            f"the component classes belong to different stores: {' and '.join(kinds.values())}; an app has one store, "
+            "so name classes of one kind, or set store_url"
+        )
+    return next(iter(kinds), None)
+
+
+def _redis_url(conf: ConfigPynenc) -> str:
+    login = quote(conf.redis_username, safe="")
+    if conf.redis_password:
+        login += ":" + quote(conf.redis_password, safe="")
+    return f"redis://{login + '@' if login else ''}{conf.redis_host}:{conf.redis_port}/{conf.redis_db}"
+
+
+def _file_name(app_id: str) -> str:
+    """An app id as part of a file name; what a path could misread is escaped."""
+    return quote(app_id, safe=" -_.@+=,").replace("?", "%3F")
+
+
+def kind_of(url: str) -> str:
+    """`memory`, `sqlite` or `redis`."""
+    scheme = urlsplit(url).scheme
+    return "redis" if scheme.startswith("redis") else scheme

@@ -1,0 +1,133 @@
+"""The logger of an app: one handler of our own, lines that name the invocation and the runner they speak for.
+
+What a line says about its context is read when it is emitted, from the context variables of the emitting code, so
+invocations that run at the same time cannot sign for each other.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TextIO
+
+from pynenc import context
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+
+_RESET = "\x1b[0m"
+_COLORS = {
+    logging.DEBUG: "\x1b[2m",
+    logging.INFO: "\x1b[36m",
+    logging.WARNING: "\x1b[33m",
+    logging.ERROR: "\x1b[31m",
+    logging.CRITICAL: "\x1b[1;31m",
+}
+
+
+def create_logger(app: Pynenc) -> logging.Logger:
+    """`pynenc.<app_id>` as the settings of the app say; it does not pass its records on to the root logger."""
+    conf = app.conf
+    logger = logging.getLogger(f"pynenc.{app.app_id}")
+    logger.setLevel(conf.logging_level.upper())
+    logger.propagate = False
+    for handler in [handler for handler in logger.handlers if isinstance(handler, AppHandler)]:
+        # Of an app of this name that was made before.
+        logger.removeHandler(handler)
+    handler = AppHandler(conf.log_stream)
+    if conf.log_format == "json":
+        handler.setFormatter(JsonFormatter())
+    else:
+        colored = conf.log_use_colors and _is_terminal(handler.stream)
+        handler.setFormatter(TextFormatter(compact=conf.compact_log_context, colored=colored))
+    logger.addHandler(handler)
+    return logger
+
+
+class AppHandler(logging.StreamHandler[TextIO]):
+    """Writes to whatever `sys.stderr` or `sys.stdout` is at the time, so that redirections are obeyed."""
+
+    def __init__(self, stream_name: str) -> None:
+        self._stream_name = stream_name
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """The stream as it is now."""
+        found: TextIO = getattr(sys, self._stream_name)
+        return found
+
+
+class TextFormatter(logging.Formatter):
+    """`<date> <time with ms and UTC offset> <LEVEL> <logger> [<task>: <invocation>] <message>`.
+
+    With `compact` the task is named without its module. Ids of invocations are never cut: they begin with the time, so
+    their beginnings are alike, and a whole one can be looked up.
+    """
+
+    def __init__(self, *, compact: bool = True, colored: bool = False) -> None:
+        super().__init__()
+        self._compact = compact
+        self._colored = colored
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, followed by the traceback if there is one."""
+        level = record.levelname
+        if self._colored:
+            level = f"{_COLORS.get(record.levelno, '')}{level}{_RESET}"
+        head = f"{_timestamp(record)} {level} {record.name} "
+        task_id, invocation_id = _running()
+        if task_id is not None:
+            shown = task_id.rpartition(".")[2] if self._compact else task_id
+            head += f"[{shown}: {invocation_id}] "
+        lines = [head + record.getMessage()]
+        if record.exc_info:
+            lines.append(self.formatException(record.exc_info))
+        if record.stack_info:
+            lines.append(self.formatStack(record.stack_info))
+        return "\n".join(lines)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per record; what a field does not apply to is null."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The object as one line."""
+        message = record.getMessage()
+        task_id, invocation_id = _running()
+        runner = context.current_runner.get()
+        fields: dict[str, Any] = {
+            "timestamp": _timestamp(record),
+            "severity": record.levelname,
+            "logger": record.name,
+            "message": message,
+            "runner_class": None if runner is None else type(runner).__name__,
+            "runner_id": None if runner is None else str(runner.runner_id),
+            "invocation_id": invocation_id,
+            "task_id": task_id,
+            "text": message if task_id is None else f"[{task_id}: {invocation_id}] {message}",
+            "exception": self.formatException(record.exc_info) if record.exc_info else None,
+        }
+        return json.dumps(fields, ensure_ascii=False, default=str)
+
+
+def _running() -> tuple[str | None, str | None]:
+    """Task and invocation of the body that logs; none outside of one."""
+    invocation = context.current_invocation.get()
+    if invocation is None:
+        return None, None
+    return str(invocation.task.task_id), str(invocation.invocation_id)
+
+
+def _timestamp(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC).astimezone()
+    return moment.isoformat(sep=" ", timespec="milliseconds")
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):
+        return False
