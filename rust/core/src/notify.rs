@@ -165,6 +165,12 @@ impl Hub {
         }
     }
 
+    /// Who would be told if these finished.
+    pub fn mailboxes_of(&self, ids: impl Iterator<Item = InvocationId>) -> Vec<Arc<Mailbox>> {
+        let waiting = self.waiting.lock();
+        ids.filter_map(|id| waiting.get(&id)).flatten().cloned().collect()
+    }
+
     /// The store says: these have finished, and a look will show it.
     pub fn finished(&self, ids: &[InvocationId]) {
         self.changes.fetch_add(1, Ordering::Release);

@@ -20,7 +20,7 @@ use crate::claim::{Claim, Claimed};
 use crate::error::{Error, Result};
 use crate::ids::Ownership;
 use crate::notify::Listener;
-use crate::settle::{Outcome, Settlement};
+use crate::settle::{Outcome, Settled, Settlement};
 
 /// Sleeping threads kept beyond the number of slots: for bodies that wait now and then.
 const SPARE_THREADS: usize = 4;
@@ -186,6 +186,7 @@ impl Shared {
     fn exchange(&self, pump: &mut MutexGuard<'_, Pump>) -> Result<()> {
         let batch = pump.outbox.take();
         let count = batch.len();
+        let expected = self.expect_returns(pump, &batch);
         let wanted = if pump.work && !pump.stopping { pump.slots.reserve() } else { 0 };
         if wanted > 0 {
             // Cleared before the question: what arrives while it is under way sets it again.
@@ -196,6 +197,9 @@ impl Shared {
         let answer = MutexGuard::unlocked(pump, || self.store.exchange(&batch, request.as_ref()));
         pump.exchanging = false;
         pump.slots.unreserve(wanted);
+        if !matches!(&answer, Ok((settled, _)) if settled.iter().all(|one| *one != Settled::Stale)) {
+            expected.into_iter().for_each(|id| pump.slots.unexpect(id));
+        }
         match answer {
             Ok((answers, claimed)) => {
                 self.note_answers(&batch, &answers);

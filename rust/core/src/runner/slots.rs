@@ -3,7 +3,7 @@
 //! The number of free slots is derived from the sets of live claims, never counted up and down: a claim is in exactly
 //! one set, so a slot can neither leak nor be freed twice.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::ids::{Fence, InvocationId, Millis, Ownership};
 
@@ -51,8 +51,12 @@ pub struct Slots {
     waiting: HashMap<InvocationId, Live>,
     resuming: VecDeque<(InvocationId, Live)>,
     outside: HashMap<InvocationId, Live>,
+    /// Waiting bodies whose wait is about to end: slots are kept for them.
+    expected: HashSet<InvocationId>,
     /// Asked for by a claim that is on its way.
     reserved: usize,
+    /// One bit per slot number: set while a claim holds it.
+    numbers: Vec<u64>,
 }
 
 impl Slots {
@@ -64,7 +68,9 @@ impl Slots {
             waiting: HashMap::new(),
             resuming: VecDeque::new(),
             outside: HashMap::new(),
+            expected: HashSet::new(),
             reserved: 0,
+            numbers: vec![0; capacity.div_ceil(64)],
         }
     }
 
@@ -73,9 +79,19 @@ impl Slots {
         self.capacity
     }
 
-    /// Slots open to new work: bodies that want to go on come first.
+    /// Slots open to new work: bodies that want to go on, or will in a moment, come first.
     pub fn free(&self) -> usize {
-        self.capacity.saturating_sub(self.holding.len() + self.reserved + self.resuming.len())
+        self.capacity.saturating_sub(self.holding.len() + self.reserved + self.resuming.len() + self.expected.len())
+    }
+
+    /// What this waiting body waits for is about to be finished: keep a slot for it until it asks, or [`Self::unexpect`].
+    pub fn expect(&mut self, id: InvocationId) -> bool {
+        self.waiting.contains_key(&id) && self.expected.insert(id)
+    }
+
+    /// It was not finished after all.
+    pub fn unexpect(&mut self, id: InvocationId) {
+        self.expected.remove(&id);
     }
 
     /// Set every free slot aside for a claim that is about to be sent; returns how many.
@@ -92,7 +108,7 @@ impl Slots {
 
     /// A claim takes a slot.
     pub fn take(&mut self, owner: Ownership, started: Millis) {
-        let slot = self.lowest_unused();
+        let slot = self.take_number();
         self.holding.insert(owner.id, Live { fence: owner.fence, slot, started });
     }
 
@@ -114,6 +130,7 @@ impl Slots {
             return false;
         }
         if let Some(live) = self.holding.remove(&owner.id) {
+            self.give_number(live.slot);
             self.waiting.insert(owner.id, live);
         }
         true
@@ -121,6 +138,7 @@ impl Slots {
 
     /// The body wants to go on: get in line for a slot. Nothing happens if it has one, or is in line already.
     pub fn reclaim(&mut self, owner: Ownership) {
+        self.expected.remove(&owner.id);
         if self.waiting.get(&owner.id).is_some_and(|live| live.fence == owner.fence)
             && let Some(live) = self.waiting.remove(&owner.id)
         {
@@ -134,15 +152,21 @@ impl Slots {
             return None;
         }
         let (id, live) = self.resuming.pop_front()?;
-        let slot = self.lowest_unused();
+        let slot = self.take_number();
         self.holding.insert(id, Live { slot, ..live });
         Some(id)
     }
 
     /// The claim ends: its slot is free. `None` if this runner does not own it (any more).
     pub fn end(&mut self, owner: Ownership) -> Option<Live> {
-        for set in [&mut self.holding, &mut self.waiting, &mut self.outside] {
+        if self.holds(owner) {
+            let live = self.holding.remove(&owner.id)?;
+            self.give_number(live.slot);
+            return Some(live);
+        }
+        for set in [&mut self.waiting, &mut self.outside] {
             if set.get(&owner.id).is_some_and(|live| live.fence == owner.fence) {
+                self.expected.remove(&owner.id);
                 return set.remove(&owner.id);
             }
         }
@@ -184,9 +208,21 @@ impl Slots {
         self.holding.len() + self.waiting.len() + self.resuming.len() + self.outside.len()
     }
 
-    fn lowest_unused(&self) -> u32 {
-        // At most `capacity` holders, so the search is short; slots above the capacity arise only from a full ledger.
-        (0..).find(|slot| self.holding.values().all(|live| live.slot != *slot)).unwrap_or(0)
+    /// The lowest number that no holder has; numbers above the capacity arise only from a full ledger.
+    fn take_number(&mut self) -> u32 {
+        let word = self.numbers.iter().position(|word| *word != u64::MAX).unwrap_or_else(|| {
+            self.numbers.push(0);
+            self.numbers.len() - 1
+        });
+        let bit = self.numbers[word].trailing_ones();
+        self.numbers[word] |= 1 << bit;
+        word as u32 * 64 + bit
+    }
+
+    fn give_number(&mut self, slot: u32) {
+        if let Some(word) = self.numbers.get_mut(slot as usize / 64) {
+            *word &= !(1 << (slot % 64));
+        }
     }
 }
 
@@ -194,6 +230,39 @@ impl Slots {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_slot_is_kept_for_a_body_whose_wait_is_about_to_end() {
+        let mut slots = Slots::new(1);
+        slots.take(owner(1), 0);
+        assert!(!slots.expect(owner(1).id), "it does not wait");
+        slots.lend(owner(1));
+        assert_eq!(slots.free(), 1);
+        assert!(slots.expect(owner(1).id));
+        assert_eq!(slots.free(), 0);
+        slots.unexpect(owner(1).id);
+        assert_eq!(slots.free(), 1);
+        slots.expect(owner(1).id);
+        slots.reclaim(owner(1));
+        assert_eq!((slots.grant(), slots.free()), (Some(owner(1).id), 0));
+        slots.end(owner(1));
+        assert_eq!(slots.free(), 1);
+    }
+
+    #[test]
+    fn the_lowest_number_that_is_free_is_given_out() {
+        let mut slots = Slots::new(130);
+        let number = |slots: &Slots, n| slots.all().find(|(id, ..)| *id == owner(n).id).map(|(_, live, _)| live.slot);
+        (0..130).for_each(|n| slots.take(owner(n), 0));
+        assert_eq!((number(&slots, 0), number(&slots, 129)), (Some(0), Some(129)));
+        slots.end(owner(70));
+        slots.lend(owner(100));
+        slots.take(owner(200), 0);
+        assert_eq!(number(&slots, 200), Some(70));
+        slots.reclaim(owner(100));
+        slots.grant();
+        assert_eq!(number(&slots, 100), Some(100));
+    }
 
     fn owner(n: u64) -> Ownership {
         Ownership { id: InvocationId::from_parts(0, 0, n), fence: Fence(n + 1) }
