@@ -5,6 +5,8 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use std::time::Instant;
+
 use crate::ids::{Fence, InvocationId, Millis, Ownership};
 
 /// One claim this runner owns.
@@ -16,6 +18,8 @@ pub struct Live {
     pub slot: u32,
     /// When its body started (wall clock); 0 if it has not.
     pub started: Millis,
+    /// When it got its slot first.
+    pub since: Instant,
 }
 
 /// Where a live claim stands.
@@ -29,6 +33,8 @@ pub enum Phase {
     Resuming,
     /// A user's own runner has it and keeps its own account of slots.
     Outside,
+    /// Taken ahead of its slot, which it will have in a moment.
+    Ahead,
 }
 
 impl Phase {
@@ -39,6 +45,7 @@ impl Phase {
             Phase::Waiting => "waiting",
             Phase::Resuming => "resuming",
             Phase::Outside => "outside",
+            Phase::Ahead => "ahead",
         }
     }
 }
@@ -51,6 +58,7 @@ pub struct Slots {
     waiting: HashMap<InvocationId, Live>,
     resuming: VecDeque<(InvocationId, Live)>,
     outside: HashMap<InvocationId, Live>,
+    ahead: HashMap<InvocationId, Live>,
     /// Waiting bodies whose wait is about to end: slots are kept for them.
     expected: HashSet<InvocationId>,
     /// Asked for by a claim that is on its way.
@@ -68,6 +76,7 @@ impl Slots {
             waiting: HashMap::new(),
             resuming: VecDeque::new(),
             outside: HashMap::new(),
+            ahead: HashMap::new(),
             expected: HashSet::new(),
             reserved: 0,
             numbers: vec![0; capacity.div_ceil(64)],
@@ -107,14 +116,20 @@ impl Slots {
     }
 
     /// A claim takes a slot.
-    pub fn take(&mut self, owner: Ownership, started: Millis) {
+    pub fn take(&mut self, owner: Ownership, started: Millis, since: Instant) {
+        self.ahead.remove(&owner.id);
         let slot = self.take_number();
-        self.holding.insert(owner.id, Live { fence: owner.fence, slot, started });
+        self.holding.insert(owner.id, Live { fence: owner.fence, slot, started, since });
+    }
+
+    /// A claim is owned, and will take a slot when one is free.
+    pub fn take_ahead(&mut self, owner: Ownership, since: Instant) {
+        self.ahead.insert(owner.id, Live { fence: owner.fence, slot: 0, started: 0, since });
     }
 
     /// A user's own runner has claimed this.
     pub fn take_outside(&mut self, owner: Ownership) {
-        self.outside.insert(owner.id, Live { fence: owner.fence, slot: 0, started: 0 });
+        self.outside.insert(owner.id, Live { fence: owner.fence, slot: 0, started: 0, since: Instant::now() });
     }
 
     /// Its body starts now.
@@ -164,7 +179,7 @@ impl Slots {
             self.give_number(live.slot);
             return Some(live);
         }
-        for set in [&mut self.waiting, &mut self.outside] {
+        for set in [&mut self.waiting, &mut self.outside, &mut self.ahead] {
             if set.get(&owner.id).is_some_and(|live| live.fence == owner.fence) {
                 self.expected.remove(&owner.id);
                 return set.remove(&owner.id);
@@ -195,7 +210,8 @@ impl Slots {
         let waiting = self.waiting.iter().map(|(id, live)| (*id, *live, Phase::Waiting));
         let resuming = self.resuming.iter().map(|(id, live)| (*id, *live, Phase::Resuming));
         let outside = self.outside.iter().map(|(id, live)| (*id, *live, Phase::Outside));
-        holding.chain(waiting).chain(resuming).chain(outside)
+        let ahead = self.ahead.iter().map(|(id, live)| (*id, *live, Phase::Ahead));
+        holding.chain(waiting).chain(resuming).chain(outside).chain(ahead)
     }
 
     /// Whether no claim is live.
@@ -205,7 +221,7 @@ impl Slots {
 
     /// How many claims are live.
     pub fn len(&self) -> usize {
-        self.holding.len() + self.waiting.len() + self.resuming.len() + self.outside.len()
+        self.holding.len() + self.waiting.len() + self.resuming.len() + self.outside.len() + self.ahead.len()
     }
 
     /// The lowest number that no holder has; numbers above the capacity arise only from a full ledger.
@@ -234,7 +250,7 @@ mod tests {
     #[test]
     fn a_slot_is_kept_for_a_body_whose_wait_is_about_to_end() {
         let mut slots = Slots::new(1);
-        slots.take(owner(1), 0);
+        slots.take(owner(1), 0, Instant::now());
         assert!(!slots.expect(owner(1).id), "it does not wait");
         slots.lend(owner(1));
         assert_eq!(slots.free(), 1);
@@ -253,11 +269,11 @@ mod tests {
     fn the_lowest_number_that_is_free_is_given_out() {
         let mut slots = Slots::new(130);
         let number = |slots: &Slots, n| slots.all().find(|(id, ..)| *id == owner(n).id).map(|(_, live, _)| live.slot);
-        (0..130).for_each(|n| slots.take(owner(n), 0));
+        (0..130).for_each(|n| slots.take(owner(n), 0, Instant::now()));
         assert_eq!((number(&slots, 0), number(&slots, 129)), (Some(0), Some(129)));
         slots.end(owner(70));
         slots.lend(owner(100));
-        slots.take(owner(200), 0);
+        slots.take(owner(200), 0, Instant::now());
         assert_eq!(number(&slots, 200), Some(70));
         slots.reclaim(owner(100));
         slots.grant();
@@ -271,11 +287,11 @@ mod tests {
     #[test]
     fn a_waiting_body_lends_its_slot_and_gets_the_next_one_before_new_work() {
         let mut slots = Slots::new(1);
-        slots.take(owner(1), 0);
+        slots.take(owner(1), 0, Instant::now());
         assert_eq!(slots.free(), 0);
         assert!(slots.lend(owner(1)));
         assert_eq!(slots.free(), 1);
-        slots.take(owner(2), 0);
+        slots.take(owner(2), 0, Instant::now());
         slots.reclaim(owner(1));
         assert_eq!(slots.grant(), None, "taken by the second");
         slots.end(owner(2));
@@ -287,7 +303,7 @@ mod tests {
     #[test]
     fn a_slot_set_aside_for_a_claim_is_not_granted_meanwhile() {
         let mut slots = Slots::new(1);
-        slots.take(owner(1), 0);
+        slots.take(owner(1), 0, Instant::now());
         slots.lend(owner(1));
         let reserved = slots.reserve();
         slots.reclaim(owner(1));
@@ -299,7 +315,7 @@ mod tests {
     #[test]
     fn an_earlier_claim_on_the_same_invocation_ends_nothing() {
         let mut slots = Slots::new(1);
-        slots.take(owner(1), 0);
+        slots.take(owner(1), 0, Instant::now());
         assert_eq!(slots.end(Ownership { fence: Fence(99), ..owner(1) }), None);
         assert!(slots.holds(owner(1)));
     }
@@ -307,9 +323,9 @@ mod tests {
     #[test]
     fn slots_are_numbered_from_the_lowest_that_is_unused() {
         let mut slots = Slots::new(3);
-        (0..3).for_each(|n| slots.take(owner(n), 0));
+        (0..3).for_each(|n| slots.take(owner(n), 0, Instant::now()));
         slots.end(owner(1));
-        slots.take(owner(7), 0);
+        slots.take(owner(7), 0, Instant::now());
         assert_eq!(slots.end(owner(7)).map(|live| live.slot), Some(1));
     }
 
@@ -323,7 +339,7 @@ mod tests {
             let mut live = std::collections::HashSet::new();
             for (step, n) in steps {
                 match step {
-                    0 if slots.free() > 0 && live.insert(n) => slots.take(owner(n), 0),
+                    0 if slots.free() > 0 && live.insert(n) => slots.take(owner(n), 0, Instant::now()),
                     1 => { slots.lend(owner(n)); }
                     2 => slots.reclaim(owner(n)),
                     3 => { slots.grant(); }
