@@ -9,7 +9,7 @@ expect('hash', KEYS[3])
 local id = sub(KEYS[1], -16)
 local r = load(id)
 if not r then return { 3, 0 } end
-if r.status >= 11 then return { (r.status == 14 and r.fence == ARGV[6]) and 0 or 2, 0 } end
+if r.status >= 11 then return { (r.status == 14 and r.tag == ARGV[6]) and 0 or 2, 0 } end
 if claimed(r.status) then return { 1, 0 } end
 fixed(r)
 expect('zset', P .. 'q:' .. r.queue)
@@ -25,7 +25,8 @@ else
   queued = withdraw(r, id)
 end
 finish_unrun(r, id, 14, ARGV[5])
-r.fence = ARGV[6]
+-- Nobody waits for it any more: the place of the tag is free for the token.
+r.tag = ARGV[6]
 call('SET', KEYS[1], encode(r), 'PX', RETENTION)
 local back = queued and place_freed(r)
 ring_bells(KEYS[3])

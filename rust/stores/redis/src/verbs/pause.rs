@@ -1,6 +1,7 @@
 //! A running body waits for other invocations.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use pynenc_core::ids::{InvocationId, Ownership};
@@ -21,11 +22,7 @@ const SEARCH_LIMIT: usize = 500;
 
 pub fn pause(shared: &Arc<Shared>, waiter: Ownership, targets: &[InvocationId]) -> Result<Paused> {
     let home = shared.shard(waiter.id);
-    let (mut near, mut far): (Vec<_>, Vec<_>) = targets.iter().copied().partition(|id| shared.shard(*id) == home);
-    for ids in [&mut near, &mut far] {
-        let mut seen = HashSet::new();
-        ids.retain(|id| seen.insert(*id));
-    }
+    let (near, far): (Vec<_>, Vec<_>) = targets.iter().copied().partition(|id| shared.shard(*id) == home);
     if far.is_empty() {
         return send(shared, waiter, &near, &far);
     }
@@ -107,8 +104,8 @@ fn far_cycle(shared: &Shared, waiter: InvocationId, far: &[InvocationId]) -> Res
         };
         let Some(packed) = Packed::read(&raw).filter(|packed| packed.status == Status::Paused) else { continue };
         for next in packed.waits_for() {
-            if !came_from.contains_key(&next) {
-                came_from.insert(next, id);
+            if let Entry::Vacant(unseen) = came_from.entry(next) {
+                unseen.insert(id);
                 open.push(next);
             }
         }
