@@ -78,52 +78,98 @@ local function best()
   return first, where
 end
 
-local function take(id, r)
-  deregister(r, id)
-  local k = #leases / 2
-  r.fence = sub(fences, 8 * k + 1, 8 * k + 8)
-  r.runner = runner
-  enter(r, 4, 16, pack('>I2c0', #runner, runner))
-  if begin then enter(r, 6, #r.hist < HISTORY_LIMIT and 128 or 16, #r.hist < HISTORY_LIMIT and '' or pack('>I2c0', #runner, runner)) end
-  local raw = encode(r)
-  call('SET', P .. 'i:' .. id, raw)
+local function own(id, fence)
   leases[#leases + 1] = now + lease
   leases[#leases + 1] = id
   owned[#owned + 1] = id
-  owned[#owned + 1] = r.fence
+  owned[#owned + 1] = fence
+end
+
+local function next_fence()
+  return sub(fences, 4 * #leases + 1, 4 * #leases + 8)
+end
+
+local NAMED = pack('>I2c0', #runner, runner)
+local function take(id, r)
+  deregister(r, id)
+  r.fence = next_fence()
+  r.runner = runner
+  enter(r, 4, 16, NAMED)
+  if begin then enter_held(r, 6, 0, '') end
+  local raw = encode(r)
+  call('SET', P .. 'i:' .. id, raw)
+  own(id, r.fence)
   give(id, raw, r)
 end
 
+-- The same for one that was never touched since it arrived and has no key to look after, without taking it apart.
+local STATUS = begin and 6 or 4
+local ENTRIES = char(4 + 16) .. now6 .. NAMED .. (begin and char(6 + 128) .. now6 or '')
+local TAIL = NAMED .. Z8 .. pack('>I4', #ENTRIES) .. ENTRIES
+local function take_fresh(id, raw)
+  local status, flags = byte(raw, 1, 2)
+  if status ~= 1 or flags % 64 >= CONCURRENCY or #raw ~= body_end(raw) + 14 then return false end
+  local fence = next_fence()
+  raw = char(STATUS, flags) .. fence .. sub(raw, 11, -15) .. TAIL
+  call('SET', P .. 'i:' .. id, raw)
+  own(id, fence)
+  claims[#claims + 1] = id
+  claims[#claims + 1] = raw
+  claims[#claims + 1] = flags % 2 == 1 and call('GET', P .. 'd:' .. id) or ''
+  return true
+end
+
+-- One that may find no place; the queue into which another was called back instead.
+local function admit(id, r)
+  if not r or not available(r.status) then return end
+  local holders = has(r, CONCURRENCY) and call('SCARD', P .. 'k:' .. fixed(r).ckey) or -1
+  if holders < 0 then
+    take(id, r)
+  elseif holders < r.limit then
+    take(id, r)
+    call('SADD', P .. 'k:' .. r.ckey, id)
+  elseif r.blocked == 1 then
+    finish_unrun(r, id, 13, reason)
+    dropped[#dropped + 1] = id
+  else
+    deregister(r, id)
+    enter(r, 2, 0, '')
+    save(id, r)
+    call('ZADD', P .. 'z:' .. r.ckey, 0, parked_place(r, id))
+    -- It may have been called back in place of one with a higher limit.
+    return place_freed(r)
+  end
+end
+
+-- The best that are left: all from one queue if the others are empty, else one.
+local function pop(most)
+  local first, where = best()
+  if not first then return {}, nil end
+  local others = false
+  for _, name in ipairs(names) do others = others or (name ~= where and head(name)) end
+  heads[where] = nil
+  local popped, members = call('ZPOPMIN', P .. 'q:' .. where, others and 1 or most), {}
+  for i = 1, #popped, 2 do members[#members + 1] = popped[i] end
+  return members, where
+end
+
 -- Not more than 500 in one call, counting those that find no place.
-local work = false
-for _ = 1, 500 do
-  if #leases / 2 >= limit - found then break end
-  local member, name = best()
-  if not member then break end
-  call('ZREM', P .. 'q:' .. name, member)
-  heads[name] = nil
-  local id = sub(member, -16)
-  local r = load(id)
-  if r and available(r.status) then
-    local holders = has(r, CONCURRENCY) and call('SCARD', P .. 'k:' .. fixed(r).ckey) or -1
-    if holders < 0 then
-      take(id, r)
-    elseif holders < r.limit then
-      take(id, r)
-      call('SADD', P .. 'k:' .. r.ckey, id)
-    elseif r.blocked == 1 then
-      finish_unrun(r, id, 13, reason)
-      dropped[#dropped + 1] = id
-    else
-      deregister(r, id)
-      enter(r, 2, 0, '')
-      save(id, r)
-      call('ZADD', P .. 'z:' .. r.ckey, 0, parked_place(r, id))
-      -- It may have been called back in place of one with a higher limit.
-      local back = place_freed(r)
+local work, looked = false, 0
+local wanted = limit - found
+while #leases / 2 < wanted and looked < 500 do
+  local members, name = pop(math.min(wanted - #leases / 2, 500 - looked))
+  if #members == 0 then break end
+  looked = looked + #members
+  for at, member in ipairs(members) do
+    local id = sub(member, -16)
+    local raw = call('GET', P .. 'i:' .. id)
+    if raw and not take_fresh(id, raw) then
+      local back = admit(id, decode(raw))
       if back then
-        heads[back] = nil
-        work = true
+        -- It may be better than those popped already: look again.
+        for rest = at + 1, #members do call('ZADD', P .. 'q:' .. name, 0, members[rest]) end
+        heads, work = {}, true
+        break
       end
     end
   end

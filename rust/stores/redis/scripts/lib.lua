@@ -34,6 +34,11 @@ local function decode(raw)
   return r
 end
 
+-- Where the unchanging part of a packed record ends.
+local function body_end(raw)
+  return 44 + (unpack('>I4', raw, 41))
+end
+
 local function load(id)
   local raw = call('GET', P .. 'i:' .. id)
   return raw and decode(raw)
@@ -89,8 +94,8 @@ end
 
 -- Bells that remain to be rung at the end, by queue.
 local bells = {}
-local function want_bell(queue)
-  bells[queue] = (bells[queue] or 0) + 1
+local function want_bell(queue, n)
+  bells[queue] = (bells[queue] or 0) + (n or 1)
 end
 
 -- Wake up to 16 parked runner processes for each queue with new work. One that nobody hears is dead: try the next.
@@ -143,24 +148,23 @@ end
 
 -- Outcomes to be told, by the tag of the process that waits.
 local told = {}
+local function tell_one(tag, id, status, kind, result)
+  if tag == Z8 then return end
+  local list = told[tag]
+  if not list then
+    list = { 'F' }
+    told[tag] = list
+  end
+  if #result > tonumber(ARGV[4]) then kind, result = 3, '' end
+  list[#list + 1] = pack('>c16BBI4c0', id, status, kind, #result, result)
+end
+
 local function tell(r, id, result)
   local kind = has(r, RESULT) and 1 or 2
-  if #result > tonumber(ARGV[4]) then kind, result = 3, '' end
-  local news = pack('>c16BBI4c0', id, r.status, kind, #result, result)
-  local tags = { r.tag }
+  tell_one(r.tag, id, r.status, kind, result)
   if has(r, MORE) then
-    for _, tag in ipairs(call('SMEMBERS', P .. 'n:' .. id)) do tags[#tags + 1] = tag end
+    for _, tag in ipairs(call('SMEMBERS', P .. 'n:' .. id)) do tell_one(tag, id, r.status, kind, result) end
     call('DEL', P .. 'n:' .. id)
-  end
-  for _, tag in ipairs(tags) do
-    if tag ~= Z8 then
-      local list = told[tag]
-      if not list then
-        list = { 'F' }
-        told[tag] = list
-      end
-      list[#list + 1] = news
-    end
   end
 end
 
@@ -236,12 +240,10 @@ local function forget_order(seq, id)
   end
 end
 
--- A script is not rolled back: a key of a wrong type must fail it before the first write.
+-- A script is not rolled back: a key of a wrong type must fail it before the first write. Any reading will do.
+local READ = { hash = 'HLEN', zset = 'ZCARD', set = 'SCARD', list = 'LLEN', string = 'STRLEN' }
 local function expect(kind, key)
-  local found = call('TYPE', key).ok
-  if found ~= kind and found ~= 'none' then
-    error({ err = 'WRONGTYPE the key ' .. key .. ' is a ' .. found .. ', not a ' .. kind })
-  end
+  return call(READ[kind], key)
 end
 
 -- Let it leave the queue, or the parking, before everything that no body of this depth waits for.

@@ -10,21 +10,20 @@ local n, tag, routes = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
 local first_call = 8 + 2 * routes
 local next_apart = first_call + n
 
-expect('hash', KEYS[1])
+local known, heard = {}, expect('zset', P .. 'b')
 expect('hash', KEYS[2])
-expect('set', KEYS[3])
-expect('zset', P .. 'b')
 for i = 0, routes - 1 do
   local queue = ARGV[8 + 2 * i]
+  known[queue] = call('SISMEMBER', KEYS[3], queue) == 1
   expect('zset', P .. 'q:' .. queue)
-  expect('zset', P .. 's:' .. queue)
-  expect('zset', P .. 'b:' .. queue)
+  heard = heard + expect('zset', P .. 'b:' .. queue)
 end
 local seen = tonumber(call('HGET', KEYS[1], 's') or 0)
 expect('string', P .. 'o:' .. math.floor(seen / CHUNK))
 for i = 1, n do
-  local _, _, _, rkey = unpack('>I2BI6I2c0', ARGV[first_call + i - 1])
+  local route, _, due, rkey = unpack('>I2BI6I2c0', ARGV[first_call + i - 1])
   if rkey ~= '' then expect('string', P .. 'r:' .. rkey) end
+  if due > now then expect('zset', P .. 's:' .. ARGV[8 + 2 * route]) end
 end
 
 local last = call('HINCRBY', KEYS[1], 's', n)
@@ -89,8 +88,8 @@ end
 for route, list in pairs(ready) do
   local queue = ARGV[8 + 2 * route]
   call('ZADD', P .. 'q:' .. queue, spread(list))
-  call('SADD', KEYS[3], queue)
-  bells[queue] = (bells[queue] or 0) + #list / 2
+  if not known[queue] then call('SADD', KEYS[3], queue) end
+  want_bell(queue, #list / 2)
 end
 for _, one in ipairs(delayed) do
   local queue = ARGV[8 + 2 * one[1]]
@@ -98,6 +97,6 @@ for _, one in ipairs(delayed) do
   call('SADD', KEYS[3], queue)
   if call('ZRANGE', P .. 's:' .. queue, 0, 0)[1] == one[3] then want_bell(queue) end
 end
-ring_bells()
+if heard > 0 then ring_bells() end
 answer[1] = table.concat(codes)
 return answer
