@@ -223,6 +223,16 @@ impl Hub {
         !self.waiting.lock().is_empty()
     }
 
+    /// Whether anyone waits for this invocation.
+    pub fn is_waited_for(&self, id: InvocationId) -> bool {
+        self.waiting.lock().contains_key(&id)
+    }
+
+    /// Whether anyone listens for work.
+    pub fn anyone_listens(&self) -> bool {
+        self.listeners.lock().iter().any(|listener| listener.strong_count() > 0)
+    }
+
     fn unsubscribe(&self, mailbox: &Arc<Mailbox>, ids: &[InvocationId]) {
         let mut waiting = self.waiting.lock();
         for id in ids {
