@@ -18,7 +18,10 @@ class CoreLogs:
         self._next = 0.0
 
     def drain(self, force: bool = False) -> bool:
-        """Emit what is there; whether it was looked. Cheap when called too often; never raises, for a log line must not stop a runner."""
+        """Emit what is there; whether it was looked.
+
+        Cheap when called too often; never raises, for a log line must not stop a runner.
+        """
         now = time.monotonic()
         if now < self._next and not force:
             return False
