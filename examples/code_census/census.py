@@ -130,8 +130,8 @@ def count_file(root: str, file: str) -> Counts:
     return count_source(source, file)
 
 
-# CPython 3.11 and 3.12 keep the depth of the tree they build in one place for all threads: two that parse at the same
-# time can fail with "AST constructor recursion depth mismatch". They would not run in parallel anyway.
+# Seen with CPython 3.11: two threads that parse at the same time can fail with "AST constructor recursion depth
+# mismatch". The interpreter would not let them run in parallel anyway.
 _PARSING = threading.Lock()
 
 
