@@ -58,8 +58,12 @@ class Runners:
 
     def stop(self) -> None:
         """Ask all to stop, and wait. Raises `RunnerFailed` unless each exits with 0 in time."""
-        self._signal(signal.SIGTERM)
         deadline = time.monotonic() + STOP_DEADLINE_SEC
+        for process, log in self._processes:
+            # One that is still being imported has no handler for the signal yet.
+            while process.poll() is None and b"Starting runner" not in log.read_bytes() and time.monotonic() < deadline:
+                time.sleep(0.02)
+        self._signal(signal.SIGTERM)
         for process, log in self._processes:
             try:
                 code = process.wait(max(0.0, deadline - time.monotonic()))

@@ -11,7 +11,7 @@ _PERIOD_SEC = 1.0
 
 
 class CoreLogs:
-    """Drains the engine's log into children of one logger, at most once a second unless forced."""
+    """Drains the engine's log into records of one logger, at most once a second unless forced."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
@@ -27,5 +27,9 @@ class CoreLogs:
             return False
         self._next = now + _PERIOD_SEC
         for level, suffix, message in _core.drain_logs():
-            self._logger.getChild(suffix or "core").log(level, "%s", message)
+            if self._logger.isEnabledFor(level):
+                # A record of a name of its own, and no logger of that name: loggers are for ever, and are not made in
+                # a thread that nobody expects to make any.
+                name = f"{self._logger.name}.{suffix or 'core'}"
+                self._logger.handle(self._logger.makeRecord(name, level, "", 0, "%s", (message,), None))
         return True
