@@ -6,7 +6,7 @@
 -- Answer: marker of the app, numbers that move with new work, the last outcome, whether anything is claimed.
 for i = 4, #KEYS do
   call('ZADD', KEYS[i], 'XX', now + 10000, ARGV[5])
-  if call('EXISTS', KEYS[i]) == 1 then call('PEXPIRE', KEYS[i], 20000) end
+  if call('EXISTS', KEYS[i]) == 1 then call('PEXPIRE', KEYS[i], '20000') end
 end
 local meta = call('HMGET', KEYS[1], 'a', 's', 'w')
-return { meta[1] or '', (meta[2] or '') .. ' ' .. (meta[3] or ''), call('LINDEX', KEYS[2], -1) or '', call('EXISTS', KEYS[3]) }
+return { meta[1] or '', (meta[2] or '') .. ' ' .. (meta[3] or ''), call('LINDEX', KEYS[2], '-1') or '', call('EXISTS', KEYS[3]) }

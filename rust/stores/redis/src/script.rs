@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-const LIBRARY: &str = include_str!("../scripts/lib.lua");
+const LIBRARY: &str = concat!(include_str!("../scripts/lib.lua"), "\n", include_str!("../scripts/moves.lua"));
 
 /// One script, known to the server by its hash.
 pub struct Script {
