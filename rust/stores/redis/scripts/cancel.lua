@@ -12,13 +12,7 @@ local r = M.load(id)
 if not r then return { 3, 0 } end
 if r.status >= 11 then return { (r.status == 14 and r.tag == ARGV[6]) and 0 or 2, 0 } end
 if claimed(r.status) then return { 1, 0 } end
-M.fixed(r)
-expect('zset', P .. 'q:' .. r.queue)
-expect('zset', P .. 's:' .. r.queue)
-if r.ckey ~= '' then
-  expect('set', P .. 'k:' .. r.ckey)
-  expect('zset', P .. 'z:' .. r.ckey)
-end
+M.expect_places(r)
 local queued = false
 if r.status == 2 then
   call('ZREM', P .. 'z:' .. r.ckey, M.parked_place(r, id))

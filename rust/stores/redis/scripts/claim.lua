@@ -154,38 +154,42 @@ local function admit(id, r)
   end
 end
 
--- The best that are left: all from one queue if the others are empty, else one.
-local function pop(most)
+-- The best that are left, with their records: all from one queue if the others are empty, else one.
+local function peek(most)
   local first, where = best()
-  if not first then return {}, nil end
+  if not first then return {}, {}, nil end
   local others = false
   for _, name in ipairs(names) do others = others or (name ~= where and head(name)) end
-  heads[where] = nil
-  local popped, members = call('ZPOPMIN', P .. 'q:' .. where, others and 1 or most), {}
-  for i = 1, #popped, 2 do members[#members + 1] = popped[i] end
-  return members, where
+  local members, raws = { first }, {}
+  if most > 1 and not others then
+    members = call('ZRANGE', P .. 'q:' .. where, '0', string.format('%d', most - 1))
+  end
+  for i, member in ipairs(members) do
+    local raw = call('GET', P .. 'i:' .. sub(member, -16))
+    raws[i] = raw
+    if raw and byte(raw, 2) % 16 >= CONCURRENCY then m().expect_places(m().decode(raw)) end
+  end
+  return members, raws, where
 end
 
 -- Not more than 500 in one call, counting those that find no place.
 local work, looked = false, 0
 local wanted = limit - found
 while #leases / 2 < wanted and looked < 500 do
-  local members, name = pop(math.min(wanted - #leases / 2, 500 - looked))
+  local members, raws, name = peek(math.min(wanted - #leases / 2, 500 - looked))
   if #members == 0 then break end
-  looked = looked + #members
+  local last = #members
   for at, member in ipairs(members) do
-    local id = sub(member, -16)
-    local raw = call('GET', P .. 'i:' .. id)
-    if raw and not take_fresh(id, raw) then
-      local back = admit(id, m().decode(raw))
-      if back then
-        -- It may be better than those popped already: look again.
-        for rest = at + 1, #members do call('ZADD', P .. 'q:' .. name, '0', members[rest]) end
-        heads, work = {}, true
-        break
-      end
+    local id, raw = sub(member, -16), raws[at]
+    if raw and not take_fresh(id, raw) and admit(id, m().decode(raw)) then
+      -- What was called back may be better than those that follow: look again.
+      heads, work, last = {}, true, at
+      break
     end
   end
+  call('ZREM', P .. 'q:' .. name, spread(members, 1, last))
+  heads[name] = nil
+  looked = looked + last
 end
 
 if #leases > 0 then

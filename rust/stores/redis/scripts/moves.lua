@@ -156,6 +156,23 @@ local function moves()
     end
   end
 
+  -- Everything by which this one may have to be moved has the right type; see `expect`.
+  local function expect_places(r)
+    fixed(r)
+    expect('zset', P .. 'q:' .. r.queue)
+    expect('zset', P .. 's:' .. r.queue)
+    expect('zset', P .. 'b:' .. r.queue)
+    expect('zset', P .. 'b')
+    expect('set', P .. 'Q')
+    if r.ckey ~= '' then
+      expect('set', P .. 'k:' .. r.ckey)
+      expect('zset', P .. 'z:' .. r.ckey)
+    end
+    if r.rkey ~= '' then expect('string', P .. 'r:' .. r.rkey) end
+    if r.runner ~= '' then expect('hash', P .. 'w:' .. r.runner) end
+    return r
+  end
+
   -- Forget where it stood in the order of arrival, if it still stands there.
   local function forget_order(seq, id)
     local n = unpack('>I5', seq)
@@ -205,6 +222,7 @@ local function moves()
     finish_unrun = finish_unrun,
     let_go = let_go,
     place_freed = place_freed,
+    expect_places = expect_places,
     forget_order = forget_order,
     raise = raise,
   }

@@ -66,6 +66,7 @@ end
 local way = cycle()
 if way then return way end
 
+for _, target in ipairs(targets) do M.expect_places(records[target]) end
 for _, target in ipairs(targets) do M.raise(target, M.fixed(r).depth) end
 r = M.load(id)
 if r.status ~= 8 then M.enter_held(r, 8, 0, '') end

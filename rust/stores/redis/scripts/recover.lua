@@ -11,7 +11,6 @@ local limit, most, grace = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[9
 expect('zset', KEYS[1])
 expect('list', KEYS[2])
 expect('hash', KEYS[3])
-expect('set', P .. 'Q')
 local requeued, buried, work = {}, {}, false
 
 local function next_expiry()
@@ -21,23 +20,28 @@ end
 
 local seen = tonumber(call('HGET', KEYS[3], 'h') or now)
 if grace > 0 then
-  local ended = call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', '0', '500')
-  if now - seen > grace and #ended > 0 then
-    for _, id in ipairs(ended) do call('ZADD', KEYS[1], now + grace, id) end
+  local over = call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', '0', '500')
+  if now - seen > grace and #over > 0 then
+    for _, id in ipairs(over) do call('ZADD', KEYS[1], now + grace, id) end
     -- With more than 500 of them the outage lasts on until the next call has extended the rest.
-    if #ended < 500 then call('HSET', KEYS[3], 'h', now) end
+    if #over < 500 then call('HSET', KEYS[3], 'h', now) end
     return { now, next_expiry(), {}, {}, 0 }
   end
 end
-call('HSET', KEYS[3], 'h', now)
-
 local function backoff(n)
   if n <= 1 then return 0 end
   return math.min(500 * 2 ^ math.min(n - 2, 6), 30000)
 end
 
-for _, id in ipairs(call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', '0', limit)) do
-  local r = M.load(id)
+local ended, records = call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', '0', limit), {}
+for _, id in ipairs(ended) do
+  records[id] = M.load(id)
+  if records[id] then M.expect_places(records[id]) end
+end
+call('HSET', KEYS[3], 'h', now)
+for _, id in ipairs(ended) do
+  -- Read again: an earlier one may have called it back.
+  local r = records[id] and M.load(id)
   if not r or not claimed(r.status) then
     call('ZREM', KEYS[1], id)
   else

@@ -1,6 +1,8 @@
 //! Real servers for the tests: on loopback, on free ports, with a temporary directory each, killed on drop.
 #![allow(clippy::unwrap_used, clippy::panic, dead_code, reason = "a test fails by panicking; not every test uses all")]
 
+pub mod proxy;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -27,15 +29,12 @@ pub fn rounds(usual: usize) -> usize {
     usual * std::env::var("PYNENC_CHAOS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-/// A port that was free a moment ago, never the same twice in this process.
+/// A port that was free a moment ago, and the one 10000 above, which a node of a cluster takes too. Below the range from
+/// which the system gives ports to clients: a server that is started again must find its port free.
 pub fn free_port() -> u16 {
     loop {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        // A cluster node also takes the port 10000 above.
-        if port < 50_000 && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
-            return port;
-        }
-        let port = 20_000 + (std::process::id() as u16 % 200) * 100 + NEXT.fetch_add(1, Ordering::SeqCst) as u16 % 100;
+        let step = NEXT.fetch_add(1, Ordering::SeqCst) + std::process::id() as usize * 37;
+        let port = 12_000 + (step % 9_000) as u16;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
             return port;
         }
