@@ -70,6 +70,15 @@ impl Server {
         server
     }
 
+    /// A sentinel with these lines of configuration.
+    pub fn sentinel(port: u16, configuration: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("sentinel.conf"), configuration).unwrap();
+        let mut server = Self { port, folder, arguments: vec!["--sentinel".into()], child: None, pid: String::new() };
+        server.launch();
+        server
+    }
+
     pub fn launch(&mut self) {
         self.spawn();
         self.await_ready();
