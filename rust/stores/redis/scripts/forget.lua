@@ -4,6 +4,7 @@
 -- KEYS: 1 o, 2 the chunk. Found inside: its records and what belongs to them.
 -- ARGV: 5 number of the chunk. Answer: how many there were.
 local M = moves()
+expect('zset', P .. 'l')
 expect('hash', KEYS[1])
 expect('string', KEYS[2])
 local ids, count = call('GET', KEYS[2]) or '', 0

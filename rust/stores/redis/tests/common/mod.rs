@@ -144,7 +144,14 @@ impl Server {
     }
 
     pub fn run<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
-        words.iter().fold(redis::Cmd::new(), |mut cmd, word| cmd.arg(word).take()).query(&mut self.connect()).unwrap()
+        self.try_run(words).unwrap()
+    }
+
+    /// For a server that may be on its way up, or out of its old role.
+    pub fn try_run<T: redis::FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
+        let mut connection = self.try_connect()?;
+        connection.set_read_timeout(Some(PATIENCE))?;
+        words.iter().fold(redis::Cmd::new(), |mut cmd, word| cmd.arg(word).take()).query(&mut connection)
     }
 
     pub fn keys(&self) -> Vec<String> {
