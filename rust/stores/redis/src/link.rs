@@ -107,7 +107,12 @@ impl Link {
     /// One round trip for all of these, tried again until it succeeds or the deadline passes. `build` is told how often
     /// it was tried before: the answers may have been lost, so everything sent must be harmless when sent again.
     pub fn run(&self, build: impl Fn(u32) -> Vec<Request>) -> Result<Vec<Value>> {
-        let deadline = Instant::now() + self.retry_deadline;
+        self.run_within(self.retry_deadline, build)
+    }
+
+    /// The same with a deadline of its own.
+    pub fn run_within(&self, span: Duration, build: impl Fn(u32) -> Vec<Request>) -> Result<Vec<Value>> {
+        let deadline = Instant::now() + span;
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         let mut attempt = 0;
         loop {

@@ -63,7 +63,8 @@ fn check_persistence(options: &RedisOptions, info: &Info, place: &str, version: 
         }
     }
     // Snapshots cannot be told from here without rights of an administrator: a server that never made one has none.
-    let saved = info.field("rdb_saves").is_none_or(|saves| saves != "0") || info.field("rdb_last_bgsave_time_sec") != Some("-1");
+    let saved = info.field("rdb_saves").is_none_or(|saves| saves != "0")
+        || info.field("rdb_last_bgsave_time_sec") != Some("-1");
     if !appends && !saved {
         log::warn!(
             "the Redis server at {place} has no append-only file and never made a snapshot: a restart may lose all work"

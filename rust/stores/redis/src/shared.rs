@@ -4,16 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::link::{Closing, Link};
+use crate::options::{Durability, RedisOptions};
+use crate::push::Ear;
+use crate::script::Request;
 use parking_lot::Mutex;
 use pynenc_core::Error;
 use pynenc_core::Result;
 use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::ids::{Fence, InvocationId, Millis, RunnerKey};
 use pynenc_core::notify::Hub;
-use crate::link::{Closing, Link};
-use crate::options::{Durability, RedisOptions};
-use crate::push::Ear;
-use crate::script::Request;
 
 /// At most so many invocations in one call of a script.
 pub const CHUNK: usize = 500;

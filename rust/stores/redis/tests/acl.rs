@@ -71,7 +71,7 @@ fn producers_and_workers_need_nothing_beyond_their_files() {
     let claims = claim(&*worker, 5);
     assert_eq!(claims.len(), 2);
     let (holder, other) = (claims[0].ownership(), claims[1].ownership());
-    assert_eq!(worker.pause(holder, &[parked[1].id]).map(drop).is_err(), true, "it has the place the other needs");
+    assert!(worker.pause(holder, &[parked[1].id]).is_err(), "it has the place the other needs");
     assert_eq!(worker.pause(holder, &[waited]), Ok(Paused::Parked));
     worker.begin(other).unwrap();
     worker.resume(&[holder]).unwrap();

@@ -24,7 +24,16 @@ struct Cluster {
 impl Cluster {
     fn start(replicas: usize) -> Self {
         let node = || {
-            Server::with(&["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--save", "", "--appendonly", "no"])
+            Server::with(&[
+                "--cluster-enabled",
+                "yes",
+                "--cluster-node-timeout",
+                "1000",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
         };
         let nodes: Vec<Server> = (0..3 + replicas).map(|_| node()).collect();
         for (at, (from, to)) in [(0, 5460), (5461, 10922), (10923, 16383)].iter().enumerate() {
@@ -182,9 +191,10 @@ fn under_load(store: &RedisStore, change: impl FnOnce()) {
     let stop = AtomicBool::new(false);
     let ids = std::thread::scope(|scope| {
         let running = scope.spawn(|| traffic(store, &stop));
+        let stopping = StopOnDrop(&stop);
         change();
         std::thread::sleep(Duration::from_millis(200));
-        stop.store(true, Ordering::SeqCst);
+        drop(stopping);
         running.join().unwrap()
     });
     let lost = store.watch(&ids).unwrap().iter().filter(|watched| !matches!(watched, Watched::Finished(_))).count();
@@ -206,12 +216,12 @@ fn slots_move_and_primaries_change_under_load() {
     });
     under_load(&store, || {
         for replica in 3..6 {
+            // A manual failover gives up after a while; on a busy machine it takes several.
             eventually("the replica takes over", || {
                 let node = &cluster.nodes[replica];
-                redis::cmd("CLUSTER").arg("FAILOVER").query::<()>(&mut node.connect()).is_ok()
-            });
-            eventually("it is the primary", || {
-                let info: String = cluster.nodes[replica].run(&["INFO", "replication"]);
+                let _ = node.try_run::<()>(&["CLUSTER", "FAILOVER"]);
+                std::thread::sleep(Duration::from_millis(300));
+                let info: String = node.try_run(&["INFO", "replication"]).unwrap_or_default();
                 info.contains("role:master")
             });
         }

@@ -220,8 +220,9 @@ fn under(server: &Server, fault: impl FnOnce()) {
     let stop = AtomicBool::new(false);
     let ids = std::thread::scope(|scope| {
         let running = scope.spawn(|| traffic(&store, &stop));
+        let stopping = StopOnDrop(&stop);
         fault();
-        stop.store(true, Ordering::SeqCst);
+        drop(stopping);
         running.join().unwrap()
     });
     assert!(!ids.is_empty());
@@ -272,13 +273,14 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     let stop = AtomicBool::new(false);
     let ids = std::thread::scope(|scope| {
         let running = scope.spawn(|| traffic(&store, &stop));
+        let stopping = StopOnDrop(&stop);
         for _ in 0..rounds(3) {
             std::thread::sleep(Duration::from_millis(150));
             server.kill();
             server.launch();
         }
         std::thread::sleep(Duration::from_millis(100));
-        stop.store(true, Ordering::SeqCst);
+        drop(stopping);
         running.join().unwrap()
     });
     let seen = store.watch(&ids).unwrap();

@@ -20,7 +20,8 @@ impl Group {
     fn start() -> Self {
         let primary = Server::start();
         let port = primary.port.to_string();
-        let replica = || Server::with(&["--save", "", "--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"]);
+        let replica =
+            || Server::with(&["--save", "", "--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"]);
         let servers = vec![primary, replica(), replica()];
         let sentinel = || {
             let own = free_port();

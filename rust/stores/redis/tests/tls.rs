@@ -70,12 +70,8 @@ fn tls_is_verified_and_works_with_client_certificates() {
         "",
     ];
     let _server = Server::with(&arguments);
-    let query = format!(
-        "ca_cert={}&client_cert={}&client_key={}",
-        path("ca.pem"),
-        path("client.pem"),
-        path("client.key")
-    );
+    let query =
+        format!("ca_cert={}&client_cert={}&client_key={}", path("ca.pem"), path("client.pem"), path("client.key"));
     for host in ["127.0.0.1", "localhost"] {
         works(&format!("rediss://{host}:{port}?{query}"));
     }

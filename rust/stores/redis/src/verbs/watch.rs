@@ -50,9 +50,8 @@ fn register(shared: &Arc<Shared>, shard: usize, ids: &[InvocationId]) -> Result<
 /// Only look: no script, for it needs no right to write.
 fn look(shared: &Shared, shard: usize, ids: &[InvocationId]) -> Result<Vec<Watched>> {
     let link = &shared.links[shard];
-    let answer = link.run_one(|_| {
-        ids.iter().fold(Request::command(&[b"MGET"]), |request, id| request.arg(link.keys.record(*id)))
-    })?;
+    let answer = link
+        .run_one(|_| ids.iter().fold(Request::command(&[b"MGET"]), |request, id| request.arg(link.keys.record(*id))))?;
     let records = value::array(answer).filter(|records| records.len() == ids.len());
     let mut seen = Vec::with_capacity(ids.len());
     for (&id, record) in ids.iter().zip(&records.ok_or_else(|| link.nonsense("records"))?) {

@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pynenc_core::call::{Route, Submission};
@@ -240,6 +240,15 @@ pub fn success(owner: Ownership) -> Settlement {
 
 pub fn succeed(store: &dyn Store, owner: Ownership) {
     assert_eq!(store.settle(&[success(owner)]), Ok(vec![Settled::Done]));
+}
+
+/// Ends the traffic of a test, also when the test fails: a scope waits for its threads.
+pub struct StopOnDrop<'a>(pub &'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// Repeat `look` until it is true.
