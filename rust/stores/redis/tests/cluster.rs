@@ -1,5 +1,5 @@
 //! Three primaries and three replicas: every verb stays in one slot, and slots may move.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

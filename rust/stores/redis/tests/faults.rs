@@ -1,5 +1,5 @@
 //! Faults of server and network: whatever is lost on the way, the answer is right, and the handle works afterwards.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

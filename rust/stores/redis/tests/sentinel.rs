@@ -1,5 +1,5 @@
 //! One primary, two replicas, three sentinels: whoever becomes primary, the same handles work on.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! Other ways to reach one server: TLS with verification, a socket, a user of the ACL.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

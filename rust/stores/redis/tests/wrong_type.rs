@@ -1,5 +1,5 @@
 //! A script is not rolled back: one that meets a key of a wrong type must not have written anything.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 
