@@ -75,8 +75,6 @@ fn after_everything_expired_and_was_purged_only_the_marker_is_left() {
     assert_eq!(baseline.len(), 1);
     for purge_before_expiry in [true, false] {
         run_all(&*store);
-        let keys = server.keys().len();
-        assert!(keys > 100, "{keys}");
         if purge_before_expiry {
             store.purge(Purge::Expired { limit: 1000 }).unwrap();
         }
