@@ -2,12 +2,14 @@
 -- Remove every invocation of one chunk of the order of arrival, live or not, with all that belongs to it.
 --
 -- KEYS: 1 o, 2 the chunk. Found inside: its records and what belongs to them.
--- ARGV: 5 number of the chunk. Answer: how many there were.
+-- ARGV: 5 number of the chunk, 6 where in it to begin, counted from 0: goes through 64 places.
+-- Answer: how many there were.
 local M = moves()
 expect('zset', P .. 'l')
 expect('hash', KEYS[1])
 expect('string', KEYS[2])
-local ids, count = call('GET', KEYS[2]) or '', 0
+local from, count = tonumber(ARGV[6]), 0
+local ids = call('GETRANGE', KEYS[2], from * 16, from * 16 + 64 * 16 - 1)
 for i = 1, #ids, 16 do
   local id = sub(ids, i, i + 15)
   local r = id ~= Z16 and M.load(id)
@@ -25,7 +27,9 @@ for i = 1, #ids, 16 do
     count = count + 1
   end
 end
-call('DEL', KEYS[2])
-call('HDEL', KEYS[1], ARGV[5])
+if from + 64 >= CHUNK then
+  call('DEL', KEYS[2])
+  call('HDEL', KEYS[1], ARGV[5])
+end
 call('SPUBLISH', P .. 'p:*', 'A')
 return count
