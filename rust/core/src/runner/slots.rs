@@ -3,7 +3,8 @@
 //! The number of free slots is derived from the sets of live claims, never counted up and down: a claim is in exactly
 //! one set, so a slot can neither leak nor be freed twice.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use crate::ids::{Fence, InvocationId, Millis, Ownership};
 
@@ -53,6 +54,10 @@ pub struct Slots {
     outside: HashMap<InvocationId, Live>,
     /// Asked for by a claim that is on its way.
     reserved: usize,
+    /// Numbers of slots that were used before, the lowest first.
+    unused: BinaryHeap<Reverse<u32>>,
+    /// The lowest number that was never used.
+    next_number: u32,
 }
 
 impl Slots {
@@ -65,6 +70,8 @@ impl Slots {
             resuming: VecDeque::new(),
             outside: HashMap::new(),
             reserved: 0,
+            unused: BinaryHeap::new(),
+            next_number: 0,
         }
     }
 
@@ -92,8 +99,10 @@ impl Slots {
 
     /// A claim takes a slot.
     pub fn take(&mut self, owner: Ownership, started: Millis) {
-        let slot = self.lowest_unused();
-        self.holding.insert(owner.id, Live { fence: owner.fence, slot, started });
+        let slot = self.number();
+        if let Some(replaced) = self.holding.insert(owner.id, Live { fence: owner.fence, slot, started }) {
+            self.unused.push(Reverse(replaced.slot));
+        }
     }
 
     /// A user's own runner has claimed this.
@@ -114,6 +123,7 @@ impl Slots {
             return false;
         }
         if let Some(live) = self.holding.remove(&owner.id) {
+            self.unused.push(Reverse(live.slot));
             self.waiting.insert(owner.id, live);
         }
         true
@@ -134,14 +144,19 @@ impl Slots {
             return None;
         }
         let (id, live) = self.resuming.pop_front()?;
-        let slot = self.lowest_unused();
+        let slot = self.number();
         self.holding.insert(id, Live { slot, ..live });
         Some(id)
     }
 
     /// The claim ends: its slot is free. `None` if this runner does not own it (any more).
     pub fn end(&mut self, owner: Ownership) -> Option<Live> {
-        for set in [&mut self.holding, &mut self.waiting, &mut self.outside] {
+        if self.holds(owner) {
+            let live = self.holding.remove(&owner.id)?;
+            self.unused.push(Reverse(live.slot));
+            return Some(live);
+        }
+        for set in [&mut self.waiting, &mut self.outside] {
             if set.get(&owner.id).is_some_and(|live| live.fence == owner.fence) {
                 return set.remove(&owner.id);
             }
@@ -184,9 +199,15 @@ impl Slots {
         self.holding.len() + self.waiting.len() + self.resuming.len() + self.outside.len()
     }
 
-    fn lowest_unused(&self) -> u32 {
-        // At most `capacity` holders, so the search is short; slots above the capacity arise only from a full ledger.
-        (0..).find(|slot| self.holding.values().all(|live| live.slot != *slot)).unwrap_or(0)
+    /// The lowest number that no holder has. Not a search: an event loop has thousands of slots.
+    fn number(&mut self) -> u32 {
+        self.unused.pop().map_or_else(
+            || {
+                self.next_number += 1;
+                self.next_number - 1
+            },
+            |Reverse(number)| number,
+        )
     }
 }
 
@@ -263,6 +284,9 @@ mod tests {
                 }
                 let holders = slots.all().filter(|(.., phase)| *phase == Phase::Holding).count();
                 prop_assert!(holders <= capacity);
+                let numbers: std::collections::HashSet<u32> = slots.holding.values().map(|live| live.slot).collect();
+                prop_assert_eq!(numbers.len(), holders, "no two holders share a number");
+                prop_assert!(numbers.iter().all(|number| (*number as usize) < capacity));
                 prop_assert_eq!(slots.len(), live.len());
             }
         }
