@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import json
+import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypedDict
 
@@ -83,6 +84,12 @@ class Task(Generic[Params, Result]):
         self._signature = CallSignature(func)
         self._bind = self._signature.bind
         self._apply = self._signature.spread
+        if self.options.get("auto_parallel_batch_size"):
+            warnings.warn(
+                f"task {self.task_id}: auto_parallel_batch_size is without effect, parallel_batch_size took its place",
+                DeprecationWarning,
+                stacklevel=4,
+            )
         if self.options:
             # Say at once what is wrong with them. The settings themselves are read at first use: see `conf`.
             self._make_conf()

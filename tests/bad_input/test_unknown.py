@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from support.processes import Processes
@@ -14,6 +15,14 @@ from pynenc.exceptions import InvocationExpiredError, InvocationNotFoundError
 from pynenc.invocation import DistributedInvocation
 
 NO_SUCH_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+
+
+@pytest.fixture
+def stranger_spec(tmp_path: Path) -> str:
+    """An app with the id and the store of the test, beside which none of the tasks' modules lie."""
+    path = tmp_path / "stranger.py"
+    path.write_text("from pynenc import Pynenc\n\napp = Pynenc()\n")
+    return str(path)
 
 
 @pytest.mark.parametrize("invocation_id", [NO_SUCH_ID, "not-an-id", ""])
@@ -63,10 +72,10 @@ def test_an_expired_id_says_that_it_expired(world: World, monkeypatch: pytest.Mo
 
 
 def test_a_task_that_a_runner_does_not_know_is_left_for_one_that_does(
-    world: World, processes: Processes, monkeypatch: pytest.MonkeyPatch
+    world: World, processes: Processes, monkeypatch: pytest.MonkeyPatch, stranger_spec: str
 ) -> None:
     monkeypatch.setenv("PYNENC__UNKNOWN_TASK_DELAY_SEC", "0.2")
-    stranger = processes.runner("support.programs.other_app")
+    stranger = processes.runner(stranger_spec)
     invocation = world.jobs.basics.add(20, 22)
     wait_until(lambda: world.app._store.get(invocation.invocation_id).releases >= 2, "it is given back twice")
     assert "support.jobs.basics.add" in (world.app._store.get(invocation.invocation_id).note or "")
@@ -81,8 +90,8 @@ def test_a_task_that_a_runner_does_not_know_is_left_for_one_that_does(
     assert stranger.wait() == 0
 
 
-def test_each_return_of_an_unknown_task_waits_longer(world: World, processes: Processes) -> None:
-    processes.runner("support.programs.other_app", PYNENC__UNKNOWN_TASK_DELAY_SEC="0.2")
+def test_each_return_of_an_unknown_task_waits_longer(world: World, processes: Processes, stranger_spec: str) -> None:
+    processes.runner(stranger_spec, PYNENC__UNKNOWN_TASK_DELAY_SEC="0.2")
     invocation = world.jobs.basics.add(20, 22)
     wait_until(lambda: world.app._store.get(invocation.invocation_id).releases >= 4, "it is given back four times")
     given_back = [

@@ -36,7 +36,7 @@ def tree(tmp_path: Path) -> Path:
 class _Page(HTMLParser):
     """What a page refers to, and whether each element is closed."""
 
-    _VOID = frozenset({"meta", "rect", "line"})
+    _VOID = frozenset({"meta"})
 
     def __init__(self) -> None:
         super().__init__()

@@ -119,6 +119,7 @@ def test_kills_under_load_lose_nothing(processes: Processes, jobs: Any, ledger: 
 def test_sigterm_lets_a_running_body_finish(processes: Processes, jobs: Any) -> None:
     runner, invocation = _start_held(processes, jobs, "gate")
     runner.send(signal.SIGTERM)
+    runner.await_output("bodies have up to")
     queued = jobs.basics.add(1, 1)
     flags.raise_flag("gate", "finished")
     assert runner.wait() == 0

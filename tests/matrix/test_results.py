@@ -34,8 +34,9 @@ def test_a_result_can_be_read_many_times_and_from_another_handle(running: World)
 
 def test_a_failure_raises_the_tasks_own_exception_with_its_remote_traceback(running: World) -> None:
     invocation = running.jobs.faults.raise_value_error("bad luck")
-    with pytest.raises(ValueError, match=r"^bad luck$") as raised:
+    with pytest.raises(ValueError) as raised:
         invocation.result
+    assert raised.value.args == ("bad luck",)
     assert any("raise_value_error" in note for note in raised.value.__notes__)
     assert invocation.status is InvocationStatus.FAILED
 

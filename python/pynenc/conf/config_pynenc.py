@@ -57,12 +57,15 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
     lease_sec: float = setting(
         10.0, unit="s", at_least=0.1, doc="how long work of a dead runner lies still; renewed at a third of it"
     )
+    stop_grace_sec: float = setting(
+        30.0, unit="s", at_least=0, doc="time that running bodies get at a stop before they go back into the queue"
+    )
     result_ttl_sec: float = setting(86400.0, unit="s", at_least=0, doc="how long a result is kept")
     max_recoveries: int = setting(
         3, unit="recoveries", at_least=0, doc="how many runners may die with an invocation before it fails for good"
     )
     max_payload_bytes: int = setting(
-        8 * 1024 * 1024, unit="bytes", at_least=1024, doc="largest encoded arguments or result of one invocation"
+        8 * 1024 * 1024, unit="bytes", at_least=1, doc="largest encoded arguments or result of one invocation"
     )
     unknown_task_delay_sec: float = setting(
         1.0, unit="s", at_least=0, doc="first pause of an invocation whose task a runner does not know; it doubles"

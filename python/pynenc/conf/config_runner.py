@@ -26,9 +26,8 @@ class ConfigRunner(ConfigBase):
         0.1, unit="s", at_least=0, doc="for runners of your own that sleep in their loop; built-in ones do not poll"
     )
     min_parallel_slots: int = setting(1, unit="slots", at_least=1, doc="the smallest number of slots")
-    stop_grace_sec: float = setting(
-        30.0, unit="s", at_least=0, doc="time that running bodies get at a stop before they go back into the queue"
-    )
+    lease_sec: float = setting(10.0, unit="s", at_least=0.1, doc="as of the app, for this runner alone")
+    stop_grace_sec: float = setting(30.0, unit="s", at_least=0, doc="as of the app, for this runner alone")
     queues: tuple[str, ...] = setting((), pattern=QUEUE_NAME, doc="take work from these queues only; none means all")
     queue_selection_strategy: QueueSelectionStrategy = setting(
         QueueSelectionStrategy.ROUND_ROBIN, doc="accepted for compatibility, without effect"

@@ -16,6 +16,9 @@ from pynenc.runner.outcome import Outcome, begin_claim, describe, runner_of, set
 from pynenc.submit import submit_many
 from pynenc.util.views import View, claim_some, every_id, id_of, owned_claim, texts
 
+_STATUS = {_core.SUCCESS: "success", _core.FAILURE: "failed", _core.RETRY: "retry", _core.RELEASE: "rerouted"}
+"""Where each outcome leaves an invocation."""
+
 if TYPE_CHECKING:
     from pynenc.task import Task
     from pynenc.util.views import InvocationOrId
@@ -220,7 +223,8 @@ class BaseOrchestrator(View):
 
     def _settle(self, claim: _core.Claim, outcome: Outcome) -> None:
         settled = settle_claim(self.app, claim, outcome, runner_of(self.app)._engine)
-        if settled == _core.STALE:
+        changed_its_mind = settled == _core.REPLAYED and self._store.status(claim.invocation_id) != _STATUS[outcome.kind]
+        if settled == _core.STALE or changed_its_mind:
             raise InvocationStatusOwnershipError(
                 f"invocation {claim.invocation_id} is no longer owned by this process: its claim was lost"
             )

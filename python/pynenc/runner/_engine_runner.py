@@ -67,9 +67,9 @@ class EngineRunner(NativeWaitRunner):
             self.logger.info(
                 "%d bodies have up to %g s to finish; a second signal hands them back at once",
                 len(live),
-                self.conf.stop_grace_sec,
+                self._timing("stop_grace_sec"),
             )
-        unfinished = engine.drain(self.conf.stop_grace_sec)
+        unfinished = engine.drain(self._timing("stop_grace_sec"))
         if unfinished:
             self._hand_back(engine)
         # Those whose body goes on are daemons: they end with it, or with the process.

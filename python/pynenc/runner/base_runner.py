@@ -240,6 +240,12 @@ class BaseRunner(ABC):
             # runner does not use.
             return 1
 
+    def _timing(self, field: str) -> float:
+        """A setting that an app has for all of its runners and each runner may have for itself."""
+        own = isinstance(self.conf, ConfigRunner) and self.conf.source_of(field) != "default"
+        seconds: float = getattr(self.conf if own else self.app.conf, field)
+        return seconds
+
     def _open_engine(self) -> None:
         conf = self.app.conf
         self._engine = _core.Engine(
@@ -247,7 +253,7 @@ class BaseRunner(ABC):
             str(self.runner_id),
             slots=self._slots(),
             queues=tuple(self.conf.queues),
-            lease_sec=getattr(self.conf, "lease_sec", conf.lease_sec),
+            lease_sec=self._timing("lease_sec"),
             max_recoveries=conf.max_recoveries,
         )
         self._engine.start()

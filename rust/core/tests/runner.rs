@@ -135,7 +135,8 @@ fn every_invocation_runs_once_and_never_more_at_a_time_than_slots() {
     let store = memory();
     let runner = runner(&store, 3);
     let ids = submit(&store, 500);
-    let (now, most, runs) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (now, most, runs) =
+        (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let counters = (now.clone(), most.clone(), runs.clone());
     std::thread::scope(|scope| {
         serve(scope, &runner, move |_, _, _| {

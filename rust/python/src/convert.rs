@@ -11,7 +11,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::errors::to_py;
+use crate::errors::{InvocationNotFoundError, to_py};
 
 pub const SUCCESS: u8 = 0;
 pub const FAILURE: u8 = 1;
@@ -31,6 +31,16 @@ pub fn id(text: &str) -> PyResult<InvocationId> {
     text.parse().map_err(to_py)
 }
 
+/// An id that is asked for: text that is no id is one that nobody has.
+pub fn known_id(text: &str) -> PyResult<InvocationId> {
+    text.parse()
+        .map_err(|error: pynenc_core::Error| InvocationNotFoundError::new_err((text.to_owned(), error.to_string())))
+}
+
+pub fn known_ids(texts: &[String]) -> PyResult<Vec<InvocationId>> {
+    texts.iter().map(|text| known_id(text)).collect()
+}
+
 pub fn ids(texts: &[String]) -> PyResult<Vec<InvocationId>> {
     texts.iter().map(|text| id(text)).collect()
 }
@@ -45,25 +55,29 @@ pub fn terminals(py: Python<'_>, news: Vec<Terminal>) -> Vec<PyTerminal<'_>> {
     news.into_iter().map(|one| terminal(py, one)).collect()
 }
 
-/// A span given in seconds; negative counts as zero.
+/// Beyond every span used here, and small enough for all arithmetic on it.
+const CENTURY_SEC: f64 = 100.0 * 366.0 * 86_400.0;
+
+/// A span given in seconds: finite and not negative; cut at a century.
 pub fn span(seconds: f64, what: &str) -> PyResult<Duration> {
-    if seconds.is_nan() {
-        return Err(PyValueError::new_err(format!("{what} is not a number")));
+    if !seconds.is_finite() || seconds < 0.0 {
+        return Err(PyValueError::new_err(format!(
+            "{what} must be a finite number of seconds, not negative, got {seconds}"
+        )));
     }
-    // A year is beyond every span used here, and small enough for all arithmetic on it.
-    Ok(Duration::from_secs_f64(seconds.clamp(0.0, 366.0 * 86_400.0)))
+    Ok(Duration::from_secs_f64(seconds.min(CENTURY_SEC)))
 }
 
 pub fn millis(seconds: f64, what: &str) -> PyResult<Millis> {
     Ok(span(seconds, what)?.as_millis() as Millis)
 }
 
-/// A deadline so many seconds from now; `None` and infinity mean never.
+/// A deadline so many seconds from now; `None` and infinity mean never, what is negative has passed.
 pub fn deadline(seconds: Option<f64>, what: &str) -> PyResult<Option<Instant>> {
     match seconds {
         None => Ok(None),
         Some(seconds) if seconds == f64::INFINITY => Ok(None),
-        Some(seconds) => Ok(Some(Instant::now() + span(seconds, what)?)),
+        Some(seconds) => Ok(Some(Instant::now() + span(if seconds < 0.0 { 0.0 } else { seconds }, what)?)),
     }
 }
 

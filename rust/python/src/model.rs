@@ -7,6 +7,7 @@ use pynenc_core::claim::Claim;
 use pynenc_core::history::Entry;
 use pynenc_core::ids::{Fence, InvocationId, Millis};
 use pynenc_core::result::Record;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyType};
 
@@ -34,13 +35,20 @@ impl PyTaskSpec {
         running_limit: u32,
         park_when_blocked: bool,
         refuse_different: bool,
-    ) -> Self {
-        Self {
+    ) -> PyResult<Self> {
+        let wrong = |what: &str| Err(PyValueError::new_err(format!("TaskSpec({task_id:?}): {what}")));
+        if task_id.is_empty() {
+            return wrong("a task has a name");
+        }
+        if !priority.is_finite() {
+            return wrong("priority must be a finite number");
+        }
+        Ok(Self {
             route: Arc::new(Route { task: task_id.into(), queue: queue.into(), priority }),
             limit: running_limit.max(1),
             blocked: if park_when_blocked { WhenBlocked::Park } else { WhenBlocked::Drop },
             refuse_different,
-        }
+        })
     }
 }
 

@@ -223,7 +223,7 @@ impl PyStore {
     }
 
     fn cancel(&self, py: Python<'_>, invocation_id: &str) -> PyResult<&'static str> {
-        let id = convert::id(invocation_id)?;
+        let id = convert::known_id(invocation_id)?;
         Ok(match self.detached(py, |store| store.cancel(id))? {
             Cancelled::Done => "done",
             Cancelled::Claimed => "claimed",
@@ -232,7 +232,7 @@ impl PyStore {
     }
 
     fn status(&self, py: Python<'_>, invocation_id: &str) -> PyResult<&'static str> {
-        let id = convert::id(invocation_id)?;
+        let id = convert::known_id(invocation_id)?;
         match self.detached(py, |store| store.watch(&[id]))?.pop() {
             Some(Watched::Live(_, status)) => Ok(status.as_str()),
             Some(Watched::Finished(terminal)) => Ok(terminal.status.as_str()),
@@ -241,7 +241,7 @@ impl PyStore {
     }
 
     fn terminals<'py>(&self, py: Python<'py>, invocation_ids: Vec<String>) -> PyResult<Vec<Option<PyTerminal<'py>>>> {
-        let ids = convert::ids(&invocation_ids)?;
+        let ids = convert::known_ids(&invocation_ids)?;
         let found = self.detached(py, |store| store.watch(&ids))?;
         found
             .into_iter()
@@ -253,7 +253,7 @@ impl PyStore {
     }
 
     fn get(&self, py: Python<'_>, invocation_id: &str) -> PyResult<PyRecord> {
-        let id = convert::id(invocation_id)?;
+        let id = convert::known_id(invocation_id)?;
         self.detached(py, |store| store.get(id)).map(PyRecord)
     }
 
@@ -292,7 +292,7 @@ impl PyStore {
     }
 
     fn history(&self, py: Python<'_>, invocation_id: &str) -> PyResult<Vec<PyHistoryEntry>> {
-        let id = convert::id(invocation_id)?;
+        let id = convert::known_id(invocation_id)?;
         let entries = self.detached(py, |store| store.history(id))?;
         Ok(entries.into_iter().map(PyHistoryEntry).collect())
     }
@@ -307,7 +307,7 @@ impl PyStore {
     }
 
     fn waiter(&self, py: Python<'_>, invocation_ids: Vec<String>) -> PyResult<PyWaiter> {
-        let (store, ids) = (self.shared()?, convert::ids(&invocation_ids)?);
+        let (store, ids) = (self.shared()?, convert::known_ids(&invocation_ids)?);
         Ok(PyWaiter::new(py.detach(|| Waiter::new(store, &ids))))
     }
 

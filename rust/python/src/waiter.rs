@@ -129,14 +129,14 @@ impl PyCompletions {
 
     fn add<'py>(&self, py: Python<'py>, invocation_ids: Vec<String>) -> PyResult<Vec<PyTerminal<'py>>> {
         let this = self.0.get()?;
-        let ids = convert::ids(&invocation_ids)?;
+        let ids = convert::known_ids(&invocation_ids)?;
         let news = py.detach(|| this.get()?.add(&ids)).map_err(to_py)?;
         Ok(convert::terminals(py, news))
     }
 
     fn discard(&self, py: Python<'_>, invocation_ids: Vec<String>) -> PyResult<()> {
         let this = self.0.get()?;
-        let ids = convert::ids(&invocation_ids)?;
+        let ids = convert::known_ids(&invocation_ids)?;
         py.detach(|| this.get().map(|completions| completions.discard(&ids))).map_err(to_py)
     }
 

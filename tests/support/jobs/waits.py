@@ -71,7 +71,7 @@ def wait_for(target: DistributedInvocation[Any, int]) -> int:
 
 
 @app.task
-def wait_for_id(target: str) -> int:
+def wait_for_id(target: str) -> Any:
     return DistributedInvocation(app, target).result
 
 

@@ -11,6 +11,8 @@ from pynenc.exceptions import StateBackendError
 
 def main(path: str) -> None:
     app = Pynenc(app_id="nobody", config_values={"store_url": f"sqlite:///{path}"})
+    # Everything that is imported on the way: once without rights, the interpreter's own files may be out of reach.
+    Pynenc(app_id="warm", config_values={"store_url": "memory://"}).orchestrator.count_invocations()
     if os.getuid() == 0:
         _make_reachable(os.path.dirname(path))
         os.setgroups([])
