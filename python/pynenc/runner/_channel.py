@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import json
 import os
 import socket
@@ -12,7 +13,8 @@ from typing import Any
 
 _LENGTH = struct.Struct("!I")
 _CHUNK = 65536
-_MOST_FDS = 8
+_INT = array.array("i").itemsize
+_ROOM = socket.CMSG_SPACE(8 * _INT) if hasattr(socket, "CMSG_SPACE") else 0
 
 # Where the kernel cannot mark a received descriptor at once, it is marked right after: only a fork of another thread in
 # between would inherit it, and whoever receives descriptors here is single-threaded.
@@ -81,14 +83,18 @@ class Channel:
 
     def _read(self, flags: int) -> bool:
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._socket, _CHUNK, _MOST_FDS, flags | _CLOEXEC)
+            # Not socket.recv_fds, which drops the flags.
+            data, ancillary, _, _ = self._socket.recvmsg(_CHUNK, _ROOM, flags | _CLOEXEC)
         except (BlockingIOError, InterruptedError):
             return False
         except OSError:
-            data, descriptors = b"", []
-        for descriptor in descriptors:
-            os.set_inheritable(descriptor, False)
-            self._descriptors.append(descriptor)
+            data, ancillary = b"", []
+        for level, kind, payload in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                descriptors = array.array("i", payload[: len(payload) - len(payload) % _INT])
+                for descriptor in descriptors:
+                    os.set_inheritable(descriptor, False)
+                self._descriptors.extend(descriptors)
         self._buffer += data
         self.ended = not data
         return bool(data)

@@ -14,6 +14,7 @@ from pynenc.runner.execute import execute
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
+    from pynenc.runner.outcome import Outcome
 
 _TEND_SEC = 1.0
 """How long one iteration supervises when nothing happens. A stop ends it at once."""
@@ -96,7 +97,7 @@ class EngineRunner(NativeWaitRunner):
         claim: _core.Claim | None = None
         try:
             while (claim := engine.next()) is not None:
-                engine.settle(claim, *execute(self.app, self, claim))
+                engine.settle(claim, *self._execute(claim))
         except BaseException as error:
             if claim is not None:
                 with contextlib.suppress(Exception):
@@ -110,6 +111,9 @@ class EngineRunner(NativeWaitRunner):
                 self.logger.debug("a thread ended with the engine: %s", error)
         finally:
             self._threads.discard(threading.current_thread())
+
+    def _execute(self, claim: _core.Claim) -> Outcome:
+        return execute(self.app, self, claim)
 
     def _join(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
