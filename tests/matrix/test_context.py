@@ -38,14 +38,14 @@ def test_context_variables_reach_the_coroutines_and_threads_of_a_body(running: W
     assert running.jobs.basics.variable_in_coroutine("seen").result == "seen"
 
 
-def test_the_task_logger_names_the_invocation_it_speaks_for(capfd: pytest.CaptureFixture[str], running: World) -> None:
-    """Read where it is written: the runner may run bodies in other processes."""
+def test_the_task_logger_names_the_invocation_it_speaks_for(world: World, capfd: pytest.CaptureFixture[str]) -> None:
+    """Read where it is written, for the runner may run bodies in other processes; so it starts with this stderr."""
+    world.start()
     texts = [f"line-{n}-of-the-test" for n in range(10)]
     ids = {
-        text: invocation.result
-        for text, invocation in [(text, running.jobs.basics.log_a_line(text)) for text in texts]
+        text: invocation.result for text, invocation in [(text, world.jobs.basics.log_a_line(text)) for text in texts]
     }
-    running.jobs.basics.add.logger.warning("outside of any invocation")
+    world.jobs.basics.add.logger.warning("outside of any invocation")
     lines = capfd.readouterr().err.splitlines()
     for text, invocation_id in ids.items():
         (line,) = [line for line in lines if text in line]

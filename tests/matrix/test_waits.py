@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from typing import Any
 
@@ -10,6 +11,9 @@ from support import flags
 from support.worlds import RUNNERS, STORES, World, load_jobs, set_environment
 
 from pynenc.exceptions import CycleDetectedError
+
+FULL = os.environ.get("TESTS_FULL") == "1"
+"""Whether every runner gets the sizes of the issue, which take minutes where each invocation is a process."""
 
 STYLES = ["results", "group", "timeout", "one by one"]
 
@@ -84,13 +88,20 @@ def one_slot(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tm
     world.close()
 
 
+def _size(one_slot: World, in_process: int, in_workers: int, fresh_process: int) -> int:
+    """How much of a scenario this runner gets: a process per invocation takes ten times as long."""
+    if one_slot.runner_kind.in_process:
+        return in_process
+    return in_workers if FULL or one_slot.runner_kind.name != "process" else fresh_process
+
+
 def test_fib_by_recursion_of_tasks_on_one_slot(one_slot: World) -> None:
-    n, expected = (16, 987) if one_slot.runner_kind.in_process else (12, 144)
-    assert one_slot.jobs.waits.fib(n).result == expected
+    n = _size(one_slot, 16, 12, 8)
+    assert one_slot.jobs.waits.fib(n).result == {16: 987, 12: 144, 8: 21}[n]
 
 
 def test_a_long_chain_of_nested_waits_on_one_slot(one_slot: World) -> None:
-    depth = 300 if one_slot.runner_kind.in_process else 200
+    depth = _size(one_slot, 300, 200, 50)
     assert one_slot.jobs.waits.chain(depth).result == depth
 
 
@@ -117,7 +128,7 @@ def _total(node: dict[str, Any]) -> int:
 def test_random_graphs_of_tasks_on_one_slot(one_slot: World, seed: int) -> None:
     print(f"seed of the graphs: {seed}")
     chance = random.Random(seed)
-    graphs = [_random_graph(chance, depth=4) for _ in range(200 if one_slot.runner_kind.in_process else 50)]
+    graphs = [_random_graph(chance, depth=4) for _ in range(_size(one_slot, 200, 200 if FULL else 50, 8))]
     invocations = [one_slot.jobs.waits.walk(graph) for graph in graphs]
     for number, (graph, invocation) in enumerate(zip(graphs, invocations, strict=True)):
         assert invocation.result == _total(graph), f"graph {number} of seed {seed}"

@@ -73,10 +73,10 @@ class ConfigMultiThreadRunner(ConfigThreadRunner, ConfigWorkers):
     max_threads: int = setting(
         1, unit="threads", at_least=0, doc="slots of each worker process; 0 is the number of CPUs"
     )
-    min_processes: int = setting(1, unit="processes", at_least=1, doc="worker processes that stay when there is no work")
-    max_processes: int = setting(
-        0, unit="processes", at_least=0, doc="most worker processes; 0 is the number of CPUs"
+    min_processes: int = setting(
+        1, unit="processes", at_least=1, doc="worker processes that stay when there is no work"
     )
+    max_processes: int = setting(0, unit="processes", at_least=0, doc="most worker processes; 0 is the number of CPUs")
     idle_timeout_process_sec: float = setting(
         4.0, unit="s", at_least=0, doc="how long a worker process beyond min_processes may have nothing to do"
     )

@@ -1,4 +1,4 @@
-"""Messages between a runner, its zygote and its workers: frames of JSON on a Unix socket; a descriptor may ride along."""
+"""Messages between a runner, its zygote and its workers: frames of JSON on a Unix socket, with descriptors."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, message: Message, descriptor: int | None = None) -> bool:
-        """Send one message, and a descriptor with it. False if nobody is there any more. Blocks while they do not read."""
+        """Send one message, and a descriptor with it. False if nobody is there any more. Blocks if they do not read."""
         if descriptor is not None:
             message = {**message, "fd": True}
         body = json.dumps(message).encode()

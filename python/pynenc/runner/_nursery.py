@@ -79,7 +79,7 @@ def _introduction(app: Pynenc) -> Message:
     modules = dict.fromkeys(task_id.module for task_id in app.tasks)
     return {
         "pid": os.getpid(),
-        "path": [entry for entry in sys.path if isinstance(entry, str)],
+        "path": sys.path,
         "app": AppInfo.from_app(app).to_json(),
         "modules": [name for name in modules if name != "__main__"],
         "settings": {name: _plain(value) for name, value in settings.items()},
@@ -100,5 +100,5 @@ def _interpreter_flags() -> list[str]:
 
 
 def plain_settings(conf: Any) -> dict[str, Any]:
-    """Every value of a configuration, for a worker to have the same ones."""
-    return {name: _plain(getattr(conf, name)) for name in conf._sources}
+    """The values of a configuration that are no defaults, for a worker to have the same ones."""
+    return {name: _plain(getattr(conf, name)) for name in conf._sources if conf.source_of(name) != "default"}

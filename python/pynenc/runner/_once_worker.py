@@ -43,7 +43,10 @@ class OnceWorker(Worker):
         """Wait for a slot, claim, run; one iteration is all there is."""
         self._go.wait()
         if self.running and self._engine is not None:
-            threading.Thread(target=self._run_one, args=(self._engine,), name="pynenc-slot-0", daemon=True).start()
+            thread = threading.Thread(target=self._run_one, args=(self._engine,), name="pynenc-slot-0", daemon=True)
+            # At a stop it is joined: it may be amid a claim, which must not be left behind.
+            self._threads.add(thread)
+            thread.start()
             self._over.wait()
         self.running = False
 

@@ -25,7 +25,7 @@ def require_fork(runner: str) -> None:
 
 def new_selector() -> selectors.BaseSelector:
     """A selector without a descriptor of its own: one that is forked with it cannot change the set of its parent."""
-    return getattr(selectors, "PollSelector", selectors.SelectSelector)()  # type: ignore[no-any-return]
+    return getattr(selectors, "PollSelector", selectors.SelectSelector)()
 
 
 def die_with_parent(parent_pid: int) -> bool:
@@ -43,7 +43,7 @@ def die_with_parent(parent_pid: int) -> bool:
 
 
 def resident_mb() -> float:
-    """Memory of this process in use, in MB; where that cannot be read, the most it ever had; 0.0 if neither is known."""
+    """Memory of this process in use, in MB; where that cannot be read, the most it had; 0.0 if neither is known."""
     try:
         with open("/proc/self/statm", "rb") as file:
             pages = int(file.read().split()[1])

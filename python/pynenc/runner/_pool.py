@@ -367,7 +367,7 @@ class ProcessPoolRunner(NativeWaitRunner):
             try:
                 requeued, buried = self.app._store.revoke(key, how, limit)
             except StateBackendError as error:
-                self.logger.warning("the store fails, so claims of a dead worker stay until their leases end: %s", error)
+                self.logger.warning("the store fails, so the claims of a dead worker are still its own: %s", error)
                 return
             self._unrevoked.pop(0)
             for invocation_id in requeued:

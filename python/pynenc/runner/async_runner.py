@@ -19,7 +19,7 @@ class AsyncRunner(ProcessPoolRunner):
     _kind = "loop"
 
     @cached_property
-    def conf(self) -> ConfigAsyncRunner:  # type: ignore[override]
+    def conf(self) -> ConfigAsyncRunner:
         """Settings of this runner."""
         return ConfigAsyncRunner(self.app.config_values, self.app.config_filepath)
 

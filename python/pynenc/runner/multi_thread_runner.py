@@ -27,7 +27,7 @@ class MultiThreadRunner(ProcessPoolRunner):
         super()._on_start()
 
     @cached_property
-    def conf(self) -> ConfigMultiThreadRunner:  # type: ignore[override]
+    def conf(self) -> ConfigMultiThreadRunner:
         """Settings of this runner."""
         return ConfigMultiThreadRunner(self.app.config_values, self.app.config_filepath)
 

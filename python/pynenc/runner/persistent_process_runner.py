@@ -16,7 +16,7 @@ class PersistentProcessRunner(ProcessPoolRunner):
     """
 
     @cached_property
-    def conf(self) -> ConfigPersistentProcessRunner:  # type: ignore[override]
+    def conf(self) -> ConfigPersistentProcessRunner:
         """Settings of this runner."""
         return ConfigPersistentProcessRunner(self.app.config_values, self.app.config_filepath)
 

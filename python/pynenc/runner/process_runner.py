@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 _SPARE = 2
 """Warm processes beyond those that have a slot: they hide the time that a fork takes."""
+
+_HOLD_SEC = 0.01
+"""When a body ends and others wait, it is likely that one of them can go on now: so long its slot is kept for it, for
+taking a slot back from a process that waits for work costs that process."""
 
 # What a member does with regard to slots. LISTENING and RUNNING hold one.
 _WARM, _LISTENING, _RUNNING, _WAITING, _RESUMING, _OVER = "warm", "listening", "running", "waiting", "resuming", "over"
@@ -32,10 +37,11 @@ class ProcessRunner(ProcessPoolRunner):
 
     def _on_start(self) -> None:
         self._resuming: deque[Member] = deque()
+        self._kept_until = 0.0
         super()._on_start()
 
     @cached_property
-    def conf(self) -> ConfigProcessRunner:  # type: ignore[override]
+    def conf(self) -> ConfigProcessRunner:
         """Settings of this runner."""
         return ConfigProcessRunner(self.app.config_values, self.app.config_filepath)
 
@@ -50,6 +56,14 @@ class ProcessRunner(ProcessPoolRunner):
         good = sum(1 for member in self._members.values() if member.state in engaged and not member.told)
         return good + self._free_slots() + _SPARE
 
+    def runner_loop_iteration(self) -> None:
+        """Supervise for up to a second."""
+        kept = self._kept_until - time.monotonic()
+        self._listen(1.0 if kept <= 0 else kept)
+        if self.running:
+            self._grant()
+            self._tend()
+
     def _heard(self, member: Member, message: Message) -> None:
         if "ready" in message:
             member.state = _WARM
@@ -61,6 +75,8 @@ class ProcessRunner(ProcessPoolRunner):
             member.state = _RESUMING
             self._resuming.append(member)
         elif "settled" in message or "bye" in message:
+            if member.state in _HOLD_A_SLOT and self._count(_WAITING):
+                self._kept_until = time.monotonic() + _HOLD_SEC
             member.state, member.told = _OVER, True
         self._grant()
 
@@ -86,13 +102,12 @@ class ProcessRunner(ProcessPoolRunner):
             # Slots in which nothing runs yet are taken back.
             for member in self._listening_untold()[: len(self._resuming)]:
                 self._tell_to_stop(member)
-        elif self.running:
+        elif self.running and time.monotonic() >= self._kept_until:
             warm = [member for member in self._members.values() if member.state == _WARM and not member.told]
             for member in warm[: self._free_slots()]:
                 member.state = _LISTENING
                 member.channel.send({"go": True})
-            if self._nursery is not None and self._nursery.loaded:
-                self._tend()
+            self._tend()
 
     def _listening_untold(self) -> list[Member]:
         return [member for member in self._members.values() if member.state == _LISTENING and not member.told]

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use pynenc_core::history::Entry;
 use pynenc_core::ids::{Millis, RunnerKey};
-use pynenc_core::recover::{
-    Recovered, RecoveryPolicy, Verdict, backoff, burial_reason, burial_reason_of_death, judge,
-};
+use pynenc_core::recover::{Recovered, RecoveryPolicy, Verdict, backoff, burial_reason, burial_reason_of_death, judge};
 use pynenc_core::status::Status;
 use rusqlite::Connection;
 
