@@ -193,7 +193,7 @@ class Store:
         """Accept all of `calls` or, on an error, none. Durable on return. For each: `(id, NEW|REUSED_…|REFUSED)`;
         with anything but NEW the id is that of the invocation already in the queue."""
     def claim(
-        self, runner: str, limit: int, queues: Sequence[str] = (), lease_sec: float = 10.0, begin: bool = False
+        self, runner: str, limit: int, queues: Sequence[str] = ..., lease_sec: float = 10.0, begin: bool = False
     ) -> list[Claim]:
         """Take ownership of up to `limit` due invocations without an engine: nobody renews their lease."""
     def begin(self, invocation_id: str, fence: int) -> None:
@@ -232,8 +232,8 @@ class Store:
         self,
         *,
         task_id: str | None = None,
-        statuses: Sequence[str] = (),
-        queues: Sequence[str] = (),
+        statuses: Sequence[str] = ...,
+        queues: Sequence[str] = ...,
         parent_id: str | None = None,
         args_id: str | None = None,
         runner: str | None = None,
@@ -245,8 +245,8 @@ class Store:
         self,
         *,
         task_id: str | None = None,
-        statuses: Sequence[str] = (),
-        queues: Sequence[str] = (),
+        statuses: Sequence[str] = ...,
+        queues: Sequence[str] = ...,
         parent_id: str | None = None,
         args_id: str | None = None,
         runner: str | None = None,
@@ -302,7 +302,7 @@ class Engine:
         runner_id: str,
         *,
         slots: int,
-        queues: Sequence[str] = (),
+        queues: Sequence[str] = ...,
         lease_sec: float = 10.0,
         max_recoveries: int = 3,
     ) -> Engine: ...

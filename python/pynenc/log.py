@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -40,8 +41,14 @@ def create_logger(app: Pynenc) -> logging.Logger:
     if conf.log_format == "json":
         handler.setFormatter(JsonFormatter())
     else:
-        colored = conf.log_use_colors and _is_terminal(handler.stream)
-        handler.setFormatter(TextFormatter(compact=conf.compact_log_context, colored=colored))
+        use_colors = conf.log_use_colors
+        handler.setFormatter(
+            TextFormatter(
+                compact=conf.compact_log_context,
+                # Asked for each record: the stream may have been redirected meanwhile.
+                colored=lambda: use_colors and _is_terminal(handler.stream),
+            )
+        )
     logger.addHandler(handler)
     return logger
 
@@ -59,6 +66,12 @@ class AppHandler(logging.StreamHandler[TextIO]):
         found: TextIO = getattr(sys, self._stream_name)
         return found
 
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text that the stream can take: what it cannot encode is escaped, instead of lost."""
+        text = super().format(record)
+        encoding = getattr(self.stream, "encoding", None) or "utf-8"
+        return text.encode(encoding, "backslashreplace").decode(encoding)
+
 
 class TextFormatter(logging.Formatter):
     """`<date> <time with ms and UTC offset> <LEVEL> <logger> [<task>: <invocation>] <message>`.
@@ -67,7 +80,7 @@ class TextFormatter(logging.Formatter):
     their beginnings are alike, and a whole one can be looked up.
     """
 
-    def __init__(self, *, compact: bool = True, colored: bool = False) -> None:
+    def __init__(self, *, compact: bool = True, colored: Callable[[], bool] = lambda: False) -> None:
         super().__init__()
         self._compact = compact
         self._colored = colored
@@ -75,7 +88,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, followed by the traceback if there is one."""
         level = record.levelname
-        if self._colored:
+        if self._colored():
             level = f"{_COLORS.get(record.levelno, '')}{level}{_RESET}"
         head = f"{_timestamp(record)} {level} {record.name} "
         task_id, invocation_id = _running()
@@ -110,7 +123,8 @@ class JsonFormatter(logging.Formatter):
             "text": message if task_id is None else f"[{task_id}: {invocation_id}] {message}",
             "exception": self.formatException(record.exc_info) if record.exc_info else None,
         }
-        return json.dumps(fields, ensure_ascii=False, default=str)
+        # Escaped to ASCII, so that it stays JSON on a stream of any encoding.
+        return json.dumps(fields, default=str)
 
 
 def _running() -> tuple[str | None, str | None]:

@@ -16,7 +16,8 @@ from pynenc.conf.sources import Layer, environment_layers, file_layers, section_
 from pynenc.exceptions import ConfigError, ConfigMultiInheritanceError
 
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
-_URL_PASSWORD = re.compile(r"(://[^/?#@]*?:)[^/?#]*(@)")
+# Up to the last `@`: a password that was not escaped may hold any of `/?#@`.
+_URL_PASSWORD = re.compile(r"(://[^/?#@:]*:).*(@)", re.DOTALL)
 
 
 class Setting:
@@ -171,7 +172,7 @@ class ConfigBase:
         except (ValueError, TypeError) as error:
             wrong = str(error)
         if wrong is not None:
-            shown = "a hidden value" if field.secret else repr(mask(value))
+            shown = "a hidden value" if field.secret else mask(repr(value))
             raise ConfigError(f"{type(self).__name__}.{field.name} {wrong}, got {shown} (from {source})")
         return converted
 
@@ -252,15 +253,15 @@ def _convert(value: Any, kind: Any, is_text: bool) -> Any:
 
 def _member(value: Any, kind: type[enum.Enum]) -> enum.Enum:
     for member in kind:
-        if value is member or (
-            isinstance(value, str) and value.lower() in (str(member.value).lower(), member.name.lower())
-        ):
+        if value is member or (type(value) is type(member.value) and value == member.value):
+            return member
+        if isinstance(value, str) and value.strip().lower() in (str(member.value).lower(), member.name.lower()):
             return member
     raise ValueError(f"must be one of {', '.join(repr(member.value) for member in kind)}")
 
 
 def _is_many(kind: Any) -> bool:
-    return get_origin(kind) in (tuple, list, set, frozenset)
+    return (get_origin(kind) or kind) in (tuple, list, set, frozenset)
 
 
 def _name_of(kind: Any) -> str:

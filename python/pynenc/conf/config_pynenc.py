@@ -28,7 +28,7 @@ class ArgumentPrintMode(enum.StrEnum):
 class ConfigSQLite(ConfigBase):
     """Where the SQLite store is."""
 
-    sqlite_db_path: str = setting("", doc="the file, where class names choose SQLite; empty is .pynenc/<app_id>.db")
+    sqlite_db_path: str = setting("", doc="the SQLite file where store_url is empty; empty is .pynenc/<app_id>.db")
 
 
 class ConfigRedis(ConfigBase):
@@ -83,7 +83,7 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
     log_format: str = setting("text", choices=("text", "json"), doc="a line of text or of JSON per record")
     log_stream: str = setting("stderr", choices=("stderr", "stdout"), doc="where the log goes")
     log_use_colors: bool = setting(True, doc="colour the log where it goes to a terminal")
-    compact_log_context: bool = setting(True, doc="shorten ids in the log to what tells them apart")
+    compact_log_context: bool = setting(True, doc="name tasks without their module in lines of text")
     print_arguments: bool = setting(True, doc="whether arguments appear in texts at all")
     argument_print_mode: ArgumentPrintMode = setting(
         ArgumentPrintMode.TRUNCATED, doc="how arguments appear in texts: in full, names only, cut, or not"

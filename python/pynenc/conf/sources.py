@@ -39,7 +39,7 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")
         found = parse(text) if text.strip() else {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigFileError(f"configuration file {str(file)!r} cannot be read: {error}") from error
     if not isinstance(found, dict):
         raise ConfigFileError(f"configuration file {str(file)!r} must hold a mapping, got {type(found).__name__}")
@@ -52,7 +52,8 @@ def _yaml(text: str) -> Any:
     except ImportError as error:
         raise ValueError("PyYAML is not installed: pip install 'pynenc-rs[yaml]'") from error
     try:
-        return yaml.safe_load(text) or {}
+        found = yaml.safe_load(text)
+        return {} if found is None else found
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
 
@@ -78,7 +79,8 @@ def file_layers(filepath: str | None, class_names: Sequence[str], sections: Sequ
     """`./pyproject.toml`, the file given in code, then those that the environment names."""
     pyproject = Path("pyproject.toml")
     if pyproject.is_file():
-        table = read_file(pyproject).get("tool", {}).get("pynenc", {})
+        tool = read_file(pyproject).get("tool", {})
+        table = tool.get("pynenc", {}) if isinstance(tool, dict) else {}
         if not isinstance(table, dict):
             raise ConfigFileError(f"[tool.pynenc] of pyproject.toml must be a table, got {type(table).__name__}")
         yield from section_layers("pyproject.toml", table, sections)

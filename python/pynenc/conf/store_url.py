@@ -16,6 +16,8 @@ COMPONENT_FIELDS = ("orchestrator_cls", "broker_cls", "state_backend_cls")
 _PREFIXES = {"Mem": "memory", "SQLite": "sqlite", "Redis": "redis"}
 CLASS_PREFIX = {kind: prefix for prefix, kind in _PREFIXES.items()}
 """How the views of a kind of store are called: `MemBroker`, `SQLiteBroker`, …"""
+_FILE = re.compile(r"[^?#\x00]*[^/?#\x00]")
+_REDIS = re.compile(r"rediss?://")
 
 
 def resolve_store_url(conf: ConfigPynenc) -> str:
@@ -30,15 +32,16 @@ def resolve_store_url(conf: ConfigPynenc) -> str:
     if kind == "memory":
         return "memory://"
     if kind == "redis":
-        return conf.redis_url or _redis_url(conf)
-    path = conf.sqlite_db_path or f".pynenc/{_file_name(conf.app_id)}.db"
-    return f"sqlite:///{path}"
+        return _redis_url(conf)
+    if conf.sqlite_db_path:
+        return _sqlite_url(conf.sqlite_db_path, conf.source_of("sqlite_db_path"))
+    return f"sqlite:///.pynenc/{_file_name(conf.app_id)}.db"
 
 
 def _checked(url: str, source: str) -> str:
     def wrong(why: str) -> ConfigError:
         return ConfigError(
-            f"ConfigPynenc.store_url {why}, got {mask(url)!r} (from {source}); known are memory://, "
+            f"ConfigPynenc.store_url {why}, got {mask(repr(url))} (from {source}); known are memory://, "
             "sqlite:///folder/app.db and sqlite:////absolute/app.db"
         )
 
@@ -49,7 +52,7 @@ def _checked(url: str, source: str) -> str:
         if rest:
             raise wrong("must not name anything behind memory://")
     elif scheme == "sqlite":
-        if not re.fullmatch(r"/[^?#\x00]*[^/?#\x00]", rest):
+        if not rest.startswith("/") or not _FILE.fullmatch(rest[1:]):
             raise wrong("must name a file behind sqlite:///")
     else:
         raise wrong(f"has the unknown scheme {scheme!r}")
@@ -72,7 +75,23 @@ def _kind_by_class_names(conf: ConfigPynenc) -> str | None:
     return next(iter(kinds), None)
 
 
+def _sqlite_url(path: str, source: str) -> str:
+    if not _FILE.fullmatch(path):
+        raise ConfigError(
+            f"ConfigPynenc.sqlite_db_path must name a file, and ? and # are not allowed, got {path!r} (from {source})"
+        )
+    return f"sqlite:///{path}"
+
+
 def _redis_url(conf: ConfigPynenc) -> str:
+    url = conf.redis_url
+    if url:
+        if not _REDIS.match(url):
+            raise ConfigError(
+                "ConfigPynenc.redis_url must begin with redis:// or rediss://, "
+                f"got {mask(repr(url))} (from {conf.source_of('redis_url')})"
+            )
+        return url
     login = quote(conf.redis_username, safe="")
     if conf.redis_password:
         login += ":" + quote(conf.redis_password, safe="")
@@ -81,7 +100,7 @@ def _redis_url(conf: ConfigPynenc) -> str:
 
 def _file_name(app_id: str) -> str:
     """An app id as part of a file name; what a path could misread is escaped."""
-    return quote(app_id, safe=" -_.@+=,").replace("?", "%3F")
+    return quote(app_id, safe=" -_.@+=,")
 
 
 def kind_of(url: str) -> str:

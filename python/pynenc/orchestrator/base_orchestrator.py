@@ -223,9 +223,8 @@ class BaseOrchestrator(View):
 
     def _settle(self, claim: _core.Claim, outcome: Outcome) -> None:
         settled = settle_claim(self.app, claim, outcome, runner_of(self.app)._engine)
-        changed_its_mind = (
-            settled == _core.REPLAYED and self._store.status(claim.invocation_id) != _STATUS[outcome.kind]
-        )
+        status = self._store.status(claim.invocation_id) if settled == _core.REPLAYED else None
+        changed_its_mind = status is not None and status != _STATUS[outcome.kind]
         if settled == _core.STALE or changed_its_mind:
             raise InvocationStatusOwnershipError(
                 f"invocation {claim.invocation_id} is no longer owned by this process: its claim was lost"

@@ -242,7 +242,9 @@ class BaseRunner(ABC):
 
     def _timing(self, field: str) -> float:
         """A setting that an app has for all of its runners and each runner may have for itself."""
-        own = isinstance(self.conf, ConfigRunner) and self.conf.source_of(field) != "default"
+        # A runner of the user's may have settings of its own kind.
+        source_of = getattr(self.conf, "source_of", None)
+        own = source_of is not None and hasattr(self.conf, field) and source_of(field) != "default"
         seconds: float = getattr(self.conf if own else self.app.conf, field)
         return seconds
 

@@ -6,6 +6,7 @@ that has to read it may not share.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable
 from datetime import datetime, time
 from math import isfinite
@@ -47,7 +48,7 @@ def same_keys(before: Any, after: Any) -> bool:
         return before.keys() == after.keys() and all(same_keys(value, after[key]) for key, value in before.items())
     if isinstance(before, list | tuple):
         return all(map(same_keys, before, after)) if isinstance(after, list | tuple) else True
-    inner = _fields(before)
+    inner = fields_of_value(before)
     if not inner:
         return True
     if isinstance(after, dict):
@@ -65,10 +66,12 @@ class _Walk:
     def one(self, value: Any, depth: int) -> None:
         """Look at a value that is not of `SCALARS`."""
         kind = type(value)
+        if isinstance(value, float) and not isfinite(value):
+            # Also one of a subclass, as NumPy's are: it would arrive as null.
+            raise NotRepresentableError(f"JSON has no form of the number {float.__repr__(value)}")
         if kind is float:
-            if not isfinite(value):
-                raise NotRepresentableError(f"JSON has no form of the number {value}")
-        elif isinstance(value, dict):
+            return
+        if isinstance(value, dict):
             self._keys(value)
             self._many(value.values(), depth + 1)
         elif isinstance(value, list):
@@ -83,7 +86,10 @@ class _Walk:
         elif isinstance(value, datetime | time):
             _check_offset(value)
         else:
-            self._many(_fields(value).values(), depth + 1)
+            fields = fields_of_value(value)
+            if hasattr(kind, "__attrs_attrs__"):
+                _check_attrs(kind, fields)
+            self._many(fields.values(), depth + 1)
 
     def _keys(self, value: dict[Any, Any]) -> None:
         # In C: a large dict of text keys costs a few nanoseconds per key.
@@ -91,7 +97,7 @@ class _Walk:
         if kinds <= {str}:
             return
         self.odd_keys = True
-        if float in kinds and not _all_finite(key for key in value if type(key) is float):
+        if not _all_finite(key for key in value if isinstance(key, float)):
             raise NotRepresentableError("a key is not a finite number, of which JSON has no form")
 
     def _many(self, values: Collection[Any], depth: int) -> None:
@@ -119,10 +125,21 @@ def _check_offset(value: datetime | time) -> None:
         raise NotRepresentableError(f"the offset of {value} from UTC is not a whole number of minutes; use UTC")
 
 
-def _fields(value: Any) -> dict[str, Any]:
+def _check_attrs(kind: type[Any], names: Iterable[str]) -> None:
+    private = sorted(name for name in names if name.startswith("_"))
+    if private:
+        raise NotRepresentableError(
+            f"fields of attrs classes whose names begin with an underscore do not travel, and {kind.__qualname__} has "
+            f"{', '.join(private)}; rename them"
+        )
+
+
+def fields_of_value(value: Any) -> dict[str, Any]:
     """The fields of a dataclass, `msgspec.Struct` or attrs object by name; empty for anything else."""
     kind = type(value)
-    names = getattr(kind, "__dataclass_fields__", None) or getattr(kind, "__struct_fields__", None)
+    names: Iterable[str] | None = getattr(kind, "__struct_fields__", None)
+    if names is None and hasattr(kind, "__dataclass_fields__"):
+        names = [field.name for field in dataclasses.fields(kind)]
     if names is None:
         names = [attribute.name for attribute in getattr(kind, "__attrs_attrs__", ())]
     return {name: getattr(value, name) for name in names if hasattr(value, name)}

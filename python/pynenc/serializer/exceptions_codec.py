@@ -56,8 +56,10 @@ def encode_error(exc: BaseException, limit: int) -> bytes:
     except BaseException:
         # Whatever the object does when it is looked at: what is left is its type.
         record = _Record(*_names(type(exc)), "<the exception could not be written down>")
-    small = _Record(record.module, record.qualname, record.message[:1000], [record.message[:1000]])
-    small.traceback = clean(record.traceback, max(0, limit // 8))
+    room = max(0, limit // 8)
+    message = record.message[: min(1000, room)]
+    small = _Record(record.module, record.qualname, message, [message])
+    small.traceback = clean(record.traceback, room)
     return _ENCODER.encode(small)
 
 
@@ -90,9 +92,12 @@ def _own(exc: BaseException, name: str) -> Any:
 
 def _args(exc: BaseException) -> tuple[Any, ...]:
     args: tuple[Any, ...] = _own(exc, "args")
-    if isinstance(exc, OSError) and len(args) == 2 and exc.filename is not None:
+    # By its type: an object may lie about its class, or raise when it is asked.
+    if issubclass(type(exc), OSError) and len(args) == 2:
         # Its constructor takes these, and leaves them out of `args`.
-        return (*args, exc.filename) if exc.filename2 is None else (*args, exc.filename, None, exc.filename2)
+        first, second = (vars(OSError)[name].__get__(exc) for name in ("filename", "filename2"))
+        if first is not None:
+            return (*args, first) if second is None else (*args, first, None, second)
     return args
 
 
@@ -100,7 +105,7 @@ def _state(exc: BaseException) -> dict[str, Any]:
     """The attributes of the exception that are plain data."""
     state: dict[str, Any] = {}
     try:
-        attributes = dict(object.__getattribute__(exc, "__dict__"))
+        attributes = dict(_attributes(exc))
     except BaseException:
         return state
     for name, value in attributes.items():
@@ -120,7 +125,8 @@ def _traceback(exc: BaseException) -> str:
     try:
         return clean("".join(traceback.format_exception(exc)), MAX_TRACEBACK_CHARS)
     except BaseException:
-        return clean("".join(traceback.format_tb(exc.__traceback__)), MAX_TRACEBACK_CHARS)
+        lines = traceback.format_tb(_own(exc, "__traceback__"))
+        return clean("".join([*lines, ".".join(_names(type(exc)))]), MAX_TRACEBACK_CHARS)
 
 
 # -- in ----------------------------------------------------------------------------------------------------------------
@@ -141,11 +147,17 @@ def decode_error(what: str, body: memoryview, func: Callable[..., Any], known: K
 
 def _revive(record: _Record, func: Callable[..., Any], known: Known) -> BaseException:
     exc = _made(record, func, known) or RemoteError(_type_name(record), record.message)
+    # Past the class, which may refuse to be changed, as a frozen dataclass does.
     if record.cause:
-        exc.__cause__ = RemoteError(*record.cause[:2])
+        vars(BaseException)["__cause__"].__set__(exc, RemoteError(*record.cause[:2]))
     if record.traceback:
-        BaseException.add_note(exc, f"Traceback where it was raised:\n{record.traceback.rstrip()}")
+        _attributes(exc)["__notes__"] = [f"Traceback where it was raised:\n{record.traceback.rstrip()}"]
     return exc
+
+
+def _attributes(exc: BaseException) -> dict[str, Any]:
+    attributes: dict[str, Any] = object.__getattribute__(exc, "__dict__")
+    return attributes
 
 
 def _type_name(record: _Record) -> str:
@@ -168,7 +180,7 @@ def _made(record: _Record, func: Callable[..., Any], known: Known) -> BaseExcept
             if isinstance(exc, cls):
                 for name, value in record.state.items():
                     if _is_plain_name(name):
-                        vars(exc)[name] = unpack(value)
+                        _attributes(exc)[name] = unpack(value)
                 return exc
         except Exception:
             # Its constructor wants something else than `args`, as those of many classes do.

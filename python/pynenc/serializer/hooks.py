@@ -39,13 +39,27 @@ def encode_other(value: Any) -> Any:
     if _is_invocation(kind):
         return {INVOCATION_KEY: str(value.invocation_id)}
     if _is_pydantic(kind):
-        return _checked(value.model_dump(mode="json"))
+        # What the model itself reads back: with its aliases, and without what it computes.
+        return _checked(value.model_dump(mode="json", by_alias=True, round_trip=True))
     if _is_json_serializable(kind):
         return _checked(value.to_json())
     raise TypeError(
         f"objects of type {kind.__module__}.{kind.__qualname__} have no JSON form; pass plain values, a dataclass, a "
         "msgspec.Struct, or give the class to_json() and a class method from_json(data)"
     )
+
+
+def encode_with_sets(value: Any) -> Any:
+    """The same for a text that is to be sorted: a model's sets stay sets, of which `model_dump` makes lists."""
+    if _is_pydantic(type(value)):
+        return value.model_dump(by_alias=True, round_trip=True)
+    return encode_other(value)
+
+
+def has_own_form(value: Any) -> bool:
+    """Whether its class says what it is written as."""
+    kind = type(value)
+    return _is_pydantic(kind) or (_is_json_serializable(kind) and not _is_invocation(kind))
 
 
 def decode_hook(app: Pynenc | None) -> DecodeHook:
@@ -67,7 +81,8 @@ def decode_hook(app: Pynenc | None) -> DecodeHook:
         if issubclass(kind, dict):
             return _mapping(kind, get_args(annotation), value, decode)
         if _is_pydantic(kind):
-            return kind.model_validate(value)  # type: ignore[attr-defined]
+            # As JSON: a strict model takes a text for a date there, and not from Python.
+            return kind.model_validate_json(msgspec.json.encode(value))  # type: ignore[attr-defined]
         if _is_json_serializable(kind):
             return kind.from_json(value)  # type: ignore[attr-defined]
         raise TypeError(f"values of the annotated type {kind.__module__}.{kind.__qualname__} cannot be decoded")
@@ -83,7 +98,7 @@ def _of_base(kind: type[Any], value: Any) -> Any:
 
 
 def _mapping(kind: type[Any], parameters: tuple[Any, ...], value: Any, decode: DecodeHook) -> Any:
-    key, item = (*parameters, int) if kind is Counter else parameters or (Any, Any)
+    key, item = (*(parameters or (Any,)), int) if kind is Counter else parameters or (Any, Any)
     plain = msgspec.convert(value, dict[key, item], dec_hook=decode, str_keys=True)  # type: ignore[valid-type]
     if kind is defaultdict:
         return defaultdict(None, plain)

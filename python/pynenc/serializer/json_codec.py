@@ -11,14 +11,14 @@ import msgspec
 
 from pynenc.exceptions import PayloadTooLargeError, SerializationError
 from pynenc.serializer.annotations import Slot, slots_of
-from pynenc.serializer.checks import SCALARS, NotRepresentableError, inspect_value, same_keys
-from pynenc.serializer.hooks import decode_hook, encode_other
+from pynenc.serializer.checks import SCALARS, NotRepresentableError, fields_of_value, inspect_value, same_keys
+from pynenc.serializer.hooks import decode_hook, encode_other, encode_with_sets, has_own_form
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
 
 _ENCODER = msgspec.json.Encoder(enc_hook=encode_other)
-_SORTED_ENCODER = msgspec.json.Encoder(enc_hook=encode_other, order="deterministic")
+_SORTED_ENCODER = msgspec.json.Encoder(enc_hook=encode_with_sets, order="deterministic")
 _encode = _ENCODER.encode
 
 _MISSING: Any = object()
@@ -165,8 +165,13 @@ def canonical_text(value: Any) -> str:
     try:
         return _SORTED_ENCODER.encode(value).decode()
     except TypeError:
+        pass
+    try:
         # Keys that are not text, or set members that cannot be compared: order by their texts.
         return _encode(_ordered(value)).decode()
+    except TypeError:
+        # A part that only its model knows how to write.
+        return _encode(value).decode()
 
 
 def _ordered(value: Any) -> Any:
@@ -177,7 +182,15 @@ def _ordered(value: Any) -> Any:
         return [msgspec.Raw(text) for text in sorted(_encode(_ordered(item)) for item in value)]
     if isinstance(value, list | tuple):
         return [_ordered(item) for item in value]
-    return value
+    if type(value) in SCALARS:
+        return value
+    fields = fields_of_value(value)
+    if fields:
+        config = getattr(value, "__struct_config__", None)
+        tag = {} if config is None or config.tag is None else {config.tag_field: config.tag}
+        return _ordered(tag | fields)
+    other = encode_with_sets(value) if has_own_form(value) else value
+    return value if other is value else _ordered(other)
 
 
 def _key_text(key: Any) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import json
 from types import ModuleType
 from typing import Any
 
-from pynenc.exceptions import ConfigError
+from pynenc.exceptions import ConfigError, SerializationError
 from pynenc.serializer.base_serializer import BaseSerializer
 
 
@@ -18,13 +19,26 @@ class JsonPickleSerializer(BaseSerializer):
     @staticmethod
     def serialize(obj: Any) -> str:
         """The jsonpickle text of `obj`."""
-        text: str = _jsonpickle().encode(obj)
+        # With `keys`, those that are not text keep their type.
+        text: str = _jsonpickle().encode(obj, keys=True)
         return text
 
     @staticmethod
     def deserialize(serialized_obj: str) -> Any:
-        """The object of a jsonpickle text. Imports and calls whatever the text says."""
-        return _jsonpickle().decode(serialized_obj)
+        """The object of a jsonpickle text. Imports and calls whatever the text says.
+
+        Raises:
+            SerializationError: a class that the text names cannot be imported here.
+            ValueError: it is no JSON.
+        """
+        jsonpickle = _jsonpickle()
+        # Not jsonpickle's own `decode`, which tries YAML where JSON fails.
+        data = json.loads(serialized_obj)
+        try:
+            return jsonpickle.unpickler.Unpickler(keys=True, on_missing="error").restore(data)
+        except jsonpickle.errors.ClassNotFoundError as error:
+            # It derives from `BaseException`, so that no `except Exception` would see it.
+            raise SerializationError(str(error)) from None
 
 
 def _jsonpickle() -> ModuleType:

@@ -165,6 +165,12 @@ impl Hub {
         }
     }
 
+    /// Who would be told if these finished.
+    pub fn mailboxes_of(&self, ids: impl Iterator<Item = InvocationId>) -> Vec<Arc<Mailbox>> {
+        let waiting = self.waiting.lock();
+        ids.filter_map(|id| waiting.get(&id)).flatten().cloned().collect()
+    }
+
     /// The store says: these have finished, and a look will show it.
     pub fn finished(&self, ids: &[InvocationId]) {
         self.changes.fetch_add(1, Ordering::Release);
@@ -215,6 +221,16 @@ impl Hub {
     /// Whether anyone waits for any invocation.
     pub fn anyone_waits(&self) -> bool {
         !self.waiting.lock().is_empty()
+    }
+
+    /// Whether anyone waits for this invocation.
+    pub fn is_waited_for(&self, id: InvocationId) -> bool {
+        self.waiting.lock().contains_key(&id)
+    }
+
+    /// Whether anyone listens for work.
+    pub fn anyone_listens(&self) -> bool {
+        self.listeners.lock().iter().any(|listener| listener.strong_count() > 0)
     }
 
     fn unsubscribe(&self, mailbox: &Arc<Mailbox>, ids: &[InvocationId]) {

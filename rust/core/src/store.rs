@@ -60,6 +60,12 @@ pub trait Store: Send + Sync + 'static {
     /// Where changes of this store are announced inside this process.
     fn hub(&self) -> &Arc<Hub>;
 
+    /// The shard for the id of a call that is about to be submitted, where a store has several: calls under one
+    /// concurrency or registration key must meet in one.
+    fn shard_for(&self, _call: &Submission) -> u16 {
+        0
+    }
+
     /// Accept calls, all of them or, on an error, none; answers in the order of the submissions.
     ///
     /// A registration key held by an invocation in status `registered` decides as [`crate::submit::meet_existing`] says.

@@ -79,7 +79,7 @@ fn beat_until_closed(shared: &Shared) {
     loop {
         let (closed, due, not_before) = {
             let pump = shared.pump.lock();
-            (pump.closed, pump.due, pump.not_before)
+            (pump.closed, pump.due, [pump.not_before, pump.ahead_deadline()].into_iter().flatten().min())
         };
         if closed {
             return;

@@ -4,6 +4,7 @@
 //! Threads: the caller's own, of which one at a time does the I/O for all ([`pump`]), and one native thread
 //! ([`heart`]) that renews leases, recovers the claims of dead runners, and keeps the time.
 
+mod ahead;
 mod heart;
 pub mod outbox;
 mod parking;

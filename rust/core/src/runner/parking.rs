@@ -11,6 +11,7 @@ use super::pump::Pump;
 use crate::error::{Error, Result};
 use crate::ids::{InvocationId, Ownership};
 use crate::notify::Mailbox;
+use crate::settle::{Outcome, Settlement};
 use crate::store::Paused;
 use crate::wait::Waiter;
 
@@ -22,12 +23,25 @@ const TARGETS_TOLD: usize = 64;
 #[derive(Default)]
 pub(super) struct Waits {
     mailboxes: HashMap<InvocationId, Vec<Arc<Mailbox>>>,
+    /// Whose wait a mailbox belongs to, by its address: it lives as long as its entry above.
+    waiters: HashMap<usize, InvocationId>,
     resuming: HashMap<InvocationId, Vec<Arc<Condvar>>>,
 }
 
 impl Waits {
     pub fn take_all(&mut self) -> Self {
         std::mem::take(self)
+    }
+
+    fn add(&mut self, waiter: InvocationId, mailbox: &Arc<Mailbox>) {
+        self.waiters.insert(Arc::as_ptr(mailbox) as usize, waiter);
+        self.mailboxes.entry(waiter).or_default().push(mailbox.clone());
+    }
+
+    fn remove(&mut self, waiter: InvocationId) {
+        for mailbox in self.mailboxes.remove(&waiter).unwrap_or_default() {
+            self.waiters.remove(&(Arc::as_ptr(&mailbox) as usize));
+        }
     }
 
     /// End these waits: their bodies are told that nobody waits for their outcome.
@@ -56,7 +70,7 @@ impl Shared {
         if pump.slots.phase(owner).is_none() {
             return Err(Error::Closed("runner of the invocation that waits"));
         }
-        pump.waits.mailboxes.entry(owner.id).or_default().push(waiter.mailbox().clone());
+        pump.waits.add(owner.id, waiter.mailbox());
         let mut spawn = false;
         if pump.slots.lend(owner) {
             spawn = !pump.stopping && pump.ready_threads() == 0;
@@ -92,7 +106,7 @@ impl Shared {
 
     fn await_slot(&self, owner: Ownership) -> bool {
         let mut pump = self.pump.lock();
-        pump.waits.mailboxes.remove(&owner.id);
+        pump.waits.remove(owner.id);
         if pump.slots.is_outside(owner) {
             return true;
         }
@@ -114,6 +128,21 @@ impl Shared {
             }
         }
         pump.slots.holds(owner)
+    }
+
+    /// These outcomes are about to be stored: keep slots for the bodies here that wait for them, so that no new work
+    /// that comes with the same round trip gets ahead of them. Returns the waiters.
+    pub(super) fn expect_returns(&self, pump: &mut Pump, batch: &[Settlement]) -> Vec<InvocationId> {
+        if pump.waits.waiters.is_empty() || batch.is_empty() {
+            return Vec::new();
+        }
+        let ends = |one: &&Settlement| matches!(one.outcome, Outcome::Success(_) | Outcome::Failure(_));
+        let told = self.store.hub().mailboxes_of(batch.iter().filter(ends).map(|one| one.owner.id));
+        let waiters: Vec<_> = told
+            .iter()
+            .filter_map(|mailbox| pump.waits.waiters.get(&(Arc::as_ptr(mailbox) as usize)).copied())
+            .collect();
+        waiters.into_iter().filter(|id| pump.slots.expect(*id)).collect()
     }
 
     /// Hand free slots to the bodies first in line.

@@ -13,14 +13,15 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, MutexGuard};
 
 use super::Shared;
-use super::outbox::Outbox;
+use super::ahead::Ahead;
+use super::outbox::{BATCH, Outbox};
 use super::parking::Waits;
 use super::slots::Slots;
 use crate::claim::{Claim, Claimed};
 use crate::error::{Error, Result};
 use crate::ids::Ownership;
 use crate::notify::Listener;
-use crate::settle::{Outcome, Settlement};
+use crate::settle::{Outcome, Settled, Settlement};
 
 /// Sleeping threads kept beyond the number of slots: for bodies that wait now and then.
 const SPARE_THREADS: usize = 4;
@@ -31,6 +32,10 @@ pub(super) struct Pump {
     pub waits: Waits,
     /// Claims that hold a slot and wait for a thread.
     pub inbox: VecDeque<Claim>,
+    /// Claims that have no slot yet: see [`super::ahead`].
+    ahead: Ahead,
+    /// Whether threads pull claims one by one; only then there is something to gain by taking claims ahead.
+    pulls: bool,
     pub outbox: Outbox,
     /// Threads asleep in `next`; the last is woken first.
     idle: Vec<Arc<Sleeper>>,
@@ -69,6 +74,8 @@ impl Pump {
             slots: Slots::new(slots),
             waits: Waits::default(),
             inbox: VecDeque::new(),
+            ahead: Ahead::default(),
+            pulls: false,
             outbox: Outbox::default(),
             idle: Vec::new(),
             returning: 0,
@@ -94,7 +101,8 @@ impl Pump {
         if self.stopping {
             return 0;
         }
-        let wanted = self.inbox.len().max(usize::from(self.slots.free() > 0));
+        let to_send = self.wants_to_send() && !self.exchanging;
+        let wanted = self.inbox.len().max(usize::from(self.slots.free() > 0 || to_send));
         wanted.saturating_sub(self.ready_threads())
     }
 
@@ -103,7 +111,25 @@ impl Pump {
         !self.exchanging
             && !self.closed
             && self.not_before.is_none_or(|at| at <= now)
-            && (self.outbox.is_waiting() || (self.work && !self.stopping && self.slots.free() > 0))
+            && (self.wants_to_send() || (self.work && !self.stopping && self.wants_claims()))
+    }
+
+    /// Whether outcomes should leave now. While there is work at hand they gather: they leave with the next claim.
+    fn wants_to_send(&self) -> bool {
+        self.outbox.is_waiting() && (self.ahead.is_empty() || self.stopping || self.outbox.len() >= BATCH)
+    }
+
+    fn wants_claims(&self) -> bool {
+        (self.ahead.is_empty() && self.slots.free() > 0) || self.wanted_ahead() > 0
+    }
+
+    fn wanted_ahead(&self) -> usize {
+        if self.pulls { self.ahead.wanted(self.slots.capacity()) } else { 0 }
+    }
+
+    /// When what was taken ahead has waited for too long.
+    pub fn ahead_deadline(&self) -> Option<Instant> {
+        self.ahead.deadline(self.slots.free() > 0)
     }
 
     /// Drop the memory of lost claims whose bodies have ended.
@@ -135,7 +161,11 @@ impl Shared {
     fn take(&self, stays: bool) -> Result<Option<Claim>> {
         let mut pump = self.pump.lock();
         self.arrive(&mut pump);
+        pump.pulls |= !stays;
         loop {
+            if pump.inbox.is_empty() {
+                self.fill_inbox(&mut pump, 1);
+            }
             if let Some(claim) = pump.inbox.pop_front() {
                 self.pass_on(&mut pump);
                 return Ok(Some(claim));
@@ -189,6 +219,9 @@ impl Shared {
 
     /// This thread leaves with a claim: see that what remains has a thread.
     fn pass_on(&self, pump: &mut Pump) {
+        if pump.inbox.is_empty() && pump.ahead.is_for_many() {
+            self.fill_inbox(pump, 1);
+        }
         if (!pump.inbox.is_empty() || pump.wants_exchange(Instant::now())) && !pump.wake_one() {
             self.call_supervisor(pump);
         }
@@ -203,7 +236,10 @@ impl Shared {
     fn exchange(&self, pump: &mut MutexGuard<'_, Pump>) -> Result<()> {
         let batch = pump.outbox.take();
         let count = batch.len();
-        let wanted = if pump.work && !pump.stopping { pump.slots.reserve() } else { 0 };
+        let expected = self.expect_returns(pump, &batch);
+        let claims = pump.work && !pump.stopping;
+        let reserved = if claims && pump.ahead.is_empty() { pump.slots.reserve() } else { 0 };
+        let wanted = if claims { reserved + pump.wanted_ahead() } else { 0 };
         if wanted > 0 {
             // Cleared before the question: what arrives while it is under way sets it again.
             pump.work = false;
@@ -212,7 +248,10 @@ impl Shared {
         let request = (wanted > 0).then(|| self.request(wanted, true));
         let answer = MutexGuard::unlocked(pump, || self.store.exchange(&batch, request.as_ref()));
         pump.exchanging = false;
-        pump.slots.unreserve(wanted);
+        pump.slots.unreserve(reserved);
+        if !matches!(&answer, Ok((settled, _)) if settled.iter().all(|one| *one != Settled::Stale)) {
+            expected.into_iter().for_each(|id| pump.slots.unexpect(id));
+        }
         match answer {
             Ok((answers, claimed)) => {
                 self.note_answers(&batch, &answers);
@@ -249,15 +288,40 @@ impl Shared {
                 self.heart.ring();
             }
         }
+        self.grant(pump);
+        let at = Instant::now();
+        let was_empty = pump.ahead.is_empty();
+        let mut slots = if pump.ahead.is_empty() { pump.slots.free() } else { 0 };
         for claim in claimed.claims {
-            pump.slots.take(claim.ownership(), now);
-            pump.inbox.push_back(claim);
+            if slots > 0 {
+                slots -= 1;
+                pump.slots.take(claim.ownership(), now, at);
+                pump.inbox.push_back(claim);
+            } else if claim.recoveries > 0 {
+                // A runner died with it. Whether it was the cause or stood beside it: it waits beside nothing here.
+                pump.slots.take_ahead(claim.ownership(), at);
+                self.release(pump, claim.ownership(), "no slot is free for it here");
+            } else {
+                pump.slots.take_ahead(claim.ownership(), at);
+                pump.ahead.push(claim, at);
+            }
+        }
+        if was_empty && !pump.ahead.is_empty() {
+            // It keeps the time for what is here.
+            self.heart.ring();
+        }
+        if pump.ahead.is_for_many() {
+            self.fill_inbox(pump, usize::MAX);
         }
         if pump.stopping {
             self.return_inbox(pump);
         }
-        self.grant(pump);
-        for _ in 1..pump.inbox.len() {
+        // This thread takes the first one.
+        self.wake_for_inbox(pump, 1);
+    }
+
+    fn wake_for_inbox(&self, pump: &mut Pump, but: usize) {
+        for _ in but..pump.inbox.len() {
             if !pump.wake_one() {
                 self.call_supervisor(pump);
                 break;
@@ -283,7 +347,12 @@ impl Shared {
     pub(super) fn settle(&self, owner: Ownership, outcome: Outcome) {
         let mut pump = self.pump.lock();
         pump.returning += 1;
-        let Some(live) = pump.slots.end(owner) else {
+        let ended = pump.slots.end(owner);
+        if let Some(live) = &ended {
+            let span = live.since.elapsed();
+            pump.ahead.measured(span);
+        }
+        let Some(live) = ended else {
             log::info!(
                 "the outcome ({}) of invocation {} comes after its claim was handed back; discarded",
                 outcome.status(),
@@ -330,6 +399,14 @@ impl Shared {
         if pump.not_before.is_some_and(|at| at <= now) {
             pump.not_before = None;
         }
+        if pump.ahead_deadline().is_some_and(|at| at <= now) {
+            if pump.slots.free() > 0 {
+                self.fill_inbox(&mut pump, usize::MAX);
+            } else {
+                self.return_ahead(&mut pump, "its slot did not come free");
+            }
+            self.wake_for_inbox(&mut pump, 0);
+        }
         if pump.work {
             self.supervisor.notify_all();
         }
@@ -354,6 +431,25 @@ impl Shared {
         while let Some(claim) = pump.inbox.pop_front() {
             self.release(pump, claim.ownership(), "its runner stops");
         }
+        self.return_ahead(pump, "its runner stops");
+    }
+
+    fn return_ahead(&self, pump: &mut Pump, note: &str) {
+        for claim in pump.ahead.take_all() {
+            self.release(pump, claim.ownership(), note);
+        }
+    }
+
+    /// Give free slots to claims that were taken ahead, up to `limit`.
+    fn fill_inbox(&self, pump: &mut Pump, limit: usize) {
+        let now = Instant::now();
+        for _ in 0..limit.min(pump.slots.free()) {
+            let Some(claim) = pump.ahead.pop(now) else { return };
+            if pump.slots.phase(claim.ownership()).is_some() {
+                pump.slots.take(claim.ownership(), self.config.clock.wall(), now);
+                pump.inbox.push_back(claim);
+            }
+        }
     }
 
     fn release(&self, pump: &mut Pump, owner: Ownership, note: &str) {
@@ -367,6 +463,7 @@ impl Shared {
     pub(super) fn release_all(&self, note: &str) -> usize {
         let mut pump = self.pump.lock();
         pump.inbox.clear();
+        pump.ahead.take_all();
         let live: Vec<_> = pump.slots.all().map(|(id, live, _)| Ownership { id, fence: live.fence }).collect();
         for owner in &live {
             self.release(&mut pump, *owner, note);

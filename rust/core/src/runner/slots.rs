@@ -3,8 +3,9 @@
 //! The number of free slots is derived from the sets of live claims, never counted up and down: a claim is in exactly
 //! one set, so a slot can neither leak nor be freed twice.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use std::time::Instant;
 
 use crate::ids::{Fence, InvocationId, Millis, Ownership};
 
@@ -17,6 +18,8 @@ pub struct Live {
     pub slot: u32,
     /// When its body started (wall clock); 0 if it has not.
     pub started: Millis,
+    /// When it got its slot first.
+    pub since: Instant,
 }
 
 /// Where a live claim stands.
@@ -30,6 +33,8 @@ pub enum Phase {
     Resuming,
     /// A user's own runner has it and keeps its own account of slots.
     Outside,
+    /// Taken ahead of its slot, which it will have in a moment.
+    Ahead,
 }
 
 impl Phase {
@@ -40,6 +45,7 @@ impl Phase {
             Phase::Waiting => "waiting",
             Phase::Resuming => "resuming",
             Phase::Outside => "outside",
+            Phase::Ahead => "ahead",
         }
     }
 }
@@ -52,12 +58,13 @@ pub struct Slots {
     waiting: HashMap<InvocationId, Live>,
     resuming: VecDeque<(InvocationId, Live)>,
     outside: HashMap<InvocationId, Live>,
+    ahead: HashMap<InvocationId, Live>,
+    /// Waiting bodies whose wait is about to end: slots are kept for them.
+    expected: HashSet<InvocationId>,
     /// Asked for by a claim that is on its way.
     reserved: usize,
-    /// Numbers of slots that were used before, the lowest first.
-    unused: BinaryHeap<Reverse<u32>>,
-    /// The lowest number that was never used.
-    next_number: u32,
+    /// One bit per slot number: set while a claim holds it.
+    numbers: Vec<u64>,
 }
 
 impl Slots {
@@ -69,9 +76,10 @@ impl Slots {
             waiting: HashMap::new(),
             resuming: VecDeque::new(),
             outside: HashMap::new(),
+            ahead: HashMap::new(),
+            expected: HashSet::new(),
             reserved: 0,
-            unused: BinaryHeap::new(),
-            next_number: 0,
+            numbers: vec![0; capacity.div_ceil(64)],
         }
     }
 
@@ -80,9 +88,19 @@ impl Slots {
         self.capacity
     }
 
-    /// Slots open to new work: bodies that want to go on come first.
+    /// Slots open to new work: bodies that want to go on, or will in a moment, come first.
     pub fn free(&self) -> usize {
-        self.capacity.saturating_sub(self.holding.len() + self.reserved + self.resuming.len())
+        self.capacity.saturating_sub(self.holding.len() + self.reserved + self.resuming.len() + self.expected.len())
+    }
+
+    /// What this waiting body waits for is about to be finished: keep a slot for it until it asks, or [`Self::unexpect`].
+    pub fn expect(&mut self, id: InvocationId) -> bool {
+        self.waiting.contains_key(&id) && self.expected.insert(id)
+    }
+
+    /// It was not finished after all.
+    pub fn unexpect(&mut self, id: InvocationId) {
+        self.expected.remove(&id);
     }
 
     /// Set every free slot aside for a claim that is about to be sent; returns how many.
@@ -98,16 +116,20 @@ impl Slots {
     }
 
     /// A claim takes a slot.
-    pub fn take(&mut self, owner: Ownership, started: Millis) {
-        let slot = self.number();
-        if let Some(replaced) = self.holding.insert(owner.id, Live { fence: owner.fence, slot, started }) {
-            self.unused.push(Reverse(replaced.slot));
-        }
+    pub fn take(&mut self, owner: Ownership, started: Millis, since: Instant) {
+        self.ahead.remove(&owner.id);
+        let slot = self.take_number();
+        self.holding.insert(owner.id, Live { fence: owner.fence, slot, started, since });
+    }
+
+    /// A claim is owned, and will take a slot when one is free.
+    pub fn take_ahead(&mut self, owner: Ownership, since: Instant) {
+        self.ahead.insert(owner.id, Live { fence: owner.fence, slot: 0, started: 0, since });
     }
 
     /// A user's own runner has claimed this.
     pub fn take_outside(&mut self, owner: Ownership) {
-        self.outside.insert(owner.id, Live { fence: owner.fence, slot: 0, started: 0 });
+        self.outside.insert(owner.id, Live { fence: owner.fence, slot: 0, started: 0, since: Instant::now() });
     }
 
     /// Its body starts now.
@@ -123,7 +145,7 @@ impl Slots {
             return false;
         }
         if let Some(live) = self.holding.remove(&owner.id) {
-            self.unused.push(Reverse(live.slot));
+            self.give_number(live.slot);
             self.waiting.insert(owner.id, live);
         }
         true
@@ -131,6 +153,7 @@ impl Slots {
 
     /// The body wants to go on: get in line for a slot. Nothing happens if it has one, or is in line already.
     pub fn reclaim(&mut self, owner: Ownership) {
+        self.expected.remove(&owner.id);
         if self.waiting.get(&owner.id).is_some_and(|live| live.fence == owner.fence)
             && let Some(live) = self.waiting.remove(&owner.id)
         {
@@ -144,7 +167,7 @@ impl Slots {
             return None;
         }
         let (id, live) = self.resuming.pop_front()?;
-        let slot = self.number();
+        let slot = self.take_number();
         self.holding.insert(id, Live { slot, ..live });
         Some(id)
     }
@@ -153,11 +176,12 @@ impl Slots {
     pub fn end(&mut self, owner: Ownership) -> Option<Live> {
         if self.holds(owner) {
             let live = self.holding.remove(&owner.id)?;
-            self.unused.push(Reverse(live.slot));
+            self.give_number(live.slot);
             return Some(live);
         }
-        for set in [&mut self.waiting, &mut self.outside] {
+        for set in [&mut self.waiting, &mut self.outside, &mut self.ahead] {
             if set.get(&owner.id).is_some_and(|live| live.fence == owner.fence) {
+                self.expected.remove(&owner.id);
                 return set.remove(&owner.id);
             }
         }
@@ -186,7 +210,8 @@ impl Slots {
         let waiting = self.waiting.iter().map(|(id, live)| (*id, *live, Phase::Waiting));
         let resuming = self.resuming.iter().map(|(id, live)| (*id, *live, Phase::Resuming));
         let outside = self.outside.iter().map(|(id, live)| (*id, *live, Phase::Outside));
-        holding.chain(waiting).chain(resuming).chain(outside)
+        let ahead = self.ahead.iter().map(|(id, live)| (*id, *live, Phase::Ahead));
+        holding.chain(waiting).chain(resuming).chain(outside).chain(ahead)
     }
 
     /// Whether no claim is live.
@@ -196,18 +221,24 @@ impl Slots {
 
     /// How many claims are live.
     pub fn len(&self) -> usize {
-        self.holding.len() + self.waiting.len() + self.resuming.len() + self.outside.len()
+        self.holding.len() + self.waiting.len() + self.resuming.len() + self.outside.len() + self.ahead.len()
     }
 
-    /// The lowest number that no holder has. Not a search: an event loop has thousands of slots.
-    fn number(&mut self) -> u32 {
-        self.unused.pop().map_or_else(
-            || {
-                self.next_number += 1;
-                self.next_number - 1
-            },
-            |Reverse(number)| number,
-        )
+    /// The lowest number that no holder has; numbers above the capacity arise only from a full ledger.
+    fn take_number(&mut self) -> u32 {
+        let word = self.numbers.iter().position(|word| *word != u64::MAX).unwrap_or_else(|| {
+            self.numbers.push(0);
+            self.numbers.len() - 1
+        });
+        let bit = self.numbers[word].trailing_ones();
+        self.numbers[word] |= 1 << bit;
+        word as u32 * 64 + bit
+    }
+
+    fn give_number(&mut self, slot: u32) {
+        if let Some(word) = self.numbers.get_mut(slot as usize / 64) {
+            *word &= !(1 << (slot % 64));
+        }
     }
 }
 
@@ -216,6 +247,39 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn a_slot_is_kept_for_a_body_whose_wait_is_about_to_end() {
+        let mut slots = Slots::new(1);
+        slots.take(owner(1), 0, Instant::now());
+        assert!(!slots.expect(owner(1).id), "it does not wait");
+        slots.lend(owner(1));
+        assert_eq!(slots.free(), 1);
+        assert!(slots.expect(owner(1).id));
+        assert_eq!(slots.free(), 0);
+        slots.unexpect(owner(1).id);
+        assert_eq!(slots.free(), 1);
+        slots.expect(owner(1).id);
+        slots.reclaim(owner(1));
+        assert_eq!((slots.grant(), slots.free()), (Some(owner(1).id), 0));
+        slots.end(owner(1));
+        assert_eq!(slots.free(), 1);
+    }
+
+    #[test]
+    fn the_lowest_number_that_is_free_is_given_out() {
+        let mut slots = Slots::new(130);
+        let number = |slots: &Slots, n| slots.all().find(|(id, ..)| *id == owner(n).id).map(|(_, live, _)| live.slot);
+        (0..130).for_each(|n| slots.take(owner(n), 0, Instant::now()));
+        assert_eq!((number(&slots, 0), number(&slots, 129)), (Some(0), Some(129)));
+        slots.end(owner(70));
+        slots.lend(owner(100));
+        slots.take(owner(200), 0, Instant::now());
+        assert_eq!(number(&slots, 200), Some(70));
+        slots.reclaim(owner(100));
+        slots.grant();
+        assert_eq!(number(&slots, 100), Some(100));
+    }
+
     fn owner(n: u64) -> Ownership {
         Ownership { id: InvocationId::from_parts(0, 0, n), fence: Fence(n + 1) }
     }
@@ -223,11 +287,11 @@ mod tests {
     #[test]
     fn a_waiting_body_lends_its_slot_and_gets_the_next_one_before_new_work() {
         let mut slots = Slots::new(1);
-        slots.take(owner(1), 0);
+        slots.take(owner(1), 0, Instant::now());
         assert_eq!(slots.free(), 0);
         assert!(slots.lend(owner(1)));
         assert_eq!(slots.free(), 1);
-        slots.take(owner(2), 0);
+        slots.take(owner(2), 0, Instant::now());
         slots.reclaim(owner(1));
         assert_eq!(slots.grant(), None, "taken by the second");
         slots.end(owner(2));
@@ -239,7 +303,7 @@ mod tests {
     #[test]
     fn a_slot_set_aside_for_a_claim_is_not_granted_meanwhile() {
         let mut slots = Slots::new(1);
-        slots.take(owner(1), 0);
+        slots.take(owner(1), 0, Instant::now());
         slots.lend(owner(1));
         let reserved = slots.reserve();
         slots.reclaim(owner(1));
@@ -251,7 +315,7 @@ mod tests {
     #[test]
     fn an_earlier_claim_on_the_same_invocation_ends_nothing() {
         let mut slots = Slots::new(1);
-        slots.take(owner(1), 0);
+        slots.take(owner(1), 0, Instant::now());
         assert_eq!(slots.end(Ownership { fence: Fence(99), ..owner(1) }), None);
         assert!(slots.holds(owner(1)));
     }
@@ -259,9 +323,9 @@ mod tests {
     #[test]
     fn slots_are_numbered_from_the_lowest_that_is_unused() {
         let mut slots = Slots::new(3);
-        (0..3).for_each(|n| slots.take(owner(n), 0));
+        (0..3).for_each(|n| slots.take(owner(n), 0, Instant::now()));
         slots.end(owner(1));
-        slots.take(owner(7), 0);
+        slots.take(owner(7), 0, Instant::now());
         assert_eq!(slots.end(owner(7)).map(|live| live.slot), Some(1));
     }
 
@@ -275,7 +339,7 @@ mod tests {
             let mut live = std::collections::HashSet::new();
             for (step, n) in steps {
                 match step {
-                    0 if slots.free() > 0 && live.insert(n) => slots.take(owner(n), 0),
+                    0 if slots.free() > 0 && live.insert(n) => slots.take(owner(n), 0, Instant::now()),
                     1 => { slots.lend(owner(n)); }
                     2 => slots.reclaim(owner(n)),
                     3 => { slots.grant(); }
@@ -284,9 +348,6 @@ mod tests {
                 }
                 let holders = slots.all().filter(|(.., phase)| *phase == Phase::Holding).count();
                 prop_assert!(holders <= capacity);
-                let numbers: std::collections::HashSet<u32> = slots.holding.values().map(|live| live.slot).collect();
-                prop_assert_eq!(numbers.len(), holders, "no two holders share a number");
-                prop_assert!(numbers.iter().all(|number| (*number as usize) < capacity));
                 prop_assert_eq!(slots.len(), live.len());
             }
         }

@@ -1,0 +1,16 @@
+#!lua flags=allow-oom
+-- Extend the lease of everything a runner owns. Works when memory is full.
+--
+-- KEYS: 1 l, 2 w:<runner>, 3 m. ARGV: 5 lease in milliseconds. Answer: ids and fences, one after the other.
+expect('zset', KEYS[1])
+expect('hash', KEYS[2])
+expect('hash', KEYS[3])
+local owned = call('HGETALL', KEYS[2])
+local leases = {}
+for i = 1, #owned, 2 do
+  leases[i] = now + tonumber(ARGV[5])
+  leases[i + 1] = owned[i]
+end
+for i = 1, #leases, 1000 do call('ZADD', KEYS[1], spread(leases, i, math.min(i + 999, #leases))) end
+call('HSET', KEYS[3], 'h', now)
+return owned

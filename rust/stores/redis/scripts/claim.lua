@@ -1,0 +1,203 @@
+#!lua flags=allow-oom
+-- Take due invocations for free slots. Works when memory is full: claims are how it empties.
+--
+-- KEYS: 1 l, 2 w:<runner>, 3 Q, 4 b, 5 m, 6 f, then q, s and b of each queue asked for.
+-- Found inside: the records that leave the queue with what belongs to them; all queues, if none is asked for.
+-- ARGV: 5 limit, 6 lease in milliseconds, 7 runner, 8 whether to begin (1 or 0), 9 tag to park under if there is less
+-- than was asked for ('' does not park), 10 as many fences as the limit, 11 fences of requests whose answer was lost,
+-- 12 reason of drops, then names of queues.
+-- Answer: now, next due time or '', a pair of record and arguments kept apart for each claim after its id, ids of
+-- those dropped, whether others may claim something now, number of claims made by the lost requests.
+local limit, lease, runner, begin, tag = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8] == '1', ARGV[9]
+local fences, lost, reason = ARGV[10], ARGV[11], ARGV[12]
+expect('zset', KEYS[1])
+expect('hash', KEYS[2])
+expect('set', KEYS[3])
+expect('zset', KEYS[4])
+expect('hash', KEYS[5])
+expect('list', KEYS[6])
+local names = {}
+for i = 13, #ARGV do names[#names + 1] = ARGV[i] end
+local every = #names == 0
+if every then names = call('SMEMBERS', KEYS[3]) end
+for _, name in ipairs(names) do
+  expect('zset', P .. 'q:' .. name)
+  expect('zset', P .. 's:' .. name)
+  expect('zset', P .. 'b:' .. name)
+end
+
+local claims, dropped, leases, owned, found = {}, {}, {}, {}, 0
+
+local function give(id, raw, r)
+  claims[#claims + 1] = id
+  claims[#claims + 1] = raw
+  claims[#claims + 1] = has(r, ARGS_APART) and call('GET', P .. 'd:' .. id) or ''
+end
+
+if lost ~= '' then
+  local mine = {}
+  for i = 1, #lost, 8 do mine[sub(lost, i, i + 7)] = true end
+  local all = call('HGETALL', KEYS[2])
+  for i = 1, #all, 2 do
+    local raw = mine[all[i + 1]] and call('GET', P .. 'i:' .. all[i])
+    if raw then
+      give(all[i], raw, decode(raw))
+      found = found + 1
+    end
+  end
+end
+
+for _, name in ipairs(names) do
+  local due = call('ZRANGEBYSCORE', P .. 's:' .. name, '-inf', now, 'LIMIT', 0, 500)
+  for _, member in ipairs(due) do call('ZADD', P .. 'q:' .. name, 0, member) end
+  if #due > 0 then call('ZREM', P .. 's:' .. name, spread(due)) end
+end
+
+-- Whether the bytes of `a` sort before those of `b`.
+local function before(a, b)
+  for i = 1, math.min(#a, #b) do
+    local x, y = byte(a, i), byte(b, i)
+    if x ~= y then return x < y end
+  end
+  return #a < #b
+end
+
+-- The best place of each queue, where it has been looked for.
+local heads = {}
+local function head(name)
+  if heads[name] == nil then heads[name] = call('ZRANGE', P .. 'q:' .. name, 0, 0)[1] or false end
+  return heads[name]
+end
+
+local function best()
+  local first, where
+  for _, name in ipairs(names) do
+    local member = head(name)
+    if member and (not first or before(member, first)) then first, where = member, name end
+  end
+  return first, where
+end
+
+local function own(id, fence)
+  leases[#leases + 1] = now + lease
+  leases[#leases + 1] = id
+  owned[#owned + 1] = id
+  owned[#owned + 1] = fence
+end
+
+local function next_fence()
+  return sub(fences, 4 * #leases + 1, 4 * #leases + 8)
+end
+
+local NAMED = pack('>I2c0', #runner, runner)
+local function take(id, r)
+  deregister(r, id)
+  r.fence = next_fence()
+  r.runner = runner
+  enter(r, 4, 16, NAMED)
+  if begin then enter_held(r, 6, 0, '') end
+  local raw = encode(r)
+  call('SET', P .. 'i:' .. id, raw)
+  own(id, r.fence)
+  give(id, raw, r)
+end
+
+-- The same for one that was never touched since it arrived and has no key to look after, without taking it apart.
+local STATUS = begin and 6 or 4
+local ENTRIES = char(4 + 16) .. now6 .. NAMED .. (begin and char(6 + 128) .. now6 or '')
+local TAIL = NAMED .. Z8 .. pack('>I4', #ENTRIES) .. ENTRIES
+local function take_fresh(id, raw)
+  local status, flags = byte(raw, 1, 2)
+  if status ~= 1 or flags % 64 >= CONCURRENCY or #raw ~= body_end(raw) + 14 then return false end
+  local fence = next_fence()
+  raw = char(STATUS, flags) .. fence .. sub(raw, 11, -15) .. TAIL
+  call('SET', P .. 'i:' .. id, raw)
+  own(id, fence)
+  claims[#claims + 1] = id
+  claims[#claims + 1] = raw
+  claims[#claims + 1] = flags % 2 == 1 and call('GET', P .. 'd:' .. id) or ''
+  return true
+end
+
+-- One that may find no place; the queue into which another was called back instead.
+local function admit(id, r)
+  if not r or not available(r.status) then return end
+  local holders = has(r, CONCURRENCY) and call('SCARD', P .. 'k:' .. fixed(r).ckey) or -1
+  if holders < 0 then
+    take(id, r)
+  elseif holders < r.limit then
+    take(id, r)
+    call('SADD', P .. 'k:' .. r.ckey, id)
+  elseif r.blocked == 1 then
+    finish_unrun(r, id, 13, reason)
+    dropped[#dropped + 1] = id
+  else
+    deregister(r, id)
+    enter(r, 2, 0, '')
+    save(id, r)
+    call('ZADD', P .. 'z:' .. r.ckey, 0, parked_place(r, id))
+    -- It may have been called back in place of one with a higher limit.
+    return place_freed(r)
+  end
+end
+
+-- The best that are left: all from one queue if the others are empty, else one.
+local function pop(most)
+  local first, where = best()
+  if not first then return {}, nil end
+  local others = false
+  for _, name in ipairs(names) do others = others or (name ~= where and head(name)) end
+  heads[where] = nil
+  local popped, members = call('ZPOPMIN', P .. 'q:' .. where, others and 1 or most), {}
+  for i = 1, #popped, 2 do members[#members + 1] = popped[i] end
+  return members, where
+end
+
+-- Not more than 500 in one call, counting those that find no place.
+local work, looked = false, 0
+local wanted = limit - found
+while #leases / 2 < wanted and looked < 500 do
+  local members, name = pop(math.min(wanted - #leases / 2, 500 - looked))
+  if #members == 0 then break end
+  looked = looked + #members
+  for at, member in ipairs(members) do
+    local id = sub(member, -16)
+    local raw = call('GET', P .. 'i:' .. id)
+    if raw and not take_fresh(id, raw) then
+      local back = admit(id, decode(raw))
+      if back then
+        -- It may be better than those popped already: look again.
+        for rest = at + 1, #members do call('ZADD', P .. 'q:' .. name, 0, members[rest]) end
+        heads, work = {}, true
+        break
+      end
+    end
+  end
+end
+
+if #leases > 0 then
+  for i = 1, #leases, 2000 do call('ZADD', KEYS[1], spread(leases, i, math.min(i + 1999, #leases))) end
+  for i = 1, #owned, 2000 do call('HSET', KEYS[2], spread(owned, i, math.min(i + 1999, #owned))) end
+end
+
+local next_due = ''
+local waiting = #leases / 2 + found < limit
+for _, name in ipairs(names) do
+  local first = call('ZRANGE', P .. 's:' .. name, 0, 0, 'WITHSCORES')
+  if first[1] then
+    if next_due == '' or tonumber(first[2]) < next_due then next_due = tonumber(first[2]) end
+  elseif every and waiting and not head(name) then
+    call('SREM', KEYS[3], name)
+  end
+end
+if waiting and tag ~= '' then
+  local parks = {}
+  if every then parks[1] = KEYS[4] else for _, name in ipairs(names) do parks[#parks + 1] = P .. 'b:' .. name end end
+  for _, key in ipairs(parks) do
+    call('ZADD', key, now + 10000, tag)
+    call('PEXPIRE', key, 20000)
+  end
+end
+ring_bells(KEYS[5])
+announce()
+return { now, next_due, claims, dropped, work and 1 or 0, found }

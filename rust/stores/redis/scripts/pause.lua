@@ -1,0 +1,78 @@
+#!lua flags=allow-oom
+-- A running body waits for other invocations: running to paused, its targets move to the front of the queue.
+--
+-- KEYS: 1 the record of the waiter, then those of its targets in this shard.
+-- Found inside: what the search for cycles meets; queues of the targets.
+-- ARGV: 5 fence, 6 ids of targets in other shards.
+-- Answer: 'P'; 'F', the id that is not known; 'O', status: not the owner; 'T', status: cannot pause; 'E': no targets;
+-- 'R', ids of finished targets; 'C', the way round.
+local id, elsewhere = sub(KEYS[1], -16), ARGV[6]
+local r = load(id)
+if not r then return { 'F', id } end
+if not claimed(r.status) or r.fence ~= ARGV[5] then return { 'O', r.status } end
+if r.status == 4 then return { 'T', r.status } end
+if #KEYS == 1 and elsewhere == '' then return { 'E' } end
+local targets, records, ready = {}, {}, {}
+for i = 2, #KEYS do
+  local target = sub(KEYS[i], -16)
+  targets[#targets + 1] = target
+  records[target] = load(target)
+  if not records[target] then return { 'F', target } end
+  if records[target].status >= 11 then ready[#ready + 1] = target end
+end
+if #ready > 0 then return { 'R', spread(ready) } end
+
+-- What must move before this one can: what its body waits for, or the holders of its concurrency key.
+local function waits_for(target)
+  local t = records[target] or load(target)
+  local found = {}
+  if not t then return found end
+  if t.status == 8 then
+    for i = 1, #t.waits, 16 do found[#found + 1] = sub(t.waits, i, i + 15) end
+  elseif not claimed(t.status) and t.status < 11 and has(t, CONCURRENCY) and fixed(t).blocked == 0
+    and call('SCARD', P .. 'k:' .. t.ckey) >= t.limit then
+    found = call('SMEMBERS', P .. 'k:' .. t.ckey)
+  end
+  return found
+end
+
+-- Depth first; the way to the one at hand is the last id of each level. Gives up after 2000 invocations: a wait that
+-- never ends is then not noticed, but the server is not held up.
+local function cycle()
+  local seen, looked = {}, 0
+  local levels = { { id }, { spread(targets) } }
+  while #levels > 0 and looked < 2000 do
+    local level = levels[#levels]
+    local last = level[#level]
+    if not last then
+      levels[#levels] = nil
+      local upper = levels[#levels]
+      if upper then upper[#upper] = nil end
+    elseif last == id and #levels > 1 then
+      local way = { 'C' }
+      for _, l in ipairs(levels) do way[#way + 1] = l[#l] end
+      return way
+    elseif #levels == 1 then
+      return nil
+    elseif not seen[last] then
+      seen[last], looked = true, looked + 1
+      levels[#levels + 1] = waits_for(last)
+    else
+      level[#level] = nil
+    end
+  end
+end
+local way = cycle()
+if way then return way end
+
+for _, target in ipairs(targets) do raise(target, fixed(r).depth) end
+r = load(id)
+if r.status ~= 8 then enter_held(r, 8, 0, '') end
+local all, sorted = {}, {}
+for i = 1, #r.waits, 16 do all[sub(r.waits, i, i + 15)] = true end
+for i = 1, #elsewhere, 16 do all[sub(elsewhere, i, i + 15)] = true end
+for _, target in ipairs(targets) do all[target] = true end
+for target in pairs(all) do sorted[#sorted + 1] = target end
+r.waits = table.concat(sorted)
+save(id, r)
+return { 'P' }

@@ -1,0 +1,102 @@
+#!lua
+-- Accept calls. Not allowed when memory is full: fails before anything is written.
+--
+-- KEYS: 1 m, 2 o, 3 Q, then the record of each call, then what else is declared: queues, bells, registration keys.
+-- Found inside: chunks of the order of arrival; the record under a registration key.
+-- ARGV: 5 number of calls, 6 tag of the process that wants to know the outcomes, 7 number of routes, then queue and
+-- priority code of each route, then each call packed, then the arguments kept apart, in the order of their calls.
+-- Answer: one letter per call (N new, S reused with the same arguments, D with others), then the ids of those reused.
+local n, tag, routes = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
+local first_call = 8 + 2 * routes
+local next_apart = first_call + n
+
+local known, heard = {}, expect('zset', P .. 'b')
+expect('hash', KEYS[2])
+for i = 0, routes - 1 do
+  local queue = ARGV[8 + 2 * i]
+  known[queue] = call('SISMEMBER', KEYS[3], queue) == 1
+  expect('zset', P .. 'q:' .. queue)
+  heard = heard + expect('zset', P .. 'b:' .. queue)
+end
+local seen = tonumber(call('HGET', KEYS[1], 's') or 0)
+expect('string', P .. 'o:' .. math.floor(seen / CHUNK))
+for i = 1, n do
+  local route, _, due, rkey = unpack('>I2BI6I2c0', ARGV[first_call + i - 1])
+  if rkey ~= '' then expect('string', P .. 'r:' .. rkey) end
+  if due > now then expect('zset', P .. 's:' .. ARGV[8 + 2 * route]) end
+end
+
+local last = call('HINCRBY', KEYS[1], 's', n)
+local seq = last - n
+local codes, answer = {}, { '' }
+local ready, order, fresh, delayed = {}, {}, {}, {}
+local TAIL = string.rep('\0', 14)
+
+local function registered(rkey)
+  local id = call('GET', P .. 'r:' .. rkey)
+  local r = id and load(id)
+  return r and r.status == 1 and id, r
+end
+
+for i = 1, n do
+  local key, packed = KEYS[3 + i], ARGV[first_call + i - 1]
+  local id = sub(key, -16)
+  local route, flags, due, rkey, args, at = unpack('>I2BI6I2c0I2c0', packed)
+  local apart = flags % 2 == 1 and ARGV[next_apart]
+  if apart then next_apart = next_apart + 1 end
+  local existing, other
+  if rkey ~= '' and call('EXISTS', key) == 0 then existing, other = registered(rkey) end
+  local place_id, code = Z16, 'N'
+  if existing then
+    code = fixed(other).args == args and 'S' or 'D'
+    answer[#answer + 1] = existing
+  else
+    if due < now then due = now end
+    local static, seq5 = sub(packed, at), pack('>I5', seq)
+    local record = pack('>BBc8c8c16I6I4', 1, flags, Z8, tag, Z16, due, 11 + #static) .. seq5 .. now6 .. static .. TAIL
+    if call('SET', key, record, 'NX') then
+      if apart then call('SET', P .. 'd:' .. id, apart) end
+      if rkey ~= '' then call('SET', P .. 'r:' .. rkey, id) end
+      local member = '\255' .. ARGV[9 + 2 * route] .. pack('>I6', due) .. seq5 .. id
+      local list = ready[route]
+      if due <= now then
+        if not list then
+          list = {}
+          ready[route] = list
+        end
+        list[#list + 1] = 0
+        list[#list + 1] = member
+      else
+        delayed[#delayed + 1] = { route, due, member }
+      end
+      place_id = id
+      local chunk = math.floor(seq / CHUNK)
+      fresh[chunk] = (fresh[chunk] or 0) + 1
+    end
+  end
+  codes[i] = code
+  order[i] = place_id
+  seq = seq + 1
+end
+
+for chunk, count in pairs(fresh) do
+  local from, to = math.max(last - n, chunk * CHUNK), math.min(last - 1, chunk * CHUNK + CHUNK - 1)
+  local ids = table.concat(order, '', from - (last - n) + 1, to - (last - n) + 1)
+  call('SETRANGE', P .. 'o:' .. chunk, (from % CHUNK) * 16, ids)
+  call('HINCRBY', KEYS[2], chunk, count)
+end
+for route, list in pairs(ready) do
+  local queue = ARGV[8 + 2 * route]
+  call('ZADD', P .. 'q:' .. queue, spread(list))
+  if not known[queue] then call('SADD', KEYS[3], queue) end
+  want_bell(queue, #list / 2)
+end
+for _, one in ipairs(delayed) do
+  local queue = ARGV[8 + 2 * one[1]]
+  call('ZADD', P .. 's:' .. queue, one[2], one[3])
+  call('SADD', KEYS[3], queue)
+  if call('ZRANGE', P .. 's:' .. queue, 0, 0)[1] == one[3] then want_bell(queue) end
+end
+if heard > 0 then ring_bells() end
+answer[1] = table.concat(codes)
+return answer

@@ -1,0 +1,32 @@
+#!lua flags=allow-oom
+-- Look at invocations, and be told of the end of those that are not finished.
+--
+-- KEYS: the records. ARGV: 5 tag of the process that wants to be told, or ''.
+-- Answer, for each: nothing if there is no record, the status if it is not finished, else its record, followed by its
+-- outcome if that is kept apart.
+local tag, answer = ARGV[5], {}
+for i, key in ipairs(KEYS) do
+  local raw = call('GET', key)
+  if not raw then
+    answer[i] = ''
+  elseif byte(raw, 1) >= 11 then
+    local apart = math.floor(byte(raw, 2) / RESULT_APART) % 2 == 1
+    answer[i] = { raw, apart and call('GET', P .. 'e:' .. sub(key, -16)) or '' }
+  else
+    answer[i] = byte(raw, 1)
+    local known = sub(raw, 11, 18)
+    if tag ~= '' and known ~= tag then
+      if known == Z8 then
+        call('SETRANGE', key, 10, tag)
+      else
+        local id = sub(key, -16)
+        -- Bounded: beyond so many, the slow look of the others must do.
+        if call('SCARD', P .. 'n:' .. id) < 1000 and call('SADD', P .. 'n:' .. id, tag) == 1 then
+          local flags = byte(raw, 2)
+          if math.floor(flags / MORE) % 2 == 0 then call('SETRANGE', key, 1, char(flags + MORE)) end
+        end
+      end
+    end
+  end
+end
+return answer

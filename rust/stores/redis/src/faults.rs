@@ -1,0 +1,132 @@
+//! What the server's errors mean, in one table, and how they become the engine's.
+
+use pynenc_core::Error;
+
+/// Name of this store in errors.
+pub(crate) const BACKEND: &str = "redis";
+
+/// What to do about an error of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Passes by itself: the same request, to the same server, after a pause.
+    Retry,
+    /// This server is not, or no longer, the one to ask: find out which is, then ask again.
+    Resolve,
+    /// The server has forgotten the script: send its text.
+    SendText,
+    /// Fails this time and will for a while; the caller decides when to try again.
+    Later,
+    /// Will fail until someone reconfigures something.
+    Fatal,
+}
+
+/// Errors by their first word. `ERR` is told apart by what follows, see [`classify`].
+const TABLE: &[(&str, Class)] = &[
+    ("LOADING", Class::Retry),
+    ("BUSY", Class::Retry),
+    ("TRYAGAIN", Class::Retry),
+    ("CLUSTERDOWN", Class::Retry),
+    ("UNBLOCKED", Class::Retry),
+    ("NOREPLICAS", Class::Retry),
+    ("EXECABORT", Class::Retry),
+    ("NOTBUSY", Class::Retry),
+    ("READONLY", Class::Resolve),
+    ("MASTERDOWN", Class::Resolve),
+    ("MOVED", Class::Resolve),
+    ("ASK", Class::Resolve),
+    ("NOSCRIPT", Class::SendText),
+    ("OOM", Class::Later),
+    ("MISCONF", Class::Later),
+    ("NOAUTH", Class::Fatal),
+    ("WRONGPASS", Class::Fatal),
+    ("NOPERM", Class::Fatal),
+    ("NOPROTO", Class::Fatal),
+    ("CROSSSLOT", Class::Fatal),
+    ("WRONGTYPE", Class::Fatal),
+    ("UNKILLABLE", Class::Fatal),
+];
+
+/// Parts of messages that begin with `ERR` and are not a mistake of ours.
+const GENERAL: &[(&str, Class)] = &[
+    ("max number of clients", Class::Retry),
+    ("Error running script", Class::Retry),
+    ("Client sent AUTH, but no password is set", Class::Fatal),
+    ("invalid password", Class::Fatal),
+    ("DB index is out of range", Class::Fatal),
+    ("unknown command", Class::Fatal),
+];
+
+/// What to do about an error with this first word and the text that follows it.
+pub(crate) fn classify(code: &str, detail: &str) -> Class {
+    if let Some((_, class)) = TABLE.iter().find(|(known, _)| *known == code) {
+        return *class;
+    }
+    GENERAL.iter().find(|(part, _)| detail.contains(part)).map_or(Class::Later, |(_, class)| *class)
+}
+
+/// The engine's error for an error of the server at `place`.
+pub(crate) fn translate(place: &str, code: &str, detail: &str) -> Error {
+    let advice = match code {
+        "OOM" => "the server's memory is full, nothing was written; settle or purge work, or raise maxmemory",
+        "MISCONF" => "the server cannot save to its disk and refuses writes; see its log",
+        "NOAUTH" | "WRONGPASS" => "the server wants other credentials; check user and password of the URL",
+        "NOPERM" => "the server's ACL does not allow this user what it needs; see the ACL files of this store",
+        "WRONGTYPE" => "a key is not what this store made of it: something else uses the same names",
+        "CROSSSLOT" => "the keys of one shard lie in different slots; this is a defect of this store",
+        _ => "the server refused",
+    };
+    let message = format!("{place}: {advice} ({code} {detail})");
+    match classify(code, detail) {
+        Class::Fatal => Error::Unusable { backend: BACKEND, message },
+        _ => Error::Backend { backend: BACKEND, message },
+    }
+}
+
+/// A store that someone has to repair or reconfigure first.
+pub(crate) fn unusable(place: &str, what: impl std::fmt::Display) -> Error {
+    Error::Unusable { backend: BACKEND, message: format!("{place}: {what}") }
+}
+
+/// A store that failed this time.
+pub(crate) fn failed(place: &str, what: impl std::fmt::Display) -> Error {
+    Error::Backend { backend: BACKEND, message: format!("{place}: {what}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_of_the_server_has_a_class() {
+        let cases = [
+            ("READONLY You can't write against a read only replica.", Class::Resolve),
+            ("LOADING Redis is loading the dataset in memory", Class::Retry),
+            ("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", Class::Resolve),
+            ("BUSY Redis is busy running a script.", Class::Retry),
+            ("MISCONF Redis is configured to save RDB snapshots, but ...", Class::Later),
+            ("NOAUTH Authentication required.", Class::Fatal),
+            ("NOPERM this user has no permissions to run the 'flushall' command", Class::Fatal),
+            ("WRONGPASS invalid username-password pair or user is disabled.", Class::Fatal),
+            ("CLUSTERDOWN Hash slot not served", Class::Retry),
+            ("MOVED 3999 127.0.0.1:6381", Class::Resolve),
+            ("ASK 3999 127.0.0.1:6381", Class::Resolve),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", Class::Retry),
+            ("CROSSSLOT Keys in request don't hash to the same slot", Class::Fatal),
+            ("NOSCRIPT No matching script. Please use EVAL.", Class::SendText),
+            ("OOM command not allowed when used memory > 'maxmemory'.", Class::Later),
+            ("UNBLOCKED force unblock from blocking operation", Class::Retry),
+            ("ERR max number of clients reached", Class::Retry),
+            ("EXECABORT Transaction discarded because of previous errors.", Class::Retry),
+            ("NOREPLICAS Not enough good replicas to write.", Class::Retry),
+            ("WRONGTYPE Operation against a key holding the wrong kind of value", Class::Fatal),
+            ("ERR unknown command 'HELLO'", Class::Fatal),
+            ("ERR something never heard of", Class::Later),
+        ];
+        for (text, class) in cases {
+            let (code, detail) = text.split_once(' ').unwrap();
+            assert_eq!(classify(code, detail), class, "{text}");
+            let fatal = matches!(translate("here", code, detail), Error::Unusable { .. });
+            assert_eq!(fatal, class == Class::Fatal, "{text}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Names of keys. Every key of a shard begins with its hash tag, so that a cluster keeps them on one node.
+
+use pynenc_core::ids::InvocationId;
+
+/// Fixed parts of the names: one letter, then what distinguishes keys of a kind. See the crate's documentation.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    Meta,
+    Order,
+    OrderChunk,
+    Record,
+    ArgumentsApart,
+    Queues,
+    Ready,
+    Scheduled,
+    Bell,
+    AnyBell,
+    Leases,
+    Owned,
+    Finished,
+    Registration,
+}
+
+impl Kind {
+    fn letters(self) -> &'static str {
+        match self {
+            Kind::Meta => "m",
+            Kind::Order => "o",
+            Kind::OrderChunk => "o:",
+            Kind::Record => "i:",
+            Kind::ArgumentsApart => "d:",
+            Kind::Queues => "Q",
+            Kind::Ready => "q:",
+            Kind::Scheduled => "s:",
+            Kind::Bell => "b:",
+            Kind::AnyBell => "b",
+            Kind::Leases => "l",
+            Kind::Owned => "w:",
+            Kind::Finished => "f",
+            Kind::Registration => "r:",
+        }
+    }
+}
+
+/// Makes the names of one shard's keys.
+#[derive(Clone)]
+pub struct Keys {
+    prefix: Vec<u8>,
+}
+
+impl Keys {
+    pub fn new(app_id: &str, shard: u16) -> Self {
+        Self { prefix: format!("{{{app_id}:{shard}}}").into_bytes() }
+    }
+
+    /// What every key begins with.
+    pub fn prefix(&self) -> &[u8] {
+        &self.prefix
+    }
+
+    /// A key, or the one of its kind that `rest` distinguishes.
+    pub fn key(&self, kind: Kind, rest: &[u8]) -> Vec<u8> {
+        [&self.prefix, kind.letters().as_bytes(), rest].concat()
+    }
+
+    pub fn record(&self, id: InvocationId) -> Vec<u8> {
+        self.key(Kind::Record, &id.to_bytes())
+    }
+
+    /// The channel of the process with this tag.
+    pub fn channel(&self, tag: &[u8]) -> Vec<u8> {
+        [&self.prefix, &b"p:"[..], tag].concat()
+    }
+
+    /// The slot of a cluster in which all keys of the shard lie: CRC16 (XMODEM) of the hash tag.
+    pub fn slot(&self) -> u16 {
+        let tag = &self.prefix[1..self.prefix.len() - 1];
+        let crc = tag.iter().fold(0u16, |crc, byte| {
+            (0..8).fold(
+                crc ^ u16::from(*byte) << 8,
+                |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 },
+            )
+        });
+        crc % 16384
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slot_is_that_of_the_hash_tag() {
+        // CRC16 of "123456789" is 0x31c3 by the specification of Redis Cluster.
+        let keys = Keys { prefix: b"{123456789}".to_vec() };
+        assert_eq!(keys.slot(), 0x31c3);
+    }
+}

@@ -1,0 +1,316 @@
+//! The connections to the primary of one shard, and the one loop that tries again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use pynenc_core::ids::random_u64;
+use pynenc_core::{Error, Result};
+use redis::{Connection, Value};
+
+use crate::faults::{Class, classify, failed, translate};
+use crate::keys::Keys;
+use crate::script::Request;
+use crate::topology::{Failure, Topology};
+use crate::url::Place;
+
+/// Connections kept open while no one uses them.
+const IDLE_CONNECTIONS: usize = 16;
+
+/// Set once, when the handle is closed; whoever pauses is woken by it.
+#[derive(Default)]
+pub struct Closing {
+    closed: AtomicBool,
+    lock: Mutex<()>,
+    wake: Condvar,
+}
+
+impl Closing {
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// `true` the first time.
+    pub fn close(&self) -> bool {
+        let first = !self.closed.swap(true, Ordering::AcqRel);
+        drop(self.lock.lock());
+        self.wake.notify_all();
+        first
+    }
+
+    /// Sleep, unless closed.
+    pub fn pause(&self, span: Duration) {
+        let deadline = Instant::now() + span;
+        let mut guard = self.lock.lock();
+        while !self.is_closed() && !self.wake.wait_until(&mut guard, deadline).timed_out() {}
+    }
+}
+
+/// Pauses that double up to a limit, each shortened at random, so that many clients do not come back at once.
+pub struct Backoff {
+    next: Duration,
+    limit: Duration,
+}
+
+impl Backoff {
+    pub fn new(first: Duration, limit: Duration) -> Self {
+        Self { next: first, limit }
+    }
+
+    pub fn next(&mut self) -> Duration {
+        let span = self.next;
+        self.next = (span * 2).min(self.limit);
+        jittered(span)
+    }
+}
+
+/// Between half of `span` and all of it.
+pub fn jittered(span: Duration) -> Duration {
+    let half = span / 2;
+    half + Duration::from_micros(random_u64() % (half.as_micros() as u64 + 1))
+}
+
+/// Connections to one shard's primary.
+pub struct Link {
+    pub keys: Keys,
+    topology: Arc<Topology>,
+    closing: Arc<Closing>,
+    retry_deadline: Duration,
+    state: Mutex<State>,
+    round_trips: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    place: Option<Place>,
+    idle: Vec<Connection>,
+    /// Moves whenever connections may be of no use any more; those of an earlier generation are not kept.
+    generation: u64,
+}
+
+impl Link {
+    pub fn new(keys: Keys, topology: Arc<Topology>, closing: Arc<Closing>, retry_deadline: Duration) -> Self {
+        Self { keys, topology, closing, retry_deadline, state: Mutex::default(), round_trips: AtomicU64::new(0) }
+    }
+
+    /// How often this link has waited for the server.
+    pub fn round_trips(&self) -> u64 {
+        self.round_trips.load(Ordering::Relaxed)
+    }
+
+    pub fn place_name(&self) -> String {
+        self.state.lock().place.as_ref().map_or_else(|| "no server found yet".into(), ToString::to_string)
+    }
+
+    /// One round trip for all of these, tried again until it succeeds or the deadline passes. `build` is told how often
+    /// it was tried before: the answers may have been lost, so everything sent must be harmless when sent again.
+    pub fn run(&self, build: impl Fn(u32) -> Vec<Request>) -> Result<Vec<Value>> {
+        let deadline = Instant::now() + self.retry_deadline;
+        let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
+        let mut attempt = 0;
+        loop {
+            if self.closing.is_closed() {
+                return Err(Error::Closed("store"));
+            }
+            let failure = match self.attempt(&build(attempt)) {
+                Ok(values) => return Ok(values),
+                Err(failure) => failure,
+            };
+            if !matches!(failure.class, Class::Retry | Class::Resolve) || Instant::now() >= deadline {
+                return Err(failure.error);
+            }
+            log::debug!("shard {}: trying again: {}", String::from_utf8_lossy(self.keys.prefix()), failure.error);
+            attempt += 1;
+            // The first time at once: mostly an idle connection had been closed.
+            if attempt > 1 || failure.class == Class::Retry {
+                self.closing.pause(backoff.next());
+            }
+        }
+    }
+
+    /// The same for a single request.
+    pub fn run_one(&self, build: impl Fn(u32) -> Request) -> Result<Value> {
+        self.run(|attempt| vec![build(attempt)])?.pop().ok_or_else(|| self.nonsense("no answer"))
+    }
+
+    /// The server answered what it never should.
+    pub fn nonsense(&self, what: &str) -> Error {
+        failed(&self.place_name(), format!("an answer that makes no sense ({what}); is this another kind of server?"))
+    }
+
+    fn attempt(&self, requests: &[Request]) -> Result<Vec<Value>, Failure> {
+        let (mut connection, place, generation) = self.checkout()?;
+        let name = place.to_string();
+        let answer = self.exchange(&mut connection, requests, &name);
+        match answer {
+            Ok(values) => {
+                self.give_back(connection, generation);
+                match values.iter().find_map(server_error) {
+                    None => Ok(values),
+                    Some((code, detail)) => self.refused(requests, &name, &code, &detail, generation),
+                }
+            }
+            Err(failure) => {
+                self.discard(generation);
+                Err(failure)
+            }
+        }
+    }
+
+    fn exchange(&self, connection: &mut Connection, requests: &[Request], name: &str) -> Result<Vec<Value>, Failure> {
+        let mut values = self.round_trip(connection, requests.iter(), false, name)?;
+        let forgotten: Vec<usize> = (0..values.len())
+            .filter(|&at| server_error(&values[at]).is_some_and(|(code, _)| code == "NOSCRIPT"))
+            .collect();
+        if !forgotten.is_empty() {
+            let again = self.round_trip(connection, forgotten.iter().map(|&at| &requests[at]), true, name)?;
+            for (at, value) in forgotten.into_iter().zip(again) {
+                values[at] = value;
+            }
+        }
+        Ok(values)
+    }
+
+    fn round_trip<'a>(
+        &self,
+        connection: &mut Connection,
+        requests: impl Iterator<Item = &'a Request>,
+        with_text: bool,
+        name: &str,
+    ) -> Result<Vec<Value>, Failure> {
+        let (mut bytes, mut count) = (Vec::new(), 0);
+        for request in requests {
+            request.encode(with_text, &mut bytes);
+            count += 1;
+        }
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
+        let failure = |error| Failure::driver(name, &error);
+        connection.send_packed_command(&bytes).map_err(failure)?;
+        let mut values = Vec::with_capacity(count);
+        while values.len() < count {
+            match connection.recv_response().map_err(failure)? {
+                Value::Push { .. } => {}
+                value => values.push(value),
+            }
+        }
+        Ok(values)
+    }
+
+    /// What an error of the server means for this link.
+    fn refused(
+        &self,
+        requests: &[Request],
+        name: &str,
+        code: &str,
+        detail: &str,
+        generation: u64,
+    ) -> Result<Vec<Value>, Failure> {
+        let class = classify(code, detail);
+        let target = detail.split_whitespace().nth(1).and_then(address);
+        match (code, target) {
+            ("ASK", Some(target)) => return self.ask(requests, &target),
+            ("MOVED", Some(target)) => {
+                self.discard(generation);
+                self.state.lock().place = Some(target);
+            }
+            _ if class == Class::Resolve => self.discard(generation),
+            _ => {}
+        }
+        Err(Failure::new(class, translate(name, code, detail)))
+    }
+
+    /// A slot on its way to another node: this once, ask there.
+    fn ask(&self, requests: &[Request], target: &Place) -> Result<Vec<Value>, Failure> {
+        let name = target.to_string();
+        let mut connection = self.topology.connect(target)?;
+        let mut values = Vec::new();
+        for request in requests {
+            let asking = Request::command(&[b"ASKING"]);
+            values.extend(self.round_trip(&mut connection, [&asking, request].into_iter(), true, &name)?.pop());
+        }
+        match values.iter().find_map(server_error) {
+            None => Ok(values),
+            Some((code, detail)) => {
+                let class = if classify(&code, &detail) == Class::Fatal { Class::Fatal } else { Class::Retry };
+                Err(Failure::new(class, translate(&name, &code, &detail)))
+            }
+        }
+    }
+
+    /// A connection of its own, for whoever keeps it: the primary may have changed before it is used.
+    pub fn connect(&self) -> Result<Connection, Failure> {
+        let (place, generation) = self.find()?;
+        self.topology.connect(&place).inspect_err(|_| self.discard(generation))
+    }
+
+    fn checkout(&self) -> Result<(Connection, Place, u64), Failure> {
+        {
+            let mut state = self.state.lock();
+            if let (Some(place), Some(connection)) = (state.place.clone(), state.idle.pop()) {
+                return Ok((connection, place, state.generation));
+            }
+        }
+        let (place, generation) = self.find()?;
+        let connection = self.topology.connect(&place).inspect_err(|_| self.discard(generation))?;
+        Ok((connection, place, generation))
+    }
+
+    fn find(&self) -> Result<(Place, u64), Failure> {
+        let generation = {
+            let state = self.state.lock();
+            if let Some(place) = &state.place {
+                return Ok((place.clone(), state.generation));
+            }
+            state.generation
+        };
+        let place = self.topology.primary(self.keys.slot())?;
+        let mut state = self.state.lock();
+        if state.generation == generation {
+            state.place = Some(place.clone());
+        }
+        Ok((place, generation))
+    }
+
+    fn give_back(&self, connection: Connection, generation: u64) {
+        let mut state = self.state.lock();
+        if state.generation == generation && state.idle.len() < IDLE_CONNECTIONS {
+            state.idle.push(connection);
+        }
+    }
+
+    /// Nothing of this generation is trusted any more: find the primary again, connect again.
+    fn discard(&self, generation: u64) {
+        let stale = {
+            let mut state = self.state.lock();
+            if state.generation != generation {
+                return;
+            }
+            state.generation += 1;
+            state.place = None;
+            std::mem::take(&mut state.idle)
+        };
+        drop(stale);
+    }
+
+    /// Close what no one uses.
+    pub fn hang_up(&self) {
+        let generation = self.state.lock().generation;
+        self.discard(generation);
+    }
+}
+
+/// First word and the rest of an error of the server.
+pub fn server_error(value: &Value) -> Option<(String, String)> {
+    match value {
+        Value::ServerError(error) => Some((error.code().to_owned(), error.details().unwrap_or_default().to_owned())),
+        _ => None,
+    }
+}
+
+/// `host:port` of a redirection.
+fn address(text: &str) -> Option<Place> {
+    let (host, port) = text.rsplit_once(':')?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    (!host.is_empty()).then_some(Place::Tcp(host.to_owned(), port.parse().ok()?))
+}

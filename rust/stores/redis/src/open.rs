@@ -1,0 +1,142 @@
+//! What is checked before a server is trusted, and where calls go.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pynenc_core::Result;
+use pynenc_core::call::Submission;
+use pynenc_core::ids::random_u64;
+use redis::Value;
+
+use crate::faults::unusable;
+use crate::keys::Kind;
+use crate::link::{Link, server_error};
+use crate::options::{Durability, RedisOptions};
+use crate::script::Request;
+use crate::value;
+
+/// Oldest version that has sharded channels and scripts that may run when memory is full.
+const OLDEST: (u32, u32) = (7, 0);
+
+/// Check the server of one shard; returns the content of the marker key, made if it is the first time.
+pub fn check(options: &RedisOptions, link: &Link) -> Result<Vec<u8>> {
+    let info = link.run_one(|_| Request::command(&[b"INFO"]))?;
+    let info = Info(text(&info));
+    let version = info.version().ok_or_else(|| link.nonsense("INFO names no version"))?;
+    let place = link.place_name();
+    if version < OLDEST {
+        let (major, minor) = version;
+        return Err(unusable(&place, format!("the server is version {major}.{minor}; at least 7.0 is needed")));
+    }
+    check_eviction(options, &info, &place)?;
+    check_persistence(options, &info, link, &place, version)?;
+    marker(link)
+}
+
+fn check_eviction(options: &RedisOptions, info: &Info, place: &str) -> Result<()> {
+    match info.field("maxmemory_policy") {
+        Some(policy) if policy != "noeviction" && !options.allow_eviction => Err(unusable(
+            place,
+            format!(
+                "maxmemory-policy is {policy}: when memory is full the server would throw work away. Set it to \
+                 noeviction, or allow eviction if losing work is acceptable"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_persistence(options: &RedisOptions, info: &Info, link: &Link, place: &str, version: (u32, u32)) -> Result<()> {
+    let appends = info.field("aof_enabled") == Some("1");
+    if options.durability == Durability::Fsync {
+        if !appends {
+            return Err(unusable(
+                place,
+                "durability is fsync, but the server keeps no append-only file (appendonly no)",
+            ));
+        }
+        if version < (7, 2) {
+            return Err(unusable(
+                place,
+                "durability fsync needs Redis 7.2, which can confirm a write to its disk; use another durability with \
+                 appendfsync always",
+            ));
+        }
+    }
+    if !appends && !saves(link)? {
+        log::warn!("the Redis server at {place} keeps nothing on disk: a restart loses all work (appendonly, save)");
+    }
+    Ok(())
+}
+
+/// Whether the server makes snapshots; unknown counts as yes, for the ACL may forbid to ask.
+fn saves(link: &Link) -> Result<bool> {
+    let answer = link.run(|_| vec![Request::command(&[b"CONFIG", b"GET", b"save"])]);
+    let Ok(answer) = answer else { return Ok(true) };
+    let words = answer.into_iter().next().and_then(value::array).unwrap_or_default();
+    Ok(words.get(1).and_then(value::bytes).is_none_or(|points| !points.is_empty()))
+}
+
+/// A key that is written once: if it is gone, so is everything else.
+fn marker(link: &Link) -> Result<Vec<u8>> {
+    let key = link.keys.key(Kind::Meta, b"");
+    let fresh = format!("{:016x}", random_u64());
+    let values = link.run(|_| {
+        let make = Request::command(&[b"HSETNX", &key, b"a", fresh.as_bytes()]);
+        vec![make, Request::command(&[b"HGET", &key, b"a"])]
+    })?;
+    values.get(1).and_then(value::bytes).map(<[u8]>::to_vec).ok_or_else(|| link.nonsense("marker"))
+}
+
+struct Info(String);
+
+impl Info {
+    fn field(&self, name: &str) -> Option<&str> {
+        self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    }
+
+    fn version(&self) -> Option<(u32, u32)> {
+        // Valkey says here which version of Redis it is compatible with.
+        let mut numbers = self.field("redis_version")?.split('.');
+        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Value::VerbatimString { text, .. } | Value::SimpleString(text) => text.clone(),
+        other => server_error(other).map(|(code, _)| code).unwrap_or_default(),
+    }
+}
+
+/// Calls that share a concurrency or a registration key meet in the shard of that key; others take turns.
+pub fn shard_for(call: &Submission, shards: u16, turn: &AtomicUsize) -> u16 {
+    let key = match (&call.concurrency, &call.registration) {
+        (Some(concurrency), _) => Some(&concurrency.key),
+        (None, Some(registration)) => Some(&registration.key),
+        (None, None) => None,
+    };
+    match key {
+        _ if shards <= 1 => 0,
+        Some(key) => (hash(key.as_bytes()) % u64::from(shards)) as u16,
+        None => (turn.fetch_add(1, Ordering::Relaxed) % usize::from(shards)) as u16,
+    }
+}
+
+/// FNV-1a: the same in every process and version, which the standard library's hashers do not promise.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_and_policy_are_read() {
+        let info = Info("redis_version:7.0.15\r\nmaxmemory_policy:noeviction\r\n".into());
+        assert_eq!(info.version(), Some((7, 0)));
+        assert_eq!(info.field("maxmemory_policy"), Some("noeviction"));
+        assert_eq!(info.field("maxmemory"), None);
+    }
+}

@@ -1,0 +1,88 @@
+//! How a store is opened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pynenc_core::clock::Clock;
+use pynenc_core::ids::{MAX_SHARD, Millis};
+use pynenc_core::{Error, Result};
+
+use crate::url::RedisUrl;
+
+/// What an acknowledged submission or settlement has survived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// It is in the server's memory; its own persistence decides about the rest.
+    Fast,
+    /// It is on the disk of the primary (`WAITAOF`; before Redis 7.2 only with `appendfsync always`).
+    Fsync,
+    /// So many replicas have it in their memory (`WAIT`).
+    Replicated(u32),
+}
+
+/// Everything [`crate::RedisStore::open`] needs to know; [`RedisOptions::new`] fills in what is usual.
+#[derive(Clone)]
+pub struct RedisOptions {
+    /// Where the servers are; see [`crate::parse_url`].
+    pub url: RedisUrl,
+    /// Name of the app: part of every key. No braces.
+    pub app_id: String,
+    /// How long finished invocations are kept, in milliseconds.
+    pub retention: Millis,
+    /// Over how many shards the app spreads. All processes of an app must agree.
+    pub shards: u16,
+    /// What an acknowledgement promises.
+    pub durability: Durability,
+    /// Accept a server that may evict keys when memory is full, and so lose work.
+    pub allow_eviction: bool,
+    /// How long a connection may take to be made.
+    pub connect_timeout: Duration,
+    /// How long the server may take to answer before the connection is given up.
+    pub command_timeout: Duration,
+    /// How long a verb is tried again, over reconnects and failovers, before it fails.
+    pub retry_deadline: Duration,
+    /// Outcomes up to this size travel with the notification to whoever waits, in bytes.
+    pub max_payload_in_push: usize,
+    /// After an outage of the store longer than this, leases are extended once by as much; at least the longest lease.
+    /// Zero never does.
+    pub grace: Millis,
+    /// For tests: take time from here instead of from the server.
+    pub clock: Option<Arc<dyn Clock>>,
+}
+
+impl RedisOptions {
+    /// One shard, a day of retention, `Durability::Fast`, eviction refused.
+    pub fn new(url: RedisUrl, app_id: impl Into<String>) -> Self {
+        Self {
+            url,
+            app_id: app_id.into(),
+            retention: 24 * 60 * 60 * 1000,
+            shards: 1,
+            durability: Durability::Fast,
+            allow_eviction: false,
+            connect_timeout: Duration::from_secs(3),
+            command_timeout: Duration::from_secs(5),
+            retry_deadline: Duration::from_secs(10),
+            max_payload_in_push: 2048,
+            grace: 10_000,
+            clock: None,
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let wrong = |what: String| Err(Error::Invalid(format!("Redis store: {what}")));
+        if self.app_id.is_empty() || self.app_id.contains(['{', '}']) {
+            return wrong(format!("app_id must be non-empty and without braces, got {:?}", self.app_id));
+        }
+        if self.shards == 0 || self.shards > MAX_SHARD + 1 {
+            return wrong(format!("shards must be within 1..={}, got {}", MAX_SHARD + 1, self.shards));
+        }
+        if self.retention < 1 {
+            return wrong(format!("retention must be at least 1 ms, got {}", self.retention));
+        }
+        if self.connect_timeout.is_zero() || self.command_timeout.is_zero() {
+            return wrong("timeouts must not be zero".into());
+        }
+        Ok(())
+    }
+}

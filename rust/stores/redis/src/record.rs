@@ -1,0 +1,285 @@
+//! The packed record of one invocation, as the scripts and this crate read and write it.
+//!
+//! Big-endian. What changes comes first, then what never does, then what grows:
+//!
+//! ```text
+//! status u8, flags u8, fence 8, tag of the process that is told of the end 8,
+//! rank u32, retries u32, recoveries u32, releases u32, due u48,
+//! body: length u32, then
+//!     arrival number u40, arrival time u48, priority code (length u8), depth u32, queue (u16),
+//!     concurrency key (u16), its limit u32, whether to drop u8, registration key (u16), hash of the arguments (u16),
+//!     parent (u8, 0 or 16), task (u16), arguments (to the end; none if they are kept apart)
+//! runner (u16), note (u32), ids waited for (u32), history (u32), outcome (to the end)
+//! ```
+
+use std::sync::Arc;
+
+use pynenc_core::call::{Submission, WhenBlocked};
+use pynenc_core::claim::Claim;
+use pynenc_core::history::{Entry, TEXT_LIMIT};
+use pynenc_core::ids::{Fence, InvocationId, Millis};
+use pynenc_core::result::{Filter, History, Record, Terminal, Watched};
+use pynenc_core::status::Status;
+
+use crate::priority;
+
+/// Arguments and outcomes up to this size live in the record, larger ones in a key of their own: whoever changes the
+/// record copies it whole.
+pub const INLINE: usize = 2048;
+
+pub const ARGS_APART: u8 = 1;
+pub const RESULT_APART: u8 = 2;
+const CONCURRENCY: u8 = 4;
+const REGISTRATION: u8 = 8;
+const RESULT: u8 = 16;
+
+/// Reads from the front of a byte string; `None` as soon as there is less than asked for.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn bytes(&mut self, n: usize) -> Option<&'a [u8]> {
+        let (head, rest) = self.0.split_at_checked(n)?;
+        self.0 = rest;
+        Some(head)
+    }
+
+    fn number(&mut self, n: usize) -> Option<u64> {
+        Some(self.bytes(n)?.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+    }
+
+    fn sized(&mut self, n: usize) -> Option<&'a [u8]> {
+        let length = self.number(n)? as usize;
+        self.bytes(length)
+    }
+
+    fn text(&mut self, n: usize) -> Option<&'a str> {
+        std::str::from_utf8(self.sized(n)?).ok()
+    }
+}
+
+/// A record, read.
+pub struct Packed<'a> {
+    pub status: Status,
+    pub flags: u8,
+    pub fence: Fence,
+    pub retries: u32,
+    pub recoveries: u32,
+    pub releases: u32,
+    pub due: Millis,
+    pub arrived: Millis,
+    pub priority: f64,
+    pub depth: u32,
+    pub queue: &'a str,
+    pub args_id: &'a str,
+    pub parent: Option<InvocationId>,
+    pub task: &'a str,
+    pub payload: &'a [u8],
+    pub runner: &'a str,
+    pub note: &'a str,
+    pub waits: &'a [u8],
+    history: &'a [u8],
+    result: &'a [u8],
+}
+
+impl<'a> Packed<'a> {
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+        let mut all = Cursor(bytes);
+        let (status, flags) = (Status::from_code(all.number(1)? as u8)?, all.number(1)? as u8);
+        let fence = Fence(all.number(8)?);
+        all.bytes(8 + 4)?;
+        let (retries, recoveries, releases) = (all.number(4)? as u32, all.number(4)? as u32, all.number(4)? as u32);
+        let due = all.number(6)? as Millis;
+        let mut body = Cursor(all.sized(4)?);
+        body.bytes(5)?;
+        let arrived = body.number(6)? as Millis;
+        let priority = priority::decode(body.sized(1)?)?;
+        let depth = body.number(4)? as u32;
+        let queue = body.text(2)?;
+        body.sized(2)?;
+        body.bytes(5)?;
+        body.sized(2)?;
+        let args_id = body.text(2)?;
+        let parent = body.sized(1)?.try_into().ok().map(InvocationId::from_bytes);
+        let task = body.text(2)?;
+        let payload = body.0;
+        let (runner, note) = (all.text(2)?, all.text(4)?);
+        let (waits, history) = (all.sized(4)?, all.sized(4)?);
+        Some(Self {
+            status,
+            flags,
+            fence,
+            retries,
+            recoveries,
+            releases,
+            due,
+            arrived,
+            priority,
+            depth,
+            queue,
+            args_id,
+            parent,
+            task,
+            payload,
+            runner,
+            note,
+            waits,
+            history,
+            result: all.0,
+        })
+    }
+
+    fn payload(&self, apart: &[u8]) -> Arc<[u8]> {
+        if self.flags & ARGS_APART == 0 { self.payload.into() } else { apart.into() }
+    }
+
+    pub fn claim(&self, id: InvocationId, apart: &[u8]) -> Claim {
+        Claim {
+            id,
+            fence: self.fence,
+            task: self.task.into(),
+            payload: self.payload(apart),
+            parent: self.parent,
+            depth: self.depth,
+            queue: self.queue.into(),
+            retries: self.retries,
+            recoveries: self.recoveries,
+            releases: self.releases,
+        }
+    }
+
+    pub fn record(&self, id: InvocationId, apart: &[u8]) -> Record {
+        let some = |text: &str| (!text.is_empty()).then(|| Arc::from(text));
+        Record {
+            id,
+            task: self.task.into(),
+            queue: self.queue.into(),
+            priority: self.priority,
+            payload: self.payload(apart),
+            args_id: self.args_id.into(),
+            parent: self.parent,
+            depth: self.depth,
+            status: self.status,
+            runner: some(self.runner),
+            retries: self.retries,
+            recoveries: self.recoveries,
+            releases: self.releases,
+            due: self.due,
+            note: some(self.note),
+        }
+    }
+
+    pub fn watched(&self, id: InvocationId, apart: &[u8]) -> Watched {
+        if !self.status.is_final() {
+            return Watched::Live(id, self.status);
+        }
+        let result = if self.flags & RESULT_APART == 0 { self.result } else { apart };
+        Watched::Finished(terminal(id, self.status, self.flags & RESULT != 0, result))
+    }
+
+    pub fn matches(&self, filter: &Filter) -> bool {
+        filter.task.as_deref().is_none_or(|task| task == self.task)
+            && (filter.statuses.is_empty() || filter.statuses.contains(&self.status))
+            && (filter.queues.is_empty() || filter.queues.iter().any(|queue| &**queue == self.queue))
+            && filter.parent.is_none_or(|parent| self.parent == Some(parent))
+            && filter.args_id.as_deref().is_none_or(|args_id| args_id == self.args_id)
+            && filter.runner.as_deref().is_none_or(|runner| !self.runner.is_empty() && runner == self.runner)
+    }
+
+    pub fn waits_for(&self) -> impl Iterator<Item = InvocationId> {
+        self.waits.chunks_exact(16).filter_map(|id| id.try_into().ok()).map(InvocationId::from_bytes)
+    }
+
+    /// The history; its first entry is not stored but follows from the arrival.
+    pub fn history(&self) -> History {
+        let mut entries = vec![Entry::new(Status::Registered, self.arrived, "")];
+        let (mut rest, mut last) = (Cursor(self.history), Arc::from(""));
+        while let Some(entry) = entry(&mut rest, &mut last) {
+            entries.push(entry);
+        }
+        entries
+    }
+}
+
+/// One entry of a history; the scripts' `enter` says how it is packed.
+fn entry(from: &mut Cursor<'_>, last: &mut Arc<str>) -> Option<Entry> {
+    let tag = from.number(1)? as u8;
+    let mut entry = Entry::new(Status::from_code(tag & 15)?, from.number(6)? as Millis, "");
+    if tag & 16 != 0 {
+        *last = from.text(2)?.into();
+    }
+    if tag & (16 | 128) != 0 {
+        entry.runner = last.clone();
+    }
+    if tag & 32 != 0 {
+        entry.note = from.text(2)?.into();
+    }
+    if tag & 64 != 0 {
+        (entry.slot, entry.started) = (from.number(4)? as u32, from.number(6)? as Millis);
+    }
+    Some(entry)
+}
+
+/// How an invocation ended: with a value or an exception of its body, or for a reason of the engine's.
+pub fn terminal(id: InvocationId, status: Status, by_body: bool, result: &[u8]) -> Terminal {
+    let reason = || String::from_utf8_lossy(result).as_ref().into();
+    Terminal { id, status, payload: by_body.then(|| result.into()), reason: (!by_body).then(reason) }
+}
+
+/// `text`, cut at a character boundary to what a history keeps.
+pub fn cut(text: &str) -> &str {
+    let mut end = text.len().min(TEXT_LIMIT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+pub fn put_u48(into: &mut Vec<u8>, value: Millis) {
+    into.extend_from_slice(&(value.clamp(0, (1 << 48) - 1) as u64).to_be_bytes()[2..]);
+}
+
+fn put_sized(into: &mut Vec<u8>, bytes: &[u8]) {
+    into.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
+    into.extend_from_slice(bytes);
+}
+
+/// Whether the arguments of this call are too large to live in its record.
+pub fn is_apart(call: &Submission) -> bool {
+    call.payload.len() > INLINE
+}
+
+/// A call as `submit.lua` reads it: route number, flags, due, registration key, hash of the arguments, then what of the
+/// record's body does not depend on its arrival.
+pub fn pack_call(call: &Submission, route: u16, code: &[u8], out: &mut Vec<u8>) {
+    let (apart, concurrency) = (is_apart(call), call.concurrency.as_ref());
+    let registration = call.registration.as_ref().map_or(&b""[..], |registration| registration.key.as_bytes());
+    out.extend_from_slice(&route.to_be_bytes());
+    let flag = |on: bool, bit: u8| if on { bit } else { 0 };
+    let flags = flag(apart, ARGS_APART)
+        | flag(concurrency.is_some(), CONCURRENCY)
+        | flag(call.registration.is_some(), REGISTRATION);
+    out.push(flags);
+    put_u48(out, call.due);
+    put_sized(out, registration);
+    put_sized(out, call.args_id.as_bytes());
+    out.push(code.len() as u8);
+    out.extend_from_slice(code);
+    out.extend_from_slice(&call.depth.to_be_bytes());
+    put_sized(out, call.route.queue.as_bytes());
+    put_sized(out, concurrency.map_or(b"", |concurrency| concurrency.key.as_bytes()));
+    out.extend_from_slice(&concurrency.map_or(0, |concurrency| concurrency.limit).to_be_bytes());
+    out.push(u8::from(concurrency.is_some_and(|concurrency| concurrency.blocked == WhenBlocked::Drop)));
+    put_sized(out, registration);
+    put_sized(out, call.args_id.as_bytes());
+    match call.parent {
+        Some(parent) => {
+            out.push(16);
+            out.extend_from_slice(&parent.to_bytes());
+        }
+        None => out.push(0),
+    }
+    put_sized(out, call.route.task.as_bytes());
+    if !apart {
+        out.extend_from_slice(&call.payload);
+    }
+}

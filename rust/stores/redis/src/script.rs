@@ -1,0 +1,131 @@
+//! The scripts, and requests to the server as bytes.
+
+use std::sync::LazyLock;
+
+const LIBRARY: &str = include_str!("../scripts/lib.lua");
+
+/// One script, known to the server by its hash.
+pub struct Script {
+    pub text: String,
+    pub hash: String,
+}
+
+impl Script {
+    /// The first line of a file says under which conditions the server runs it; it must stay the first.
+    fn new(file: &str) -> Self {
+        let (flags, body) = file.split_once('\n').unwrap_or((file, ""));
+        let text = format!("{flags}\n{LIBRARY}\n{body}");
+        let hash = redis::Script::new(&text).get_hash().to_owned();
+        Self { text, hash }
+    }
+}
+
+macro_rules! scripts {
+    ($($name:ident = $file:literal;)+) => {
+        $(
+            #[doc = concat!("`scripts/", $file, ".lua`")]
+            pub static $name: LazyLock<Script> =
+                LazyLock::new(|| Script::new(include_str!(concat!("../scripts/", $file, ".lua"))));
+        )+
+    };
+}
+
+scripts! {
+    SUBMIT = "submit";
+    CLAIM = "claim";
+    BEGIN = "begin";
+    SETTLE = "settle";
+    PAUSE = "pause";
+    RAISE = "raise";
+    RESUME = "resume";
+    CANCEL = "cancel";
+    BEAT = "beat";
+    RECOVER = "recover";
+    WATCH = "watch";
+    PURGE = "purge";
+    FORGET = "forget";
+    LOOK = "look";
+}
+
+/// One command on its way to the server: a call of a script, or any other.
+pub struct Request {
+    script: Option<&'static Script>,
+    keys: usize,
+    count: usize,
+    body: Vec<u8>,
+}
+
+impl Request {
+    pub fn script(script: &'static Script) -> Self {
+        Self { script: Some(script), keys: 0, count: 0, body: Vec::with_capacity(512) }
+    }
+
+    pub fn command(words: &[&[u8]]) -> Self {
+        let plain = Self { script: None, keys: 0, count: 0, body: Vec::with_capacity(64) };
+        words.iter().fold(plain, |request, word| request.arg(word))
+    }
+
+    /// Declare a key; all of them come before the arguments.
+    pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.keys += 1;
+        self.arg(key)
+    }
+
+    pub fn arg(mut self, bytes: impl AsRef<[u8]>) -> Self {
+        self.push(bytes.as_ref());
+        self
+    }
+
+    pub fn number(self, number: i64) -> Self {
+        self.arg(number.to_string())
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.count += 1;
+        put(&mut self.body, bytes);
+    }
+
+    /// Add the command in the server's protocol: by hash, or with the text of the script.
+    pub fn encode(&self, with_text: bool, into: &mut Vec<u8>) {
+        let words = self.count + if self.script.is_some() { 3 } else { 0 };
+        into.extend_from_slice(format!("*{words}\r\n").as_bytes());
+        if let Some(script) = self.script {
+            let (verb, script) = if with_text { ("EVAL", &script.text) } else { ("EVALSHA", &script.hash) };
+            put(into, verb.as_bytes());
+            put(into, script.as_bytes());
+            put(into, self.keys.to_string().as_bytes());
+        }
+        into.extend_from_slice(&self.body);
+    }
+}
+
+fn put(into: &mut Vec<u8>, bytes: &[u8]) {
+    into.push(b'$');
+    into.extend_from_slice(bytes.len().to_string().as_bytes());
+    into.extend_from_slice(b"\r\n");
+    into.extend_from_slice(bytes);
+    into.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_stay_the_first_line() {
+        for script in [&SUBMIT, &SETTLE] {
+            assert!(script.text.starts_with("#!lua"), "{}", script.text);
+            assert_eq!(script.hash.len(), 40);
+        }
+    }
+
+    #[test]
+    fn a_request_is_counted_with_all_its_words() {
+        let mut bytes = Vec::new();
+        Request::command(&[b"GET", b"k"]).encode(false, &mut bytes);
+        assert_eq!(bytes, b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
+        bytes.clear();
+        Request::script(&BEGIN).key("k").arg("x").encode(false, &mut bytes);
+        assert!(bytes.starts_with(b"*5\r\n$7\r\nEVALSHA\r\n$40\r\n"));
+    }
+}

@@ -1,0 +1,181 @@
+//! The handle on one app's state in Redis.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use parking_lot::Mutex;
+use pynenc_core::call::Submission;
+use pynenc_core::claim::{ClaimRequest, Claimed};
+use pynenc_core::ids::{InvocationId, Millis, Ownership, RunnerKey, random_u64};
+use pynenc_core::notify::Hub;
+use pynenc_core::recover::{Recovered, RecoveryPolicy};
+use pynenc_core::result::{Filter, History, Page, Record, Watched};
+use pynenc_core::settle::{Settled, Settlement};
+use pynenc_core::store::{Cancelled, Paused, Purge, Store};
+use pynenc_core::submit::Submitted;
+use pynenc_core::{Error, Result};
+
+use crate::keys::Keys;
+use crate::link::{Closing, Link};
+use crate::open;
+use crate::options::RedisOptions;
+use crate::push::Ear;
+use crate::shared::Shared;
+use crate::topology::Topology;
+use crate::verbs::{
+    beat, begin, cancel, claim, exchange, get, list, pause, purge, recover, resume, settle, submit, watch,
+};
+
+/// An open store. Share it by its `Arc`; threads start only once someone waits or listens. Not for use in a forked
+/// child.
+pub struct RedisStore {
+    shared: Arc<Shared>,
+    /// The process that opened it.
+    pid: u32,
+    next_shard: AtomicUsize,
+}
+
+impl RedisStore {
+    /// Connect, and check that the server can be trusted with work.
+    ///
+    /// Fails with [`Error::Invalid`] for options that make no sense, with [`Error::Unusable`] for a server that must be
+    /// configured differently first, and with [`Error::Backend`] if none can be reached within the retry deadline.
+    pub fn open(options: RedisOptions) -> Result<Arc<Self>> {
+        options.check()?;
+        let topology = Arc::new(Topology::new(options.url.clone(), options.connect_timeout, options.command_timeout)?);
+        let closing = Arc::<Closing>::default();
+        let link = |shard| {
+            let keys = Keys::new(&options.app_id, shard);
+            Arc::new(Link::new(keys, topology.clone(), closing.clone(), options.retry_deadline))
+        };
+        let links: Vec<Arc<Link>> = (0..options.shards).map(link).collect();
+        let markers =
+            links.iter().map(|link| open::check(&options, link).map(Mutex::new)).collect::<Result<Vec<_>>>()?;
+        let shared = Shared {
+            ear: Ear::new(links.len()),
+            hub: Hub::new(),
+            closing,
+            links,
+            uncertain: Mutex::default(),
+            turn: AtomicUsize::new(random_u64() as usize % 1024),
+            markers,
+            emptied: Default::default(),
+            options,
+        };
+        let pid = std::process::id();
+        Ok(Arc::new(Self { shared: Arc::new(shared), pid, next_shard: AtomicUsize::new(random_u64() as usize % 4096) }))
+    }
+
+    /// Round trips to servers that this handle has made so far.
+    pub fn round_trips(&self) -> u64 {
+        self.shared.links.iter().map(|link| link.round_trips()).sum()
+    }
+
+    /// What every verb begins with: sockets and threads do not survive a fork.
+    fn shared(&self) -> Result<&Arc<Shared>> {
+        let current = std::process::id();
+        if current != self.pid {
+            return Err(Error::Invalid(format!(
+                "this handle on {} was opened in process {} and cannot be used in its forked child {current}: open the \
+                 store again there",
+                self.shared.options.url, self.pid
+            )));
+        }
+        self.shared.check_open()?;
+        Ok(&self.shared)
+    }
+}
+
+impl Store for RedisStore {
+    fn hub(&self) -> &Arc<Hub> {
+        &self.shared.hub
+    }
+
+    fn shard_for(&self, call: &Submission) -> u16 {
+        open::shard_for(call, self.shared.options.shards, &self.next_shard)
+    }
+
+    fn submit(&self, batch: &[Submission]) -> Result<Vec<Submitted>> {
+        submit::submit(self.shared()?, batch)
+    }
+
+    fn claim(&self, request: &ClaimRequest) -> Result<Claimed> {
+        claim::claim(self.shared()?, request)
+    }
+
+    fn begin(&self, owner: Ownership) -> Result<()> {
+        begin::begin(self.shared()?, owner)
+    }
+
+    fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>> {
+        settle::settle(self.shared()?, batch)
+    }
+
+    fn exchange(&self, batch: &[Settlement], request: Option<&ClaimRequest>) -> Result<(Vec<Settled>, Claimed)> {
+        exchange::exchange(self.shared()?, batch, request)
+    }
+
+    fn pause(&self, waiter: Ownership, targets: &[InvocationId]) -> Result<Paused> {
+        pause::pause(self.shared()?, waiter, targets)
+    }
+
+    fn resume(&self, waiters: &[Ownership]) -> Result<Vec<bool>> {
+        resume::resume(self.shared()?, waiters)
+    }
+
+    fn cancel(&self, id: InvocationId) -> Result<Cancelled> {
+        cancel::cancel(self.shared()?, id)
+    }
+
+    fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Vec<Ownership>> {
+        beat::beat(self.shared()?, runner, lease)
+    }
+
+    fn recover(&self, policy: RecoveryPolicy) -> Result<Recovered> {
+        recover::recover(self.shared()?, policy)
+    }
+
+    fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {
+        watch::watch(self.shared()?, ids)
+    }
+
+    fn get(&self, id: InvocationId) -> Result<Record> {
+        get::get(self.shared()?, id)
+    }
+
+    fn list(&self, filter: &Filter, page: Page) -> Result<Vec<InvocationId>> {
+        list::list(self.shared()?, filter, page)
+    }
+
+    fn count(&self, filter: &Filter) -> Result<usize> {
+        list::count(self.shared()?, filter)
+    }
+
+    fn history(&self, id: InvocationId) -> Result<History> {
+        get::history(self.shared()?, id)
+    }
+
+    fn purge(&self, what: Purge) -> Result<usize> {
+        match what {
+            Purge::All => purge::all(self.shared()?),
+            Purge::Expired { limit } => purge::expired(self.shared()?, limit),
+        }
+    }
+
+    fn close(&self) -> Result<()> {
+        if self.shared.closing.close() {
+            self.shared.links.iter().for_each(|link| link.hang_up());
+            // Whoever waits looks again, and learns that the store is closed.
+            self.shared.hub.look_again();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for RedisStore {
+    fn drop(&mut self) {
+        if std::process::id() == self.pid {
+            self.shared.closing.close();
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Withdraw an invocation that no runner has claimed.
+
+use pynenc_core::ids::{Fence, InvocationId};
+use pynenc_core::store::{CANCEL_REASON, Cancelled};
+use pynenc_core::{Error, Result};
+
+use crate::keys::Kind;
+use crate::script::{CANCEL, Request};
+use crate::shared::Shared;
+use crate::value;
+
+pub fn cancel(shared: &Shared, id: InvocationId) -> Result<Cancelled> {
+    let (link, token) = (shared.link(id), Fence::generate());
+    let answer = link.run_one(|_| {
+        let request = Request::script(&CANCEL)
+            .key(link.keys.record(id))
+            .key(link.keys.key(Kind::Finished, b""))
+            .key(link.keys.key(Kind::Meta, b""));
+        shared.common(request, link).arg(CANCEL_REASON).arg(token.0.to_be_bytes())
+    })?;
+    let read = || {
+        let [code, work] = value::parts(answer)?;
+        Some((value::int(&code)?, value::int(&work)? > 0))
+    };
+    match read().ok_or_else(|| link.nonsense("cancel"))? {
+        (0, work) => {
+            shared.hub.finished(&[id]);
+            if work {
+                shared.hub.work();
+            }
+            Ok(Cancelled::Done)
+        }
+        (1, _) => Ok(Cancelled::Claimed),
+        (2, _) => Ok(Cancelled::Finished),
+        _ => Err(Error::NotFound(id)),
+    }
+}

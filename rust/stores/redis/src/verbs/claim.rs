@@ -1,0 +1,170 @@
+//! Take due invocations for free slots.
+
+use std::sync::Arc;
+
+use pynenc_core::claim::{Claim, ClaimRequest, Claimed, DROP_REASON};
+use pynenc_core::ids::{Fence, InvocationId};
+use pynenc_core::{Error, Result};
+use redis::Value;
+
+use crate::keys::Kind;
+use crate::push;
+use crate::record::Packed;
+use crate::script::{CLAIM, Request};
+use crate::shared::{CHUNK, Shared};
+use crate::value;
+
+/// Longest name of a runner: what a history keeps of it.
+const RUNNER_LIMIT: usize = 1000;
+
+/// What is sent to one shard. The fences are made here: a request sent again finds by them what it had claimed.
+pub struct Ask {
+    pub shard: usize,
+    limit: usize,
+    fences: Vec<Fence>,
+    lost: Vec<Fence>,
+}
+
+impl Ask {
+    pub fn new(shared: &Shared, request: &ClaimRequest, shard: usize, limit: usize) -> Self {
+        let lost = shared.uncertain.lock().remove(&(request.runner.clone(), shard)).unwrap_or_default();
+        let limit = limit.min(CHUNK);
+        Self { shard, limit, fences: (0..limit).map(|_| Fence::generate()).collect(), lost }
+    }
+
+    /// The answer did not come, or could not be given on: what was claimed is delivered by the next claim.
+    pub fn remember(self, shared: &Shared, request: &ClaimRequest) {
+        let mut uncertain = shared.uncertain.lock();
+        let known = uncertain.entry((request.runner.clone(), self.shard)).or_default();
+        known.extend(self.lost);
+        known.extend(self.fences);
+        // A runner that never claims again is forgotten with its handle; one that fails for long keeps the latest.
+        let excess = known.len().saturating_sub(64 * CHUNK);
+        known.drain(..excess);
+    }
+
+    pub fn request(&self, shared: &Shared, request: &ClaimRequest, attempt: u32) -> Request {
+        let link = &shared.links[self.shard];
+        let keys = &link.keys;
+        let mut script = Request::script(&CLAIM)
+            .key(keys.key(Kind::Leases, b""))
+            .key(keys.key(Kind::Owned, request.runner.as_bytes()));
+        for kind in [Kind::Queues, Kind::AnyBell, Kind::Meta, Kind::Finished] {
+            script = script.key(keys.key(kind, b""));
+        }
+        for queue in request.queues.iter() {
+            for kind in [Kind::Ready, Kind::Scheduled, Kind::Bell] {
+                script = script.key(keys.key(kind, queue.as_bytes()));
+            }
+        }
+        let parks = shared.hub.anyone_listens();
+        let tag = shared.ear.tag(self.shard).filter(|_| parks).map_or(&b""[..], |tag| tag);
+        let again = if attempt > 0 { &self.fences[..] } else { &[] };
+        let mut script = shared
+            .common(script, link)
+            .number(self.limit as i64)
+            .number(request.lease)
+            .arg(request.runner.as_bytes())
+            .arg(if request.begin { b"1" } else { b"0" })
+            .arg(tag)
+            .arg(bytes_of(&self.fences))
+            .arg([bytes_of(&self.lost), bytes_of(again)].concat())
+            .arg(DROP_REASON);
+        request.queues.iter().for_each(|queue| script.push(queue.as_bytes()));
+        script
+    }
+
+    /// Read the answer into `claimed`, and tell what it changed.
+    pub fn read(&self, shared: &Shared, request: &ClaimRequest, answer: Value, into: &mut Claimed) -> Result<()> {
+        let read = || -> Option<News> {
+            let [now, due, claims, dropped, work, _] = value::parts(answer)?;
+            let now = value::int(&now)?;
+            if let Some(due) = value::time(&due)? {
+                let due = shared.local_wall(now, due);
+                into.next_due = Some(into.next_due.map_or(due, |known| known.min(due)));
+            }
+            let claims = value::array(claims)?.chunks(3).map(one).collect::<Option<Vec<Claim>>>()?;
+            let news = News { any: !claims.is_empty(), dropped: value::ids(dropped)?, work: value::int(&work)? > 0 };
+            into.claims.extend(claims);
+            Some(news)
+        };
+        let news = read().ok_or_else(|| shared.links[self.shard].nonsense("claim"))?;
+        news.announce(shared);
+        if into.claims.len() < self.limit && shared.ear.tag(self.shard).is_some() {
+            let keys = &shared.links[self.shard].keys;
+            let parked = request.queues.iter().map(|queue| keys.key(Kind::Bell, queue.as_bytes()));
+            let any = request.queues.is_empty().then(|| keys.key(Kind::AnyBell, b""));
+            shared.ear.note_parked(self.shard, parked.chain(any));
+        }
+        Ok(())
+    }
+}
+
+struct News {
+    any: bool,
+    dropped: Vec<InvocationId>,
+    work: bool,
+}
+
+impl News {
+    fn announce(self, shared: &Shared) {
+        if !self.dropped.is_empty() {
+            shared.hub.finished(&self.dropped);
+        }
+        if self.work {
+            shared.hub.work();
+        } else if self.any {
+            shared.hub.changed();
+        }
+    }
+}
+
+fn one(words: &[Value]) -> Option<Claim> {
+    let [id, record, apart] = words else { return None };
+    Some(Packed::read(value::bytes(record)?)?.claim(value::id(id)?, value::bytes(apart)?))
+}
+
+fn bytes_of(fences: &[Fence]) -> Vec<u8> {
+    fences.iter().flat_map(|fence| fence.0.to_be_bytes()).collect()
+}
+
+pub fn check(request: &ClaimRequest) -> Result<()> {
+    if request.runner.is_empty() || request.runner.len() > RUNNER_LIMIT {
+        return Err(Error::Invalid(format!("the name of a runner must have 1 to {RUNNER_LIMIT} bytes")));
+    }
+    Ok(())
+}
+
+/// The shards in the order in which this claim asks them, a different one first each time.
+pub fn turn(shared: &Shared) -> impl Iterator<Item = usize> + use<> {
+    let (count, first) = (shared.links.len(), shared.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    (0..count).map(move |at| (first + at) % count)
+}
+
+pub fn claim(shared: &Arc<Shared>, request: &ClaimRequest) -> Result<Claimed> {
+    check(request)?;
+    let mut claimed = Claimed::default();
+    for shard in turn(shared) {
+        if shared.hub.anyone_listens() {
+            push::listen(shared, shard);
+        }
+        let wanted = request.limit.saturating_sub(claimed.claims.len());
+        if wanted == 0 && request.limit > 0 {
+            break;
+        }
+        let ask = Ask::new(shared, request, shard, wanted);
+        let answer = shared.links[shard].run_one(|attempt| ask.request(shared, request, attempt));
+        match answer.and_then(|answer| ask.read(shared, request, answer, &mut claimed)) {
+            Ok(()) => {}
+            Err(error) => {
+                ask.remember(shared, request);
+                // What other shards gave is not lost for one that fails.
+                if claimed.claims.is_empty() {
+                    return Err(error);
+                }
+                log::warn!("shard {shard} gave no claims: {error}");
+            }
+        }
+    }
+    Ok(claimed)
+}

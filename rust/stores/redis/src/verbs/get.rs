@@ -1,0 +1,35 @@
+//! The record and the history of one invocation.
+
+use pynenc_core::ids::InvocationId;
+use pynenc_core::result::{History, Record};
+use pynenc_core::{Error, Result};
+
+use crate::keys::Kind;
+use crate::record::{ARGS_APART, Packed};
+use crate::script::Request;
+use crate::shared::Shared;
+use crate::value;
+
+pub fn get(shared: &Shared, id: InvocationId) -> Result<Record> {
+    let link = shared.link(id);
+    let raw = raw(shared, id)?;
+    let packed = Packed::read(&raw).ok_or_else(|| link.nonsense("record"))?;
+    if packed.flags & ARGS_APART == 0 {
+        return Ok(packed.record(id, b""));
+    }
+    let key = link.keys.key(Kind::ArgumentsApart, &id.to_bytes());
+    let apart = link.run_one(|_| Request::command(&[b"GET", &key]))?;
+    Ok(packed.record(id, value::bytes(&apart).ok_or(Error::NotFound(id))?))
+}
+
+pub fn history(shared: &Shared, id: InvocationId) -> Result<History> {
+    let raw = raw(shared, id)?;
+    Ok(Packed::read(&raw).ok_or_else(|| shared.link(id).nonsense("record"))?.history())
+}
+
+/// The record as it lies in the store.
+pub fn raw(shared: &Shared, id: InvocationId) -> Result<Vec<u8>> {
+    let link = shared.link(id);
+    let answer = link.run_one(|_| Request::command(&[b"GET", &link.keys.record(id)]))?;
+    Ok(value::bytes(&answer).ok_or(Error::NotFound(id))?.to_vec())
+}

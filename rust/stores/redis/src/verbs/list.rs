@@ -1,0 +1,98 @@
+//! Ids in order of submission, and how many match: by looking through the order of arrival, a piece at a time.
+
+use std::ops::ControlFlow;
+
+use pynenc_core::Result;
+use pynenc_core::ids::InvocationId;
+use pynenc_core::result::{Filter, Page};
+use redis::Value;
+
+use crate::keys::Kind;
+use crate::link::Link;
+use crate::record::Packed;
+use crate::script::Request;
+use crate::shared::Shared;
+use crate::value;
+
+/// Records read at a time.
+const PIECE: usize = 128;
+
+pub fn list(shared: &Shared, filter: &Filter, page: Page) -> Result<Vec<InvocationId>> {
+    let (mut found, mut skip) = (Vec::new(), page.offset);
+    if page.limit == 0 {
+        return Ok(found);
+    }
+    scan(shared, filter, |id| {
+        if skip > 0 {
+            skip -= 1;
+            return ControlFlow::Continue(());
+        }
+        found.push(id);
+        if found.len() < page.limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(found)
+}
+
+pub fn count(shared: &Shared, filter: &Filter) -> Result<usize> {
+    if *filter == Filter::default() {
+        return count_all(shared);
+    }
+    let mut count = 0;
+    scan(shared, filter, |_| {
+        count += 1;
+        ControlFlow::Continue(())
+    })?;
+    Ok(count)
+}
+
+fn count_all(shared: &Shared) -> Result<usize> {
+    let mut count = 0;
+    for link in &shared.links {
+        count += chunks(link)?.iter().map(|(_, live)| live).sum::<usize>();
+    }
+    Ok(count)
+}
+
+/// Numbers of the chunks of the order of arrival, ascending, with how many invocations are left in each.
+pub fn chunks(link: &Link) -> Result<Vec<(u64, usize)>> {
+    let key = link.keys.key(Kind::Order, b"");
+    let answer = link.run_one(|_| Request::command(&[b"HGETALL", &key]))?;
+    let number = |value: &Value| std::str::from_utf8(value::bytes(value)?).ok()?.parse().ok();
+    let words = value::array(answer).ok_or_else(|| link.nonsense("order"))?;
+    let mut chunks = words
+        .chunks(2)
+        .map(|pair| Some((number(pair.first()?)?, number(pair.get(1)?)? as usize)))
+        .collect::<Option<Vec<(u64, usize)>>>()
+        .ok_or_else(|| link.nonsense("order"))?;
+    chunks.sort_unstable();
+    Ok(chunks)
+}
+
+/// Tell `found` every match: shard by shard, in order of submission within each.
+fn scan(shared: &Shared, filter: &Filter, mut found: impl FnMut(InvocationId) -> ControlFlow<()>) -> Result<()> {
+    for link in &shared.links {
+        for (chunk, _) in chunks(link)? {
+            let key = link.keys.key(Kind::OrderChunk, chunk.to_string().as_bytes());
+            let answer = link.run_one(|_| Request::command(&[b"GET", &key]))?;
+            let ids = value::bytes(&answer).unwrap_or_default().chunks_exact(16);
+            let ids = ids.filter(|id| id.iter().any(|byte| *byte != 0)).filter_map(|id| id.try_into().ok());
+            let ids: Vec<_> = ids.map(InvocationId::from_bytes).collect();
+            for piece in ids.chunks(PIECE) {
+                for id in matching(link, filter, piece)? {
+                    if found(id).is_break() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn matching(link: &Link, filter: &Filter, ids: &[InvocationId]) -> Result<Vec<InvocationId>> {
+    let answer = link
+        .run_one(|_| ids.iter().fold(Request::command(&[b"MGET"]), |request, id| request.arg(link.keys.record(*id))))?;
+    let records = value::array(answer).ok_or_else(|| link.nonsense("records"))?;
+    let matches = |record: &Value| value::bytes(record).and_then(Packed::read).is_some_and(|one| one.matches(filter));
+    Ok(ids.iter().zip(&records).filter(|(_, record)| matches(record)).map(|(id, _)| *id).collect())
+}

@@ -1,0 +1,58 @@
+//! Queue again, or bury, what dead runners left behind.
+
+use pynenc_core::Result;
+use pynenc_core::recover::{Recovered, RecoveryPolicy, burial_reason};
+use redis::Value;
+
+use crate::keys::Kind;
+use crate::link::Link;
+use crate::script::{RECOVER, Request};
+use crate::shared::{CHUNK, Shared};
+use crate::value;
+
+pub fn recover(shared: &Shared, policy: RecoveryPolicy) -> Result<Recovered> {
+    let (mut recovered, mut work) = (Recovered::default(), false);
+    for link in &shared.links {
+        let done = recovered.requeued.len() + recovered.buried.len();
+        let limit = policy.limit.saturating_sub(done).min(CHUNK);
+        let answer = link.run_one(|_| request(shared, link, policy, limit))?;
+        work |= read(shared, answer, &mut recovered).ok_or_else(|| link.nonsense("recover"))?;
+    }
+    if !recovered.buried.is_empty() {
+        shared.hub.finished(&recovered.buried);
+    }
+    if work {
+        shared.hub.work();
+    }
+    Ok(recovered)
+}
+
+fn request(shared: &Shared, link: &Link, policy: RecoveryPolicy, limit: usize) -> Request {
+    let fixed = [Kind::Leases, Kind::Finished, Kind::Meta];
+    let request = fixed.iter().fold(Request::script(&RECOVER), |request, kind| request.key(link.keys.key(*kind, b"")));
+    // The script puts the number into the words.
+    const MARK: u32 = 4_000_000_000;
+    let reason = burial_reason(MARK);
+    let (before, after) = reason.split_once(&MARK.to_string()).unwrap_or((&reason, ""));
+    // Time that a test sets does not pass by itself: there is no outage to be told from a long step.
+    let grace = if shared.options.clock.is_some() { 0 } else { shared.options.grace };
+    shared
+        .common(request, link)
+        .number(limit as i64)
+        .number(i64::from(policy.max_recoveries))
+        .arg(before)
+        .arg(after)
+        .number(grace)
+}
+
+fn read(shared: &Shared, answer: Value, into: &mut Recovered) -> Option<bool> {
+    let [now, expiry, requeued, buried, work] = value::parts(answer)?;
+    let now = value::int(&now)?;
+    if let Some(expiry) = value::time(&expiry)? {
+        let expiry = shared.local_steady(now, expiry);
+        into.next_expiry = Some(into.next_expiry.map_or(expiry, |known| known.min(expiry)));
+    }
+    into.requeued.extend(value::ids(requeued)?);
+    into.buried.extend(value::ids(buried)?);
+    Some(value::int(&work)? > 0)
+}

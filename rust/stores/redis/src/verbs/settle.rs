@@ -1,0 +1,131 @@
+//! Record outcomes.
+
+use std::collections::BTreeSet;
+
+use pynenc_core::ids::InvocationId;
+use pynenc_core::settle::{Outcome, Settled, Settlement};
+use pynenc_core::status::Status;
+use pynenc_core::{Error, Result};
+use redis::Value;
+
+use super::by_shard;
+use crate::keys::Kind;
+use crate::record::{INLINE, cut, put_u48};
+use crate::script::{Request, SETTLE};
+use crate::shared::Shared;
+use crate::value;
+
+/// Outcomes in one call of the script; above it a batch is not atomic with regard to one that is refused.
+pub const PIECE: usize = 250;
+
+/// Arguments of one script call are kept below this size.
+const BYTES: usize = 1 << 20;
+
+pub fn settle(shared: &Shared, batch: &[Settlement]) -> Result<Vec<Settled>> {
+    let mut answers = vec![Settled::Stale; batch.len()];
+    for (shard, piece) in pieces(shared, batch) {
+        let link = &shared.links[shard];
+        let values = link.run(|_| requests(shared, shard, batch, &piece))?;
+        read(shared, shard, batch, &piece, &mut values.into_iter(), &mut answers)?;
+    }
+    Ok(answers)
+}
+
+/// The batch by shard, each shard's in pieces that one call of the script may take.
+pub fn pieces(shared: &Shared, batch: &[Settlement]) -> Vec<(usize, Vec<usize>)> {
+    let size = |at: &usize| match &batch[*at].outcome {
+        Outcome::Success(value) | Outcome::Failure(value) => value.len(),
+        Outcome::Retry { .. } | Outcome::Release { .. } => 0,
+    };
+    let mut pieces = Vec::new();
+    for (shard, whole) in by_shard(shared, batch.iter().map(|one| one.owner.id), PIECE) {
+        let (mut piece, mut bytes) = (Vec::new(), 0);
+        for at in whole {
+            bytes += size(&at);
+            if bytes > BYTES && !piece.is_empty() {
+                pieces.push((shard, std::mem::take(&mut piece)));
+                bytes = size(&at);
+            }
+            piece.push(at);
+        }
+        pieces.push((shard, piece));
+    }
+    pieces
+}
+
+pub fn requests(shared: &Shared, shard: usize, batch: &[Settlement], piece: &[usize]) -> Vec<Request> {
+    let link = &shared.links[shard];
+    let keys = &link.keys;
+    let fixed = [Kind::Leases, Kind::Finished, Kind::Meta];
+    let request = fixed.iter().fold(Request::script(&SETTLE), |request, kind| request.key(keys.key(*kind, b"")));
+    let request = piece.iter().fold(request, |request, &at| request.key(keys.record(batch[at].owner.id)));
+    let mut request = shared.common(request, link);
+    piece.iter().for_each(|&at| request.push(&pack(&batch[at])));
+    std::iter::once(request).chain(shared.confirmation()).collect()
+}
+
+fn pack(one: &Settlement) -> Vec<u8> {
+    let (kind, due, text): (u8, i64, &[u8]) = match &one.outcome {
+        Outcome::Success(value) => (1, 0, value),
+        Outcome::Failure(exception) => (2, 0, exception),
+        Outcome::Retry { due, note } => (3, *due, cut(note).as_bytes()),
+        Outcome::Release { due, note } => (4, *due, cut(note).as_bytes()),
+    };
+    let mut out = Vec::with_capacity(26 + text.len());
+    out.extend_from_slice(&one.owner.fence.0.to_be_bytes());
+    out.push(kind);
+    out.extend_from_slice(&one.slot.to_be_bytes());
+    put_u48(&mut out, one.started);
+    put_u48(&mut out, due);
+    out.push(u8::from(kind <= 2 && text.len() > INLINE));
+    out.extend_from_slice(text);
+    out
+}
+
+/// Read the answers to [`requests`], and tell what they changed.
+pub fn read(
+    shared: &Shared,
+    shard: usize,
+    batch: &[Settlement],
+    piece: &[usize],
+    values: &mut dyn Iterator<Item = Value>,
+    answers: &mut [Settled],
+) -> Result<()> {
+    let link = &shared.links[shard];
+    let nonsense = || link.nonsense("settle");
+    let words = values.next().and_then(value::array).ok_or_else(nonsense)?;
+    let confirmation = shared.confirmation().and_then(|_| values.next());
+    let codes = words.first().and_then(value::bytes).ok_or_else(nonsense)?;
+    if codes == b"!" {
+        return Err(refusal(batch, piece, &words).ok_or_else(nonsense)?);
+    }
+    let mut finished: BTreeSet<InvocationId> = BTreeSet::new();
+    for (&at, code) in piece.iter().zip(codes) {
+        answers[at] = match code {
+            b'0' => Settled::Done,
+            b'1' => Settled::Replayed,
+            _ => Settled::Stale,
+        };
+        let is_end = matches!(batch[at].outcome, Outcome::Success(_) | Outcome::Failure(_));
+        // Told again for a replay: the first answer, and with it the telling, was lost.
+        if is_end && answers[at] != Settled::Stale {
+            finished.insert(batch[at].owner.id);
+        }
+    }
+    if !finished.is_empty() {
+        shared.hub.finished(&finished.into_iter().collect::<Vec<_>>());
+    }
+    if words.get(1).and_then(value::int).ok_or_else(nonsense)? > 0 {
+        shared.hub.work();
+    } else {
+        shared.hub.changed();
+    }
+    shared.check_confirmed(link, confirmation.as_ref())
+}
+
+fn refusal(batch: &[Settlement], piece: &[usize], words: &[Value]) -> Option<Error> {
+    let [_, index, from, to] = words else { return None };
+    let at = *piece.get(usize::try_from(value::int(index)? - 1).ok()?)?;
+    let status = |value| Status::from_code(u8::try_from(value::int(value)?).ok()?);
+    Some(Error::Transition { id: batch[at].owner.id, from: status(from)?, to: status(to)? })
+}

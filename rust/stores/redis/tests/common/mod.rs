@@ -1,0 +1,237 @@
+//! Real servers for the tests: on loopback, on free ports, with a temporary directory each, killed on drop.
+#![allow(clippy::unwrap_used, clippy::panic, dead_code, reason = "a test fails by panicking; not every test uses all")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use pynenc_core::call::{Route, Submission};
+use pynenc_core::claim::{Claim, ClaimRequest};
+use pynenc_core::clock::{Clock, ManualClock, SystemClock};
+use pynenc_core::conformance::{Fixture, RETENTION};
+use pynenc_core::ids::{InvocationId, Ownership};
+use pynenc_core::settle::{Outcome, Settled, Settlement};
+use pynenc_core::store::Store;
+use pynenc_core::submit::Submitted;
+use pynenc_store_redis::{RedisOptions, RedisStore, parse_url};
+
+/// How long a test waits for what must happen.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A multiple of the usual rounds: `PYNENC_CHAOS=20` makes a long run of the short ones.
+pub fn rounds(usual: usize) -> usize {
+    usual * std::env::var("PYNENC_CHAOS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// A port that was free a moment ago, never the same twice in this process.
+pub fn free_port() -> u16 {
+    loop {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // A cluster node also takes the port 10000 above.
+        if port < 50_000 && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
+            return port;
+        }
+        let port = 20_000 + (std::process::id() as u16 % 200) * 100 + NEXT.fetch_add(1, Ordering::SeqCst) as u16 % 100;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
+            return port;
+        }
+    }
+}
+
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+/// One `redis-server` process.
+pub struct Server {
+    pub port: u16,
+    pub folder: tempfile::TempDir,
+    arguments: Vec<String>,
+    child: Option<Child>,
+    pid: String,
+}
+
+impl Server {
+    /// A server without persistence.
+    pub fn start() -> Self {
+        Self::with(&["--save", "", "--appendonly", "no"])
+    }
+
+    pub fn with(arguments: &[&str]) -> Self {
+        Self::on(free_port(), arguments)
+    }
+
+    pub fn on(port: u16, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(ToString::to_string).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = Self { port, folder, arguments, child: None, pid: String::new() };
+        server.launch();
+        server
+    }
+
+    pub fn launch(&mut self) {
+        self.spawn();
+        self.await_ready();
+    }
+
+    /// Through a shell that ends the server when this process has gone, however it went.
+    fn spawn(&mut self) {
+        let advice = "redis-server is not installed, and these tests need real servers: apt-get install redis-server";
+        let installed = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
+        installed.unwrap_or_else(|error| panic!("{advice} ({error})"));
+        let mut command = Command::new("sh");
+        command.args(["-c", "redis-server \"$@\" >/dev/null 2>&1 & echo $!; cat >/dev/null; kill -9 $!", "sh"]);
+        if self.arguments.first().is_some_and(|first| first == "--sentinel") {
+            command.arg(self.path("sentinel.conf"));
+        }
+        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--dir"]);
+        command.arg(self.folder.path()).args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        (self.pid, self.child) = (line.trim().to_owned(), Some(child));
+    }
+
+    fn await_ready(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Ok(mut connection) = self.try_connect()
+                && let Ok(pong) = redis::cmd("PING").query::<String>(&mut connection)
+                && pong == "PONG"
+            {
+                return;
+            }
+            if self.speaks() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "redis-server on port {} did not come up", self.port);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// A server that wants TLS or a password is up as soon as it answers at all.
+    fn speaks(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return false };
+        let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));
+        let _ = stream.write_all(b"PING\r\n");
+        let mut answer = [0; 8];
+        matches!(stream.read(&mut answer), Ok(n) if n > 0 && answer.starts_with(b"-NOAUTH"))
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    fn try_connect(&self) -> redis::RedisResult<redis::Connection> {
+        redis::Client::open(self.url())?.get_connection_with_timeout(Duration::from_secs(2))
+    }
+
+    /// A connection of the test's own.
+    pub fn connect(&self) -> redis::Connection {
+        let connection = self.try_connect().unwrap();
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        connection
+    }
+
+    pub fn run<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        words.iter().fold(redis::Cmd::new(), |mut cmd, word| cmd.arg(word).take()).query(&mut self.connect()).unwrap()
+    }
+
+    pub fn keys(&self) -> Vec<String> {
+        let mut keys: Vec<Vec<u8>> = self.run(&["KEYS", "*"]);
+        keys.sort();
+        keys.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect()
+    }
+
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            drop(child.stdin.take());
+            let _ = child.wait();
+        }
+    }
+
+    /// Send a signal by name: `STOP`, `CONT`.
+    pub fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args([&format!("-{name}"), &self.pid]).status().unwrap().success());
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// An app id that no other test uses.
+pub fn app_id() -> String {
+    format!("t{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst))
+}
+
+pub fn options(url: &str) -> RedisOptions {
+    RedisOptions { retention: RETENTION, ..RedisOptions::new(parse_url(url).unwrap(), app_id()) }
+}
+
+pub fn open(url: &str) -> Arc<RedisStore> {
+    RedisStore::open(options(url)).unwrap()
+}
+
+/// A fixture of the conformance suite on this server; `change` sets what the topology needs.
+pub fn fixture(url: &str, change: impl FnOnce(&mut RedisOptions)) -> Fixture {
+    Fixture::open(|clock: Arc<ManualClock>| {
+        let mut options = options(url);
+        options.clock = Some(clock);
+        change(&mut options);
+        (RedisStore::open(options).unwrap(), ())
+    })
+}
+
+pub fn call() -> Submission {
+    Submission {
+        id: InvocationId::generate(SystemClock.wall(), 0),
+        route: Arc::new(Route { task: "m.f".into(), queue: "default".into(), priority: 0.0 }),
+        payload: b"arguments".as_slice().into(),
+        args_id: "".into(),
+        parent: None,
+        depth: 0,
+        due: 0,
+        registration: None,
+        concurrency: None,
+    }
+}
+
+pub fn submit(store: &dyn Store) -> InvocationId {
+    let one = call();
+    assert_eq!(store.submit(std::slice::from_ref(&one)), Ok(vec![Submitted::New(one.id)]));
+    one.id
+}
+
+pub fn request(runner: &str, limit: usize) -> ClaimRequest {
+    ClaimRequest { runner: runner.into(), limit, queues: [].into(), lease: 10_000, begin: true }
+}
+
+pub fn claim(store: &dyn Store, limit: usize) -> Vec<Claim> {
+    store.claim(&request("r1", limit)).unwrap().claims
+}
+
+pub fn success(owner: Ownership) -> Settlement {
+    Settlement { owner, outcome: Outcome::Success(b"value".as_slice().into()), started: 1, slot: 0 }
+}
+
+pub fn succeed(store: &dyn Store, owner: Ownership) {
+    assert_eq!(store.settle(&[success(owner)]), Ok(vec![Settled::Done]));
+}
+
+/// Repeat `look` until it is true.
+pub fn eventually(what: &str, mut look: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !look() {
+        assert!(Instant::now() < deadline, "did not happen: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,161 @@
+"""One URL names the store; the class names that pynenc's settings used are understood too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pynenc import Pynenc
+from pynenc.conf.config_pynenc import ConfigPynenc
+from pynenc.conf.store_url import COMPONENT_FIELDS, kind_of, resolve_store_url
+from pynenc.exceptions import ConfigError
+
+
+def _url(**values: Any) -> str:
+    return resolve_store_url(ConfigPynenc(values))
+
+
+@pytest.mark.parametrize(
+    ("app_id", "file"),
+    [
+        ("shop", "shop.db"),
+        ("shop 2.0_x-y@z+a=b,c", "shop 2.0_x-y@z+a=b,c.db"),
+        ("what?", "what%3F.db"),
+        ("50%#1", "50%25%231.db"),
+        ("käse", "k%C3%A4se.db"),
+        ("..", "...db"),
+        ("a:b", "a%3Ab.db"),
+    ],
+)
+def test_by_default_it_is_a_file_named_after_the_app(app_id: str, file: str) -> None:
+    assert _url(app_id=app_id) == f"sqlite:///.pynenc/{file}"
+
+
+@pytest.mark.parametrize("url", ["memory://", "sqlite:///a.db", "sqlite:////a/b.db", "sqlite:///a b/c%20d.sqlite3"])
+def test_a_url_is_taken_as_it_is(url: str) -> None:
+    assert _url(store_url=url) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("shop.db", "must be a URL"),
+        ("memory:", "must be a URL"),
+        ("memory://shop", "must not name anything behind memory://"),
+        ("sqlite://", "must name a file behind sqlite:///"),
+        ("sqlite:///", "must name a file behind sqlite:///"),
+        ("sqlite://shop.db", "must name a file behind sqlite:///"),
+        ("sqlite:///folder/", "must name a file behind sqlite:///"),
+        ("sqlite:///a.db?mode=ro", "must name a file behind sqlite:///"),
+        ("sqlite:///a.db#x", "must name a file behind sqlite:///"),
+        ("sqlite:///a\0b", "must name a file behind sqlite:///"),
+        ("postgres://host/db", "has the unknown scheme 'postgres'"),
+        ("://", "has the unknown scheme ''"),
+    ],
+)
+def test_a_url_that_cannot_work_is_refused_with_what_can(url: str, reason: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        _url(store_url=url)
+    message = str(raised.value)
+    assert message.startswith(f"ConfigPynenc.store_url {reason}, got {url!r} (from config_values)")
+    assert all(form in message for form in ("memory://", "sqlite:///folder/app.db", "sqlite:////absolute/app.db"))
+
+
+def test_the_password_in_a_refused_url_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYNENC__STORE_URL", "postgres://me:hunter/2@host/db")
+    with pytest.raises(ConfigError, match=r"environment variable PYNENC__STORE_URL") as raised:
+        _url()
+    assert "'postgres://me:***@host/db'" in str(raised.value)
+    assert "hunter" not in str(raised.value)
+
+
+@pytest.mark.parametrize("field", COMPONENT_FIELDS)
+@pytest.mark.parametrize(
+    ("prefix", "url"),
+    [("Mem", "memory://"), ("SQLite", "sqlite:///.pynenc/shop.db"), ("Redis", "redis://localhost:6379/0")],
+)
+def test_one_class_name_is_enough_to_choose_the_store(field: str, prefix: str, url: str) -> None:
+    suffix = {"orchestrator_cls": "Orchestrator", "broker_cls": "Broker", "state_backend_cls": "StateBackend"}[field]
+    assert _url(app_id="shop", **{field: prefix + suffix}) == url
+
+
+def test_class_names_of_your_own_choose_nothing() -> None:
+    assert _url(app_id="shop", broker_cls="LoudBroker") == "sqlite:///.pynenc/shop.db"
+    assert _url(broker_cls="LoudBroker", orchestrator_cls="MemOrchestrator") == "memory://"
+
+
+def test_class_names_of_different_stores_are_refused_with_their_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYNENC__BROKER_CLS", "RedisBroker")
+    with pytest.raises(ConfigError) as raised:
+        _url(orchestrator_cls="MemOrchestrator", state_backend_cls="MemStateBackend")
+    assert "orchestrator_cls='MemOrchestrator' (from config_values)" in str(raised.value)
+    assert "broker_cls='RedisBroker' (from environment variable PYNENC__BROKER_CLS)" in str(raised.value)
+
+
+def test_a_url_wins_over_class_names_and_every_other_setting() -> None:
+    values = {"broker_cls": "MemBroker", "orchestrator_cls": "RedisOrchestrator", "sqlite_db_path": "a.db"}
+    assert _url(store_url="sqlite:///b.db", **values) == "sqlite:///b.db"
+
+
+@pytest.mark.parametrize(
+    ("values", "url"),
+    [
+        ({"sqlite_db_path": "a.db"}, "sqlite:///a.db"),
+        ({"sqlite_db_path": "/a/b.db"}, "sqlite:////a/b.db"),
+        ({"sqlite_db_path": "a.db", "broker_cls": "SQLiteBroker"}, "sqlite:///a.db"),
+        ({"sqlite_db_path": "a.db", "broker_cls": "MemBroker"}, "memory://"),
+        ({"sqlite": {"sqlite_db_path": "a.db"}}, "sqlite:///a.db"),
+    ],
+    ids=str,
+)
+def test_the_file_of_sqlite_may_be_named_by_its_path(values: dict[str, Any], url: str) -> None:
+    assert _url(**values) == url
+
+
+@pytest.mark.parametrize("path", ["a?b", "a#b", "folder/", "a\0b"])
+def test_a_path_that_names_no_file_is_refused_with_its_setting(path: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        _url(sqlite_db_path=path)
+    assert str(raised.value).startswith("ConfigPynenc.sqlite_db_path must name a file")
+    assert f"got {path!r} (from config_values)" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "url"),
+    [
+        ({"redis_host": "cache", "redis_port": 7000, "redis_db": 3}, "redis://cache:7000/3"),
+        ({"redis_username": "me", "redis_password": "p@s:s/w"}, "redis://me:p%40s%3As%2Fw@localhost:6379/0"),
+        ({"redis_password": "secret"}, "redis://:secret@localhost:6379/0"),
+        ({"redis_username": "a@b"}, "redis://a%40b@localhost:6379/0"),
+        ({"redis_url": "rediss://cache/1", "redis_host": "ignored"}, "rediss://cache/1"),
+        ({"redis": {"redis_host": "cache"}}, "redis://cache:6379/0"),
+    ],
+    ids=str,
+)
+def test_redis_is_named_by_its_parts_or_by_a_url(values: dict[str, Any], url: str) -> None:
+    assert _url(orchestrator_cls="RedisOrchestrator", **values) == url
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://me:hunter2@host", "redis:/host"])
+def test_a_redis_url_of_another_kind_is_refused_with_its_setting(url: str) -> None:
+    app = Pynenc("shop", {"broker_cls": "RedisBroker", "redis_url": url})
+    with pytest.raises(ConfigError, match=r"ConfigPynenc\.redis_url must begin with redis:// or rediss://") as raised:
+        _ = app.orchestrator
+    assert "hunter2" not in str(raised.value)
+    assert str(raised.value).endswith("(from config_values)")
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [("memory://", "memory"), ("sqlite:///a.db", "sqlite"), ("redis://h", "redis"), ("rediss://h", "redis")],
+)
+def test_the_kind_is_what_the_scheme_says(url: str, kind: str) -> None:
+    assert kind_of(url) == kind
+
+
+def test_the_store_that_the_settings_name_is_the_one_that_is_opened() -> None:
+    assert Pynenc("one", {"broker_cls": "MemBroker"})._store.kind == "memory"
+    app = Pynenc("two", {"sqlite_db_path": "here.db"})
+    assert app._store.kind == "sqlite"
+    app._store.close()

@@ -1,0 +1,67 @@
+"""Encoding and decoding without a store: a codec, and tasks that are nothing but their annotations."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pynenc import Pynenc
+from pynenc.identifiers import TaskId
+from pynenc.serializer.codec import Codec
+
+UNANNOTATED = object()
+
+
+class Coder:
+    """What a value becomes on its way, as an argument and as a result."""
+
+    unannotated = UNANNOTATED
+
+    def __init__(self, **settings: Any) -> None:
+        self.app = Pynenc("coder", settings)
+        self.codec = Codec(self.app)
+        # What is made when it is first needed is made now: see the test that no payload causes an import.
+        _ = self.app.logger
+
+    def task(self, annotation: Any = UNANNOTATED, func: Any = None, retry_for: tuple[Any, ...] = ()) -> Any:
+        """What the codec has to know of a task."""
+        if func is None:
+
+            def body(value): ...  # type: ignore[no-untyped-def]
+
+            body.__annotations__ = {} if annotation is UNANNOTATED else {"value": annotation, "return": annotation}
+            func = body
+        return SimpleNamespace(task_id=TaskId("shop.jobs", "pay"), func=func, retriable_exceptions=retry_for)
+
+    def as_argument(self, annotation: Any, value: Any) -> Any:
+        task = self.task(annotation)
+        arguments = self.codec.decode_arguments(task, self.codec.encode_arguments(task, {"value": value}))
+        assert list(arguments) == ["value"]
+        return arguments["value"]
+
+    def as_result(self, annotation: Any, value: Any) -> Any:
+        task = self.task(annotation)
+        return self.codec.decode_result(task, self.codec.encode_result(task, value))
+
+    def as_exception(self, raised: BaseException, func: Any, retry_for: tuple[Any, ...] = ()) -> BaseException:
+        """What arrives in place of `raised`, having been raised and caught."""
+        task = self.task(func=func, retry_for=retry_for)
+        try:
+            raise raised
+        except BaseException as caught:
+            payload = self.codec.encode_exception(task, caught)
+        return self.codec.decode_exception(task, payload)
+
+
+@pytest.fixture
+def coder() -> Coder:
+    """With the default serializer."""
+    return Coder()
+
+
+@pytest.fixture
+def coder_of() -> type[Coder]:
+    """To make one with settings of its own."""
+    return Coder
