@@ -141,3 +141,9 @@ async def variable_in_coroutine(value: str) -> str:
 def log_a_line(text: str) -> str:
     log_a_line.logger.warning(text)
     return log_a_line.invocation.invocation_id
+
+
+@app.task
+async def nap(seconds: float) -> int:
+    await asyncio.sleep(seconds)
+    return os.getpid()
