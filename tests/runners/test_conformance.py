@@ -22,7 +22,8 @@ def _example(app: Any) -> Any:
     name = "subprocess_runner"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, EXAMPLE)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
     return sys.modules[name].SubprocessRunner(app)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import time
 import uuid
 
 from support import flags
@@ -147,3 +148,22 @@ def log_a_line(text: str) -> str:
 async def nap(seconds: float) -> int:
     await asyncio.sleep(seconds)
     return os.getpid()
+
+
+@app.task
+async def wait_in_coroutine_without_await() -> int:
+    return nap(0.0).result
+
+
+@app.task
+async def block_the_loop(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@app.task
+async def block_the_loop_once(seconds: float) -> str:
+    if flags.is_raised("blocked-before"):
+        return "by another"
+    flags.raise_flag("blocked-before")
+    time.sleep(seconds)
+    return "by the first"
