@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +79,9 @@ def _stop(runner: Child) -> None:
     assert runner.wait() == 0, runner.output()
 
 
-@contextmanager
-def _changed(name: str) -> Iterator[int]:
-    """A flag that a second run of a body raises again."""
-    first = int(flags.flag_text(name))
-    yield first
-    wait_until(lambda: int(flags.flag_text(name)) != first, "it runs again in another process")
+def _await_other_process(name: str, pid: int) -> int:
+    """Block until the body that raises this flag runs again, elsewhere; where."""
+    return int(wait_until(lambda: (text := flags.flag_text(name)) != str(pid) and text, "it runs again"))
 
 
 def test_what_a_killed_worker_ran_is_run_again_at_once_and_its_siblings_go_on(
@@ -97,8 +92,8 @@ def test_what_a_killed_worker_ran_is_run_again_at_once_and_its_siblings_go_on(
     sibling, other = _held(jobs, "sibling")
     assert len({pid, other, runner.pid}) == 3
     killed = time.time()
-    with _changed("gate-started"):
-        os.kill(pid, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
+    _await_other_process("gate-started", pid)
     flags.raise_flag("gate", "again")
     assert invocation.get_result(timeout=60) == "again"
     entries = jobs.app.state_backend.get_history(invocation.invocation_id)
@@ -164,7 +159,7 @@ def test_a_stopped_runner_hands_back_what_outlasts_the_grace(processes: Processe
     assert str(invocation.status) == "rerouted"
     assert not any(_state(pid) for pid in below), "neither processes nor zombies are left"
     second = _runner(processes, runner_cls)
-    wait_until(lambda: flags.flag_text("gate-started") != str(pid), "it runs again")
+    _await_other_process("gate-started", pid)
     flags.raise_flag("gate", "by the second")
     assert invocation.get_result(timeout=60) == "by the second"
     _stop(second)
@@ -265,4 +260,35 @@ def test_workers_are_replaced_after_so_many_tasks(processes: Processes, jobs: An
 
     wait_until(several, "three workers have worked", 60)
     assert "has run 5 tasks: it is replaced" in runner.output()
+    _stop(runner)
+
+
+def test_a_frozen_worker_cannot_write_after_another_one_took_over(
+    processes: Processes, jobs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYNENC__LEASE_SEC", "1")
+    runner = _runner(processes, "PersistentProcessRunner")
+    invocation, pid = _held(jobs, "gate")
+    os.kill(pid, signal.SIGSTOP)
+    other = _await_other_process("gate-started", pid)
+    flags.raise_flag("gate", "by the second")
+    assert invocation.get_result(timeout=60) == "by the second"
+    flags.raise_flag("gate", "by the frozen one, too late")
+    os.kill(pid, signal.SIGCONT)
+    runner.await_output("was refused")
+    assert load_jobs().app.state_backend.get_result(invocation.invocation_id) == "by the second"
+    pids = set(jobs.basics.whoami.parallelize([() for _ in range(40)]).results)
+    assert pids <= {pid, other}, "the same workers go on"
+    _stop(runner)
+
+
+def test_workers_are_started_anew_when_the_process_they_come_from_dies(processes: Processes, jobs: Any) -> None:
+    runner = _runner(processes, "PersistentProcessRunner", slots=1)
+    invocation, pid = _held(jobs, "gate")
+    (zygote,) = _descendants(runner.pid) - {pid}
+    os.kill(zygote, signal.SIGKILL)
+    _await_other_process("gate-started", pid)
+    assert not _state(pid)
+    flags.raise_flag("gate", "again")
+    assert invocation.get_result(timeout=60) == "again"
     _stop(runner)

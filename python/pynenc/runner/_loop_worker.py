@@ -65,7 +65,10 @@ class LoopWorker(Worker):
         if self._hurried:
             self._ended.set()
         self._watch = LoopWatch(self.logger, loop, threading.get_ident(), self.conf.loop_warning_sec)  # type: ignore[attr-defined]
-        threading.Thread(target=self._pump, args=(engine, loop), name="pynenc-pump", daemon=True).start()
+        pump = threading.Thread(target=self._pump, args=(engine, loop), name="pynenc-pump", daemon=True)
+        # At a stop it is joined: it may be amid a claim, which must not be left behind.
+        self._threads.add(pump)
+        pump.start()
         await self._ended.wait()
         self._hand_back(engine)
         bodies = list(self._bodies)

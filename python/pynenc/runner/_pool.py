@@ -144,7 +144,7 @@ class ProcessPoolRunner(NativeWaitRunner):
         super()._abandon(patience_sec)
 
     def _on_stop(self) -> None:
-        deadline = time.monotonic() + self.conf.stop_grace_sec
+        deadline = time.monotonic() + self._timing("stop_grace_sec")
         for member in self._members.values():
             member.told = True
             member.channel.send({"stop": True})
