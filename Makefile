@@ -24,11 +24,15 @@ help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 .PHONY: run
-run: build ## the main job: census of the standard library (STORE=url RUNNER=name)
+run: build $(if $(filter redis://,$(STORE)),servers) ## the main job: census of the standard library (STORE=url RUNNER=name)
 	$(PY) examples/code_census/run.py $(if $(STORE),--store '$(STORE)') $(if $(RUNNER),--runner '$(RUNNER)')
 
+.PHONY: servers
+servers:
+	@scripts/servers.sh
+
 .PHONY: test
-test: build ## all tests, Rust and Python (T='-k name' is passed to pytest)
+test: build servers ## all tests, Rust and Python (T='-k name' is passed to pytest)
 	@mkdir -p $(REPORTS)
 	@rm -f $(REPORTS)/*
 	cargo test --locked 2>&1 | tee $(REPORTS)/cargo.txt

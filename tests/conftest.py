@@ -56,8 +56,9 @@ def seed() -> int:
 
 
 @pytest.fixture
-def ledger(sqlite_env: None) -> Ledger:
+def ledger(request: pytest.FixtureRequest) -> Ledger:
     """The ledger that the bodies of this test write to."""
+    request.getfixturevalue("shared_env" if "shared_env" in request.fixturenames else "sqlite_env")
     return Ledger.of_environment()
 
 
@@ -72,6 +73,12 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 def sqlite_env(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A fresh SQLite store for the app of this test and of its children."""
     set_environment(monkeypatch, tmp_path, next(kind for kind in STORES if kind.name == "sqlite"))
+
+
+@pytest.fixture(params=[kind for kind in STORES if kind.shared], ids=lambda kind: kind.name)
+def shared_env(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A fresh store of each kind that processes share, for the app of this test and of its children."""
+    set_environment(monkeypatch, tmp_path, request.param)
 
 
 @pytest.fixture

@@ -11,8 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-STOP_DEADLINE_SEC = 45.0
-"""Longer than a runner takes by itself: its `stop_grace_sec` is 30."""
+STOP_GRACE_SEC = "3"
+"""What is interrupted is not missed: nobody needs to wait half a minute for it."""
+
+STOP_DEADLINE_SEC = 20.0
+"""Longer than a runner takes by itself."""
 
 _LOG_LINES = 15
 

@@ -169,19 +169,29 @@ class Store:
     def open(
         url: str,
         *,
+        app_id: str = "pynenc",
         result_ttl_sec: float = 86400.0,
-        durability: str = "full",
+        durability: str = "default",
         busy_timeout_sec: float = 30.0,
+        lease_sec: float = 10.0,
+        shards: int = 1,
+        allow_eviction: bool = False,
+        username: str | None = None,
+        password: str | None = None,
     ) -> Store:
-        """Open (creating it if need be) the store at `memory://` or `sqlite:///path`. Blocks for file I/O.
+        """Open (creating it if need be) the store that a URL names. Blocks for I/O.
 
-        Each `memory://` store is new and private to the handle. Raises `ConfigError` for a URL that names no known
+        `memory://` (each is new and private to the handle), `sqlite:///path`, or one of `redis://`, `rediss://`,
+        `redis+unix://`, `redis+sentinel://`, `redis+cluster://`. What is about the other stores is ignored: the
+        `app_id`, the shards, the credentials (they win over those of the URL), eviction and `lease_sec` (the length of
+        an outage after which leases get an extension) are for Redis, `busy_timeout_sec` is for SQLite. Raises `ConfigError` for a URL that names no known
         store and `StateBackendError` for a store that cannot be used, saying why and what to do."""
     @property
     def kind(self) -> str:
-        """`"memory"` or `"sqlite"`."""
+        """`"memory"`, `"sqlite"` or `"redis"`."""
     @property
-    def url(self) -> str: ...
+    def url(self) -> str:
+        """As it may be shown: without a password."""
     def submit(
         self,
         spec: TaskSpec,
@@ -359,6 +369,8 @@ class Engine:
         """Claim no more. Does not block; may be called from a signal handler. Idempotent."""
     @property
     def stopping(self) -> bool: ...
+    def failing_sec(self) -> float:
+        """For how long every call of the store has failed; 0 while it works."""
     def drain(self, timeout_sec: float) -> int:
         """After `stop`: block until everything claimed is settled and stored, the timeout passes, or `hurry` is
         called; wakes every 100 ms for signals. Returns how many claims are unfinished."""

@@ -236,10 +236,17 @@ class Pynenc(metaclass=AppMeta):
 
         with self._lock:
             if self._opened is None or self._opened[0] != os.getpid():
+                conf = self.conf
                 store = _core.Store.open(
-                    resolve_store_url(self.conf),
-                    result_ttl_sec=self.conf.result_ttl_sec,
-                    durability=self.conf.durability,
+                    resolve_store_url(conf),
+                    app_id=conf.app_id,
+                    result_ttl_sec=conf.result_ttl_sec,
+                    durability=conf.durability,
+                    lease_sec=conf.lease_sec,
+                    shards=conf.shards,
+                    allow_eviction=conf.redis_allow_eviction,
+                    username=conf.redis_username or None,
+                    password=conf.redis_password or None,
                 )
                 self._opened = (os.getpid(), store)
             return self._opened[1]

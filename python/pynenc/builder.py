@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from urllib.parse import urlsplit, urlunsplit
 
 from pynenc.exceptions import ConfigError
 from pynenc.runner import BaseRunner
@@ -34,7 +35,7 @@ class PynencBuilder:
         return self._set(app_id=app_id)
 
     def store(self, url: str) -> PynencBuilder:
-        """The store by its URL: `memory://` or `sqlite:///path`."""
+        """The store by its URL: `memory://`, `sqlite:///path`, `redis://host`, …"""
         return self._set(store_url=url)
 
     def memory(self) -> PynencBuilder:
@@ -47,12 +48,21 @@ class PynencBuilder:
         self._config.pop("store_url", None)
         return self if path is None else self._set(store_url=f"sqlite:///{path}", sqlite_db_path=str(path))
 
-    def redis(self, url: str | None = None, db: int | None = None) -> NoReturn:
-        """Raises `ConfigError`: this build has no Redis store."""
-        raise ConfigError(
-            "redis() was called, but this build has no Redis store: use sqlite(path), which processes of one machine "
-            "share, or memory()"
-        )
+    def redis(self, url: str | None = None, db: int | None = None) -> PynencBuilder:
+        """Keep everything in Redis; without a URL where the settings say (`redis_host`, `redis_port`, …).
+
+        Args:
+            url: as for `store_url`: `redis://`, `rediss://`, `redis+unix://`, `redis+sentinel://`, `redis+cluster://`.
+            db: number of the database, instead of the one in the URL.
+        """
+        self._components("Redis")
+        self._config.pop("store_url", None)
+        if url is not None and db is not None:
+            parts = urlsplit(url)
+            url = urlunsplit(parts._replace(path=f"/{db}"))
+        if url is not None:
+            return self._set(store_url=url, redis_url=url)
+        return self if db is None else self._set(redis_db=db)
 
     def mem_client_data_store(self, min_size_to_cache: int = 1024, local_cache_size: int = 1024) -> PynencBuilder:
         """Accepted for compatibility: large arguments travel with their invocation."""

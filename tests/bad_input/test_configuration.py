@@ -9,7 +9,7 @@ import pytest
 from support.processes import Processes
 
 from pynenc import Pynenc
-from pynenc.exceptions import ConfigError
+from pynenc.exceptions import ConfigError, StateBackendError
 from pynenc.runner import ThreadRunner
 
 
@@ -69,9 +69,10 @@ def test_a_wrong_store_url_is_named_with_its_setting(url: str, monkeypatch: pyte
 
 
 def test_the_password_in_a_store_url_is_masked() -> None:
-    app = Pynenc(app_id="masked", config_values={"store_url": "redis://user:s3cr3t-XYZ@localhost/0"})
-    with pytest.raises(ConfigError) as raised:
+    app = Pynenc(app_id="masked", config_values={"store_url": "redis://user:s3cr3t-XYZ@localhost:1/0"})
+    with pytest.raises(StateBackendError) as raised:
         app.orchestrator.count_invocations()
+    assert "localhost:1" in str(raised.value)
     assert "s3cr3t-XYZ" not in str(raised.value)
     assert "s3cr3t-XYZ" not in repr(app.conf)
 

@@ -106,4 +106,5 @@ def test_an_idle_runner_crosses_once_per_second_to_supervise_and_not_at_all_to_w
     threading.Event().wait(2.5)
     spent = crossings.during(before)
     assert spent.pop("Engine.tend", 0) <= 4
+    assert spent.pop("Engine.failing_sec", 0) <= 4
     assert spent == {}

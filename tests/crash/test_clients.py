@@ -10,7 +10,7 @@ from support.processes import Processes
 from support.worlds import load_jobs
 
 
-def test_ctrl_c_ends_a_wait_for_a_result_at_once(sqlite_env: None, processes: Processes) -> None:
+def test_ctrl_c_ends_a_wait_for_a_result_at_once(shared_env: None, processes: Processes) -> None:
     client = processes.python("-m", "support.programs.waiting_client")
     client.await_output("waiting")
     client.send(signal.SIGINT)
@@ -20,7 +20,7 @@ def test_ctrl_c_ends_a_wait_for_a_result_at_once(sqlite_env: None, processes: Pr
 
 @pytest.mark.parametrize("way", ["thread", "waiting", "waiting-thread", "loop", "group", "unused"])
 def test_a_script_that_ends_in_the_middle_of_the_work_exits_with_zero(
-    sqlite_env: None, processes: Processes, way: str
+    shared_env: None, processes: Processes, way: str
 ) -> None:
     script = processes.python("-m", "support.programs.exit_early", way)
     script.await_output("end of the script")
@@ -33,7 +33,7 @@ def test_a_script_that_ends_in_the_middle_of_the_work_exits_with_zero(
     assert time.monotonic() - printed_at < 20
 
 
-def test_a_forked_child_cannot_disturb_its_parent(sqlite_env: None, processes: Processes) -> None:
+def test_a_forked_child_cannot_disturb_its_parent(shared_env: None, processes: Processes) -> None:
     processes.runner()
     program = processes.python("-m", "support.programs.fork_after_use")
     assert program.wait() == 0, program.output()
@@ -44,14 +44,14 @@ def test_a_forked_child_cannot_disturb_its_parent(sqlite_env: None, processes: P
 
 
 def test_a_child_forked_while_a_runner_runs_is_refused_and_the_runner_goes_on(
-    sqlite_env: None, processes: Processes
+    shared_env: None, processes: Processes
 ) -> None:
     program = processes.python("-m", "support.programs.fork_after_use", "with-runner")
     assert program.wait() == 0, program.output()
     assert "parent: 7" in program.output().splitlines()
 
 
-def test_what_a_killed_client_submitted_is_run(sqlite_env: None, processes: Processes) -> None:
+def test_what_a_killed_client_submitted_is_run(shared_env: None, processes: Processes) -> None:
     client = processes.python("-m", "support.programs.waiting_client")
     client.await_output("waiting")
     client.send(signal.SIGKILL)

@@ -55,7 +55,7 @@ def test_a_process_in_which_everything_waits_uses_less_than_one_percent_of_a_cor
         assert child.wait() == 0
 
 
-def test_a_client_that_waits_uses_less_than_one_percent_of_a_core(sqlite_env: None, processes: Processes) -> None:
+def test_a_client_that_waits_uses_less_than_one_percent_of_a_core(shared_env: None, processes: Processes) -> None:
     client = processes.python("-m", "support.programs.waiting_client")
     client.await_output("waiting")
     _settled(client)

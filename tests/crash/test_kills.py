@@ -20,7 +20,7 @@ SWEEP_SEC = LEASE_SEC / 2
 
 
 @pytest.fixture
-def jobs(sqlite_env: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+def jobs(shared_env: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The tasks, on a store where a claim outlives its runner by two seconds at most."""
     monkeypatch.setenv("PYNENC__LEASE_SEC", str(LEASE_SEC))
     return load_jobs()

@@ -1,4 +1,4 @@
-"""20,000 no-op tasks from four clients over three runners on one SQLite file, judged by a ledger kept outside."""
+"""20,000 no-op tasks from four clients over three runners on one store, judged by a ledger kept outside."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BUSY = re.compile(r"SQLITE_BUSY|database (table )?is locked|database is busy", r
 
 @pytest.mark.timeout(240)
 def test_every_acknowledged_invocation_succeeds_exactly_once(
-    sqlite_env: None, processes: Processes, ledger: Ledger
+    shared_env: None, processes: Processes, ledger: Ledger
 ) -> None:
     runners = [processes.runner() for _ in range(RUNNERS)]
     clients = [

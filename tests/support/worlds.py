@@ -5,6 +5,8 @@ A store or runner to come is one line in `STORES` or `RUNNERS`.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import importlib
 import sys
 import threading
@@ -17,6 +19,7 @@ from typing import Any
 import pytest
 from support import flags, ledger
 from support.seed_runners import SevenMemberRunner
+from support.servers import RedisServer, redis_server
 from support.waiting import wait_until
 
 JOBS = "support.jobs"
@@ -41,6 +44,15 @@ class RunnerKind:
     make: Callable[[Any, int], Any]
     in_process: bool
     """Whether bodies run in the process of the test, so that it works with a store in memory."""
+
+
+@functools.cache
+def shared_redis() -> RedisServer:
+    """The server of all tests of this process; each test has an app id, and so keys, of its own."""
+    context = redis_server()
+    server = context.__enter__()
+    atexit.register(context.__exit__, None, None, None)
+    return server
 
 
 def _thread_runner(app: Any, slots: int) -> Any:
@@ -94,6 +106,7 @@ def _async_runner(app: Any, slots: int) -> Any:
 STORES = [
     StoreKind("memory", lambda folder: "memory://", shared=False),
     StoreKind("sqlite", lambda folder: f"sqlite:///{folder / 'store.db'}", shared=True),
+    StoreKind("redis", lambda folder: shared_redis().url, shared=True),
 ]
 RUNNERS = [
     RunnerKind("thread", _thread_runner, in_process=True),

@@ -53,6 +53,14 @@ def test_sqlite_takes_a_path_and_undoes_memory(tmp_path: Path) -> None:
     assert path.exists()
 
 
+def test_redis_takes_a_url_and_a_database() -> None:
+    builder = PynencBuilder().redis("redis://user:secret@somewhere:7000/1", db=5)
+    assert builder._config["store_url"] == "redis://user:secret@somewhere:7000/5"
+    assert PynencBuilder().redis(db=3)._config["redis_db"] == 3
+    assert PynencBuilder().memory().redis()._config["broker_cls"] == "RedisBroker"
+    assert "store_url" not in PynencBuilder().memory().redis()._config
+
+
 def test_without_a_runner_it_is_a_client() -> None:
     app = PynencBuilder().app_id("built-client").memory().build()
     assert type(app.runner) is DummyRunner
@@ -61,7 +69,6 @@ def test_without_a_runner_it_is_a_client() -> None:
 @pytest.mark.parametrize(
     ("method", "names"),
     [
-        ("redis", "Redis"),
         ("mem_trigger", "trigger"),
     ],
 )

@@ -40,6 +40,7 @@ class ConfigRedis(ConfigBase):
     redis_db: int = setting(0, at_least=0, doc="number of the database")
     redis_username: str = setting("", doc="name to log in with")
     redis_password: str = setting("", secret=True, doc="password to log in with")
+    redis_allow_eviction: bool = setting(False, doc="accept a server that may throw work away when memory is full")
 
 
 class ConfigPynenc(ConfigSQLite, ConfigRedis):
@@ -50,9 +51,17 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
         pattern=r"[^/\\{}\x00-\x1f\x7f]{1,200}",
         doc="processes with the same id, on the same store, work together",
     )
-    store_url: str = setting("", doc="the store: memory:// or sqlite:///path; empty is sqlite:///.pynenc/<app_id>.db")
+    store_url: str = setting(
+        "", doc="the store: memory://, sqlite:///path, redis://…; empty is sqlite:///.pynenc/<app_id>.db"
+    )
     durability: str = setting(
-        "full", choices=("full", "normal"), doc="full: acknowledged survives a power failure; normal: a crash, faster"
+        "default",
+        pattern=r"default|full|normal|fast|fsync|replicated\([1-9][0-9]{0,2}\)",
+        doc="what acknowledged means: full or fsync, normal or fast, replicated(n); default: SQLite full, Redis fast",
+    )
+    shards: int = setting(1, unit="shards", at_least=1, at_most=4096, doc="Redis: over how many shards the app spreads")
+    store_deaf_after_sec: float = setting(
+        60.0, unit="s", above=0, doc="a runner whose store fails for so long without a break says so and ends"
     )
     lease_sec: float = setting(
         10.0, unit="s", at_least=0.1, doc="how long work of a dead runner lies still; renewed at a third of it"

@@ -17,7 +17,7 @@ _PREFIXES = {"Mem": "memory", "SQLite": "sqlite", "Redis": "redis"}
 CLASS_PREFIX = {kind: prefix for prefix, kind in _PREFIXES.items()}
 """How the views of a kind of store are called: `MemBroker`, `SQLiteBroker`, …"""
 _FILE = re.compile(r"[^?#\x00]*[^/?#\x00]")
-_REDIS = re.compile(r"rediss?://")
+_REDIS = re.compile(r"rediss?(\+(unix|sentinel|cluster))?://")
 
 
 def resolve_store_url(conf: ConfigPynenc) -> str:
@@ -42,7 +42,8 @@ def _checked(url: str, source: str) -> str:
     def wrong(why: str) -> ConfigError:
         return ConfigError(
             f"ConfigPynenc.store_url {why}, got {mask(repr(url))} (from {source}); known are memory://, "
-            "sqlite:///folder/app.db and sqlite:////absolute/app.db"
+            "sqlite:///folder/app.db, sqlite:////absolute/app.db, redis://host:port/db (also rediss://), "
+            "redis+unix://, redis+sentinel:// and redis+cluster://"
         )
 
     scheme, separator, rest = url.partition("://")
@@ -54,7 +55,7 @@ def _checked(url: str, source: str) -> str:
     elif scheme == "sqlite":
         if not rest.startswith("/") or not _FILE.fullmatch(rest[1:]):
             raise wrong("must name a file behind sqlite:///")
-    else:
+    elif not _REDIS.match(url):
         raise wrong(f"has the unknown scheme {scheme!r}")
     return url
 
@@ -88,7 +89,7 @@ def _redis_url(conf: ConfigPynenc) -> str:
     if url:
         if not _REDIS.match(url):
             raise ConfigError(
-                "ConfigPynenc.redis_url must begin with redis:// or rediss://, "
+                "ConfigPynenc.redis_url must begin with redis://, rediss:// or another redis scheme, "
                 f"got {mask(repr(url))} (from {conf.source_of('redis_url')})"
             )
         return url

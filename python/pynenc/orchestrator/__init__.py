@@ -2,6 +2,7 @@
 
 from pynenc.orchestrator.base_orchestrator import BaseOrchestrator
 from pynenc.orchestrator.mem_orchestrator import MemOrchestrator
+from pynenc.orchestrator.redis_orchestrator import RedisOrchestrator
 from pynenc.orchestrator.sqlite_orchestrator import SQLiteOrchestrator
 
-__all__ = ["BaseOrchestrator", "MemOrchestrator", "SQLiteOrchestrator"]
+__all__ = ["BaseOrchestrator", "MemOrchestrator", "RedisOrchestrator", "SQLiteOrchestrator"]

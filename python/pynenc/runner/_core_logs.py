@@ -17,11 +17,15 @@ class CoreLogs:
         self._logger = logger
         self._next = 0.0
 
-    def drain(self, force: bool = False) -> None:
-        """Emit what is there. Cheap when called too often; never raises, for a log line must not stop a runner."""
+    def drain(self, force: bool = False) -> bool:
+        """Emit what is there; whether it was looked.
+
+        Cheap when called too often; never raises, for a log line must not stop a runner.
+        """
         now = time.monotonic()
         if now < self._next and not force:
-            return
+            return False
         self._next = now + _PERIOD_SEC
         for level, suffix, message in _core.drain_logs():
             self._logger.getChild(suffix or "core").log(level, "%s", message)
+        return True

@@ -201,7 +201,7 @@ class BaseRunner(ABC):
             try:
                 while self.running:
                     self.runner_loop_iteration()
-                    self._core_logs.drain()
+                    self._look_after()
             except KeyboardInterrupt:
                 self.logger.warning("KeyboardInterrupt received, stopping")
             except Exception as error:
@@ -211,6 +211,17 @@ class BaseRunner(ABC):
                 self.on_stop()
         finally:
             context.current_runner.reset(token)
+
+    def _look_after(self) -> None:
+        """Between two iterations, at most once a second: pass on what the engine logged, and end if it is deaf."""
+        if not self._core_logs.drain() or self._engine is None:
+            return
+        silent, limit = self._engine.failing_sec(), self.app.conf.store_deaf_after_sec
+        if silent > limit:
+            raise RunnerError(
+                f"{self.runner_id}: the store {self.app._store.url} has failed for {silent:.0f} s without a break, "
+                f"longer than store_deaf_after_sec ({limit:g} s); what ran here is recovered by others"
+            )
 
     def wait_until_started(self, timeout: float | None = None) -> bool:
         """Block until `on_start` is through, for at most `timeout` seconds; whether it is."""

@@ -136,6 +136,12 @@ pub trait Store: Send + Sync + 'static {
     /// Remove invocations; returns how many.
     fn purge(&self, what: Purge) -> Result<usize>;
 
+    /// Whether [`Hub::changes`] moves with every change of the store, those of other processes among them. Where it does
+    /// not, a runner looks for what dead runners left even if it has heard of nothing.
+    fn hears_everything(&self) -> bool {
+        true
+    }
+
     /// Flush, stop the store's threads and release its files. Later verbs fail with [`crate::Error::Closed`]. Idempotent.
     fn close(&self) -> Result<()>;
 }

@@ -4,6 +4,7 @@ mod convert;
 mod errors;
 mod logs;
 mod model;
+mod open;
 mod process;
 mod runner;
 mod store;

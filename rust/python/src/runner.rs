@@ -72,6 +72,10 @@ impl PyEngine {
         Ok(self.0.get()?.capacity())
     }
 
+    fn failing_sec(&self) -> PyResult<f64> {
+        Ok(self.0.get()?.failing_for().map_or(0.0, |span| span.as_secs_f64()))
+    }
+
     fn start(&self, py: Python<'_>) -> PyResult<()> {
         let runner = self.0.get()?;
         py.detach(|| runner.start()).map_err(to_py)

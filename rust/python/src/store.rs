@@ -7,20 +7,19 @@ use pynenc_core::claim::ClaimRequest;
 use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::error::Result;
 use pynenc_core::ids::{Fence, InvocationId, Ownership};
-use pynenc_core::memory::MemoryStore;
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Page, Watched};
 use pynenc_core::settle::{Settled, Settlement};
 use pynenc_core::store::{Cancelled, Paused, Purge, Store};
 use pynenc_core::submit::Submitted;
 use pynenc_core::wait::Waiter;
-use pynenc_store_sqlite::{Durability, SqliteOptions, SqliteStore};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::convert::{self, PyTerminal};
-use crate::errors::{ConfigError, to_py};
+use crate::errors::to_py;
 use crate::model::{PyCall, PyClaim, PyHistoryEntry, PyRecord, PyTaskSpec};
+use crate::open::{self, OpenOptions};
 use crate::process::Owned;
 use crate::waiter::{PyCompletions, PyWaiter};
 
@@ -57,41 +56,42 @@ fn texts(ids: impl IntoIterator<Item = InvocationId>) -> Vec<String> {
     ids.into_iter().map(|id| id.to_string()).collect()
 }
 
-fn durability(name: &str) -> PyResult<Durability> {
-    match name {
-        "full" => Ok(Durability::Full),
-        "normal" => Ok(Durability::Normal),
-        _ => Err(ConfigError::new_err(format!("durability must be \"full\" or \"normal\", got {name:?}"))),
-    }
-}
-
 #[pymethods]
 impl PyStore {
     #[staticmethod]
-    #[pyo3(signature = (url, *, result_ttl_sec = 86400.0, durability = "full", busy_timeout_sec = 30.0))]
-    fn open(py: Python<'_>, url: &str, result_ttl_sec: f64, durability: &str, busy_timeout_sec: f64) -> PyResult<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let retention = convert::millis(result_ttl_sec, "result_ttl_sec")?;
-        let durability = self::durability(durability)?;
-        if url == "memory://" {
-            let store = Owned::new(MemoryStore::new(clock, retention) as Arc<dyn Store>, "memory store");
-            return Ok(Self { store, kind: "memory", url: url.into() });
-        }
-        if url.starts_with("sqlite:") {
-            let path = pynenc_store_sqlite::parse_url(url).map_err(|error| ConfigError::new_err(error.to_string()))?;
-            let busy_timeout = convert::span(busy_timeout_sec, "busy_timeout_sec")?;
-            let options = SqliteOptions { path, durability, retention, busy_timeout, clock };
-            let store = py.detach(|| SqliteStore::open(options)).map_err(to_py)?;
-            return Ok(Self {
-                store: Owned::new(store as Arc<dyn Store>, "SQLite store"),
-                kind: "sqlite",
-                url: url.into(),
-            });
-        }
-        let scheme = url.split("://").next().unwrap_or_default();
-        Err(ConfigError::new_err(format!(
-            "store_url names no store of this build: its scheme is {scheme:?}; known are memory:// and sqlite:///path"
-        )))
+    #[pyo3(signature = (url, *, app_id = "pynenc", result_ttl_sec = 86400.0, durability = "default", busy_timeout_sec = 30.0, lease_sec = 10.0, shards = 1, allow_eviction = false, username = None, password = None))]
+    #[expect(clippy::too_many_arguments, reason = "the options of a store; keywords only")]
+    fn open(
+        py: Python<'_>,
+        url: &str,
+        app_id: &str,
+        result_ttl_sec: f64,
+        durability: &str,
+        busy_timeout_sec: f64,
+        lease_sec: f64,
+        shards: u16,
+        allow_eviction: bool,
+        username: Option<String>,
+        password: Option<String>,
+    ) -> PyResult<Self> {
+        let credentials = (username, password);
+        let options = OpenOptions {
+            app_id,
+            result_ttl_sec,
+            durability,
+            busy_timeout_sec,
+            lease_sec,
+            shards,
+            allow_eviction,
+            credentials,
+        };
+        let opened = open::open(py, url, options)?;
+        let what = match opened.kind {
+            "memory" => "memory store",
+            "sqlite" => "SQLite store",
+            _ => "Redis store",
+        };
+        Ok(Self { store: Owned::new(opened.store, what), kind: opened.kind, url: opened.url })
     }
 
     #[getter]
@@ -118,9 +118,17 @@ impl PyStore {
         let delay = convert::millis(delay_sec, "delay_sec")?;
         let now = SystemClock.wall();
         let due = if delay == 0 { 0 } else { now + delay };
+        let store = self.store.get()?;
         let batch: Vec<_> = calls
             .into_iter()
-            .map(|call| spec.submission(call, InvocationId::generate(now, 0), parent, depth, due))
+            .map(|call| {
+                let mut one = spec.submission(call, InvocationId::generate(now, 0), parent, depth, due);
+                let shard = store.shard_for(&one);
+                if shard != 0 {
+                    one.id = InvocationId::generate(now, shard);
+                }
+                one
+            })
             .collect();
         let answers = self.detached(py, |store| store.submit(&batch))?;
         Ok(answers

@@ -105,8 +105,14 @@ impl Agenda {
         }
         if self.beat <= now {
             let pause = match beat(shared) {
-                Ok(()) => shared.config.lease / 3,
+                Ok(looked) => {
+                    if looked {
+                        shared.pump.lock().note_store(true);
+                    }
+                    shared.config.lease / 3
+                }
                 Err(error) => {
+                    shared.pump.lock().note_store(false);
                     log::warn!("leases could not be renewed, trying again: {error}");
                     shared.config.lease / 10
                 }
@@ -115,6 +121,7 @@ impl Agenda {
         }
         if self.sweep <= now {
             if let Err(error) = self.recover(shared) {
+                shared.pump.lock().note_store(false);
                 log::warn!("claims of dead runners could not be looked for: {error}");
             }
             self.sweep = now + self.sweep_pause(shared);
@@ -150,7 +157,7 @@ impl Agenda {
     fn recover(&mut self, shared: &Shared) -> Result<()> {
         let changes = shared.store.hub().changes();
         let expired = self.next_expiry.is_some_and(|at| at <= shared.config.clock.steady());
-        if self.swept_at == Some(changes) && !expired {
+        if shared.store.hears_everything() && self.swept_at == Some(changes) && !expired {
             return Ok(());
         }
         loop {
@@ -166,6 +173,7 @@ impl Agenda {
                 break;
             }
         }
+        shared.pump.lock().note_store(true);
         // Read before the sweep: a change during it is looked at by the next one.
         self.swept_at = Some(changes);
         Ok(())
@@ -173,7 +181,7 @@ impl Agenda {
 
     fn remove_expired(&mut self, shared: &Shared, now: Instant) {
         let changes = shared.store.hub().changes();
-        if self.purged_at == Some(changes) && now < self.idle_purge {
+        if shared.store.hears_everything() && self.purged_at == Some(changes) && now < self.idle_purge {
             return;
         }
         self.idle_purge = now + PURGE_IDLE_EVERY;
@@ -188,21 +196,21 @@ impl Agenda {
     }
 }
 
-/// Renew every lease in one call, and notice the claims that are no longer ours.
-fn beat(shared: &Shared) -> Result<()> {
+/// Renew every lease in one call, and notice the claims that are no longer ours; whether there was anything to renew.
+fn beat(shared: &Shared) -> Result<bool> {
     let owners = |shared: &Shared| -> Vec<Ownership> {
         let pump = shared.pump.lock();
         pump.slots.all().map(|(id, live, _)| Ownership { id, fence: live.fence }).collect()
     };
     let before = owners(shared);
     if before.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let kept: std::collections::HashSet<Ownership> =
         shared.store.beat(&shared.key, shared.lease())?.into_iter().collect();
     let missing: Vec<Ownership> = before.into_iter().filter(|owner| !kept.contains(owner)).collect();
     if missing.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
     let mut pump = shared.pump.lock();
     for owner in missing {
@@ -217,5 +225,5 @@ fn beat(shared: &Shared) -> Result<()> {
         }
     }
     pump.forget_settled_losses();
-    Ok(())
+    Ok(true)
 }

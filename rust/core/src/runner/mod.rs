@@ -270,6 +270,11 @@ impl Runner {
         self.shared.unpark(owner)
     }
 
+    /// For how long every call of the store has failed; `None` while it works.
+    pub fn failing_for(&self) -> Option<Duration> {
+        self.shared.pump.lock().failing_for()
+    }
+
     /// Every claim this runner owns and where it stands.
     pub fn live(&self) -> Vec<(Ownership, Phase)> {
         let pump = self.shared.pump.lock();

@@ -50,6 +50,8 @@ pub(super) struct Pump {
     /// The store failed: no round trip before this.
     pub not_before: Option<Instant>,
     failures: u32,
+    /// Since when every call of the store has failed.
+    failing: Option<Instant>,
     /// When the next invocation that is not due yet becomes due.
     pub due: Option<Instant>,
     /// Live claims that a beat has found to be someone else's by now; each is reported once.
@@ -84,11 +86,22 @@ impl Pump {
             work: true,
             not_before: None,
             failures: 0,
+            failing: None,
             due: None,
             lost: HashSet::new(),
             stopping: false,
             closed: false,
         }
+    }
+
+    /// A call of the store has succeeded or failed.
+    pub fn note_store(&mut self, works: bool) {
+        self.failing = if works { None } else { self.failing.or_else(|| Some(Instant::now())) };
+    }
+
+    /// For how long every call of the store has failed.
+    pub fn failing_for(&self) -> Option<Duration> {
+        self.failing.map(|since| since.elapsed())
     }
 
     /// Threads that are, or will be in a moment, ready to run a body.
@@ -252,6 +265,7 @@ impl Shared {
         if !matches!(&answer, Ok((settled, _)) if settled.iter().all(|one| *one != Settled::Stale)) {
             expected.into_iter().for_each(|id| pump.slots.unexpect(id));
         }
+        pump.note_store(answer.is_ok());
         match answer {
             Ok((answers, claimed)) => {
                 self.note_answers(&batch, &answers);

@@ -162,6 +162,11 @@ impl Store for RedisStore {
         }
     }
 
+    fn hears_everything(&self) -> bool {
+        // A server tells a process what concerns it, not what others claim.
+        false
+    }
+
     fn close(&self) -> Result<()> {
         if self.shared.closing.close() {
             self.shared.links.iter().for_each(|link| link.hang_up());
