@@ -1,0 +1,1 @@
+"""For those who extend pynenc: suites that say whether an extension keeps the promises."""
