@@ -288,7 +288,8 @@ def test_workers_are_started_anew_when_the_process_they_come_from_dies(processes
     (zygote,) = _descendants(runner.pid) - {pid}
     os.kill(zygote, signal.SIGKILL)
     _await_other_process("gate-started", pid)
-    assert not _state(pid)
+    # Its parent was the zygote, so it is for the init of the system to reap it.
+    assert _state(pid) in ("", "Z")
     flags.raise_flag("gate", "again")
     assert invocation.get_result(timeout=60) == "again"
     _stop(runner)
