@@ -40,6 +40,7 @@ def test_context_variables_reach_the_coroutines_and_threads_of_a_body(running: W
     assert running.jobs.basics.variable_in_coroutine("seen").result == "seen"
 
 
+@pytest.mark.as_worker
 def test_the_task_logger_names_the_invocation_it_speaks_for(running: World) -> None:
     lines: list[str] = []
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support import flags
-from support.worlds import RUNNERS, STORES, World, load_jobs, set_environment
+from support.worlds import RUNNERS, STORES, TOPOLOGIES, World, make_world
 
 from pynenc.exceptions import CycleDetectedError
 
@@ -65,12 +65,10 @@ def test_waiting_for_each_other_is_a_cycle(running: World) -> None:
             invocation.get_result(timeout=60)
 
 
-@pytest.fixture(params=[store.name for store in STORES])
+@pytest.fixture(params=[*STORES, *TOPOLOGIES], ids=lambda store: store.name)
 def one_slot(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Any:
     """A ThreadRunner with a single slot, on each store."""
-    store = next(kind for kind in STORES if kind.name == request.param)
-    set_environment(monkeypatch, tmp_path, store)
-    world = World(store, next(kind for kind in RUNNERS if kind.name == "thread"), load_jobs())
+    world = make_world(request.param, next(kind for kind in RUNNERS if kind.name == "thread"), monkeypatch, tmp_path)
     runner = world.start(slots=1)
     assert runner.max_parallel_slots == 1
     yield world

@@ -52,9 +52,9 @@ def test_every_make_target_a_document_names_exists(document: Path) -> None:
     assert named <= make_targets()
 
 
-def test_architecture_names_a_file_for_each_step_in_core_store_python_and_tests() -> None:
+def test_architecture_names_a_file_for_each_step_in_core_stores_python_and_tests() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
-    rows = {cells[0]: cells[2:] for line in text.splitlines() if len(cells := line.strip("| ").split(" | ")) == 6}
+    rows = {cells[0]: cells[2:] for line in text.splitlines() if len(cells := line.strip("| ").split(" | ")) == 7}
     for step in ("call", "submit", "queue", "claim", "execute", "settle", "notify", "result"):
         assert all(LINK.search(cell) for cell in rows[step]), f"a place of {step} is missing: {rows[step]}"
 
