@@ -31,7 +31,10 @@ def main(label: str) -> None:
         # Mostly groups, now and then single calls: other paths through client and store.
         tags = [f"{label}-{number}-{n}" for n in range(1 if number % 4 == 3 else BATCH)]
         try:
-            invocations = list(basics.note.parallelize([(tag,) for tag in tags])) if len(tags) > 1 else [basics.note(tags[0])]
+            if len(tags) == 1:
+                invocations = [basics.note(tags[0])]
+            else:
+                invocations = list(basics.note.parallelize([(tag,) for tag in tags]))
         except StateBackendError as error:
             ledger.write(kind="surfaced", error=str(error)[:500])
             for tag in tags:
