@@ -14,6 +14,7 @@ from collections.abc import Callable
 from support import flags
 from support.chaos import RUNNERS, SLOTS, Campaign, pause, rounds
 from support.deaf_proxy import deaf_proxy
+from support.processes import stands_still
 from support.servers import redis_server
 from support.topologies import cluster, sentinels
 from support.waiting import wait_until
@@ -197,6 +198,7 @@ def _freeze(run: Campaign, number: int) -> int:
     wait_until(lambda: len(last_pids()) == len(held), "all of them run")
     frozen = run.runners[number % RUNNERS]
     frozen.send(signal.SIGSTOP)
+    wait_until(lambda: stands_still(frozen.pid), "all threads of the worker stand still")
     # Read after it stands still: in the meantime the other one may have taken something over.
     mine = {invocation_id for invocation_id, pid in last_pids().items() if pid == frozen.pid}
     # What the other one runs ends, and makes room for what it takes over.
