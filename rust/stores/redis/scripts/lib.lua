@@ -79,3 +79,13 @@ local READ = { hash = 'HLEN', zset = 'ZCARD', set = 'SCARD', list = 'LLEN', stri
 local function expect(kind, key)
   return call(READ[kind], key)
 end
+
+-- The records of these keys, false where there is none.
+local function get_all(keys)
+  local raws = call('MGET', spread(keys))
+  for i = 1, #keys do
+    -- One of a wrong type looks like none; asked for by itself it fails.
+    if not raws[i] then raws[i] = call('GET', keys[i]) end
+  end
+  return raws
+end
