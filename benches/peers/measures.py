@@ -51,12 +51,15 @@ def end_to_end(system: System, pids: list[int]) -> float:
     began = time.perf_counter()
     finished(system, system.send_many("echo", numbers(300)), 300)
     count = sized(300 / (time.perf_counter() - began), END_TO_END_TASKS)
-    cpu, began = cpu_seconds(pids), time.perf_counter()
+    redis = [system.options.redis_pid] if system.options.store == "redis" else []
+    cpu, redis_cpu, began = cpu_seconds(pids), cpu_seconds(redis), time.perf_counter()
     finished(system, system.send_many("echo", numbers(count)), count)
     taken = time.perf_counter() - began
     rate = count / taken
     emit("end_to_end", rate, "tasks/s", tasks=count)
     emit("cpu_per_10k", (cpu_seconds(pids) - cpu) / count * 10_000, "s", tasks=count)
+    if redis:
+        emit("redis_cpu_per_task", (cpu_seconds(redis) - redis_cpu) / count * 1e6, "us", tasks=count)
     began = time.perf_counter()
     finished(system, system.send_each("echo", numbers(300)), 300)
     count = sized(300 / (time.perf_counter() - began), END_TO_END_TASKS)
@@ -101,7 +104,16 @@ def blocking_io(system: System) -> None:
 
 
 def processor(system: System) -> None:
-    """Pure Python on both cores, against the same work in two bare processes."""
+    """Pure Python on both cores, against the same work in two bare processes, before and after."""
+    before = two_bare_processes()
+    began = time.perf_counter()
+    system.results(system.send_many("spin", [(bodies.SPIN_STEPS,)] * SPIN_TASKS), 60.0)
+    taken = time.perf_counter() - began
+    emit("cpu_bound", taken / ((before + two_bare_processes()) / 2), "x ideal", tasks=SPIN_TASKS)
+
+
+def two_bare_processes() -> float:
+    """Seconds that the same work takes without any system."""
     began = time.perf_counter()
     children = []
     for _ in range(2):
@@ -113,10 +125,7 @@ def processor(system: System) -> None:
         children.append(pid)
     for pid in children:
         os.waitpid(pid, 0)
-    ideal = time.perf_counter() - began
-    began = time.perf_counter()
-    system.results(system.send_many("spin", [(bodies.SPIN_STEPS,)] * SPIN_TASKS), 60.0)
-    emit("cpu_bound", (time.perf_counter() - began) / ideal, "x ideal", tasks=SPIN_TASKS)
+    return time.perf_counter() - began
 
 
 def big_arguments(system: System) -> None:
@@ -187,11 +196,15 @@ def rounds(system: System, skip: set[str]) -> None:
 
 def once(system: System, skip: set[str]) -> None:
     """What is measured once: idle costs, memory, nested waits, a killed worker."""
+    # This process has imported the app, and used nothing of it: what a worker cannot do without.
+    bare = rss_mb(os.getpid())
     ready(system)
     try:
         redis = [system.options.redis_pid] if system.options.store == "redis" else []
         pids = system.worker_pids()
-        emit("memory", max(map(rss_mb, system.body_pids() or [os.getpid()])), "MB", bare=bare_mb())
+        largest = max(map(rss_mb, system.body_pids() or [os.getpid()]))
+        emit("memory", largest, "MB")
+        emit("memory_above_bare", largest - bare, "MB", bare=bare)
         time.sleep(1.0)
         before = cpu_seconds(pids), cpu_seconds(redis)
         time.sleep(10.0)
@@ -241,7 +254,3 @@ def recovery(system: System) -> None:
     except Exception as error:
         emit("recovery", None, "s", note=f"not within {GIVE_UP_SEC:g} s ({type(error).__name__})")
 
-
-def bare_mb() -> float:
-    """Memory of this client, which has imported the app and run it: what a worker cannot do without."""
-    return rss_mb(os.getpid())

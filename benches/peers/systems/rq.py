@@ -17,7 +17,7 @@ URL = Options.here().redis_url
 def queue() -> Queue:
     """The queue, on a connection of this process."""
     if not _QUEUES:
-        _QUEUES.append(Queue("bench", connection=Redis.from_url(URL)))
+        _QUEUES.append(Queue("bench", connection=Redis.from_url(URL, socket_timeout=None)))
     return _QUEUES[0]
 
 
