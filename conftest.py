@@ -6,7 +6,9 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--benchmark", action="store_true", help="also collect benches/ (add --benchmark-only for them alone)")
+    parser.addoption(
+        "--benchmark", action="store_true", help="also collect benches/ (add --benchmark-only for them alone)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

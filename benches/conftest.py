@@ -74,7 +74,9 @@ class Measured:
         self._info: dict[str, Any] = benchmark.extra_info
         self._info["question"] = question
 
-    def rate(self, work: Callable[[], object], tasks: int, rounds: int = 5, setup: Callable[[], None] | None = None) -> None:
+    def rate(
+        self, work: Callable[[], object], tasks: int, rounds: int = 5, setup: Callable[[], None] | None = None
+    ) -> None:
         """Tasks a second, where one call of `work` does so many."""
         self._info.update(unit="tasks/s", per_round=tasks)
         self._benchmark.pedantic(work, rounds=rounds, warmup_rounds=1, setup=setup)

@@ -99,7 +99,8 @@ def commits(folder: str, rows: int) -> float:
     """Rows a second in SQLite, so many in a transaction that is flushed to the disk."""
     database = sqlite3.connect(Path(folder, "commits.db"), isolation_level=None)
     database.executescript(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, b BLOB)"
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
+        "CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, b BLOB)"
     )
 
     def once() -> None:

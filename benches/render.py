@@ -64,9 +64,9 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _cell(row: dict[str, Any] | None) -> str:
     if row is None:
-        return "–"
+        return "-"
     if row["median"] is None:
-        return row.get("note", "–").partition(":")[0].partition(" (")[0]
+        return row.get("note", "-").partition(":")[0].partition(" (")[0]
     return svg.number_text(row["median"])
 
 
@@ -141,7 +141,7 @@ def yardsticks(results: Results) -> str:
 
 def goals(results: Results) -> str:
     """The bars, and the reason of each that is missed."""
-    marks = {True: "met", False: "**missed**", None: "–"}
+    marks = {True: "met", False: "**missed**", None: "-"}
     judged = bars.verdicts(results.peers, results.suites)
     rows = [
         [verdict.text, verdict.wanted, verdict.measured, marks[verdict.met], "" if verdict.met else verdict.reason]
@@ -185,9 +185,7 @@ def plots(results: Results) -> dict[str, str]:
         ]
         if rows:
             unit = next(
-                pair["ours"][measure]["unit"]
-                for pair in results.peers["peers"].values()
-                if measure in pair["ours"]
+                pair["ours"][measure]["unit"] for pair in results.peers["peers"].values() if measure in pair["ours"]
             )
             rows.sort(key=lambda row: row[1], reverse=unit.endswith("/s"))
             made[f"{measure}.svg"] = svg.bars(title, rows, unit)

@@ -21,7 +21,8 @@ def facts() -> dict[str, Any]:
     from pynenc import _core
 
     return {
-        "commit": _git("rev-parse", "--short=10", "HEAD") + ("+changes" if _git("status", "--porcelain", "-uno") else ""),
+        "commit": _git("rev-parse", "--short=10", "HEAD")
+        + ("+changes" if _git("status", "--porcelain", "-uno") else ""),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)),

@@ -21,9 +21,8 @@ from typing import Any
 import limits
 from benchkit import machine
 from benchkit.stats import paired_ratio, summary
-from support.servers import RedisServer
-
 from peers import venvs
+from support.servers import RedisServer
 
 RUN = Path(__file__).with_name("run.py")
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "peers.json"
@@ -61,7 +60,9 @@ class Values:
         return found
 
 
-def run(python: Path | str, system: str, store: str, what: str, skip: Iterable[str], runner: str) -> list[dict[str, Any]]:
+def run(
+    python: Path | str, system: str, store: str, what: str, skip: Iterable[str], runner: str
+) -> list[dict[str, Any]]:
     """One run of one adapter, with a fresh server and folder; its rows. The last is an `error` if it failed."""
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     server = RedisServer(folder)

@@ -122,13 +122,13 @@ class System:
 
     def spawn(self, *command: str, **environment: str) -> None:
         """Start a worker process that finds the adapters."""
-        log = Path(self.options.folder, f"worker-{len(self.workers)}-{time.time_ns()}.log").open("wb")
-        self.workers.append(
-            subprocess.Popen(
-                command, cwd=HERE, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env={**os.environ, "PYTHONPATH": str(HERE), **environment},
-            )
-        )  # fmt: skip
+        with Path(self.options.folder, f"worker-{time.time_ns()}.log").open("wb") as log:
+            self.workers.append(
+                subprocess.Popen(
+                    command, cwd=HERE, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                    env={**os.environ, "PYTHONPATH": str(HERE), **environment},
+                )
+            )  # fmt: skip
 
     def spawn_python(self, *arguments: str, **environment: str) -> None:
         """The same with the interpreter of this venv."""

@@ -1,4 +1,4 @@
-"""One run of one system, in the venv it was started with: `run.py SYSTEM rounds|once [--skip NAME]…`, values on stdout."""
+"""One run of one system, in the venv it was started with; values on stdout: `run.py SYSTEM rounds|once [--skip NAME]`."""
 
 from __future__ import annotations
 

@@ -47,9 +47,7 @@ class Peer:
 def peers() -> dict[str, Peer]:
     """The table."""
     rows = tomllib.loads(TABLE.read_text())
-    return {
-        name: Peer(name=name, **{**row, "requirements": tuple(row["requirements"])}) for name, row in rows.items()
-    }
+    return {name: Peer(name=name, **{**row, "requirements": tuple(row["requirements"])}) for name, row in rows.items()}
 
 
 def ensure(peer: Peer) -> Path:

@@ -23,9 +23,7 @@ app = Pynenc(
     config_values={"store_url": URLS[OPTIONS.store], "logging_level": "warning", "parallel_batch_size": 500},
 )
 
-TASKS = {
-    name: app.task(getattr(bodies, name)) for name in ("echo", "stamp", "nap", "spin", "size", "hold")
-}
+TASKS = {name: app.task(getattr(bodies, name)) for name in ("echo", "stamp", "nap", "spin", "size", "hold")}
 
 
 @app.task
@@ -55,9 +53,7 @@ TASKS |= {"fan": fan, "fib": fib, "nap_async": nap_async}
 
 def runner_name(wanted: str) -> str:
     """The runner class of this run: the one asked for, else two worker processes, else threads."""
-    return next(
-        name for name in (wanted, "PersistentProcessRunner", "ThreadRunner") if name and hasattr(runner, name)
-    )
+    return next(name for name in (wanted, "PersistentProcessRunner", "ThreadRunner") if name and hasattr(runner, name))
 
 
 class Ours(System):

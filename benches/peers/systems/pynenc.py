@@ -13,7 +13,6 @@ from protocol import Options, System, limited
 from pynenc.builder import PynencBuilder
 
 OPTIONS = Options.here()
-SLOTS_VARIABLE = "PYNENC__CONFIGPERSISTENTPROCESSRUNNER__NUM_PROCESSES"
 
 
 def _app() -> Any:
@@ -25,15 +24,48 @@ def _app() -> Any:
 
 
 app = _app()
-TASKS: dict[str, Any] = {
-    name: app.task(getattr(bodies, name)) for name in ("echo", "stamp", "nap", "spin", "size", "hold")
-}
+
+
+@app.task
+def echo(value: int) -> int:
+    """As in `bodies`: worker processes want to find the task under the name of its function."""
+    return bodies.echo(value)
+
+
+@app.task
+def stamp(path: str) -> int:
+    """As in `bodies`."""
+    return bodies.stamp(path)
+
+
+@app.task
+def nap(seconds: float) -> int:
+    """As in `bodies`."""
+    return bodies.nap(seconds)
+
+
+@app.task
+def spin(steps: int) -> int:
+    """As in `bodies`."""
+    return bodies.spin(steps)
+
+
+@app.task
+def size(data: str) -> int:
+    """As in `bodies`."""
+    return bodies.size(data)
+
+
+@app.task
+def hold(path: str) -> int:
+    """As in `bodies`."""
+    return bodies.hold(path)
 
 
 @app.task
 def fan(children: int) -> int:
     """Send, wait, add."""
-    return sum(TASKS["echo"].parallelize([(number,) for number in range(children)]).results)
+    return sum(echo.parallelize([(number,) for number in range(children)]).results)
 
 
 @app.task
@@ -45,7 +77,9 @@ def fib(n: int) -> int:
     return left.result + right.result
 
 
-TASKS |= {"fan": fan, "fib": fib}
+TASKS: dict[str, Any] = {
+    "echo": echo, "stamp": stamp, "nap": nap, "spin": spin, "size": size, "hold": hold, "fan": fan, "fib": fib
+}  # fmt: skip
 
 
 class PynencSystem(System):

@@ -7,11 +7,11 @@ from typing import Any
 
 import bodies
 from protocol import Options, System
-
 from rustvello import App
 
 OPTIONS = Options.here()
 POLL_SEC = 0.001
+init_logging("error")
 app = App(
     "bench",
     backend=OPTIONS.store,
@@ -50,8 +50,7 @@ class RustvelloSystem(System):
         for _ in range(2):
             self.spawn_python(
                 "-c",
-                "from systems.rustvello import app; "
-                f"app.run(num_workers={(slots or 2) // 2}, idle_sleep_ms=1)",
+                f"from systems.rustvello import app; app.run(num_workers={(slots or 2) // 2}, idle_sleep_ms=1)",
             )
 
     def stop(self) -> None:

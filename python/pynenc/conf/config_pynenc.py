@@ -51,7 +51,9 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
         pattern=r"[^/\\{}\x00-\x1f\x7f]{1,200}",
         doc="processes with the same id, on the same store, work together",
     )
-    store_url: str = setting("", doc="the store: memory://, sqlite:///path, redis://…; empty is sqlite:///.pynenc/<app_id>.db")
+    store_url: str = setting(
+        "", doc="the store: memory://, sqlite:///path, redis://…; empty is sqlite:///.pynenc/<app_id>.db"
+    )
     durability: str = setting(
         "default",
         pattern=r"default|full|normal|fast|fsync|replicated\([1-9][0-9]{0,2}\)",
