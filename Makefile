@@ -24,7 +24,7 @@ help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 .PHONY: run
-run: build ## the main job: census of the standard library (STORE=url RUNNER=name)
+run: build $(if $(filter redis://,$(STORE)),servers) ## the main job: census of the standard library (STORE=url RUNNER=name)
 	$(PY) examples/code_census/run.py $(if $(STORE),--store '$(STORE)') $(if $(RUNNER),--runner '$(RUNNER)')
 
 .PHONY: servers

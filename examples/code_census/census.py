@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -129,11 +130,17 @@ def count_file(root: str, file: str) -> Counts:
     return count_source(source, file)
 
 
+# Seen with CPython 3.11: two threads that parse at the same time can fail with "AST constructor recursion depth
+# mismatch". The interpreter would not let them run in parallel anyway.
+_PARSING = threading.Lock()
+
+
 def count_source(source: bytes, file: str) -> Counts:
     """Count the bytes of one file; the encoding is found as Python does."""
     lines = len(source.splitlines())
     try:
-        tree = ast.parse(source, SOURCE_NAME)
+        with _PARSING:
+            tree = ast.parse(source, SOURCE_NAME)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         return Counts(files=1, lines=lines, unparsed=[Unparsed(file, reason or type(error).__name__)])

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, NoReturn
 import census as counting
 from census import Census
 from report import Run, by_count, by_lines, import_label, render
-from runners import RunnerFailed, Runners, child_environment
+from runners import STOP_GRACE_SEC, RunnerFailed, Runners, child_environment
+from server import reachable
 
 if TYPE_CHECKING:
     from progress import Progress
@@ -48,7 +49,9 @@ def main() -> int:
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, _interrupt)
     try:
-        return _run(options, folder.resolve())
+        store = options.store or f"sqlite:///{folder.resolve() / 'census.db'}"
+        with reachable(store, folder.resolve()) as url:
+            return _run(options, folder.resolve(), url)
     except KeyboardInterrupt:
         print("\ninterrupted; the runners are stopped", file=sys.stderr)
         return 130
@@ -57,10 +60,9 @@ def main() -> int:
         return 1
 
 
-def _run(options: argparse.Namespace, folder: Path) -> int:
-    store = options.store or f"sqlite:///{folder / 'census.db'}"
+def _run(options: argparse.Namespace, folder: Path, store: str) -> int:
     # The app reads its settings when it is imported; the runners get the same ones.
-    os.environ.update(child_environment(store_url=store))
+    os.environ.update(child_environment(store_url=store, stop_grace_sec=STOP_GRACE_SEC))
     import history
     import tasks
     from progress import Progress
@@ -166,7 +168,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Take a census of a source tree with two runner processes.")
     parser.add_argument("--root", type=Path, metavar="DIR", help="the tree (default: the standard library)")
     parser.add_argument(
-        "--store", metavar="URL", help="the store (default: a new SQLite file in the folder of the run)"
+        "--store",
+        metavar="URL",
+        help="the store (default: a new SQLite file in the folder of the run); redis:// alone starts a server",
     )
     parser.add_argument("--runner", metavar="CLASS", help="runner class (default: what suits the store)")
     parser.add_argument("--runners", type=int, default=2, metavar="N", help="runner processes (default: 2)")

@@ -109,6 +109,15 @@ def test_what_cannot_work_is_refused_before_anything_starts(arguments: list[str]
     assert not (tmp_path / "out").exists()
 
 
+def test_the_census_runs_on_a_redis_server_of_its_own(tree: Path, tmp_path: Path) -> None:
+    done = _census("--root", str(tree), "--out", str(tmp_path / "out"), "--store", "redis://")
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "verified: the totals equal" in done.stdout
+    assert "redis://127.0.0.1:" in done.stderr
+    log = (tmp_path / "out" / "redis.log").read_text()
+    assert "bye bye" in log, "the server was stopped"
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=lambda signum: signum.name)
 def test_an_interrupted_census_leaves_no_runner_behind(
     signum: signal.Signals, processes: Processes, tmp_path: Path

@@ -24,7 +24,8 @@ class RedisServer:
         self._command = [
             program,
             *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)),
-            *("--save", "", "--appendonly", "no", "--enable-debug-command", "local"),
+            # Nothing is saved in the time that a test takes, but a server that never saves is warned of.
+            *("--save", "86400 1", "--appendonly", "no", "--enable-debug-command", "local"),
             *options,
         ]
         self._process: subprocess.Popen[bytes] | None = None

@@ -42,8 +42,8 @@ def _checked(url: str, source: str) -> str:
     def wrong(why: str) -> ConfigError:
         return ConfigError(
             f"ConfigPynenc.store_url {why}, got {mask(repr(url))} (from {source}); known are memory://, "
-            "sqlite:///folder/app.db, sqlite:////absolute/app.db, redis://host:port/db (also rediss://), redis+unix://, "
-            "redis+sentinel:// and redis+cluster://"
+            "sqlite:///folder/app.db, sqlite:////absolute/app.db, redis://host:port/db (also rediss://), "
+            "redis+unix://, redis+sentinel:// and redis+cluster://"
         )
 
     scheme, separator, rest = url.partition("://")

@@ -11,18 +11,25 @@ _PERIOD_SEC = 1.0
 
 
 class CoreLogs:
-    """Drains the engine's log into children of one logger, at most once a second unless forced."""
+    """Drains the engine's log into records of one logger, at most once a second unless forced."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
         self._next = 0.0
 
     def drain(self, force: bool = False) -> bool:
-        """Emit what is there; whether it was looked. Cheap when called too often; never raises, for a log line must not stop a runner."""
+        """Emit what is there; whether it was looked.
+
+        Cheap when called too often; never raises, for a log line must not stop a runner.
+        """
         now = time.monotonic()
         if now < self._next and not force:
             return False
         self._next = now + _PERIOD_SEC
         for level, suffix, message in _core.drain_logs():
-            self._logger.getChild(suffix or "core").log(level, "%s", message)
+            if self._logger.isEnabledFor(level):
+                # A record of a name of its own, and no logger of that name: loggers are for ever, and are not made in
+                # a thread that nobody expects to make any.
+                name = f"{self._logger.name}.{suffix or 'core'}"
+                self._logger.handle(self._logger.makeRecord(name, level, "", 0, "%s", (message,), None))
         return True

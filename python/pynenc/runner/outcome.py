@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_DELAY_SEC = 60.0
+MAX_DELAY_SEC = 15.0
 """Longest time until an invocation that cannot run here is offered again."""
 
 NOTE_CHARS = 300

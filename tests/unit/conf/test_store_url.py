@@ -32,7 +32,20 @@ def test_by_default_it_is_a_file_named_after_the_app(app_id: str, file: str) -> 
     assert _url(app_id=app_id) == f"sqlite:///.pynenc/{file}"
 
 
-@pytest.mark.parametrize("url", ["memory://", "sqlite:///a.db", "sqlite:////a/b.db", "sqlite:///a b/c%20d.sqlite3"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "memory://",
+        "sqlite:///a.db",
+        "sqlite:////a/b.db",
+        "sqlite:///a b/c%20d.sqlite3",
+        "redis://localhost",
+        "rediss://me:secret@host:7000/3",
+        "redis+unix:///run/redis.sock",
+        "redis+sentinel://host:26379/main",
+        "redis+cluster://host:7000",
+    ],
+)
 def test_a_url_is_taken_as_it_is(url: str) -> None:
     assert _url(store_url=url) == url
 
@@ -51,6 +64,7 @@ def test_a_url_is_taken_as_it_is(url: str) -> None:
         ("sqlite:///a.db#x", "must name a file behind sqlite:///"),
         ("sqlite:///a\0b", "must name a file behind sqlite:///"),
         ("postgres://host/db", "has the unknown scheme 'postgres'"),
+        ("redis+udp://host", "has the unknown scheme 'redis+udp'"),
         ("://", "has the unknown scheme ''"),
     ],
 )
@@ -59,7 +73,8 @@ def test_a_url_that_cannot_work_is_refused_with_what_can(url: str, reason: str) 
         _url(store_url=url)
     message = str(raised.value)
     assert message.startswith(f"ConfigPynenc.store_url {reason}, got {url!r} (from config_values)")
-    assert all(form in message for form in ("memory://", "sqlite:///folder/app.db", "sqlite:////absolute/app.db"))
+    known = ("memory://", "sqlite:///folder/app.db", "sqlite:////absolute/app.db", "redis://host:port/db")
+    assert all(form in message for form in known)
 
 
 def test_the_password_in_a_refused_url_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +155,7 @@ def test_redis_is_named_by_its_parts_or_by_a_url(values: dict[str, Any], url: st
 @pytest.mark.parametrize("url", ["localhost:6379", "http://me:hunter2@host", "redis:/host"])
 def test_a_redis_url_of_another_kind_is_refused_with_its_setting(url: str) -> None:
     app = Pynenc("shop", {"broker_cls": "RedisBroker", "redis_url": url})
-    with pytest.raises(ConfigError, match=r"ConfigPynenc\.redis_url must begin with redis:// or rediss://") as raised:
+    with pytest.raises(ConfigError, match=r"ConfigPynenc\.redis_url must begin with redis://") as raised:
         _ = app.orchestrator
     assert "hunter2" not in str(raised.value)
     assert str(raised.value).endswith("(from config_values)")
@@ -148,7 +163,13 @@ def test_a_redis_url_of_another_kind_is_refused_with_its_setting(url: str) -> No
 
 @pytest.mark.parametrize(
     ("url", "kind"),
-    [("memory://", "memory"), ("sqlite:///a.db", "sqlite"), ("redis://h", "redis"), ("rediss://h", "redis")],
+    [
+        ("memory://", "memory"),
+        ("sqlite:///a.db", "sqlite"),
+        ("redis://h", "redis"),
+        ("rediss://h", "redis"),
+        ("redis+cluster://h", "redis"),
+    ],
 )
 def test_the_kind_is_what_the_scheme_says(url: str, kind: str) -> None:
     assert kind_of(url) == kind

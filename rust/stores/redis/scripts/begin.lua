@@ -2,12 +2,13 @@
 -- Start a claim: pending to running. Repeating it is harmless.
 --
 -- KEYS: 1 the record. ARGV: 5 fence. Answer: 0 done, 1 no record, or the status of one that is not held by this claim.
+local M = moves()
 local id = sub(KEYS[1], -16)
-local r = load(id)
+local r = M.load(id)
 if not r then return { 1 } end
 if not claimed(r.status) or r.fence ~= ARGV[5] then return { 2, r.status } end
 if r.status == 4 then
-  enter_held(r, 6, 0, '')
-  save(id, r)
+  M.enter_held(r, 6, 0, '')
+  M.save(id, r)
 end
 return { 0 }

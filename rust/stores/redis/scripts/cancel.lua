@@ -4,31 +4,26 @@
 -- KEYS: 1 the record, 2 f, 3 m. Found inside: its queue, its concurrency key, who is parked under it.
 -- ARGV: 5 reason, 6 a random token: by it a cancellation whose answer was lost knows itself.
 -- Answer: 0 done, 1 claimed, 2 finished, 3 no record; then whether others may claim something now.
+local M = moves()
 expect('list', KEYS[2])
 expect('hash', KEYS[3])
 local id = sub(KEYS[1], -16)
-local r = load(id)
+local r = M.load(id)
 if not r then return { 3, 0 } end
 if r.status >= 11 then return { (r.status == 14 and r.tag == ARGV[6]) and 0 or 2, 0 } end
 if claimed(r.status) then return { 1, 0 } end
-fixed(r)
-expect('zset', P .. 'q:' .. r.queue)
-expect('zset', P .. 's:' .. r.queue)
-if r.ckey ~= '' then
-  expect('set', P .. 'k:' .. r.ckey)
-  expect('zset', P .. 'z:' .. r.ckey)
-end
+M.expect_places(r)
 local queued = false
 if r.status == 2 then
-  call('ZREM', P .. 'z:' .. r.ckey, parked_place(r, id))
+  call('ZREM', P .. 'z:' .. r.ckey, M.parked_place(r, id))
 else
-  queued = withdraw(r, id)
+  queued = M.withdraw(r, id)
 end
-finish_unrun(r, id, 14, ARGV[5])
+M.finish_unrun(r, id, 14, ARGV[5])
 -- Nobody waits for it any more: the place of the tag is free for the token.
 r.tag = ARGV[6]
-call('SET', KEYS[1], encode(r), 'PX', RETENTION)
-local back = queued and place_freed(r)
+call('SET', KEYS[1], M.encode(r), 'PX', RETENTION)
+local back = queued and M.place_freed(r)
 ring_bells(KEYS[3])
 announce()
 return { 0, back and 1 or 0 }

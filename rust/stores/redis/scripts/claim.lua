@@ -8,30 +8,40 @@
 -- 12 reason of drops, then names of queues.
 -- Answer: now, next due time or '', a pair of record and arguments kept apart for each claim after its id, ids of
 -- those dropped, whether others may claim something now, number of claims made by the lost requests.
+local made
+local function m()
+  made = made or moves()
+  return made
+end
 local limit, lease, runner, begin, tag = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8] == '1', ARGV[9]
 local fences, lost, reason = ARGV[10], ARGV[11], ARGV[12]
 expect('zset', KEYS[1])
 expect('hash', KEYS[2])
-expect('set', KEYS[3])
-expect('zset', KEYS[4])
 expect('hash', KEYS[5])
 expect('list', KEYS[6])
 local names = {}
 for i = 13, #ARGV do names[#names + 1] = ARGV[i] end
 local every = #names == 0
-if every then names = call('SMEMBERS', KEYS[3]) end
-for _, name in ipairs(names) do
-  expect('zset', P .. 'q:' .. name)
-  expect('zset', P .. 's:' .. name)
-  expect('zset', P .. 'b:' .. name)
+if every then
+  names = call('SMEMBERS', KEYS[3])
+else
+  expect('set', KEYS[3])
 end
+local NOW = string.format('%.0f', now)
+local heads, due = {}, {}
+for i, name in ipairs(names) do
+  due[i] = call('ZRANGEBYSCORE', P .. 's:' .. name, '-inf', NOW, 'LIMIT', '0', '500')
+  heads[name] = call('ZRANGE', P .. 'q:' .. name, '0', '0')[1] or false
+  if tag ~= '' and not every then expect('zset', P .. 'b:' .. name) end
+end
+if tag ~= '' and every then expect('zset', KEYS[4]) end
 
 local claims, dropped, leases, owned, found = {}, {}, {}, {}, 0
 
 local function give(id, raw, r)
   claims[#claims + 1] = id
   claims[#claims + 1] = raw
-  claims[#claims + 1] = has(r, ARGS_APART) and call('GET', P .. 'd:' .. id) or ''
+  claims[#claims + 1] = m().has(r, ARGS_APART) and call('GET', P .. 'd:' .. id) or ''
 end
 
 if lost ~= '' then
@@ -41,16 +51,18 @@ if lost ~= '' then
   for i = 1, #all, 2 do
     local raw = mine[all[i + 1]] and call('GET', P .. 'i:' .. all[i])
     if raw then
-      give(all[i], raw, decode(raw))
+      give(all[i], raw, m().decode(raw))
       found = found + 1
     end
   end
 end
 
-for _, name in ipairs(names) do
-  local due = call('ZRANGEBYSCORE', P .. 's:' .. name, '-inf', now, 'LIMIT', 0, 500)
-  for _, member in ipairs(due) do call('ZADD', P .. 'q:' .. name, 0, member) end
-  if #due > 0 then call('ZREM', P .. 's:' .. name, spread(due)) end
+for i, name in ipairs(names) do
+  if #due[i] > 0 then
+    for _, member in ipairs(due[i]) do call('ZADD', P .. 'q:' .. name, '0', member) end
+    call('ZREM', P .. 's:' .. name, spread(due[i]))
+    heads[name] = nil
+  end
 end
 
 -- Whether the bytes of `a` sort before those of `b`.
@@ -63,9 +75,8 @@ local function before(a, b)
 end
 
 -- The best place of each queue, where it has been looked for.
-local heads = {}
 local function head(name)
-  if heads[name] == nil then heads[name] = call('ZRANGE', P .. 'q:' .. name, 0, 0)[1] or false end
+  if heads[name] == nil then heads[name] = call('ZRANGE', P .. 'q:' .. name, '0', '0')[1] or false end
   return heads[name]
 end
 
@@ -78,8 +89,10 @@ local function best()
   return first, where
 end
 
+-- Text: the server formats numbers slowly.
+local ENDS = string.format('%.0f', now + lease)
 local function own(id, fence)
-  leases[#leases + 1] = now + lease
+  leases[#leases + 1] = ENDS
   leases[#leases + 1] = id
   owned[#owned + 1] = id
   owned[#owned + 1] = fence
@@ -91,12 +104,12 @@ end
 
 local NAMED = pack('>I2c0', #runner, runner)
 local function take(id, r)
-  deregister(r, id)
+  m().deregister(r, id)
   r.fence = next_fence()
   r.runner = runner
-  enter(r, 4, 16, NAMED)
-  if begin then enter_held(r, 6, 0, '') end
-  local raw = encode(r)
+  m().enter(r, 4, 16, NAMED)
+  if begin then m().enter_held(r, 6, 0, '') end
+  local raw = m().encode(r)
   call('SET', P .. 'i:' .. id, raw)
   own(id, r.fence)
   give(id, raw, r)
@@ -122,57 +135,61 @@ end
 -- One that may find no place; the queue into which another was called back instead.
 local function admit(id, r)
   if not r or not available(r.status) then return end
-  local holders = has(r, CONCURRENCY) and call('SCARD', P .. 'k:' .. fixed(r).ckey) or -1
+  local holders = m().has(r, CONCURRENCY) and call('SCARD', P .. 'k:' .. m().fixed(r).ckey) or -1
   if holders < 0 then
     take(id, r)
   elseif holders < r.limit then
     take(id, r)
     call('SADD', P .. 'k:' .. r.ckey, id)
   elseif r.blocked == 1 then
-    finish_unrun(r, id, 13, reason)
+    m().finish_unrun(r, id, 13, reason)
     dropped[#dropped + 1] = id
   else
-    deregister(r, id)
-    enter(r, 2, 0, '')
-    save(id, r)
-    call('ZADD', P .. 'z:' .. r.ckey, 0, parked_place(r, id))
+    m().deregister(r, id)
+    m().enter(r, 2, 0, '')
+    m().save(id, r)
+    call('ZADD', P .. 'z:' .. r.ckey, '0', m().parked_place(r, id))
     -- It may have been called back in place of one with a higher limit.
-    return place_freed(r)
+    return m().place_freed(r)
   end
 end
 
--- The best that are left: all from one queue if the others are empty, else one.
-local function pop(most)
+-- The best that are left, with their records: all from one queue if the others are empty, else one.
+local function peek(most)
   local first, where = best()
-  if not first then return {}, nil end
+  if not first then return {}, {}, nil end
   local others = false
   for _, name in ipairs(names) do others = others or (name ~= where and head(name)) end
-  heads[where] = nil
-  local popped, members = call('ZPOPMIN', P .. 'q:' .. where, others and 1 or most), {}
-  for i = 1, #popped, 2 do members[#members + 1] = popped[i] end
-  return members, where
+  local members, raws = { first }, {}
+  if most > 1 and not others then
+    members = call('ZRANGE', P .. 'q:' .. where, '0', string.format('%d', most - 1))
+  end
+  for i, member in ipairs(members) do
+    local raw = call('GET', P .. 'i:' .. sub(member, -16))
+    raws[i] = raw
+    if raw and byte(raw, 2) % 16 >= CONCURRENCY then m().expect_places(m().decode(raw)) end
+  end
+  return members, raws, where
 end
 
 -- Not more than 500 in one call, counting those that find no place.
 local work, looked = false, 0
 local wanted = limit - found
 while #leases / 2 < wanted and looked < 500 do
-  local members, name = pop(math.min(wanted - #leases / 2, 500 - looked))
+  local members, raws, name = peek(math.min(wanted - #leases / 2, 500 - looked))
   if #members == 0 then break end
-  looked = looked + #members
+  local last = #members
   for at, member in ipairs(members) do
-    local id = sub(member, -16)
-    local raw = call('GET', P .. 'i:' .. id)
-    if raw and not take_fresh(id, raw) then
-      local back = admit(id, decode(raw))
-      if back then
-        -- It may be better than those popped already: look again.
-        for rest = at + 1, #members do call('ZADD', P .. 'q:' .. name, 0, members[rest]) end
-        heads, work = {}, true
-        break
-      end
+    local id, raw = sub(member, -16), raws[at]
+    if raw and not take_fresh(id, raw) and admit(id, m().decode(raw)) then
+      -- What was called back may be better than those that follow: look again.
+      heads, work, last = {}, true, at
+      break
     end
   end
+  call('ZREM', P .. 'q:' .. name, spread(members, 1, last))
+  heads[name] = nil
+  looked = looked + last
 end
 
 if #leases > 0 then
@@ -183,7 +200,7 @@ end
 local next_due = ''
 local waiting = #leases / 2 + found < limit
 for _, name in ipairs(names) do
-  local first = call('ZRANGE', P .. 's:' .. name, 0, 0, 'WITHSCORES')
+  local first = call('ZRANGE', P .. 's:' .. name, '0', '0', 'WITHSCORES')
   if first[1] then
     if next_due == '' or tonumber(first[2]) < next_due then next_due = tonumber(first[2]) end
   elseif every and waiting and not head(name) then
@@ -195,7 +212,7 @@ if waiting and tag ~= '' then
   if every then parks[1] = KEYS[4] else for _, name in ipairs(names) do parks[#parks + 1] = P .. 'b:' .. name end end
   for _, key in ipairs(parks) do
     call('ZADD', key, now + 10000, tag)
-    call('PEXPIRE', key, 20000)
+    call('PEXPIRE', key, '20000')
   end
 end
 ring_bells(KEYS[5])

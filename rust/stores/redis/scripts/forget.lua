@@ -2,28 +2,34 @@
 -- Remove every invocation of one chunk of the order of arrival, live or not, with all that belongs to it.
 --
 -- KEYS: 1 o, 2 the chunk. Found inside: its records and what belongs to them.
--- ARGV: 5 number of the chunk. Answer: how many there were.
+-- ARGV: 5 number of the chunk, 6 where in it to begin, counted from 0: goes through 64 places.
+-- Answer: how many there were.
+local M = moves()
+expect('zset', P .. 'l')
 expect('hash', KEYS[1])
 expect('string', KEYS[2])
-local ids, count = call('GET', KEYS[2]) or '', 0
+local from, count = tonumber(ARGV[6]), 0
+local ids = call('GETRANGE', KEYS[2], from * 16, from * 16 + 64 * 16 - 1)
 for i = 1, #ids, 16 do
   local id = sub(ids, i, i + 15)
-  local r = id ~= Z16 and load(id)
+  local r = id ~= Z16 and M.load(id)
   if r then
-    fixed(r)
-    deregister(r, id)
+    M.fixed(r)
+    M.deregister(r, id)
     if claimed(r.status) then
-      let_go(r, id)
+      M.let_go(r, id)
     elseif r.status == 2 then
-      call('ZREM', P .. 'z:' .. r.ckey, parked_place(r, id))
+      call('ZREM', P .. 'z:' .. r.ckey, M.parked_place(r, id))
     elseif available(r.status) then
-      withdraw(r, id)
+      M.withdraw(r, id)
     end
     call('DEL', P .. 'i:' .. id, P .. 'd:' .. id, P .. 'e:' .. id, P .. 'n:' .. id)
     count = count + 1
   end
 end
-call('DEL', KEYS[2])
-call('HDEL', KEYS[1], ARGV[5])
+if from + 64 >= CHUNK then
+  call('DEL', KEYS[2])
+  call('HDEL', KEYS[1], ARGV[5])
+end
 call('SPUBLISH', P .. 'p:*', 'A')
 return count

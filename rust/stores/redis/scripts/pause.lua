@@ -6,8 +6,9 @@
 -- ARGV: 5 fence, 6 ids of targets in other shards.
 -- Answer: 'P'; 'F', the id that is not known; 'O', status: not the owner; 'T', status: cannot pause; 'E': no targets;
 -- 'R', ids of finished targets; 'C', the way round.
+local M = moves()
 local id, elsewhere = sub(KEYS[1], -16), ARGV[6]
-local r = load(id)
+local r = M.load(id)
 if not r then return { 'F', id } end
 if not claimed(r.status) or r.fence ~= ARGV[5] then return { 'O', r.status } end
 if r.status == 4 then return { 'T', r.status } end
@@ -16,7 +17,7 @@ local targets, records, ready = {}, {}, {}
 for i = 2, #KEYS do
   local target = sub(KEYS[i], -16)
   targets[#targets + 1] = target
-  records[target] = load(target)
+  records[target] = M.load(target)
   if not records[target] then return { 'F', target } end
   if records[target].status >= 11 then ready[#ready + 1] = target end
 end
@@ -24,12 +25,12 @@ if #ready > 0 then return { 'R', spread(ready) } end
 
 -- What must move before this one can: what its body waits for, or the holders of its concurrency key.
 local function waits_for(target)
-  local t = records[target] or load(target)
+  local t = records[target] or M.load(target)
   local found = {}
   if not t then return found end
   if t.status == 8 then
     for i = 1, #t.waits, 16 do found[#found + 1] = sub(t.waits, i, i + 15) end
-  elseif not claimed(t.status) and t.status < 11 and has(t, CONCURRENCY) and fixed(t).blocked == 0
+  elseif not claimed(t.status) and t.status < 11 and M.has(t, CONCURRENCY) and M.fixed(t).blocked == 0
     and call('SCARD', P .. 'k:' .. t.ckey) >= t.limit then
     found = call('SMEMBERS', P .. 'k:' .. t.ckey)
   end
@@ -65,14 +66,15 @@ end
 local way = cycle()
 if way then return way end
 
-for _, target in ipairs(targets) do raise(target, fixed(r).depth) end
-r = load(id)
-if r.status ~= 8 then enter_held(r, 8, 0, '') end
+for _, target in ipairs(targets) do M.expect_places(records[target]) end
+for _, target in ipairs(targets) do M.raise(target, M.fixed(r).depth) end
+r = M.load(id)
+if r.status ~= 8 then M.enter_held(r, 8, 0, '') end
 local all, sorted = {}, {}
 for i = 1, #r.waits, 16 do all[sub(r.waits, i, i + 15)] = true end
 for i = 1, #elsewhere, 16 do all[sub(elsewhere, i, i + 15)] = true end
 for _, target in ipairs(targets) do all[target] = true end
 for target in pairs(all) do sorted[#sorted + 1] = target end
 r.waits = table.concat(sorted)
-save(id, r)
+M.save(id, r)
 return { 'P' }

@@ -3,10 +3,11 @@
 --
 -- KEYS: 1 f, 2 o. Found inside: the records that the index names, chunks of the order of arrival.
 -- ARGV: 5 most in one call. Answer: ids removed because their time was over, then how many entries of the index went.
+local M = moves()
 expect('list', KEYS[1])
 expect('hash', KEYS[2])
 local removed, gone = {}, 0
-for _, entry in ipairs(call('LRANGE', KEYS[1], 0, tonumber(ARGV[5]) - 1)) do
+for _, entry in ipairs(call('LRANGE', KEYS[1], '0', tonumber(ARGV[5]) - 1)) do
   local expires, id, seq = unpack('>I6c16c5', entry)
   local over = expires <= now
   if not over and call('EXISTS', P .. 'i:' .. id) == 1 then break end
@@ -14,8 +15,8 @@ for _, entry in ipairs(call('LRANGE', KEYS[1], 0, tonumber(ARGV[5]) - 1)) do
     call('DEL', P .. 'i:' .. id, P .. 'd:' .. id, P .. 'e:' .. id, P .. 'n:' .. id)
     removed[#removed + 1] = id
   end
-  forget_order(seq, id)
+  M.forget_order(seq, id)
   gone = gone + 1
 end
-if gone > 0 then call('LTRIM', KEYS[1], gone, -1) end
+if gone > 0 then call('LTRIM', KEYS[1], gone, '-1') end
 return { removed, gone }

@@ -2,5 +2,10 @@
 -- The targets of a body in another shard move to the front of their queues.
 --
 -- KEYS: the records of the targets. ARGV: 5 depth of the body. Answer: nothing.
-for _, key in ipairs(KEYS) do raise(sub(key, -16), tonumber(ARGV[5])) end
+local M = moves()
+for _, key in ipairs(KEYS) do
+  local r = M.load(sub(key, -16))
+  if r then M.expect_places(r) end
+end
+for _, key in ipairs(KEYS) do M.raise(sub(key, -16), tonumber(ARGV[5])) end
 return 0

@@ -6,58 +6,63 @@
 -- number, 9 grace: after so many milliseconds without a beat or a recovery by anyone (an outage), every lease that
 -- ended meanwhile is extended once by as much (0: never).
 -- Answer: now, next expiry or '', ids queued again, ids buried, whether others may claim something now.
+local M = moves()
 local limit, most, grace = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[9])
 expect('zset', KEYS[1])
 expect('list', KEYS[2])
 expect('hash', KEYS[3])
-expect('set', P .. 'Q')
 local requeued, buried, work = {}, {}, false
 
 local function next_expiry()
-  local first = call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+  local first = call('ZRANGE', KEYS[1], '0', '0', 'WITHSCORES')
   return first[2] and tonumber(first[2]) or ''
 end
 
 local seen = tonumber(call('HGET', KEYS[3], 'h') or now)
 if grace > 0 then
-  local ended = call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 500)
-  if now - seen > grace and #ended > 0 then
-    for _, id in ipairs(ended) do call('ZADD', KEYS[1], now + grace, id) end
+  local over = call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', '0', '500')
+  if now - seen > grace and #over > 0 then
+    for _, id in ipairs(over) do call('ZADD', KEYS[1], now + grace, id) end
     -- With more than 500 of them the outage lasts on until the next call has extended the rest.
-    if #ended < 500 then call('HSET', KEYS[3], 'h', now) end
+    if #over < 500 then call('HSET', KEYS[3], 'h', now) end
     return { now, next_expiry(), {}, {}, 0 }
   end
 end
-call('HSET', KEYS[3], 'h', now)
-
 local function backoff(n)
   if n <= 1 then return 0 end
   return math.min(500 * 2 ^ math.min(n - 2, 6), 30000)
 end
 
-for _, id in ipairs(call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, limit)) do
-  local r = load(id)
+local ended, records = call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', '0', limit), {}
+for _, id in ipairs(ended) do
+  records[id] = M.load(id)
+  if records[id] then M.expect_places(records[id]) end
+end
+call('HSET', KEYS[3], 'h', now)
+for _, id in ipairs(ended) do
+  -- Read again: an earlier one may have called it back.
+  local r = records[id] and M.load(id)
   if not r or not claimed(r.status) then
     call('ZREM', KEYS[1], id)
   else
     local pending = r.status == 4
     if not pending then r.recoveries = r.recoveries + 1 end
-    enter_held(r, pending and 5 or 7, 0, '')
-    let_go(r, id)
+    M.enter_held(r, pending and 5 or 7, 0, '')
+    M.let_go(r, id)
     r.fence = Z8
     if not pending and r.recoveries > most then
-      finish_unrun(r, id, 12, ARGV[7] .. r.recoveries .. ARGV[8])
+      M.finish_unrun(r, id, 12, ARGV[7] .. r.recoveries .. ARGV[8])
       buried[#buried + 1] = id
     else
-      enter(r, 3, 0, '')
+      M.enter(r, 3, 0, '')
       local delay = backoff(r.recoveries)
       if delay > 0 then r.due = now + delay end
-      save(id, r)
-      enqueue(r, id)
+      M.save(id, r)
+      M.enqueue(r, id)
       requeued[#requeued + 1] = id
       work = true
     end
-    if place_freed(r) then work = true end
+    if M.place_freed(r) then work = true end
   end
 end
 ring_bells(KEYS[3])

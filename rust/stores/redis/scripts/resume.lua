@@ -2,16 +2,17 @@
 -- Bodies go on: paused to running, and what they waited for is forgotten.
 --
 -- KEYS: the record of each. ARGV: from 5 on the fence of each. Answer: a digit per body, 1 if its claim is still held.
+local M = moves()
 local codes = {}
 for i, key in ipairs(KEYS) do
   local id = sub(key, -16)
-  local r = load(id)
+  local r = M.load(id)
   local held = r and claimed(r.status) and r.fence == ARGV[4 + i]
   codes[i] = held and 1 or 0
   if held and r.status == 8 then
     r.waits = ''
-    enter_held(r, 6, 0, '')
-    save(id, r)
+    M.enter_held(r, 6, 0, '')
+    M.save(id, r)
   end
 end
 return table.concat(codes)

@@ -6,6 +6,11 @@
 -- ARGV: 5 number of calls, 6 tag of the process that wants to know the outcomes, 7 number of routes, then queue and
 -- priority code of each route, then each call packed, then the arguments kept apart, in the order of their calls.
 -- Answer: one letter per call (N new, S reused with the same arguments, D with others), then the ids of those reused.
+local made
+local function m()
+  made = made or moves()
+  return made
+end
 local n, tag, routes = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
 local first_call = 8 + 2 * routes
 local next_apart = first_call + n
@@ -34,7 +39,7 @@ local TAIL = string.rep('\0', 14)
 
 local function registered(rkey)
   local id = call('GET', P .. 'r:' .. rkey)
-  local r = id and load(id)
+  local r = id and m().load(id)
   return r and r.status == 1 and id, r
 end
 
@@ -48,7 +53,7 @@ for i = 1, n do
   if rkey ~= '' and call('EXISTS', key) == 0 then existing, other = registered(rkey) end
   local place_id, code = Z16, 'N'
   if existing then
-    code = fixed(other).args == args and 'S' or 'D'
+    code = m().fixed(other).args == args and 'S' or 'D'
     answer[#answer + 1] = existing
   else
     if due < now then due = now end
@@ -64,7 +69,7 @@ for i = 1, n do
           list = {}
           ready[route] = list
         end
-        list[#list + 1] = 0
+        list[#list + 1] = '0'
         list[#list + 1] = member
       else
         delayed[#delayed + 1] = { route, due, member }
@@ -95,7 +100,7 @@ for _, one in ipairs(delayed) do
   local queue = ARGV[8 + 2 * one[1]]
   call('ZADD', P .. 's:' .. queue, one[2], one[3])
   call('SADD', KEYS[3], queue)
-  if call('ZRANGE', P .. 's:' .. queue, 0, 0)[1] == one[3] then want_bell(queue) end
+  if call('ZRANGE', P .. 's:' .. queue, '0', '0')[1] == one[3] then want_bell(queue) end
 end
 if heard > 0 then ring_bells() end
 answer[1] = table.concat(codes)

@@ -17,13 +17,13 @@ for i, key in ipairs(KEYS) do
     local known = sub(raw, 11, 18)
     if tag ~= '' and known ~= tag then
       if known == Z8 then
-        call('SETRANGE', key, 10, tag)
+        call('SETRANGE', key, '10', tag)
       else
         local id = sub(key, -16)
         -- Bounded: beyond so many, the slow look of the others must do.
         if call('SCARD', P .. 'n:' .. id) < 1000 and call('SADD', P .. 'n:' .. id, tag) == 1 then
           local flags = byte(raw, 2)
-          if math.floor(flags / MORE) % 2 == 0 then call('SETRANGE', key, 1, char(flags + MORE)) end
+          if math.floor(flags / MORE) % 2 == 0 then call('SETRANGE', key, '1', char(flags + MORE)) end
         end
       end
     end

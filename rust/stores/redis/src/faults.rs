@@ -49,6 +49,8 @@ const TABLE: &[(&str, Class)] = &[
 /// Parts of messages that begin with `ERR` and are not a mistake of ours.
 const GENERAL: &[(&str, Class)] = &[
     ("max number of clients", Class::Retry),
+    // How 7.0 says NOPERM inside a script.
+    ("The user executing the script can't", Class::Fatal),
     ("Error running script", Class::Retry),
     ("Client sent AUTH, but no password is set", Class::Fatal),
     ("invalid password", Class::Fatal),
@@ -73,6 +75,9 @@ pub(crate) fn translate(place: &str, code: &str, detail: &str) -> Error {
         "NOPERM" => "the server's ACL does not allow this user what it needs; see the ACL files of this store",
         "WRONGTYPE" => "a key is not what this store made of it: something else uses the same names",
         "CROSSSLOT" => "the keys of one shard lie in different slots; this is a defect of this store",
+        _ if detail.contains("The user executing the script can't") => {
+            "the server's ACL does not allow this user what it needs; see the ACL files of this store"
+        }
         _ => "the server refused",
     };
     let message = format!("{place}: {advice} ({code} {detail})");
@@ -120,6 +125,7 @@ mod tests {
             ("NOREPLICAS Not enough good replicas to write.", Class::Retry),
             ("WRONGTYPE Operation against a key holding the wrong kind of value", Class::Fatal),
             ("ERR unknown command 'HELLO'", Class::Fatal),
+            ("ERR The user executing the script can't run this command or subcommand", Class::Fatal),
             ("ERR something never heard of", Class::Later),
         ];
         for (text, class) in cases {

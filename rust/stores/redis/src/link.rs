@@ -11,6 +11,7 @@ use redis::{Connection, Value};
 
 use crate::faults::{Class, classify, failed, translate};
 use crate::keys::Keys;
+use crate::options::Durability;
 use crate::script::Request;
 use crate::topology::{Failure, Topology};
 use crate::url::Place;
@@ -106,7 +107,12 @@ impl Link {
     /// One round trip for all of these, tried again until it succeeds or the deadline passes. `build` is told how often
     /// it was tried before: the answers may have been lost, so everything sent must be harmless when sent again.
     pub fn run(&self, build: impl Fn(u32) -> Vec<Request>) -> Result<Vec<Value>> {
-        let deadline = Instant::now() + self.retry_deadline;
+        self.run_within(self.retry_deadline, build)
+    }
+
+    /// The same with a deadline of its own.
+    pub fn run_within(&self, span: Duration, build: impl Fn(u32) -> Vec<Request>) -> Result<Vec<Value>> {
+        let deadline = Instant::now() + span;
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         let mut attempt = 0;
         loop {
@@ -147,7 +153,7 @@ impl Link {
             Ok(values) => {
                 self.give_back(connection, generation);
                 match values.iter().find_map(server_error) {
-                    None => Ok(values),
+                    None => confirmed(requests, &name, values),
                     Some((code, detail)) => self.refused(requests, &name, &code, &detail, generation),
                 }
             }
@@ -297,6 +303,22 @@ impl Link {
     pub fn hang_up(&self) {
         let generation = self.state.lock().generation;
         self.discard(generation);
+    }
+}
+
+/// The answers, if they confirm what was asked to be. Otherwise all is sent again, which is harmless.
+fn confirmed(requests: &[Request], name: &str, values: Vec<Value>) -> Result<Vec<Value>, Failure> {
+    let falls_short = |(request, value): (&Request, &Value)| match (request.confirms?, value) {
+        (Durability::Replicated(wanted), Value::Int(replicas)) if *replicas >= i64::from(wanted) => None,
+        (Durability::Fsync, Value::Array(parts)) if matches!(parts.first(), Some(Value::Int(1..))) => None,
+        (durability, _) => Some(durability),
+    };
+    match requests.iter().zip(&values).find_map(falls_short) {
+        None => Ok(values),
+        Some(durability) => {
+            let what = format!("{durability:?} was not confirmed in time; sending the same again is harmless");
+            Err(Failure::new(Class::Retry, failed(name, what)))
+        }
     }
 }
 

@@ -123,6 +123,8 @@ fn listen_until_closed(shared: &Shared, shard: usize) {
             log::warn!("notifications of Redis are interrupted, connecting again: {}", failure.error);
         }
         shared.closing.pause(backoff.next());
+        // Nothing is heard meanwhile, perhaps for long: whoever waits has to look.
+        shared.hub.look_again();
     }
 }
 
@@ -249,9 +251,12 @@ impl<'a> Session<'a> {
         let parked: Vec<Vec<u8>> = self.shared.ear.parked[self.shard].lock().iter().cloned().collect();
         let keys = &self.link.keys;
         let answer = self.link.run_one(|_| {
-            let fixed = [Kind::Meta, Kind::Finished, Kind::Leases];
-            let request = fixed.iter().fold(Request::script(&LOOK), |request, kind| request.key(keys.key(*kind, b"")));
-            let request = parked.iter().fold(request, |request, key| request.key(key));
+            let mut request = Request::script(&LOOK).key(keys.key(Kind::Meta, b"")).key(keys.key(Kind::Finished, b""));
+            // Who only waits may have no right to see leases.
+            if self.hub().anyone_listens() {
+                request = request.key(keys.key(Kind::Leases, b""));
+                request = parked.iter().fold(request, |request, key| request.key(key));
+            }
             self.shared.common(request, self.link).arg(self.shared.ear.tag)
         });
         let answer = answer.map_err(|error| Failure::new(Class::Resolve, error))?;

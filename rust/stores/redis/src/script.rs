@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
-const LIBRARY: &str = include_str!("../scripts/lib.lua");
+use crate::options::Durability;
+
+const LIBRARY: &str = concat!(include_str!("../scripts/lib.lua"), "\n", include_str!("../scripts/moves.lua"));
 
 /// One script, known to the server by its hash.
 pub struct Script {
@@ -53,15 +55,17 @@ pub struct Request {
     keys: usize,
     count: usize,
     body: Vec<u8>,
+    /// What the answer must confirm; anything less is asked for again.
+    pub confirms: Option<Durability>,
 }
 
 impl Request {
     pub fn script(script: &'static Script) -> Self {
-        Self { script: Some(script), keys: 0, count: 0, body: Vec::with_capacity(512) }
+        Self { script: Some(script), keys: 0, count: 0, body: Vec::with_capacity(512), confirms: None }
     }
 
     pub fn command(words: &[&[u8]]) -> Self {
-        let plain = Self { script: None, keys: 0, count: 0, body: Vec::with_capacity(64) };
+        let plain = Self { script: None, keys: 0, count: 0, body: Vec::with_capacity(64), confirms: None };
         words.iter().fold(plain, |request, word| request.arg(word))
     }
 

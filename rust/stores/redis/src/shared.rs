@@ -4,19 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::link::{Closing, Link};
+use crate::options::{Durability, RedisOptions};
+use crate::push::Ear;
+use crate::script::Request;
 use parking_lot::Mutex;
 use pynenc_core::Error;
 use pynenc_core::Result;
 use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::ids::{Fence, InvocationId, Millis, RunnerKey};
 use pynenc_core::notify::Hub;
-use redis::Value;
-
-use crate::faults::failed;
-use crate::link::{Closing, Link};
-use crate::options::{Durability, RedisOptions};
-use crate::push::Ear;
-use crate::script::Request;
 
 /// At most so many invocations in one call of a script.
 pub const CHUNK: usize = 500;
@@ -70,29 +67,15 @@ impl Shared {
     /// The command that makes the server wait until what was written before is as safe as asked for.
     pub fn confirmation(&self) -> Option<Request> {
         let timeout = (self.options.command_timeout.as_millis() / 2).to_string();
-        match self.options.durability {
-            Durability::Fast => None,
-            Durability::Fsync => Some(Request::command(&[b"WAITAOF", b"1", b"0", timeout.as_bytes()])),
+        let mut request = match self.options.durability {
+            Durability::Fast => return None,
+            Durability::Fsync => Request::command(&[b"WAITAOF", b"1", b"0", timeout.as_bytes()]),
             Durability::Replicated(replicas) => {
-                Some(Request::command(&[b"WAIT", replicas.to_string().as_bytes(), timeout.as_bytes()]))
+                Request::command(&[b"WAIT", replicas.to_string().as_bytes(), timeout.as_bytes()])
             }
-        }
-    }
-
-    /// Read the answer to [`Self::confirmation`].
-    pub fn check_confirmed(&self, link: &Link, answer: Option<&Value>) -> Result<()> {
-        let confirmed = match (self.options.durability, answer) {
-            (Durability::Fast, _) => return Ok(()),
-            (Durability::Fsync, Some(Value::Array(parts))) => matches!(parts.first(), Some(Value::Int(1..))),
-            (Durability::Replicated(wanted), Some(Value::Int(replicas))) => *replicas >= i64::from(wanted),
-            _ => false,
         };
-        if confirmed {
-            return Ok(());
-        }
-        let what =
-            format!("{:?} was not confirmed in time; sending the same again is harmless", self.options.durability);
-        Err(failed(&link.place_name(), what))
+        request.confirms = Some(self.options.durability);
+        Some(request)
     }
 
     /// Say so, once, if the server has lost what it had when the handle was opened.

@@ -1,6 +1,7 @@
 //! Take due invocations for free slots.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pynenc_core::claim::{Claim, ClaimRequest, Claimed, DROP_REASON};
 use pynenc_core::ids::{Fence, InvocationId};
@@ -16,6 +17,9 @@ use crate::value;
 
 /// Longest name of a runner: what a history keeps of it.
 const RUNNER_LIMIT: usize = 1000;
+
+/// How long a claim tries one shard of several.
+const ONE_OF_MANY: Duration = Duration::from_millis(500);
 
 /// What is sent to one shard. The fences are made here: a request sent again finds by them what it had claimed.
 pub struct Ask {
@@ -143,7 +147,7 @@ pub fn turn(shared: &Shared) -> impl Iterator<Item = usize> + use<> {
 
 pub fn claim(shared: &Arc<Shared>, request: &ClaimRequest) -> Result<Claimed> {
     check(request)?;
-    let mut claimed = Claimed::default();
+    let (mut claimed, mut failed) = (Claimed::default(), None);
     for shard in turn(shared) {
         if shared.hub.anyone_listens() {
             push::listen(shared, shard);
@@ -153,18 +157,25 @@ pub fn claim(shared: &Arc<Shared>, request: &ClaimRequest) -> Result<Claimed> {
             break;
         }
         let ask = Ask::new(shared, request, shard, wanted);
-        let answer = shared.links[shard].run_one(|attempt| ask.request(shared, request, attempt));
+        // One shard that is away must not keep the others waiting.
+        let span = if shared.links.len() == 1 { shared.options.retry_deadline } else { ONE_OF_MANY };
+        let answer = shared.links[shard].run_within(span, |attempt| vec![ask.request(shared, request, attempt)]);
+        let answer = answer.map(|values| values.into_iter().next().unwrap_or_default());
         match answer.and_then(|answer| ask.read(shared, request, answer, &mut claimed)) {
             Ok(()) => {}
             Err(error) => {
                 ask.remember(shared, request);
-                // What other shards gave is not lost for one that fails.
-                if claimed.claims.is_empty() {
-                    return Err(error);
-                }
-                log::warn!("shard {shard} gave no claims: {error}");
+                failed = Some(error);
             }
         }
     }
-    Ok(claimed)
+    match failed {
+        // What other shards gave is not lost for one that fails.
+        Some(error) if claimed.claims.is_empty() => Err(error),
+        Some(error) => {
+            log::warn!("a shard gave no claims: {error}");
+            Ok(claimed)
+        }
+        None => Ok(claimed),
+    }
 }

@@ -14,6 +14,10 @@ use crate::value;
 /// Invocations removed in one call of a script.
 const PIECE: usize = 250;
 
+/// Places in a chunk of the order of arrival, and how many of them one call of `forget.lua` goes through.
+const CHUNK_PLACES: usize = 256;
+const FORGET_PLACES: usize = 64;
+
 pub fn expired(shared: &Shared, limit: usize) -> Result<usize> {
     let mut removed = Vec::new();
     for link in &shared.links {
@@ -52,7 +56,9 @@ pub fn all(shared: &Shared) -> Result<usize> {
     shared.ear.forget_outcomes();
     for link in &shared.links {
         for (chunk, _) in chunks(link)? {
-            removed += forget(shared, link, chunk)?;
+            for from in (0..CHUNK_PLACES).step_by(FORGET_PLACES) {
+                removed += forget(shared, link, chunk, from)?;
+            }
         }
         // What is left in the index of finished ones has lost its records.
         while purge_piece(shared, link, PIECE)?.1 == PIECE {}
@@ -61,13 +67,13 @@ pub fn all(shared: &Shared) -> Result<usize> {
     Ok(removed)
 }
 
-fn forget(shared: &Shared, link: &Link, chunk: u64) -> Result<usize> {
+fn forget(shared: &Shared, link: &Link, chunk: u64, from: usize) -> Result<usize> {
     let number = chunk.to_string();
     let answer = link.run_one(|_| {
         let request = Request::script(&FORGET)
             .key(link.keys.key(Kind::Order, b""))
             .key(link.keys.key(Kind::OrderChunk, number.as_bytes()));
-        shared.common(request, link).arg(&number)
+        shared.common(request, link).arg(&number).number(from as i64)
     })?;
     value::int(&answer).and_then(|count| usize::try_from(count).ok()).ok_or_else(|| link.nonsense("forget"))
 }

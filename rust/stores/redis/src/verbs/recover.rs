@@ -11,12 +11,15 @@ use crate::shared::{CHUNK, Shared};
 use crate::value;
 
 pub fn recover(shared: &Shared, policy: RecoveryPolicy) -> Result<Recovered> {
-    let (mut recovered, mut work) = (Recovered::default(), false);
+    let (mut recovered, mut work, mut failed) = (Recovered::default(), false, None);
     for link in &shared.links {
         let done = recovered.requeued.len() + recovered.buried.len();
         let limit = policy.limit.saturating_sub(done).min(CHUNK);
-        let answer = link.run_one(|_| request(shared, link, policy, limit))?;
-        work |= read(shared, answer, &mut recovered).ok_or_else(|| link.nonsense("recover"))?;
+        let answer = link.run_one(|_| request(shared, link, policy, limit));
+        match answer.and_then(|answer| read(shared, answer, &mut recovered).ok_or_else(|| link.nonsense("recover"))) {
+            Ok(more) => work |= more,
+            Err(error) => failed = Some(error),
+        }
     }
     if !recovered.buried.is_empty() {
         shared.hub.finished(&recovered.buried);
@@ -24,7 +27,11 @@ pub fn recover(shared: &Shared, policy: RecoveryPolicy) -> Result<Recovered> {
     if work {
         shared.hub.work();
     }
-    Ok(recovered)
+    match failed {
+        // The others are told of all the same.
+        Some(error) if recovered.requeued.is_empty() && recovered.buried.is_empty() => Err(error),
+        _ => Ok(recovered),
+    }
 }
 
 fn request(shared: &Shared, link: &Link, policy: RecoveryPolicy, limit: usize) -> Request {

@@ -9,8 +9,9 @@ use pynenc_core::status::Status;
 use redis::Value;
 
 use super::by_shard;
+use crate::keys::Kind;
 use crate::push;
-use crate::record::Packed;
+use crate::record::{Packed, RESULT_APART};
 use crate::script::{Request, WATCH};
 use crate::shared::{CHUNK, Shared};
 use crate::value;
@@ -21,24 +22,53 @@ pub fn watch(shared: &Arc<Shared>, ids: &[InvocationId]) -> Result<Vec<Watched>>
     let unknown: Vec<usize> = (0..ids.len()).filter(|&at| seen[at].is_none()).collect();
     let waits = !unknown.is_empty() && shared.hub.anyone_waits();
     for (shard, piece) in by_shard(shared, unknown.iter().map(|&at| ids[at]), CHUNK) {
-        if waits {
-            push::listen(shared, shard);
-        }
-        let link = &shared.links[shard];
-        let tag = shared.ear.tag(shard).filter(|_| waits).map_or(&b""[..], |tag| tag);
-        let at = |index: &usize| unknown[*index];
-        let answer = link.run_one(|_| {
-            let request = Request::script(&WATCH);
-            let request = piece.iter().fold(request, |request, index| request.key(link.keys.record(ids[at(index)])));
-            shared.common(request, link).arg(tag)
-        })?;
-        let answers = value::array(answer).filter(|answers| answers.len() == piece.len());
-        for (index, answer) in piece.iter().zip(answers.ok_or_else(|| link.nonsense("watch"))?) {
-            let watched = read(ids[at(index)], &answer).ok_or_else(|| link.nonsense("watch"))?;
-            seen[at(index)] = Some(watched);
+        let piece_ids: Vec<InvocationId> = piece.iter().map(|index| ids[unknown[*index]]).collect();
+        let answers = if waits { register(shared, shard, &piece_ids)? } else { look(shared, shard, &piece_ids)? };
+        for (index, answer) in piece.iter().zip(answers) {
+            seen[unknown[*index]] = Some(answer);
         }
     }
     Ok(seen.into_iter().flatten().collect())
+}
+
+/// Look, and have this process told of the end of what is not finished.
+fn register(shared: &Arc<Shared>, shard: usize, ids: &[InvocationId]) -> Result<Vec<Watched>> {
+    push::listen(shared, shard);
+    let link = &shared.links[shard];
+    let tag = shared.ear.tag(shard).map_or(&b""[..], |tag| tag);
+    let answer = link.run_one(|_| {
+        let request = ids.iter().fold(Request::script(&WATCH), |request, id| request.key(link.keys.record(*id)));
+        shared.common(request, link).arg(tag)
+    })?;
+    let read_all = || -> Option<Vec<Watched>> {
+        let answers = value::array(answer).filter(|answers| answers.len() == ids.len())?;
+        ids.iter().zip(&answers).map(|(id, answer)| read(*id, answer)).collect()
+    };
+    read_all().ok_or_else(|| link.nonsense("watch"))
+}
+
+/// Only look: no script, for it needs no right to write.
+fn look(shared: &Shared, shard: usize, ids: &[InvocationId]) -> Result<Vec<Watched>> {
+    let link = &shared.links[shard];
+    let answer = link
+        .run_one(|_| ids.iter().fold(Request::command(&[b"MGET"]), |request, id| request.arg(link.keys.record(*id))))?;
+    let records = value::array(answer).filter(|records| records.len() == ids.len());
+    let mut seen = Vec::with_capacity(ids.len());
+    for (&id, record) in ids.iter().zip(&records.ok_or_else(|| link.nonsense("records"))?) {
+        let Some(record) = value::bytes(record) else {
+            seen.push(Watched::Unknown(id));
+            continue;
+        };
+        let record = Packed::read(record).ok_or_else(|| link.nonsense("record"))?;
+        if record.flags & RESULT_APART == 0 {
+            seen.push(record.watched(id, b""));
+            continue;
+        }
+        let key = link.keys.key(Kind::ResultApart, &id.to_bytes());
+        let apart = link.run_one(|_| Request::command(&[b"GET", &key]))?;
+        seen.push(value::bytes(&apart).map_or(Watched::Unknown(id), |apart| record.watched(id, apart)));
+    }
+    Ok(seen)
 }
 
 fn read(id: InvocationId, answer: &Value) -> Option<Watched> {

@@ -1,12 +1,14 @@
 //! Real servers for the tests: on loopback, on free ports, with a temporary directory each, killed on drop.
 #![allow(clippy::unwrap_used, clippy::panic, dead_code, reason = "a test fails by panicking; not every test uses all")]
 
+pub mod proxy;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pynenc_core::call::{Route, Submission};
@@ -27,15 +29,12 @@ pub fn rounds(usual: usize) -> usize {
     usual * std::env::var("PYNENC_CHAOS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-/// A port that was free a moment ago, never the same twice in this process.
+/// A port that was free a moment ago, and the one 10000 above, which a node of a cluster takes too. Below the range from
+/// which the system gives ports to clients: a server that is started again must find its port free.
 pub fn free_port() -> u16 {
     loop {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        // A cluster node also takes the port 10000 above.
-        if port < 50_000 && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
-            return port;
-        }
-        let port = 20_000 + (std::process::id() as u16 % 200) * 100 + NEXT.fetch_add(1, Ordering::SeqCst) as u16 % 100;
+        let step = NEXT.fetch_add(1, Ordering::SeqCst) + std::process::id() as usize * 37;
+        let port = 12_000 + (step % 9_000) as u16;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
             return port;
         }
@@ -67,6 +66,15 @@ impl Server {
         let arguments = arguments.iter().map(ToString::to_string).collect();
         let folder = tempfile::tempdir().unwrap();
         let mut server = Self { port, folder, arguments, child: None, pid: String::new() };
+        server.launch();
+        server
+    }
+
+    /// A sentinel with these lines of configuration.
+    pub fn sentinel(port: u16, configuration: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("sentinel.conf"), configuration).unwrap();
+        let mut server = Self { port, folder, arguments: vec!["--sentinel".into()], child: None, pid: String::new() };
         server.launch();
         server
     }
@@ -136,7 +144,14 @@ impl Server {
     }
 
     pub fn run<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
-        words.iter().fold(redis::Cmd::new(), |mut cmd, word| cmd.arg(word).take()).query(&mut self.connect()).unwrap()
+        self.try_run(words).unwrap()
+    }
+
+    /// For a server that may be on its way up, or out of its old role.
+    pub fn try_run<T: redis::FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
+        let mut connection = self.try_connect()?;
+        connection.set_read_timeout(Some(PATIENCE))?;
+        words.iter().fold(redis::Cmd::new(), |mut cmd, word| cmd.arg(word).take()).query(&mut connection)
     }
 
     pub fn keys(&self) -> Vec<String> {
@@ -225,6 +240,15 @@ pub fn success(owner: Ownership) -> Settlement {
 
 pub fn succeed(store: &dyn Store, owner: Ownership) {
     assert_eq!(store.settle(&[success(owner)]), Ok(vec![Settled::Done]));
+}
+
+/// Ends the traffic of a test, also when the test fails: a scope waits for its threads.
+pub struct StopOnDrop<'a>(pub &'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// Repeat `look` until it is true.

@@ -1,0 +1,229 @@
+-- The moves of which scripts are made: each takes a record apart, changes it, and leaves every set right.
+--
+-- In a function, so that scripts which mostly do without (claim, settle) make them only when they are needed.
+local function moves()
+  local function has(r, flag) return math.floor(r.flags / flag) % 2 == 1 end
+
+  local function decode(raw)
+    local r, at = {}, nil
+    r.status, r.flags, r.fence, r.tag, r.rank, r.retries, r.recoveries, r.releases, r.due, r.body, r.runner, r.note,
+      r.waits, r.hist, at = unpack(RECORD, raw)
+    r.result = sub(raw, at)
+    return r
+  end
+
+  local function load(id)
+    local raw = call('GET', P .. 'i:' .. id)
+    return raw and decode(raw)
+  end
+
+  local function encode(r)
+    return pack(RECORD, r.status, r.flags, r.fence, r.tag, r.rank, r.retries, r.recoveries, r.releases, r.due, #r.body,
+      r.body, #r.runner, r.runner, #r.note, r.note, #r.waits, r.waits, #r.hist, r.hist) .. r.result
+  end
+
+  local function save(id, r)
+    call('SET', P .. 'i:' .. id, encode(r))
+  end
+
+  -- The part of a record that never changes, as far as scripts need it.
+  local function fixed(r)
+    if not r.seq then
+      r.seq, r.arrived, r.code, r.depth, r.queue, r.ckey, r.limit, r.blocked, r.rkey, r.args =
+        unpack('>c5c6Bc0I4I2c0I2c0I4BI2c0I2c0', r.body)
+    end
+    return r
+  end
+
+  -- Change the status and record that. An entry is status + 16 if the runner follows, + 32 a note, + 64 slot and start,
+  -- + 128 if the runner is the last one named; then the time, then what follows.
+  local function enter(r, status, flags, more)
+    r.status = status
+    if #r.hist < HISTORY_LIMIT or status >= 10 or status == 5 or status == 7 then
+      r.hist = r.hist .. char(status + flags) .. now6 .. more
+    end
+  end
+
+  -- The same by the runner that holds it, which an earlier entry has named unless the history was full by then.
+  local function enter_held(r, status, flags, more)
+    if #r.hist < HISTORY_LIMIT then
+      enter(r, status, 128 + flags, more)
+    else
+      enter(r, status, 16 + flags, pack('>I2c0', #r.runner, r.runner) .. more)
+    end
+  end
+
+  -- Place in line: rank and priority descending, due time, arrival; sorts as bytes.
+  local function place(r, id)
+    fixed(r)
+    local rank = r.rank <= 253 and char(255 - r.rank) or pack('>BI4', 1, 4294967295 - r.rank)
+    return rank .. r.code .. pack('>I6', r.due) .. r.seq .. id
+  end
+
+  -- Parked members carry the limit of their task, to be judged without their record.
+  local function parked_place(r, id)
+    return place(r, id) .. pack('>I4', r.limit)
+  end
+
+  local function enqueue(r, id)
+    local member = place(r, id)
+    if r.due <= now then
+      call('ZADD', P .. 'q:' .. r.queue, '0', member)
+      want_bell(r.queue)
+    else
+      local key = P .. 's:' .. r.queue
+      call('ZADD', key, r.due, member)
+      -- Runners have to learn of a time that is earlier than the one they know.
+      if call('ZRANGE', key, '0', '0')[1] == member then want_bell(r.queue) end
+    end
+    call('SADD', P .. 'Q', r.queue)
+  end
+
+  -- Take it out of its queue; true if it was there.
+  local function withdraw(r, id)
+    local member = place(r, id)
+    return call('ZREM', P .. 'q:' .. r.queue, member) == 1 or call('ZREM', P .. 's:' .. r.queue, member) == 1
+  end
+
+  local function deregister(r, id)
+    if r.status == 1 and has(r, REGISTRATION) then
+      local key = P .. 'r:' .. fixed(r).rkey
+      if call('GET', key) == id then call('DEL', key) end
+    end
+  end
+
+  local function tell(r, id, result)
+    local kind = has(r, RESULT) and 1 or 2
+    tell_one(r.tag, id, r.status, kind, result)
+    if has(r, MORE) then
+      for _, tag in ipairs(call('SMEMBERS', P .. 'n:' .. id)) do tell_one(tag, id, r.status, kind, result) end
+      call('DEL', P .. 'n:' .. id)
+    end
+  end
+
+  -- Keep a finished record, with all that belongs to it, for its retention only.
+  local function finish(r, id, result, apart)
+    fixed(r)
+    if apart then
+      r.flags, r.result = r.flags + RESULT_APART, ''
+      call('SET', P .. 'e:' .. id, result, 'PX', RETENTION)
+    else
+      r.result = result
+    end
+    if has(r, ARGS_APART) then call('PEXPIRE', P .. 'd:' .. id, RETENTION) end
+    call('SET', P .. 'i:' .. id, encode(r), 'PX', RETENTION)
+    call('RPUSH', P .. 'f', pack('>I6', now + RETENTION) .. id .. r.seq)
+    tell(r, id, result)
+  end
+
+  -- End it by the engine's own decision.
+  local function finish_unrun(r, id, status, reason)
+    deregister(r, id)
+    enter(r, status, 32, pack('>I2c0', #reason, reason))
+    r.note = reason
+    r.flags = r.flags + REASON
+    finish(r, id, reason, false)
+  end
+
+  -- End the claim and the waiting.
+  local function let_go(r, id)
+    call('ZREM', P .. 'l', id)
+    call('HDEL', P .. 'w:' .. r.runner, id)
+    if has(r, CONCURRENCY) then call('SREM', P .. 'k:' .. fixed(r).ckey, id) end
+    r.runner, r.waits = '', ''
+  end
+
+  -- Someone who had, or would have taken, a place under the key of `r` does not: call back the best of those that wait
+  -- for one and would be admitted now. Looks at the first 500; tasks with other limits may share the key.
+  local function place_freed(r)
+    if not has(r, CONCURRENCY) then return end
+    local parked = P .. 'z:' .. fixed(r).ckey
+    local members = call('ZRANGE', parked, '0', '499')
+    if #members == 0 then return end
+    local holders = call('SCARD', P .. 'k:' .. r.ckey)
+    for _, member in ipairs(members) do
+      if holders < unpack('>I4', member, #member - 3) then
+        local id = sub(member, -20, -5)
+        call('ZREM', parked, member)
+        local next = load(id)
+        if next and next.status == 2 then
+          enter(next, 3, 0, '')
+          save(id, next)
+          enqueue(next, id)
+          return next.queue
+        end
+      end
+    end
+  end
+
+  -- Everything by which this one may have to be moved has the right type; see `expect`.
+  local function expect_places(r)
+    fixed(r)
+    expect('zset', P .. 'q:' .. r.queue)
+    expect('zset', P .. 's:' .. r.queue)
+    expect('zset', P .. 'b:' .. r.queue)
+    expect('zset', P .. 'b')
+    expect('set', P .. 'Q')
+    if r.ckey ~= '' then
+      expect('set', P .. 'k:' .. r.ckey)
+      expect('zset', P .. 'z:' .. r.ckey)
+    end
+    if r.rkey ~= '' then expect('string', P .. 'r:' .. r.rkey) end
+    if r.runner ~= '' then expect('hash', P .. 'w:' .. r.runner) end
+    return r
+  end
+
+  -- Forget where it stood in the order of arrival, if it still stands there.
+  local function forget_order(seq, id)
+    local n = unpack('>I5', seq)
+    local chunk, at = math.floor(n / CHUNK), (n % CHUNK) * 16
+    if call('GETRANGE', P .. 'o:' .. chunk, at, at + 15) ~= id then return end
+    if call('HINCRBY', P .. 'o', chunk, '-1') <= 0 then
+      call('HDEL', P .. 'o', chunk)
+      call('DEL', P .. 'o:' .. chunk)
+    else
+      call('SETRANGE', P .. 'o:' .. chunk, at, Z16)
+    end
+  end
+
+  -- Let it leave the queue, or the parking, before everything that no body of this depth waits for.
+  local function raise(id, depth)
+    local rank, r = math.min(depth + 1, 4294967295), load(id)
+    if not r or r.rank >= rank then return end
+    fixed(r)
+    if r.status == 2 then
+      local parked = P .. 'z:' .. r.ckey
+      call('ZREM', parked, parked_place(r, id))
+      r.rank = rank
+      call('ZADD', parked, '0', parked_place(r, id))
+    elseif available(r.status) then
+      local queued = withdraw(r, id)
+      r.rank = rank
+      if queued then enqueue(r, id) end
+    end
+    r.rank = rank
+    save(id, r)
+  end
+  return {
+    load = load,
+    decode = decode,
+    encode = encode,
+    save = save,
+    fixed = fixed,
+    has = has,
+    enter = enter,
+    enter_held = enter_held,
+    place = place,
+    parked_place = parked_place,
+    enqueue = enqueue,
+    withdraw = withdraw,
+    deregister = deregister,
+    finish = finish,
+    finish_unrun = finish_unrun,
+    let_go = let_go,
+    place_freed = place_freed,
+    expect_places = expect_places,
+    forget_order = forget_order,
+    raise = raise,
+  }
+end

@@ -1,0 +1,139 @@
+//! Each role with the rights of its file and no others.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::*;
+use pynenc_core::Error;
+use pynenc_core::call::{Concurrency, Registration, WhenBlocked};
+use pynenc_core::recover::RecoveryPolicy;
+use pynenc_core::result::{Filter, Page, Watched};
+use pynenc_core::settle::{Outcome, Settlement};
+use pynenc_core::status::Status;
+use pynenc_core::store::{Cancelled, Paused, Purge, Store};
+use pynenc_core::wait::Waiter;
+use pynenc_store_redis::{RedisOptions, RedisStore};
+
+const ROLES: [(&str, &str); 4] = [
+    ("producer", include_str!("../acl/producer.acl")),
+    ("worker", include_str!("../acl/worker.acl")),
+    ("monitor", include_str!("../acl/monitor.acl")),
+    ("admin", include_str!("../acl/admin.acl")),
+];
+
+struct Roles {
+    server: Server,
+    app: String,
+}
+
+impl Roles {
+    fn new() -> Self {
+        let (server, app) = (Server::start(), app_id());
+        for (_, file) in ROLES {
+            let line = file.replace("{app:", &format!("{{{app}:")).replace("change-me", "secret");
+            let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+            let () = server.run(&[&["ACL", "SETUSER"], &words[..]].concat());
+        }
+        let () = server.run(&["ACL", "SETUSER", "default", "-@all", "+acl", "+ping", "+hello"]);
+        Self { server, app }
+    }
+
+    fn open(&self, role: &str) -> std::sync::Arc<RedisStore> {
+        let url = format!("redis://pynenc-{role}:secret@127.0.0.1:{}", self.server.port);
+        RedisStore::open(RedisOptions { app_id: self.app.clone(), ..options(&url) }).unwrap()
+    }
+
+    fn denials(&self) -> Vec<redis::Value> {
+        self.server.run(&["ACL", "LOG"])
+    }
+}
+
+#[test]
+fn producers_and_workers_need_nothing_beyond_their_files() {
+    let roles = Roles::new();
+    let (producer, worker) = (roles.open("producer"), roles.open("worker"));
+    let mut parked = [call(), call()];
+    for one in &mut parked {
+        one.concurrency = Some(Concurrency { key: "k".into(), limit: 1, blocked: WhenBlocked::Park });
+        one.registration = Some(Registration { key: "r".into(), refuse_different: false });
+    }
+    parked[1].registration = None;
+    let mut later = call();
+    (later.due, later.payload) = (4_000_000_000_000, vec![1; 9_000].into());
+    producer.submit(&parked).unwrap();
+    producer.submit(&[later.clone()]).unwrap();
+    let waited = submit(&*producer);
+    let mut waiter = Waiter::new(producer.clone(), &[waited, parked[1].id]);
+    assert!(waiter.ready().unwrap().is_empty());
+    std::thread::sleep(Duration::from_millis(300));
+    let claims = claim(&*worker, 5);
+    assert_eq!(claims.len(), 2);
+    let (holder, other) = (claims[0].ownership(), claims[1].ownership());
+    assert!(worker.pause(holder, &[parked[1].id]).is_err(), "it has the place the other needs");
+    assert_eq!(worker.pause(holder, &[waited]), Ok(Paused::Parked));
+    worker.begin(other).unwrap();
+    worker.resume(&[holder]).unwrap();
+    worker.beat(&"r1".into(), 10_000).unwrap();
+    worker.recover(RecoveryPolicy::default()).unwrap();
+    let outcome = Outcome::Retry { due: 0, note: "again".into() };
+    worker.settle(&[Settlement { owner: other, outcome, started: 1, slot: 0 }]).unwrap();
+    let outcome = Outcome::Success(vec![2; 9_000].into());
+    worker.settle(&[Settlement { owner: holder, outcome, started: 1, slot: 0 }]).unwrap();
+    for claim in claim(&*worker, 5) {
+        succeed(&*worker, claim.ownership());
+    }
+    while !waiter.is_done() {
+        assert!(!waiter.wait(Some(Instant::now() + PATIENCE)).unwrap().is_empty());
+    }
+    assert_eq!(producer.cancel(later.id), Ok(Cancelled::Done));
+    producer.history(waited).unwrap();
+    worker.purge(Purge::Expired { limit: 10 }).unwrap();
+    assert_eq!(worker.count(&Filter::default()), Ok(4));
+    assert_eq!(worker.purge(Purge::All), Ok(4));
+    assert_eq!(roles.denials(), []);
+}
+
+#[test]
+fn a_producer_cannot_do_the_work_of_a_worker() {
+    let roles = Roles::new();
+    let (producer, worker) = (roles.open("producer"), roles.open("worker"));
+    submit(&*producer);
+    let refused = |answer: Result<(), Error>| assert!(matches!(answer, Err(Error::Unusable { .. })), "{answer:?}");
+    refused(producer.claim(&request("r1", 1)).map(drop));
+    let owner = claim(&*worker, 1)[0].ownership();
+    refused(producer.settle(&[success(owner)]).map(drop));
+    refused(producer.beat(&"r1".into(), 1_000).map(drop));
+    refused(producer.recover(RecoveryPolicy::default()).map(drop));
+    refused(producer.purge(Purge::All).map(drop));
+    assert_eq!(worker.get(owner.id).unwrap().status, Status::Running);
+    succeed(&*worker, owner);
+}
+
+#[test]
+fn a_monitor_reads_and_nothing_else() {
+    let roles = Roles::new();
+    let (worker, monitor) = (roles.open("worker"), roles.open("monitor"));
+    let ids = [submit(&*worker), submit(&*worker)];
+    succeed(&*worker, claim(&*worker, 1)[0].ownership());
+    assert_eq!(monitor.list(&Filter::default(), Page { offset: 0, limit: 9 }), Ok(ids.to_vec()));
+    assert_eq!(monitor.count(&Filter { statuses: vec![Status::Success], ..Filter::default() }), Ok(1));
+    assert!(matches!(monitor.watch(&ids).unwrap()[..], [Watched::Finished(_), Watched::Live(..)]));
+    monitor.get(ids[0]).unwrap();
+    monitor.history(ids[1]).unwrap();
+    assert_eq!(roles.denials(), []);
+    assert!(monitor.submit(&[call()]).is_err());
+    assert!(monitor.cancel(ids[1]).is_err());
+    assert_eq!(worker.get(ids[1]).unwrap().status, Status::Registered);
+}
+
+#[test]
+fn no_role_reaches_another_app() {
+    let roles = Roles::new();
+    for (role, _) in ROLES {
+        let url = format!("redis://pynenc-{role}:secret@127.0.0.1:{}", roles.server.port);
+        let error = RedisStore::open(options(&url)).err().expect("refused");
+        assert!(matches!(error, Error::Unusable { .. }), "{error}");
+    }
+}

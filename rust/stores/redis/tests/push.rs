@@ -1,0 +1,240 @@
+//! Two handles, as in two processes: what one does wakes the other.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use common::*;
+use pynenc_core::Error;
+use pynenc_core::call::{Concurrency, WhenBlocked};
+use pynenc_core::clock::{Clock, SystemClock};
+use pynenc_core::notify::Listener;
+use pynenc_core::recover::RecoveryPolicy;
+use pynenc_core::settle::{Outcome, Settlement};
+use pynenc_core::status::Status;
+use pynenc_core::store::{Purge, Store};
+use pynenc_core::wait::Waiter;
+use pynenc_store_redis::{RedisOptions, RedisStore};
+
+struct Bell(Sender<Instant>);
+
+impl Listener for Bell {
+    fn work_may_be_available(&self) {
+        let _ = self.0.send(Instant::now());
+    }
+}
+
+/// A handle like that of a runner process that found nothing to do: subscribed, and parked.
+struct Idle {
+    store: Arc<RedisStore>,
+    rings: Receiver<Instant>,
+    _bell: Arc<dyn Listener>,
+}
+
+impl Idle {
+    fn new(options: &RedisOptions) -> Self {
+        let store = RedisStore::open(options.clone()).unwrap();
+        let (sender, rings) = channel();
+        let bell: Arc<dyn Listener> = Arc::new(Bell(sender));
+        store.hub().listen(Arc::downgrade(&bell));
+        claim(&*store, 1);
+        rings.recv_timeout(PATIENCE).expect("told to look again once it is subscribed");
+        let idle = Self { store, rings, _bell: bell };
+        idle.park();
+        idle
+    }
+
+    fn park(&self) {
+        assert_eq!(claim(&*self.store, 1), []);
+        while self.rings.try_recv().is_ok() {}
+    }
+
+    /// Rung sooner than any slow look would.
+    fn expect_ring(&self, change: impl FnOnce()) {
+        let began = Instant::now();
+        change();
+        let rung = self.rings.recv_timeout(PATIENCE).expect("rung");
+        assert!(rung - began < Duration::from_millis(800), "rung after {:?}", rung - began);
+    }
+}
+
+fn two() -> (Server, RedisOptions, Arc<RedisStore>) {
+    let server = Server::start();
+    let options = options(&server.url());
+    let store = RedisStore::open(options.clone()).unwrap();
+    (server, options, store)
+}
+
+#[test]
+fn an_idle_runner_is_rung_by_a_submission_of_another_process() {
+    let (_server, options, client) = two();
+    let idle = Idle::new(&options);
+    for _ in 0..5 {
+        idle.expect_ring(|| {
+            submit(&*client);
+        });
+        assert_eq!(claim(&*idle.store, 1).len(), 1);
+        idle.park();
+    }
+}
+
+#[test]
+fn one_submission_rings_one_of_many_idle_runners() {
+    let (_server, options, client) = two();
+    let idle: Vec<Idle> = (0..4).map(|_| Idle::new(&options)).collect();
+    let (rounds, mut rung) = (6, 0);
+    for _ in 0..rounds {
+        submit(&*client);
+        std::thread::sleep(Duration::from_millis(30));
+        rung += idle.iter().filter(|idle| idle.rings.try_recv().is_ok()).count();
+        claim(&*client, 1);
+        idle.iter().for_each(Idle::park);
+    }
+    // A slow look may come by in between and notice the work too; all of them at each time would be no accident.
+    assert!((rounds..=2 * rounds).contains(&rung), "{rung}");
+}
+
+#[test]
+fn a_runner_that_died_idle_eats_no_ring() {
+    let (_server, options, client) = two();
+    let (idle, dead) = (Idle::new(&options), Idle::new(&options));
+    dead.store.close().unwrap();
+    std::thread::sleep(Duration::from_millis(2_100));
+    idle.park();
+    idle.expect_ring(|| {
+        submit(&*client);
+    });
+}
+
+#[test]
+fn an_idle_runner_is_rung_by_whatever_else_makes_work() {
+    let (_server, options, client) = two();
+    let idle = Idle::new(&options);
+    submit(&*client);
+    let owner = claim(&*client, 1)[0].ownership();
+    idle.park();
+    let retry = Outcome::Retry { due: 0, note: "".into() };
+    idle.expect_ring(|| drop(client.settle(&[Settlement { owner, outcome: retry, started: 0, slot: 0 }]).unwrap()));
+    let owner = claim(&*client, 1)[0].ownership();
+    succeed(&*client, owner);
+    let short = pynenc_core::claim::ClaimRequest { lease: 1, ..request("dead", 1) };
+    submit(&*client);
+    client.claim(&short).unwrap();
+    idle.park();
+    std::thread::sleep(Duration::from_millis(5));
+    idle.expect_ring(|| assert_eq!(client.recover(RecoveryPolicy::default()).unwrap().requeued.len(), 1));
+    claim(&*client, 1);
+    let parked = || {
+        let mut one = call();
+        one.concurrency = Some(Concurrency { key: "k".into(), limit: 1, blocked: WhenBlocked::Park });
+        one
+    };
+    client.submit(&[parked(), parked()]).unwrap();
+    let holder = claim(&*client, 2)[0].ownership();
+    idle.park();
+    idle.expect_ring(|| succeed(&*client, holder));
+    claim(&*client, 1);
+    let mut later = call();
+    later.due = SystemClock.wall() + 60_000;
+    idle.park();
+    idle.expect_ring(|| drop(client.submit(&[later]).unwrap()));
+    let due = idle.store.claim(&request("r", 1)).unwrap().next_due.unwrap();
+    assert!((due - SystemClock.wall() - 60_000).abs() < 5_000);
+}
+
+#[test]
+fn an_outcome_comes_with_its_notification() {
+    let (_server, options, client) = two();
+    let worker = RedisStore::open(options).unwrap();
+    // The first wait subscribes.
+    let first = submit(&*client);
+    let mut waiter = Waiter::new(client.clone(), &[first]);
+    let owner = claim(&*worker, 1)[0].ownership();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(100));
+            succeed(&*worker, owner);
+        });
+        assert_eq!(waiter.wait(Some(Instant::now() + PATIENCE)).unwrap().len(), 1);
+    });
+    for size in [5, 100_000] {
+        let id = submit(&*client);
+        let mut waiter = Waiter::new(client.clone(), &[id]);
+        assert!(waiter.ready().unwrap().is_empty());
+        let before = client.round_trips();
+        let owner = claim(&*worker, 1)[0].ownership();
+        let outcome = Outcome::Success(vec![1u8; size].into());
+        worker.settle(&[Settlement { owner, outcome, started: 0, slot: 0 }]).unwrap();
+        let ended = waiter.wait(Some(Instant::now() + PATIENCE)).unwrap();
+        assert_eq!((ended[0].status, ended[0].payload.as_ref().unwrap().len()), (Status::Success, size));
+        if size == 5 {
+            assert_eq!(client.round_trips(), before, "a small outcome needs no look");
+        }
+    }
+}
+
+#[test]
+fn whoever_did_not_submit_can_wait_too() {
+    let (_server, options, client) = two();
+    let watchers: Vec<_> = (0..3).map(|_| RedisStore::open(options.clone()).unwrap()).collect();
+    let id = submit(&*client);
+    let owner = claim(&*client, 1)[0].ownership();
+    std::thread::scope(|scope| {
+        for store in &watchers {
+            scope.spawn(move || {
+                let mut waiter = Waiter::new(store.clone(), &[id]);
+                let ended = waiter.wait(Some(Instant::now() + PATIENCE)).unwrap();
+                assert_eq!(ended.len(), 1);
+            });
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        succeed(&*client, owner);
+    });
+}
+
+#[test]
+fn waiters_elsewhere_learn_that_everything_was_purged_or_flushed() {
+    let (server, options, client) = two();
+    for flush in [false, true] {
+        let id = submit(&*client);
+        let elsewhere = RedisStore::open(options.clone()).unwrap();
+        let mut waiter = Waiter::new(elsewhere, &[id]);
+        assert!(waiter.ready().unwrap().is_empty());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(100));
+                if flush {
+                    let () = server.run(&["FLUSHALL"]);
+                } else {
+                    client.purge(Purge::All).unwrap();
+                }
+            });
+            assert_eq!(waiter.wait(Some(Instant::now() + PATIENCE)), Err(Error::NotFound(id)));
+        });
+    }
+}
+
+#[test]
+fn a_subscription_that_is_killed_comes_back() {
+    let (server, options, client) = two();
+    let worker = RedisStore::open(options).unwrap();
+    for _ in 0..rounds(5) {
+        let ids: Vec<_> = (0..10).map(|_| submit(&*client)).collect();
+        let mut waiter = Waiter::new(client.clone(), &ids);
+        assert!(waiter.ready().unwrap().is_empty());
+        for claim in claim(&*worker, 10) {
+            let _: i64 = server.run(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+            let _: i64 = server.run(&["CLIENT", "KILL", "TYPE", "normal"]);
+            succeed(&*worker, claim.ownership());
+        }
+        let mut ended = 0;
+        while !waiter.is_done() {
+            let news = waiter.wait(Some(Instant::now() + PATIENCE)).unwrap();
+            assert!(!news.is_empty(), "{ended} of 10 ended");
+            ended += news.len();
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! One primary, two replicas, three sentinels: whoever becomes primary, the same handles work on.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::*;
+use pynenc_core::result::Watched;
+use pynenc_core::store::Store;
+use pynenc_core::wait::Waiter;
+use pynenc_store_redis::{Durability, RedisOptions, RedisStore};
+
+struct Group {
+    servers: Vec<Server>,
+    sentinels: Vec<Server>,
+}
+
+impl Group {
+    fn start() -> Self {
+        let primary = Server::start();
+        let port = primary.port.to_string();
+        let replica =
+            || Server::with(&["--save", "", "--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"]);
+        let servers = vec![primary, replica(), replica()];
+        let sentinel = || {
+            let own = free_port();
+            Server::sentinel(
+                own,
+                &format!(
+                    "sentinel monitor main 127.0.0.1 {port} 2\nsentinel down-after-milliseconds main 1500\n\
+                     sentinel failover-timeout main 3000\n"
+                ),
+            )
+        };
+        let group = Self { sentinels: vec![sentinel(), sentinel(), sentinel()], servers };
+        eventually("replicas follow and sentinels know each other", || {
+            let info: String = group.sentinels[0].run(&["INFO", "sentinel"]);
+            let primary: String = group.servers[0].run(&["INFO", "replication"]);
+            info.contains("status=ok,")
+                && info.contains("slaves=2,sentinels=3")
+                && primary.matches("state=online").count() == 2
+        });
+        group
+    }
+
+    fn url(&self) -> String {
+        let places: Vec<String> = self.sentinels.iter().map(|one| format!("127.0.0.1:{}", one.port)).collect();
+        format!("redis+sentinel://{}/main", places.join(","))
+    }
+
+    fn primary(&self) -> u16 {
+        let (_, port): (String, u16) = self.sentinels[2].run(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"]);
+        port
+    }
+
+    fn index(&self, port: u16) -> usize {
+        self.servers.iter().position(|server| server.port == port).unwrap()
+    }
+}
+
+fn cycle(store: &RedisStore) -> bool {
+    let one = call();
+    store.submit(std::slice::from_ref(&one)).is_ok()
+        && store.claim(&request("r1", 10)).is_ok_and(|claimed| {
+            let batch: Vec<_> = claimed.claims.iter().map(|claim| success(claim.ownership())).collect();
+            store.settle(&batch).is_ok()
+        })
+}
+
+#[test]
+fn after_a_failover_the_same_handles_work_on() {
+    let mut group = Group::start();
+    let options = RedisOptions {
+        durability: Durability::Replicated(1),
+        command_timeout: Duration::from_secs(2),
+        retry_deadline: Duration::from_secs(15),
+        ..options(&group.url())
+    };
+    let store = RedisStore::open(options.clone()).unwrap();
+    let fast = RedisStore::open(RedisOptions { durability: Durability::Fast, ..options.clone() }).unwrap();
+    let waiting = RedisStore::open(options).unwrap();
+    assert!(cycle(&store));
+    let last = rounds(1);
+    for round in 1..=last {
+        let acknowledged: Vec<_> = (0..20).map(|_| submit(&*store)).collect();
+        let mut waiter = Waiter::new(waiting.clone(), &acknowledged);
+        assert!(waiter.ready().unwrap().is_empty());
+        let old = group.primary();
+        let at = group.index(old);
+        group.servers[at].kill();
+        eventually("another primary is chosen", || group.primary() != old);
+        let began = Instant::now();
+        eventually("the handle works on", || cycle(&fast));
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        for claim in claim(&*store, 100) {
+            store.settle(&[success(claim.ownership())]).unwrap();
+        }
+        for watched in store.watch(&acknowledged).unwrap() {
+            assert!(matches!(watched, Watched::Finished(_)), "{watched:?}");
+        }
+        let mut ended = 0;
+        while !waiter.is_done() {
+            let news = waiter.wait(Some(Instant::now() + PATIENCE)).unwrap();
+            assert!(!news.is_empty(), "{ended} of {} seen", acknowledged.len());
+            ended += news.len();
+        }
+        if round == last {
+            break;
+        }
+        group.servers[at].launch();
+        eventually("the old primary follows", || {
+            let info: String = group.servers[at].try_run(&["INFO", "replication"]).unwrap_or_default();
+            info.contains("role:slave") && info.contains("master_link_status:up")
+        });
+    }
+}
+
+#[test]
+fn an_unknown_service_is_said() {
+    let sentinel = Server::sentinel(free_port(), "");
+    let mut options = options(&format!("redis+sentinel://127.0.0.1:{}/nothing", sentinel.port));
+    options.retry_deadline = Duration::from_millis(50);
+    let error = RedisStore::open(options).err().expect("refused").to_string();
+    assert!(error.contains("\"nothing\""), "{error}");
+}

@@ -1,0 +1,112 @@
+//! A script is not rolled back: one that meets a key of a wrong type must not have written anything.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::*;
+use pynenc_core::Error;
+use pynenc_core::call::{Concurrency, Registration, WhenBlocked};
+use pynenc_core::recover::RecoveryPolicy;
+use pynenc_core::settle::{Outcome, Settlement};
+use pynenc_core::store::{Purge, Store};
+use pynenc_store_redis::{RedisOptions, RedisStore};
+
+const KEYS: [&str; 19] = [
+    "m",
+    "o",
+    "Q",
+    "l",
+    "f",
+    "b",
+    "b:default",
+    "q:default",
+    "s:default",
+    "w:r1",
+    "k:c",
+    "z:c",
+    "r:r",
+    "o:0",
+    "q:other",
+    "k:d",
+    "z:d",
+    "s:other",
+    "w:r2",
+];
+
+/// Content of every key, to be compared.
+fn dump(server: &Server) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    let mut connection = server.connect();
+    let mut keys: Vec<Vec<u8>> = server.run(&["KEYS", "*"]);
+    keys.sort();
+    let dumped = |key: Vec<u8>| {
+        let content = redis::cmd("DUMP").arg(&key).query(&mut connection).unwrap();
+        (key, content)
+    };
+    keys.into_iter().map(dumped).collect()
+}
+
+type Verb = fn(&RedisStore, &State) -> Result<(), Error>;
+
+struct State {
+    held: pynenc_core::ids::Ownership,
+    queued: pynenc_core::ids::InvocationId,
+}
+
+fn keyed(key: &str) -> pynenc_core::call::Submission {
+    let mut one = call();
+    one.concurrency = Some(Concurrency { key: key.into(), limit: 1, blocked: WhenBlocked::Park });
+    one
+}
+
+const VERBS: [(&str, Verb); 10] = [
+    ("submit", |store, _| {
+        let mut registered = call();
+        registered.registration = Some(Registration { key: "r".into(), refuse_different: false });
+        let mut later = call();
+        later.due = 4_000_000_000_000;
+        store.submit(&[call(), registered, later]).map(drop)
+    }),
+    ("claim", |store, _| store.claim(&request("r1", 5)).map(drop)),
+    ("begin", |store, state| store.begin(state.held)),
+    ("settle", |store, state| store.settle(&[success(state.held)]).map(drop)),
+    ("retry", |store, state| {
+        let outcome = Outcome::Retry { due: 0, note: "".into() };
+        store.settle(&[Settlement { owner: state.held, outcome, started: 0, slot: 0 }]).map(drop)
+    }),
+    ("pause", |store, state| store.pause(state.held, &[state.queued]).map(drop)),
+    ("cancel", |store, state| store.cancel(state.queued).map(drop)),
+    ("beat", |store, _| store.beat(&"r1".into(), 5_000).map(drop)),
+    ("recover", |store, _| store.recover(RecoveryPolicy::default()).map(drop)),
+    ("purge", |store, _| store.purge(Purge::Expired { limit: 10 }).map(drop)),
+];
+
+#[test]
+fn a_key_of_a_wrong_type_leaves_nothing_half_done() {
+    let server = Server::start();
+    let mut connection = server.connect();
+    let mut refused = 0;
+    for key in KEYS {
+        for (name, verb) in VERBS {
+            let () = server.run(&["FLUSHALL"]);
+            let app = app_id();
+            let store = RedisStore::open(RedisOptions { app_id: app.clone(), ..options(&server.url()) }).unwrap();
+            store.submit(&[keyed("c"), keyed("c"), call()]).unwrap();
+            let claims = claim(&*store, 1);
+            let queued = claims[0].id;
+            let state = State { held: claims[0].ownership(), queued };
+            let state = State { queued: submit(&*store), ..state };
+            assert_ne!(queued, state.queued);
+            let full = format!("{{{app}:0}}{key}");
+            let () = redis::cmd("DEL").arg(&full).query(&mut connection).unwrap();
+            // A type that none of the keys has.
+            let () = redis::cmd("XADD").arg(&full).arg("*").arg("a").arg("b").query(&mut connection).unwrap();
+            let before = dump(&server);
+            if let Err(error) = verb(&store, &state) {
+                assert!(matches!(error, Error::Unusable { .. }), "{name} with {key}: {error}");
+                assert!(dump(&server) == before, "{name} with a wrong {key} wrote something");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 40, "{refused}");
+}
