@@ -63,6 +63,11 @@ bench-peers: build servers ## ours and each peer in turn, in one session (PEERS=
 	$(BENCH) -m peers.compare $(PEERS)
 	$(BENCH) benches/render.py
 
+.PHONY: instructions
+instructions: crates ## instructions of the core's hot verbs against benches/instructions.json (WRITE=1 records)
+	@scripts/valgrind.sh
+	python3 scripts/instructions.py $(if $(WRITE),--write)
+
 .PHONY: wheel
 wheel: venv crates ## release wheel in dist/, tried in a clean venv without Rust
 	rm -rf dist

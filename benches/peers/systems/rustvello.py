@@ -7,7 +7,7 @@ from typing import Any
 
 import bodies
 from protocol import Options, System
-from rustvello import App
+from rustvello import App, init_logging
 
 OPTIONS = Options.here()
 POLL_SEC = 0.001
