@@ -111,12 +111,13 @@ def _end_leftovers(folder: Path) -> None:
                 continue
 
 
-def compare(
-    names: list[str], rounds: int, runner: str, with_once: bool
-) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """Per peer `{title, settings, versions, store, ours, theirs, ratios}`, and why some were left out."""
-    pairs: dict[str, dict[str, Any]] = {}
-    left_out: dict[str, str] = {}
+def compare(document: dict[str, Any], arguments: argparse.Namespace) -> None:
+    """Add to `peers` `{title, settings, versions, store, ours, theirs, ratios}` per peer, and write it down after each.
+
+    Those that cannot be installed go to `left_out`, with the reason.
+    """
+    names, rounds, runner, with_once = arguments.peer, arguments.rounds, arguments.runner, not arguments.no_once
+    pairs, left_out = document["peers"], document["left_out"]
     ours_once: dict[str, list[dict[str, Any]]] = {}
     for name, peer in venvs.peers().items():
         if names and name not in names:
@@ -153,8 +154,8 @@ def compare(
                 if ours.numbers(measure) and any(theirs.numbers(measure))
             },
         }  # fmt: skip
+        arguments.out.write_text(json.dumps(document, indent=1) + "\n")
         print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
-    return pairs, left_out
 
 
 def main() -> int:
@@ -168,13 +169,11 @@ def main() -> int:
     arguments = parser.parse_args()
     facts = machine.facts()
     print("limits of this machine", flush=True)
-    yardsticks = limits.measure()
-    pairs, left_out = compare(arguments.peer, arguments.rounds, arguments.runner, not arguments.no_once)
     document = {
-        "machine": facts, "durability": DURABILITY, "limits": yardsticks, "peers": pairs, "left_out": left_out,
+        "machine": facts, "durability": DURABILITY, "limits": limits.measure(), "peers": {}, "left_out": {}
     }  # fmt: skip
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(document, indent=1) + "\n")
+    compare(document, arguments)
     print(f"wrote {arguments.out}")
     return 0
 

@@ -228,6 +228,8 @@ class Store:
         """Renew everything `runner` owns; its ids."""
     def recover(self, max_recoveries: int = 3, limit: int = 100) -> tuple[list[str], list[str]]:
         """Requeue or bury what dead runners left: `(requeued, buried)`."""
+    def revoke(self, runner: str, death: str, max_recoveries: int = 3) -> tuple[list[str], list[str]]:
+        """The process of `runner` (a key) is gone: recover all it owns now, recording how it died. As `recover`."""
     def cancel(self, invocation_id: str) -> str:
         """`"done"`, `"claimed"` or `"finished"`."""
     def status(self, invocation_id: str) -> str:
@@ -329,6 +331,16 @@ class Engine:
     ) -> None:
         """End a claim obtained from `next`, on the thread that will call `next` again. Frees the slot at once and
         does not block: outcomes travel to the store in batches, and are kept until the store has taken them."""
+    def next_batch(self, limit: int) -> list[Claim]:
+        """For an event loop, called by the one thread that feeds it: the next invocations, started, up to `limit`.
+        Blocks without a time limit until there is one; empty means that the thread shall end: the engine stops."""
+    def finish(
+        self, claim: Claim, outcome: int, payload: bytes | None = None, delay_sec: float = 0.0, note: str = ""
+    ) -> None:
+        """End a claim obtained from `next_batch`, from any thread. As `settle`, does not block."""
+    def pulse(self, good_for_sec: float) -> None:
+        """The loop that runs the bodies lives: leases are renewed for so long, and not without another pulse. Without
+        a first one they are renewed for as long as the process lives."""
     def claim(self, limit: int) -> list[Claim]:
         """For a runner of a user's own: take up to `limit` due invocations (`pending`) without waiting for any.
         Their leases are renewed until they are settled, handed back, or the engine closes."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from pynenc.app import Pynenc
 
 
@@ -28,20 +31,35 @@ class AppInfo:
 
     @classmethod
     def from_app(cls, app: Pynenc) -> AppInfo:
-        """Look for the app among the variables of the imported modules, the one that was imported first counts."""
+        """Look for the app among the variables of the imported modules.
+
+        The module that was imported first counts; `__main__` only if no other has it, for elsewhere that is another.
+        """
+        named = cls(app.app_id, "", dict(app.config_values), app.config_filepath)
         for name, module in list(sys.modules.items()):
             for variable, value in list(getattr(module, "__dict__", {}).items()):
-                if value is app:
-                    filepath = getattr(module, "__file__", None)
-                    return cls(app.app_id, name, dict(app.config_values), app.config_filepath, filepath, variable)
-        return cls(app.app_id, "", dict(app.config_values), app.config_filepath)
+                if value is not app:
+                    continue
+                filepath = getattr(module, "__file__", None)
+                found = replace(named, module=name, module_filepath=filepath, app_variable=variable)
+                if name != "__main__":
+                    return found
+                named = found
+        return named
 
     def load(self) -> Pynenc:
-        """The app: the variable of its module, or one made from the settings if there is no such module."""
+        """The app: the variable of its module, or one made from the settings if there is no such module.
+
+        The module is imported by its name or, where that is not on the path, from its file. A script is not run again:
+        its app is made from the settings.
+
+        Raises whatever importing the module raises.
+        """
         from pynenc.app import Pynenc
 
-        if self.module and self.app_variable and importlib.util.find_spec(self.module.partition(".")[0]) is not None:
-            found = getattr(importlib.import_module(self.module), self.app_variable, None)
+        if self.module and self.app_variable and self.module != "__main__":
+            module = _import(self.module, self.module_filepath)
+            found = getattr(module, self.app_variable, None)
             if isinstance(found, Pynenc):
                 return found
         return Pynenc(self.app_id, self.config_values, self.config_filepath)
@@ -54,3 +72,28 @@ class AppInfo:
     def from_json(cls, text: str) -> AppInfo:
         """The inverse of `to_json`. Raises `ValueError` for text that is none."""
         return msgspec.json.decode(text, type=cls)
+
+
+def _import(name: str, filepath: str | None) -> ModuleType | None:
+    """The module; None if neither its name nor its file leads to one."""
+    if name in sys.modules:
+        return sys.modules[name]
+    try:
+        known = importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        known = False
+    if known:
+        return importlib.import_module(name)
+    if filepath is None or not os.path.isfile(filepath):
+        return None
+    spec = importlib.util.spec_from_file_location(name, filepath)
+    if spec is None or spec.loader is None:
+        return None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -95,19 +95,39 @@ class PynencBuilder:
         """Run nothing: for a process that submits and waits."""
         return self._set(runner_cls="DummyRunner")
 
-    def process_runner(self) -> NoReturn:
-        """Raises `ConfigError`: this build has no such runner."""
-        raise _no_runner("process_runner")
+    def process_runner(self, max_processes: int = 0) -> PynencBuilder:
+        """Run each invocation in a process of its own: at most `max_processes` at a time, 0 for the number of CPUs."""
+        return self._set(runner_cls="ProcessRunner", max_processes=max_processes)
 
-    def persistent_process_runner(self, num_processes: int = 0) -> NoReturn:
-        """Raises `ConfigError`: this build has no such runner."""
-        raise _no_runner("persistent_process_runner")
+    def persistent_process_runner(self, num_processes: int = 0) -> PynencBuilder:
+        """Run in `num_processes` worker processes, one body at a time in each; 0 for the number of CPUs."""
+        return self._set(runner_cls="PersistentProcessRunner", num_processes=num_processes)
 
     def multi_thread_runner(
-        self, min_threads: int = 1, max_threads: int = 1, enforce_max_processes: bool = False
-    ) -> NoReturn:
-        """Raises `ConfigError`: this build has no such runner."""
-        raise _no_runner("multi_thread_runner")
+        self,
+        min_threads: int = 1,
+        max_threads: int = 1,
+        enforce_max_processes: bool = False,
+        *,
+        min_processes: int | None = None,
+        max_processes: int | None = None,
+    ) -> PynencBuilder:
+        """Run on `max_threads` threads in each of several worker processes: as many of those as there is work for.
+
+        With `enforce_max_processes` always `max_processes` of them. None leaves a number as it is.
+        """
+        numbers = {"min_processes": min_processes, "max_processes": max_processes}
+        self._set(**{name: number for name, number in numbers.items() if number is not None})
+        return self._set(
+            runner_cls="MultiThreadRunner",
+            min_threads=min_threads,
+            max_threads=max_threads,
+            enforce_max_processes=enforce_max_processes,
+        )
+
+    def async_runner(self, processes: int = 0, concurrency: int = 100) -> PynencBuilder:
+        """Run coroutines on an event loop in each of `processes` worker processes, `concurrency` at a time on each."""
+        return self._set(runner_cls="AsyncRunner", processes=processes, concurrency=concurrency)
 
     def runner_tuning(
         self,
@@ -271,10 +291,3 @@ class PynencBuilder:
 def _plain(value: Any) -> Any:
     """An enumeration member as its text."""
     return getattr(value, "value", value)
-
-
-def _no_runner(method: str) -> ConfigError:
-    return ConfigError(
-        f"{method}() was called, but this build has no such runner: use thread_runner(), or a runner class of your own "
-        "with custom_config(runner_cls=…)"
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from typing import Any
 
@@ -10,6 +11,9 @@ from support import flags
 from support.worlds import RUNNERS, STORES, World, load_jobs, set_environment
 
 from pynenc.exceptions import CycleDetectedError
+
+FULL = os.environ.get("TESTS_FULL") == "1"
+"""Whether every runner gets the sizes of the issue, which take minutes where each invocation is a process."""
 
 STYLES = ["results", "group", "timeout", "one by one"]
 
@@ -65,24 +69,40 @@ def test_waiting_for_each_other_is_a_cycle(running: World) -> None:
             invocation.get_result(timeout=60)
 
 
-@pytest.fixture(params=[store.name for store in STORES])
+@pytest.fixture(
+    params=[
+        pytest.param((store, kind), id=f"{store.name}-{kind.name}")
+        for store in STORES
+        for kind in RUNNERS
+        if kind.name != "user" and (store.shared or kind.in_process)
+    ]
+)
 def one_slot(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Any:
-    """A ThreadRunner with a single slot, on each store."""
-    store = next(kind for kind in STORES if kind.name == request.param)
+    """Each built-in runner with a single slot, on each store that it can use."""
+    store, kind = request.param
     set_environment(monkeypatch, tmp_path, store)
-    world = World(store, next(kind for kind in RUNNERS if kind.name == "thread"), load_jobs())
+    world = World(store, kind, load_jobs())
     runner = world.start(slots=1)
     assert runner.max_parallel_slots == 1
     yield world
     world.close()
 
 
-def test_fib_16_by_recursion_of_tasks_on_one_slot(one_slot: World) -> None:
-    assert one_slot.jobs.waits.fib(16).result == 987
+def _size(one_slot: World, in_process: int, in_workers: int, fresh_process: int) -> int:
+    """How much of a scenario this runner gets: a process per invocation takes ten times as long."""
+    if one_slot.runner_kind.in_process:
+        return in_process
+    return in_workers if FULL or one_slot.runner_kind.name != "process" else fresh_process
 
 
-def test_a_chain_of_300_nested_waits_on_one_slot(one_slot: World) -> None:
-    assert one_slot.jobs.waits.chain(300).result == 300
+def test_fib_by_recursion_of_tasks_on_one_slot(one_slot: World) -> None:
+    n = _size(one_slot, 16, 12, 8)
+    assert one_slot.jobs.waits.fib(n).result == {16: 987, 12: 144, 8: 21}[n]
+
+
+def test_a_long_chain_of_nested_waits_on_one_slot(one_slot: World) -> None:
+    depth = _size(one_slot, 300, 200, 50)
+    assert one_slot.jobs.waits.chain(depth).result == depth
 
 
 def test_a_chain_of_coroutines_on_one_slot(one_slot: World) -> None:
@@ -105,10 +125,10 @@ def _total(node: dict[str, Any]) -> int:
     return node["value"] + sum(_total(child) for child in node["children"])
 
 
-def test_200_random_graphs_of_tasks_on_one_slot(one_slot: World, seed: int) -> None:
+def test_random_graphs_of_tasks_on_one_slot(one_slot: World, seed: int) -> None:
     print(f"seed of the graphs: {seed}")
     chance = random.Random(seed)
-    graphs = [_random_graph(chance, depth=4) for _ in range(200)]
+    graphs = [_random_graph(chance, depth=4) for _ in range(_size(one_slot, 200, 200 if FULL else 50, 8))]
     invocations = [one_slot.jobs.waits.walk(graph) for graph in graphs]
     for number, (graph, invocation) in enumerate(zip(graphs, invocations, strict=True)):
         assert invocation.result == _total(graph), f"graph {number} of seed {seed}"

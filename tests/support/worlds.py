@@ -65,6 +65,44 @@ def _thread_runner(app: Any, slots: int) -> Any:
     return runner
 
 
+def _persistent_process_runner(app: Any, slots: int) -> Any:
+    from pynenc.runner import PersistentProcessRunner
+
+    runner = PersistentProcessRunner(app)
+    runner.conf.min_parallel_slots = 1
+    runner.conf.num_processes = slots
+    return runner
+
+
+def _multi_thread_runner(app: Any, slots: int) -> Any:
+    """One slot: one process with one thread. More: up to two processes, which share them."""
+    from pynenc.runner import MultiThreadRunner
+
+    runner = MultiThreadRunner(app)
+    runner.conf.min_threads = 1
+    runner.conf.max_processes = min(2, slots)
+    runner.conf.max_threads = -(-slots // 2)
+    return runner
+
+
+def _process_runner(app: Any, slots: int) -> Any:
+    from pynenc.runner import ProcessRunner
+
+    runner = ProcessRunner(app)
+    runner.conf.min_parallel_slots = 1
+    runner.conf.max_processes = slots
+    return runner
+
+
+def _async_runner(app: Any, slots: int) -> Any:
+    from pynenc.runner import AsyncRunner
+
+    runner = AsyncRunner(app)
+    runner.conf.processes = 1
+    runner.conf.concurrency = slots
+    return runner
+
+
 STORES = [
     StoreKind("memory", lambda folder: "memory://", shared=False),
     StoreKind("sqlite", lambda folder: f"sqlite:///{folder / 'store.db'}", shared=True),
@@ -73,6 +111,10 @@ STORES = [
 RUNNERS = [
     RunnerKind("thread", _thread_runner, in_process=True),
     RunnerKind("user", SevenMemberRunner, in_process=True),
+    RunnerKind("persistent_process", _persistent_process_runner, in_process=False),
+    RunnerKind("multi_thread", _multi_thread_runner, in_process=False),
+    RunnerKind("process", _process_runner, in_process=False),
+    RunnerKind("async", _async_runner, in_process=False),
 ]
 
 

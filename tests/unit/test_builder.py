@@ -12,7 +12,14 @@ from support.seed_runners import RecordingRunner
 from pynenc import ConcurrencyControlType, Pynenc
 from pynenc.builder import PynencBuilder
 from pynenc.exceptions import ConfigError
-from pynenc.runner import DummyRunner, ThreadRunner
+from pynenc.runner import (
+    AsyncRunner,
+    DummyRunner,
+    MultiThreadRunner,
+    PersistentProcessRunner,
+    ProcessRunner,
+    ThreadRunner,
+)
 
 
 @pytest.fixture
@@ -62,9 +69,6 @@ def test_without_a_runner_it_is_a_client() -> None:
 @pytest.mark.parametrize(
     ("method", "names"),
     [
-        ("process_runner", "process_runner"),
-        ("persistent_process_runner", "persistent_process_runner"),
-        ("multi_thread_runner", "multi_thread_runner"),
         ("mem_trigger", "trigger"),
     ],
 )
@@ -72,6 +76,30 @@ def test_what_this_build_does_not_have_is_refused_at_once(method: str, names: st
     with pytest.raises(ConfigError, match=names) as raised:
         getattr(PynencBuilder(), method)()
     assert "this build has no" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "cls", "settings"),
+    [
+        (lambda b: b.process_runner(3), ProcessRunner, {"max_processes": 3}),
+        (lambda b: b.persistent_process_runner(3), PersistentProcessRunner, {"num_processes": 3}),
+        (lambda b: b.multi_thread_runner(1, 4, True, max_processes=2), MultiThreadRunner,
+         {"max_threads": 4, "max_processes": 2, "min_processes": 1, "enforce_max_processes": True}),
+        (lambda b: b.async_runner(2, concurrency=50), AsyncRunner, {"processes": 2, "concurrency": 50}),
+    ],
+)  # fmt: skip
+def test_runners_with_worker_processes(tmp_path: Path, call: Any, cls: Any, settings: dict[str, Any]) -> None:
+    app = call(PynencBuilder().app_id("built-workers").sqlite(str(tmp_path / "file.db"))).build()
+    assert type(app.runner) is cls
+    assert {name: getattr(app.runner.conf, name) for name in settings} == settings
+
+
+@pytest.mark.parametrize(
+    "method", ["process_runner", "persistent_process_runner", "multi_thread_runner", "async_runner"]
+)
+def test_memory_with_worker_processes_is_refused(method: str) -> None:
+    with pytest.raises(ValueError, match="cannot see a store in memory"):
+        getattr(PynencBuilder().memory(), method)().build()
 
 
 def test_memory_with_a_runner_that_runs_elsewhere_is_refused() -> None:

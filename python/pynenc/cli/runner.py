@@ -33,7 +33,9 @@ def add_parser(commands: Any) -> None:
         "back at once.",
     )
     start.add_argument("--runner", metavar="CLASS", help="name of the runner class, instead of the configured one")
-    start.add_argument("--threads", type=_positive, metavar="N", help="run at most N tasks at a time")
+    start.add_argument("--processes", type=_positive, metavar="N", help="use at most N worker processes")
+    start.add_argument("--threads", type=_positive, metavar="N", help="run at most N tasks at a time in a process")
+    start.add_argument("--concurrency", type=_positive, metavar="N", help="run at most N tasks on an event loop")
     start.add_argument("--queues", type=_names, metavar="A,B", help="take work from these queues only")
     start.set_defaults(run=run_start)
 
@@ -52,7 +54,7 @@ def run_start(arguments: argparse.Namespace) -> int:
         found = load_app(arguments)
         app = found.app
         runner, reason = _make_runner(app, arguments.runner)
-        _configure(runner, arguments.threads, arguments.queues)
+        _configure(runner, arguments)
         queues = ", ".join(runner.conf.queues) or "all"
         print(f"Starting runner for app: {app.app_id}", flush=True)
         print(f"Runner: {type(runner).__name__} ({reason}), queues: {queues}", flush=True)
@@ -107,18 +109,35 @@ def _dummy(reason: str) -> ConfigError:
     )
 
 
-def _configure(runner: BaseRunner, threads: int | None, queues: tuple[str, ...] | None) -> None:
+def _configure(runner: BaseRunner, arguments: argparse.Namespace) -> None:
     """Apply the options; they rank above every other source."""
-    if queues is not None:
-        runner.conf.queues = queues
-    if threads is None:
-        return
+    if arguments.queues is not None:
+        runner.conf.queues = arguments.queues
+    for option, names in _NUMBERS.items():
+        number = getattr(arguments, option)
+        if number is not None:
+            _set_number(runner, option, names, number)
+
+
+_NUMBERS = {
+    "processes": (("num_processes", "max_processes", "processes"), ("min_processes",)),
+    "threads": (("max_threads",), ("min_threads",)),
+    "concurrency": (("concurrency",), ()),
+}
+"""Of each option: the settings one of which it is, and those that must not be larger."""
+
+
+def _set_number(runner: BaseRunner, option: str, names: tuple[tuple[str, ...], tuple[str, ...]], number: int) -> None:
     conf: Any = runner.conf
-    if not hasattr(conf, "max_threads"):
-        raise ConfigError(f"--threads {threads}: {type(runner).__name__} has no setting for the number of its threads")
-    conf.max_threads = threads
-    conf.min_threads = min(conf.min_threads, threads)
-    conf.min_parallel_slots = min(conf.min_parallel_slots, threads)
+    most, least = names
+    field = next((name for name in most if hasattr(conf, name)), None)
+    # A runner with one slot per process has inherited a setting for threads that it does not use.
+    if field is None or (option == "threads" and hasattr(conf, "num_processes")):
+        raise ConfigError(f"--{option} {number}: {type(runner).__name__} has no setting for the number of its {option}")
+    setattr(conf, field, number)
+    for name in (*least, "min_parallel_slots"):
+        if hasattr(conf, name):
+            setattr(conf, name, min(getattr(conf, name), number))
 
 
 def _warn(app: Pynenc) -> None:

@@ -45,3 +45,62 @@ class ConfigThreadRunner(ConfigRunner):
     )
     min_threads: int = setting(1, unit="threads", at_least=1, doc="the smallest number of slots")
     max_threads: int = setting(0, unit="threads", at_least=0, doc="the number of slots; 0 is the number of CPUs")
+
+
+class ConfigWorkers(ConfigRunner):
+    """What the runners with worker processes share: when a worker is replaced, though it works."""
+
+    max_tasks_per_process: int = setting(
+        0, unit="tasks", at_least=0, doc="replace a worker after about so many tasks; 0 means never"
+    )
+    max_rss_mb: float = setting(
+        0.0, unit="MB", at_least=0, doc="replace a worker that uses this much memory; 0 means never"
+    )
+    max_age_sec: float = setting(0.0, unit="s", at_least=0, doc="replace a worker that is so old; 0 means never")
+
+
+class ConfigPersistentProcessRunner(ConfigThreadRunner, ConfigWorkers):
+    """Number and life of the workers of one PersistentProcessRunner."""
+
+    num_processes: int = setting(
+        0, unit="processes", at_least=0, doc="worker processes, a slot each; 0 is the number of CPUs"
+    )
+
+
+class ConfigMultiThreadRunner(ConfigThreadRunner, ConfigWorkers):
+    """Number, size and life of the workers of one MultiThreadRunner."""
+
+    max_threads: int = setting(
+        1, unit="threads", at_least=0, doc="slots of each worker process; 0 is the number of CPUs"
+    )
+    min_processes: int = setting(
+        1, unit="processes", at_least=1, doc="worker processes that stay when there is no work"
+    )
+    max_processes: int = setting(0, unit="processes", at_least=0, doc="most worker processes; 0 is the number of CPUs")
+    idle_timeout_process_sec: float = setting(
+        4.0, unit="s", at_least=0, doc="how long a worker process beyond min_processes may have nothing to do"
+    )
+    enforce_max_processes: bool = setting(False, doc="keep max_processes at all times, whatever the load")
+
+
+class ConfigProcessRunner(ConfigWorkers):
+    """How many processes of one ProcessRunner run at a time."""
+
+    max_processes: int = setting(
+        0, unit="processes", at_least=0, doc="bodies that run at a time, a process each; 0 is the number of CPUs"
+    )
+
+
+class ConfigAsyncRunner(ConfigWorkers):
+    """Event loops of one AsyncRunner."""
+
+    processes: int = setting(
+        0, unit="processes", at_least=0, doc="worker processes, an event loop each; 0 is the number of CPUs"
+    )
+    concurrency: int = setting(100, unit="slots", at_least=1, doc="bodies that run at a time on each event loop")
+    loop_warning_sec: float = setting(
+        1.0, unit="s", above=0, doc="say which task blocks an event loop when it has not ticked for so long"
+    )
+    loop_limit_sec: float = setting(
+        30.0, unit="s", above=0, doc="a loop that has not ticked for so long loses its claims to other runners"
+    )

@@ -1,7 +1,20 @@
 """Runners: what executes invocations. `BaseRunner` is the interface for one of your own."""
 
+from pynenc.runner.async_runner import AsyncRunner
 from pynenc.runner.base_runner import BaseRunner, DummyRunner
+from pynenc.runner.multi_thread_runner import MultiThreadRunner
+from pynenc.runner.persistent_process_runner import PersistentProcessRunner
+from pynenc.runner.process_runner import ProcessRunner
 from pynenc.runner.runner_context import RunnerContext
 from pynenc.runner.thread_runner import ThreadRunner
 
-__all__ = ["BaseRunner", "DummyRunner", "RunnerContext", "ThreadRunner"]
+__all__ = [
+    "AsyncRunner",
+    "BaseRunner",
+    "DummyRunner",
+    "MultiThreadRunner",
+    "PersistentProcessRunner",
+    "ProcessRunner",
+    "RunnerContext",
+    "ThreadRunner",
+]

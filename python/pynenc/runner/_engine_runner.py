@@ -6,34 +6,29 @@ import contextlib
 import itertools
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pynenc import _core
-from pynenc.runner.base_runner import BaseRunner
+from pynenc.runner._native_wait import NativeWaitRunner
 from pynenc.runner.execute import execute
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
-    from pynenc.invocation.dist_invocation import DistributedInvocation
+    from pynenc.runner.outcome import Outcome
 
 _TEND_SEC = 1.0
 """How long one iteration supervises when nothing happens. A stop ends it at once."""
-
-_WAIT_SLICE_SEC = 5.0
-"""How long `waiting_for_results` blocks when nothing finishes."""
 
 _JOIN_SEC = 2.0
 """How long threads without a body get to end; they need microseconds."""
 
 
-class EngineRunner(BaseRunner):
+class EngineRunner(NativeWaitRunner):
     """Runs invocations on threads of this process, which the engine feeds.
 
     The thread in `run()` only supervises. A thread whose body waits lends its slot; another one takes the next
     invocation meanwhile, so there can be more threads than slots, but never more running bodies.
     """
-
-    _native_wait = True
 
     def __init__(self, app: Pynenc) -> None:
         super().__init__(app)
@@ -81,18 +76,6 @@ class EngineRunner(BaseRunner):
         # Those whose body goes on are daemons: they end with it, or with the process.
         self._join(_JOIN_SEC if not unfinished else 0.1)
 
-    def waiting_for_results(
-        self,
-        running_invocation: DistributedInvocation[Any, Any] | None,
-        result_invocation: list[DistributedInvocation[Any, Any]],
-        runner_args: dict[str, Any] | None = None,
-    ) -> None:
-        """Block until one of the invocations is final, for some seconds at most; inside a body its slot is lent out."""
-        outside = self.conf.invocation_wait_results_sleep_time_sec
-        self._wait_slice(
-            result_invocation, outside if running_invocation is None else _WAIT_SLICE_SEC, running_invocation
-        )
-
     def _start_thread(self) -> None:
         engine = self._engine
         if engine is None:
@@ -114,7 +97,7 @@ class EngineRunner(BaseRunner):
         claim: _core.Claim | None = None
         try:
             while (claim := engine.next()) is not None:
-                engine.settle(claim, *execute(self.app, self, claim))
+                engine.settle(claim, *self._execute(claim))
         except BaseException as error:
             if claim is not None:
                 with contextlib.suppress(Exception):
@@ -128,6 +111,9 @@ class EngineRunner(BaseRunner):
                 self.logger.debug("a thread ended with the engine: %s", error)
         finally:
             self._threads.discard(threading.current_thread())
+
+    def _execute(self, claim: _core.Claim) -> Outcome:
+        return execute(self.app, self, claim)
 
     def _join(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -51,6 +51,29 @@ def execute(
         return _broken(app, task, runner, bug)
 
 
+async def execute_async(app: Pynenc, runner: BaseRunner, claim: _core.Claim) -> Outcome:
+    """The same for a coroutine task, on the running loop, in the context of the calling asyncio task. Never raises."""
+    try:
+        task = app.get_task(claim.task_id)
+    except Exception as error:
+        return unknown_task(app, str(runner.runner_id), claim, error)
+    invocation = DistributedInvocation(app, claim.invocation_id, task=task, claim=claim, parent_id=claim.parent_id)
+    try:
+        with context.enter_invocation(invocation, runner):
+            try:
+                args, kwargs = task._apply(app._codec.decode_arguments(task, claim.payload))
+            except Exception as error:
+                return _failed(app, task, runner, error)
+            try:
+                value = await task.func(*args, **kwargs)
+            except BaseException as error:
+                return _raised(app, task, runner, claim, error)
+            return _returned(app, task, runner, value)
+    except BaseException as bug:
+        app.logger.exception("executing invocation %s of %s broke in the engine", claim.invocation_id, claim.task_id)
+        return _broken(app, task, runner, bug)
+
+
 def _execute(
     app: Pynenc,
     task: Task[Any, Any],
@@ -65,9 +88,8 @@ def _execute(
     context.current_invocation.set(invocation)
     context.current_runner.set(runner)
     context.current_runner_args.set(runner_args)
-    codec = app._codec
     try:
-        args, kwargs = task._apply(codec.decode_arguments(task, claim.payload))
+        args, kwargs = task._apply(app._codec.decode_arguments(task, claim.payload))
     except Exception as error:
         return _failed(app, task, runner, error)
     try:
@@ -76,8 +98,12 @@ def _execute(
             value = asyncio.run(value)
     except BaseException as error:
         return _raised(app, task, runner, claim, error)
+    return _returned(app, task, runner, value)
+
+
+def _returned(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, value: Any) -> Outcome:
     try:
-        return Outcome(_core.SUCCESS, codec.encode_result(task, value))
+        return Outcome(_core.SUCCESS, app._codec.encode_result(task, value))
     except Exception as error:
         return _failed(app, task, runner, error)
 

@@ -1,1 +1,1 @@
-"""Help with testing and measuring code that uses pynenc; pytest loads `pynenc.testing.plugin` by itself."""
+"""For those who extend pynenc: suites that say whether an extension keeps the promises, fixtures, and benchmarks."""

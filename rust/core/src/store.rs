@@ -107,6 +107,17 @@ pub trait Store: Send + Sync + 'static {
     /// Queue again, or bury, what dead runners left behind, as [`crate::recover::judge`] says.
     fn recover(&self, policy: RecoveryPolicy) -> Result<Recovered>;
 
+    /// `runner` is known to be dead: [`Self::recover`] everything it owns now, without waiting for its leases to end.
+    ///
+    /// A store records `death`, a few words such as `killed by signal 9`, in the history and in the reason of what is
+    /// buried. Without a verb of its own for that it ends the leases and recovers; the words are lost then. Whoever
+    /// calls it must know that the process is gone: what a live one does afterwards is refused by its fence.
+    fn revoke(&self, runner: &RunnerKey, death: &str, policy: RecoveryPolicy) -> Result<Recovered> {
+        let owned = self.beat(runner, 0)?;
+        log::info!("{} claims of {runner} end: {death}", owned.len());
+        self.recover(policy)
+    }
+
     /// Look at invocations; answers in the order of `ids`.
     fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>>;
 

@@ -102,6 +102,34 @@ impl PyEngine {
         Ok(())
     }
 
+    fn next_batch(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<PyClaim>> {
+        let runner = self.0.get()?;
+        let claims = py.detach(|| runner.next_batch(limit)).map_err(to_py)?;
+        Ok(claims.into_iter().map(PyClaim).collect())
+    }
+
+    #[pyo3(signature = (claim, outcome, payload = None, delay_sec = 0.0, note = ""))]
+    fn finish(
+        &self,
+        py: Python<'_>,
+        claim: &PyClaim,
+        outcome: u8,
+        payload: Option<&[u8]>,
+        delay_sec: f64,
+        note: &str,
+    ) -> PyResult<()> {
+        let runner = self.0.get()?;
+        let outcome = convert::outcome(outcome, payload, delay_sec, note, SystemClock.wall())?;
+        py.detach(|| runner.finish(claim.0.ownership(), outcome));
+        Ok(())
+    }
+
+    fn pulse(&self, good_for_sec: f64) -> PyResult<()> {
+        let span = convert::span(good_for_sec, "good_for_sec")?;
+        self.0.get()?.pulse(Instant::now() + span);
+        Ok(())
+    }
+
     fn claim(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<PyClaim>> {
         let runner = self.0.get()?;
         let claims = py.detach(|| runner.claim(limit)).map_err(to_py)?;

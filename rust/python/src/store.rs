@@ -216,6 +216,20 @@ impl PyStore {
         Ok((texts(recovered.requeued), texts(recovered.buried)))
     }
 
+    #[pyo3(signature = (runner, death, max_recoveries = 3))]
+    fn revoke(
+        &self,
+        py: Python<'_>,
+        runner: &str,
+        death: &str,
+        max_recoveries: u32,
+    ) -> PyResult<(Vec<String>, Vec<String>)> {
+        let runner = Arc::from(runner);
+        let policy = RecoveryPolicy { max_recoveries, ..RecoveryPolicy::default() };
+        let recovered = self.detached(py, |store| store.revoke(&runner, death, policy))?;
+        Ok((texts(recovered.requeued), texts(recovered.buried)))
+    }
+
     fn cancel(&self, py: Python<'_>, invocation_id: &str) -> PyResult<&'static str> {
         let id = convert::known_id(invocation_id)?;
         Ok(match self.detached(py, |store| store.cancel(id))? {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import time
 import uuid
 
 from support import flags
@@ -141,3 +142,28 @@ async def variable_in_coroutine(value: str) -> str:
 def log_a_line(text: str) -> str:
     log_a_line.logger.warning(text)
     return log_a_line.invocation.invocation_id
+
+
+@app.task
+async def nap(seconds: float) -> int:
+    await asyncio.sleep(seconds)
+    return os.getpid()
+
+
+@app.task
+async def wait_in_coroutine_without_await() -> int:
+    return nap(0.0).result
+
+
+@app.task
+async def block_the_loop(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@app.task
+async def block_the_loop_once(seconds: float) -> str:
+    if flags.is_raised("blocked-before"):
+        return "by another"
+    flags.raise_flag("blocked-before")
+    time.sleep(seconds)
+    return "by the first"

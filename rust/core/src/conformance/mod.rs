@@ -201,6 +201,8 @@ macro_rules! store_conformance {
                 one_call_recovers_no_more_than_its_limit,
                 those_whose_lease_ended_first_are_recovered_first,
                 a_recovered_invocation_keeps_its_place_in_line,
+                the_claims_of_a_dead_runner_are_recovered_at_once,
+                a_runner_that_is_known_to_die_with_a_body_again_and_again_buries_it,
             }
             result {
                 a_watch_answers_in_the_order_of_the_ids,

@@ -194,3 +194,33 @@ pub fn a_recovered_invocation_keeps_its_place_in_line(f: &Fixture) {
     f.recover();
     assert_eq!(f.claim_ids(2), [owner.id, later]);
 }
+
+pub fn the_claims_of_a_dead_runner_are_recovered_at_once(f: &Fixture) {
+    use Status::*;
+    let (running, pending, other) = (claim_as(f, "r1", true), claim_as(f, "r1", false), claim_as(f, "r2", true));
+    let recovered = f.store.revoke(&"r1".into(), "killed by signal 9", RecoveryPolicy::default()).unwrap();
+    assert_eq!(recovered.requeued.into_iter().collect::<HashSet<_>>(), [running.id, pending.id].into());
+    assert_eq!(f.trail(running.id), [Registered, Pending, Running, RunningRecovery, Rerouted]);
+    assert_eq!(f.store.get(running.id).unwrap().recoveries, 1);
+    assert_eq!(f.store.get(pending.id).unwrap().recoveries, 0);
+    assert_eq!(f.settle(running, success("late")), Settled::Stale);
+    assert_eq!(beat(f, "r2"), [other].into());
+    // A store without a verb of its own for this has no place for the words.
+    let history = f.store.history(running.id).unwrap();
+    let recovery = history.iter().find(|entry| entry.status == RunningRecovery).unwrap();
+    assert!(["", "killed by signal 9"].contains(&&*recovery.note));
+}
+
+pub fn a_runner_that_is_known_to_die_with_a_body_again_and_again_buries_it(f: &Fixture) {
+    let id = f.submit(call());
+    let policy = RecoveryPolicy { max_recoveries: 1, limit: 10 };
+    for runner in ["r1", "r2"] {
+        assert_eq!(f.claim_with(&ClaimRequest { runner: runner.into(), ..request(1) }).claims[0].id, id);
+        let recovered = f.store.revoke(&runner.into(), "killed by signal 11", policy).unwrap();
+        assert_eq!(recovered.requeued.len() + recovered.buried.len(), 1);
+    }
+    let end = f.terminal(id);
+    assert_eq!((end.status, end.payload), (Status::Failed, None));
+    let reason = end.reason.unwrap();
+    assert!(reason.starts_with("its runner died") && reason.contains("2 times"), "{reason}");
+}

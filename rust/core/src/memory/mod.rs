@@ -141,6 +141,10 @@ impl Store for MemoryStore {
         self.verb(|state, news| Ok(state.recover(policy, self.clock.wall(), self.clock.steady(), news)))
     }
 
+    fn revoke(&self, runner: &RunnerKey, death: &str, policy: RecoveryPolicy) -> Result<Recovered> {
+        self.verb(|state, news| Ok(state.revoke(runner, death, policy, self.clock.wall(), news)))
+    }
+
     fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {
         self.verb(|state, _| Ok(ids.iter().map(|id| state.watch(*id)).collect()))
     }

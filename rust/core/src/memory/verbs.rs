@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::history::Entry;
 use crate::ids::{Fence, InvocationId, Millis, Ownership, RunnerKey};
 use crate::queue::rank_for;
-use crate::recover::{Recovered, RecoveryPolicy, Verdict, backoff, burial_reason, judge};
+use crate::recover::{Recovered, RecoveryPolicy, Verdict, backoff, burial_reason, burial_reason_of_death, judge};
 use crate::settle::{Outcome, Settled, Settlement};
 use crate::status::Status;
 use crate::store::{CANCEL_REASON, Cancelled, Paused};
@@ -236,7 +236,23 @@ impl State {
         let mut recovered = Recovered::default();
         for _ in 0..policy.limit {
             let Some((_, id)) = self.index.first_lease().filter(|(expires, _)| *expires <= steady) else { break };
-            self.recover_one(id, policy, now, news, &mut recovered);
+            self.recover_one(id, policy, "", now, news, &mut recovered);
+        }
+        recovered.next_expiry = self.index.first_lease().map(|(expires, _)| expires);
+        recovered
+    }
+
+    pub fn revoke(
+        &mut self,
+        runner: &RunnerKey,
+        death: &str,
+        policy: RecoveryPolicy,
+        now: Millis,
+        news: &mut News,
+    ) -> Recovered {
+        let mut recovered = Recovered::default();
+        for id in self.index.owned(runner) {
+            self.recover_one(id, policy, death, now, news, &mut recovered);
         }
         recovered.next_expiry = self.index.first_lease().map(|(expires, _)| expires);
         recovered
@@ -246,6 +262,7 @@ impl State {
         &mut self,
         id: InvocationId,
         policy: RecoveryPolicy,
+        death: &str,
         now: Millis,
         news: &mut News,
         recovered: &mut Recovered,
@@ -258,7 +275,7 @@ impl State {
             row.recoveries += 1;
         }
         let recoveries = row.recoveries;
-        row.enter(passing, now, &held.runner);
+        row.enter_with(Entry { note: death.into(), ..Entry::new(passing, now, &held.runner) });
         match verdict {
             Verdict::Requeue(_) => {
                 row.enter(Status::Rerouted, now, &self.nobody);
@@ -269,7 +286,11 @@ impl State {
                 recovered.requeued.push(id);
             }
             Verdict::Bury(_) => {
-                self.finish_unrun(id, Status::Failed, &burial_reason(recoveries), now, news);
+                let reason = match death {
+                    "" => burial_reason(recoveries),
+                    _ => burial_reason_of_death(recoveries, death),
+                };
+                self.finish_unrun(id, Status::Failed, &reason, now, news);
                 recovered.buried.push(id);
             }
         }

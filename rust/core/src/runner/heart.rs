@@ -52,6 +52,8 @@ struct Agenda {
     swept_at: Option<u64>,
     purged_at: Option<u64>,
     next_expiry: Option<Millis>,
+    /// Whether the loop that runs the bodies was found to be stuck.
+    stuck: bool,
 }
 
 pub(super) fn run(shared: &Shared) {
@@ -72,6 +74,7 @@ fn beat_until_closed(shared: &Shared) {
         swept_at: None,
         purged_at: None,
         next_expiry: None,
+        stuck: false,
     };
     loop {
         let (closed, due, not_before) = {
@@ -97,6 +100,9 @@ fn beat_until_closed(shared: &Shared) {
 
 impl Agenda {
     fn perform(&mut self, shared: &Shared, now: Instant) {
+        if self.beat <= now && self.is_stuck(shared, now) {
+            self.beat = now + shared.config.lease / 10;
+        }
         if self.beat <= now {
             let pause = match beat(shared) {
                 Ok(looked) => {
@@ -124,6 +130,21 @@ impl Agenda {
             self.remove_expired(shared, now);
             self.purge = now + PURGE_EVERY;
         }
+    }
+
+    /// Whether the loop that runs the bodies has not given a pulse for too long; said once, and once when it is back.
+    fn is_stuck(&mut self, shared: &Shared, now: Instant) -> bool {
+        let stuck = shared.pulse.lock().is_some_and(|until| until < now) && !shared.pump.lock().slots.is_empty();
+        if stuck && !self.stuck {
+            log::error!(
+                "the loop that runs the bodies is stuck: leases are not renewed any more, and other runners take over \
+                 what runs here"
+            );
+        } else if self.stuck && !stuck {
+            log::warn!("the loop that runs the bodies goes on: leases are renewed again");
+        }
+        self.stuck = stuck;
+        stuck
     }
 
     /// Half a lease, or less if a lease is known to end before.

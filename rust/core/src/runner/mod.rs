@@ -67,6 +67,8 @@ pub(crate) struct Shared {
     quiet: parking_lot::Condvar,
     heart: heart::Alarm,
     hurried: AtomicBool,
+    /// Until when the loop that runs the bodies counts as alive; `None` if it does not say.
+    pulse: Mutex<Option<Instant>>,
 }
 
 impl Runner {
@@ -89,6 +91,7 @@ impl Runner {
             quiet: parking_lot::Condvar::new(),
             heart: heart::Alarm::default(),
             hurried: AtomicBool::new(false),
+            pulse: Mutex::new(None),
         });
         Ok(Self { shared, heart: Mutex::new(None) })
     }
@@ -126,6 +129,23 @@ impl Runner {
     /// The next invocation for the calling thread, its slot taken; see [`pump`]. `None`: the thread shall end.
     pub fn next(&self) -> Result<Option<Claim>> {
         self.shared.next()
+    }
+
+    /// For an event loop, called by the one thread that feeds it: the next invocations, up to `limit` of them, their
+    /// slots taken. Blocks until there is one. Empty: the thread shall end.
+    pub fn next_batch(&self, limit: usize) -> Result<Vec<Claim>> {
+        self.shared.next_batch(limit)
+    }
+
+    /// End a claim obtained from [`Self::next_batch`], from any thread. Does not block.
+    pub fn finish(&self, owner: Ownership, outcome: Outcome) {
+        self.shared.finish(owner, outcome);
+    }
+
+    /// The loop that runs the bodies is alive: leases are renewed until `until`, and no longer without another pulse.
+    /// Without a first pulse they are renewed for as long as the process lives.
+    pub fn pulse(&self, until: Instant) {
+        *self.shared.pulse.lock() = Some(until);
     }
 
     /// End a claim obtained from [`Self::next`], on the thread that will call `next` again. Does not block.

@@ -166,9 +166,15 @@ impl Pump {
 
 impl Shared {
     pub(super) fn next(&self) -> Result<Option<Claim>> {
+        self.take(false)
+    }
+
+    /// The next claim for the calling thread. With `stays` the thread also sends the outcomes of bodies that run
+    /// elsewhere, so it does not end before they have, whatever happens.
+    fn take(&self, stays: bool) -> Result<Option<Claim>> {
         let mut pump = self.pump.lock();
         self.arrive(&mut pump);
-        pump.pulls = true;
+        pump.pulls |= !stays;
         loop {
             if pump.inbox.is_empty() {
                 self.fill_inbox(&mut pump, 1);
@@ -177,14 +183,15 @@ impl Shared {
                 self.pass_on(&mut pump);
                 return Ok(Some(claim));
             }
-            if pump.closed || (pump.stopping && pump.outbox.is_empty()) {
+            let needed = stays && !pump.slots.is_empty();
+            if pump.closed || (pump.stopping && pump.outbox.is_empty() && !needed) {
                 return Ok(None);
             }
             if pump.wants_exchange(Instant::now()) {
                 self.exchange(&mut pump)?;
                 continue;
             }
-            if pump.stopping && !pump.outbox.is_waiting() {
+            if pump.stopping && !pump.outbox.is_waiting() && !stays {
                 return Ok(None);
             }
             if pump.idle.len() >= pump.slots.capacity() + SPARE_THREADS {
@@ -192,6 +199,16 @@ impl Shared {
             }
             self.sleep(&mut pump);
         }
+    }
+
+    pub(super) fn next_batch(&self, limit: usize) -> Result<Vec<Claim>> {
+        let Some(first) = self.take(true)? else { return Ok(Vec::new()) };
+        let mut pump = self.pump.lock();
+        let more = pump.inbox.len().min(limit.saturating_sub(1));
+        let batch = std::iter::once(first).chain(pump.inbox.drain(..more)).collect();
+        // This thread will be back for the rest: none has to be started.
+        pump.returning += 1;
+        Ok(batch)
     }
 
     /// Keep the count of threads that are on their way here: told to start, or back from a body.
@@ -360,6 +377,21 @@ impl Shared {
         pump.outbox.push(Settlement { owner, outcome, started: live.started, slot: live.slot });
         self.grant(&mut pump);
         self.quiet.notify_all();
+    }
+
+    /// As [`Self::settle`], by a thread that will not come to `next`: the one that sleeps there is woken.
+    pub(super) fn finish(&self, owner: Ownership, outcome: Outcome) {
+        let mut pump = self.pump.lock();
+        let Some(live) = pump.slots.end(owner) else {
+            log::info!(
+                "the outcome ({}) of invocation {} comes after its claim was handed back; discarded",
+                outcome.status(),
+                owner.id
+            );
+            return;
+        };
+        pump.outbox.push(Settlement { owner, outcome, started: live.started, slot: live.slot });
+        self.slot_freed(&mut pump);
     }
 
     /// A slot may have come free: first for bodies that want to go on, then for new work.

@@ -220,6 +220,10 @@ impl Store for SqliteStore {
         self.write(recover::Recover(policy))
     }
 
+    fn revoke(&self, runner: &RunnerKey, death: &str, policy: RecoveryPolicy) -> Result<Recovered> {
+        self.write(recover::Revoke { runner: runner.clone(), death: death.into(), policy })
+    }
+
     fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {
         self.read(|db| watch::watch(db, ids))
     }

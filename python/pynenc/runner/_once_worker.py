@@ -1,0 +1,109 @@
+"""A worker for a single invocation: it claims one when it is given a slot, runs it, and ends."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pynenc.runner._worker import Worker
+
+if TYPE_CHECKING:
+    from pynenc import _core
+    from pynenc.app import Pynenc
+    from pynenc.invocation.dist_invocation import DistributedInvocation
+    from pynenc.runner._channel import Channel, Message
+
+
+class OnceWorker(Worker):
+    """Says `took` when it has a claim, `lent` and `resume` around its waits, `settled` when it is through.
+
+    The slots are its runner's: it claims when that says `go`, and goes on after a wait when that says `granted`.
+    """
+
+    def __init__(self, app: Pynenc, channel: Channel, message: Message) -> None:
+        super().__init__(app, channel, message)
+        self._go = threading.Event()
+        self._over = threading.Event()
+        self._granted = threading.Event()
+        self._slot_lock = threading.Lock()
+        self._waits = 0
+        self._holds_slot = True
+        self._asks = False
+
+    def _obey(self, message: Message) -> None:
+        if "go" in message:
+            self._go.set()
+        if "granted" in message:
+            self._granted.set()
+        super()._obey(message)
+
+    def runner_loop_iteration(self) -> None:
+        """Wait for a slot, claim, run; one iteration is all there is."""
+        self._go.wait()
+        if self.running and self._engine is not None:
+            thread = threading.Thread(target=self._run_one, args=(self._engine,), name="pynenc-slot-0", daemon=True)
+            # At a stop it is joined: it may be amid a claim, which must not be left behind.
+            self._threads.add(thread)
+            thread.start()
+            self._over.wait()
+        self.running = False
+
+    def _on_stop_runner_loop(self) -> None:
+        # What runs is waited for in `_on_stop`.
+        self._go.set()
+        self._over.set()
+
+    def _run_one(self, engine: _core.Engine) -> None:
+        try:
+            claim = engine.next()
+            if claim is not None:
+                # It claims no other one, neither while this one waits nor after it.
+                engine.stop()
+                self._channel.send({"took": claim.invocation_id})
+                engine.settle(claim, *self._execute(claim))
+                # Sends the outcome, and finds no more work.
+                engine.next()
+                self._channel.send({"settled": True})
+        finally:
+            self._over.set()
+
+    @contextlib.contextmanager
+    def _parked(self, current: DistributedInvocation[Any, Any] | None, waiter: _core.Waiter) -> Iterator[None]:
+        with super()._parked(current, waiter):
+            # Without a claim, or with a target that is finished already, nothing was parked.
+            parked = current is not None and self._is_parked(current)
+            if parked:
+                self._lend()
+            try:
+                yield
+            finally:
+                if parked:
+                    self._take_back()
+
+    def _is_parked(self, current: DistributedInvocation[Any, Any]) -> bool:
+        engine = self._engine
+        return engine is not None and (str(current.invocation_id), "waiting") in engine.live()
+
+    def _lend(self) -> None:
+        with self._slot_lock:
+            self._waits += 1
+            if self._holds_slot:
+                self._holds_slot = False
+                self._channel.send({"lent": True})
+
+    def _take_back(self) -> None:
+        """Block until the runner grants a slot, which it does before it starts new work."""
+        with self._slot_lock:
+            self._waits -= 1
+            if self._holds_slot:
+                return
+            if not self._asks:
+                self._asks = True
+                self._granted.clear()
+                self._channel.send({"resume": True})
+        self._granted.wait()
+        with self._slot_lock:
+            self._asks = False
+            self._holds_slot = True

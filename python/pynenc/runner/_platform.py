@@ -1,0 +1,187 @@
+"""What operating systems do differently: each call that not all of them have, with what takes its place elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import sys
+from typing import Protocol
+
+from pynenc.exceptions import RunnerError
+
+_PR_SET_PDEATHSIG = 1
+
+
+def require_fork(runner: str) -> None:
+    """Raise `RunnerError` where workers cannot be forked."""
+    if not hasattr(os, "fork") or not hasattr(socket, "send_fds") or not hasattr(socket, "AF_UNIX"):
+        raise RunnerError(f"{runner} needs fork and Unix sockets, which {sys.platform} does not have: use ThreadRunner")
+    if not sys.executable:
+        raise RunnerError(f"{runner} starts Python processes, but this one does not know its own sys.executable")
+
+
+def new_selector() -> selectors.BaseSelector:
+    """A selector without a descriptor of its own: one that is forked with it cannot change the set of its parent."""
+    return getattr(selectors, "PollSelector", selectors.SelectSelector)()
+
+
+def die_with_parent(parent_pid: int) -> bool:
+    """Let the kernel kill this process when its parent dies; whether the parent was still alive when that was set.
+
+    Linux only, and only a second line: everywhere, the end of the channel tells a worker that its runner is gone.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(Exception):
+            import ctypes
+
+            ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    # The parent may have died before the call; then nothing would ever come.
+    return os.getppid() == parent_pid
+
+
+def resident_mb() -> float:
+    """Memory of this process in use, in MB; where that cannot be read, the most it had; 0.0 if neither is known."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            pages = int(file.read().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    except (OSError, ValueError, IndexError):
+        pass
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Bytes on macOS, KB elsewhere.
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
+
+
+class DeathWatch(Protocol):
+    """Learns of the end of child processes without polling. Never reaps a process that is not its own."""
+
+    def add(self, pid: int) -> None:
+        """Watch this child."""
+
+    def ended(self) -> list[tuple[int, int]]:
+        """`(pid, wait status)` of those that ended; does not block. Called when the selector wakes."""
+
+    def pids(self) -> list[int]:
+        """Those that are alive."""
+
+    def close(self) -> None:
+        """Release the descriptors: at the end, and in a forked child."""
+
+
+def watch_deaths(selector: selectors.BaseSelector) -> DeathWatch:
+    """The best watch this system has."""
+    if hasattr(os, "pidfd_open"):
+        try:
+            os.close(os.pidfd_open(os.getpid()))
+        except OSError:
+            # An old kernel, or a sandbox that forbids it.
+            return SignalWatch(selector)
+        return PidfdWatch(selector)
+    return SignalWatch(selector)
+
+
+class PidfdWatch:
+    """A descriptor per child, readable when it ends."""
+
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        self._selector = selector
+        self._descriptors: dict[int, int] = {}
+
+    def add(self, pid: int) -> None:
+        """See `DeathWatch`."""
+        descriptor = os.pidfd_open(pid)
+        self._descriptors[pid] = descriptor
+        self._selector.register(descriptor, selectors.EVENT_READ)
+
+    def ended(self) -> list[tuple[int, int]]:
+        """See `DeathWatch`."""
+        found = _reap(list(self._descriptors))
+        for pid, _ in found:
+            descriptor = self._descriptors.pop(pid)
+            self._selector.unregister(descriptor)
+            os.close(descriptor)
+        return found
+
+    def pids(self) -> list[int]:
+        """See `DeathWatch`."""
+        return list(self._descriptors)
+
+    def close(self) -> None:
+        """See `DeathWatch`."""
+        for descriptor in self._descriptors.values():
+            os.close(descriptor)
+        self._descriptors.clear()
+
+
+class SignalWatch:
+    """SIGCHLD wakes the selector. For the main thread of a process of our own: it takes the handler."""
+
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        self._pids: list[int] = []
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        selector.register(self._reader, selectors.EVENT_READ)
+        self._handler = signal.signal(signal.SIGCHLD, lambda signum, frame: None)
+        self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+
+    def add(self, pid: int) -> None:
+        """See `DeathWatch`."""
+        self._pids.append(pid)
+
+    def ended(self) -> list[tuple[int, int]]:
+        """See `DeathWatch`."""
+        # Emptied before the look, so that whoever ends later rings again.
+        with contextlib.suppress(BlockingIOError):
+            while self._reader.recv(256):
+                pass
+        found = _reap(self._pids)
+        gone = {pid for pid, _ in found}
+        self._pids = [pid for pid in self._pids if pid not in gone]
+        return found
+
+    def pids(self) -> list[int]:
+        """See `DeathWatch`."""
+        return list(self._pids)
+
+    def close(self) -> None:
+        """See `DeathWatch`."""
+        signal.set_wakeup_fd(self._wakeup)
+        signal.signal(signal.SIGCHLD, self._handler)
+        self._reader.close()
+        self._writer.close()
+        self._pids.clear()
+
+
+def _reap(pids: list[int]) -> list[tuple[int, int]]:
+    found = []
+    for pid in pids:
+        try:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            # Somebody else has reaped it, and with it went how it ended.
+            ended, status = pid, -1
+        if ended:
+            found.append((pid, status))
+    return found
+
+
+def how_it_ended(status: int) -> str:
+    """A wait status in words."""
+    if status < 0:
+        return "ended, and how is not known"
+    if not os.WIFSIGNALED(status):
+        return f"ended by itself with exit code {os.waitstatus_to_exitcode(status)} (os._exit?)"
+    signum = os.WTERMSIG(status)
+    try:
+        name = signal.Signals(signum).name
+    except ValueError:
+        name = "unnamed"
+    return f"killed by signal {signum} ({'out of memory?' if signum == signal.SIGKILL else name})"

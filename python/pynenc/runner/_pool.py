@@ -1,0 +1,385 @@
+"""The base of the runners that run bodies in worker processes: it supervises, and the workers claim for themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import selectors
+import signal
+import socket
+import time
+from abc import abstractmethod
+from collections import deque
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+from pynenc.conf.config_runner import ConfigWorkers
+from pynenc.exceptions import RunnerError, StateBackendError
+from pynenc.runner._native_wait import NativeWaitRunner
+from pynenc.runner._nursery import Nursery, plain_settings
+from pynenc.runner._platform import how_it_ended, new_selector, require_fork
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+    from pynenc.runner._channel import Channel, Message
+
+_TEND_SEC = 1.0
+"""How long one iteration supervises when nothing happens."""
+
+_HAND_BACK_SEC = 5.0
+"""How long a worker that shall hand back what it runs gets, until it is killed: its body may hold the GIL in C."""
+
+_STRIKES = 3
+"""So many failures to get a worker going in a row are no accident."""
+
+_CALM_SEC = 10.0
+"""Workers that die more often than `_STRIKES` times in this span are replaced with growing pauses."""
+
+_MOST_RECOVERIES = 2**32 - 1
+
+
+@dataclass
+class Member:
+    """One worker process, as its runner knows it."""
+
+    number: int
+    channel: Channel
+    pid: int = 0
+    """0 until the zygote has forked it."""
+    key: str = ""
+    """Owner of its claims; empty until it is ready."""
+    born: float = field(default_factory=time.monotonic)
+    spent: str = ""
+    """Why it shall be replaced; empty while it is good."""
+    told: bool = False
+    """Whether it was told to stop."""
+    bye: bool = False
+    """Whether it said that it has settled or handed back everything."""
+    killed: bool = False
+    done: int = 0
+    live: int = 0
+    idle_since: float | None = None
+    state: str = ""
+    """For runners that keep the slots themselves."""
+
+
+class ProcessPoolRunner(NativeWaitRunner):
+    """Keeps worker processes: forks them from a zygote, replaces those that die or are spent, tells them to stop.
+
+    A worker that dies is noticed at once, and what it ran goes back into the queue at once, with the signal that
+    killed it in its history; one that keeps killing workers fails for good after `max_recoveries`.
+    """
+
+    _kind: ClassVar[str] = "threads"
+    """Which worker: see `run_worker`."""
+
+    def __init__(self, app: Pynenc) -> None:
+        super().__init__(app)
+        self._members: dict[int, Member] = {}
+        self._numbers = itertools.count()
+        self._nursery: Nursery | None = None
+        self._selector: selectors.BaseSelector = new_selector()
+        self._bell: tuple[socket.socket, socket.socket] | None = None
+        self._hurried = False
+        self._failures = 0
+        self._deaths: deque[float] = deque(maxlen=32)
+        self._not_before = 0.0
+        self._unrevoked: list[tuple[str, str, int]] = []
+
+    @cached_property
+    def conf(self) -> ConfigWorkers:
+        """Settings of this runner."""
+        return ConfigWorkers(self.app.config_values, self.app.config_filepath)
+
+    @staticmethod
+    def mem_compatible() -> bool:
+        """False: bodies run in other processes."""
+        return False
+
+    # -- what kinds of pools decide --------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _wanted(self) -> int:
+        """How many good workers there shall be now."""
+
+    def _slots_per_worker(self) -> int:
+        return 1
+
+    def _heard(self, member: Member, message: Message) -> None:
+        """A worker has sent something that concerns this kind of pool alone."""
+
+    def _left(self, member: Member) -> None:
+        """A worker has ended, and is not among the members any more."""
+
+    # -- the life of a runner --------------------------------------------------------------------------------------
+
+    def _on_start(self) -> None:
+        require_fork(type(self).__name__)
+        self._members.clear()
+        self._hurried = False
+        self._failures = 0
+        self._deaths.clear()
+        self._not_before = 0.0
+        self._selector = new_selector()
+        self._bell = socket.socketpair()
+        for end in self._bell:
+            end.setblocking(False)
+        self._selector.register(self._bell[0], selectors.EVENT_READ)
+        self._tend()
+
+    def runner_loop_iteration(self) -> None:
+        """Supervise for up to a second: hear what workers and zygote say, and keep as many workers as are wanted."""
+        self._listen(_TEND_SEC)
+        if self.running:
+            self._tend()
+
+    def _on_stop_runner_loop(self) -> None:
+        self._ring()
+
+    def _abandon(self, patience_sec: float) -> None:
+        self._hurried = True
+        self._ring()
+        super()._abandon(patience_sec)
+
+    def _on_stop(self) -> None:
+        deadline = time.monotonic() + self._timing("stop_grace_sec")
+        for member in self._members.values():
+            member.told = True
+            member.channel.send({"stop": True})
+        kill_at: float | None = None
+        while self._members:
+            now = time.monotonic()
+            if kill_at is None and (self._hurried or self._stop_signals > 1 or now >= deadline):
+                kill_at = now + _HAND_BACK_SEC
+                for member in self._members.values():
+                    member.channel.send({"hurry": True})
+            if kill_at is not None and now >= kill_at:
+                for member in self._members.values():
+                    self._kill(member)
+                kill_at = now + _HAND_BACK_SEC
+            self._listen(max(0.0, (deadline if kill_at is None else kill_at) - now))
+        if self._nursery is not None:
+            self._drop_nursery()
+        self._selector.close()
+        if self._bell is not None:
+            for end in self._bell:
+                end.close()
+            self._bell = None
+
+    def _ring(self) -> None:
+        """Wake the loop. From any thread, and from a signal handler."""
+        bell = self._bell
+        if bell is not None:
+            with contextlib.suppress(OSError):
+                # Full: it has been rung. Closed: there is no loop any more.
+                bell[1].send(b"x")
+
+    # -- supervising -----------------------------------------------------------------------------------------------
+
+    def _tend(self) -> None:
+        """Start the workers that are missing, and stop those that have a replacement."""
+        now = time.monotonic()
+        self._revoke_again()
+        for member in self._members.values():
+            if not member.spent and 0 < self.conf.max_age_sec <= now - member.born:
+                member.spent = f"is {self.conf.max_age_sec:g} s old"
+        good = [member for member in self._members.values() if not member.spent and not member.told]
+        missing = self._wanted() - len(good)
+        if missing > 0 and now >= self._not_before:
+            self._fork(missing)
+        if sum(1 for member in good if member.key) >= self._wanted():
+            # The replacements are warm.
+            for member in self._members.values():
+                if member.spent and not member.told:
+                    self.logger.info("worker process %d %s: it is replaced", member.pid, member.spent)
+                    self._tell_to_stop(member)
+
+    def _tell_to_stop(self, member: Member) -> None:
+        """It claims no more, finishes what it runs in its own time, and ends."""
+        member.told = True
+        member.channel.send({"stop": True})
+
+    def _fork(self, count: int) -> None:
+        if self._nursery is None:
+            try:
+                self._nursery = Nursery(self.app)
+            except OSError as error:
+                self._strike(f"no process could be started for workers: {error}")
+                return
+            self._selector.register(self._nursery.channel, selectors.EVENT_READ, self._nursery)
+        if not self._nursery.loaded:
+            return
+        for _ in range(count):
+            number = next(self._numbers)
+            channel = self._nursery.fork(
+                {
+                    "number": number,
+                    "kind": self._kind,
+                    "runner": type(self).__name__,
+                    "slots": self._slots_per_worker(),
+                    "conf": self._worker_conf(),
+                    "settings": self._worker_settings(),
+                    "max_tasks": self.conf.max_tasks_per_process,
+                }
+            )
+            if channel is None:
+                return
+            self._members[number] = Member(number, channel)
+            self._selector.register(channel, selectors.EVENT_READ, self._members[number])
+
+    def _worker_conf(self) -> str:
+        """The configuration class of ours that this runner's is, or is made from."""
+        return next(cls.__name__ for cls in type(self.conf).__mro__ if cls.__module__ == ConfigWorkers.__module__)
+
+    def _worker_settings(self) -> dict[str, object]:
+        from pynenc.conf import config_runner
+        from pynenc.conf.base import fields_of
+
+        known = fields_of(getattr(config_runner, self._worker_conf()))
+        return {name: value for name, value in plain_settings(self.conf).items() if name in known}
+
+    def _listen(self, timeout_sec: float) -> None:
+        """Block until something happens, at most so long, and act on it."""
+        for key, _ in self._selector.select(timeout_sec):
+            if isinstance(key.data, Nursery):
+                self._hear_nursery(key.data)
+            elif isinstance(key.data, Member):
+                self._hear(key.data)
+            elif self._bell is not None:
+                with contextlib.suppress(OSError):
+                    self._bell[0].recv(256)
+
+    def _hear(self, member: Member) -> None:
+        for message in member.channel.drain():
+            if "ready" in message:
+                member.key, member.idle_since = message["ready"], time.monotonic()
+                self._failures = 0
+            if "done" in message:
+                member.done, member.live = message["done"], message["live"]
+                member.idle_since = None if member.live else time.monotonic()
+                if not member.spent and 0 < self.conf.max_rss_mb <= message["rss"]:
+                    member.spent = f"uses {message['rss']:.0f} MB"
+            if "spent" in message and not member.spent:
+                member.spent = message["spent"]
+            member.bye = member.bye or "bye" in message
+            self._heard(member, message)
+        if member.channel.ended:
+            # It is ending; how, the zygote will tell.
+            self._forget_channel(member.channel)
+
+    def _hear_nursery(self, nursery: Nursery) -> None:
+        for message in nursery.channel.drain():
+            if "loaded" in message:
+                nursery.loaded = True
+                if message["threads"]:
+                    self.logger.warning(
+                        "importing the app started threads (%s): worker processes are forked without them, and with "
+                        "whatever locks they hold; start them when a task first needs them",
+                        ", ".join(message["threads"]),
+                    )
+                if self.running:
+                    self._tend()
+            elif "failed" in message:
+                nursery.problem = f"the app could not be imported in a worker process: {message['failed']}"
+            elif "forked" in message:
+                self._members[message["forked"]].pid = message["pid"]
+            elif "refused" in message:
+                self._remove(self._members[message["refused"]])
+                self._strike(f"a worker process could not be forked: {message['error']}")
+            elif "ended" in message:
+                self._reaped(message["ended"], message["status"])
+        if nursery.channel.ended and self._nursery is nursery:
+            self._lose_nursery()
+
+    def _lose_nursery(self) -> None:
+        """The zygote is gone: so are the workers, or they would be, and nobody could tell how they end."""
+        lost = self._nursery
+        self._drop_nursery()
+        if lost is None or not lost.loaded:
+            self._strike("" if lost is None else lost.problem)
+            return
+        self.logger.error("the process that worker processes are forked from has died; all are started anew")
+        for member in list(self._members.values()):
+            self._kill(member)
+            self._hear(member)
+            self._remove(member)
+            if not member.bye:
+                self._recover(member, "killed, because the process it was forked from had died")
+
+    def _drop_nursery(self) -> None:
+        if self._nursery is not None:
+            self._forget_channel(self._nursery.channel)
+            self._nursery.close()
+            self._nursery = None
+
+    def _forget_channel(self, channel: Channel) -> None:
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(channel)
+
+    def _remove(self, member: Member) -> None:
+        self._forget_channel(member.channel)
+        member.channel.close()
+        self._members.pop(member.number, None)
+        self._left(member)
+
+    # -- deaths ----------------------------------------------------------------------------------------------------
+
+    def _kill(self, member: Member) -> None:
+        if member.pid:
+            member.killed = True
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(member.pid, signal.SIGKILL)
+
+    def _reaped(self, pid: int, status: int) -> None:
+        member = next((member for member in self._members.values() if member.pid == pid), None)
+        if member is None:
+            return
+        # Its last words may not have been heard yet.
+        self._hear(member)
+        self._remove(member)
+        if member.bye or (member.told and not member.key):
+            return
+        how = how_it_ended(status)
+        if not member.key:
+            self._strike(f"worker process {pid} did not get ready: it was {how}")
+            return
+        self._recover(member, "killed, because it did not hand back in time" if member.killed else how)
+        now = time.monotonic()
+        self._deaths.append(now)
+        recent = sum(1 for death in self._deaths if now - death < _CALM_SEC)
+        if recent > _STRIKES:
+            self._not_before = now + min(5.0, 0.1 * 2.0 ** (recent - _STRIKES))
+
+    def _recover(self, member: Member, how: str) -> None:
+        """Hand back at once what a dead worker owned."""
+        self.logger.error("worker process %d was %s; what it ran goes back into the queue", member.pid, how)
+        if member.key:
+            # One that we killed for being slow is no case for the dead letters.
+            limit = _MOST_RECOVERIES if member.killed else self.app.conf.max_recoveries
+            self._unrevoked.append((member.key, how, limit))
+            self._revoke_again()
+
+    def _revoke_again(self) -> None:
+        while self._unrevoked:
+            key, how, limit = self._unrevoked[0]
+            try:
+                requeued, buried = self.app._store.revoke(key, how, limit)
+            except StateBackendError as error:
+                self.logger.warning("the store fails, so the claims of a dead worker are still its own: %s", error)
+                return
+            self._unrevoked.pop(0)
+            for invocation_id in requeued:
+                self.logger.warning("invocation %s is queued again: its worker was %s", invocation_id, how)
+            for invocation_id in buried:
+                self.logger.error("invocation %s failed for good: its workers keep dying with it", invocation_id)
+
+    def _strike(self, problem: str) -> None:
+        """Workers cannot be had: try again after a pause that grows, and give up when it is no accident."""
+        self._failures += 1
+        if self._failures >= _STRIKES and self.running:
+            raise RunnerError(f"{self.runner_id} gives up after {self._failures} attempts in a row: {problem}")
+        pause = 0.5 * 2.0 ** (self._failures - 1)
+        self._not_before = time.monotonic() + pause
+        self.logger.error("%s; next attempt in %g s", problem, pause)

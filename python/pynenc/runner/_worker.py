@@ -1,0 +1,166 @@
+"""What a forked worker does: the loop of every built-in runner, on its own store and engine, told by its runner."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pynenc.conf import config_runner
+from pynenc.runner._engine_runner import EngineRunner
+from pynenc.runner._platform import resident_mb
+from pynenc.runner._signals import SignalTakeover
+from pynenc.runner.base_runner import RunnerId, _RunnerLog
+from pynenc.runner.execute import execute
+
+if TYPE_CHECKING:
+    from pynenc import _core
+    from pynenc.app import Pynenc
+    from pynenc.conf.config_runner import ConfigRunner
+    from pynenc.runner._channel import Channel, Message
+    from pynenc.runner.outcome import Outcome
+
+ORPHANED = 70
+"""Exit code of a worker whose runner is gone."""
+
+_FOR_EVER_SEC = 3e7
+
+
+def run_worker(app: Pynenc, channel: Channel, message: Message) -> int:
+    """Be the worker that `message` describes until told to stop; the exit code."""
+    from pynenc.runner._loop_worker import LoopWorker
+    from pynenc.runner._once_worker import OnceWorker
+
+    kinds: dict[str, type[Worker]] = {"threads": Worker, "once": OnceWorker, "loop": LoopWorker}
+    worker = kinds[message["kind"]](app, channel, message)
+    threading.Thread(target=worker.obey, name="pynenc-orders", daemon=True).start()
+    worker.run()
+    with contextlib.suppress(Exception):
+        app._store.close()
+    logging.shutdown()
+    channel.send({"bye": True})
+    return 0
+
+
+class Worker(EngineRunner):
+    """Runs invocations on threads of a worker process. Reports to its runner, and stops when that says so."""
+
+    def __init__(self, app: Pynenc, channel: Channel, message: Message) -> None:
+        self._message = message
+        super().__init__(app)
+        self.logger = _WorkerLog(self)
+        self._signals = _WorkerSignals(self._asked_to_stop)
+        self._channel = channel
+        self._done = 0
+        self._reported: tuple[int, int] = (0, 0)
+        self._asked = False
+        self._told = False
+
+    @property
+    def runner_id(self) -> RunnerId:
+        """`<class of the runner>(<host>-<pid of this worker>)`."""
+        return RunnerId(f"{self._message['runner']}({socket.gethostname()}-{os.getpid()})")
+
+    @cached_property
+    def conf(self) -> ConfigRunner:
+        """The settings that the runner has."""
+        cls: type[ConfigRunner] = getattr(config_runner, self._message["conf"])
+        conf = cls(self.app.config_values, self.app.config_filepath)
+        for name, value in self._message["settings"].items():
+            setattr(conf, name, value)
+        # The runner keeps the time, and says when it is over.
+        conf.stop_grace_sec = _FOR_EVER_SEC
+        return conf
+
+    @staticmethod
+    def mem_compatible() -> bool:
+        """False: it has a process of its own."""
+        return False
+
+    @property
+    def max_parallel_slots(self) -> int:
+        """As many as its runner said."""
+        return int(self._message["slots"])
+
+    def _on_start(self) -> None:
+        super()._on_start()
+        if self._told:
+            # So early that setting `running` has undone it.
+            self.running = False
+        elif self._engine is not None:
+            self._channel.send({"ready": self._engine.key})
+
+    def runner_loop_iteration(self) -> None:
+        """Supervise for up to a second, then report what has changed."""
+        super().runner_loop_iteration()
+        self._report()
+
+    def _execute(self, claim: _core.Claim) -> Outcome:
+        outcome = execute(self.app, self, claim)
+        self._count()
+        return outcome
+
+    def _count(self) -> None:
+        """One more body has run."""
+        self._done += 1
+        if self._done == self._message["max_tasks"]:
+            self._channel.send({"spent": f"has run {self._done} tasks"})
+
+    def _report(self) -> None:
+        if self._asked:
+            self._asked = False
+            self._channel.send({"spent": "was told to stop by SIGTERM"})
+        engine = self._engine
+        state = (self._done, 0 if engine is None else len(engine.live()))
+        if state != self._reported:
+            self._reported = state
+            self._channel.send({"done": state[0], "live": state[1], "rss": resident_mb()})
+
+    def _asked_to_stop(self, signum: int, frame: object) -> None:
+        # Sent from the loop: here the lock of the channel may be held by the code that was interrupted.
+        self._asked = True
+
+    # -- orders ----------------------------------------------------------------------------------------------------
+
+    def obey(self) -> None:
+        """On a thread of its own: do what the runner says, and end at once when it is gone."""
+        while (message := self._channel.receive()) is not None:
+            self._obey(message)
+        os._exit(ORPHANED)
+
+    def _obey(self, message: Message) -> None:
+        if "stop" in message:
+            self._told = True
+            self.stop_runner_loop()
+        if "hurry" in message:
+            # Without an engine yet there is nothing to hand back.
+            self._started.wait()
+            if self._engine is not None:
+                self._engine.hurry()
+
+
+class _WorkerLog(_RunnerLog):
+    """Workers come and go; that each one starts and stops is for those who look closely."""
+
+    def info(self, msg: object, *args: object, **kwargs: Any) -> None:
+        self.debug(msg, *args, **kwargs)
+
+
+class _WorkerSignals(SignalTakeover):
+    """SIGINT is the runner's affair; SIGTERM asks for a replacement of this worker alone."""
+
+    def __init__(self, asked: Any) -> None:
+        super().__init__()
+        self._handler = asked
+
+    def take(self, handler: Any) -> None:
+        signal.signal(signal.SIGINT, lambda signum, frame: None)
+        signal.signal(signal.SIGTERM, self._handler)
+
+    def give_back(self) -> None:
+        """They stay until the process ends."""

@@ -1,0 +1,151 @@
+"""The process that workers are forked from: `python -m pynenc.runner._zygote FD`, started by a runner.
+
+It imports the app once and then waits for orders on a socket. It stays single-threaded and opens no store, so a fork of
+it is a sound and warm process. It reports each worker that ends, and ends with its runner.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import os
+import selectors
+import signal
+import socket
+import sys
+import threading
+import traceback
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from pynenc.app_info import AppInfo
+from pynenc.runner._channel import Channel, Message
+from pynenc.runner._platform import DeathWatch, die_with_parent, new_selector, watch_deaths
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+
+_FORK_FAILED_SHOWN = 300
+
+
+class Order(NamedTuple):
+    """What a forked worker is for; only ever seen in one."""
+
+    channel: Channel
+    message: Message
+    zygote_pid: int
+
+
+def main(descriptor: int) -> None:
+    """Serve the runner at the other end of `descriptor` until it closes, or become a worker."""
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        # They may come from a terminal, or for a whole group: the runner tells its children what to do. A handler
+        # rather than SIG_IGN, for that would be inherited by every program that a body starts.
+        signal.signal(signum, _nothing)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    channel = Channel(socket.socket(fileno=descriptor))
+    first = channel.receive()
+    if first is None or not die_with_parent(first["pid"]):
+        return
+    app = _load(channel, first)
+    if app is None:
+        return
+    order = _serve(channel)
+    if order is not None:
+        _become_worker(app, order)
+
+
+def _nothing(signum: int, frame: object) -> None:
+    """For signals that somebody else deals with."""
+
+
+def _load(channel: Channel, message: Message) -> Pynenc | None:
+    """Import the app and the modules of its tasks, as they are in the runner; report what came of it."""
+    sys.path[:] = message["path"]
+    try:
+        app = AppInfo.from_json(message["app"]).load()
+        for name in message["modules"]:
+            importlib.import_module(name)
+        for name, value in message["settings"].items():
+            setattr(app.conf, name, value)
+    except BaseException as error:
+        where = traceback.extract_tb(error.__traceback__)[-1:]
+        place = f" (at {where[0].filename}:{where[0].lineno})" if where else ""
+        channel.send({"failed": f"{type(error).__name__}: {error}{place}"})
+        return None
+    # What is here stays as it is in every worker: the collector shall not write to it, so its pages stay shared.
+    gc.collect()
+    gc.freeze()
+    channel.send({"loaded": True, "threads": _other_threads()})
+    return app
+
+
+def _other_threads() -> list[str]:
+    """Threads that importing the app has started, by name; `native` for those that Python does not know."""
+    names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    with contextlib.suppress(OSError):
+        names += ["native"] * (len(os.listdir("/proc/self/task")) - 1 - len(names))
+    return names
+
+
+def _serve(channel: Channel) -> Order | None:
+    """Fork when told to, report who ends. Returns in each worker with its order, and here with None at the end."""
+    selector = new_selector()
+    selector.register(channel.fileno(), selectors.EVENT_READ)
+    watch = watch_deaths(selector)
+    while not channel.ended:
+        selector.select()
+        for pid, status in watch.ended():
+            channel.send({"ended": pid, "status": status})
+        for message in channel.drain():
+            order = _fork(channel, watch, message)
+            if order is not None:
+                watch.close()
+                selector.close()
+                return order
+    for pid in watch.pids():
+        # The runner is gone, so nobody would tell them to stop.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return None
+
+
+def _fork(channel: Channel, watch: DeathWatch, message: Message) -> Order | None:
+    """Fork one worker; returns its order in it, and None here."""
+    zygote_pid = os.getpid()
+    descriptor = message.pop("fd")
+    try:
+        pid = os.fork()
+    except OSError as error:
+        os.close(descriptor)
+        channel.send({"refused": message["number"], "error": str(error)[:_FORK_FAILED_SHOWN]})
+        return None
+    if pid == 0:
+        # Held open here, it would hide from the runner that the zygote is gone.
+        channel.close()
+        return Order(Channel(socket.socket(fileno=descriptor)), message, zygote_pid)
+    os.close(descriptor)
+    watch.add(pid)
+    channel.send({"forked": message["number"], "pid": pid})
+    return None
+
+
+def _become_worker(app: Pynenc, order: Order) -> NoReturn:
+    """Run as a worker, and end with the process: what the zygote has registered for its own exit is not ours."""
+    code = 1
+    try:
+        if die_with_parent(order.zygote_pid):
+            from pynenc.runner._worker import run_worker
+
+            code = run_worker(app, order.channel, order.message)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,35 @@
+"""Invocations as coroutines on event loops, very many at a time."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+
+from pynenc.conf.config_runner import ConfigAsyncRunner
+from pynenc.runner._pool import ProcessPoolRunner
+
+
+class AsyncRunner(ProcessPoolRunner):
+    """Run coroutine tasks on one event loop in each of `processes` worker processes: right for much I/O at a time.
+
+    Each loop runs `concurrency` bodies. Tasks that are no coroutines run on threads there. A coroutine that awaits an
+    invocation lends its slot out; one that waits without `await` gets a `RuntimeError`, for it would block the loop.
+    """
+
+    _kind = "loop"
+
+    @cached_property
+    def conf(self) -> ConfigAsyncRunner:
+        """Settings of this runner."""
+        return ConfigAsyncRunner(self.app.config_values, self.app.config_filepath)
+
+    @property
+    def max_parallel_slots(self) -> int:
+        """`processes` (0 is the number of CPUs) times `concurrency`, and at least `min_parallel_slots`."""
+        return max(self.conf.min_parallel_slots, self._wanted() * self.conf.concurrency)
+
+    def _wanted(self) -> int:
+        return self.conf.processes or os.cpu_count() or 1
+
+    def _slots_per_worker(self) -> int:
+        return self.conf.concurrency

@@ -1,0 +1,85 @@
+"""Invocations on threads of worker processes, as many of them as there is work for."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import cached_property
+
+from pynenc.conf.config_runner import ConfigMultiThreadRunner
+from pynenc.runner._pool import ProcessPoolRunner
+
+_LOOK_SEC = 0.2
+"""How often to look for more work than the present workers take, while there could be more of them."""
+
+
+class MultiThreadRunner(ProcessPoolRunner):
+    """Run invocations on `max_threads` threads in each of `min_processes` to `max_processes` worker processes.
+
+    A worker process is added while work waits that nobody takes, and ended when it has had nothing to do for
+    `idle_timeout_process_sec`. With `enforce_max_processes` there are always `max_processes`.
+    """
+
+    def _on_start(self) -> None:
+        self._target = self._fewest()
+        self._backlog = True
+        self._next_look = 0.0
+        super()._on_start()
+
+    @cached_property
+    def conf(self) -> ConfigMultiThreadRunner:
+        """Settings of this runner."""
+        return ConfigMultiThreadRunner(self.app.config_values, self.app.config_filepath)
+
+    @property
+    def max_parallel_slots(self) -> int:
+        """The larger of `min_processes` and `max_processes` (0 is the number of CPUs): it counts processes."""
+        return max(self.conf.min_processes, self.conf.max_processes or os.cpu_count() or 1)
+
+    def _slots_per_worker(self) -> int:
+        return max(self.conf.min_threads, self.conf.max_threads or os.cpu_count() or 1)
+
+    def _fewest(self) -> int:
+        return self.max_parallel_slots if self.conf.enforce_max_processes else self.conf.min_processes
+
+    def _wanted(self) -> int:
+        return self._target
+
+    def runner_loop_iteration(self) -> None:
+        """Supervise for up to a second, and adapt the number of workers to the work."""
+        self._listen(_LOOK_SEC if self._target < self.max_parallel_slots else 1.0)
+        if self.running:
+            self._grow()
+            self._shrink()
+            self._tend()
+
+    def _grow(self) -> None:
+        """One more worker for each set of slots that the waiting work would fill."""
+        now = time.monotonic()
+        if self._target >= self.max_parallel_slots or now < self._next_look or self._engine is None:
+            return
+        if len([member for member in self._members.values() if member.key]) < self._target:
+            # Those that are being started may be enough.
+            return
+        self._next_look = now + _LOOK_SEC
+        # Asks the store only if something was submitted since the last look, or work was left over then.
+        if not self._engine.wait_for_work(0.0) and not self._backlog:
+            return
+        waiting = self.app.broker.count_invocations(self.conf.queues or None)
+        self._backlog = waiting > 0
+        more = -(-waiting // self._slots_per_worker())
+        self._target = min(self.max_parallel_slots, self._target + more)
+
+    def _shrink(self) -> None:
+        now = time.monotonic()
+        idle = [
+            member
+            for member in self._members.values()
+            if member.key
+            and not member.told
+            and member.idle_since is not None
+            and now - member.idle_since >= self.conf.idle_timeout_process_sec
+        ]
+        for member in idle[: max(0, self._target - self._fewest())]:
+            self._target -= 1
+            self._tell_to_stop(member)

@@ -1,0 +1,29 @@
+"""Invocations in long-lived worker processes, one at a time in each."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+
+from pynenc.conf.config_runner import ConfigPersistentProcessRunner
+from pynenc.runner._pool import ProcessPoolRunner
+
+
+class PersistentProcessRunner(ProcessPoolRunner):
+    """Run invocations in `num_processes` worker processes with one slot each: right for work that computes.
+
+    A body that waits lends the slot of its process out: another thread there takes the next invocation meanwhile.
+    """
+
+    @cached_property
+    def conf(self) -> ConfigPersistentProcessRunner:
+        """Settings of this runner."""
+        return ConfigPersistentProcessRunner(self.app.config_values, self.app.config_filepath)
+
+    @property
+    def max_parallel_slots(self) -> int:
+        """The larger of `min_parallel_slots` and `num_processes` (0 is the number of CPUs)."""
+        return max(self.conf.min_parallel_slots, self.conf.num_processes or os.cpu_count() or 1)
+
+    def _wanted(self) -> int:
+        return self.max_parallel_slots

@@ -1,0 +1,261 @@
+"""Does a runner keep what pynenc promises? A list of checks for any subclass of `BaseRunner`.
+
+    import pytest
+    from pynenc.testing.runner_conformance import CHECKS, run_check
+
+    @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+    def test_my_runner(check, tmp_path):
+        run_check(check, MyRunner, tmp_path)
+
+Each check gets a fresh store and app, and starts the runner on a thread of its own. It raises `AssertionError`, with
+what was expected, when the runner does not keep the promise in its name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pynenc.exceptions import ConfigError
+from pynenc.runner import BaseRunner
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+
+    MakeRunner: TypeAlias = Callable[[Pynenc], BaseRunner]
+
+_TASKS = "pynenc.testing.conformance_tasks"
+_NESTED = 4
+
+
+class Trial:
+    """One runner under test on one app. `patience_sec` bounds everything a check waits for."""
+
+    def __init__(self, make_runner: MakeRunner, folder: Path, patience_sec: float) -> None:
+        self.folder = folder
+        self.patience_sec = patience_sec
+        sys.modules.pop(_TASKS, None)
+        self.tasks: Any = importlib.import_module(_TASKS)
+        self.runner = make_runner(self.tasks.app)
+        self._raised: list[BaseException] = []
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Run the runner on a thread of its own."""
+        self._thread = threading.Thread(target=self._run, name="runner-under-test", daemon=True)
+        self._thread.start()
+        if not self.runner.wait_until_started(self.patience_sec):
+            raise AssertionError(f"on_start() did not return: {self._raised or 'no exception'}")
+
+    def stop(self) -> None:
+        """Stop it, and see that `run()` returns."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self.runner.stop_runner_loop()
+        thread.join(self.patience_sec)
+        assert not thread.is_alive(), f"run() did not return within {self.patience_sec:g} s of stop_runner_loop()"
+        assert not self._raised, f"run() raised {self._raised[0]!r}"
+
+    def result(self, invocation: Any) -> Any:
+        """Its result. `AssertionError` if there is none in time."""
+        try:
+            return invocation.get_result(timeout=self.patience_sec)
+        except TimeoutError:
+            status = str(invocation.status)
+            raise AssertionError(
+                f"{invocation.task.task_id} did not finish within {self.patience_sec:g} s; it is {status}"
+            ) from None
+
+    def notes(self) -> list[str]:
+        """What bodies have noted."""
+        path = self.folder / "notes"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def _run(self) -> None:
+        try:
+            with warnings.catch_warnings():
+                # It is told to stop by a call, so it need not take signals.
+                warnings.simplefilter("ignore", UserWarning)
+                self.runner.run()
+        except BaseException as error:
+            self._raised.append(error)
+
+
+Check: TypeAlias = Callable[[Trial], None]
+
+
+def describes_itself(trial: Trial) -> None:
+    """Id, settings and slots can be read, and the runner is that of its app."""
+    runner = trial.runner
+    assert trial.tasks.app.runner is runner, "constructing a runner makes it the runner of its app"
+    first, second = runner.runner_id, runner.runner_id
+    assert isinstance(first, str), "runner_id is a str"
+    assert first == second, "runner_id is the same at each read"
+    assert isinstance(runner.mem_compatible(), bool), "mem_compatible() says True or False"
+    assert not _runs(runner), "it does not run before run()"
+    trial.start()
+    assert _runs(runner), "it runs after on_start()"
+    assert runner.max_parallel_slots >= 1, "a runner that runs has a slot"
+
+
+def returns_results(trial: Trial) -> None:
+    """Functions and coroutines run, and what they return arrives."""
+    trial.start()
+    assert trial.result(trial.tasks.add(1, 2)) == 3
+    assert trial.result(trial.tasks.add_slowly(3, 4)) == 7
+
+
+def passes_failures_on(trial: Trial) -> None:
+    """What a body raises arrives at the caller, and the runner goes on."""
+    trial.start()
+    for invocation, expected in [(trial.tasks.fail("words"), ValueError), (trial.tasks.leave(), SystemExit)]:
+        try:
+            trial.result(invocation)
+        except AssertionError:
+            raise
+        except expected:
+            continue
+        raise AssertionError(f"{expected.__name__} did not arrive at the caller")
+    assert trial.result(trial.tasks.add(1, 1)) == 2, "the runner goes on after a failure"
+
+
+def runs_again_for_a_retry(trial: Trial) -> None:
+    """A body that asks for it is run again."""
+    trial.start()
+    assert trial.result(trial.tasks.succeed_at(2)) == 2
+
+
+def runs_each_invocation_once(trial: Trial) -> None:
+    """Without faults, no body runs twice and none is left out."""
+    trial.start()
+    texts = [f"note-{n}" for n in range(10)]
+    for invocation in [trial.tasks.note(text) for text in texts]:
+        trial.result(invocation)
+    assert sorted(trial.notes()) == sorted(texts), f"each body runs once; these ran: {sorted(trial.notes())}"
+
+
+def frees_the_slot_of_a_body_that_waits(trial: Trial) -> None:
+    """Bodies that wait for bodies, deeper than there are slots, finish."""
+    trial.start()
+    depth = _NESTED + trial.runner.max_parallel_slots
+    assert trial.result(trial.tasks.chain(depth)) == depth
+    assert trial.result(trial.tasks.family(5)) == 10
+
+
+def finishes_what_runs_at_a_stop(trial: Trial) -> None:
+    """A stop lets a body that has begun finish, and leaves what has not begun in the queue."""
+    trial.start()
+    held = trial.tasks.hold(0.5)
+    _await(lambda: "begun" in trial.notes(), "the body begins", trial.patience_sec)
+    trial.stop()
+    status = str(held.status)
+    assert status in ("success", "rerouted"), f"after a stop a body has finished or is in the queue; it is {status}"
+    trial.start()
+    assert trial.result(held) == "done"
+
+
+def can_be_started_again(trial: Trial) -> None:
+    """The same object runs, stops, and runs again; what was submitted in between is run then."""
+    for n in range(2):
+        trial.start()
+        assert trial.result(trial.tasks.add(n, n)) == 2 * n
+        trial.stop()
+        assert not _runs(trial.runner), "it does not run after run() has returned"
+    waiting = trial.tasks.add(5, 5)
+    trial.start()
+    assert trial.result(waiting) == 10
+
+
+def refuses_a_store_it_cannot_share(trial: Trial) -> None:
+    """A runner that runs bodies elsewhere does not start on a store in memory."""
+    if trial.runner.mem_compatible():
+        return
+    from pynenc.app import Pynenc
+
+    app = Pynenc(f"conformance-{uuid.uuid4().hex}")
+    app.conf.store_url = "memory://"
+    runner = type(trial.runner)(app)
+    try:
+        runner.on_start()
+    except ConfigError:
+        return
+    runner.on_stop()
+    raise AssertionError("on_start() must raise ConfigError on a store in memory when mem_compatible() is False")
+
+
+CHECKS: tuple[Check, ...] = (
+    describes_itself,
+    returns_results,
+    passes_failures_on,
+    runs_again_for_a_retry,
+    runs_each_invocation_once,
+    frees_the_slot_of_a_body_that_waits,
+    finishes_what_runs_at_a_stop,
+    can_be_started_again,
+    refuses_a_store_it_cannot_share,
+)
+"""Every check; the name says what a runner promises."""
+
+
+def run_check(check: Check, make_runner: MakeRunner, folder: Path, patience_sec: float = 30.0) -> None:
+    """Run one check on a fresh SQLite store in `folder`.
+
+    Args:
+        make_runner: makes the runner for an app: its class, or a function that also configures it.
+        patience_sec: how long a result, a start or a stop may take.
+
+    Raises:
+        AssertionError: the runner does not keep the promise.
+    """
+    with _environment(folder):
+        trial = Trial(make_runner, folder, patience_sec)
+        try:
+            check(trial)
+        except BaseException:
+            # What failed is the news; a stop that fails as well is not.
+            with contextlib.suppress(AssertionError):
+                trial.patience_sec = min(trial.patience_sec, 1.0)
+                trial.stop()
+            raise
+        trial.stop()
+
+
+@contextlib.contextmanager
+def _environment(folder: Path) -> Iterator[None]:
+    """Name app and store in the environment, where workers in other processes find them too."""
+    settings = {
+        "PYNENC__APP_ID": f"conformance-{uuid.uuid4().hex}",
+        "PYNENC__STORE_URL": f"sqlite:///{folder / 'conformance.db'}",
+        "PYNENC_CONFORMANCE_DIR": str(folder),
+    }
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _runs(runner: BaseRunner) -> bool:
+    return runner.running
+
+
+def _await(condition: Callable[[], bool], what: str, patience_sec: float) -> None:
+    deadline = time.monotonic() + patience_sec
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {patience_sec:g} s: {what}"
+        time.sleep(0.01)

@@ -1,0 +1,295 @@
+"""Runners with worker processes: workers that die, parents that die, bodies that take the process with them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import flags
+from support.processes import Child, Processes, cpu_seconds
+from support.waiting import wait_until
+from support.worlds import load_jobs
+
+from pynenc.exceptions import InvocationAbandonedError
+
+WORKER_RUNNERS = ["PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner", "AsyncRunner"]
+LONG_LEASE = "600"
+"""Far longer than any test: only what happens without waiting for a lease can pass."""
+
+
+@pytest.fixture(params=WORKER_RUNNERS)
+def runner_cls(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def jobs(sqlite_env: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("PYNENC__LEASE_SEC", LONG_LEASE)
+    return load_jobs()
+
+
+def _runner(processes: Processes, runner_cls: str, slots: int = 2, **environment: str) -> Child:
+    sizes = {
+        "PYNENC__NUM_PROCESSES": str(slots),
+        "PYNENC__MAX_PROCESSES": str(slots),
+        "PYNENC__MIN_PROCESSES": str(slots),
+        "PYNENC__PROCESSES": str(slots),
+        "PYNENC__CONCURRENCY": "1",
+        "PYNENC__RUNNER_CLS": runner_cls,
+    }
+    return processes.runner(**{**sizes, **environment})
+
+
+def _held(jobs: Any, name: str) -> tuple[Any, int]:
+    """An invocation that waits for the flag, and the process that runs it."""
+    invocation = jobs.basics.until(name)
+    return invocation, int(flags.await_flag(f"{name}-started"))
+
+
+def _descendants(pid: int) -> set[int]:
+    """Every process below this one, zombies included."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        parents[int(stat.parent.name)] = int(fields[1])
+    found: set[int] = set()
+    level = {pid}
+    while level := {child for child, parent in parents.items() if parent in level}:
+        found |= level
+    return found
+
+
+def _state(pid: int) -> str:
+    """`R`, `S`, `Z` …; empty when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def _stop(runner: Child) -> None:
+    runner.send(signal.SIGTERM)
+    assert runner.wait() == 0, runner.output()
+
+
+def _await_other_process(name: str, pid: int) -> int:
+    """Block until the body that raises this flag runs again, elsewhere; where."""
+    return int(wait_until(lambda: (text := flags.flag_text(name)) != str(pid) and text, "it runs again"))
+
+
+def test_what_a_killed_worker_ran_is_run_again_at_once_and_its_siblings_go_on(
+    processes: Processes, jobs: Any, runner_cls: str
+) -> None:
+    runner = _runner(processes, runner_cls)
+    invocation, pid = _held(jobs, "gate")
+    sibling, other = _held(jobs, "sibling")
+    assert len({pid, other, runner.pid}) == 3
+    killed = time.time()
+    os.kill(pid, signal.SIGKILL)
+    _await_other_process("gate-started", pid)
+    flags.raise_flag("gate", "again")
+    assert invocation.get_result(timeout=60) == "again"
+    entries = jobs.app.state_backend.get_history(invocation.invocation_id)
+    recovery = next(entry for entry in entries if str(entry.status) == "running_recovery")
+    restart = [entry for entry in entries if str(entry.status) == "running"][-1]
+    assert recovery.note == "killed by signal 9 (out of memory?)"
+    # The bar is 1 s; the rest is for a machine with other things to do.
+    assert restart.timestamp.timestamp() - killed < 5.0
+    assert flags.flag_text("sibling-started") == str(other)
+    flags.raise_flag("sibling", "untouched")
+    assert sibling.get_result(timeout=60) == "untouched"
+    _stop(runner)
+
+
+def test_workers_die_with_their_runner(processes: Processes, jobs: Any, runner_cls: str) -> None:
+    runner = _runner(processes, runner_cls)
+    _held(jobs, "gate")
+    below = _descendants(runner.pid)
+    assert len(below) >= 2, "a zygote and a worker"
+    killed = time.monotonic()
+    runner.send(signal.SIGKILL)
+    runner.wait()
+    wait_until(lambda: not any(_state(pid) not in ("", "Z") for pid in below), "they are gone", 10)
+    print(f"{len(below)} processes were gone {time.monotonic() - killed:.3f} s after their runner")
+
+
+def test_a_body_that_kills_its_worker_is_buried_with_the_signal(
+    processes: Processes, jobs: Any, runner_cls: str
+) -> None:
+    runner = _runner(processes, runner_cls, slots=1)
+    poison = jobs.faults.kill_own_process()
+    with pytest.raises(InvocationAbandonedError, match=r"4 times.*killed by signal 9 \(out of memory\?\)"):
+        poison.get_result(timeout=60)
+    assert jobs.basics.add(1, 1).get_result(timeout=60) == 2, "the runner goes on"
+    _stop(runner)
+
+
+def test_bodies_that_leave_in_odd_ways_end_as_failed_and_their_worker_lives(
+    processes: Processes, jobs: Any, runner_cls: str
+) -> None:
+    runner = _runner(processes, runner_cls, slots=1)
+    faults = jobs.faults
+    for invocation, error in [
+        (faults.exit_with(3), SystemExit),
+        (faults.exit_in_coroutine(), SystemExit),
+        (faults.raise_keyboard_interrupt(), KeyboardInterrupt),
+        (faults.raise_generator_exit(), GeneratorExit),
+        (faults.raise_base_exception(), BaseException),
+        (faults.recurse_for_ever(), RecursionError),
+    ]:
+        with pytest.raises(BaseException) as raised:
+            invocation.get_result(timeout=60)
+        assert isinstance(raised.value, (error, Exception))
+    assert "worker process" not in runner.output(), "no worker has died"
+    _stop(runner)
+
+
+def test_a_stopped_runner_hands_back_what_outlasts_the_grace(processes: Processes, jobs: Any, runner_cls: str) -> None:
+    runner = _runner(processes, runner_cls, PYNENC__STOP_GRACE_SEC="0.3")
+    invocation, pid = _held(jobs, "gate")
+    below = _descendants(runner.pid)
+    _stop(runner)
+    assert str(invocation.status) == "rerouted"
+    assert not any(_state(pid) for pid in below), "neither processes nor zombies are left"
+    second = _runner(processes, runner_cls)
+    _await_other_process("gate-started", pid)
+    flags.raise_flag("gate", "by the second")
+    assert invocation.get_result(timeout=60) == "by the second"
+    _stop(second)
+
+
+def test_a_stopped_runner_lets_a_body_finish_and_a_second_signal_does_not(
+    processes: Processes, jobs: Any, runner_cls: str
+) -> None:
+    first = _runner(processes, runner_cls)
+    invocation, _ = _held(jobs, "gate")
+    first.send(signal.SIGTERM)
+    first.await_output("asked to stop by SIGTERM")
+    flags.raise_flag("gate", "in its time")
+    assert first.wait() == 0
+    assert invocation.get_final_result() == "in its time"
+    second = _runner(processes, runner_cls, PYNENC__STOP_GRACE_SEC="600")
+    other, _ = _held(jobs, "other")
+    second.send(signal.SIGTERM)
+    second.await_output("asked to stop by SIGTERM")
+    second.send(signal.SIGTERM)
+    assert second.wait(30) == 0
+    assert str(other.status) == "rerouted"
+
+
+def test_a_signal_for_the_whole_group_stops_a_runner_in_order(processes: Processes, jobs: Any, runner_cls: str) -> None:
+    """As a terminal does with Ctrl-C."""
+    runner = _runner(processes, runner_cls)
+    invocation, _ = _held(jobs, "gate")
+    for pid in [*_descendants(runner.pid), runner.pid]:
+        os.kill(pid, signal.SIGINT)
+    runner.await_output("asked to stop by SIGINT")
+    flags.raise_flag("gate", "finished")
+    assert runner.wait() == 0
+    assert invocation.get_final_result() == "finished"
+    assert "Traceback" not in runner.output()
+
+
+def test_an_idle_runner_with_workers_uses_hardly_any_cpu(processes: Processes, jobs: Any, runner_cls: str) -> None:
+    runner = _runner(processes, runner_cls)
+    assert jobs.basics.add(1, 1).get_result(timeout=60) == 2
+
+    def used() -> float:
+        return sum(cpu_seconds(pid) for pid in [runner.pid, *_descendants(runner.pid)])
+
+    def load() -> float:
+        before, began = used(), time.monotonic()
+        with pytest.raises(Exception, match="timed out"):
+            runner.process.wait(1.5)
+        return (used() - before) / (time.monotonic() - began)
+
+    wait_until(lambda: (share := load()) < 0.02 and (print(f"idle: {share:.3%} of a core") or True), "it rests", 30)
+    _stop(runner)
+
+
+def test_an_app_that_cannot_be_imported_in_a_worker_ends_the_runner_with_the_reason(
+    processes: Processes, sqlite_env: None, tmp_path: Path
+) -> None:
+    module = tmp_path / "only_once.py"
+    module.write_text(
+        "import os\nfrom pynenc import Pynenc\n"
+        "if os.environ.get('SEEN'):\n    raise RuntimeError('not a second time')\n"
+        "os.environ['SEEN'] = '1'\napp = Pynenc()\n\n@app.task\ndef one() -> int:\n    return 1\n"
+    )
+    runner = processes.runner(str(module), PYNENC__RUNNER_CLS="PersistentProcessRunner")
+    assert runner.wait() == 1
+    assert runner.output().count("next attempt in") == 2
+    assert "gives up after 3 attempts in a row" in runner.output()
+    assert "RuntimeError: not a second time" in runner.output()
+
+
+def test_nothing_leaks_while_workers_come_and_go(processes: Processes, jobs: Any) -> None:
+    runner = _runner(processes, "ProcessRunner", slots=1)
+    folder = Path(f"/proc/{runner.pid}/fd")
+
+    def counts() -> tuple[int, int]:
+        zygote = min(_descendants(runner.pid))
+        return len(list(folder.iterdir())), len(list(Path(f"/proc/{zygote}/fd").iterdir()))
+
+    def run(count: int) -> None:
+        assert len(list(jobs.basics.whoami.parallelize([() for _ in range(count)]).results)) == count
+        wait_until(lambda: len(_descendants(runner.pid)) == 4, "the zygote, one that listens, and two that are warm")
+
+    run(3)
+    before = counts()
+    run(20)
+    wait_until(lambda: counts() == before, f"as many descriptors as before: {before}")
+    assert not any(_state(pid) == "Z" for pid in _descendants(runner.pid))
+    _stop(runner)
+
+
+def test_workers_are_replaced_after_so_many_tasks(processes: Processes, jobs: Any) -> None:
+    runner = _runner(processes, "PersistentProcessRunner", slots=1, PYNENC__MAX_TASKS_PER_PROCESS="5")
+    pids: set[int] = set()
+
+    def several() -> bool:
+        pids.add(jobs.basics.whoami().get_result(timeout=60))
+        return len(pids) >= 3
+
+    wait_until(several, "three workers have worked", 60)
+    assert "has run 5 tasks: it is replaced" in runner.output()
+    _stop(runner)
+
+
+def test_a_frozen_worker_cannot_write_after_another_one_took_over(
+    processes: Processes, jobs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYNENC__LEASE_SEC", "1")
+    runner = _runner(processes, "PersistentProcessRunner")
+    invocation, pid = _held(jobs, "gate")
+    os.kill(pid, signal.SIGSTOP)
+    other = _await_other_process("gate-started", pid)
+    flags.raise_flag("gate", "by the second")
+    assert invocation.get_result(timeout=60) == "by the second"
+    flags.raise_flag("gate", "by the frozen one, too late")
+    os.kill(pid, signal.SIGCONT)
+    runner.await_output("was refused")
+    assert load_jobs().app.state_backend.get_result(invocation.invocation_id) == "by the second"
+    pids = set(jobs.basics.whoami.parallelize([() for _ in range(40)]).results)
+    assert pids <= {pid, other}, "the same workers go on"
+    _stop(runner)
+
+
+def test_workers_are_started_anew_when_the_process_they_come_from_dies(processes: Processes, jobs: Any) -> None:
+    runner = _runner(processes, "PersistentProcessRunner", slots=1)
+    invocation, pid = _held(jobs, "gate")
+    (zygote,) = _descendants(runner.pid) - {pid}
+    os.kill(zygote, signal.SIGKILL)
+    _await_other_process("gate-started", pid)
+    # Its parent was the zygote, so it is for the init of the system to reap it.
+    assert _state(pid) in ("", "Z")
+    flags.raise_flag("gate", "again")
+    assert invocation.get_result(timeout=60) == "again"
+    _stop(runner)

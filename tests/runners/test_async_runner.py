@@ -1,0 +1,80 @@
+"""What only a runner with event loops has to show: very many bodies at a time, and that a blocked loop is told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+from support.processes import Processes
+from support.waiting import wait_until
+from support.worlds import load_jobs
+
+
+@pytest.fixture
+def jobs(sqlite_env: None) -> Any:
+    return load_jobs()
+
+
+def _runner(processes: Processes, **environment: str) -> Any:
+    return processes.runner(**{"PYNENC__RUNNER_CLS": "AsyncRunner", "PYNENC__PROCESSES": "1", **environment})
+
+
+def _memory_mb(pid: int) -> float:
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def test_thousands_of_coroutines_wait_at_a_time_on_one_loop_and_leave_nothing_behind(
+    processes: Processes, jobs: Any
+) -> None:
+    """4,000 naps of a second with 2,000 slots: two seconds would be ideal, an hour without concurrency."""
+    runner = _runner(processes, PYNENC__CONCURRENCY="2000")
+    worker = jobs.basics.whoami().get_result(timeout=60)
+    memory = []
+    for _ in range(2):
+        began = time.monotonic()
+        pids = set(jobs.basics.nap.parallelize([(1.0,)] * 4000).results)
+        seconds = time.monotonic() - began
+        memory.append(_memory_mb(worker))
+        print(f"4,000 naps in {seconds:.2f} s, {memory[-1]:.0f} MB")
+        assert pids == {worker}
+        assert seconds < 15
+    assert memory[1] < memory[0] * 1.2 + 5
+    runner.send(signal.SIGTERM)
+    assert runner.wait() == 0
+
+
+def test_a_coroutine_that_waits_without_await_is_told_so_and_blocks_nobody(processes: Processes, jobs: Any) -> None:
+    _runner(processes)
+    with pytest.raises(RuntimeError, match="await invocation"):
+        jobs.basics.wait_in_coroutine_without_await().get_result(timeout=60)
+    assert jobs.basics.add_slowly(1, 1).get_result(timeout=60) == 2
+
+
+def test_a_blocked_loop_is_reported_with_the_task_and_the_line(processes: Processes, jobs: Any) -> None:
+    runner = _runner(processes, PYNENC__LOOP_WARNING_SEC="0.3")
+    blocking = jobs.basics.block_the_loop(1.0)
+    blocking.get_result(timeout=60)
+    wait_until(lambda: "the event loop is blocked" in runner.output())
+    (line,) = [line for line in runner.output().splitlines() if "the event loop is blocked" in line]
+    assert "block_the_loop" in line
+    assert blocking.invocation_id in line
+    assert "basics.py:" in line
+
+
+def test_a_loop_that_is_stuck_loses_its_claims_to_another_runner(processes: Processes, jobs: Any) -> None:
+    short = {"PYNENC__LEASE_SEC": "1", "PYNENC__LOOP_LIMIT_SEC": "1"}
+    stuck = _runner(processes, **short)
+    held = jobs.basics.block_the_loop_once(8.0)
+    wait_until(lambda: str(held.status) == "running")
+    second = processes.runner(PYNENC__LEASE_SEC="1")
+    assert held.get_result(timeout=60) == "by another"
+    statuses = [str(entry.status) for entry in jobs.app.state_backend.get_history(held.invocation_id)]
+    assert statuses.count("running") == 2
+    assert "running_recovery" in statuses
+    for runner in (stuck, second):
+        runner.send(signal.SIGTERM)
+        assert runner.wait() == 0
