@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -167,6 +168,8 @@ def main() -> int:
     parser.add_argument("--no-once", action="store_true", help="leave out what is measured once")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
+    # What was started is ended also when this is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     facts = machine.facts()
     print("limits of this machine", flush=True)
     document = {
