@@ -56,10 +56,24 @@ lint: build ## formatters, linters, strict types, the boundary
 	$(PY) -m mypy.stubtest pynenc._core --mypy-config-file pyproject.toml --allowlist tests/boundary/stubtest_allowlist.txt
 	$(PY) scripts/check_boundary.py
 
+BENCH := PYTHONPATH=tests:benches $(PY)
+
 .PHONY: bench
-bench: build ## benchmarks on this machine (the numbers also go to target/reports/bench.json)
+bench: build servers ## benchmarks of this machine; renders README.md and docs/benchmarks.md (T='-k name')
 	@mkdir -p $(REPORTS)
-	$(PY) -m pytest benches --benchmark-only --benchmark-json=$(REPORTS)/bench.json -o pythonpath=benches $(T)
+	$(PY) -m pytest benches --benchmark --benchmark-only --benchmark-json=$(REPORTS)/bench.json -q $(T)
+	$(BENCH) -m benchkit.collect $(REPORTS)/bench.json
+	$(BENCH) benches/render.py
+
+.PHONY: bench-peers
+bench-peers: build servers ## ours and each peer in turn, in one session (PEERS='--peer NAME'); renders too
+	$(BENCH) -m peers.compare $(PEERS)
+	$(BENCH) benches/render.py
+
+.PHONY: instructions
+instructions: crates ## instructions of the core's hot verbs against benches/instructions.json (WRITE=1 records)
+	@scripts/valgrind.sh
+	python3 scripts/instructions.py $(if $(WRITE),--write)
 
 .PHONY: wheel
 wheel: venv crates ## release wheel in dist/, tried in a clean venv without Rust

@@ -1,15 +1,36 @@
-"""One app and one task that does nothing per store."""
+"""The tasks of the suites, on an app that each benchmark makes anew; the bodies are those of the comparison."""
 
-from pynenc import Pynenc, Task
+from __future__ import annotations
+
+import os
+
+from peers import bodies
+
+from pynenc import Pynenc
+
+app = Pynenc(app_id=os.environ.get("BENCH_APP", "suites"))
+app.conf.logging_level = "warning"
+echo = app.task(bodies.echo)
+nap = app.task(bodies.nap)
+size = app.task(bodies.size)
 
 
-def noop() -> None:
-    """Do nothing."""
+@app.task
+def keywords(a: int, b: str, *, c: float = 0.5, d: list[int] | None = None) -> str:
+    """A signature as tasks have it."""
+    return f"{a}{b}{c}{d}"
 
 
-def _pair(kind: str) -> tuple[Pynenc, Task[[], None]]:
-    app = Pynenc(app_id=f"bench_{kind}")
-    return app, app.task(noop)
+@app.task
+def fan(children: int) -> int:
+    """Send, wait, add."""
+    return sum(echo.parallelize([(number,) for number in range(children)]).results)
 
 
-APPS = {kind: _pair(kind) for kind in ("memory", "sqlite")}
+@app.task
+def fib(n: int) -> int:
+    """By nested waits."""
+    if n < 2:
+        return n
+    left, right = fib(n - 1), fib(n - 2)
+    return left.result + right.result

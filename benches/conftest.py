@@ -1,37 +1,99 @@
-"""What the benchmarks run on: one app per store, a ThreadRunner on a thread of this process."""
+"""What the suites run on: a fresh store of each kind, and runners in this process or as processes of their own."""
 
 from __future__ import annotations
 
-import threading
-import warnings
-from collections.abc import Iterator
+import importlib
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-import bench_tasks
 import pytest
+from support.servers import RedisServer, redis_server
 
-from pynenc import Task
-from pynenc.runner import ThreadRunner
+from pynenc import Pynenc
 
-STOP_DEADLINE_SEC = 30.0
+STORES = ("memory", "sqlite", "redis")
+ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(scope="session", params=sorted(bench_tasks.APPS))
-def noop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Task[[], None]]:
-    """A task that does nothing, on the store that `request.param` names, served by a runner with four slots."""
-    app, task = bench_tasks.APPS[request.param]
-    file = tmp_path_factory.mktemp("bench") / "bench.db"
-    app.conf.store_url = {"memory": "memory://", "sqlite": f"sqlite:///{file}"}[request.param]
-    app.conf.logging_level = "warning"
-    runner = ThreadRunner(app)
-    runner.conf.max_threads = 4
-    with warnings.catch_warnings():
-        # That a runner on a second thread takes no signals is what is wanted here.
-        warnings.simplefilter("ignore", UserWarning)
-        thread = threading.Thread(target=runner.run, daemon=True)
-        thread.start()
-        assert runner.wait_until_started(STOP_DEADLINE_SEC)
-    assert task().get_result(timeout=STOP_DEADLINE_SEC) is None
-    yield task
-    runner.stop_runner_loop()
-    thread.join(STOP_DEADLINE_SEC)
-    assert not thread.is_alive()
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(ROOT / "benches"):
+            # Whatever hangs is ended; nothing here is slow on purpose but the idle windows and the long queues.
+            item.add_marker(pytest.mark.timeout(300))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[RedisServer]:
+    """The Redis server of the session."""
+    with redis_server() as started:
+        yield started
+
+
+@pytest.fixture
+def url_of(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """The URL of a fresh store of a kind."""
+
+    def url(kind: str) -> str:
+        if kind == "redis":
+            return str(request.getfixturevalue("server").url)
+        return {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/bench.db"}[kind]
+
+    return url
+
+
+@pytest.fixture(params=STORES)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of store."""
+    return str(request.param)
+
+
+@pytest.fixture
+def tasks(kind: str, url_of: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The module of tasks, its app new and on a fresh store."""
+    for name in [name for name in os.environ if name.startswith("PYNENC__")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("BENCH_APP", f"bench-{uuid.uuid4().hex[:8]}")
+    monkeypatch.setenv("PYNENC__STORE_URL", url_of(kind))
+    Pynenc._clear_instances()
+    sys.modules.pop("bench_tasks", None)
+    module = importlib.import_module("bench_tasks")
+    yield module
+    module.app.purge()
+
+
+class Measured:
+    """What one benchmark shows, as one value with a unit; `make bench` collects it under the name of the test."""
+
+    def __init__(self, benchmark: Any, question: str) -> None:
+        self._benchmark = benchmark
+        self._info: dict[str, Any] = benchmark.extra_info
+        self._info["question"] = question
+
+    def rate(
+        self, work: Callable[[], object], tasks: int, rounds: int = 5, setup: Callable[[], None] | None = None
+    ) -> None:
+        """Tasks a second, where one call of `work` does so many."""
+        self._info.update(unit="tasks/s", per_round=tasks)
+        self._benchmark.pedantic(work, rounds=rounds, warmup_rounds=1, setup=setup)
+
+    def latency(self, work: Callable[[], object], rounds: int = 300) -> None:
+        """Milliseconds of one call."""
+        self._info["unit"] = "ms"
+        self._benchmark.pedantic(work, rounds=rounds, warmup_rounds=min(20, rounds))
+
+    def value(self, work: Callable[[], float], unit: str) -> float:
+        """What `work` returns, measured once, in its own unit."""
+        found: float = self._benchmark.pedantic(work, rounds=1)
+        self._info.update(unit=unit, value=found)
+        return found
+
+
+@pytest.fixture
+def measured(benchmark: Any, request: pytest.FixtureRequest) -> Measured:
+    """How a benchmark of the suites reports."""
+    return Measured(benchmark, (request.node.function.__doc__ or "").strip().partition("\n")[0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -106,9 +107,12 @@ def call_hook(
 
 def running_invocation(app: Pynenc) -> Target | None:
     """The distributed invocation of `app` whose body runs here."""
+    current = context.invocation_of(app)
+    if current is None:
+        # Before the import: a statement inside a function costs a microsecond each time, and clients always end here.
+        return None
     from pynenc.invocation.dist_invocation import DistributedInvocation
 
-    current = context.invocation_of(app)
     return current if isinstance(current, DistributedInvocation) else None
 
 
@@ -120,9 +124,22 @@ def runner_here(app: Pynenc) -> BaseRunner:
 
 def waits_natively(runner: BaseRunner) -> bool:
     """Whether the wait may stay in Rust: not if a subclass has brought its own `waiting_for_results`."""
-    for cls in type(runner).__mro__:
+    cls = type(runner)
+    method = cls.waiting_for_results
+    known = _native.get(cls)
+    if known is None or known[0] is not method:
+        # Once per class, and again when its method has been replaced, as tests do.
+        known = _native[cls] = (method, _brings_the_wait_of_ours(cls))
+    return known[1] and "waiting_for_results" not in runner.__dict__
+
+
+_native: weakref.WeakKeyDictionary[type[BaseRunner], tuple[Any, bool]] = weakref.WeakKeyDictionary()
+
+
+def _brings_the_wait_of_ours(runner_cls: type[BaseRunner]) -> bool:
+    for cls in runner_cls.__mro__:
         if "waiting_for_results" in cls.__dict__:
-            return bool(cls.__dict__.get("_native_wait", False)) and "waiting_for_results" not in runner.__dict__
+            return bool(cls.__dict__.get("_native_wait", False))
     return False
 
 

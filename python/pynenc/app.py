@@ -37,6 +37,20 @@ T = TypeVar("T")
 E = TypeVar("E", bound=Exception)
 
 
+_forks = 0
+"""How often this process has been forked off: what a parent has opened is not for its child."""
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    # Counting costs less than asking for the process id at each call, which is a system call.
+    os.register_at_fork(after_in_child=_count_fork)
+
+
 class Pynenc(metaclass=AppMeta):
     """An app. `Pynenc(app_id=None, config_values=None, config_filepath=None)`, or without the leading id.
 
@@ -226,7 +240,7 @@ class Pynenc(metaclass=AppMeta):
     def _store(self) -> _core.Store:
         """The store, opened at first use, and again in a forked child."""
         opened = self._opened
-        if opened is not None and opened[0] == os.getpid():
+        if opened is not None and opened[0] == _forks:
             return opened[1]
         return self._open_store()
 
@@ -235,7 +249,7 @@ class Pynenc(metaclass=AppMeta):
         from pynenc.conf.store_url import resolve_store_url
 
         with self._lock:
-            if self._opened is None or self._opened[0] != os.getpid():
+            if self._opened is None or self._opened[0] != _forks:
                 conf = self.conf
                 store = _core.Store.open(
                     resolve_store_url(conf),
@@ -248,7 +262,7 @@ class Pynenc(metaclass=AppMeta):
                     username=conf.redis_username or None,
                     password=conf.redis_password or None,
                 )
-                self._opened = (os.getpid(), store)
+                self._opened = (_forks, store)
             return self._opened[1]
 
     def purge(self) -> None:

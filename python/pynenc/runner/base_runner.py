@@ -358,6 +358,8 @@ class BaseRunner(ABC):
         Raises what `_parked` raises.
         """
         interruptible = threading.current_thread() is threading.main_thread()
+        if current is None:
+            return waiter.wait(timeout, interruptible)
         with self._parked(current, waiter):
             return waiter.wait(timeout, interruptible)
 

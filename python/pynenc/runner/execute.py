@@ -84,18 +84,21 @@ def _execute(
 ) -> Outcome:
     if invocation is None:
         invocation = DistributedInvocation(app, claim.invocation_id, task=task, claim=claim, parent_id=claim.parent_id)
-    with context.enter_invocation(invocation, runner, runner_args):
-        try:
-            args, kwargs = task._apply(app._codec.decode_arguments(task, claim.payload))
-        except Exception as error:
-            return _failed(app, task, runner, error)
-        try:
-            value = task.func(*args, **kwargs)
-            if isinstance(value, types.CoroutineType):
-                value = asyncio.run(value)
-        except BaseException as error:
-            return _raised(app, task, runner, claim, error)
-        return _returned(app, task, runner, value)
+    # Never reset: this is a context of the invocation's own, which ends with it.
+    context.current_invocation.set(invocation)
+    context.current_runner.set(runner)
+    context.current_runner_args.set(runner_args)
+    try:
+        args, kwargs = task._apply(app._codec.decode_arguments(task, claim.payload))
+    except Exception as error:
+        return _failed(app, task, runner, error)
+    try:
+        value = task.func(*args, **kwargs)
+        if isinstance(value, types.CoroutineType):
+            value = asyncio.run(value)
+    except BaseException as error:
+        return _raised(app, task, runner, claim, error)
+    return _returned(app, task, runner, value)
 
 
 def _returned(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, value: Any) -> Outcome:

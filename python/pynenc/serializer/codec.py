@@ -33,6 +33,9 @@ _NAMES: Final = {
 _JSON: Final = bytes([JsonSerializer.tag])
 _NONE: Final = _JSON + b"null"
 
+_SMALL: Final = 4096
+"""Up to this size copying a payload costs less than a view on it."""
+
 E = TypeVar("E", bound=Exception)
 
 
@@ -83,11 +86,10 @@ class Codec:
         Raises:
             SerializationError: the payload is of another serializer, or does not fit the parameters of the task.
         """
+        if self._is_json and payload[:1] == _JSON:
+            return self._json(task).decode_arguments(_after_tag(payload))
         what = f"the arguments of task {task.task_id}"
-        body = self._body(what, payload, self.serializer.tag)
-        if self._is_json:
-            return self._json(task).decode_arguments(body)
-        kwargs = self._load(what, body)
+        kwargs = self._load(what, self._body(what, payload, self.serializer.tag))
         if not isinstance(kwargs, dict):
             raise SerializationError(f"{what} are no dict but {type(kwargs).__name__}")
         return kwargs
@@ -112,9 +114,10 @@ class Codec:
 
     def decode_result(self, task: Task[Any, Any], payload: bytes) -> Any:
         """What the body returned, of its annotated type. `SerializationError` if it does not fit."""
+        if self._is_json and payload[:1] == _JSON:
+            return self._json(task).decode_result(_after_tag(payload))
         what = f"the result of task {task.task_id}"
-        body = self._body(what, payload, self.serializer.tag)
-        return self._json(task).decode_result(body) if self._is_json else self._load(what, body)
+        return self._load(what, self._body(what, payload, self.serializer.tag))
 
     def encode_exception(self, task: Task[Any, Any], exc: BaseException) -> bytes:
         """What a body raised, with its traceback as text. Never raises, whatever the exception does when looked at."""
@@ -191,3 +194,7 @@ class Codec:
             f"{what} cannot be read: it was written by {found}, and this process reads {wanted}; give every process "
             "of the app the same serializer_cls"
         )
+
+
+def _after_tag(payload: bytes) -> bytes | memoryview:
+    return payload[1:] if len(payload) <= _SMALL else memoryview(payload)[1:]

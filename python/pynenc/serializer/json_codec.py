@@ -61,7 +61,7 @@ class JsonTaskCodec:
         except Exception as error:
             raise self._blame(kwargs, error) from error
 
-    def decode_arguments(self, body: memoryview) -> dict[str, Any]:
+    def decode_arguments(self, body: bytes | memoryview) -> dict[str, Any]:
         """The arguments that were passed, each of its annotated type. `SerializationError` if one does not fit."""
         try:
             values = msgspec.structs.astuple(self._decode_arguments(body))
@@ -85,7 +85,7 @@ class JsonTaskCodec:
             self._check_keys(what, value, lambda: self._decode_result(body))
         return body
 
-    def decode_result(self, body: memoryview) -> Any:
+    def decode_result(self, body: bytes | memoryview) -> Any:
         """The result, of its annotated type. `SerializationError` if it does not fit."""
         try:
             return self._decode_result(body)

@@ -1,0 +1,1 @@
+"""What the suites, the comparison and the rendering share."""

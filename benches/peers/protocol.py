@@ -1,0 +1,223 @@
+"""What a system under test has to offer, and the little that all adapters share. Standard library only: this runs in
+the venv of each peer."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+
+MAY_HANG_SEC = 15.0
+"""Waits with a limit up to this are those that may never end."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the driver wants this run. Workers get it through the environment."""
+
+    store: str
+    redis_port: int
+    redis_pid: int
+    folder: str
+    runner: str = ""
+
+    @property
+    def redis_url(self) -> str:
+        """The server that the driver has started."""
+        return f"redis://127.0.0.1:{self.redis_port}/0"
+
+    @classmethod
+    def here(cls) -> Options:
+        """Those of this process."""
+        return cls(**json.loads(os.environ["BENCH_OPTIONS"]))
+
+
+class System:
+    """One system under test, as its client sees it. The defaults do the simple thing; override what can do better."""
+
+    waits_in_tasks = True
+    """Whether a body can send tasks and wait for them."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    def start(self, slots: int | None = None) -> None:
+        """Start the workers as tuned for two cores; with `slots` so many bodies at once in all."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """End the workers."""
+        for worker in self.workers:
+            if worker.poll() is None:
+                worker.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 5.0
+        for worker in self.workers:
+            try:
+                worker.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                pass
+        for worker in self.workers:
+            kill_tree(worker)
+        self.workers = []
+
+    def send(self, body: str, *args: Any) -> Any:
+        """Submit one call; returns when the store has it."""
+        raise NotImplementedError
+
+    def send_each(self, body: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Submit one after the other, each acknowledged."""
+        return [self.send(body, *args) for args in calls]
+
+    def send_many(self, body: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Submit in the fastest way that the system has."""
+        return self.send_each(body, calls)
+
+    def result(self, handle: Any, timeout: float) -> Any:
+        """Wait for one."""
+        raise NotImplementedError
+
+    def results(self, handles: Sequence[Any], timeout: float) -> list[Any]:
+        """Wait for all."""
+        deadline = time.monotonic() + timeout
+        return [self.result(handle, max(0.01, deadline - time.monotonic())) for handle in handles]
+
+    def round_trips(self, count: int, until: float) -> list[float]:
+        """Seconds from submit to result, with one task in flight."""
+        taken = []
+        for number in range(count):
+            began = time.perf_counter()
+            value = self.result(self.send("echo", number), 20.0)
+            taken.append(time.perf_counter() - began)
+            assert value == number, f"sent {number}, got {value!r}"
+            if time.monotonic() > until:
+                break
+        return taken
+
+    def purge(self) -> None:
+        """Forget everything; no worker runs."""
+        if self.options.store == "redis":
+            redis_command(self.options.redis_port, "FLUSHALL")
+
+    def worker_pids(self) -> list[int]:
+        """Every process of the workers."""
+        return [pid for worker in self.workers for pid in process_tree(worker.pid)]
+
+    def body_pids(self) -> list[int]:
+        """Those of them that run bodies: the leaves."""
+        pids = self.worker_pids()
+        parents = {parent_of(pid) for pid in pids}
+        return [pid for pid in pids if pid not in parents]
+
+    def spawn(self, *command: str, **environment: str) -> None:
+        """Start a worker process that finds the adapters."""
+        with Path(self.options.folder, f"worker-{time.time_ns()}.log").open("wb") as log:
+            self.workers.append(
+                subprocess.Popen(
+                    command, cwd=HERE, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                    env={**os.environ, "PYTHONPATH": str(HERE), **environment},
+                )
+            )  # fmt: skip
+
+    def spawn_python(self, *arguments: str, **environment: str) -> None:
+        """The same with the interpreter of this venv."""
+        self.spawn(sys.executable, *arguments, **environment)
+
+
+def emit(measure: str, value: float | None, unit: str, **more: Any) -> None:
+    """One measured value, to the driver. None: it could not be measured, and `note` says why."""
+    print(json.dumps({"measure": measure, "value": value, "unit": unit, **more}), flush=True)
+
+
+def redis_command(port: int, *words: str) -> bytes:
+    """Send one command on a connection of its own; the raw reply."""
+    parts = b"".join(b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"*%d\r\n%s" % (len(words), parts))
+        return connection.recv(1 << 16)
+
+
+def process_tree(pid: int) -> list[int]:
+    """A process and all below it."""
+    found = [pid]
+    for parent in found:
+        try:
+            for task in Path(f"/proc/{parent}/task").iterdir():
+                found.extend(map(int, (task / "children").read_text().split()))
+        except OSError:
+            continue
+    return found
+
+
+def parent_of(pid: int) -> int:
+    """The parent of a process; 0 if it is gone."""
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 0
+
+
+def cpu_seconds(pids: Sequence[int]) -> float:
+    """CPU time of these processes, and of their children that have ended."""
+    ticks = sum(sum(map(int, fields[11:15])) for fields in map(_stat, pids) if fields)
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory of one process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def _stat(pid: int) -> list[str]:
+    try:
+        # What follows the name, which may hold anything.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def kill_tree(worker: subprocess.Popen[bytes]) -> None:
+    """End a worker and whatever it has started: they share a session of their own."""
+    try:
+        os.killpg(worker.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+    worker.wait()
+
+
+def limited(work: Callable[[], Any], seconds: float) -> Any:
+    """What `work` returns, for systems whose waits have no time limit: past it, its thread is left behind.
+
+    Waits with a generous limit are not expected to fail, and run on this thread: they cost nothing extra.
+    """
+    if seconds > MAY_HANG_SEC:
+        return work()
+    outcome: list[Any] = []
+    thread = threading.Thread(target=lambda: outcome.append(work()), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        raise TimeoutError(f"no result within {seconds:g} s")
+    return outcome[0]
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+    """Poll, 50 times a second: for things that are no part of what is measured."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True

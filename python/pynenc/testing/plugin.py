@@ -1,0 +1,201 @@
+"""Fixtures for pytest: an isolated app on each store, a running runner, and a benchmark of any runner.
+
+pytest finds this module through the installed package. Loading it imports nothing of pynenc: each fixture brings what
+it needs when it is first used.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+    from pynenc.runner.base_runner import BaseRunner
+    from pynenc.testing.benchmark import RunnerBenchmark, RunnerReport
+
+REDIS_VARIABLE = "PYNENC_TEST_REDIS_URL"
+"""A server to use in tests, for machines without `redis-server`. The fixtures use app ids of their own there."""
+
+_START_SEC = 30.0
+_reports: list[RunnerReport] = []
+
+
+@pytest.fixture(scope="session")
+def pynenc_redis_url() -> Iterator[str]:
+    """URL of a Redis server: the one that `PYNENC_TEST_REDIS_URL` names, else one started for this session."""
+    given = os.environ.get(REDIS_VARIABLE)
+    if given:
+        yield given
+        return
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip(f"no redis-server on the PATH, and {REDIS_VARIABLE} is not set")
+    folder = tempfile.mkdtemp(prefix="pynenc-redis-")
+    port = _free_port()
+    options = ("--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "no")
+    server = subprocess.Popen([program, *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        _wait_for_port(port, server)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.kill()
+        server.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def pynenc_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """A function from `"memory"`, `"sqlite"` or `"redis"`, or a URL, to the URL of a store for this test."""
+
+    def url(kind: str) -> str:
+        if kind == "redis":
+            return str(request.getfixturevalue("pynenc_redis_url"))
+        return {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path / 'pynenc.db'}"}.get(kind, kind)
+
+    return url
+
+
+@pytest.fixture
+def pynenc_app(pynenc_store_url: Callable[[str], str]) -> Iterator[Callable[..., Pynenc]]:
+    """Make isolated apps: `pynenc_app("sqlite", **settings)`. Each has an id and a store of its own, emptied after the
+    test."""
+    made: list[Pynenc] = []
+
+    def make(store: str = "memory", **settings: Any) -> Pynenc:
+        from pynenc.app import Pynenc
+
+        values = {"logging_level": "warning", **settings, "store_url": pynenc_store_url(store)}
+        app = Pynenc(app_id=f"test-{uuid.uuid4().hex[:12]}", config_values=values)
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        app.purge()
+
+
+@pytest.fixture
+def pynenc_memory_app(pynenc_app: Callable[..., Pynenc]) -> Pynenc:
+    """An app of its own on a store in memory."""
+    return pynenc_app("memory")
+
+
+@pytest.fixture
+def pynenc_sqlite_app(pynenc_app: Callable[..., Pynenc]) -> Pynenc:
+    """An app of its own on a SQLite file in `tmp_path`."""
+    return pynenc_app("sqlite")
+
+
+@pytest.fixture
+def pynenc_redis_app(pynenc_app: Callable[..., Pynenc]) -> Pynenc:
+    """An app of its own on `pynenc_redis_url`."""
+    return pynenc_app("redis")
+
+
+@contextmanager
+def running(runner: BaseRunner) -> Iterator[BaseRunner]:
+    """Run a runner on a thread of this process for the time of the block; what `run()` raised is raised at its end."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with warnings.catch_warnings():
+                # That a runner on a second thread takes no signals is what is wanted here.
+                warnings.simplefilter("ignore", UserWarning)
+                runner.run()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="pynenc-runner-of-the-test", daemon=True)
+    thread.start()
+    deadline = time.monotonic() + _START_SEC
+    while not runner.wait_until_started(0.05):
+        if errors or time.monotonic() > deadline:
+            raise errors[0] if errors else TimeoutError(f"{runner.runner_id} did not start within {_START_SEC:g} s")
+    try:
+        yield runner
+    finally:
+        runner.stop_runner_loop()
+        thread.join(_timing(runner) + 10.0)
+    if errors:
+        raise errors[0]
+    if thread.is_alive():
+        raise TimeoutError(f"{runner.runner_id} did not stop: run() has not returned")
+
+
+@pytest.fixture
+def pynenc_runner() -> Iterator[Callable[..., BaseRunner]]:
+    """Start runners that end with the test: `pynenc_runner(app)` is a `ThreadRunner`, `pynenc_runner(app, MyRunner,
+    min_parallel_slots=4)` one of yours with settings."""
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+
+        def start(app: Pynenc, cls: Callable[[Pynenc], BaseRunner] | None = None, **settings: Any) -> BaseRunner:
+            from pynenc.runner import ThreadRunner
+
+            runner = (cls or ThreadRunner)(app)
+            for name, value in settings.items():
+                setattr(runner.conf, name, value)
+            return stack.enter_context(running(runner))
+
+        yield start
+
+
+@pytest.fixture
+def runner_benchmark(
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch, pynenc_store_url: Callable[[str], str]
+) -> RunnerBenchmark:
+    """Measure a runner: `runner_benchmark(MyRunner)`; see `pynenc.testing.benchmark.RunnerBenchmark`.
+
+    Needs pytest-benchmark, whose report gets the numbers as `extra_info`.
+    """
+    from pynenc.testing.benchmark import RunnerBenchmark
+
+    return RunnerBenchmark(benchmark, monkeypatch, pynenc_store_url, _reports.append)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Show what the runner benchmarks of this session found."""
+    if _reports:
+        terminalreporter.section("pynenc runners")
+        for report in _reports:
+            terminalreporter.write_line(report.line())
+        _reports.clear()
+
+
+def _timing(runner: BaseRunner) -> float:
+    return float(getattr(runner.conf, "stop_grace_sec", 30.0))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_for_port(port: int, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_SEC
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+            return
+        except OSError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"redis-server does not answer on port {port}") from None
+            time.sleep(0.02)
