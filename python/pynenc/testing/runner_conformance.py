@@ -121,7 +121,11 @@ def passes_failures_on(trial: Trial) -> None:
     What would end the caller's process arrives as a `RemoteError` that names it.
     """
     trial.start()
-    for invocation, expected in [(trial.tasks.fail("words"), ValueError), (trial.tasks.leave(), RemoteError)]:
+    failures: list[tuple[Any, type[Exception]]] = [
+        (trial.tasks.fail("words"), ValueError),
+        (trial.tasks.leave(), RemoteError),
+    ]
+    for invocation, expected in failures:
         try:
             trial.result(invocation)
         except AssertionError:
