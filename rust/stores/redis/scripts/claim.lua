@@ -15,8 +15,8 @@ local function m()
 end
 local limit, lease, runner, begin, tag = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8] == '1', ARGV[9]
 local fences, lost, reason = ARGV[10], ARGV[11], ARGV[12]
-expect('zset', KEYS[1])
-expect('hash', KEYS[2])
+call('ZCARD', KEYS[1])
+call('HLEN', KEYS[2])
 local names = {}
 for i = 13, #ARGV do names[#names + 1] = ARGV[i] end
 local every = #names == 0
@@ -30,9 +30,9 @@ for i, name in ipairs(names) do
     firsts[i] = nil
   end
   heads[name] = call('ZRANGE', P .. 'q:' .. name, '0', '0')[1] or false
-  if tag ~= '' and not every then expect('zset', P .. 'b:' .. name) end
+  if tag ~= '' and not every then call('ZCARD', P .. 'b:' .. name) end
 end
-if tag ~= '' and every then expect('zset', KEYS[4]) end
+if tag ~= '' and every then call('ZCARD', KEYS[4]) end
 
 local claims, dropped, leases, owned, found = {}, {}, {}, {}, 0
 
@@ -119,7 +119,7 @@ local STATUS = begin and 6 or 4
 local ENTRIES = char(4 + 16) .. now6 .. NAMED .. (begin and char(6 + 128) .. now6 or '')
 local TAIL = NAMED .. Z8 .. pack('>I4', #ENTRIES) .. ENTRIES
 local prefixes, records = {}, {}
-local function take_fresh(id, raw)
+local function take_fresh(id, key, raw)
   local status, flags = byte(raw, 1, 2)
   if status ~= 1 or flags % 64 >= CONCURRENCY or #raw ~= body_end(raw) + 14 then return false end
   local fence = next_fence()
@@ -129,7 +129,7 @@ local function take_fresh(id, raw)
     prefixes[flags] = prefix
   end
   raw = prefix .. fence .. sub(raw, 11, -15) .. TAIL
-  records[#records + 1] = P .. 'i:' .. id
+  records[#records + 1] = key
   records[#records + 1] = raw
   own(id, fence)
   claims[#claims + 1] = id
@@ -165,7 +165,7 @@ end
 -- The best that are left, with their records: all from one queue if the others are empty, else one.
 local function peek(most)
   local first, where = best()
-  if not first then return {}, {}, nil end
+  if not first then return {} end
   local others = false
   for _, name in ipairs(names) do others = others or (name ~= where and head(name)) end
   local members, keys = { first }, {}
@@ -176,24 +176,24 @@ local function peek(most)
   local raws = get_all(keys)
   for _, raw in ipairs(raws) do
     if raw and byte(raw, 2) % 16 >= CONCURRENCY then
-      expect('hash', KEYS[5])
-      expect('list', KEYS[6])
+      call('HLEN', KEYS[5])
+      call('LLEN', KEYS[6])
       m().expect_places(m().decode(raw))
     end
   end
-  return members, raws, where
+  return members, keys, raws, where
 end
 
 -- Not more than 500 in one call, counting those that find no place.
 local work, looked = false, 0
 local wanted = limit - found
 while #leases / 2 < wanted and looked < 500 do
-  local members, raws, name = peek(math.min(wanted - #leases / 2, 500 - looked))
+  local members, keys, raws, name = peek(math.min(wanted - #leases / 2, 500 - looked))
   if #members == 0 then break end
   local last = #members
   for at, member in ipairs(members) do
     local id, raw = sub(member, -16), raws[at]
-    if raw and not take_fresh(id, raw) and admit(id, m().decode(raw)) then
+    if raw and not take_fresh(id, keys[at], raw) and admit(id, m().decode(raw)) then
       -- What was called back may be better than those that follow: look again.
       heads, work, last = {}, true, at
       break

@@ -15,16 +15,16 @@ local n, tag, routes = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
 local first_call = 8 + 2 * routes
 local next_apart = first_call + n
 
-local known, heard = {}, expect('zset', P .. 'b')
-expect('hash', KEYS[2])
+local known, heard = {}, call('ZCARD', P .. 'b')
+call('HLEN', KEYS[2])
 for i = 0, routes - 1 do
   local queue = ARGV[8 + 2 * i]
   known[queue] = call('SISMEMBER', KEYS[3], queue) == 1
-  expect('zset', P .. 'q:' .. queue)
-  heard = heard + expect('zset', P .. 'b:' .. queue)
+  call('ZCARD', P .. 'q:' .. queue)
+  heard = heard + call('ZCARD', P .. 'b:' .. queue)
 end
 local seen = tonumber(call('HGET', KEYS[1], 's') or 0)
-expect('string', P .. 'o:' .. math.floor(seen / CHUNK))
+call('STRLEN', P .. 'o:' .. math.floor(seen / CHUNK))
 -- Plain: due now, no registration key, arguments in the record. Such calls are not taken apart.
 local plain = true
 for i = 1, n do
@@ -33,8 +33,8 @@ for i = 1, n do
   if flags % 2 == 1 or flags >= REGISTRATION or sub(packed, 4, 9) ~= '\0\0\0\0\0\0' then
     plain = false
     local route, _, due, rkey = unpack('>I2BI6I2c0', packed)
-    if rkey ~= '' then expect('string', P .. 'r:' .. rkey) end
-    if due > now then expect('zset', P .. 's:' .. ARGV[8 + 2 * route]) end
+    if rkey ~= '' then call('STRLEN', P .. 'r:' .. rkey) end
+    if due > now then call('ZCARD', P .. 's:' .. ARGV[8 + 2 * route]) end
   end
 end
 
