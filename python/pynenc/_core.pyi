@@ -356,9 +356,9 @@ class Engine:
         parked False: something has finished already and nothing changed; ask the waiter. Else the slot is free now
         and `unpark` must follow. spawn True: no thread is waiting in `next` for the free slot; start one.
         Raises `CycleDetectedError`, `InvocationNotFoundError`, `InvocationStatusOwnershipError`."""
-    def unpark(self, claim: Claim) -> bool:
-        """Block until a slot is free (before all new work), then go on: True, or False when the claim was lost
-        meanwhile. The slot is taken either way until the claim is settled."""
+    def unpark(self, claim: Claim, waiter: Waiter) -> bool:
+        """End this wait of the body: block until a slot is free (before all new work), then go on. True, or False when
+        the claim was lost meanwhile. While other threads of the same body wait, this one goes on without a slot."""
     def wait_for_work(self, timeout_sec: float) -> bool:
         """Block until a claim may succeed, the engine stops, or the timeout passes: for a user's own loop. Wakes
         every 100 ms for signals. True unless the timeout passed."""

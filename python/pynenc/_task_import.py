@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from pynenc.identifiers import TaskId
 
 
+_failed: dict[tuple[str, str], str] = {}
+"""What became of the import of a module for an app, by the id of the app, where it failed."""
+
+
 def import_module_of(app: Pynenc, task_id: TaskId) -> str:
     """Import the module of a task if that may be done; in words, why the task may still be missing."""
     module = task_id.module
@@ -26,10 +30,17 @@ def import_module_of(app: Pynenc, task_id: TaskId) -> str:
         return f"module {module} is imported, but registers no task of this name"
     if not _belongs_to(app, module):
         return f"module {module} is not imported, and is not beside the modules of the app; import it in the app's"
+    failure = _failed.get((app.app_id, module))
+    if failure is not None:
+        # Not again: what it does before it fails would happen at each delivery.
+        return failure
     try:
         importlib.import_module(module)
-    except Exception as error:
-        return f"importing module {module} failed with {type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:
+        # `sys.exit()` at the end of a script is no reason for a runner to end.
+        failure = f"importing module {module} failed with {type(error).__name__}: {error}"
+        _failed[app.app_id, module] = failure
+        return failure
     return f"module {module} registers no task of this name"
 
 

@@ -11,6 +11,7 @@ from support.processes import Processes
 from support.waiting import wait_until
 from support.worlds import World, load_jobs
 
+from pynenc import _core
 from pynenc.exceptions import InvocationExpiredError, InvocationNotFoundError
 from pynenc.invocation import DistributedInvocation
 
@@ -88,6 +89,20 @@ def test_a_task_that_a_runner_does_not_know_is_left_for_one_that_does(
     assert stranger.process.poll() is None
     stranger.send(signal.SIGTERM)
     assert stranger.wait() == 0
+
+
+def test_a_module_beside_the_app_that_exits_when_it_is_imported_ends_no_runner(
+    world: World, processes: Processes, tmp_path: Path
+) -> None:
+    """Its task is unknown to a runner that has not imported it, and looks as if it could be found."""
+    (tmp_path / "beside.py").write_text("from pynenc import Pynenc\n\napp = Pynenc()\n")
+    (tmp_path / "leaves.py").write_text("raise SystemExit(3)\n")
+    runner = processes.runner(str(tmp_path / "beside.py"), PYNENC__UNKNOWN_TASK_DELAY_SEC="0.05")
+    store = world.app._store
+    [(invocation_id, _)] = store.submit(_core.TaskSpec("leaves.job"), [(b"", "", None, None)])
+    wait_until(lambda: store.get(invocation_id).releases >= 3, "it is given back three times")
+    assert runner.process.poll() is None
+    assert "leaves" in (store.get(invocation_id).note or "")
 
 
 def test_each_return_of_an_unknown_task_waits_longer(world: World, processes: Processes, stranger_spec: str) -> None:

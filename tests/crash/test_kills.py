@@ -127,6 +127,15 @@ def test_sigterm_lets_a_running_body_finish(processes: Processes, jobs: Any) -> 
     assert str(queued.status) == "registered"
 
 
+def test_sigterm_ends_a_runner_whose_body_has_left_a_thread_that_does_not_end(processes: Processes, jobs: Any) -> None:
+    runner = processes.runner(PYNENC__STOP_GRACE_SEC="0.3")
+    invocation = jobs.faults.leave_a_thread_behind("gate")
+    flags.await_flag("gate")
+    runner.send(signal.SIGTERM)
+    assert runner.wait(30) == 0
+    assert str(invocation.status) == "rerouted"
+
+
 def test_sigterm_hands_back_what_outlasts_the_grace(processes: Processes, jobs: Any, monkeypatch: Any) -> None:
     """The lease is far longer than the test: only an explicit hand-back lets the second runner have it."""
     monkeypatch.setenv("PYNENC__LEASE_SEC", "600")

@@ -41,6 +41,13 @@ def test_a_failure_raises_the_tasks_own_exception_with_its_remote_traceback(runn
     assert invocation.status is InvocationStatus.FAILED
 
 
+def test_a_stop_iteration_of_a_body_ends_no_iterator_of_the_caller(running: World) -> None:
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        running.jobs.faults.raise_stop_iteration().result
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        list(running.jobs.faults.raise_stop_iteration.parallelize([()] * 3).results)
+
+
 def test_the_cause_of_a_failure_is_in_its_notes(running: World) -> None:
     with pytest.raises(ValueError, match="the effect") as raised:
         running.jobs.faults.raise_with_cause().result

@@ -69,6 +69,13 @@ def test_waiting_for_each_other_is_a_cycle(running: World) -> None:
             invocation.get_result(timeout=60)
 
 
+def test_threads_of_one_body_may_wait_at_the_same_time(one_slot: World) -> None:
+    for round_ in range(10):
+        values = list(range(round_, round_ + 4))
+        assert one_slot.jobs.waits.sum_by_threads(values).get_result(timeout=60) == sum(values)
+        assert one_slot.jobs.waits.sum_by_a_pool(values).get_result(timeout=60) == sum(values)
+
+
 @pytest.fixture(
     params=[
         pytest.param((store, kind), id=f"{store.name}-{kind.name}")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +21,10 @@ from pynenc.util.subclasses import get_subclass
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
+
+
+LEFTOVER_GRACE_SEC = 1.0
+"""How long threads that are no daemons get after the runner has stopped."""
 
 
 def add_parser(commands: Any) -> None:
@@ -61,7 +68,30 @@ def run_start(arguments: argparse.Namespace) -> int:
         print(f"App location: {found.location}, store: {app._store.url}", flush=True)
         _warn(app)
         runner.run()
+    if arguments.program:
+        _leave_unless_quiet(app)
     return 0
+
+
+def _leave_unless_quiet(app: Pynenc) -> None:
+    """End the process if threads that a body has started would keep it: what ran was given its time, and handed back.
+
+    The interpreter waits for every thread that is no daemon, and for the workers of every `ThreadPoolExecutor`.
+    """
+    main = threading.main_thread()
+    others = [thread for thread in threading.enumerate() if thread is not main and not thread.daemon]
+    deadline = time.monotonic() + LEFTOVER_GRACE_SEC
+    for thread in others:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    left = [thread.name for thread in others if thread.is_alive()]
+    if not left:
+        return
+    app.logger.warning("ending, although bodies have left threads behind: %s", ", ".join(sorted(left)[:20]))
+    app._store.close()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def run_show_config(arguments: argparse.Namespace) -> int:

@@ -137,3 +137,15 @@ class BaseInvocationGroup(ABC, Generic[Params, Result]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(task={self.task}, {len(self)} invocations)"
+
+
+def raisable(error: BaseException) -> BaseException:
+    """An exception of a body as it may be raised at the caller.
+
+    `StopIteration` would end the iterators and coroutines on its way in silence: it is wrapped, as PEP 479 does.
+    """
+    if isinstance(error, (StopIteration, StopAsyncIteration)):
+        wrapped = RuntimeError(f"the task raised {type(error).__name__}")
+        wrapped.__cause__ = error
+        return wrapped
+    return error

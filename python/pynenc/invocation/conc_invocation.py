@@ -12,7 +12,7 @@ from pynenc import _core, context
 from pynenc.call import Call
 from pynenc.exceptions import InvocationError
 from pynenc.identifiers import InvocationId
-from pynenc.invocation.base_invocation import BaseInvocation, BaseInvocationGroup
+from pynenc.invocation.base_invocation import BaseInvocation, BaseInvocationGroup, raisable
 from pynenc.invocation.status import InvocationStatus
 from pynenc.types import Params, Result
 
@@ -93,7 +93,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
                 self.invocation_id, f"invocation {self.invocation_id} is not finished: {self._status}"
             )
         if self._error is not None:
-            raise self._error
+            raise raisable(self._error)
         return self._value  # type: ignore[no-any-return]
 
     async def async_result(self) -> Result:

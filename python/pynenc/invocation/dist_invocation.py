@@ -17,7 +17,7 @@ from pynenc.exceptions import (
     InvocationTimeoutError,
 )
 from pynenc.identifiers import InvocationId
-from pynenc.invocation.base_invocation import BaseInvocation
+from pynenc.invocation.base_invocation import BaseInvocation, raisable
 from pynenc.invocation.status import InvocationStatus
 from pynenc.types import Params, Result
 
@@ -200,7 +200,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
             self._value = None if payload is None else self.app._codec.decode_result(self.task, payload)
             return self._value  # type: ignore[no-any-return]
         if payload is not None:
-            raise self.app._codec.decode_exception(self.task, payload)
+            raise raisable(self.app._codec.decode_exception(self.task, payload))
         text = f"invocation {self.invocation_id} ended as {status}" + (f": {reason}" if reason else "")
         if status == InvocationStatus.CONCURRENCY_CONTROLLED_FINAL:
             raise InvocationConcurrencyControlledError(self.invocation_id, text)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pynenc import _core
 from pynenc.runner._native_wait import NativeWaitRunner
 from pynenc.runner.execute import execute
+from pynenc.runner.outcome import MAX_DELAY_SEC, describe
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -102,7 +103,8 @@ class EngineRunner(NativeWaitRunner):
             if claim is not None:
                 with contextlib.suppress(Exception):
                     # Else it is handed back when the runner has waited for it in vain.
-                    engine.settle_now(claim, _core.RELEASE, None, 0.0, f"{self.runner_id} broke")
+                    delay = min(MAX_DELAY_SEC, 2.0 ** min(claim.releases, 16))
+                    engine.settle_now(claim, _core.RELEASE, None, delay, f"{self.runner_id} broke: {describe(error)}")
             if not engine.stopping:
                 # Never silently deaf: the loop raises this, and the process says why it ends.
                 self._fault = error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -113,6 +114,7 @@ class BaseRunner(ABC):
             RunnerError: it runs already.
         """
         self._check_executable()
+        self._import_modules()
         self._stop_signals = 0
         self._stopped.clear()
         try:
@@ -243,6 +245,18 @@ class BaseRunner(ABC):
         if self._engine is not None:
             raise RunnerError(f"{self.runner_id} runs already: stop it and wait_until_stopped() before starting again")
 
+    def _import_modules(self) -> None:
+        """Import what `trigger_task_modules` names."""
+        for module in self.app.conf.trigger_task_modules:
+            try:
+                importlib.import_module(module)
+            except (Exception, SystemExit) as error:
+                raise ConfigError(
+                    f"ConfigPynenc.trigger_task_modules: importing {module!r} failed with {type(error).__name__}: "
+                    f"{error} "
+                    f"(from {self.app.conf.source_of('trigger_task_modules')})"
+                ) from error
+
     def _slots(self) -> int:
         try:
             return max(1, self.max_parallel_slots)
@@ -265,7 +279,7 @@ class BaseRunner(ABC):
             self.app._store,
             str(self.runner_id),
             slots=self._slots(),
-            queues=tuple(self.conf.queues),
+            queues=tuple(getattr(self.conf, "queues", ())),
             lease_sec=self._timing("lease_sec"),
             max_recoveries=conf.max_recoveries,
         )
@@ -342,7 +356,7 @@ class BaseRunner(ABC):
                 self._start_thread()
             yield
         finally:
-            if not engine.unpark(claim):
+            if not engine.unpark(claim, waiter):
                 # While stopping it was handed back on purpose, and that was said.
                 self.logger.log(
                     logging.DEBUG if engine.stopping else logging.WARNING,

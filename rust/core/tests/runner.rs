@@ -126,7 +126,7 @@ fn wait_inside(store: &Arc<dyn Store>, runner: &Runner, claim: &Claim, ids: &[In
         }
         if parked {
             waiter.wait(Some(Instant::now() + PATIENCE)).unwrap();
-            assert!(runner.unpark(claim.ownership()).unwrap());
+            assert!(runner.unpark(claim.ownership(), waiter.mailbox()).unwrap());
         }
     }
 }
@@ -232,7 +232,7 @@ fn an_outcome_after_the_hand_back_is_discarded_and_its_wait_ends() {
     runner.stop();
     assert_eq!(runner.hand_back("over").unwrap(), 1);
     assert!(matches!(waiter.wait(Some(Instant::now() + PATIENCE)), Err(Error::Closed(_))));
-    assert!(!runner.unpark(claim.ownership()).unwrap());
+    assert!(!runner.unpark(claim.ownership(), waiter.mailbox()).unwrap());
     runner.settle(claim.ownership(), success());
     runner.close().unwrap();
     assert_eq!(store.get(claim.id).unwrap().status, Status::Rerouted);

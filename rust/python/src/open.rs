@@ -1,12 +1,14 @@
 //! Which store a URL names, and how its options are spelled in Python.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
+use parking_lot::Mutex;
 use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::memory::MemoryStore;
 use pynenc_core::store::Store;
 use pynenc_store_redis::{Durability as RedisDurability, RedisOptions, RedisStore};
 use pynenc_store_sqlite::{Durability as SqliteDurability, SqliteOptions, SqliteStore};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::convert;
@@ -83,8 +85,31 @@ fn redis(py: Python<'_>, url: &str, options: OpenOptions<'_>) -> PyResult<Opened
         grace: convert::millis(options.lease_sec, "lease_sec")?,
         ..RedisOptions::new(parsed, options.app_id)
     };
-    let store = py.detach(|| RedisStore::open(options)).map_err(to_py)?;
+    let store = interruptibly(py, move || RedisStore::open(options))?;
     Ok(Opened { store, kind: "redis", url: shown })
+}
+
+/// Run something that may block for seconds on a thread of its own, so that a signal ends the wait for it at once.
+fn interruptibly<T: Send + 'static>(
+    py: Python<'_>,
+    work: impl FnOnce() -> pynenc_core::Result<T> + Send + 'static,
+) -> PyResult<T> {
+    let (done, answer) = mpsc::channel();
+    // Nobody may be left to take the answer: then what was opened is dropped, and closed by that.
+    let run = move || drop(done.send(work()));
+    let spawned = std::thread::Builder::new().name("pynenc-open".into()).spawn(run);
+    spawned.map_err(|error| PyRuntimeError::new_err(format!("no thread to open the store on: {error}")))?;
+    let answer = Mutex::new(answer);
+    loop {
+        py.check_signals()?;
+        match py.detach(|| answer.lock().recv_timeout(convert::SIGNAL_SLICE)) {
+            Ok(opened) => return opened.map_err(to_py),
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                return Err(PyRuntimeError::new_err("opening the store failed in a way that nobody expected"));
+            }
+        }
+    }
 }
 
 fn sqlite_durability(name: &str) -> PyResult<SqliteDurability> {

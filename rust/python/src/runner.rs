@@ -161,9 +161,13 @@ impl PyEngine {
         py.detach(|| runner.park(claim.0.ownership(), &mut waiter.lock())).map_err(to_py)
     }
 
-    fn unpark(&self, py: Python<'_>, claim: &PyClaim) -> PyResult<bool> {
-        let runner = self.0.get()?;
-        py.detach(|| runner.unpark(claim.0.ownership())).map_err(to_py)
+    fn unpark(&self, py: Python<'_>, claim: &PyClaim, waiter: &PyWaiter) -> PyResult<bool> {
+        let (runner, waiter) = (self.0.get()?, waiter.0.get()?);
+        py.detach(|| {
+            let mailbox = waiter.lock().mailbox().clone();
+            runner.unpark(claim.0.ownership(), &mailbox)
+        })
+        .map_err(to_py)
     }
 
     fn wait_for_work(&self, py: Python<'_>, timeout_sec: f64) -> PyResult<bool> {

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
+from support import flags
 from support.jobs.app import app
 from support.ledger import Ledger
 
@@ -42,6 +45,20 @@ class _LyingArgs(Exception):
     @property
     def args(self) -> NoReturn:  # type: ignore[override]
         raise RuntimeError("no args")
+
+
+@app.task
+def raise_stop_iteration() -> int:
+    return next(iter(()))
+
+
+@app.task
+def leave_a_thread_behind(name: str) -> None:
+    """A pool whose worker does not end; the body waits for it."""
+    pool = ThreadPoolExecutor(1)
+    started = pool.submit(flags.raise_flag, name)
+    started.result()
+    pool.submit(threading.Event().wait).result()
 
 
 @app.task

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from support import flags
@@ -73,6 +76,28 @@ def wait_for(target: DistributedInvocation[Any, int]) -> int:
 @app.task
 def wait_for_id(target: str) -> Any:
     return DistributedInvocation(app, target).result
+
+
+@app.task
+async def sum_by_threads(values: list[int]) -> int:
+    """Several threads of one body wait at the same time."""
+
+    def one(value: int) -> int:
+        return add(value, 0).result
+
+    return sum(await asyncio.gather(*[asyncio.to_thread(one, value) for value in values]))
+
+
+@app.task
+def sum_by_a_pool(values: list[int]) -> int:
+    """The same with a pool, each of whose calls runs in a copy of the body's context."""
+
+    def one(value: int) -> int:
+        return add(value, 0).result
+
+    with ThreadPoolExecutor(len(values)) as pool:
+        calls = [pool.submit(contextvars.copy_context().run, one, value) for value in values]
+        return sum(call.result() for call in calls)
 
 
 @app.task

@@ -70,6 +70,11 @@ impl Ahead {
         claim
     }
 
+    /// Whether bodies turned out too long for what is here: it goes back at once.
+    pub fn is_too_much(&self) -> bool {
+        !self.claims.is_empty() && self.average.is_some_and(|average| average >= SHORT.as_secs_f64())
+    }
+
     /// Whether threads with a free slot should share what is here at once.
     pub fn is_for_many(&self) -> bool {
         !self.claims.is_empty() && self.average.is_none_or(|average| average > TINY.as_secs_f64())

@@ -266,8 +266,8 @@ impl Runner {
     }
 
     /// Go on after a wait, see [`parking`].
-    pub fn unpark(&self, owner: Ownership) -> Result<bool> {
-        self.shared.unpark(owner)
+    pub fn unpark(&self, owner: Ownership, mailbox: &Arc<crate::notify::Mailbox>) -> Result<bool> {
+        self.shared.unpark(owner, mailbox)
     }
 
     /// For how long every call of the store has failed; `None` while it works.

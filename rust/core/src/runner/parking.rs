@@ -38,9 +38,25 @@ impl Waits {
         self.mailboxes.entry(waiter).or_default().push(mailbox.clone());
     }
 
-    fn remove(&mut self, waiter: InvocationId) {
-        for mailbox in self.mailboxes.remove(&waiter).unwrap_or_default() {
-            self.waiters.remove(&(Arc::as_ptr(&mailbox) as usize));
+    /// One wait of a body is over; whether it was the last one that was open.
+    fn remove(&mut self, waiter: InvocationId, mailbox: &Arc<Mailbox>) -> bool {
+        self.waiters.remove(&(Arc::as_ptr(mailbox) as usize));
+        let Some(open) = self.mailboxes.get_mut(&waiter) else { return true };
+        open.retain(|known| !Arc::ptr_eq(known, mailbox));
+        if open.is_empty() {
+            self.mailboxes.remove(&waiter);
+        }
+        !self.mailboxes.contains_key(&waiter)
+    }
+
+    fn is_open(&self, waiter: InvocationId) -> bool {
+        self.mailboxes.contains_key(&waiter)
+    }
+
+    /// Whoever of this body is in line for the slot looks again.
+    fn wake_resuming(&self, waiter: InvocationId) {
+        for sleeper in self.resuming.get(&waiter).into_iter().flatten() {
+            sleeper.notify_all();
         }
     }
 
@@ -53,6 +69,16 @@ impl Waits {
             sleeper.notify_all();
         }
     }
+}
+
+/// What a thread whose wait is over has.
+enum Regained {
+    /// The slot of its body.
+    Slot,
+    /// None, for other threads of its body wait.
+    OthersWait,
+    /// Not even the claim.
+    Lost,
 }
 
 impl Shared {
@@ -77,13 +103,19 @@ impl Shared {
             pump.promised += usize::from(spawn);
             self.slot_freed(&mut pump);
         }
+        // Another thread of the body that was in line for the slot goes on without it: the body waits again.
+        pump.waits.wake_resuming(owner.id);
         Ok((true, spawn))
     }
 
-    /// What the body waited for has come, or it gave up waiting: get the slot back, then tell the store.
-    pub(super) fn unpark(&self, owner: Ownership) -> Result<bool> {
-        if !self.await_slot(owner) {
-            return Ok(false);
+    /// What a thread of the body waited for has come, or it gave up waiting. If no other thread of it waits, get the
+    /// slot back, then tell the store. Else this thread goes on beside the slots: had it to have the one of the body,
+    /// what the other one waits for might never find one.
+    pub(super) fn unpark(&self, owner: Ownership, mailbox: &Arc<Mailbox>) -> Result<bool> {
+        match self.await_slot(owner, mailbox) {
+            Regained::Slot => {}
+            Regained::OthersWait => return Ok(true),
+            Regained::Lost => return Ok(false),
         }
         let give_up = Instant::now() + self.config.lease;
         let mut pause = Duration::from_millis(20);
@@ -104,21 +136,28 @@ impl Shared {
         }
     }
 
-    fn await_slot(&self, owner: Ownership) -> bool {
+    fn await_slot(&self, owner: Ownership, mailbox: &Arc<Mailbox>) -> Regained {
         let mut pump = self.pump.lock();
-        pump.waits.remove(owner.id);
+        let last = pump.waits.remove(owner.id, mailbox);
         if pump.slots.is_outside(owner) {
-            return true;
+            return if last { Regained::Slot } else { Regained::OthersWait };
+        }
+        if !last {
+            // A slot may have been kept for it when its news came.
+            pump.slots.unexpect(owner.id);
+            self.slot_freed(&mut pump);
+            return self.without_slot(&pump, owner);
         }
         pump.slots.reclaim(owner);
         self.grant(&mut pump);
         if pump.slots.holds(owner) {
-            return true;
+            return Regained::Slot;
         }
         let me = Arc::new(Condvar::new());
         pump.waits.resuming.entry(owner.id).or_default().push(me.clone());
-        // Ends with the slot, or when the claim was handed back and is no longer in the ledger.
-        while !pump.slots.holds(owner) && pump.slots.phase(owner).is_some() {
+        // Ends with the slot, when another thread of the body begins to wait, or when the claim was handed back and is no
+        // longer in the ledger.
+        while !pump.slots.holds(owner) && pump.slots.phase(owner).is_some() && !pump.waits.is_open(owner.id) {
             me.wait(&mut pump);
         }
         if let Some(sleepers) = pump.waits.resuming.get_mut(&owner.id) {
@@ -127,7 +166,11 @@ impl Shared {
                 pump.waits.resuming.remove(&owner.id);
             }
         }
-        pump.slots.holds(owner)
+        if pump.slots.holds(owner) { Regained::Slot } else { self.without_slot(&pump, owner) }
+    }
+
+    fn without_slot(&self, pump: &Pump, owner: Ownership) -> Regained {
+        if pump.slots.phase(owner).is_some() { Regained::OthersWait } else { Regained::Lost }
     }
 
     /// These outcomes are about to be stored: keep slots for the bodies here that wait for them, so that no new work

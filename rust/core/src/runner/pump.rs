@@ -365,6 +365,9 @@ impl Shared {
         if let Some(live) = &ended {
             let span = live.since.elapsed();
             pump.ahead.measured(span);
+            if pump.ahead.is_too_much() {
+                self.return_ahead(&mut pump, "bodies take longer than was expected");
+            }
         }
         let Some(live) = ended else {
             log::info!(

@@ -139,8 +139,14 @@ impl Slots {
         }
     }
 
-    /// The body is about to wait: lend its slot. `true` if it held one.
+    /// The body is about to wait: lend its slot. `true` if it held one. If it is in line for one, it no longer is.
     pub fn lend(&mut self, owner: Ownership) -> bool {
+        if let Some(at) = self.resuming.iter().position(|(id, live)| *id == owner.id && live.fence == owner.fence)
+            && let Some((id, live)) = self.resuming.remove(at)
+        {
+            self.waiting.insert(id, live);
+            return false;
+        }
         if self.holding.get(&owner.id).is_none_or(|live| live.fence != owner.fence) {
             return false;
         }
