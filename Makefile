@@ -10,9 +10,10 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 REPORTS := target/reports
+SIZE := full
 # Everything the wheel is made of.
 INPUTS := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE \
-	$(shell find rust python \( -type d -o -name '*.rs' -o -name '*.toml' -o -name '*.sql' -o -name '*.py' -o -name '*.pyi' -o -name 'py.typed' \) -not -name __pycache__ 2>/dev/null)
+	$(shell find rust python \( -type d -o -name '*.rs' -o -name '*.toml' -o -name '*.sql' -o -name '*.lua' -o -name '*.py' -o -name '*.pyi' -o -name 'py.typed' \) -not -name __pycache__ 2>/dev/null)
 
 # After the `crates` step everything is on disk, so cargo need not look at the network again.
 export CARGO_NET_OFFLINE := true
@@ -38,6 +39,12 @@ test: build servers ## all tests, Rust and Python (T='-k name' is passed to pyte
 	cargo test --locked 2>&1 | tee $(REPORTS)/cargo.txt
 	$(PY) -m pytest -q --junit-xml=$(REPORTS)/pytest.xml $(T)
 	$(PY) scripts/test_counts.py $(REPORTS)
+
+.PHONY: chaos
+chaos: build servers ## faults of Redis in full, into docs/concepts/guarantees.md (SIZE=short, medium or full; T as for test)
+	PYNENC_CHAOS=20 cargo test --locked -p pynenc-store-redis --test faults --test sentinel --test cluster
+	PYNENC_CHAOS_SIZE=$(SIZE) PYNENC_CHAOS_RESULTS=$(CURDIR)/docs/concepts/guarantees.json $(PY) -m pytest -q tests/chaos $(T)
+	$(PY) scripts/chaos_table.py
 
 .PHONY: lint
 lint: build ## formatters, linters, strict types, the boundary

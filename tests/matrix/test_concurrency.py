@@ -144,6 +144,7 @@ def _order() -> list[str]:
     return [event["tag"] for event in Ledger.of_environment().of_kind("order")]
 
 
+@pytest.mark.within_a_shard
 def test_higher_priority_runs_first_and_equal_priority_in_order(world: World) -> None:
     controls = world.jobs.controls
     invocations = [
@@ -158,6 +159,7 @@ def test_higher_priority_runs_first_and_equal_priority_in_order(world: World) ->
     assert _order() == ["high", "usual-1", "usual-2", "low"]
 
 
+@pytest.mark.within_a_shard
 def test_what_a_body_waits_for_comes_before_everything_else(world: World) -> None:
     controls = world.jobs.controls
     first = controls.waits_for_a_leisurely_one("waited-for")

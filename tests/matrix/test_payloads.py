@@ -47,6 +47,7 @@ def _values(payloads: Any) -> dict[str, list[Any]]:
     }
 
 
+@pytest.mark.as_worker
 def test_values_come_back_equal_and_of_the_declared_type(running: World) -> None:
     payloads = running.jobs.payloads
     submitted = [

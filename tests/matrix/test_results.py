@@ -94,6 +94,7 @@ def test_the_client_counts_what_it_submitted(running: World) -> None:
     assert running.app.broker.count_invocations() == 0
 
 
+@pytest.mark.as_worker
 def test_purge_forgets_everything(running: World) -> None:
     invocation = running.jobs.basics.add(1, 1)
     assert invocation.result == 2

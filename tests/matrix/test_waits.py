@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support import flags
-from support.worlds import RUNNERS, STORES, World, load_jobs, set_environment
+from support.worlds import RUNNERS, STORES, TOPOLOGIES, World, make_world
 
 from pynenc.exceptions import CycleDetectedError
 
@@ -72,16 +72,15 @@ def test_waiting_for_each_other_is_a_cycle(running: World) -> None:
 @pytest.fixture(
     params=[
         pytest.param((store, kind), id=f"{store.name}-{kind.name}")
-        for store in STORES
+        for store in [*STORES, *TOPOLOGIES]
         for kind in RUNNERS
-        if kind.name != "user" and (store.shared or kind.in_process)
+        if kind.name != "user" and (store.shared or kind.in_process) and (store in STORES or kind.name == "thread")
     ]
 )
 def one_slot(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Any:
     """Each built-in runner with a single slot, on each store that it can use."""
     store, kind = request.param
-    set_environment(monkeypatch, tmp_path, store)
-    world = World(store, kind, load_jobs())
+    world = make_world(store, kind, monkeypatch, tmp_path)
     runner = world.start(slots=1)
     assert runner.max_parallel_slots == 1
     yield world

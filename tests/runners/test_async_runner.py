@@ -73,7 +73,8 @@ def test_a_loop_that_is_stuck_loses_its_claims_to_another_runner(processes: Proc
     second = processes.runner(PYNENC__LEASE_SEC="1")
     assert held.get_result(timeout=60) == "by another"
     statuses = [str(entry.status) for entry in jobs.app.state_backend.get_history(held.invocation_id)]
-    assert statuses.count("running") == 2
+    # A busy machine may make the second one late for its lease of a second, too.
+    assert statuses.count("running") >= 2
     assert "running_recovery" in statuses
     for runner in (stuck, second):
         runner.send(signal.SIGTERM)

@@ -33,11 +33,17 @@ class Ledger:
         if durable:
             os.fsync(descriptor)
 
-    def events(self) -> list[dict[str, Any]]:
-        """All of them, in the order of their writes."""
+    def events(self, since: int = 0) -> list[dict[str, Any]]:
+        """All of them, in the order of their writes; or those after what `size()` was."""
         if not self.path.exists():
             return []
-        return [json.loads(line) for line in self.path.read_text().splitlines()]
+        with self.path.open("rb") as file:
+            file.seek(since)
+            return [json.loads(line) for line in file.read().splitlines()]
+
+    def size(self) -> int:
+        """In bytes, for `events(since)`."""
+        return self.path.stat().st_size if self.path.exists() else 0
 
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
         """Those written with `kind=`."""

@@ -26,10 +26,17 @@ class Verdict:
 
 
 def judge(app: Any, ledger: Ledger) -> Verdict:
-    """Compare the ledger's `acked`, `run` and `read` events with every record in the store."""
+    """Compare the ledger's `acked`, `run` and `read` events with every record in the store.
+
+    A call that failed is `unknown`, with its tag: it may have been accepted, but not twice.
+    """
     events = ledger.events()
     acked = {event["id"] for event in events if event["kind"] == "acked"}
-    submitted = {event["id"] for event in events if event["kind"] in ("acked", "unknown")}
+    unknown: dict[str, set[str]] = {event["tag"]: set() for event in events if event["kind"] == "unknown"}
+    for event in events:
+        if event["kind"] == "run" and event["tag"] in unknown:
+            unknown[event["tag"]].add(event["id"])
+    submitted = acked.union(*unknown.values())
     runs = Counter(event["id"] for event in events if event["kind"] == "run")
     reads: dict[str, set[str]] = {}
     for event in events:
@@ -37,6 +44,7 @@ def judge(app: Any, ledger: Ledger) -> Verdict:
             reads.setdefault(event["id"], set()).add(event["value"])
     final = final_ids(app)
     double = sum(1 for values in reads.values() if len(values) > 1)
+    double += sum(1 for ids in unknown.values() if len(ids) > 1)
     for invocation_id in final:
         statuses = [entry.status for entry in app.state_backend.get_history(invocation_id)]
         double += sum(1 for status in statuses if status.is_final()) != 1

@@ -125,3 +125,9 @@ def cpu_seconds(pid: int) -> float:
         except (FileNotFoundError, ProcessLookupError):
             continue
     return total / 1e9
+
+
+def stands_still(pid: int) -> bool:
+    """Whether every thread of a process is stopped: after SIGSTOP some may run on for a moment."""
+    states = (thread / "stat" for thread in Path(f"/proc/{pid}/task").iterdir())
+    return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in states)

@@ -1,33 +1,61 @@
-"""A Redis server of the tests' own: on loopback, on a free port, in a temporary folder, gone when the tests end."""
+"""Redis servers of the tests' own: on loopback, on free ports, in a temporary folder, gone when the tests end."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from typing import IO, Any
 
 from support.waiting import wait_until
+
+_NEXT = count(os.getpid() * 37)
+
+
+class ServerError(Exception):
+    """What the server answered instead."""
+
+
+def free_port() -> int:
+    """A port that was free a moment ago, as is the one 10000 above, which a node of a Cluster takes too.
+
+    Below the range from which the system gives ports to clients: a server that is started again finds its port free.
+    """
+    while True:
+        port = 12_000 + next(_NEXT) % 9_000
+        try:
+            for each in (port, port + 10_000):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", each))
+        except OSError:
+            continue
+        return port
 
 
 class RedisServer:
     """One `redis-server`, started on construction."""
 
-    def __init__(self, folder: Path, *options: str, port: int | None = None) -> None:
+    def __init__(self, folder: Path, *options: str, port: int | None = None, sentinel: str | None = None) -> None:
         program = shutil.which("redis-server")
         assert program is not None, "redis-server is not on the PATH: run the tests with `make test`, which installs it"
         self.folder = folder
-        self.port = port or _free_port()
-        self._command = [
-            program,
-            *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)),
+        self.port = port or free_port()
+        common = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder))
+        if sentinel is None:
             # Nothing is saved in the time that a test takes, but a server that never saves is warned of.
-            *("--save", "86400 1", "--appendonly", "no", "--enable-debug-command", "local"),
-            *options,
-        ]
+            save = ("--save", "86400 1", "--appendonly", "no")
+            self._command = [program, *common, *save, "--enable-debug-command", "local", *options]
+        else:
+            file = folder / f"sentinel-{self.port}.conf"
+            file.write_text(sentinel)
+            self._command = [program, str(file), *common, "--sentinel"]
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -42,47 +70,92 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it (again) and wait until it answers."""
-        with (self.folder / "redis.log").open("ab") as log:
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         wait_until(self._answers, f"a Redis server on port {self.port}")
 
     def kill(self) -> None:
-        """As a power failure would."""
+        """As a power failure would. A stopped one dies too."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
-    def command(self, *words: str) -> bytes:
-        """Send one command on a connection of its own; the raw reply, errors among them."""
-        parts = b"".join(b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()) for word in words)
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
-            connection.sendall(b"*%d\r\n%s" % (len(words), parts))
-            return connection.recv(1 << 20)
+    def send(self, signum: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(signum)
+
+    def ask(self, *words: str | bytes, timeout: float = 10.0) -> Any:
+        """Send one command on a connection of its own: its answer. Raises `ServerError` for one that is an error."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
+            connection.sendall(_encoded(words))
+            with connection.makefile("rb") as stream:
+                return _answer(stream)
+
+    def command(self, *words: str) -> None:
+        """The same, whatever the answer is."""
+        try:
+            self.ask(*words)
+        except ServerError:
+            return
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / f"redis-{self.port}.log"
 
     def _answers(self) -> bool:
         assert self._process is not None
-        assert self._process.poll() is None, (self.folder / "redis.log").read_text()
+        assert self._process.poll() is None, self._log.read_text()
         try:
-            return self.command("PING").startswith(b"+PONG")
+            return bool(self.ask("PING") == "PONG")
+        except ServerError as error:
+            # It wants a password first, so it is there.
+            return str(error).startswith("NOAUTH")
         except OSError:
             return False
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _encoded(words: tuple[str | bytes, ...]) -> bytes:
+    parts = [word.encode() if isinstance(word, str) else word for word in words]
+    return b"*%d\r\n%s" % (len(parts), b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
+
+
+def _answer(stream: IO[bytes]) -> Any:
+    line = stream.readline()
+    if not line.endswith(b"\r\n"):
+        raise ConnectionError("the server hung up")
+    kind, rest = line[:1], line[1:-2]
+    if kind == b"-":
+        raise ServerError(rest.decode())
+    if kind == b"+":
+        return rest.decode()
+    if kind == b":":
+        return int(rest)
+    length = int(rest)
+    if length < 0:
+        return None
+    if kind == b"*":
+        return [_answer(stream) for _ in range(length)]
+    return stream.read(length + 2)[:-2]
+
+
+@contextmanager
+def server_folder() -> Iterator[Path]:
+    """A folder for servers, gone with the block."""
+    folder = Path(tempfile.mkdtemp(prefix="redis-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def redis_server(*options: str) -> Iterator[RedisServer]:
     """A server for this block."""
-    folder = Path(tempfile.mkdtemp(prefix="redis-"))
-    server = RedisServer(folder, *options)
-    try:
-        yield server
-    finally:
-        server.kill()
-        shutil.rmtree(folder, ignore_errors=True)
+    with server_folder() as folder:
+        server = RedisServer(folder, *options)
+        try:
+            yield server
+        finally:
+            server.kill()

@@ -1,6 +1,6 @@
 """A world is one fresh app on one kind of store, with one kind of runner: what each scenario of the matrix runs in.
 
-A store or runner to come is one line in `STORES` or `RUNNERS`.
+A store or runner to come is one line in `STORES` or `RUNNERS`; another way to reach a store, in `TOPOLOGIES`.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 import atexit
 import functools
 import importlib
+import os
 import sys
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import pytest
 from support import flags, ledger
 from support.seed_runners import SevenMemberRunner
 from support.servers import RedisServer, redis_server
+from support.topologies import PASSWORD, Cluster, add_users, cluster, denials_of, user_of
 from support.waiting import wait_until
 
 JOBS = "support.jobs"
@@ -34,6 +36,11 @@ class StoreKind:
     url: Callable[[Path], str]
     shared: bool
     """Whether other processes can open it."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    runners: tuple[str, ...] = ("thread", "user")
+    """The kinds of runners to combine it with."""
+    users: Callable[[], RedisServer] | None = None
+    """A server on which clients and runners log in as users of their own."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,24 @@ class RunnerKind:
 @functools.cache
 def shared_redis() -> RedisServer:
     """The server of all tests of this process; each test has an app id, and so keys, of its own."""
+    context = redis_server()
+    server = context.__enter__()
+    atexit.register(context.__exit__, None, None, None)
+    return server
+
+
+@functools.cache
+def shared_cluster() -> Cluster:
+    """The Cluster of all tests of this process."""
+    context = cluster()
+    made = context.__enter__()
+    atexit.register(context.__exit__, None, None, None)
+    return made
+
+
+@functools.cache
+def shared_redis_with_users() -> RedisServer:
+    """A server that lets nobody in without a password."""
     context = redis_server()
     server = context.__enter__()
     atexit.register(context.__exit__, None, None, None)
@@ -108,6 +133,14 @@ STORES = [
     StoreKind("sqlite", lambda folder: f"sqlite:///{folder / 'store.db'}", shared=True),
     StoreKind("redis", lambda folder: shared_redis().url, shared=True),
 ]
+TOPOLOGIES = [
+    StoreKind("redis-cluster", lambda folder: shared_cluster().url, True, {"SHARDS": "3"}, ("thread",)),
+    StoreKind(
+        "redis-acl", lambda folder: shared_redis_with_users().url, True, {}, ("thread",), shared_redis_with_users
+    ),
+]
+"""Where the scenarios of the matrix run besides: what is no other store, but reached in another way."""
+
 RUNNERS = [
     RunnerKind("thread", _thread_runner, in_process=True),
     RunnerKind("user", SevenMemberRunner, in_process=True),
@@ -122,9 +155,9 @@ def combinations() -> list[Any]:
     """Every store with every runner that can use it, as parameters of a fixture."""
     return [
         pytest.param((store, runner), id=f"{store.name}-{runner.name}")
-        for store in STORES
+        for store in [*STORES, *TOPOLOGIES]
         for runner in RUNNERS
-        if store.shared or runner.in_process
+        if runner.name in store.runners and (store.shared or runner.in_process)
     ]
 
 
@@ -132,6 +165,8 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, folder: Path, store: StoreK
     """Configure the apps of this test, here and in its children: everything goes through the environment."""
     monkeypatch.setenv("PYNENC__APP_ID", f"app-{uuid.uuid4().hex[:12]}")
     monkeypatch.setenv("PYNENC__STORE_URL", store.url(folder))
+    for name, value in store.settings.items():
+        monkeypatch.setenv(f"PYNENC__{name}", value)
     monkeypatch.setenv(flags.DIR_VARIABLE, str(folder))
     monkeypatch.setenv(ledger.FILE_VARIABLE, str(folder / "ledger.jsonl"))
 
@@ -150,6 +185,8 @@ class World:
     store: StoreKind
     runner_kind: RunnerKind
     jobs: Any
+    runner_jobs: Any = None
+    """What the runner has of the tasks, if it is another app object than that of the clients."""
     runner: Any = None
     errors: list[BaseException] = field(default_factory=list)
     _thread: threading.Thread | None = None
@@ -160,7 +197,7 @@ class World:
 
     def start(self, slots: int = 2) -> Any:
         """Start a new runner on a thread of its own; it."""
-        self.runner = self.runner_kind.make(self.app, slots)
+        self.runner = self.runner_kind.make((self.runner_jobs or self.jobs).app, slots)
         self.restart()
         return self.runner
 
@@ -198,3 +235,34 @@ class World:
         self.stop()
         if self.errors:
             raise AssertionError("the runner raised") from self.errors[0]
+        if self.store.users is not None:
+            assert denials_of(self.store.users(), self.app.app_id) == []
+
+
+def make_world(
+    store: StoreKind,
+    runner_kind: RunnerKind,
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    roles: Sequence[str] | None = None,
+) -> World:
+    """A fresh app in this store; the runner is started by the scenario.
+
+    In a store with users, the runner logs in as the first of `roles` (a worker), clients as the last (a producer).
+    """
+    set_environment(monkeypatch, folder, store)
+    if store.users is None:
+        return World(store, runner_kind, load_jobs())
+    from pynenc import Pynenc
+
+    app_id = os.environ["PYNENC__APP_ID"]
+    add_users(store.users(), app_id)
+    monkeypatch.setenv("PYNENC__REDIS_PASSWORD", PASSWORD)
+    jobs = []
+    for role in roles or ("worker", "producer"):
+        # Each with an app object, and so with connections, of its own.
+        Pynenc._clear_instances()
+        monkeypatch.setenv("PYNENC__REDIS_USERNAME", user_of(role, app_id))
+        jobs.append(load_jobs())
+        assert jobs[-1].app.orchestrator.count_invocations() == 0
+    return World(store, runner_kind, jobs[-1], runner_jobs=jobs[0])

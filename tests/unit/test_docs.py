@@ -52,9 +52,9 @@ def test_every_make_target_a_document_names_exists(document: Path) -> None:
     assert named <= make_targets()
 
 
-def test_architecture_names_a_file_for_each_step_in_core_store_python_and_tests() -> None:
+def test_architecture_names_a_file_for_each_step_in_core_stores_python_and_tests() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
-    rows = {cells[0]: cells[2:] for line in text.splitlines() if len(cells := line.strip("| ").split(" | ")) == 6}
+    rows = {cells[0]: cells[2:] for line in text.splitlines() if len(cells := line.strip("| ").split(" | ")) == 7}
     for step in ("call", "submit", "queue", "claim", "execute", "settle", "notify", "result"):
         assert all(LINK.search(cell) for cell in rows[step]), f"a place of {step} is missing: {rows[step]}"
 
@@ -65,6 +65,12 @@ def test_every_decision_is_listed_and_the_numbers_have_no_gap() -> None:
     assert [name[:4] for name in records] == [f"{number:04}" for number in range(1, len(records) + 1)]
     index = (folder / "README.md").read_text()
     assert all(f"({name})" in index for name in records)
+
+
+def test_the_table_of_faults_is_what_was_measured() -> None:
+    script = ROOT / "scripts" / "chaos_table.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], timeout=60, check=False)
+    assert done.returncode == 0, "write it anew with scripts/chaos_table.py"
 
 
 def test_the_changelog_names_the_version_or_is_unreleased() -> None:

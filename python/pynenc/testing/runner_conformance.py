@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pynenc.exceptions import ConfigError
+from pynenc.exceptions import ConfigError, RemoteError
 from pynenc.runner import BaseRunner
 
 if TYPE_CHECKING:
@@ -116,9 +116,16 @@ def returns_results(trial: Trial) -> None:
 
 
 def passes_failures_on(trial: Trial) -> None:
-    """What a body raises arrives at the caller, and the runner goes on."""
+    """What a body raises arrives at the caller, and the runner goes on.
+
+    What would end the caller's process arrives as a `RemoteError` that names it.
+    """
     trial.start()
-    for invocation, expected in [(trial.tasks.fail("words"), ValueError), (trial.tasks.leave(), SystemExit)]:
+    failures: list[tuple[Any, type[Exception]]] = [
+        (trial.tasks.fail("words"), ValueError),
+        (trial.tasks.leave(), RemoteError),
+    ]
+    for invocation, expected in failures:
         try:
             trial.result(invocation)
         except AssertionError:

@@ -8,8 +8,8 @@ from support.jobs import waits
 
 if __name__ == "__main__":
     invocation = waits.never()
-    print("waiting")
     try:
+        print("waiting")
         print("result", invocation.result)
     except KeyboardInterrupt:
         print("interrupted")

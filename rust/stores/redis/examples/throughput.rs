@@ -115,7 +115,19 @@ fn main() -> Outcomes<()> {
     queued(&store, &mut meter, &[1_000, 100_000, 1_000_000.min(50 * tasks)])?;
     let slow: Vec<redis::Value> = redis::cmd("SLOWLOG").arg("GET").arg(10).query(&mut meter.0)?;
     println!("commands that took the server longer than 10 ms: {}", slow.len());
+    slow.iter().for_each(|entry| println!("  {}", told(entry)));
     Ok(())
+}
+
+/// What a line of the slow log says: microseconds, and how the command began.
+fn told(entry: &redis::Value) -> String {
+    let redis::Value::Array(parts) = entry else { return String::new() };
+    let [_, _, redis::Value::Int(usec), redis::Value::Array(words), ..] = &parts[..] else { return String::new() };
+    let word = |word: &redis::Value| match word {
+        redis::Value::BulkString(bytes) => String::from_utf8_lossy(bytes).chars().take(60).collect(),
+        _ => String::new(),
+    };
+    format!("{usec} us: {}", words.iter().take(8).map(word).collect::<Vec<_>>().join(" "))
 }
 
 fn submission() -> Submission {

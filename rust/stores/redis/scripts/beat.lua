@@ -2,9 +2,9 @@
 -- Extend the lease of everything a runner owns. Works when memory is full.
 --
 -- KEYS: 1 l, 2 w:<runner>, 3 m. ARGV: 5 lease in milliseconds. Answer: ids and fences, one after the other.
-expect('zset', KEYS[1])
-expect('hash', KEYS[2])
-expect('hash', KEYS[3])
+call('ZCARD', KEYS[1])
+call('HLEN', KEYS[2])
+call('HLEN', KEYS[3])
 local owned = call('HGETALL', KEYS[2])
 local leases = {}
 for i = 1, #owned, 2 do

@@ -5,8 +5,8 @@
 -- ARGV: 5 reason, 6 a random token: by it a cancellation whose answer was lost knows itself.
 -- Answer: 0 done, 1 claimed, 2 finished, 3 no record; then whether others may claim something now.
 local M = moves()
-expect('list', KEYS[2])
-expect('hash', KEYS[3])
+call('LLEN', KEYS[2])
+call('HLEN', KEYS[3])
 local id = sub(KEYS[1], -16)
 local r = M.load(id)
 if not r then return { 3, 0 } end

@@ -15,26 +15,24 @@ local function m()
 end
 local limit, lease, runner, begin, tag = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8] == '1', ARGV[9]
 local fences, lost, reason = ARGV[10], ARGV[11], ARGV[12]
-expect('zset', KEYS[1])
-expect('hash', KEYS[2])
-expect('hash', KEYS[5])
-expect('list', KEYS[6])
+call('ZCARD', KEYS[1])
+call('HLEN', KEYS[2])
 local names = {}
 for i = 13, #ARGV do names[#names + 1] = ARGV[i] end
 local every = #names == 0
-if every then
-  names = call('SMEMBERS', KEYS[3])
-else
-  expect('set', KEYS[3])
-end
-local NOW = string.format('%.0f', now)
-local heads, due = {}, {}
+if every then names = call('SMEMBERS', KEYS[3]) end
+local heads, due, firsts = {}, {}, {}
 for i, name in ipairs(names) do
-  due[i] = call('ZRANGEBYSCORE', P .. 's:' .. name, '-inf', NOW, 'LIMIT', '0', '500')
+  local scheduled = P .. 's:' .. name
+  firsts[i] = call('ZRANGE', scheduled, '0', '0', 'WITHSCORES')
+  if firsts[i][1] and tonumber(firsts[i][2]) <= now then
+    due[i] = call('ZRANGEBYSCORE', scheduled, '-inf', string.format('%.0f', now), 'LIMIT', '0', '500')
+    firsts[i] = nil
+  end
   heads[name] = call('ZRANGE', P .. 'q:' .. name, '0', '0')[1] or false
-  if tag ~= '' and not every then expect('zset', P .. 'b:' .. name) end
+  if tag ~= '' and not every then call('ZCARD', P .. 'b:' .. name) end
 end
-if tag ~= '' and every then expect('zset', KEYS[4]) end
+if tag ~= '' and every then call('ZCARD', KEYS[4]) end
 
 local claims, dropped, leases, owned, found = {}, {}, {}, {}, 0
 
@@ -58,7 +56,7 @@ if lost ~= '' then
 end
 
 for i, name in ipairs(names) do
-  if #due[i] > 0 then
+  if due[i] then
     for _, member in ipairs(due[i]) do call('ZADD', P .. 'q:' .. name, '0', member) end
     call('ZREM', P .. 's:' .. name, spread(due[i]))
     heads[name] = nil
@@ -115,16 +113,24 @@ local function take(id, r)
   give(id, raw, r)
 end
 
--- The same for one that was never touched since it arrived and has no key to look after, without taking it apart.
+-- The same for one that was never touched since it arrived and has no key to look after, without taking it apart. Its
+-- record is written with those of the others.
 local STATUS = begin and 6 or 4
 local ENTRIES = char(4 + 16) .. now6 .. NAMED .. (begin and char(6 + 128) .. now6 or '')
 local TAIL = NAMED .. Z8 .. pack('>I4', #ENTRIES) .. ENTRIES
-local function take_fresh(id, raw)
+local prefixes, records = {}, {}
+local function take_fresh(id, key, raw)
   local status, flags = byte(raw, 1, 2)
   if status ~= 1 or flags % 64 >= CONCURRENCY or #raw ~= body_end(raw) + 14 then return false end
   local fence = next_fence()
-  raw = char(STATUS, flags) .. fence .. sub(raw, 11, -15) .. TAIL
-  call('SET', P .. 'i:' .. id, raw)
+  local prefix = prefixes[flags]
+  if not prefix then
+    prefix = char(STATUS, flags)
+    prefixes[flags] = prefix
+  end
+  raw = prefix .. fence .. sub(raw, 11, -15) .. TAIL
+  records[#records + 1] = key
+  records[#records + 1] = raw
   own(id, fence)
   claims[#claims + 1] = id
   claims[#claims + 1] = raw
@@ -133,7 +139,9 @@ local function take_fresh(id, raw)
 end
 
 -- One that may find no place; the queue into which another was called back instead.
+local moved = false
 local function admit(id, r)
+  moved = true
   if not r or not available(r.status) then return end
   local holders = m().has(r, CONCURRENCY) and call('SCARD', P .. 'k:' .. m().fixed(r).ckey) or -1
   if holders < 0 then
@@ -157,37 +165,50 @@ end
 -- The best that are left, with their records: all from one queue if the others are empty, else one.
 local function peek(most)
   local first, where = best()
-  if not first then return {}, {}, nil end
+  if not first then return {} end
   local others = false
   for _, name in ipairs(names) do others = others or (name ~= where and head(name)) end
-  local members, raws = { first }, {}
+  local members, keys = { first }, {}
   if most > 1 and not others then
     members = call('ZRANGE', P .. 'q:' .. where, '0', string.format('%d', most - 1))
   end
-  for i, member in ipairs(members) do
-    local raw = call('GET', P .. 'i:' .. sub(member, -16))
-    raws[i] = raw
-    if raw and byte(raw, 2) % 16 >= CONCURRENCY then m().expect_places(m().decode(raw)) end
+  for i, member in ipairs(members) do keys[i] = P .. 'i:' .. sub(member, -16) end
+  local raws = get_all(keys)
+  for _, raw in ipairs(raws) do
+    if raw and byte(raw, 2) % 16 >= CONCURRENCY then
+      call('HLEN', KEYS[5])
+      call('LLEN', KEYS[6])
+      m().expect_places(m().decode(raw))
+    end
   end
-  return members, raws, where
+  return members, keys, raws, where
 end
 
 -- Not more than 500 in one call, counting those that find no place.
 local work, looked = false, 0
 local wanted = limit - found
 while #leases / 2 < wanted and looked < 500 do
-  local members, raws, name = peek(math.min(wanted - #leases / 2, 500 - looked))
+  local members, keys, raws, name = peek(math.min(wanted - #leases / 2, 500 - looked))
   if #members == 0 then break end
   local last = #members
   for at, member in ipairs(members) do
     local id, raw = sub(member, -16), raws[at]
-    if raw and not take_fresh(id, raw) and admit(id, m().decode(raw)) then
+    if raw and not take_fresh(id, keys[at], raw) and admit(id, m().decode(raw)) then
       -- What was called back may be better than those that follow: look again.
       heads, work, last = {}, true, at
       break
     end
   end
-  call('ZREM', P .. 'q:' .. name, spread(members, 1, last))
+  if #records > 0 then
+    call('MSET', spread(records))
+    records = {}
+  end
+  if moved then
+    call('ZREM', P .. 'q:' .. name, spread(members, 1, last))
+  else
+    -- They are still the first of their queue.
+    call('ZREMRANGEBYRANK', P .. 'q:' .. name, '0', last - 1)
+  end
   heads[name] = nil
   looked = looked + last
 end
@@ -199,8 +220,8 @@ end
 
 local next_due = ''
 local waiting = #leases / 2 + found < limit
-for _, name in ipairs(names) do
-  local first = call('ZRANGE', P .. 's:' .. name, '0', '0', 'WITHSCORES')
+for i, name in ipairs(names) do
+  local first = not moved and firsts[i] or call('ZRANGE', P .. 's:' .. name, '0', '0', 'WITHSCORES')
   if first[1] then
     if next_due == '' or tonumber(first[2]) < next_due then next_due = tonumber(first[2]) end
   elseif every and waiting and not head(name) then

@@ -5,9 +5,9 @@
 -- ARGV: 5 number of the chunk, 6 where in it to begin, counted from 0: goes through 64 places.
 -- Answer: how many there were.
 local M = moves()
-expect('zset', P .. 'l')
-expect('hash', KEYS[1])
-expect('string', KEYS[2])
+call('ZCARD', P .. 'l')
+call('HLEN', KEYS[1])
+call('STRLEN', KEYS[2])
 local from, count = tonumber(ARGV[6]), 0
 local ids = call('GETRANGE', KEYS[2], from * 16, from * 16 + 64 * 16 - 1)
 for i = 1, #ids, 16 do

@@ -4,6 +4,9 @@
 -- ARGV of every script: 1 prefix of the shard's keys, 2 time in milliseconds (0: the server's), 3 retention in
 -- milliseconds, 4 largest outcome that travels in a notification, in bytes. What follows is the script's own.
 --
+-- A script is not rolled back: a key of a wrong type must fail it before the first write. That is what the HLEN, ZCARD,
+-- SCARD, LLEN and STRLEN are for whose answer nobody looks at.
+--
 -- Numbers are compared, never strings: Lua compares strings by the server's locale.
 local call, pack, unpack, spread = redis.call, struct.pack, struct.unpack, unpack
 local sub, byte, char = string.sub, string.byte, string.char
@@ -13,9 +16,8 @@ if now == 0 then
   now = t[1] * 1000 + math.floor(t[2] / 1000)
 end
 local now6 = pack('>I6', now)
-local Z8, Z16 = string.rep('\0', 8), string.rep('\0', 16)
+local Z8, Z16 = '\0\0\0\0\0\0\0\0', '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 local CHUNK = 256
-local RECORD = '>BBc8c8I4I4I4I4I6I4c0I2c0I4c0I4c0I4c0'
 local HISTORY_LIMIT = 65536
 
 -- Statuses by number: 1 registered, 2 parked, 3 rerouted, 4 pending, 5 pending recovery, 6 running, 7 running recovery,
@@ -25,9 +27,10 @@ local function available(s) return s == 1 or s == 3 or s == 10 end
 
 -- Flags of a record.
 local ARGS_APART, RESULT_APART, CONCURRENCY, REGISTRATION, RESULT, REASON, MORE = 1, 2, 4, 8, 16, 32, 64
--- Where the unchanging part of a packed record ends.
+-- Where the unchanging part of a packed record ends; it is far shorter than 16 MiB.
 local function body_end(raw)
-  return 44 + (unpack('>I4', raw, 41))
+  local high, middle, low = byte(raw, 42, 44)
+  return 44 + high * 65536 + middle * 256 + low
 end
 
 -- Bells that remain to be rung at the end, by queue.
@@ -74,8 +77,12 @@ local function announce()
   for tag, list in pairs(told) do call('SPUBLISH', P .. 'p:' .. tag, table.concat(list)) end
 end
 
--- A script is not rolled back: a key of a wrong type must fail it before the first write. Any reading will do.
-local READ = { hash = 'HLEN', zset = 'ZCARD', set = 'SCARD', list = 'LLEN', string = 'STRLEN' }
-local function expect(kind, key)
-  return call(READ[kind], key)
+-- The records of these keys, false where there is none.
+local function get_all(keys)
+  local raws = call('MGET', spread(keys))
+  for i = 1, #keys do
+    -- One of a wrong type looks like none; asked for by itself it fails.
+    if not raws[i] then raws[i] = call('GET', keys[i]) end
+  end
+  return raws
 end

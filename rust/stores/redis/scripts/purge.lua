@@ -4,8 +4,8 @@
 -- KEYS: 1 f, 2 o. Found inside: the records that the index names, chunks of the order of arrival.
 -- ARGV: 5 most in one call. Answer: ids removed because their time was over, then how many entries of the index went.
 local M = moves()
-expect('list', KEYS[1])
-expect('hash', KEYS[2])
+call('LLEN', KEYS[1])
+call('HLEN', KEYS[2])
 local removed, gone = {}, 0
 for _, entry in ipairs(call('LRANGE', KEYS[1], '0', tonumber(ARGV[5]) - 1)) do
   local expires, id, seq = unpack('>I6c16c5', entry)

@@ -8,9 +8,9 @@
 -- Answer: now, next expiry or '', ids queued again, ids buried, whether others may claim something now.
 local M = moves()
 local limit, most, grace = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[9])
-expect('zset', KEYS[1])
-expect('list', KEYS[2])
-expect('hash', KEYS[3])
+call('ZCARD', KEYS[1])
+call('LLEN', KEYS[2])
+call('HLEN', KEYS[3])
 local requeued, buried, work = {}, {}, false
 
 local function next_expiry()

@@ -3,8 +3,8 @@
 --
 -- KEYS: 1 l, 2 f, 3 m, then the record of each outcome.
 -- Found inside: the runner's claims, the queue of what comes back, the concurrency key and who is parked under it.
--- ARGV: from 5 on each outcome packed: fence, kind (1 success, 2 failure, 3 retry, 4 release), slot and start, due time,
--- whether its value is kept apart, then the value or the note.
+-- ARGV: from 5 on each outcome packed: fence, kind (1 success, 2 failure, 3 retry, 4 release), whether its value is kept
+-- apart, due time, slot and start, then the value or the note.
 -- Answer: a digit per outcome (0 done, 1 replayed, 2 stale) and whether others may claim something now; or, if one
 -- is refused by the state machine, '!', its index, its status and the status asked for; then nothing was written.
 local made
@@ -12,49 +12,58 @@ local function m()
   made = made or moves()
   return made
 end
-expect('zset', KEYS[1])
-expect('list', KEYS[2])
-expect('hash', KEYS[3])
+call('ZCARD', KEYS[1])
+call('LLEN', KEYS[2])
 local n = #KEYS - 3
 local records, ids, runners = {}, {}, {}
+local raws = get_all({ spread(KEYS, 4) })
 for i = 1, n do
-  local id = sub(KEYS[i + 3], -16)
+  local id, raw, packed = sub(KEYS[i + 3], -16), raws[i], ARGV[4 + i]
   ids[i] = id
-  local raw = records[id]
-  if raw == nil then
-    raw = call('GET', KEYS[i + 3])
-    records[id] = raw
-  end
-  if raw and claimed(byte(raw, 1)) then
-    local fence, kind = unpack('>c8B', ARGV[4 + i])
-    if sub(raw, 3, 10) == fence and byte(raw, 1) == 4 and (kind == 1 or kind == 3) then
+  records[id] = raw
+  local status, flags = 0, 0
+  if raw then status, flags = byte(raw, 1, 2) end
+  if claimed(status) then
+    local kind = byte(packed, 9)
+    if status == 4 and (kind == 1 or kind == 3) and sub(raw, 3, 10) == sub(packed, 1, 8) then
       return { '!', i, 4, kind == 1 and 11 or 10 }
     end
     local runner = unpack('>I2c0', raw, body_end(raw) + 1)
     if not runners[runner] then
-      expect('hash', P .. 'w:' .. runner)
+      call('HLEN', P .. 'w:' .. runner)
       runners[runner] = {}
     end
-    if kind > 2 or byte(raw, 2) % 8 >= CONCURRENCY then m().expect_places(m().decode(raw)) end
+    if kind > 2 or flags % 8 >= CONCURRENCY then
+      call('HLEN', KEYS[3])
+      m().expect_places(m().decode(raw))
+    end
   end
 end
 
 -- The end of one that runs and has nothing beside its record, without taking that apart. Leaves its lease, its owner
 -- and the index of finished ones to the end.
-local leases, finished = {}, {}
+local leases, finished, middles = {}, {}, {}
 local ENDS = pack('>I6', now + RETENTION)
-local function end_plainly(id, raw, kind, where, text)
+local function end_plainly(id, key, raw, kind, packed)
   local flags, last = byte(raw, 2), body_end(raw)
-  local runner, note, _, hist = unpack('>I2c0I4c0I4c0I4c0', raw, last + 1)
-  if #hist >= HISTORY_LIMIT then return false end
-  local record = char(10 + kind, flags + RESULT) .. sub(raw, 3, last) .. '\0\0' .. pack('>I4c0', #note, note) ..
-    '\0\0\0\0' .. pack('>I4', #hist + 17) .. hist .. char(10 + kind + 128 + 64) .. now6 .. where .. text
-  call('SET', P .. 'i:' .. id, record, 'PX', RETENTION)
+  local runner, after = unpack('>I2c0', raw, last + 1)
+  -- A note, or ids waited for, are left to the other way; without them the history is the rest.
+  local length = #raw - after - 11
+  if length >= HISTORY_LIMIT or sub(raw, after, after + 7) ~= Z8 then return false end
+  local middle = middles[length]
+  if not middle then
+    middle = pack('>I2I4I4I4', 0, 0, 0, length + 17)
+    middles[length] = middle
+  end
+  local record = char(10 + kind, flags + RESULT) .. sub(raw, 3, last) .. middle .. sub(raw, after + 12) ..
+    char(10 + kind + 128 + 64) .. now6 .. sub(packed, 17)
+  call('SET', key, record, 'PX', RETENTION)
   local owned = runners[runner]
   owned[#owned + 1] = id
   leases[#leases + 1] = id
   finished[#finished + 1] = ENDS .. id .. sub(raw, 45, 49)
-  tell_one(sub(raw, 11, 18), id, 10 + kind, 1, text)
+  local tag = sub(raw, 11, 18)
+  if tag ~= Z8 then tell_one(tag, id, 10 + kind, 1, sub(packed, 27)) end
   records[id] = record
   return true
 end
@@ -99,10 +108,9 @@ end
 
 local codes = {}
 for i = 1, n do
-  local id = ids[i]
+  local id, packed = ids[i], ARGV[4 + i]
   local raw = records[id]
-  local fence, kind, where, due, apart, at = unpack('>c8Bc10I6B', ARGV[4 + i])
-  if not raw or sub(raw, 3, 10) ~= fence then
+  if not raw or sub(raw, 3, 10) ~= sub(packed, 1, 8) then
     codes[i] = 2
   else
     local status, flags = byte(raw, 1, 2)
@@ -110,11 +118,12 @@ for i = 1, n do
       codes[i] = 1
     else
       codes[i] = 0
-      local text = sub(ARGV[4 + i], at)
+      local kind, apart = byte(packed, 9, 10)
       -- No flag is set: neither something kept apart, nor a concurrency key, nor more who wait.
       local plain = status == 6 and kind <= 2 and apart == 0 and flags % 8 == 0 and flags < MORE
-      if not plain or not end_plainly(id, raw, kind, where, text) then
-        settle(id, m().decode(raw), kind, where, due, apart, text)
+      if not plain or not end_plainly(id, KEYS[i + 3], raw, kind, packed) then
+        local due, where = unpack('>I6c10', packed, 11)
+        settle(id, m().decode(raw), kind, where, due, apart, sub(packed, 27))
       end
     end
   end

@@ -15,8 +15,8 @@ use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::ids::{Fence, InvocationId, Millis, RunnerKey};
 use pynenc_core::notify::Hub;
 
-/// At most so many invocations in one call of a script.
-pub const CHUNK: usize = 500;
+/// At most so many invocations in one call of a script: a call holds the server up, for milliseconds at most.
+pub const CHUNK: usize = 250;
 
 /// One handle: its connections, and what it hears.
 pub struct Shared {

@@ -11,7 +11,7 @@ use pynenc_core::store::Paused;
 use pynenc_core::{Error, Result};
 use redis::Value;
 
-use super::{by_shard, get, watch};
+use super::{by_shard, get, resume, watch};
 use crate::record::Packed;
 use crate::script::{PAUSE, RAISE, Request};
 use crate::shared::{CHUNK, Shared};
@@ -36,6 +36,11 @@ pub fn pause(shared: &Arc<Shared>, waiter: Ownership, targets: &[InvocationId]) 
     }
     let paused = send(shared, waiter, &near, &far)?;
     if paused == Paused::Parked {
+        // Two that begin to wait for each other at the same moment see nothing before, but one of them does after.
+        if let Some(path) = far_cycle(shared, waiter.id, &far)? {
+            resume::resume(shared, &[waiter])?;
+            return Err(Error::Cycle(path));
+        }
         raise(shared, waiter.id, &far)?;
     }
     Ok(paused)
@@ -81,8 +86,7 @@ fn look_far(shared: &Arc<Shared>, far: &[InvocationId]) -> Result<Vec<Invocation
     Ok(ready)
 }
 
-/// A cycle through other shards, as far as it can be seen: no lock spans shards, so two waits that begin at the same
-/// moment can miss each other, and concurrency keys are not followed.
+/// A cycle through other shards, as far as it can be seen: concurrency keys are not followed.
 fn far_cycle(shared: &Shared, waiter: InvocationId, far: &[InvocationId]) -> Result<Option<Vec<InvocationId>>> {
     let mut came_from: HashMap<_, _> = far.iter().map(|id| (*id, waiter)).collect();
     let mut open: Vec<InvocationId> = far.to_vec();

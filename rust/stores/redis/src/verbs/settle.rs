@@ -74,10 +74,10 @@ fn pack(one: &Settlement) -> Vec<u8> {
     let mut out = Vec::with_capacity(26 + text.len());
     out.extend_from_slice(&one.owner.fence.0.to_be_bytes());
     out.push(kind);
+    out.push(u8::from(kind <= 2 && text.len() > INLINE));
+    put_u48(&mut out, due);
     out.extend_from_slice(&one.slot.to_be_bytes());
     put_u48(&mut out, one.started);
-    put_u48(&mut out, due);
-    out.push(u8::from(kind <= 2 && text.len() > INLINE));
     out.extend_from_slice(text);
     out
 }

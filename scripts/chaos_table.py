@@ -1,0 +1,66 @@
+"""Write the table of docs/concepts/guarantees.md anew, from what the last runs of `make chaos` measured.
+
+`python scripts/chaos_table.py` rewrites the page, `--check` only says (exit code 1) whether it would change.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "concepts" / "guarantees.md"
+FIGURES = PAGE.with_suffix(".json")
+TABLE = re.compile(r"(<!-- chaos -->\n).*?(<!-- end -->)", re.DOTALL)
+HEAD = (
+    "| | What happened | Times | Accepted | Lost | Double results | Loss per task, 95 % | Ran twice | Shows | Run |\n"
+    "|---|---|---|---|---|---|---|---|---|---|\n"
+)
+NOTES = {
+    "worst_recovery_sec": "work went on within {:g} s",
+    "worst_latency_sec": "slowest result {:g} s",
+    "stale_writes_refused": "{:,} late outcomes refused",
+    "canary_sec": "canary {:g} s",
+    "surfaced": "{:,} errors seen by clients",
+}
+
+
+def row(name: str, figures: dict[str, Any]) -> str:
+    """One line of the table."""
+    accepted, lost = figures["acknowledged"], figures["lost"]
+    # With nothing lost in n, the rate is below 3/n with a probability of 95 %.
+    bound = f"< {3 / accepted:.1g}" if lost == 0 else f"{lost / accepted:.1g}"
+    notes = "; ".join(text.format(figures[key]) for key, text in NOTES.items() if key in figures)
+    cells = (
+        name,
+        f"{figures['what']} ({notes})",
+        f"{figures['times']:,}",
+        f"{accepted:,}",
+        f"{lost:,}",
+        f"{figures['double_results']:,}",
+        bound,
+        f"{figures['duplicates']:,}",
+        figures["level"],
+        f"{figures['size']}, {figures['date']}",
+    )
+    return f"| {' | '.join(cells)} |\n"
+
+
+def rendered(text: str, rows: dict[str, dict[str, Any]]) -> str:
+    """The page with its table as the figures have it."""
+    table = HEAD + "".join(row(name, figures) for name, figures in rows.items())
+    return TABLE.sub(lambda match: match[1] + table + match[2], text)
+
+
+def main() -> int:
+    """0 when the page is up to date at the end."""
+    text = PAGE.read_text(encoding="utf-8")
+    new = rendered(text, json.loads(FIGURES.read_text(encoding="utf-8")))
+    if "--check" in sys.argv[1:]:
+        return int(new != text)
+    PAGE.write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""The same app in every way to reach Redis: what is not in the matrix is run through here, with a runner of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.processes import Processes
+from support.topologies import PASSWORD, add_users, denials_of, sentinels, tls_server, user_of
+from support.worlds import StoreKind, load_jobs, set_environment, shared_redis_with_users
+
+
+@pytest.fixture(scope="module")
+def sentinel_url() -> Iterator[str]:
+    with sentinels() as group:
+        yield group.url
+
+
+@pytest.fixture(scope="module")
+def tls_url() -> Iterator[str]:
+    with tls_server() as server:
+        yield server.url
+
+
+@pytest.mark.parametrize("way", ["sentinel_url", "tls_url"])
+def test_work_goes_through(
+    way: str, request: pytest.FixtureRequest, processes: Processes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    url = request.getfixturevalue(way)
+    set_environment(monkeypatch, tmp_path, StoreKind(way, lambda folder: url, shared=True))
+    jobs = load_jobs()
+    processes.runner()
+    assert sorted(jobs.basics.add.parallelize([(n, 1) for n in range(300)]).results) == list(range(1, 301))
+    assert jobs.waits.fib(7).get_result(timeout=60) == 13
+
+
+def test_processes_log_in_with_the_rights_of_their_role_and_need_no_more(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = shared_redis_with_users()
+    set_environment(monkeypatch, tmp_path, StoreKind("redis-acl", lambda folder: server.url, shared=True))
+    app_id = os.environ["PYNENC__APP_ID"]
+    add_users(server, app_id)
+    monkeypatch.setenv("PYNENC__REDIS_PASSWORD", PASSWORD)
+    runner = processes.started_runner(PYNENC__REDIS_USERNAME=user_of("worker", app_id))
+    client = processes.python(
+        "-m", "support.programs.submitter", "client", "500", PYNENC__REDIS_USERNAME=user_of("producer", app_id)
+    )
+    assert client.wait() == 0, client.output()
+    monkeypatch.setenv("PYNENC__REDIS_USERNAME", user_of("monitor", app_id))
+    assert load_jobs().app.orchestrator.count_invocations(statuses=["success"]) == 500
+    assert PASSWORD not in runner.output() + client.output()
+    assert denials_of(server, app_id) == []

@@ -1,0 +1,17 @@
+"""Bodies that say where they run, for faults of the store and of workers."""
+
+from __future__ import annotations
+
+import os
+
+from support import flags
+from support.jobs.app import app
+from support.ledger import Ledger
+
+
+@app.task
+def held(tag: str, gate: str) -> int:
+    """Write the execution to the ledger, wait at the gate, and say which process this was."""
+    Ledger.of_environment().write(kind="run", id=held.invocation.invocation_id, tag=tag, pid=os.getpid())
+    flags.await_flag(gate)
+    return os.getpid()

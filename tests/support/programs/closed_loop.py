@@ -1,0 +1,60 @@
+"""Submit, write what was acknowledged, read the results, and again, until the flag `stop` is raised.
+
+A failed call is an event of the ledger, never the end: what it submitted is then unknown, and a read is made again.
+
+Usage: python -m support.programs.closed_loop <label>
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+from support import flags
+from support.jobs import basics
+from support.ledger import Ledger
+
+from pynenc.exceptions import StateBackendError
+
+T = TypeVar("T")
+
+BATCH = 25
+
+
+def main(label: str) -> None:
+    ledger = Ledger.of_environment()
+    for number in itertools.count():
+        if flags.is_raised("stop"):
+            return
+        # Mostly groups, now and then single calls: other paths through client and store.
+        tags = [f"{label}-{number}-{n}" for n in range(1 if number % 4 == 3 else BATCH)]
+        try:
+            if len(tags) == 1:
+                invocations = [basics.note(tags[0])]
+            else:
+                invocations = list(basics.note.parallelize([(tag,) for tag in tags]))
+        except StateBackendError as error:
+            ledger.write(kind="surfaced", error=str(error)[:500])
+            for tag in tags:
+                ledger.write(kind="unknown", tag=tag)
+            continue
+        for invocation in invocations:
+            ledger.write(kind="acked", id=invocation.invocation_id, durable=invocation is invocations[-1])
+        for invocation, tag in zip(invocations, tags, strict=True):
+            value = _until_it_works(lambda invocation=invocation: invocation.get_result(timeout=120), ledger)
+            assert value == tag, f"{value!r} is not the result of {tag}"
+            ledger.write(kind="read", id=invocation.invocation_id, value=value)
+
+
+def _until_it_works(read: Callable[[], T], ledger: Ledger) -> T:
+    while True:
+        try:
+            return read()
+        except StateBackendError as error:
+            ledger.write(kind="surfaced", error=str(error)[:500])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
