@@ -13,6 +13,7 @@ app.conf.logging_level = "warning"
 echo = app.task(bodies.echo)
 nap = app.task(bodies.nap)
 size = app.task(bodies.size)
+stamp = app.task(bodies.stamp)
 
 
 @app.task

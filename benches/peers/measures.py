@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import bodies
-from protocol import MAY_HANG_SEC, System, cpu_seconds, emit, rss_mb, wait_for
+from protocol import MAY_HANG_SEC, System, bare_mb, cpu_seconds, emit, rss_mb, wait_for
 
 BUDGET_SEC = 1.2
 """About how long one measure takes: the number of tasks follows from the rate of a pilot."""
@@ -100,11 +100,19 @@ def fan(system: System, skip: set[str]) -> None:
 
 def blocking_io(system: System, rate: float) -> None:
     """1,000 calls that wait 10 ms each; fewer where a thousand no-ops would take long already."""
+    system.stop()
+    special = system.start_for_waiting()
+    if not special:
+        system.start()
+    system.results(system.send_many("nap", [(NAP_SEC,)] * 20), START_SEC)
     count = NAP_TASKS if rate > SLOW_RATE else NAP_TASKS // 5
     began = time.perf_counter()
     values = system.results(system.send_many("nap", [(NAP_SEC,)] * count), 60.0)
     assert sum(values) == count
     emit("io", count / (time.perf_counter() - began), "tasks/s", tasks=count)
+    if special:
+        system.stop()
+        ready(system)
 
 
 def processor(system: System) -> None:
@@ -212,8 +220,7 @@ def rounds(system: System, skip: set[str]) -> None:
 
 def once(system: System, skip: set[str]) -> None:
     """What is measured once: idle costs, memory, nested waits, a killed worker."""
-    # This process has imported the app, and used nothing of it: what a worker cannot do without.
-    bare = rss_mb(os.getpid())
+    bare = bare_mb(type(system).__module__)
     ready(system)
     try:
         redis = [system.options.redis_pid] if system.options.store == "redis" else []
@@ -224,7 +231,7 @@ def once(system: System, skip: set[str]) -> None:
         time.sleep(1.0)
         before = cpu_seconds(pids), cpu_seconds(redis)
         time.sleep(10.0)
-        emit("idle_cpu", cpu_seconds(pids) - before[0], "s", redis=cpu_seconds(redis) - before[1])
+        emit("idle_cpu", round(cpu_seconds(pids) - before[0], 6), "s", redis=cpu_seconds(redis) - before[1])
         recovery(system)
     finally:
         system.stop()

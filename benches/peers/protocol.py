@@ -57,6 +57,10 @@ class System:
         """Start the workers as tuned for two cores; with `slots` so many bodies at once in all."""
         raise NotImplementedError
 
+    def start_for_waiting(self) -> bool:
+        """Start the workers as one would for bodies that wait; False: in no other way than for all."""
+        return False
+
     def stop(self) -> None:
         """End the workers."""
         for worker in self.workers:
@@ -158,6 +162,13 @@ def process_tree(pid: int) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def bare_mb(module: str) -> float:
+    """Memory of an interpreter that has imported this adapter, and so the app: what a worker cannot do without."""
+    code = f"import {module}; from protocol import rss_mb; import os; print(rss_mb(os.getpid()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=HERE, capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
 
 
 def parent_of(pid: int) -> int:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from benchkit.runners import DEADLINE_SEC, runner_process
@@ -14,6 +15,7 @@ from peers.protocol import cpu_seconds, process_tree, rss_mb
 
 WINDOW_SEC = 10.0
 QUEUE_SIZES = (10_000, 1_000_000)
+WINDOW_TASKS = 8_000
 SHARD_TASKS = 10_000
 
 
@@ -76,26 +78,23 @@ def test_recovery(measured, tasks) -> None:
 
 
 @pytest.mark.parametrize("queued", QUEUE_SIZES)
-def test_growth_drain(measured, tasks, queued: int) -> None:
-    """Rate at which a runner drains the queue, by how long the queue is."""
-    calls = [(1,)] * 10_000
-    for _ in range(queued // len(calls)):
+def test_growth_drain(measured, tasks, tmp_path: Path, queued: int) -> None:
+    """Rate at which a runner takes the first 8,000 of a queue, by how long the queue is."""
+    first, last = tmp_path / "first", tmp_path / "last"
+    tasks.stamp.parallelize([(str(first),)] * 4)
+    tasks.echo.parallelize([(1,)] * WINDOW_TASKS)
+    marks = tasks.stamp.parallelize([(str(last),)] * 4)
+    for _ in range((queued - WINDOW_TASKS) // 1_000):
         # The invocations of a long queue are not kept here.
-        tasks.echo.parallelize(calls)
+        tasks.echo.parallelize([(1,)] * 1_000)
 
-    def window() -> float:
-        def done() -> int:
-            return tasks.app._store.count(statuses=["success"])
-
-        while (before := done()) == 0:
-            time.sleep(0.01)
-        began = time.perf_counter()
-        while time.perf_counter() - began < 3.0 and done() < queued:
-            time.sleep(0.05)
-        return (done() - before) / (time.perf_counter() - began)
+    def rate() -> float:
+        marks.get_results(DEADLINE_SEC)
+        began, ended = (min(map(float, first.read_text().split())), max(map(float, last.read_text().split())))
+        return WINDOW_TASKS / (ended - began)
 
     with runner_process():
-        measured.value(window, "tasks/s")
+        measured.value(rate, "tasks/s")
 
 
 @pytest.mark.parametrize("shards", [1, 4])

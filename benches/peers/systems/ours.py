@@ -18,6 +18,8 @@ from pynenc import Pynenc, runner
 OPTIONS = Options.here()
 URLS = {"redis": OPTIONS.redis_url, "sqlite": f"sqlite:///{OPTIONS.folder}/ours.db", "memory": "memory://"}
 
+WAITING_THREADS = 64
+
 app = Pynenc(
     app_id="bench",
     config_values={"store_url": URLS[OPTIONS.store], "logging_level": "warning", "parallel_batch_size": 500},
@@ -63,13 +65,25 @@ class Ours(System):
         super().__init__(options)
         self._runner: Any = None
         self._thread: threading.Thread | None = None
+        self._waiting = False
 
     def start(self, slots: int | None = None) -> None:
+        self._waiting = False
         if self.options.store == "memory":
             self._start_thread(slots or 2)
             return
-        name = runner_name(self.options.runner)
-        processes, each = (1, slots or 2) if name != "ThreadRunner" else (2, (slots or 2) // 2)
+        self._start_processes(runner_name(self.options.runner), slots or 2)
+
+    def start_for_waiting(self) -> bool:
+        if self.options.store == "memory":
+            self._start_thread(WAITING_THREADS)
+        else:
+            self._start_processes(runner_name("AsyncRunner"), 2)
+            self._waiting = hasattr(runner, "AsyncRunner")
+        return True
+
+    def _start_processes(self, name: str, slots: int) -> None:
+        processes, each = (1, slots) if name != "ThreadRunner" else (2, slots // 2)
         for _ in range(processes):
             self.spawn_python(
                 "-m", "pynenc", "--app", "systems.ours", "runner", "start",
@@ -101,7 +115,7 @@ class Ours(System):
         return TASKS[body](*args)
 
     def send_many(self, body: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        if body == "nap" and self.options.runner == "AsyncRunner":
+        if body == "nap" and self._waiting:
             body = "nap_async"
         return [TASKS[body].parallelize(calls)]
 
