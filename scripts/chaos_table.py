@@ -4,6 +4,7 @@
 """
 
 import json
+import math
 import re
 import sys
 from pathlib import Path
@@ -17,19 +18,30 @@ HEAD = (
     "|---|---|---|---|---|---|---|---|---|---|\n"
 )
 NOTES = {
-    "worst_recovery_sec": "work went on within {:g} s",
-    "worst_latency_sec": "slowest result {:g} s",
+    "worst_recovery_sec": "every worker at work again within {:g} s",
+    "worst_latency_sec": "slowest result after {:g} s",
     "stale_writes_refused": "{:,} late outcomes refused",
     "canary_sec": "canary {:g} s",
     "surfaced": "{:,} errors seen by clients",
 }
 
 
+def rounded_up(rate: float) -> str:
+    """To two digits, never downwards: it is a bound."""
+    step = 10.0 ** (math.floor(math.log10(rate)) - 1)
+    return f"{math.ceil(rate / step) * step:.2g}"
+
+
+def in_order(name: str) -> tuple[str, int]:
+    """`B5` comes before `B11`."""
+    return name[0], int(name[1:])
+
+
 def row(name: str, figures: dict[str, Any]) -> str:
     """One line of the table."""
     accepted, lost = figures["acknowledged"], figures["lost"]
     # With nothing lost in n, the rate is below 3/n with a probability of 95 %.
-    bound = f"< {3 / accepted:.1g}" if lost == 0 else f"{lost / accepted:.1g}"
+    bound = f"< {rounded_up(3 / accepted)}" if lost == 0 else f"{lost / accepted:.2g}"
     notes = "; ".join(text.format(figures[key]) for key, text in NOTES.items() if key in figures)
     cells = (
         name,
@@ -48,7 +60,7 @@ def row(name: str, figures: dict[str, Any]) -> str:
 
 def rendered(text: str, rows: dict[str, dict[str, Any]]) -> str:
     """The page with its table as the figures have it."""
-    table = HEAD + "".join(row(name, figures) for name, figures in rows.items())
+    table = HEAD + "".join(row(name, rows[name]) for name in sorted(rows, key=in_order))
     return TABLE.sub(lambda match: match[1] + table + match[2], text)
 
 

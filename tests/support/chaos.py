@@ -66,7 +66,7 @@ class Campaign:
     runners: list[Child] = field(default_factory=list)
     clients: list[Child] = field(default_factory=list)
     recovered_sec: list[float] = field(default_factory=list)
-    """How long after each fault the work went on."""
+    """How long after each fault every worker was at work again."""
     jobs: Any = None
     _read: int = 0
     _acked: int = 0
@@ -110,15 +110,17 @@ class Campaign:
         wait_until(look, f"{more} submissions more", 120)
 
     def await_recovery(self) -> float:
-        """Block until bodies run again after a fault that has just ended; how long that took."""
-        began, ran = time.monotonic(), self._runs()
-        wait_until(lambda: self._runs() > ran, "bodies run again", 120)
+        """Block until every worker runs bodies again, after a fault that has just ended; how long that took."""
+        began, since = time.monotonic(), self.ledger.size()
+        pids = {runner.pid for runner in self.runners}
+
+        def at_work() -> bool:
+            self.assert_same_runners()
+            return pids <= {event["pid"] for event in self.ledger.events(since) if event["kind"] == "run"}
+
+        wait_until(at_work, "every worker runs bodies again", 120)
         self.recovered_sec.append(time.monotonic() - began)
         return self.recovered_sec[-1]
-
-    def _runs(self) -> int:
-        """Rough on purpose: the size of the ledger moves with runs, and with whatever else comes of them."""
-        return self.ledger.path.stat().st_size
 
     def assert_same_runners(self) -> None:
         """No worker has ended."""
