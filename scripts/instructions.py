@@ -22,6 +22,9 @@ TOLERANCE = 0.10
 WIDER = {"engine": 0.15}
 """It looks at the real time to decide how far it runs ahead."""
 
+ATTEMPTS = 4
+"""How often to measure before a verb is found to be dearer."""
+
 # Each with those whose work it repeats, which is taken off.
 VERBS = {"submit": None, "claim": "submit", "settle": "claim", "engine": "submit", "wait": "settle", "one_by_one": None}
 FEW, MANY = 1_000, 3_000
@@ -67,14 +70,20 @@ def main() -> int:
     write = parser.parse_args().write
     build = ["cargo", "build", "--release", "--locked", "--quiet", "--package", "pynenc-instructions"]
     subprocess.run(build, cwd=ROOT, check=True)
+    recorded = {} if write else json.loads(RECORD.read_text())["instructions_per_task"]
     found = measure()
+    for _ in range(ATTEMPTS - 1):
+        if write or not judge(recorded, found):
+            break
+        # What depends on the clock can only have been added to: the least of some runs is nearest to the truth.
+        found = {verb: min(count, found[verb]) for verb, count in measure().items()}
     if write:
         rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True, check=True).stdout.strip()
         RECORD.write_text(json.dumps({"rustc": rustc, "instructions_per_task": found}, indent=1) + "\n")
         print(f"recorded {found}")
         return 0
     print("instructions per task:", ", ".join(f"{verb} {count}" for verb, count in found.items()))
-    problems = judge(json.loads(RECORD.read_text())["instructions_per_task"], found)
+    problems = judge(recorded, found)
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
     if problems:

@@ -12,6 +12,8 @@ use crate::claim::Claim;
 
 /// Bodies longer than this on average are claimed for free slots only.
 const SHORT: Duration = Duration::from_millis(1);
+/// Bodies longer than this on average are not worth waiting for behind another one: what was taken ahead goes back.
+const LONG: Duration = Duration::from_millis(5);
 /// So much estimated work is taken ahead, per slot.
 const BUDGET: Duration = Duration::from_millis(2);
 /// What is taken ahead and has to wait for longer than this goes back.
@@ -72,7 +74,7 @@ impl Ahead {
 
     /// Whether bodies turned out too long for what is here: it goes back at once.
     pub fn is_too_much(&self) -> bool {
-        !self.claims.is_empty() && self.average.is_some_and(|average| average >= SHORT.as_secs_f64())
+        !self.claims.is_empty() && self.average.is_some_and(|average| average >= LONG.as_secs_f64())
     }
 
     /// Whether threads with a free slot should share what is here at once.
