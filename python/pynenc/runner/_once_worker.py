@@ -94,10 +94,13 @@ class OnceWorker(Worker):
                 self._channel.send({"lent": True})
 
     def _take_back(self) -> None:
-        """Block until the runner grants a slot, which it does before it starts new work."""
+        """Block until the runner grants a slot, which it does before it starts new work.
+
+        While other threads of the body wait, this one goes on without: what they wait for may need the slot.
+        """
         with self._slot_lock:
             self._waits -= 1
-            if self._holds_slot:
+            if self._holds_slot or self._waits:
                 return
             if not self._asks:
                 self._asks = True
@@ -107,3 +110,7 @@ class OnceWorker(Worker):
         with self._slot_lock:
             self._asks = False
             self._holds_slot = True
+            if self._waits:
+                # Another thread of the body has begun to wait meanwhile.
+                self._holds_slot = False
+                self._channel.send({"lent": True})
