@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 LEFTOVER_GRACE_SEC = 1.0
-"""How long threads that are no daemons get after the runner has stopped."""
+"""How long bodies, and threads that are no daemons, get after the runner has stopped."""
 
 
 def add_parser(commands: Any) -> None:
@@ -68,18 +68,26 @@ def run_start(arguments: argparse.Namespace) -> int:
         print(f"App location: {found.location}, store: {app._store.url}", flush=True)
         _warn(app)
         runner.run()
-    if arguments.program:
-        _leave_unless_quiet(app)
+        if arguments.program:
+            _leave_unless_quiet(app)
     return 0
 
 
 def _leave_unless_quiet(app: Pynenc) -> None:
-    """End the process if threads that a body has started would keep it: what ran was given its time, and handed back.
+    """End the process if bodies, or threads that they have started, would keep it: what ran was given its time.
 
-    The interpreter waits for every thread that is no daemon, and for the workers of every `ThreadPoolExecutor`.
+    The interpreter waits for every thread that is no daemon, and for the workers of every `ThreadPoolExecutor`, which
+    a body that still runs may keep busy for ever.
     """
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        # It ends already.
+        signal.signal(signum, signal.SIG_IGN)
     main = threading.main_thread()
-    others = [thread for thread in threading.enumerate() if thread is not main and not thread.daemon]
+    others = [
+        thread
+        for thread in threading.enumerate()
+        if thread is not main and (not thread.daemon or thread.name.startswith("pynenc-slot-"))
+    ]
     deadline = time.monotonic() + LEFTOVER_GRACE_SEC
     for thread in others:
         thread.join(max(0.0, deadline - time.monotonic()))

@@ -109,8 +109,7 @@ class OnceWorker(Worker):
         self._granted.wait()
         with self._slot_lock:
             self._asks = False
-            self._holds_slot = True
-            if self._waits:
-                # Another thread of the body has begun to wait meanwhile.
-                self._holds_slot = False
+            # Unless another thread of the body has begun to wait meanwhile.
+            self._holds_slot = self._waits == 0
+            if not self._holds_slot:
                 self._channel.send({"lent": True})
