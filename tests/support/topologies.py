@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ ACL_FILES = ROOT / "rust" / "stores" / "redis" / "acl"
 SERVICE = "main"
 PASSWORD = "a-secret-of-the-tests"
 
+NODE_TIMEOUT_SEC = 1.0
 _SLOTS = [(0, 5460), (5461, 10922), (10923, 16383)]
 
 
@@ -32,12 +34,15 @@ class Cluster:
     """Three primaries, each with a replica."""
 
     def __init__(self, folder: Path) -> None:
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
+        timeout = str(int(NODE_TIMEOUT_SEC * 1000))
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", timeout, "--repl-diskless-sync-delay", "0")
         self.nodes: list[RedisServer] = []
+        self._elections: dict[int, float] = {}
         try:
             for number in range(6):
                 port = free_port()
-                self.nodes.append(RedisServer(folder, *options, "--cluster-config-file", f"nodes-{number}", port=port))
+                own = ("--cluster-config-file", f"nodes-{number}", "--dbfilename", f"dump-{number}.rdb")
+                self.nodes.append(RedisServer(folder, *options, *own, port=port))
             self._join()
         except BaseException:
             self.end()
@@ -63,6 +68,38 @@ class Cluster:
             return all("cluster_state:ok" in info and "cluster_known_nodes:6" in info for info in infos)
 
         wait_until(agree, "the nodes of the Cluster agree")
+
+    def await_same_view(self) -> None:
+        """Block until all nodes say the same about who has what, as an operator's tool does between two changes."""
+
+        def view(node: RedisServer) -> tuple[Any, ...]:
+            lines = (line.split() for line in _info(node, "CLUSTER", "NODES").splitlines())
+            # Id, role, primary, epoch (two changes at the same one are a draw, which either may win), settled slots.
+            return tuple(
+                sorted(
+                    (
+                        line[0],
+                        "master" in line[2],
+                        line[3],
+                        line[6],
+                        *(each for each in line[8:] if not each.startswith("[")),
+                    )
+                    for line in lines
+                )
+            )
+
+        def same() -> bool:
+            views = {view(node) for node in self.nodes}
+            primaries = {line[0] for line in next(iter(views)) if line[1]}
+            epochs = {
+                _info(node, "CLUSTER", "INFO").partition("cluster_current_epoch:")[2][:9].split()[0]
+                for node in self.nodes
+            }
+            return len(views) == len(epochs) == 1 and primaries == {
+                str(each.ask("CLUSTER", "MYID"), "ascii") for each in self.primaries()
+            }
+
+        wait_until(same, "all nodes say the same", 60)
 
     @property
     def url(self) -> str:
@@ -100,19 +137,32 @@ class Cluster:
             source.ask("MIGRATE", "127.0.0.1", str(target.port), "", "0", "5000", "KEYS", *keys)
         for node in (target, source, *(each for each in self.primaries() if each not in (target, source))):
             node.ask("CLUSTER", "SETSLOT", str(slot), "NODE", target_id)
+        self.await_same_view()
 
     def fail_over(self, primary: RedisServer) -> None:
         """Let a replica of this primary take its place, without losing a write."""
         own = primary.ask("CLUSTER", "MYID").decode()
         replica = wait_until(lambda: self._replica_of(own), "a replica of the primary")
 
-        def promoted() -> bool:
-            # A manual failover gives up after a while; on a busy machine it takes several.
-            replica.command("CLUSTER", "FAILOVER")
-            return role_of(replica) == "master"
+        # A node that asks again within four node timeouts counts the votes of its last election: without a new epoch it
+        # is no failover but a draw, which loses what the loser had accepted.
+        asked_at = self._elections.get(replica.port, 0.0)
+        wait_until(lambda: time.monotonic() > asked_at + 5 * NODE_TIMEOUT_SEC, "the last election is over")
 
-        wait_until(promoted, "the replica takes over")
+        def promoted() -> bool:
+            if role_of(replica) == "master":
+                return True
+            # It gives up after five seconds; on a busy machine it takes several.
+            if time.monotonic() > self._elections.get(replica.port, 0.0) + 6:
+                replica.command("CLUSTER", "FAILOVER")
+                self._elections[replica.port] = time.monotonic()
+            return False
+
+        if asked_at:
+            self._elections.pop(replica.port)
+        wait_until(promoted, "the replica takes over", 60)
         wait_until(lambda: role_of(primary) == "slave" and _follows(primary), "the old primary follows")
+        self.await_same_view()
 
     def _replica_of(self, primary_id: str) -> RedisServer | None:
         for line in _info(self.nodes[0], "CLUSTER", "NODES").splitlines():
