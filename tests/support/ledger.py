@@ -39,7 +39,9 @@ class Ledger:
             return []
         with self.path.open("rb") as file:
             file.seek(since)
-            return [json.loads(line) for line in file.read().splitlines()]
+            text = file.read()
+        # A reader may see the beginning of a line that is being written.
+        return [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
 
     def size(self) -> int:
         """In bytes, for `events(since)`."""
