@@ -38,7 +38,15 @@ impl Waits {
         self.mailboxes.entry(waiter).or_default().push(mailbox.clone());
     }
 
-    fn remove(&mut self, waiter: InvocationId) {
+    /// Nobody asks for this wait any more.
+    pub fn remove(&mut self, waiter: InvocationId) {
+        if self.mailboxes.is_empty() && self.resuming.is_empty() {
+            return;
+        }
+        // One that is in line for a slot looks whether it is still wanted.
+        for sleeper in self.resuming.get(&waiter).into_iter().flatten() {
+            sleeper.notify_all();
+        }
         for mailbox in self.mailboxes.remove(&waiter).unwrap_or_default() {
             self.waiters.remove(&(Arc::as_ptr(&mailbox) as usize));
         }

@@ -374,6 +374,8 @@ impl Shared {
             );
             return;
         };
+        // It may end amid a wait: interrupted, it does not ask for its slot any more.
+        pump.waits.remove(owner.id);
         pump.outbox.push(Settlement { owner, outcome, started: live.started, slot: live.slot });
         self.grant(&mut pump);
         self.quiet.notify_all();
@@ -390,6 +392,7 @@ impl Shared {
             );
             return;
         };
+        pump.waits.remove(owner.id);
         pump.outbox.push(Settlement { owner, outcome, started: live.started, slot: live.slot });
         self.slot_freed(&mut pump);
     }
