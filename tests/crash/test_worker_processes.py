@@ -158,11 +158,9 @@ def test_bodies_that_leave_in_odd_ways_end_as_failed_and_their_worker_lives(
     _stop(runner)
 
 
-def test_a_stopped_runner_hands_back_what_outlasts_the_grace(
-    processes: Processes, jobs_anywhere: Any, runner_cls: str
-) -> None:
+def test_a_stopped_runner_hands_back_what_outlasts_the_grace(processes: Processes, jobs: Any, runner_cls: str) -> None:
     runner = _runner(processes, runner_cls, PYNENC__STOP_GRACE_SEC="0.3")
-    invocation, pid = _held(jobs_anywhere, "gate")
+    invocation, pid = _held(jobs, "gate")
     below = _descendants(runner.pid)
     _stop(runner)
     assert str(invocation.status) == "rerouted"
@@ -273,11 +271,11 @@ def test_workers_are_replaced_after_so_many_tasks(processes: Processes, jobs: An
 
 
 def test_a_frozen_worker_cannot_write_after_another_one_took_over(
-    processes: Processes, jobs_anywhere: Any, monkeypatch: pytest.MonkeyPatch
+    processes: Processes, jobs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYNENC__LEASE_SEC", "1")
     runner = _runner(processes, "PersistentProcessRunner")
-    invocation, pid = _held(jobs_anywhere, "gate")
+    invocation, pid = _held(jobs, "gate")
     os.kill(pid, signal.SIGSTOP)
     other = _await_other_process("gate-started", pid)
     flags.raise_flag("gate", "by the second")
@@ -286,7 +284,7 @@ def test_a_frozen_worker_cannot_write_after_another_one_took_over(
     os.kill(pid, signal.SIGCONT)
     runner.await_output("was refused")
     assert load_jobs().app.state_backend.get_result(invocation.invocation_id) == "by the second"
-    pids = set(jobs_anywhere.basics.whoami.parallelize([() for _ in range(40)]).results)
+    pids = set(jobs.basics.whoami.parallelize([() for _ in range(40)]).results)
     assert pids <= {pid, other}, "the same workers go on"
     _stop(runner)
 

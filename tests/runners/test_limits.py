@@ -72,23 +72,29 @@ def test_the_time_that_a_body_waits_counts(world: World) -> None:
     assert world.jobs.basics.add(1, 1).get_result(timeout=60) == 2
 
 
-@pytest.mark.parametrize("kind", ["thread", "coroutine"])
-def test_a_body_that_does_not_stop_is_given_up_and_its_slot_comes_back(world: World, kind: str) -> None:
-    limits = world.jobs.limits
-    if kind == "coroutine" and world.runner_kind.name != "async":
-        # A loop of its own on a thread of a runner that has no loop.
-        world.start(slots=1)
-        assert limits.quick_coroutine(3).get_result(timeout=60) == 3
-        return
+def test_a_body_that_does_not_stop_is_given_up_and_its_slot_comes_back(world: World) -> None:
     world.start(slots=1)
-    invocation = (limits.do_not_stop if kind == "thread" else limits.do_not_stop_coroutine)()
+    _is_given_up(world, world.jobs.limits.do_not_stop())
+
+
+def test_a_coroutine_that_does_not_stop_is_given_up_and_the_loop_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    set_environment(monkeypatch, tmp_path, _STORES["sqlite"])
+    world = World(_STORES["sqlite"], next(kind for kind in RUNNERS if kind.name == "async"), load_jobs())
+    world.start(slots=1)
+    _is_given_up(world, world.jobs.limits.do_not_stop_coroutine())
+    world.close()
+
+
+def _is_given_up(world: World, invocation: Any) -> None:
     killed = world.runner_kind.name in ("persistent_process", "multi_thread", "process")
     text = str(_raised(invocation))
     assert text.endswith(
         "did not stop within 1 s after it: " + ("its process was killed" if killed else "it is abandoned")
     )
     if world.runner_kind.name != "user":
-        # It has one thread, and what it counts is its own affair.
+        # It counts its slots itself.
         assert world.jobs.basics.add(1, 1).get_result(timeout=60) == 2
     flags.raise_flag("stubborn")
     if not killed:
@@ -96,7 +102,7 @@ def test_a_body_that_does_not_stop_is_given_up_and_its_slot_comes_back(world: Wo
     assert world.jobs.basics.add(1, 1).get_result(timeout=60) == 2
     assert str(_raised(world.app.state_backend.get_invocation(invocation.invocation_id))) == text
     assert _history(world, invocation) == ["registered", "pending", "running", "failed"]
-    assert not flags.is_raised("stubborn-ended") or not killed
+    assert not killed or not flags.is_raised("stubborn-ended")
 
 
 @pytest.mark.parametrize("name", ["persistent_process", "process"])
