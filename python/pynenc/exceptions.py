@@ -93,6 +93,16 @@ class TaskParallelProcessingError(TaskError):
     """The calls of a batch cannot be made."""
 
 
+class TaskTimeoutError(TaskError, TimeoutError):
+    """A body ran longer than `soft_timeout` or `timeout` of its task allow: `(task_id, message)`.
+
+    Inside the body it is raised bare, wherever it happens to be.
+    """
+
+    def __init__(self, task_id: str = "", message: str | None = "the time limit of this task is reached") -> None:
+        super().__init__(task_id, message)
+
+
 class TaskRoutingError(TaskError):
     """A call was not accepted."""
 

@@ -23,6 +23,7 @@ from pynenc.types import Params, Result
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
+    from pynenc.runner._limits import BodyLimit
     from pynenc.task import Task
 
 _UNSET: Any = object()
@@ -40,6 +41,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         "_claim",
         "_depth",
         "_kwargs",
+        "_limit",
         "_parent_id",
         "_record",
         "_task",
@@ -69,6 +71,8 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         self._task = task if task is not None or call is None else call.task
         self._call = call
         self._claim = claim
+        # Of the body that runs, where it has any.
+        self._limit: BodyLimit | None = None
         self._kwargs: dict[str, Any] | None = None
         # _UNSET is "ask the store"; None is "there is none".
         self._parent_id: Any = _UNSET if claim is None and parent_id is None else parent_id

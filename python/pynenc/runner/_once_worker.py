@@ -79,7 +79,9 @@ class OnceWorker(Worker):
             try:
                 yield
             finally:
-                if parked:
+                limit = None if current is None else current._limit
+                # At its time limit it ends, without a slot.
+                if parked and (limit is None or limit.stage not in ("hard", "gave up")):
                     self._take_back()
 
     def _is_parked(self, current: DistributedInvocation[Any, Any]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import math
 import os
 import signal
 import socket
@@ -21,12 +22,18 @@ from pynenc.exceptions import ConfigError, InvocationNotFoundError, RunnerError,
 from pynenc.runner import _exit
 from pynenc.runner._core_logs import CoreLogs
 from pynenc.runner._signals import SignalTakeover
+from pynenc.runner.outcome import settle_claim
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from pynenc.app import Pynenc
     from pynenc.invocation.dist_invocation import DistributedInvocation
+    from pynenc.runner.outcome import Outcome
+
+
+_LIMIT_SEC = 0.005
+"""How often a body that waits looks around when its time is over, until it is interrupted."""
 
 
 class RunnerId(str):
@@ -329,6 +336,24 @@ class BaseRunner(ABC):
     def _start_thread(self) -> None:  # noqa: B027 - nothing to do is the default, not an omission
         """A body gave up its slot and no thread is left to use it. Runners without threads of ours ignore this."""
 
+    def _limit_begins(self, claim: _core.Claim, hard: float) -> None:  # noqa: B027 - as above
+        """A body begins on this thread that may run for `hard` seconds (perhaps infinity)."""
+
+    def _limit_ends(self, claim: _core.Claim) -> None:  # noqa: B027 - as above
+        """It has ended."""
+
+    def _give_up(self, claim: _core.Claim, outcome: Outcome) -> None:
+        """Settle a body that does not stop; must not block. Called on a thread that keeps the time for all bodies."""
+        engine = self._engine
+
+        def settle() -> None:
+            try:
+                settle_claim(self.app, claim, outcome, engine)
+            except Exception:
+                self.logger.exception("could not record that invocation %s is abandoned", claim.invocation_id)
+
+        threading.Thread(target=settle, name="pynenc-abandon", daemon=True).start()
+
     @contextlib.contextmanager
     def _parked(self, current: DistributedInvocation[Any, Any] | None, waiter: _core.Waiter) -> Iterator[None]:
         """Within this block the body of `current` waits for what `waiter` is for.
@@ -356,7 +381,11 @@ class BaseRunner(ABC):
                 self._start_thread()
             yield
         finally:
-            if not engine.unpark(claim, waiter):
+            limit = current._limit if current is not None else None
+            if limit is not None and limit.stage in ("hard", "gave up"):
+                # It ends now, and needs no slot for that. Who has its slot may be what it waited for.
+                pass
+            elif not engine.unpark(claim, waiter):
                 # While stopping it was handed back on purpose, and that was said.
                 self.logger.log(
                     logging.DEBUG if engine.stopping else logging.WARNING,
@@ -374,8 +403,18 @@ class BaseRunner(ABC):
         interruptible = threading.current_thread() is threading.main_thread()
         if current is None:
             return waiter.wait(timeout, interruptible)
+        limit = current._limit
         with self._parked(current, waiter):
-            return waiter.wait(timeout, interruptible)
+            if limit is None:
+                return waiter.wait(timeout, interruptible)
+            # What interrupts the body arrives between two calls into Rust.
+            deadline = math.inf if timeout is None else time.monotonic() + timeout
+            while True:
+                now = time.monotonic()
+                left = max(0.0, min(deadline - now, max(_LIMIT_SEC, limit.next_at - now)))
+                news = waiter.wait(left if left < math.inf else None, interruptible)
+                if news or time.monotonic() >= deadline:
+                    return news
 
     def _wait_slice(self, targets: list[Any], seconds: float, current: DistributedInvocation[Any, Any] | None) -> None:
         """Block until one of `targets` (invocations or ids) is final, or `seconds` have passed."""

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import time
 import types
 from typing import TYPE_CHECKING, Any
 
 from pynenc import _core, context
-from pynenc.exceptions import InvocationNotFoundError, InvocationStatusOwnershipError, RunnerError
+from pynenc.exceptions import (
+    InvocationNotFoundError,
+    InvocationStatusOwnershipError,
+    RunnerError,
+    TaskTimeoutError,
+)
 from pynenc.invocation.dist_invocation import DistributedInvocation
+from pynenc.runner._limits import GRACE_SEC, BodyLimit, CoroutineLimit
 from pynenc.runner.outcome import (
     MAX_DELAY_SEC,
     NOTE_CHARS,
@@ -64,10 +71,17 @@ async def execute_async(app: Pynenc, runner: BaseRunner, claim: _core.Claim) -> 
                 args, kwargs = task._apply(app._codec.decode_arguments(task, claim.payload))
             except Exception as error:
                 return _failed(app, task, runner, error)
+            limit: CoroutineLimit | None = None
             try:
-                value = await task.func(*args, **kwargs)
+                if task._limits is None:
+                    value = await task.func(*args, **kwargs)
+                else:
+                    limit = CoroutineLimit(
+                        task._limits, lambda: runner._give_up(claim, given_up(app, task, runner, claim))
+                    )
+                    value = await limit.run(task.func(*args, **kwargs))
             except BaseException as error:
-                return _raised(app, task, runner, claim, error)
+                return _raised(app, task, runner, claim, error, limit)
             return _returned(app, task, runner, value)
     except BaseException as bug:
         app.logger.exception("executing invocation %s of %s broke in the engine", claim.invocation_id, claim.task_id)
@@ -93,12 +107,49 @@ def _execute(
     except Exception as error:
         return _failed(app, task, runner, error)
     try:
-        value = task.func(*args, **kwargs)
-        if isinstance(value, types.CoroutineType):
-            value = asyncio.run(value)
+        if task._limits is not None:
+            value = _run_limited(app, task, runner, claim, invocation, args, kwargs)
+        else:
+            value = task.func(*args, **kwargs)
+            if isinstance(value, types.CoroutineType):
+                value = asyncio.run(value)
     except BaseException as error:
-        return _raised(app, task, runner, claim, error)
+        return _raised(app, task, runner, claim, error, invocation._limit)
     return _returned(app, task, runner, value)
+
+
+def _run_limited(
+    app: Pynenc,
+    task: Task[Any, Any],
+    runner: BaseRunner,
+    claim: _core.Claim,
+    invocation: DistributedInvocation[Any, Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """The body of a task with time limits, on the calling thread."""
+    limits = task._limits
+    assert limits is not None
+    is_coroutine = inspect.iscoroutinefunction(task.func)
+
+    def give_up(limit: BodyLimit) -> None:
+        runner._give_up(claim, given_up(app, task, runner, claim))
+
+    def body() -> Any:
+        if is_coroutine:
+            # Cancelled by its own loop; an exception out of nowhere would hit that instead of the body.
+            return asyncio.run(inner.run(task.func(*args, **kwargs)))
+        value = task.func(*args, **kwargs)
+        return asyncio.run(value) if isinstance(value, types.CoroutineType) else value
+
+    inner = CoroutineLimit(limits)
+    limit = invocation._limit = BodyLimit(limits, give_up, interrupts=not is_coroutine)
+    runner._limit_begins(claim, limits.hard)
+    try:
+        return limit.run(body)
+    finally:
+        limit.stage = limit.stage or inner.stage
+        runner._limit_ends(claim)
 
 
 def _returned(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, value: Any) -> Outcome:
@@ -108,7 +159,30 @@ def _returned(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, value: Any)
         return _failed(app, task, runner, error)
 
 
-def _raised(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, error: BaseException) -> Outcome:
+def given_up(
+    app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, what: str = "it is abandoned"
+) -> Outcome:
+    """The outcome of a body that has reached its `timeout` and does not stop; `what` became of it."""
+    limits = task._limits
+    assert limits is not None
+    text = (
+        f"invocation {claim.invocation_id} {limits.describe('hard')} and did not stop within {GRACE_SEC:g} s after it"
+    )
+    return _raised(app, task, runner, claim, TaskTimeoutError(task.task_id, f"{text}: {what}"))
+
+
+def _raised(
+    app: Pynenc,
+    task: Task[Any, Any],
+    runner: BaseRunner,
+    claim: _core.Claim,
+    error: BaseException,
+    limit: BodyLimit | CoroutineLimit | None = None,
+) -> Outcome:
+    if limit is not None and task._limits is not None and type(error) is TaskTimeoutError and not error.task_id:
+        # Raised in the body, where it could not say more.
+        text = f"invocation {claim.invocation_id} {task._limits.describe(limit.stage)}"
+        error = TaskTimeoutError(task.task_id, text).with_traceback(error.__traceback__)
     if claim.retries < task.conf.max_retries and isinstance(error, tuple(task.retriable_exceptions)):
         note = describe(error)
         app.logger.warning(
@@ -171,6 +245,9 @@ def run_claimed(invocation: DistributedInvocation[Any, Any], runner_args: dict[s
         return
     started = time.time()
     outcome = execute(app, runner, claim, runner_args, invocation)
+    if invocation._limit is not None and invocation._limit.stage == "gave up":
+        app.logger.warning("the body of invocation %s, abandoned at its timeout, has ended", claim.invocation_id)
+        return
     if settle_claim(app, claim, outcome, engine, started) == _core.STALE:
         app.logger.warning(
             "the outcome of invocation %s was refused: its claim was lost meanwhile, and another run of it counts",

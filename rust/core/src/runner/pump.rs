@@ -377,6 +377,8 @@ impl Shared {
             );
             return;
         };
+        // It may end amid a wait: interrupted, it does not ask for its slot any more.
+        pump.waits.forget(owner.id);
         pump.outbox.push(Settlement { owner, outcome, started: live.started, slot: live.slot });
         self.grant(&mut pump);
         self.quiet.notify_all();
@@ -393,6 +395,7 @@ impl Shared {
             );
             return;
         };
+        pump.waits.forget(owner.id);
         pump.outbox.push(Settlement { owner, outcome, started: live.started, slot: live.slot });
         self.slot_freed(&mut pump);
     }

@@ -135,6 +135,10 @@ impl Store for RedisStore {
         recover::recover(self.shared()?, policy)
     }
 
+    fn revoke(&self, runner: &RunnerKey, death: &str, policy: RecoveryPolicy) -> Result<Recovered> {
+        recover::revoke(self.shared()?, runner, death, policy)
+    }
+
     fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {
         watch::watch(self.shared()?, ids)
     }

@@ -1,21 +1,44 @@
 //! Queue again, or bury, what dead runners left behind.
 
 use pynenc_core::Result;
-use pynenc_core::recover::{Recovered, RecoveryPolicy, burial_reason};
+use pynenc_core::ids::RunnerKey;
+use pynenc_core::recover::{Recovered, RecoveryPolicy, burial_reason, burial_reason_of_death};
 use redis::Value;
 
 use crate::keys::Kind;
 use crate::link::Link;
+use crate::record::cut;
 use crate::script::{RECOVER, Request};
 use crate::shared::{CHUNK, Shared};
 use crate::value;
 
+/// Whose claims to recover whatever their leases, and how it died.
+type Dead<'a> = Option<(&'a RunnerKey, &'a str)>;
+
 pub fn recover(shared: &Shared, policy: RecoveryPolicy) -> Result<Recovered> {
+    sweep(shared, policy, None)
+}
+
+pub fn revoke(shared: &Shared, runner: &RunnerKey, death: &str, policy: RecoveryPolicy) -> Result<Recovered> {
+    let mut all = Recovered::default();
+    loop {
+        let some = sweep(shared, RecoveryPolicy { limit: CHUNK, ..policy }, Some((runner, death)))?;
+        let last = some.requeued.len() + some.buried.len() < CHUNK;
+        all.requeued.extend(some.requeued);
+        all.buried.extend(some.buried);
+        all.next_expiry = some.next_expiry;
+        if last {
+            return Ok(all);
+        }
+    }
+}
+
+fn sweep(shared: &Shared, policy: RecoveryPolicy, dead: Dead<'_>) -> Result<Recovered> {
     let (mut recovered, mut work, mut failed) = (Recovered::default(), false, None);
     for link in &shared.links {
         let done = recovered.requeued.len() + recovered.buried.len();
         let limit = policy.limit.saturating_sub(done).min(CHUNK);
-        let answer = link.run_one(|_| request(shared, link, policy, limit));
+        let answer = link.run_one(|_| request(shared, link, policy, limit, dead));
         match answer.and_then(|answer| read(shared, answer, &mut recovered).ok_or_else(|| link.nonsense("recover"))) {
             Ok(more) => work |= more,
             Err(error) => failed = Some(error),
@@ -34,12 +57,17 @@ pub fn recover(shared: &Shared, policy: RecoveryPolicy) -> Result<Recovered> {
     }
 }
 
-fn request(shared: &Shared, link: &Link, policy: RecoveryPolicy, limit: usize) -> Request {
+fn request(shared: &Shared, link: &Link, policy: RecoveryPolicy, limit: usize, dead: Dead<'_>) -> Request {
     let fixed = [Kind::Leases, Kind::Finished, Kind::Meta];
     let request = fixed.iter().fold(Request::script(&RECOVER), |request, kind| request.key(link.keys.key(*kind, b"")));
+    let request = match dead {
+        Some((runner, _)) => request.key(link.keys.key(Kind::Owned, runner.as_bytes())),
+        None => request,
+    };
+    let death = dead.map_or("", |(_, death)| cut(death));
     // The script puts the number into the words.
     const MARK: u32 = 4_000_000_000;
-    let reason = burial_reason(MARK);
+    let reason = if death.is_empty() { burial_reason(MARK) } else { burial_reason_of_death(MARK, death) };
     let (before, after) = reason.split_once(&MARK.to_string()).unwrap_or((&reason, ""));
     // Time that a test sets does not pass by itself: there is no outage to be told from a long step.
     let grace = if shared.options.clock.is_some() { 0 } else { shared.options.grace };
@@ -50,6 +78,7 @@ fn request(shared: &Shared, link: &Link, policy: RecoveryPolicy, limit: usize) -
         .arg(before)
         .arg(after)
         .number(grace)
+        .arg(death)
 }
 
 fn read(shared: &Shared, answer: Value, into: &mut Recovered) -> Option<bool> {
