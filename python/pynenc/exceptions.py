@@ -166,6 +166,14 @@ class InvocationCancelledError(InvocationError):
     """It was cancelled and has no result."""
 
 
+class TaskCancelledError(BaseException):
+    """Raised in a body on a thread whose invocation is cancelled. Not an `Exception`, so that few catch it by accident.
+
+    A body that catches it may clean up, for `cancel_grace_sec`, and should raise it again; one that returns has
+    succeeded. A coroutine on an event loop gets `asyncio.CancelledError` instead.
+    """
+
+
 class InvocationAbandonedError(InvocationError):
     """The engine gave it up; the message says why."""
 

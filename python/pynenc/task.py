@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import inspect
 import json
 import warnings
 from collections.abc import Callable, Iterable
@@ -114,6 +115,10 @@ class Task(Generic[Params, Result]):
     @functools.cached_property
     def _limits(self) -> Limits | None:
         return limits_of(self.conf.soft_timeout, self.conf.timeout)
+
+    @functools.cached_property
+    def _is_coroutine(self) -> bool:
+        return inspect.iscoroutinefunction(self.func)
 
     @functools.cached_property
     def logger(self) -> logging.Logger | logging.LoggerAdapter[logging.Logger]:

@@ -80,8 +80,8 @@ class OnceWorker(Worker):
                 yield
             finally:
                 limit = None if current is None else current._limit
-                # At its time limit it ends, without a slot.
-                if parked and (limit is None or limit.stage not in ("hard", "gave up")):
+                # Interrupted for good it ends, without a slot.
+                if parked and (limit is None or not limit.is_over):
                     self._take_back()
 
     def _is_parked(self, current: DistributedInvocation[Any, Any]) -> bool:

@@ -47,6 +47,8 @@ class Limited(NamedTuple):
 
     claim: _core.Claim
     kill_at: float
+    cancelled_after: float | None
+    """How long it was given when it was cancelled; None if its time limit is what ends it."""
 
 
 @dataclass
@@ -272,22 +274,23 @@ class ProcessPoolRunner(NativeWaitRunner):
         """Kill the workers whose bodies do not stop at their time limit; those bodies fail, and are not run again."""
         now = time.monotonic()
         for member in list(self._members.values()):
-            for invocation_id, (claim, kill_at) in list(member.limited.items()):
+            for invocation_id, (claim, kill_at, cancelled_after) in list(member.limited.items()):
                 if kill_at > now:
                     continue
+                cancelled = cancelled_after is not None
                 try:
-                    outcome = given_up(
-                        self.app, self.app.get_task(claim.task_id), self, claim, "its process was killed"
-                    )
+                    task = self.app.get_task(claim.task_id)
+                    outcome = given_up(self.app, task, self, claim, cancelled_after, "its process was killed")
                     settled = self.app._store.settle(invocation_id, claim.fence, *outcome)
                 except Exception:
                     # Killed without that, it would run again.
-                    self.logger.exception("the timeout of invocation %s is not recorded yet", invocation_id)
-                    member.limited[invocation_id] = Limited(claim, now + 0.5)
+                    self.logger.exception("the end of invocation %s is not recorded yet", invocation_id)
+                    member.limited[invocation_id] = Limited(claim, now + 0.5, cancelled_after)
                     continue
                 del member.limited[invocation_id]
                 if settled != _core.STALE:
-                    self._kill(member, f"because invocation {invocation_id} did not stop at its timeout")
+                    when = "when it was cancelled" if cancelled else "at its timeout"
+                    self._kill(member, f"because invocation {invocation_id} did not stop {when}")
 
     def _hear(self, member: Member) -> None:
         for message in member.channel.drain():
@@ -300,11 +303,11 @@ class ProcessPoolRunner(NativeWaitRunner):
                 if not member.spent and 0 < self.conf.max_rss_mb <= message["rss"]:
                     member.spent = f"uses {message['rss']:.0f} MB"
             if "limit" in message:
-                fields, seconds = message["limit"]
+                fields, seconds, cancelled_after = message["limit"]
                 # The arguments stay where they are.
                 fields.insert(3, b"")
                 claim = _core.Claim(*fields)
-                member.limited[claim.invocation_id] = Limited(claim, time.monotonic() + seconds)
+                member.limited[claim.invocation_id] = Limited(claim, time.monotonic() + seconds, cancelled_after)
             if "over" in message:
                 member.limited.pop(message["over"], None)
             if "spent" in message and not member.spent:

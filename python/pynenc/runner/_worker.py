@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import os
 import signal
 import socket
@@ -14,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc.conf import config_runner
 from pynenc.runner._engine_runner import EngineRunner
-from pynenc.runner._limits import GRACE_SEC
+from pynenc.runner._limits import BodyLimit
 from pynenc.runner._platform import resident_mb
 from pynenc.runner._signals import SignalTakeover
 from pynenc.runner.base_runner import RunnerId, _RunnerLog
 from pynenc.runner.execute import execute
 
 if TYPE_CHECKING:
+    from pynenc.runner._limits import CoroutineLimit
     from pynenc import _core
     from pynenc.app import Pynenc
     from pynenc.conf.config_runner import ConfigRunner
@@ -61,6 +61,9 @@ class Worker(EngineRunner):
         self.logger = _WorkerLog(self)
         self._signals = _WorkerSignals(self._asked_to_stop)
         self._channel = channel
+        self._running: dict[str, _core.Claim] = {}
+        # Those of them that our runner gives up at some time.
+        self._limited: set[str] = set()
         self._done = 0
         self._reported: tuple[int, int] = (0, 0)
         self._asked = False
@@ -110,17 +113,39 @@ class Worker(EngineRunner):
         self._count()
         return outcome
 
-    def _limit_begins(self, claim: _core.Claim, hard: float) -> None:
-        if hard < math.inf:
-            # Of the claim without its arguments.
-            fields = (
-                claim.invocation_id, claim.fence, claim.task_id, claim.parent_id, claim.depth, claim.queue,
-                claim.retries, claim.recoveries, claim.releases,
-            )  # fmt: skip
-            kill_after = hard + GRACE_SEC + (0.0 if self._dies_for_one() else _LAST_RESORT_SEC)
-            self._channel.send({"limit": (fields, kill_after)})
+    def _body_begins(self, claim: _core.Claim, limit: BodyLimit | CoroutineLimit) -> None:
+        # Before it can be interrupted.
+        self._running[claim.invocation_id] = claim
+        super()._body_begins(claim, limit)
+
+    def _body_ends(self, claim: _core.Claim) -> None:
+        super()._body_ends(claim)
+        self._running.pop(claim.invocation_id, None)
+        if self._limited and claim.invocation_id in self._limited:
+            self._limit_ends(claim)
+
+    def _interrupt(self, invocation_id: str, body: BodyLimit | CoroutineLimit) -> None:
+        claim = self._running.get(invocation_id)
+        if claim is not None and isinstance(body, BodyLimit):
+            grace = self._timing("cancel_grace_sec")
+            self._limit_begins(claim, grace, grace)
+        super()._interrupt(invocation_id, body)
+
+    def _limit_begins(self, claim: _core.Claim, seconds: float, cancelled_after: float | None) -> None:
+        # Of the claim without its arguments.
+        fields = (
+            claim.invocation_id, claim.fence, claim.task_id, claim.parent_id, claim.depth, claim.queue,
+            claim.retries, claim.recoveries, claim.releases,
+        )  # fmt: skip
+        kill_after = seconds + (0.0 if self._dies_for_one() else _LAST_RESORT_SEC)
+        self._limited.add(claim.invocation_id)
+        self._channel.send({"limit": (fields, kill_after, cancelled_after)})
+        if claim.invocation_id not in self._running:
+            # It ended meanwhile, perhaps before the line above.
+            self._limit_ends(claim)
 
     def _limit_ends(self, claim: _core.Claim) -> None:
+        self._limited.discard(claim.invocation_id)
         self._channel.send({"over": claim.invocation_id})
 
     def _give_up(self, claim: _core.Claim, outcome: Outcome) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from pynenc.app import Pynenc
     from pynenc.invocation.dist_invocation import DistributedInvocation
+    from pynenc.runner._limits import BodyLimit, CoroutineLimit
     from pynenc.runner.outcome import Outcome
 
 
@@ -79,6 +80,9 @@ class BaseRunner(ABC):
         self._core_logs = CoreLogs(app.logger)
         self._signals = SignalTakeover()
         self._stop_signals = 0
+        # Bodies that run in this process, by invocation; and those to be cancelled that have not begun here.
+        self._interruptible: dict[str, BodyLimit | CoroutineLimit] = {}
+        self._cancel_early: set[str] = set()
         self._started = threading.Event()
         self._stopped = threading.Event()
         self._stopped.set()
@@ -291,7 +295,38 @@ class BaseRunner(ABC):
             max_recoveries=conf.max_recoveries,
         )
         self._engine.start()
+        self._interruptible.clear()
+        self._cancel_early.clear()
+        threading.Thread(target=self._serve_cancels, args=(self._engine,), name="pynenc-cancels", daemon=True).start()
         _exit.watch(self)
+
+    def _serve_cancels(self, engine: _core.Engine) -> None:
+        """On a thread of its own, asleep until something that runs here is cancelled."""
+        with contextlib.suppress(RunnerError):
+            # The engine is closed.
+            while ids := engine.next_cancels():
+                for invocation_id in ids:
+                    try:
+                        self.on_cancel(invocation_id)
+                    except Exception:
+                        self.logger.exception("invocation %s could not be cancelled", invocation_id)
+
+    def on_cancel(self, invocation_id: str) -> None:
+        """An invocation that this runner owns is cancelled: interrupt its body, if that runs in this process.
+
+        Called on a thread of its own, once for each invocation; must not block. A runner whose bodies run elsewhere
+        overrides this and ends them; what they raise then, or a claim that is handed back, counts as `cancelled`.
+        """
+        # Whoever of this and `_body_begins` comes second sees what the other one has left.
+        if invocation_id not in self._interruptible:
+            self._cancel_early.add(invocation_id)
+        body = self._interruptible.get(invocation_id)
+        if body is not None:
+            self.logger.info("invocation %s is cancelled: its body is interrupted", invocation_id)
+            self._interrupt(invocation_id, body)
+
+    def _interrupt(self, invocation_id: str, body: BodyLimit | CoroutineLimit) -> None:
+        body.cancel(self._timing("cancel_grace_sec"))
 
     def _finish(self) -> None:
         """Close the engine and undo what `on_start` did. Safe to repeat."""
@@ -336,11 +371,29 @@ class BaseRunner(ABC):
     def _start_thread(self) -> None:  # noqa: B027 - nothing to do is the default, not an omission
         """A body gave up its slot and no thread is left to use it. Runners without threads of ours ignore this."""
 
-    def _limit_begins(self, claim: _core.Claim, hard: float) -> None:  # noqa: B027 - as above
-        """A body begins on this thread that may run for `hard` seconds (perhaps infinity)."""
+    def _body_begins(self, claim: _core.Claim, limit: BodyLimit | CoroutineLimit) -> None:
+        """A body is about to begin that `limit` can interrupt."""
+        self._interruptible[claim.invocation_id] = limit
+        if self._cancel_early and claim.invocation_id in self._cancel_early:
+            self._interrupt(claim.invocation_id, limit)
 
-    def _limit_ends(self, claim: _core.Claim) -> None:  # noqa: B027 - as above
+    def _body_ends(self, claim: _core.Claim) -> None:
         """It has ended."""
+        self._interruptible.pop(claim.invocation_id, None)
+        if self._cancel_early:
+            self._cancel_early.discard(claim.invocation_id)
+
+    def _wake_body(self, claim: _core.Claim) -> None:
+        """Something was raised in the body of `claim`: it shall not wait any longer in Rust, where that is not seen."""
+        engine = self._engine
+        if engine is not None:
+            with contextlib.suppress(RunnerError):
+                engine.interrupt(claim.invocation_id)
+
+    def _limit_begins(  # noqa: B027 - nothing to do is the default, not an omission
+        self, claim: _core.Claim, seconds: float, cancelled_after: float | None
+    ) -> None:
+        """A body that runs on a thread here is given up in so many seconds."""
 
     def _give_up(self, claim: _core.Claim, outcome: Outcome) -> None:
         """Settle a body that does not stop; must not block. Called on a thread that keeps the time for all bodies."""
@@ -382,7 +435,7 @@ class BaseRunner(ABC):
             yield
         finally:
             limit = current._limit if current is not None else None
-            if limit is not None and limit.stage in ("hard", "gave up"):
+            if limit is not None and limit.is_over:
                 # It ends now, and needs no slot for that. Who has its slot may be what it waited for.
                 pass
             elif not engine.unpark(claim, waiter):
@@ -407,7 +460,8 @@ class BaseRunner(ABC):
         with self._parked(current, waiter):
             if limit is None:
                 return waiter.wait(timeout, interruptible)
-            # What interrupts the body arrives between two calls into Rust.
+            # What interrupts the body arrives between two calls into Rust: at a limit the call ends by itself, and when
+            # it is cancelled `_wake_body` ends it.
             deadline = math.inf if timeout is None else time.monotonic() + timeout
             while True:
                 now = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import inspect
+import math
 import time
 import types
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from pynenc.exceptions import (
     InvocationNotFoundError,
     InvocationStatusOwnershipError,
     RunnerError,
+    TaskCancelledError,
     TaskTimeoutError,
 )
 from pynenc.invocation.dist_invocation import DistributedInvocation
@@ -71,17 +72,16 @@ async def execute_async(app: Pynenc, runner: BaseRunner, claim: _core.Claim) -> 
                 args, kwargs = task._apply(app._codec.decode_arguments(task, claim.payload))
             except Exception as error:
                 return _failed(app, task, runner, error)
-            limit: CoroutineLimit | None = None
+            limit = CoroutineLimit(
+                task._limits, lambda: runner._give_up(claim, given_up(app, task, runner, claim, limit.cancelled_after))
+            )
+            runner._body_begins(claim, limit)
             try:
-                if task._limits is None:
-                    value = await task.func(*args, **kwargs)
-                else:
-                    limit = CoroutineLimit(
-                        task._limits, lambda: runner._give_up(claim, given_up(app, task, runner, claim))
-                    )
-                    value = await limit.run(task.func(*args, **kwargs))
+                value = await limit.run(task.func(*args, **kwargs))
             except BaseException as error:
                 return _raised(app, task, runner, claim, error, limit)
+            finally:
+                runner._body_ends(claim)
             return _returned(app, task, runner, value)
     except BaseException as bug:
         app.logger.exception("executing invocation %s of %s broke in the engine", claim.invocation_id, claim.task_id)
@@ -107,18 +107,13 @@ def _execute(
     except Exception as error:
         return _failed(app, task, runner, error)
     try:
-        if task._limits is not None:
-            value = _run_limited(app, task, runner, claim, invocation, args, kwargs)
-        else:
-            value = task.func(*args, **kwargs)
-            if isinstance(value, types.CoroutineType):
-                value = asyncio.run(value)
+        value = _run_body(app, task, runner, claim, invocation, args, kwargs)
     except BaseException as error:
         return _raised(app, task, runner, claim, error, invocation._limit)
     return _returned(app, task, runner, value)
 
 
-def _run_limited(
+def _run_body(
     app: Pynenc,
     task: Task[Any, Any],
     runner: BaseRunner,
@@ -127,29 +122,30 @@ def _run_limited(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    """The body of a task with time limits, on the calling thread."""
+    """What the body returns, on the calling thread; it can be interrupted meanwhile."""
     limits = task._limits
-    assert limits is not None
-    is_coroutine = inspect.iscoroutinefunction(task.func)
+    # A coroutine is cancelled by its own loop; an exception out of nowhere would hit that instead of the body.
+    inner = CoroutineLimit(limits) if task._is_coroutine else None
 
     def give_up(limit: BodyLimit) -> None:
-        runner._give_up(claim, given_up(app, task, runner, claim))
+        runner._give_up(claim, given_up(app, task, runner, claim, limit.cancelled_after))
 
     def body() -> Any:
-        if is_coroutine:
-            # Cancelled by its own loop; an exception out of nowhere would hit that instead of the body.
+        if inner is not None:
             return asyncio.run(inner.run(task.func(*args, **kwargs)))
         value = task.func(*args, **kwargs)
         return asyncio.run(value) if isinstance(value, types.CoroutineType) else value
 
-    inner = CoroutineLimit(limits)
-    limit = invocation._limit = BodyLimit(limits, give_up, interrupts=not is_coroutine)
-    runner._limit_begins(claim, limits.hard)
+    limit = invocation._limit = BodyLimit(limits, give_up, inner=inner, wake=lambda: runner._wake_body(claim))
+    runner._body_begins(claim, limit)
+    if limits is not None and limits.hard < math.inf:
+        runner._limit_begins(claim, limits.hard + GRACE_SEC, None)
     try:
         return limit.run(body)
     finally:
-        limit.stage = limit.stage or inner.stage
-        runner._limit_ends(claim)
+        if inner is not None:
+            limit.stage = limit.stage or inner.stage
+        runner._body_ends(claim)
 
 
 def _returned(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, value: Any) -> Outcome:
@@ -160,9 +156,18 @@ def _returned(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, value: Any)
 
 
 def given_up(
-    app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, what: str = "it is abandoned"
+    app: Pynenc,
+    task: Task[Any, Any],
+    runner: BaseRunner,
+    claim: _core.Claim,
+    cancelled_after: float | None,
+    what: str = "it is abandoned",
 ) -> Outcome:
-    """The outcome of a body that has reached its `timeout` and does not stop; `what` became of it."""
+    """The outcome of a body that does not stop at its `timeout`, or after a cancellation; `what` became of it."""
+    if cancelled_after is not None:
+        reason = f"it did not stop within {cancelled_after:g} s after it was cancelled: {what}"
+        app.logger.warning("invocation %s of %s: %s", claim.invocation_id, claim.task_id, reason)
+        return Outcome(_core.CANCELLED, note=reason)
     limits = task._limits
     assert limits is not None
     text = (
@@ -179,10 +184,14 @@ def _raised(
     error: BaseException,
     limit: BodyLimit | CoroutineLimit | None = None,
 ) -> Outcome:
-    if limit is not None and task._limits is not None and type(error) is TaskTimeoutError and not error.task_id:
-        # Raised in the body, where it could not say more.
-        text = f"invocation {claim.invocation_id} {task._limits.describe(limit.stage)}"
-        error = TaskTimeoutError(task.task_id, text).with_traceback(error.__traceback__)
+    if limit is not None and limit.stage:
+        if limit.stage == "cancelled" and isinstance(error, (TaskCancelledError, asyncio.CancelledError)):
+            app.logger.info("invocation %s of %s is cancelled: its body was interrupted", claim.invocation_id, task.task_id)
+            return Outcome(_core.CANCELLED, note="its body was interrupted")
+        if task._limits is not None and type(error) is TaskTimeoutError and not error.task_id:
+            # Raised in the body, where it could not say more.
+            text = f"invocation {claim.invocation_id} {task._limits.describe(limit.stage)}"
+            error = TaskTimeoutError(task.task_id, text).with_traceback(error.__traceback__)
     if claim.retries < task.conf.max_retries and isinstance(error, tuple(task.retriable_exceptions)):
         note = describe(error)
         app.logger.warning(
@@ -246,7 +255,7 @@ def run_claimed(invocation: DistributedInvocation[Any, Any], runner_args: dict[s
     started = time.time()
     outcome = execute(app, runner, claim, runner_args, invocation)
     if invocation._limit is not None and invocation._limit.stage == "gave up":
-        app.logger.warning("the body of invocation %s, abandoned at its timeout, has ended", claim.invocation_id)
+        app.logger.warning("the body of invocation %s, which was abandoned, has ended", claim.invocation_id)
         return
     if settle_claim(app, claim, outcome, engine, started) == _core.STALE:
         app.logger.warning(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pynenc.exceptions import TaskError, TaskTimeoutError
+from pynenc.exceptions import TaskCancelledError, TaskError, TaskTimeoutError
 from pynenc.runner import _limits
 from pynenc.runner._limits import BodyLimit, CoroutineLimit, Limits, limits_of
 
@@ -142,7 +142,7 @@ def test_a_fault_in_giving_up_does_not_end_the_timer(
     ended = threading.Event()
 
     def body() -> None:
-        while not ended.is_set() and "could not be kept" not in caplog.text:
+        while not ended.is_set() and "could not be interrupted" not in caplog.text:
             try:
                 time.sleep(0.005)
             except TaskTimeoutError:
@@ -185,3 +185,103 @@ def test_a_cancellation_from_elsewhere_stays_one() -> None:
             await task
 
     asyncio.run(main())
+
+
+def test_a_cancelled_body_is_interrupted_once_however_often_it_is_asked() -> None:
+    began, caught = threading.Event(), []
+
+    def body() -> str:
+        began.set()
+        try:
+            _spin(30)
+        except TaskCancelledError as error:
+            caught.append(error)
+        return "cleaned up"
+
+    limit = BodyLimit(None, _never)
+
+    def ask() -> None:
+        began.wait(30)
+        for _ in range(3):
+            limit.cancel(60)
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    assert limit.run(body) == "cleaned up"
+    asker.join()
+    assert (limit.stage, len(caught)) == ("cancelled", 1)
+
+
+def test_a_body_that_is_cancelled_before_it_begins_is_interrupted_at_once() -> None:
+    limit = BodyLimit(None, _never)
+    limit.cancel(60)
+    with pytest.raises(TaskCancelledError):
+        limit.run(lambda: _spin(30))
+
+
+def test_a_cancellation_overtakes_the_time_limits() -> None:
+    limit = BodyLimit(Limits(0.15, 0.3), _never)
+    limit.cancel(60)
+
+    def body() -> str:
+        with pytest.raises(TaskCancelledError):
+            _spin(30)
+        # Past both limits: it has its grace.
+        _spin(0.4)
+        return limit.stage
+
+    assert limit.run(body) == "cancelled"
+
+
+def test_a_cancelled_body_that_goes_on_is_given_up_after_its_grace() -> None:
+    given_up = threading.Event()
+
+    def body() -> str:
+        while not given_up.is_set():
+            try:
+                while not given_up.is_set():
+                    time.sleep(0.001)
+            except TaskCancelledError:
+                pass
+        return "anyway"
+
+    limit = BodyLimit(None, lambda limit: given_up.set())
+    limit.cancel(0.05)
+    assert limit.run(body) == "anyway"
+    assert limit.stage == "gave up"
+
+
+def test_a_coroutine_that_is_cancelled_from_another_thread_ends_at_its_await() -> None:
+    async def main() -> tuple[str, int]:
+        task = asyncio.current_task()
+        assert task is not None
+        limit = CoroutineLimit(None)
+        asker = threading.Thread(target=limit.cancel, args=(60,))
+        asyncio.get_running_loop().call_soon(asker.start)
+        with pytest.raises(TaskCancelledError):
+            await limit.run(asyncio.sleep(30))
+        await asyncio.sleep(0.001)
+        asker.join()
+        return limit.stage, task.cancelling()
+
+    assert asyncio.run(main()) == ("cancelled", 0)
+
+
+def test_a_coroutine_that_goes_on_after_its_cancellation_is_given_up() -> None:
+    async def main() -> str:
+        given_up = asyncio.Event()
+
+        async def body() -> str:
+            while not given_up.is_set():
+                try:
+                    await given_up.wait()
+                except asyncio.CancelledError:
+                    pass
+            return "anyway"
+
+        limit = CoroutineLimit(None, given_up.set)
+        limit.cancel(0.05)
+        assert await limit.run(body()) == "anyway"
+        return limit.stage
+
+    assert asyncio.run(main()) == "gave up"

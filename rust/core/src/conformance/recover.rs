@@ -17,7 +17,7 @@ fn claim_as(f: &Fixture, runner: &str, begin: bool) -> Ownership {
 }
 
 fn beat(f: &Fixture, runner: &str) -> HashSet<Ownership> {
-    f.store.beat(&Arc::from(runner), LEASE).unwrap().into_iter().collect()
+    f.store.beat(&Arc::from(runner), LEASE).unwrap().owned.into_iter().collect()
 }
 
 pub fn a_live_lease_is_left_alone(f: &Fixture) {

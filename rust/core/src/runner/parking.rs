@@ -72,6 +72,14 @@ impl Waits {
         }
     }
 
+    /// Make the threads of this body that wait return.
+    pub fn interrupt(&self, waiter: InvocationId) {
+        for mailbox in self.mailboxes.get(&waiter).into_iter().flatten() {
+            mailbox.interrupt();
+        }
+        self.wake_resuming(waiter);
+    }
+
     /// End these waits: their bodies are told that nobody waits for their outcome.
     pub fn cancel(self) {
         for mailbox in self.mailboxes.into_values().flatten() {

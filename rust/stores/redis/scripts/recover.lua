@@ -5,8 +5,9 @@
 -- Found inside: the records whose lease ended with what belongs to them.
 -- ARGV: 5 most in one call, 6 most recoveries of one invocation, 7 words of the reason of a burial before and 8 after the
 -- number, 9 grace: after so many milliseconds without a beat or a recovery by anyone (an outage), every lease that
--- ended meanwhile is extended once by as much (0: never), 10 how the runner died, for the history.
--- Answer: now, next expiry or '', ids queued again, ids buried, whether others may claim something now.
+-- ended meanwhile is extended once by as much (0: never), 10 how the runner died, for the history, 11 reason of those
+-- whose cancellation was wished for.
+-- Answer: now, next expiry or '', ids queued again, ids buried, ids cancelled, whether others may claim something now.
 local M = moves()
 local limit, most, grace = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[9])
 local dead, death = KEYS[4], ARGV[10]
@@ -14,7 +15,7 @@ call('ZCARD', KEYS[1])
 call('LLEN', KEYS[2])
 call('HLEN', KEYS[3])
 if dead then call('HLEN', dead) end
-local requeued, buried, work = {}, {}, false
+local requeued, buried, cancelled, work = {}, {}, {}, false
 
 local function next_expiry()
   local first = call('ZRANGE', KEYS[1], '0', '0', 'WITHSCORES')
@@ -28,7 +29,7 @@ if grace > 0 and not dead then
     for _, id in ipairs(over) do call('ZADD', KEYS[1], now + grace, id) end
     -- With more than 500 of them the outage lasts on until the next call has extended the rest.
     if #over < 500 then call('HSET', KEYS[3], 'h', now) end
-    return { now, next_expiry(), {}, {}, 0 }
+    return { now, next_expiry(), {}, {}, {}, 0 }
   end
 end
 local function backoff(n)
@@ -55,6 +56,12 @@ for _, id in ipairs(ended) do
   if not r or not claimed(r.status) then
     call('ZREM', KEYS[1], id)
     if dead then call('HDEL', dead, id) end
+  elseif M.has(r, WISHED) then
+    M.let_go(r, id)
+    r.fence = Z8
+    M.finish_unrun(r, id, 14, ARGV[11])
+    cancelled[#cancelled + 1] = id
+    if M.place_freed(r) then work = true end
   else
     local pending = r.status == 4
     if not pending then r.recoveries = r.recoveries + 1 end
@@ -82,4 +89,4 @@ for _, id in ipairs(ended) do
 end
 ring_bells(KEYS[3])
 announce()
-return { now, next_expiry(), requeued, buried, work and 1 or 0 }
+return { now, next_expiry(), requeued, buried, cancelled, work and 1 or 0 }

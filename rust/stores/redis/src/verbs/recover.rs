@@ -3,6 +3,7 @@
 use pynenc_core::Result;
 use pynenc_core::ids::RunnerKey;
 use pynenc_core::recover::{Recovered, RecoveryPolicy, burial_reason, burial_reason_of_death};
+use pynenc_core::store::CANCELLED_WHILE_RUNNING;
 use redis::Value;
 
 use crate::keys::Kind;
@@ -23,10 +24,8 @@ pub fn revoke(shared: &Shared, runner: &RunnerKey, death: &str, policy: Recovery
     let mut all = Recovered::default();
     loop {
         let some = sweep(shared, RecoveryPolicy { limit: CHUNK, ..policy }, Some((runner, death)))?;
-        let last = some.requeued.len() + some.buried.len() < CHUNK;
-        all.requeued.extend(some.requeued);
-        all.buried.extend(some.buried);
-        all.next_expiry = some.next_expiry;
+        let last = some.found() < CHUNK;
+        all.extend(some);
         if last {
             return Ok(all);
         }
@@ -36,8 +35,7 @@ pub fn revoke(shared: &Shared, runner: &RunnerKey, death: &str, policy: Recovery
 fn sweep(shared: &Shared, policy: RecoveryPolicy, dead: Dead<'_>) -> Result<Recovered> {
     let (mut recovered, mut work, mut failed) = (Recovered::default(), false, None);
     for link in &shared.links {
-        let done = recovered.requeued.len() + recovered.buried.len();
-        let limit = policy.limit.saturating_sub(done).min(CHUNK);
+        let limit = policy.limit.saturating_sub(recovered.found()).min(CHUNK);
         let answer = link.run_one(|_| request(shared, link, policy, limit, dead));
         match answer.and_then(|answer| read(shared, answer, &mut recovered).ok_or_else(|| link.nonsense("recover"))) {
             Ok(more) => work |= more,
@@ -47,12 +45,15 @@ fn sweep(shared: &Shared, policy: RecoveryPolicy, dead: Dead<'_>) -> Result<Reco
     if !recovered.buried.is_empty() {
         shared.hub.finished(&recovered.buried);
     }
+    if !recovered.cancelled.is_empty() {
+        shared.hub.finished(&recovered.cancelled);
+    }
     if work {
         shared.hub.work();
     }
     match failed {
         // The others are told of all the same.
-        Some(error) if recovered.requeued.is_empty() && recovered.buried.is_empty() => Err(error),
+        Some(error) if recovered.found() == 0 => Err(error),
         _ => Ok(recovered),
     }
 }
@@ -79,10 +80,11 @@ fn request(shared: &Shared, link: &Link, policy: RecoveryPolicy, limit: usize, d
         .arg(after)
         .number(grace)
         .arg(death)
+        .arg(CANCELLED_WHILE_RUNNING)
 }
 
 fn read(shared: &Shared, answer: Value, into: &mut Recovered) -> Option<bool> {
-    let [now, expiry, requeued, buried, work] = value::parts(answer)?;
+    let [now, expiry, requeued, buried, cancelled, work] = value::parts(answer)?;
     let now = value::int(&now)?;
     if let Some(expiry) = value::time(&expiry)? {
         let expiry = shared.local_steady(now, expiry);
@@ -90,5 +92,6 @@ fn read(shared: &Shared, answer: Value, into: &mut Recovered) -> Option<bool> {
     }
     into.requeued.extend(value::ids(requeued)?);
     into.buried.extend(value::ids(buried)?);
+    into.cancelled.extend(value::ids(cancelled)?);
     Some(value::int(&work)? > 0)
 }
