@@ -36,9 +36,7 @@ def test_what_waits_in_the_queue_is_withdrawn_and_what_has_finished_stays(world:
     assert finished.status is InvocationStatus.SUCCESS
 
 
-def test_a_body_that_runs_is_interrupted_and_its_slot_comes_back(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_body_that_runs_is_interrupted_and_its_slot_comes_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     # By a beat alone it would take too long.
     monkeypatch.setenv("PYNENC__LEASE_SEC", "600")
     world.start(slots=1)

@@ -235,5 +235,9 @@ class BaseOrchestrator(View):
         if answer != "done":
             raise InvocationStatusTransitionError(
                 f"invocation {id_of(invocation)} cannot be cancelled: "
-                + ("a runner has claimed it; invocation.cancel() asks that runner to interrupt it" if answer == "claimed" else "it is finished")
+                + (
+                    "a runner has claimed it; invocation.cancel() asks that runner to interrupt it"
+                    if answer == "claimed"
+                    else "it is finished"
+                )
             )

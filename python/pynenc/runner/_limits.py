@@ -1,7 +1,7 @@
 """Interrupting bodies: at the `soft_timeout` and `timeout` of their task, and when they are cancelled.
 
-What runs on a thread gets an exception at its next bytecode, a coroutine is cancelled at its next `await`. A body that
-still runs `GRACE_SEC` after its `timeout`, or `cancel_grace_sec` after it was cancelled, is given up, as its runner can.
+What runs on a thread gets an exception at its next bytecode, a coroutine is cancelled at its next `await`. What still
+runs `GRACE_SEC` after its `timeout`, or `cancel_grace_sec` after it was cancelled, is given up, as its runner can.
 
 The first body that has a limit, or is cancelled, starts the one thread that keeps the time.
 """

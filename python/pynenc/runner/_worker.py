@@ -20,11 +20,11 @@ from pynenc.runner.base_runner import RunnerId, _RunnerLog
 from pynenc.runner.execute import execute
 
 if TYPE_CHECKING:
-    from pynenc.runner._limits import CoroutineLimit
     from pynenc import _core
     from pynenc.app import Pynenc
     from pynenc.conf.config_runner import ConfigRunner
     from pynenc.runner._channel import Channel, Message
+    from pynenc.runner._limits import CoroutineLimit
     from pynenc.runner.outcome import Outcome
 
 ORPHANED = 70

@@ -186,7 +186,9 @@ def _raised(
 ) -> Outcome:
     if limit is not None and limit.stage:
         if limit.stage == "cancelled" and isinstance(error, (TaskCancelledError, asyncio.CancelledError)):
-            app.logger.info("invocation %s of %s is cancelled: its body was interrupted", claim.invocation_id, task.task_id)
+            app.logger.info(
+                "invocation %s of %s is cancelled: its body was interrupted", claim.invocation_id, task.task_id
+            )
             return Outcome(_core.CANCELLED, note="its body was interrupted")
         if task._limits is not None and type(error) is TaskTimeoutError and not error.task_id:
             # Raised in the body, where it could not say more.

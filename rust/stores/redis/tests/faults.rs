@@ -325,7 +325,7 @@ fn an_outage_longer_than_a_lease_gives_every_lease_a_second_chance() {
     let store = RedisStore::open(RedisOptions { grace: 200, ..options(&server.url()) }).unwrap();
     submit(&*store);
     let owner = store.claim(&ClaimRequest { lease: 200, ..request("r1", 1) }).unwrap().claims[0].ownership();
-    store.beat(&"r1".into(), 200).unwrap().owned;
+    store.beat(&"r1".into(), 200).unwrap();
     server.signal("STOP");
     std::thread::sleep(Duration::from_millis(500));
     server.signal("CONT");
