@@ -185,7 +185,8 @@ fn a_database_of_the_first_schema_is_brought_up_to_date_with_what_it_holds() {
     });
     let store = open(&path);
     assert_eq!(store.cancel(running.id, Reach::Runners), Ok(Cancelled::Requested));
-    assert_eq!(store.beat(&"r1".into(), 1000).unwrap().cancelled, [running.id]);
+    let runner = store.get(running.id).unwrap().runner.unwrap();
+    assert_eq!(store.beat(&runner, 1000).unwrap().cancelled, [running.id]);
 }
 
 #[test]
