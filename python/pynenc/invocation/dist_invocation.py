@@ -46,6 +46,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         "_record",
         "_task",
         "_terminal",
+        "_thread",
         "_value",
         "app",
         "invocation_id",
@@ -71,8 +72,9 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         self._task = task if task is not None or call is None else call.task
         self._call = call
         self._claim = claim
-        # Of the body that runs, where it has any.
+        # What can interrupt its body here, or has; and the thread of a body that nothing has interrupted yet.
         self._limit: BodyLimit | None = None
+        self._thread = 0
         self._kwargs: dict[str, Any] | None = None
         # _UNSET is "ask the store"; None is "there is none".
         self._parent_id: Any = _UNSET if claim is None and parent_id is None else parent_id

@@ -150,9 +150,11 @@ class BodyLimit:
         *,
         inner: CoroutineLimit | None = None,
         wake: Callable[[], None] | None = None,
+        thread: int | None = None,
     ) -> None:
         """
         Args:
+            thread: the thread of a body that runs already; whoever makes this for it has to see that it still runs.
             give_up: called on the timer's thread when the body does not stop; must not block.
             inner: interrupts the body in place of exceptions, if that is a coroutine on a loop of this thread.
             wake: makes the body return from a wait in Rust, where no exception arrives; must not block.
@@ -161,7 +163,7 @@ class BodyLimit:
         self._give_up = give_up
         self._inner = inner
         self._wake = wake
-        self._thread = threading.get_ident()
+        self._thread = threading.get_ident() if thread is None else thread
         self._wish: float | None = None
         self._sent = False
         self.ended = False
@@ -171,7 +173,8 @@ class BodyLimit:
         self.next_at = math.inf
         """When it is interrupted next, by the monotonic clock."""
         self._over = threading.RLock()
-        self._over.acquire()
+        if thread is None:
+            self._over.acquire()
         if limits is not None:
             self._began = time.monotonic()
             self._next = "soft" if inner is None and limits.soft < limits.hard else "hard"
@@ -224,6 +227,25 @@ class BodyLimit:
             self._over.acquire()
             if self._sent:
                 _clear_async_exc(self._thread, None)
+
+    def finish(self) -> None:
+        """On the body's thread: nothing is sent after this, and what was sent and has not arrived never does."""
+        try:
+            self._stop()
+        finally:
+            self._stop()
+
+    def held(self) -> contextlib.AbstractContextManager[Any]:
+        """While this is held `finish` waits, and nobody else interrupts the body."""
+        return self._over
+
+    def cancel_at_once(self, grace_sec: float) -> None:
+        """As `cancel`, by who holds it and knows that the body runs."""
+        self._wish = grace_sec
+        self.stage, self._next = "cancelled", "give up"
+        self.next_at = time.monotonic() + grace_sec
+        self._send(TaskCancelledError)
+        _the_timer().add(self, self.next_at)
 
     def cancel(self, grace_sec: float) -> None:
         """From any other thread, and more than once: interrupt it now, and give it up after so long."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc.conf import config_runner
 from pynenc.runner._engine_runner import EngineRunner
-from pynenc.runner._limits import BodyLimit
 from pynenc.runner._platform import resident_mb
 from pynenc.runner._signals import SignalTakeover
 from pynenc.runner.base_runner import RunnerId, _RunnerLog
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from pynenc.app import Pynenc
     from pynenc.conf.config_runner import ConfigRunner
     from pynenc.runner._channel import Channel, Message
-    from pynenc.runner._limits import CoroutineLimit
     from pynenc.runner.outcome import Outcome
 
 ORPHANED = 70
@@ -61,8 +59,7 @@ class Worker(EngineRunner):
         self.logger = _WorkerLog(self)
         self._signals = _WorkerSignals(self._asked_to_stop)
         self._channel = channel
-        self._running: dict[str, _core.Claim] = {}
-        # Those of them that our runner gives up at some time.
+        # Bodies that our runner gives up at some time.
         self._limited: set[str] = set()
         self._done = 0
         self._reported: tuple[int, int] = (0, 0)
@@ -113,24 +110,6 @@ class Worker(EngineRunner):
         self._count()
         return outcome
 
-    def _body_begins(self, claim: _core.Claim, limit: BodyLimit | CoroutineLimit) -> None:
-        # Before it can be interrupted.
-        self._running[claim.invocation_id] = claim
-        super()._body_begins(claim, limit)
-
-    def _body_ends(self, claim: _core.Claim) -> None:
-        super()._body_ends(claim)
-        self._running.pop(claim.invocation_id, None)
-        if self._limited and claim.invocation_id in self._limited:
-            self._limit_ends(claim)
-
-    def _interrupt(self, invocation_id: str, body: BodyLimit | CoroutineLimit) -> None:
-        claim = self._running.get(invocation_id)
-        if claim is not None and isinstance(body, BodyLimit):
-            grace = self._timing("cancel_grace_sec")
-            self._limit_begins(claim, grace, grace)
-        super()._interrupt(invocation_id, body)
-
     def _limit_begins(self, claim: _core.Claim, seconds: float, cancelled_after: float | None) -> None:
         # Of the claim without its arguments.
         fields = (
@@ -140,13 +119,11 @@ class Worker(EngineRunner):
         kill_after = seconds + (0.0 if self._dies_for_one() else _LAST_RESORT_SEC)
         self._limited.add(claim.invocation_id)
         self._channel.send({"limit": (fields, kill_after, cancelled_after)})
-        if claim.invocation_id not in self._running:
-            # It ended meanwhile, perhaps before the line above.
-            self._limit_ends(claim)
 
     def _limit_ends(self, claim: _core.Claim) -> None:
-        self._limited.discard(claim.invocation_id)
-        self._channel.send({"over": claim.invocation_id})
+        if claim.invocation_id in self._limited:
+            self._limited.discard(claim.invocation_id)
+            self._channel.send({"over": claim.invocation_id})
 
     def _give_up(self, claim: _core.Claim, outcome: Outcome) -> None:
         # Otherwise its runner kills this process at the same time, so that nothing of the body is left.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pynenc.app import Pynenc
     from pynenc.invocation.dist_invocation import DistributedInvocation
-    from pynenc.runner._limits import BodyLimit, CoroutineLimit
+    from pynenc.runner._bodies import Bodies
     from pynenc.runner.outcome import Outcome
 
 
@@ -80,9 +80,6 @@ class BaseRunner(ABC):
         self._core_logs = CoreLogs(app.logger)
         self._signals = SignalTakeover()
         self._stop_signals = 0
-        # Bodies that run in this process, by invocation; and those to be cancelled that have not begun here.
-        self._interruptible: dict[str, BodyLimit | CoroutineLimit] = {}
-        self._cancel_early: set[str] = set()
         self._started = threading.Event()
         self._stopped = threading.Event()
         self._stopped.set()
@@ -295,10 +292,16 @@ class BaseRunner(ABC):
             max_recoveries=conf.max_recoveries,
         )
         self._engine.start()
-        self._interruptible.clear()
-        self._cancel_early.clear()
+        self._running_bodies.clear()
         threading.Thread(target=self._serve_cancels, args=(self._engine,), name="pynenc-cancels", daemon=True).start()
         _exit.watch(self)
+
+    @cached_property
+    def _running_bodies(self) -> Bodies:
+        # Imported here: it needs asyncio, which takes longer to import than all the rest; clients do without.
+        from pynenc.runner._bodies import Bodies
+
+        return Bodies(self)
 
     def _serve_cancels(self, engine: _core.Engine) -> None:
         """On a thread of its own, asleep until something that runs here is cancelled."""
@@ -317,16 +320,8 @@ class BaseRunner(ABC):
         Called on a thread of its own, once for each invocation; must not block. A runner whose bodies run elsewhere
         overrides this and ends them; what they raise then, or a claim that is handed back, counts as `cancelled`.
         """
-        # Whoever of this and `_body_begins` comes second sees what the other one has left.
-        if invocation_id not in self._interruptible:
-            self._cancel_early.add(invocation_id)
-        body = self._interruptible.get(invocation_id)
-        if body is not None:
+        if self._running_bodies.cancel(invocation_id, self._timing("cancel_grace_sec")):
             self.logger.info("invocation %s is cancelled: its body is interrupted", invocation_id)
-            self._interrupt(invocation_id, body)
-
-    def _interrupt(self, invocation_id: str, body: BodyLimit | CoroutineLimit) -> None:
-        body.cancel(self._timing("cancel_grace_sec"))
 
     def _finish(self) -> None:
         """Close the engine and undo what `on_start` did. Safe to repeat."""
@@ -371,18 +366,6 @@ class BaseRunner(ABC):
     def _start_thread(self) -> None:  # noqa: B027 - nothing to do is the default, not an omission
         """A body gave up its slot and no thread is left to use it. Runners without threads of ours ignore this."""
 
-    def _body_begins(self, claim: _core.Claim, limit: BodyLimit | CoroutineLimit) -> None:
-        """A body is about to begin that `limit` can interrupt."""
-        self._interruptible[claim.invocation_id] = limit
-        if self._cancel_early and claim.invocation_id in self._cancel_early:
-            self._interrupt(claim.invocation_id, limit)
-
-    def _body_ends(self, claim: _core.Claim) -> None:
-        """It has ended."""
-        self._interruptible.pop(claim.invocation_id, None)
-        if self._cancel_early:
-            self._cancel_early.discard(claim.invocation_id)
-
     def _wake_body(self, claim: _core.Claim) -> None:
         """Something was raised in the body of `claim`: it shall not wait any longer in Rust, where that is not seen."""
         engine = self._engine
@@ -394,6 +377,9 @@ class BaseRunner(ABC):
         self, claim: _core.Claim, seconds: float, cancelled_after: float | None
     ) -> None:
         """A body that runs on a thread here is given up in so many seconds."""
+
+    def _limit_ends(self, claim: _core.Claim) -> None:  # noqa: B027 - as above
+        """A body for which that was said, or could have been, has ended."""
 
     def _give_up(self, claim: _core.Claim, outcome: Outcome) -> None:
         """Settle a body that does not stop; must not block. Called on a thread that keeps the time for all bodies."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import math
+import threading
 import time
 import types
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from pynenc.exceptions import (
     TaskTimeoutError,
 )
 from pynenc.invocation.dist_invocation import DistributedInvocation
-from pynenc.runner._limits import GRACE_SEC, BodyLimit, CoroutineLimit
+from pynenc.runner._limits import GRACE_SEC, BodyLimit, CoroutineLimit, Limits
 from pynenc.runner.outcome import (
     MAX_DELAY_SEC,
     NOTE_CHARS,
@@ -75,13 +76,13 @@ async def execute_async(app: Pynenc, runner: BaseRunner, claim: _core.Claim) -> 
             limit = CoroutineLimit(
                 task._limits, lambda: runner._give_up(claim, given_up(app, task, runner, claim, limit.cancelled_after))
             )
-            runner._body_begins(claim, limit)
+            runner._running_bodies.guard(claim, limit)
             try:
                 value = await limit.run(task.func(*args, **kwargs))
             except BaseException as error:
                 return _raised(app, task, runner, claim, error, limit)
             finally:
-                runner._body_ends(claim)
+                runner._running_bodies.unguard(claim)
             return _returned(app, task, runner, value)
     except BaseException as bug:
         app.logger.exception("executing invocation %s of %s broke in the engine", claim.invocation_id, claim.task_id)
@@ -123,12 +124,43 @@ def _run_body(
     kwargs: dict[str, Any],
 ) -> Any:
     """What the body returns, on the calling thread; it can be interrupted meanwhile."""
+    if task._limits is not None or task._is_coroutine:
+        return _run_guarded(app, task, runner, claim, invocation, args, kwargs)
+    invocation._thread = threading.get_ident()
+    bodies, invocation_id = runner._running_bodies, claim.invocation_id
+    undisturbed = False
+    # One exception can arrive from outside, anywhere in here; see `Bodies`.
+    try:
+        try:
+            bodies.plain[invocation_id] = invocation
+            if bodies.is_early(invocation_id):
+                runner.on_cancel(invocation_id)
+            value = task.func(*args, **kwargs)
+            return asyncio.run(value) if isinstance(value, types.CoroutineType) else value
+        finally:
+            undisturbed = bodies.plain.pop(invocation_id, None) is not None
+    finally:
+        if not undisturbed:
+            try:
+                bodies.end_late(invocation_id)
+            finally:
+                bodies.end_late(invocation_id)
+                runner._limit_ends(claim)
+
+
+def _run_guarded(
+    app: Pynenc,
+    task: Task[Any, Any],
+    runner: BaseRunner,
+    claim: _core.Claim,
+    invocation: DistributedInvocation[Any, Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """The same for a task with time limits, or a coroutine without a loop of its runner's."""
     limits = task._limits
     # A coroutine is cancelled by its own loop; an exception out of nowhere would hit that instead of the body.
     inner = CoroutineLimit(limits) if task._is_coroutine else None
-
-    def give_up(limit: BodyLimit) -> None:
-        runner._give_up(claim, given_up(app, task, runner, claim, limit.cancelled_after))
 
     def body() -> Any:
         if inner is not None:
@@ -136,8 +168,8 @@ def _run_body(
         value = task.func(*args, **kwargs)
         return asyncio.run(value) if isinstance(value, types.CoroutineType) else value
 
-    limit = invocation._limit = BodyLimit(limits, give_up, inner=inner, wake=lambda: runner._wake_body(claim))
-    runner._body_begins(claim, limit)
+    limit = invocation._limit = body_limit(app, runner, claim, limits, inner)
+    runner._running_bodies.guard(claim, limit)
     if limits is not None and limits.hard < math.inf:
         runner._limit_begins(claim, limits.hard + GRACE_SEC, None)
     try:
@@ -145,7 +177,25 @@ def _run_body(
     finally:
         if inner is not None:
             limit.stage = limit.stage or inner.stage
-        runner._body_ends(claim)
+        runner._running_bodies.unguard(claim)
+        runner._limit_ends(claim)
+
+
+def body_limit(
+    app: Pynenc,
+    runner: BaseRunner,
+    claim: _core.Claim,
+    limits: Limits | None,
+    inner: CoroutineLimit | None = None,
+    thread: int | None = None,
+) -> BodyLimit:
+    """What interrupts a body of `claim` that is about to begin on this thread, or runs on `thread`."""
+
+    def give_up(limit: BodyLimit) -> None:
+        task = app.get_task(claim.task_id)
+        runner._give_up(claim, given_up(app, task, runner, claim, limit.cancelled_after))
+
+    return BodyLimit(limits, give_up, inner=inner, wake=lambda: runner._wake_body(claim), thread=thread)
 
 
 def _returned(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, value: Any) -> Outcome:
