@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pynenc.conf import config_runner
 from pynenc.runner._engine_runner import EngineRunner
 from pynenc.runner._platform import resident_mb
-from pynenc.runner._signals import SignalTakeover
+from pynenc.runner._signals import SignalTakeover, in_copies
 from pynenc.runner.base_runner import RunnerId, _RunnerLog
 from pynenc.runner.execute import execute
 
@@ -192,6 +192,7 @@ class _WorkerSignals(SignalTakeover):
     def take(self, handler: Any) -> None:
         signal.signal(signal.SIGINT, lambda signum, frame: None)
         signal.signal(signal.SIGTERM, self._handler)
+        in_copies(signal.SIGTERM, signal.SIG_DFL)
 
     def give_back(self) -> None:
         """They stay until the process ends."""
