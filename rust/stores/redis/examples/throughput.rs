@@ -1,4 +1,5 @@
 //! What does a task cost the server? `cargo run --release -p pynenc-store-redis --example throughput [url] [tasks]`
+//! A third argument (any) measures the batches alone and leaves the records, for a profiler.
 //!
 //! Without a URL a `redis-server` of its own is started. Prints, per task: microseconds of the server's CPU for submit,
 //! claim and settle (alone, in batches of 100, with a waiter that is told) and of its scripts alone, commands and bytes, memory of a queued
