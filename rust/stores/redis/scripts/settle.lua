@@ -3,10 +3,11 @@
 --
 -- KEYS: 1 l, 2 f, 3 m, then the record of each outcome.
 -- Found inside: the runner's claims, the queue of what comes back, the concurrency key and who is parked under it.
--- ARGV: 5 what comes before each value, 26 bytes per outcome: fence, kind (1 success, 2 failure, 3 retry, 4 release),
--- whether its value is kept apart, due time, slot and start; 6 whether no invocation occurs twice; then each value or note.
--- Answer: a digit per outcome (0 done, 1 replayed, 2 stale) and whether others may claim something now; or, if one
--- is refused by the state machine, '!', its index, its status and the status asked for; then nothing was written.
+-- ARGV: 5 what comes before each value, 26 bytes per outcome: fence, kind (1 success, 2 failure, 3 retry, 4 release,
+-- 5 cancelled), whether its value is kept apart, due time, slot and start; 6 whether no invocation occurs twice; then each
+-- value or note.
+-- Answer: a digit per outcome (0 done, 1 replayed, 2 stale, 3 done, and cancelled instead) and whether others may claim
+-- something now; or, if one is refused by the state machine, '!', its index, its status and the status asked for; then nothing was written.
 local made
 local function m()
   made = made or moves()
@@ -42,7 +43,7 @@ for i = 1, n do
         call('HLEN', P .. 'w:' .. runner)
         owned[runner], counts[runner] = {}, 0
       end
-      if kind > 2 or flags % 8 >= CONCURRENCY then
+      if kind > 2 or flags % 8 >= CONCURRENCY or flags >= WISHED then
         call('HLEN', KEYS[3])
         m().expect_places(m().decode(raw))
       end
@@ -73,6 +74,10 @@ end
 
 local work, changed = false, {}
 local function settle(id, r, kind, where, due, apart, text)
+  local code = '0'
+  if (kind == 3 or kind == 4) and m().has(r, WISHED) then
+    code, kind, text = '3', 5, 'cancelled while it ran, and not run again'
+  end
   if kind == 4 then
     if r.status ~= 4 then m().enter_held(r, 9, 0, '') end
   elseif r.status == 8 or (kind == 2 and r.status == 4) then
@@ -83,6 +88,12 @@ local function settle(id, r, kind, where, due, apart, text)
     m().let_go(r, id)
     r.flags = r.flags + RESULT
     m().finish(r, id, text, apart == 1)
+  elseif kind == 5 then
+    m().enter_held(r, 14, 96, pack('>I2c0', #text, text) .. where)
+    m().let_go(r, id)
+    r.note = text
+    r.flags = r.flags + REASON
+    m().finish(r, id, text, false)
   else
     local status = kind == 3 and 10 or 3
     if text == '' then
@@ -107,6 +118,7 @@ local function settle(id, r, kind, where, due, apart, text)
   if m().place_freed(r) then work = true end
   -- Another outcome of the same batch may be about one that was called back, or about the same.
   changed[id] = m().encode(r)
+  return code
 end
 
 for i = 1, n do
@@ -121,7 +133,7 @@ for i = 1, n do
       codes[i] = '1'
     else
       local kind, apart, due, where = unpack('>BBI6c10', heads, at + 8)
-      settle(id, m().decode(raw), kind, where, due, apart, ARGV[6 + i])
+      codes[i] = settle(id, m().decode(raw), kind, where, due, apart, ARGV[6 + i])
     end
   end
 end
