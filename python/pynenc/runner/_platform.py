@@ -173,6 +173,11 @@ def _reap(pids: list[int]) -> list[tuple[int, int]]:
     return found
 
 
+def was_sigkilled(status: int) -> bool:
+    """Whether a wait status says that someone, perhaps the system for want of memory, has killed the process."""
+    return status >= 0 and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+
+
 def how_it_ended(status: int) -> str:
     """A wait status in words."""
     if status < 0:

@@ -20,7 +20,7 @@ from pynenc.conf.config_runner import ConfigWorkers
 from pynenc.exceptions import RunnerError, StateBackendError
 from pynenc.runner._native_wait import NativeWaitRunner
 from pynenc.runner._nursery import Nursery, plain_settings
-from pynenc.runner._platform import how_it_ended, new_selector, require_fork
+from pynenc.runner._platform import how_it_ended, new_selector, require_fork, was_sigkilled
 from pynenc.runner.execute import given_up
 
 if TYPE_CHECKING:
@@ -400,9 +400,13 @@ class ProcessPoolRunner(NativeWaitRunner):
             return
         how = how_it_ended(status)
         if not member.key:
-            self._strike(f"worker process {pid} did not get ready: it was {how}")
-            return
-        self._recover(member, f"killed, {member.killed}" if member.killed else how)
+            if not was_sigkilled(status):
+                self._strike(f"worker process {pid} did not get ready: it was {how}")
+                return
+            # By someone else, so the next one may fare better: no reason to give up, however often.
+            self.logger.error("worker process %d did not get ready: it was %s", pid, how)
+        else:
+            self._recover(member, f"killed, {member.killed}" if member.killed else how)
         if member.killed:
             return
         now = time.monotonic()
