@@ -25,9 +25,10 @@ def costs(rows: list[dict[str, Any]]) -> str:
 def scale(figures: dict[str, Any]) -> str:
     """What many queued cost."""
     return (
-        f"\nWith {figures['queued']:,} queued, each took {figures['bytes_each']} bytes of the server's memory; a claim took"
-        f" {figures['claim_ratio']:g} times the server's time of one among 1,000; {figures['slow_commands']} commands took"
-        f" longer than 10 ms; after all had finished and expired {figures['keys_left']} keys"
+        f"\nWith {figures['queued']:,} queued, each took {figures['bytes_each']} bytes of the server's memory;"
+        f" a claim took {figures['claim_ratio']:g} times the server's time of one among 1,000;"
+        f" {figures['slow_commands']} commands took longer than 10 ms;"
+        f" after all had finished and expired {figures['keys_left']} keys"
         f" and {figures['bytes_left'] / 1e6:.1f} MB more than before were left.\n"
     )
 
