@@ -43,8 +43,14 @@ test: build servers ## all tests, Rust and Python (T='-k name' is passed to pyte
 .PHONY: chaos
 chaos: build servers ## faults of Redis in full, into docs/concepts/guarantees.md (SIZE=short, medium or full; T as for test)
 	PYNENC_CHAOS=20 cargo test --locked -p pynenc-store-redis --test faults --test sentinel --test cluster
-	PYNENC_CHAOS_SIZE=$(SIZE) PYNENC_CHAOS_RESULTS=$(CURDIR)/docs/concepts/guarantees.json $(PY) -m pytest -q tests/chaos $(T)
+	PYNENC_CHAOS_SIZE=$(SIZE) PYNENC_CHAOS_RESULTS=$(CURDIR)/docs/concepts/guarantees.json $(PY) -m pytest -q -o faulthandler_timeout=7200 tests/chaos $(T)
 	$(PY) scripts/chaos_table.py
+
+.PHONY: redis-costs
+redis-costs: build servers ## what a task costs Redis, and a million queued, into docs/guides/running-on-redis.md
+	PYNENC_COSTS_RESULTS=$(CURDIR)/docs/guides/redis-costs.json cargo run --release --locked -p pynenc-store-redis --example throughput
+	PYNENC_SCALE=1000000 PYNENC_SCALE_RESULTS=$(CURDIR)/docs/guides/redis-scale.json cargo test --release --locked -p pynenc-store-redis --test scale
+	$(PY) scripts/redis_costs.py
 
 .PHONY: lint
 lint: build ## formatters, linters, strict types, the boundary

@@ -73,6 +73,12 @@ def test_the_table_of_faults_is_what_was_measured() -> None:
     assert done.returncode == 0, "write it anew with scripts/chaos_table.py"
 
 
+def test_the_costs_of_redis_are_what_was_measured() -> None:
+    script = ROOT / "scripts" / "redis_costs.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], timeout=60, check=False)
+    assert done.returncode == 0, "write it anew with scripts/redis_costs.py"
+
+
 def test_the_changelog_names_the_version_or_is_unreleased() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
     version = re.search(r'^version = "([^"]+)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)

@@ -4,6 +4,7 @@
 //! Without a URL a `redis-server` of its own is started. Prints, per task: microseconds of the server's CPU for submit,
 //! claim and settle (alone, in batches of 100, with a waiter that is told) and of its scripts alone, commands and bytes, memory of a queued
 //! invocation, cost of a claim at 1k and at the full queue, and what took the server longer than 10 ms.
+//! With `PYNENC_COSTS_RESULTS` the costs per task are written to that file, and the many queued are left out.
 //! The database is emptied of the keys of the bench's own app only.
 
 use std::error::Error;
@@ -55,7 +56,11 @@ fn usec(info: &str, command: &str) -> f64 {
 }
 
 /// The server's own numbers.
-struct Meter(redis::Connection);
+struct Meter {
+    connection: redis::Connection,
+    /// What was measured, as JSON, for `PYNENC_COSTS_RESULTS`.
+    lines: Vec<String>,
+}
 
 #[derive(Clone, Copy)]
 struct Reading {
@@ -69,7 +74,7 @@ struct Reading {
 
 impl Meter {
     fn read(&mut self) -> Outcomes<Reading> {
-        let info: String = redis::cmd("INFO").arg("everything").query(&mut self.0)?;
+        let info: String = redis::cmd("INFO").arg("everything").query(&mut self.connection)?;
         let field = |name: &str| -> f64 {
             let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
             line.and_then(|text| text.trim().parse().ok()).unwrap_or(f64::NAN)
@@ -99,6 +104,13 @@ impl Meter {
             each(before.bytes_out, after.bytes_out),
             tasks as f64 / seconds
         );
+        self.lines.push(format!(
+            "  {{\"what\": \"{what}\", \"cpu_usec\": {:.1}, \"commands\": {:.2}, \"bytes_in\": {:.0}, \"bytes_out\": {:.0}}}",
+            each(before.cpu, after.cpu) * 1e6,
+            each(before.commands, after.commands),
+            each(before.bytes_in, after.bytes_in),
+            each(before.bytes_out, after.bytes_out),
+        ));
         Ok(answer)
     }
 }
@@ -107,17 +119,20 @@ fn main() -> Outcomes<()> {
     let (_server, url) = server(std::env::args().nth(1))?;
     let tasks: usize = std::env::args().nth(2).and_then(|text| text.parse().ok()).unwrap_or(20_000);
     let store = RedisStore::open(RedisOptions::new(parse_url(&url)?, format!("bench{}", std::process::id())))?;
-    let mut meter = Meter(redis::Client::open(url)?.get_connection()?);
-    let () = redis::cmd("SLOWLOG").arg("RESET").query(&mut meter.0)?;
-    let () = redis::cmd("CONFIG").arg("SET").arg("slowlog-log-slower-than").arg(10_000).query(&mut meter.0)?;
+    let mut meter = Meter { connection: redis::Client::open(url)?.get_connection()?, lines: Vec::new() };
+    let () = redis::cmd("SLOWLOG").arg("RESET").query(&mut meter.connection)?;
+    let () = redis::cmd("CONFIG").arg("SET").arg("slowlog-log-slower-than").arg(10_000).query(&mut meter.connection)?;
     if std::env::args().nth(3).is_some() {
         return batched(&store, &mut meter, tasks);
     }
     one_by_one(&store, &mut meter, tasks / 4)?;
     batched(&store, &mut meter, tasks)?;
     waited_for(&store, &mut meter, tasks / 4)?;
+    if let Ok(path) = std::env::var("PYNENC_COSTS_RESULTS") {
+        return Ok(std::fs::write(path, format!("[\n{}\n]\n", meter.lines.join(",\n")))?);
+    }
     queued(&store, &mut meter, &[1_000, 100_000, 1_000_000.min(50 * tasks)])?;
-    let slow: Vec<redis::Value> = redis::cmd("SLOWLOG").arg("GET").arg(10).query(&mut meter.0)?;
+    let slow: Vec<redis::Value> = redis::cmd("SLOWLOG").arg("GET").arg(10).query(&mut meter.connection)?;
     println!("commands that took the server longer than 10 ms: {}", slow.len());
     slow.iter().for_each(|entry| println!("  {}", told(entry)));
     Ok(())
