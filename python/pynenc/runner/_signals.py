@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -11,7 +13,17 @@ from typing import Any
 
 Handler = Callable[[int | None, FrameType | None], Any]
 
+_PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def _outside() -> int:
+    """The `stacklevel` at which the caller's warning names the code that started the runner, not the package."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 class SignalTakeover:
@@ -27,7 +39,7 @@ class SignalTakeover:
                 "this runner was not started in the main thread, so it does not react to SIGINT and SIGTERM; "
                 "call stop_runner_loop() to stop it",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=_outside(),
             )
             return
         for signum in STOP_SIGNALS:

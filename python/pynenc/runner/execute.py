@@ -102,6 +102,7 @@ def _execute(
 
 
 def _returned(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, value: Any) -> Outcome:
+    context.body_ended()
     try:
         return Outcome(_core.SUCCESS, app._codec.encode_result(task, value))
     except Exception as error:
@@ -109,6 +110,7 @@ def _returned(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, value: Any)
 
 
 def _raised(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, error: BaseException) -> Outcome:
+    context.body_ended()
     if claim.retries < task.conf.max_retries and isinstance(error, tuple(task.retriable_exceptions)):
         note = describe(error)
         app.logger.warning(
