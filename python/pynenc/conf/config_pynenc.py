@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pynenc.conf.base import WITHOUT_EFFECT, setting
 from pynenc.conf.config_redis import ConfigRedis
 from pynenc.conf.config_sqlite import ConfigSQLite
 from pynenc.util.cron import CronSchedule
-
-if TYPE_CHECKING:
-    from pynenc._settings_watch import SettingsWatch
 
 __all__ = ["ArgumentPrintMode", "ConfigPynenc", "ConfigRedis", "ConfigSQLite"]
 
@@ -39,8 +36,6 @@ class ArgumentPrintMode(enum.StrEnum):
 
 class ConfigPynenc(ConfigSQLite, ConfigRedis):
     """Settings of an app: its store, its promises, its texts."""
-
-    _watch: SettingsWatch | None
 
     def __setattr__(self, name: str, value: Any) -> None:
         """As every assignment of a setting.
