@@ -16,6 +16,7 @@ from typing import Any
 from pynenc import Pynenc, runner
 
 DEADLINE_SEC = 60.0
+PARENT_CLAIMS = "parent claims"
 _BENCHES = Path(__file__).resolve().parents[1]
 
 
@@ -39,11 +40,14 @@ def thread_runner(app: Pynenc, slots: int) -> Iterator[Any]:
 
 @contextmanager
 def runner_process(name: str = "", **settings: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`pynenc runner start` for the app of `bench_tasks`, by default with two worker processes."""
+    """`pynenc runner start` for the app of `bench_tasks`, by default with two worker processes; or `PARENT_CLAIMS`."""
+    command = ["pynenc", "--app", "bench_tasks", "runner", "start"]
+    if name == PARENT_CLAIMS:
+        name, command = "", ["benchkit.parent_claims"]
     name = name or ("PersistentProcessRunner" if hasattr(runner, "PersistentProcessRunner") else "ThreadRunner")
     defaults = {"PYNENC__RUNNER_CLS": name, "PYNENC__MIN_PARALLEL_SLOTS": "1", "PYNENC__MAX_THREADS": "2"}
     child = subprocess.Popen(
-        [sys.executable, "-m", "pynenc", "--app", "bench_tasks", "runner", "start"],
+        [sys.executable, "-m", *command],
         env={**os.environ, "PYTHONPATH": str(_BENCHES), **defaults, **settings},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from benchkit.runners import DEADLINE_SEC, runner_process
+from benchkit.runners import DEADLINE_SEC, PARENT_CLAIMS, runner_process
 from peers.protocol import cpu_seconds, process_tree, rss_mb
 
 WINDOW_SEC = 10.0
@@ -95,6 +95,14 @@ def test_growth_drain(measured, tasks, tmp_path: Path, queued: int) -> None:
 
     with runner_process():
         measured.value(rate, "tasks/s")
+
+
+@pytest.mark.parametrize("way", ["children claim", PARENT_CLAIMS])
+def test_who_claims(measured, tasks, way: str) -> None:
+    """Rate of no-ops on two worker processes, by who claims: each for itself, or their runner, which hands over."""
+    with runner_process(way if way == PARENT_CLAIMS else ""):
+        tasks.echo.parallelize([(1,)] * 500).get_results(DEADLINE_SEC)
+        measured.rate(lambda: tasks.echo.parallelize([(1,)] * 4_000).get_results(DEADLINE_SEC), 4_000)
 
 
 @pytest.mark.parametrize("shards", [1, 4])

@@ -32,6 +32,7 @@ SUCCESS: Final[int]
 FAILURE: Final[int]
 RETRY: Final[int]
 RELEASE: Final[int]
+CANCELLED: Final[int]
 
 # Whether a settlement was recorded.
 DONE: Final[int]
@@ -230,8 +231,8 @@ class Store:
         """Requeue or bury what dead runners left: `(requeued, buried)`."""
     def revoke(self, runner: str, death: str, max_recoveries: int = 3) -> tuple[list[str], list[str]]:
         """The process of `runner` (a key) is gone: recover all it owns now, recording how it died. As `recover`."""
-    def cancel(self, invocation_id: str) -> str:
-        """`"done"`, `"claimed"` or `"finished"`."""
+    def cancel(self, invocation_id: str, *, claimed: bool) -> str:
+        """`"done"`, or `"finished"`; of one that a runner has `"requested"` with `claimed`, else `"claimed"`."""
     def status(self, invocation_id: str) -> str:
         """Raises `InvocationNotFoundError`."""
     def terminals(self, invocation_ids: Sequence[str]) -> list[Terminal | None]:
@@ -359,6 +360,11 @@ class Engine:
     def unpark(self, claim: Claim, waiter: Waiter) -> bool:
         """End this wait of the body: block until a slot is free (before all new work), then go on. True, or False when
         the claim was lost meanwhile. While other threads of the same body wait, this one goes on without a slot."""
+    def next_cancels(self) -> list[str]:
+        """Ids of bodies that are to be interrupted, each once. Blocks without a time limit until there are some; empty
+        means that the engine is closed."""
+    def interrupt(self, invocation_id: str) -> None:
+        """Make the threads of this body that wait return at once, with or without news."""
     def wait_for_work(self, timeout_sec: float) -> bool:
         """Block until a claim may succeed, the engine stops, or the timeout passes: for a user's own loop. Wakes
         every 100 ms for signals. True unless the timeout passed."""

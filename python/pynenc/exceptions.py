@@ -93,6 +93,16 @@ class TaskParallelProcessingError(TaskError):
     """The calls of a batch cannot be made."""
 
 
+class TaskTimeoutError(TaskError, TimeoutError):
+    """A body ran longer than `soft_timeout` or `timeout` of its task allow: `(task_id, message)`.
+
+    Inside the body it is raised bare, wherever it happens to be.
+    """
+
+    def __init__(self, task_id: str = "", message: str | None = "the time limit of this task is reached") -> None:
+        super().__init__(task_id, message)
+
+
 class TaskRoutingError(TaskError):
     """A call was not accepted."""
 
@@ -157,6 +167,14 @@ class InvocationConcurrencyControlledError(InvocationError, KeyError):
 
 class InvocationCancelledError(InvocationError):
     """It was cancelled and has no result."""
+
+
+class TaskCancelledError(BaseException):
+    """Raised in a body on a thread whose invocation is cancelled. Not an `Exception`, so that few catch it by accident.
+
+    A body that catches it may clean up, for `cancel_grace_sec`, and should raise it again; one that returns has
+    succeeded. A coroutine on an event loop gets `asyncio.CancelledError` instead.
+    """
 
 
 class InvocationAbandonedError(InvocationError):

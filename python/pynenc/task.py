@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import inspect
 import json
 import warnings
 from collections.abc import Callable, Iterable
@@ -18,6 +19,7 @@ from pynenc.exceptions import ConfigError, InvalidTaskOptionsError, RetryError
 from pynenc.identifiers import TaskId
 from pynenc.invocation.conc_invocation import ConcurrentInvocation, ConcurrentInvocationGroup
 from pynenc.invocation.dist_group import DistributedInvocationGroup
+from pynenc.runner._limits import Limits, limits_of
 from pynenc.submit import SubmitPlan, submit_many, submit_one
 from pynenc.types import Params, Result
 
@@ -40,6 +42,10 @@ class TaskOptions(TypedDict, total=False):
     """Runs after the first one, for retriable exceptions; 0 by default. Then the exception stands."""
     retry_for: tuple[type[BaseException], ...] | None
     """Exceptions that are worth a retry, `RetryError` besides."""
+    timeout: float | None
+    """Seconds that a body may run, waits included, before it fails with `TaskTimeoutError`; 0 (default): no limit."""
+    soft_timeout: float | None
+    """Seconds after which the body is interrupted, to clean up before its `timeout`; 0 (default) is never."""
     registration_concurrency: ConcurrencyControlType | str | None
     """Which calls are not made while an equal one waits in the queue; the answer is a `ReusedInvocation`."""
     running_concurrency: ConcurrencyControlType | str | None
@@ -114,6 +120,14 @@ class Task(Generic[Params, Result]):
         return tuple(dict.fromkeys((RetryError, *self.conf.retry_for)))
 
     @functools.cached_property
+    def _limits(self) -> Limits | None:
+        return limits_of(self.conf.soft_timeout, self.conf.timeout)
+
+    @functools.cached_property
+    def _is_coroutine(self) -> bool:
+        return inspect.iscoroutinefunction(self.func)
+
+    @functools.cached_property
     def logger(self) -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
         """The app's logger; records made inside a body name its task and invocation."""
         return self.app.logger
@@ -134,6 +148,11 @@ class Task(Generic[Params, Result]):
                     f"ConfigTask.key_arguments must name an argument of {self.task_id}, because its {name} is "
                     f"'keys' (from {conf.source_of(name)}); for one at a time whatever the arguments use 'task'"
                 )
+        if 0 < conf.timeout <= conf.soft_timeout:
+            raise ConfigError(
+                f"ConfigTask.soft_timeout of {self.task_id} must be below its timeout of {conf.timeout:g} s, got "
+                f"{conf.soft_timeout:g} (from {conf.source_of('soft_timeout')})"
+            )
         return conf
 
     @functools.cached_property

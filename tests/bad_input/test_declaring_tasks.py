@@ -11,7 +11,7 @@ from support.plain import plain
 from support.processes import Processes
 
 from pynenc import Pynenc
-from pynenc.exceptions import InvalidTaskOptionsError
+from pynenc.exceptions import ConfigError, InvalidTaskOptionsError
 
 
 @pytest.fixture
@@ -30,6 +30,13 @@ def test_a_nested_function_is_refused_by_name(app: Pynenc) -> None:
 def test_a_lambda_is_refused(app: Pynenc) -> None:
     with pytest.raises(ValueError, match="lambda"):
         app.task(lambda: None)
+
+
+def test_a_soft_timeout_that_is_no_less_than_the_timeout_is_refused(app: Pynenc) -> None:
+    with pytest.raises(ConfigError, match=r"soft_timeout of .*plain must be below its timeout of 5 s, got 5 \(from"):
+        app.task(plain, timeout=5, soft_timeout=5)
+    with pytest.raises(ConfigError, match="timeout"):
+        app.task(plain, timeout=-1)
 
 
 class Holder:

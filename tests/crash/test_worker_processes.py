@@ -32,6 +32,13 @@ def jobs(sqlite_env: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     return load_jobs()
 
 
+@pytest.fixture
+def jobs_anywhere(shared_env: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """For what a store has a part in: on each of them."""
+    monkeypatch.setenv("PYNENC__LEASE_SEC", LONG_LEASE)
+    return load_jobs()
+
+
 def _runner(processes: Processes, runner_cls: str, slots: int = 2, **environment: str) -> Child:
     sizes = {
         "PYNENC__NUM_PROCESSES": str(slots),
@@ -85,18 +92,18 @@ def _await_other_process(name: str, pid: int) -> int:
 
 
 def test_what_a_killed_worker_ran_is_run_again_at_once_and_its_siblings_go_on(
-    processes: Processes, jobs: Any, runner_cls: str
+    processes: Processes, jobs_anywhere: Any, runner_cls: str
 ) -> None:
     runner = _runner(processes, runner_cls)
-    invocation, pid = _held(jobs, "gate")
-    sibling, other = _held(jobs, "sibling")
+    invocation, pid = _held(jobs_anywhere, "gate")
+    sibling, other = _held(jobs_anywhere, "sibling")
     assert len({pid, other, runner.pid}) == 3
     killed = time.time()
     os.kill(pid, signal.SIGKILL)
     _await_other_process("gate-started", pid)
     flags.raise_flag("gate", "again")
     assert invocation.get_result(timeout=60) == "again"
-    entries = jobs.app.state_backend.get_history(invocation.invocation_id)
+    entries = jobs_anywhere.app.state_backend.get_history(invocation.invocation_id)
     recovery = next(entry for entry in entries if str(entry.status) == "running_recovery")
     restart = [entry for entry in entries if str(entry.status) == "running"][-1]
     assert recovery.note == "killed by signal 9 (out of memory?)"
@@ -121,13 +128,13 @@ def test_workers_die_with_their_runner(processes: Processes, jobs: Any, runner_c
 
 
 def test_a_body_that_kills_its_worker_is_buried_with_the_signal(
-    processes: Processes, jobs: Any, runner_cls: str
+    processes: Processes, jobs_anywhere: Any, runner_cls: str
 ) -> None:
     runner = _runner(processes, runner_cls, slots=1)
-    poison = jobs.faults.kill_own_process()
+    poison = jobs_anywhere.faults.kill_own_process()
     with pytest.raises(InvocationAbandonedError, match=r"4 times.*killed by signal 9 \(out of memory\?\)"):
         poison.get_result(timeout=60)
-    assert jobs.basics.add(1, 1).get_result(timeout=60) == 2, "the runner goes on"
+    assert jobs_anywhere.basics.add(1, 1).get_result(timeout=60) == 2, "the runner goes on"
     _stop(runner)
 
 

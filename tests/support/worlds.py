@@ -37,8 +37,8 @@ class StoreKind:
     shared: bool
     """Whether other processes can open it."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    runners: tuple[str, ...] = ("thread", "user")
-    """The kinds of runners to combine it with."""
+    runners: tuple[str, ...] = ()
+    """The kinds of runners to combine it with; empty means every kind that can use it."""
     users: Callable[[], RedisServer] | None = None
     """A server on which clients and runners log in as users of their own."""
 
@@ -157,7 +157,7 @@ def combinations() -> list[Any]:
         pytest.param((store, runner), id=f"{store.name}-{runner.name}")
         for store in [*STORES, *TOPOLOGIES]
         for runner in RUNNERS
-        if runner.name in store.runners and (store.shared or runner.in_process)
+        if (not store.runners or runner.name in store.runners) and (store.shared or runner.in_process)
     ]
 
 

@@ -63,6 +63,6 @@ class BaseBroker(View):
     def purge(self) -> None:
         """Cancel everything that waits for a runner. What runs, and what has finished, stays."""
         while ids := self._store.list_ids(statuses=_QUEUED, limit=1000):
-            if all(self._store.cancel(invocation_id) == "claimed" for invocation_id in ids):
+            if all(self._store.cancel(invocation_id, claimed=False) == "claimed" for invocation_id in ids):
                 # All of them were claimed between the two calls; they are no longer in the queue.
                 return

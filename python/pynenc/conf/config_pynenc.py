@@ -80,6 +80,9 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
     stop_grace_sec: float = setting(
         30.0, unit="s", at_least=0, doc="time that running bodies get at a stop before they go back into the queue"
     )
+    cancel_grace_sec: float = setting(
+        5.0, unit="s", at_least=0, doc="time that a body gets to end when it is cancelled, before it is given up"
+    )
     result_ttl_sec: float = setting(86400.0, unit="s", at_least=0, doc="how long a result is kept")
     max_recoveries: int = setting(
         3, unit="recoveries", at_least=0, doc="how many runners may die with an invocation before it fails for good"

@@ -28,6 +28,7 @@ class ConfigRunner(ConfigBase):
     min_parallel_slots: int = setting(1, unit="slots", at_least=1, doc="the smallest number of slots")
     lease_sec: float = setting(10.0, unit="s", at_least=0.1, doc="as of the app, for this runner alone")
     stop_grace_sec: float = setting(30.0, unit="s", at_least=0, doc="as of the app, for this runner alone")
+    cancel_grace_sec: float = setting(5.0, unit="s", at_least=0, doc="as of the app, for this runner alone")
     queues: tuple[str, ...] = setting((), pattern=QUEUE_NAME, doc="take work from these queues only; none means all")
     queue_selection_strategy: QueueSelectionStrategy = setting(
         QueueSelectionStrategy.ROUND_ROBIN, doc="accepted for compatibility, without effect"

@@ -62,6 +62,12 @@ class ConfigTask(ConfigBase):
     retry_for: tuple[type[BaseException], ...] = setting(
         (), parse=_exceptions, doc="exceptions that are worth a retry, RetryError besides; in files as module.Class"
     )
+    timeout: float = setting(
+        0.0, unit="s", at_least=0, doc="a body that runs longer fails with TaskTimeoutError; 0 is no limit"
+    )
+    soft_timeout: float = setting(
+        0.0, unit="s", at_least=0, doc="when to interrupt the body, for it to clean up before timeout; 0 is never"
+    )
     running_concurrency: ConcurrencyControlType = setting(
         ConcurrencyControlType.DISABLED, doc="which invocations do not run at the same time"
     )

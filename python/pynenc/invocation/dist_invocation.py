@@ -24,6 +24,7 @@ from pynenc.types import Params, Result
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
+    from pynenc.runner._limits import BodyLimit
     from pynenc.task import Task
     from pynenc.workflow import WorkflowIdentity
 
@@ -42,10 +43,12 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         "_claim",
         "_depth",
         "_kwargs",
+        "_limit",
         "_parent_id",
         "_record",
         "_task",
         "_terminal",
+        "_thread",
         "_value",
         "app",
         "body_ended",
@@ -72,6 +75,9 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         self._task = task if task is not None or call is None else call.task
         self._call = call
         self._claim = claim
+        # What can interrupt its body here, or has; and the thread of a body that nothing has interrupted yet.
+        self._limit: BodyLimit | None = None
+        self._thread = 0
         self._kwargs: dict[str, Any] | None = None
         # _UNSET is "ask the store"; None is "there is none".
         self._parent_id: Any = _UNSET if claim is None and parent_id is None else parent_id
@@ -149,7 +155,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
             InvocationTimeoutError: not finished in time (a `TimeoutError`); it goes on, and can be waited for again.
             InvocationAbandonedError: the engine gave it up; the message says why.
             InvocationConcurrencyControlledError: dropped, because another one held its key.
-            InvocationCancelledError: cancelled before it ran.
+            InvocationCancelledError: cancelled, see `cancel`.
             InvocationNotFoundError: no such id; `InvocationExpiredError` if its result was kept for `result_ttl_sec`.
             CycleDetectedError: it waits for the invocation whose body asks.
             RunnerError: the store is in memory and nothing in this process runs it.
@@ -225,6 +231,24 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
     def to_dto(self) -> InvocationDTO:
         """It as data; reads the store for what is not at hand."""
         return InvocationDTO(self.invocation_id, self.call_id, self.workflow, self.parent_invocation_id)
+
+    def cancel(self) -> bool:
+        """Withdraw it, or have its body interrupted. Blocks for one write to the store; does not wait for the body.
+
+        In the queue it ends as `cancelled` at once. If a runner has it, that runner is told: on a thread the body gets
+        a `TaskCancelledError` at its next bytecode, a coroutine is cancelled at its next `await`; what does not stop
+        within `cancel_grace_sec` is given up as the runner can (see the guide on runners). A body that returns or fails
+        before it is interrupted keeps its outcome. In no case does it run again. What it has submitted goes on.
+
+        Returns:
+            False if it had finished already, else True.
+        Raises:
+            InvocationNotFoundError: no such id.
+        """
+        try:
+            return self.app._store.cancel(str(self.invocation_id), claimed=True) != "finished"
+        except (InvocationNotFoundError, ValueError) as error:
+            raise missing(self.app, self.invocation_id, error) from None
 
     # -- for runners -----------------------------------------------------------------------------------------------
 

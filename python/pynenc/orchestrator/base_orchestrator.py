@@ -223,9 +223,13 @@ class BaseOrchestrator(Upkeep):
             )
 
     def _cancel(self, invocation: InvocationOrId) -> None:
-        answer = self._store.cancel(id_of(invocation))
+        answer = self._store.cancel(id_of(invocation), claimed=False)
         if answer != "done":
             raise InvocationStatusTransitionError(
                 f"invocation {id_of(invocation)} cannot be cancelled: "
-                + ("a runner has claimed it" if answer == "claimed" else "it is finished")
+                + (
+                    "a runner has claimed it; invocation.cancel() asks that runner to interrupt it"
+                    if answer == "claimed"
+                    else "it is finished"
+                )
             )

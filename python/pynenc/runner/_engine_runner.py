@@ -117,6 +117,12 @@ class EngineRunner(NativeWaitRunner):
     def _execute(self, claim: _core.Claim) -> Outcome:
         return execute(self.app, self, claim)
 
+    def _give_up(self, claim: _core.Claim, outcome: Outcome) -> None:
+        # Its thread goes on with what nobody wants; another one takes the slot.
+        engine = self._engine
+        if engine is not None:
+            engine.finish(claim, *outcome)
+
     def _join(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         for thread in list(self._threads):

@@ -100,6 +100,9 @@ class LoopWorker(Worker):
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._end)
 
+    def _dies_for_one(self) -> bool:
+        return False
+
     # -- bodies ----------------------------------------------------------------------------------------------------
 
     def _begin(self, claims: list[_core.Claim]) -> None:

@@ -79,7 +79,9 @@ class OnceWorker(Worker):
             try:
                 yield
             finally:
-                if parked:
+                limit = None if current is None else current._limit
+                # Interrupted for good it ends, without a slot.
+                if parked and (limit is None or not limit.is_over):
                     self._take_back()
 
     def _is_parked(self, current: DistributedInvocation[Any, Any]) -> bool:

@@ -13,13 +13,15 @@ from abc import abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from pynenc import _core
 from pynenc.conf.config_runner import ConfigWorkers
 from pynenc.exceptions import RunnerError, StateBackendError
 from pynenc.runner._native_wait import NativeWaitRunner
 from pynenc.runner._nursery import Nursery, plain_settings
 from pynenc.runner._platform import how_it_ended, new_selector, require_fork
+from pynenc.runner.execute import given_up
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -40,6 +42,15 @@ _CALM_SEC = 10.0
 _MOST_RECOVERIES = 2**32 - 1
 
 
+class Limited(NamedTuple):
+    """A body that may not run for ever."""
+
+    claim: _core.Claim
+    kill_at: float
+    cancelled_after: float | None
+    """How long it was given when it was cancelled; None if its time limit is what ends it."""
+
+
 @dataclass
 class Member:
     """One worker process, as its runner knows it."""
@@ -57,7 +68,10 @@ class Member:
     """Whether it was told to stop."""
     bye: bool = False
     """Whether it said that it has settled or handed back everything."""
-    killed: bool = False
+    killed: str = ""
+    """Why we killed it; empty if we did not."""
+    limited: dict[str, Limited] = field(default_factory=dict)
+    """Bodies on its threads that have a time limit, by invocation."""
     done: int = 0
     live: int = 0
     idle_since: float | None = None
@@ -157,7 +171,7 @@ class ProcessPoolRunner(NativeWaitRunner):
                     member.channel.send({"hurry": True})
             if kill_at is not None and now >= kill_at:
                 for member in self._members.values():
-                    self._kill(member)
+                    self._kill(member, "because it did not hand back in time")
                 kill_at = now + _HAND_BACK_SEC
             self._listen(max(0.0, (deadline if kill_at is None else kill_at) - now))
         if self._nursery is not None:
@@ -242,6 +256,9 @@ class ProcessPoolRunner(NativeWaitRunner):
 
     def _listen(self, timeout_sec: float) -> None:
         """Block until something happens, at most so long, and act on it."""
+        due = min((one.kill_at for member in self._members.values() for one in member.limited.values()), default=None)
+        if due is not None:
+            timeout_sec = min(timeout_sec, max(0.0, due - time.monotonic()))
         for key, _ in self._selector.select(timeout_sec):
             if isinstance(key.data, Nursery):
                 self._hear_nursery(key.data)
@@ -250,6 +267,30 @@ class ProcessPoolRunner(NativeWaitRunner):
             elif self._bell is not None:
                 with contextlib.suppress(OSError):
                     self._bell[0].recv(256)
+        if due is not None and due <= time.monotonic():
+            self._enforce_limits()
+
+    def _enforce_limits(self) -> None:
+        """Kill the workers whose bodies do not stop at their time limit; those bodies fail, and are not run again."""
+        now = time.monotonic()
+        for member in list(self._members.values()):
+            for invocation_id, (claim, kill_at, cancelled_after) in list(member.limited.items()):
+                if kill_at > now:
+                    continue
+                cancelled = cancelled_after is not None
+                try:
+                    task = self.app.get_task(claim.task_id)
+                    outcome = given_up(self.app, task, self, claim, cancelled_after, "its process was killed")
+                    settled = self.app._store.settle(invocation_id, claim.fence, *outcome)
+                except Exception:
+                    # Killed without that, it would run again.
+                    self.logger.exception("the end of invocation %s is not recorded yet", invocation_id)
+                    member.limited[invocation_id] = Limited(claim, now + 0.5, cancelled_after)
+                    continue
+                del member.limited[invocation_id]
+                if settled != _core.STALE:
+                    when = "when it was cancelled" if cancelled else "at its timeout"
+                    self._kill(member, f"because invocation {invocation_id} did not stop {when}")
 
     def _hear(self, member: Member) -> None:
         for message in member.channel.drain():
@@ -261,6 +302,14 @@ class ProcessPoolRunner(NativeWaitRunner):
                 member.idle_since = None if member.live else time.monotonic()
                 if not member.spent and 0 < self.conf.max_rss_mb <= message["rss"]:
                     member.spent = f"uses {message['rss']:.0f} MB"
+            if "limit" in message:
+                fields, seconds, cancelled_after = message["limit"]
+                # The arguments stay where they are.
+                fields.insert(3, b"")
+                claim = _core.Claim(*fields)
+                member.limited[claim.invocation_id] = Limited(claim, time.monotonic() + seconds, cancelled_after)
+            if "over" in message:
+                member.limited.pop(message["over"], None)
             if "spent" in message and not member.spent:
                 member.spent = message["spent"]
             member.bye = member.bye or "bye" in message
@@ -302,11 +351,11 @@ class ProcessPoolRunner(NativeWaitRunner):
             return
         self.logger.error("the process that worker processes are forked from has died; all are started anew")
         for member in list(self._members.values()):
-            self._kill(member)
+            self._kill(member, "because the process it was forked from had died")
             self._hear(member)
             self._remove(member)
             if not member.bye:
-                self._recover(member, "killed, because the process it was forked from had died")
+                self._recover(member, f"killed, {member.killed}")
 
     def _drop_nursery(self) -> None:
         if self._nursery is not None:
@@ -326,9 +375,9 @@ class ProcessPoolRunner(NativeWaitRunner):
 
     # -- deaths ----------------------------------------------------------------------------------------------------
 
-    def _kill(self, member: Member) -> None:
+    def _kill(self, member: Member, why: str) -> None:
         if member.pid:
-            member.killed = True
+            member.killed = member.killed or why
             with contextlib.suppress(ProcessLookupError):
                 os.kill(member.pid, signal.SIGKILL)
 
@@ -345,7 +394,9 @@ class ProcessPoolRunner(NativeWaitRunner):
         if not member.key:
             self._strike(f"worker process {pid} did not get ready: it was {how}")
             return
-        self._recover(member, "killed, because it did not hand back in time" if member.killed else how)
+        self._recover(member, f"killed, {member.killed}" if member.killed else how)
+        if member.killed:
+            return
         now = time.monotonic()
         self._deaths.append(now)
         recent = sum(1 for death in self._deaths if now - death < _CALM_SEC)
@@ -356,7 +407,7 @@ class ProcessPoolRunner(NativeWaitRunner):
         """Hand back at once what a dead worker owned."""
         self.logger.error("worker process %d was %s; what it ran goes back into the queue", member.pid, how)
         if member.key:
-            # One that we killed for being slow is no case for the dead letters.
+            # What ran beside the one that we killed a worker for is no case for the dead letters.
             limit = _MOST_RECOVERIES if member.killed else self.app.conf.max_recoveries
             self._unrevoked.append((member.key, how, limit))
             self._revoke_again()

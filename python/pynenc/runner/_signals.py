@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -26,6 +27,31 @@ def _outside() -> int:
     return level
 
 
+_in_copies: dict[signal.Signals, Any] = {}
+"""What a forked copy of this process does on these signals."""
+
+
+def in_copies(signum: signal.Signals, handler: Any) -> None:
+    """Have every process that a body forks do this on the signal, in place of what this process does.
+
+    A copy that kept our handler would note the signal and live on, and `multiprocessing.Pool` waits for workers to die
+    of SIGTERM.
+    """
+    _in_copies[signum] = handler
+
+
+def _change_in_copy() -> None:
+    for signum, handler in _in_copies.items():
+        with contextlib.suppress(ValueError, TypeError):
+            # Not possible in a subinterpreter; and what is no handler of Python's cannot be put back.
+            signal.signal(signum, handler)
+    _in_copies.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_change_in_copy)
+
+
 class SignalTakeover:
     """The handlers that a runner replaced. Python allows this in the main thread only; elsewhere it warns."""
 
@@ -45,7 +71,7 @@ class SignalTakeover:
         for signum in STOP_SIGNALS:
             previous = signal.signal(signum, handler)
             # Taken twice without a `give_back` in between: the first is what the process had.
-            self._previous.setdefault(signum, previous)
+            in_copies(signum, self._previous.setdefault(signum, previous))
 
     def give_back(self) -> None:
         """Restore what was there before `take`. Harmless to repeat, or to call from another thread (no effect)."""
@@ -55,4 +81,5 @@ class SignalTakeover:
             # None stands for a handler that was not installed from Python; it cannot be put back.
             if previous is not None:
                 signal.signal(signum, previous)
+            _in_copies.pop(signum, None)
         self._previous.clear()

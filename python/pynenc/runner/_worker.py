@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pynenc.conf import config_runner
 from pynenc.runner._engine_runner import EngineRunner
 from pynenc.runner._platform import resident_mb
-from pynenc.runner._signals import SignalTakeover
+from pynenc.runner._signals import SignalTakeover, in_copies
 from pynenc.runner.base_runner import RunnerId, _RunnerLog
 from pynenc.runner.execute import execute
 
@@ -29,6 +29,9 @@ ORPHANED = 70
 """Exit code of a worker whose runner is gone."""
 
 _FOR_EVER_SEC = 3e7
+
+_LAST_RESORT_SEC = 5.0
+"""How much longer a worker with several bodies lives if one of them holds the GIL, so that it cannot be given up."""
 
 
 def run_worker(app: Pynenc, channel: Channel, message: Message) -> int:
@@ -56,6 +59,8 @@ class Worker(EngineRunner):
         self.logger = _WorkerLog(self)
         self._signals = _WorkerSignals(self._asked_to_stop)
         self._channel = channel
+        # Bodies that our runner gives up at some time.
+        self._limited: set[str] = set()
         self._done = 0
         self._reported: tuple[int, int] = (0, 0)
         self._asked = False
@@ -104,6 +109,32 @@ class Worker(EngineRunner):
         outcome = execute(self.app, self, claim)
         self._count()
         return outcome
+
+    def _limit_begins(self, claim: _core.Claim, seconds: float, cancelled_after: float | None) -> None:
+        # Of the claim without its arguments.
+        fields = (
+            claim.invocation_id, claim.fence, claim.task_id, claim.parent_id, claim.depth, claim.queue,
+            claim.retries, claim.recoveries, claim.releases,
+        )  # fmt: skip
+        kill_after = seconds + (0.0 if self._dies_for_one() else _LAST_RESORT_SEC)
+        self._limited.add(claim.invocation_id)
+        self._channel.send({"limit": (fields, kill_after, cancelled_after)})
+
+    def _limit_ends(self, claim: _core.Claim) -> None:
+        if claim.invocation_id in self._limited:
+            self._limited.discard(claim.invocation_id)
+            self._channel.send({"over": claim.invocation_id})
+
+    def _give_up(self, claim: _core.Claim, outcome: Outcome) -> None:
+        # Otherwise its runner kills this process at the same time, so that nothing of the body is left.
+        if not self._dies_for_one():
+            super()._give_up(claim, outcome)
+            self._limit_ends(claim)
+            self._channel.send({"spent": "has a body that does not stop"})
+
+    def _dies_for_one(self) -> bool:
+        """Whether this process is killed for a body that does not stop: if there is no other one at a time."""
+        return self.max_parallel_slots == 1
 
     def _count(self) -> None:
         """One more body has run."""
@@ -161,6 +192,7 @@ class _WorkerSignals(SignalTakeover):
     def take(self, handler: Any) -> None:
         signal.signal(signal.SIGINT, lambda signum, frame: None)
         signal.signal(signal.SIGTERM, self._handler)
+        in_copies(signal.SIGTERM, signal.SIG_DFL)
 
     def give_back(self) -> None:
         """They stay until the process ends."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import math
 import os
 import signal
 import socket
@@ -21,12 +22,19 @@ from pynenc.exceptions import ConfigError, InvocationNotFoundError, RunnerError,
 from pynenc.runner import _exit
 from pynenc.runner._core_logs import CoreLogs
 from pynenc.runner._signals import SignalTakeover
+from pynenc.runner.outcome import settle_claim
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from pynenc.app import Pynenc
     from pynenc.invocation.dist_invocation import DistributedInvocation
+    from pynenc.runner._bodies import Bodies
+    from pynenc.runner.outcome import Outcome
+
+
+_LIMIT_SEC = 0.005
+"""How often a body that waits looks around when its time is over, until it is interrupted."""
 
 
 class RunnerId(str):
@@ -284,7 +292,36 @@ class BaseRunner(ABC):
             max_recoveries=conf.max_recoveries,
         )
         self._engine.start()
+        self._running_bodies.clear()
+        threading.Thread(target=self._serve_cancels, args=(self._engine,), name="pynenc-cancels", daemon=True).start()
         _exit.watch(self)
+
+    @cached_property
+    def _running_bodies(self) -> Bodies:
+        # Imported here: it needs asyncio, which takes longer to import than all the rest; clients do without.
+        from pynenc.runner._bodies import Bodies
+
+        return Bodies(self)
+
+    def _serve_cancels(self, engine: _core.Engine) -> None:
+        """On a thread of its own, asleep until something that runs here is cancelled."""
+        with contextlib.suppress(RunnerError):
+            # The engine is closed.
+            while ids := engine.next_cancels():
+                for invocation_id in ids:
+                    try:
+                        self.on_cancel(invocation_id)
+                    except Exception:
+                        self.logger.exception("invocation %s could not be cancelled", invocation_id)
+
+    def on_cancel(self, invocation_id: str) -> None:
+        """An invocation that this runner owns is cancelled: interrupt its body, if that runs in this process.
+
+        Called on a thread of its own, once for each invocation; must not block. A runner whose bodies run elsewhere
+        overrides this and ends them; what they raise then, or a claim that is handed back, counts as `cancelled`.
+        """
+        if self._running_bodies.cancel(invocation_id, self._timing("cancel_grace_sec")):
+            self.logger.info("invocation %s is cancelled: its body is interrupted", invocation_id)
 
     def _finish(self) -> None:
         """Close the engine and undo what `on_start` did. Safe to repeat."""
@@ -329,6 +366,33 @@ class BaseRunner(ABC):
     def _start_thread(self) -> None:  # noqa: B027 - nothing to do is the default, not an omission
         """A body gave up its slot and no thread is left to use it. Runners without threads of ours ignore this."""
 
+    def _wake_body(self, claim: _core.Claim) -> None:
+        """Something was raised in the body of `claim`: it shall not wait any longer in Rust, where that is not seen."""
+        engine = self._engine
+        if engine is not None:
+            with contextlib.suppress(RunnerError):
+                engine.interrupt(claim.invocation_id)
+
+    def _limit_begins(  # noqa: B027 - nothing to do is the default, not an omission
+        self, claim: _core.Claim, seconds: float, cancelled_after: float | None
+    ) -> None:
+        """A body that runs on a thread here is given up in so many seconds."""
+
+    def _limit_ends(self, claim: _core.Claim) -> None:  # noqa: B027 - as above
+        """A body for which that was said, or could have been, has ended."""
+
+    def _give_up(self, claim: _core.Claim, outcome: Outcome) -> None:
+        """Settle a body that does not stop; must not block. Called on a thread that keeps the time for all bodies."""
+        engine = self._engine
+
+        def settle() -> None:
+            try:
+                settle_claim(self.app, claim, outcome, engine)
+            except Exception:
+                self.logger.exception("could not record that invocation %s is abandoned", claim.invocation_id)
+
+        threading.Thread(target=settle, name="pynenc-abandon", daemon=True).start()
+
     @contextlib.contextmanager
     def _parked(self, current: DistributedInvocation[Any, Any] | None, waiter: _core.Waiter) -> Iterator[None]:
         """Within this block the body of `current` waits for what `waiter` is for.
@@ -356,7 +420,11 @@ class BaseRunner(ABC):
                 self._start_thread()
             yield
         finally:
-            if not engine.unpark(claim, waiter):
+            limit = current._limit if current is not None else None
+            if limit is not None and limit.is_over:
+                # It ends now, and needs no slot for that. Who has its slot may be what it waited for.
+                pass
+            elif not engine.unpark(claim, waiter):
                 # While stopping it was handed back on purpose, and that was said. After the end of its body it was
                 # settled: what waits is a task or thread that the body has left behind.
                 expected = engine.stopping or (current is not None and current.body_ended)
@@ -376,8 +444,19 @@ class BaseRunner(ABC):
         interruptible = threading.current_thread() is threading.main_thread()
         if current is None:
             return waiter.wait(timeout, interruptible)
+        limit = current._limit
         with self._parked(current, waiter):
-            return waiter.wait(timeout, interruptible)
+            if limit is None:
+                return waiter.wait(timeout, interruptible)
+            # What interrupts the body arrives between two calls into Rust: at a limit the call ends by itself, and when
+            # it is cancelled `_wake_body` ends it.
+            deadline = math.inf if timeout is None else time.monotonic() + timeout
+            while True:
+                now = time.monotonic()
+                left = max(0.0, min(deadline - now, max(_LIMIT_SEC, limit.next_at - now)))
+                news = waiter.wait(left if left < math.inf else None, interruptible)
+                if news or time.monotonic() >= deadline:
+                    return news
 
     def _wait_slice(self, targets: list[Any], seconds: float, current: DistributedInvocation[Any, Any] | None) -> None:
         """Block until one of `targets` (invocations or ids) is final, or `seconds` have passed."""

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
+import threading
 import time
 import types
 from typing import TYPE_CHECKING, Any
 
 from pynenc import _core, context
-from pynenc.exceptions import InvocationNotFoundError, InvocationStatusOwnershipError, RunnerError
+from pynenc.exceptions import (
+    InvocationNotFoundError,
+    InvocationStatusOwnershipError,
+    RunnerError,
+    TaskCancelledError,
+    TaskTimeoutError,
+)
 from pynenc.invocation.dist_invocation import DistributedInvocation
+from pynenc.runner._limits import GRACE_SEC, BodyLimit, CoroutineLimit, Limits
 from pynenc.runner.outcome import (
     MAX_DELAY_SEC,
     NOTE_CHARS,
@@ -64,10 +73,16 @@ async def execute_async(app: Pynenc, runner: BaseRunner, claim: _core.Claim) -> 
                 args, kwargs = task._apply(app._codec.decode_arguments(task, claim.payload))
             except Exception as error:
                 return _failed(app, task, runner, error)
+            limit = CoroutineLimit(
+                task._limits, lambda: runner._give_up(claim, given_up(app, task, runner, claim, limit.cancelled_after))
+            )
+            runner._running_bodies.guard(claim, limit)
             try:
-                value = await task.func(*args, **kwargs)
+                value = await limit.run(task.func(*args, **kwargs))
             except BaseException as error:
-                return _raised(app, task, runner, claim, error)
+                return _raised(app, task, runner, claim, error, limit)
+            finally:
+                runner._running_bodies.unguard(claim)
             return _returned(app, task, runner, value)
     except BaseException as bug:
         app.logger.exception("executing invocation %s of %s broke in the engine", claim.invocation_id, claim.task_id)
@@ -93,12 +108,94 @@ def _execute(
     except Exception as error:
         return _failed(app, task, runner, error)
     try:
-        value = task.func(*args, **kwargs)
-        if isinstance(value, types.CoroutineType):
-            value = asyncio.run(value)
+        value = _run_body(app, task, runner, claim, invocation, args, kwargs)
     except BaseException as error:
-        return _raised(app, task, runner, claim, error)
+        return _raised(app, task, runner, claim, error, invocation._limit)
     return _returned(app, task, runner, value)
+
+
+def _run_body(
+    app: Pynenc,
+    task: Task[Any, Any],
+    runner: BaseRunner,
+    claim: _core.Claim,
+    invocation: DistributedInvocation[Any, Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """What the body returns, on the calling thread; it can be interrupted meanwhile."""
+    if task._limits is not None or task._is_coroutine:
+        return _run_guarded(app, task, runner, claim, invocation, args, kwargs)
+    invocation._thread = threading.get_ident()
+    bodies, invocation_id = runner._running_bodies, claim.invocation_id
+    undisturbed = False
+    # One exception can arrive from outside, anywhere in here; see `Bodies`.
+    try:
+        try:
+            bodies.plain[invocation_id] = invocation
+            if bodies.is_early(invocation_id):
+                runner.on_cancel(invocation_id)
+            value = task.func(*args, **kwargs)
+            return asyncio.run(value) if isinstance(value, types.CoroutineType) else value
+        finally:
+            undisturbed = bodies.plain.pop(invocation_id, None) is not None
+    finally:
+        if not undisturbed:
+            try:
+                bodies.end_late(invocation_id)
+            finally:
+                bodies.end_late(invocation_id)
+                runner._limit_ends(claim)
+
+
+def _run_guarded(
+    app: Pynenc,
+    task: Task[Any, Any],
+    runner: BaseRunner,
+    claim: _core.Claim,
+    invocation: DistributedInvocation[Any, Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """The same for a task with time limits, or a coroutine without a loop of its runner's."""
+    limits = task._limits
+    # A coroutine is cancelled by its own loop; an exception out of nowhere would hit that instead of the body.
+    inner = CoroutineLimit(limits) if task._is_coroutine else None
+
+    def body() -> Any:
+        if inner is not None:
+            return asyncio.run(inner.run(task.func(*args, **kwargs)))
+        value = task.func(*args, **kwargs)
+        return asyncio.run(value) if isinstance(value, types.CoroutineType) else value
+
+    limit = invocation._limit = body_limit(app, runner, claim, limits, inner)
+    runner._running_bodies.guard(claim, limit)
+    if limits is not None and limits.hard < math.inf:
+        runner._limit_begins(claim, limits.hard + GRACE_SEC, None)
+    try:
+        return limit.run(body)
+    finally:
+        if inner is not None:
+            limit.stage = limit.stage or inner.stage
+        runner._running_bodies.unguard(claim)
+        runner._limit_ends(claim)
+
+
+def body_limit(
+    app: Pynenc,
+    runner: BaseRunner,
+    claim: _core.Claim,
+    limits: Limits | None,
+    inner: CoroutineLimit | None = None,
+    thread: int | None = None,
+) -> BodyLimit:
+    """What interrupts a body of `claim` that is about to begin on this thread, or runs on `thread`."""
+
+    def give_up(limit: BodyLimit) -> None:
+        task = app.get_task(claim.task_id)
+        runner._give_up(claim, given_up(app, task, runner, claim, limit.cancelled_after))
+
+    return BodyLimit(limits, give_up, inner=inner, wake=lambda: runner._wake_body(claim), thread=thread)
 
 
 def _returned(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, value: Any) -> Outcome:
@@ -109,8 +206,46 @@ def _returned(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, value: Any)
         return _failed(app, task, runner, error)
 
 
-def _raised(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, error: BaseException) -> Outcome:
+def given_up(
+    app: Pynenc,
+    task: Task[Any, Any],
+    runner: BaseRunner,
+    claim: _core.Claim,
+    cancelled_after: float | None,
+    what: str = "it is abandoned",
+) -> Outcome:
+    """The outcome of a body that does not stop at its `timeout`, or after a cancellation; `what` became of it."""
+    if cancelled_after is not None:
+        reason = f"it did not stop within {cancelled_after:g} s after it was cancelled: {what}"
+        app.logger.warning("invocation %s of %s: %s", claim.invocation_id, claim.task_id, reason)
+        return Outcome(_core.CANCELLED, note=reason)
+    limits = task._limits
+    assert limits is not None
+    text = (
+        f"invocation {claim.invocation_id} {limits.describe('hard')} and did not stop within {GRACE_SEC:g} s after it"
+    )
+    return _raised(app, task, runner, claim, TaskTimeoutError(task.task_id, f"{text}: {what}"))
+
+
+def _raised(
+    app: Pynenc,
+    task: Task[Any, Any],
+    runner: BaseRunner,
+    claim: _core.Claim,
+    error: BaseException,
+    limit: BodyLimit | CoroutineLimit | None = None,
+) -> Outcome:
     context.body_ended()
+    if limit is not None and limit.stage:
+        if limit.stage == "cancelled" and isinstance(error, (TaskCancelledError, asyncio.CancelledError)):
+            app.logger.info(
+                "invocation %s of %s is cancelled: its body was interrupted", claim.invocation_id, task.task_id
+            )
+            return Outcome(_core.CANCELLED, note="its body was interrupted")
+        if task._limits is not None and type(error) is TaskTimeoutError and not error.task_id:
+            # Raised in the body, where it could not say more.
+            text = f"invocation {claim.invocation_id} {task._limits.describe(limit.stage)}"
+            error = TaskTimeoutError(task.task_id, text).with_traceback(error.__traceback__)
     if claim.retries < task.conf.max_retries and isinstance(error, tuple(task.retriable_exceptions)):
         note = describe(error)
         app.logger.warning(
@@ -173,6 +308,9 @@ def run_claimed(invocation: DistributedInvocation[Any, Any], runner_args: dict[s
         return
     started = time.time()
     outcome = execute(app, runner, claim, runner_args, invocation)
+    if invocation._limit is not None and invocation._limit.stage == "gave up":
+        app.logger.warning("the body of invocation %s, which was abandoned, has ended", claim.invocation_id)
+        return
     if settle_claim(app, claim, outcome, engine, started) == _core.STALE:
         app.logger.warning(
             "the outcome of invocation %s was refused: its claim was lost meanwhile, and another run of it counts",

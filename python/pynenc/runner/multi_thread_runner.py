@@ -47,6 +47,7 @@ class MultiThreadRunner(ProcessPoolRunner):
 
     def runner_loop_iteration(self) -> None:
         """Supervise for up to a second, and adapt the number of workers to the work."""
+        # The store counts what is not due yet, such as retries: only work that finds every slot taken asks for more.
         self._listen(_LOOK_SEC if self._target < self.max_parallel_slots else 1.0)
         if self.running:
             self._grow()
@@ -58,8 +59,9 @@ class MultiThreadRunner(ProcessPoolRunner):
         now = time.monotonic()
         if self._target >= self.max_parallel_slots or now < self._next_look or self._engine is None:
             return
-        if len([member for member in self._members.values() if member.key]) < self._target:
-            # Those that are being started may be enough.
+        ready = [member for member in self._members.values() if member.key and not member.told]
+        if len(ready) < self._target or any(member.live < self._slots_per_worker() for member in ready):
+            # Those that are being started, or have free slots, may be enough: what waits may not be due yet.
             return
         self._next_look = now + _LOOK_SEC
         # Asks the store only if something was submitted since the last look, or work was left over then.

@@ -18,6 +18,9 @@ use crate::ids::InvocationId;
 pub trait Listener: Send + Sync + 'static {
     /// Called on the thread that made or noticed the change. Must only note it and wake; must not call the store.
     fn work_may_be_available(&self);
+
+    /// The cancellation of something that `runner` owns is wished for; `None`: of anyone may be. As above.
+    fn cancellation_wished(&self, _runner: Option<&str>) {}
 }
 
 /// Where the ids of finished invocations arrive for one waiter, however many it waits for.
@@ -32,18 +35,20 @@ pub struct Mailbox {
 struct Mail {
     finished: Vec<InvocationId>,
     look_again: bool,
+    interrupted: bool,
     cancelled: bool,
 }
 
 impl Mail {
     fn is_empty(&self) -> bool {
-        self.finished.is_empty() && !self.look_again && !self.cancelled
+        self.finished.is_empty() && !self.look_again && !self.interrupted && !self.cancelled
     }
 
     fn take(&mut self) -> Delivery {
         Delivery {
             finished: std::mem::take(&mut self.finished),
             look_again: std::mem::take(&mut self.look_again),
+            interrupted: std::mem::take(&mut self.interrupted),
             cancelled: self.cancelled,
         }
     }
@@ -56,6 +61,8 @@ pub struct Delivery {
     pub finished: Vec<InvocationId>,
     /// Anything may have changed, unseen: read the state of everything that is still waited for.
     pub look_again: bool,
+    /// Return to the caller, whatever has arrived: something else is to be done on this thread.
+    pub interrupted: bool,
     /// Whoever the waiting is for has given up; so should the waiter.
     pub cancelled: bool,
 }
@@ -63,7 +70,7 @@ pub struct Delivery {
 impl Delivery {
     /// Nothing arrived.
     pub fn is_empty(&self) -> bool {
-        self.finished.is_empty() && !self.look_again && !self.cancelled
+        self.finished.is_empty() && !self.look_again && !self.interrupted && !self.cancelled
     }
 }
 
@@ -102,6 +109,11 @@ impl Mailbox {
     /// Make the owner look again, whatever it waits for.
     pub fn nudge(&self) {
         self.put(|mail| mail.look_again = true);
+    }
+
+    /// Make the thread that waits, or the next one, return at once.
+    pub fn interrupt(&self) {
+        self.put(|mail| mail.interrupted = true);
     }
 
     /// Make the owner give up waiting, for good.
@@ -162,6 +174,15 @@ impl Hub {
         let listeners: Vec<_> = self.listeners.lock().iter().filter_map(Weak::upgrade).collect();
         for listener in listeners {
             listener.work_may_be_available();
+        }
+    }
+
+    /// The store says: a beat of `runner` (`None`: of any) will tell of a cancellation.
+    pub fn cancellation(&self, runner: Option<&str>) {
+        self.changes.fetch_add(1, Ordering::Release);
+        let listeners: Vec<_> = self.listeners.lock().iter().filter_map(Weak::upgrade).collect();
+        for listener in listeners {
+            listener.cancellation_wished(runner);
         }
     }
 

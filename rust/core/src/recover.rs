@@ -25,8 +25,25 @@ pub struct Recovered {
     pub requeued: Vec<InvocationId>,
     /// Ended as `failed`: recovered too often.
     pub buried: Vec<InvocationId>,
+    /// Ended as `cancelled`: that was wished for while they ran.
+    pub cancelled: Vec<InvocationId>,
     /// Steady-clock time at which the next lease ends, if anything is claimed.
     pub next_expiry: Option<Millis>,
+}
+
+impl Recovered {
+    /// How many claims of dead runners were found.
+    pub fn found(&self) -> usize {
+        self.requeued.len() + self.buried.len() + self.cancelled.len()
+    }
+
+    /// Add what another call did; the next expiry is that of `more`.
+    pub fn extend(&mut self, more: Recovered) {
+        self.requeued.extend(more.requeued);
+        self.buried.extend(more.buried);
+        self.cancelled.extend(more.cancelled);
+        self.next_expiry = more.next_expiry;
+    }
 }
 
 /// Verdict on one claim whose lease ran out.

@@ -1,11 +1,13 @@
 //! Step 6, settle: the outcome of a claim. One atomic step that checks the fence, records the outcome, ends the claim,
 //! frees its place under the concurrency key, and wakes whoever waits.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::call::Payload;
 use crate::ids::{Millis, Ownership};
 use crate::status::Status;
+use crate::store::CANCELLED_WHILE_RUNNING;
 
 /// How a claim ends.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +29,11 @@ pub enum Outcome {
         due: Millis,
         /// Why, for the history.
         note: Arc<str>,
+    },
+    /// Interrupted, because its cancellation was wished for; `reason` says what became of the body.
+    Cancelled {
+        /// One line, recorded as the reason.
+        reason: Arc<str>,
     },
 }
 
@@ -62,6 +69,16 @@ impl Outcome {
             Outcome::Failure(_) => Status::Failed,
             Outcome::Retry { .. } => Status::Retry,
             Outcome::Release { .. } => Status::Rerouted,
+            Outcome::Cancelled { .. } => Status::Cancelled,
+        }
+    }
+
+    /// What is said about it in the history.
+    pub fn note(&self) -> Arc<str> {
+        match self {
+            Outcome::Success(_) | Outcome::Failure(_) => Arc::default(),
+            Outcome::Retry { note, .. } | Outcome::Release { note, .. } => note.clone(),
+            Outcome::Cancelled { reason } => reason.clone(),
         }
     }
 
@@ -81,6 +98,20 @@ impl Outcome {
             (Outcome::Retry { .. }, _) => &[Retry],
             (Outcome::Release { .. }, Running | Paused) => &[Killed, Rerouted],
             (Outcome::Release { .. }, _) => &[Rerouted],
+            (Outcome::Cancelled { .. }, _) => &[Cancelled],
+        }
+    }
+}
+
+impl Settlement {
+    /// What is recorded if `cancelled` says that the invocation's cancellation is wished for: it does not run again.
+    pub fn honouring(&self, cancelled: bool) -> Cow<'_, Settlement> {
+        match self.outcome {
+            Outcome::Retry { .. } | Outcome::Release { .. } if cancelled => Cow::Owned(Settlement {
+                outcome: Outcome::Cancelled { reason: CANCELLED_WHILE_RUNNING.into() },
+                ..self.clone()
+            }),
+            _ => Cow::Borrowed(self),
         }
     }
 }
@@ -93,7 +124,11 @@ mod tests {
     fn every_path_follows_the_state_machine() {
         let payload: Payload = [].into();
         let note: Arc<str> = "".into();
-        let outcomes = [Outcome::Failure(payload), Outcome::Release { due: 0, note: note.clone() }];
+        let outcomes = [
+            Outcome::Failure(payload),
+            Outcome::Release { due: 0, note: note.clone() },
+            Outcome::Cancelled { reason: note.clone() },
+        ];
         for outcome in &outcomes {
             for from in [Status::Pending, Status::Running, Status::Paused] {
                 walk(outcome, from);

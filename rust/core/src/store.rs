@@ -26,14 +26,38 @@ pub enum Paused {
 pub enum Cancelled {
     /// It was in the queue and is `cancelled` now.
     Done,
+    /// A runner has it: the wish is recorded, and that runner learns of it by [`Store::beat`]. It ends as `cancelled`,
+    /// unless its body returns or fails before it is interrupted; it does not run again in any case.
+    Requested,
     /// A runner has claimed it; nothing changed.
     Claimed,
     /// It had finished; nothing changed.
     Finished,
 }
 
-/// The `reason` recorded with an invocation that was cancelled.
-pub const CANCEL_REASON: &str = "withdrawn before a runner had claimed it";
+/// Which invocations [`Store::cancel`] may end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Only one that no runner has claimed.
+    Queue,
+    /// Also one that a runner has claimed.
+    Runners,
+}
+
+/// The `reason` recorded with an invocation that was cancelled before its body had started.
+pub const CANCEL_REASON: &str = "withdrawn before its body had started";
+
+/// The `reason` recorded with one that was cancelled while its body ran, and that would have been queued again.
+pub const CANCELLED_WHILE_RUNNING: &str = "cancelled while it ran, and not run again";
+
+/// What a runner still owns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beaten {
+    /// All of it.
+    pub owned: Vec<Ownership>,
+    /// Those among it whose cancellation is wished for, until they are settled.
+    pub cancelled: Vec<InvocationId>,
+}
 
 /// What [`Store::purge`] removes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,11 +122,13 @@ pub trait Store: Send + Sync + 'static {
     /// Bodies go on: `paused` to `running`, and what they waited for is forgotten. `false` where the claim was lost.
     fn resume(&self, waiters: &[Ownership]) -> Result<Vec<bool>>;
 
-    /// Withdraw an invocation that no runner has claimed.
-    fn cancel(&self, id: InvocationId) -> Result<Cancelled>;
+    /// Withdraw an invocation: at once if no runner has it. With [`Reach::Runners`] the wish for one that a runner has is
+    /// recorded: from then on a retry, a hand-back and a recovery end it as `cancelled`. The hubs announce the wish to
+    /// the runner, as far as they can; a beat tells of it in any case.
+    fn cancel(&self, id: InvocationId, reach: Reach) -> Result<Cancelled>;
 
     /// Extend the lease of everything `runner` owns to `lease` milliseconds from now; returns what that is.
-    fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Vec<Ownership>>;
+    fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Beaten>;
 
     /// Queue again, or bury, what dead runners left behind, as [`crate::recover::judge`] says.
     fn recover(&self, policy: RecoveryPolicy) -> Result<Recovered>;
@@ -113,7 +139,7 @@ pub trait Store: Send + Sync + 'static {
     /// buried. Without a verb of its own for that it ends the leases and recovers; the words are lost then. Whoever
     /// calls it must know that the process is gone: what a live one does afterwards is refused by its fence.
     fn revoke(&self, runner: &RunnerKey, death: &str, policy: RecoveryPolicy) -> Result<Recovered> {
-        let owned = self.beat(runner, 0)?;
+        let owned = self.beat(runner, 0)?.owned;
         log::info!("{} claims of {runner} end: {death}", owned.len());
         self.recover(policy)
     }

@@ -66,7 +66,7 @@ impl Waiter {
                 return Ok(news);
             }
             let delivery = self.mailbox.wait(deadline);
-            let empty = delivery.is_empty();
+            let empty = delivery.is_empty() || delivery.interrupted;
             let news = self.absorb(delivery)?;
             if empty || !news.is_empty() {
                 return Ok(news);

@@ -19,7 +19,7 @@ use pynenc_core::runner::slots::Phase;
 use pynenc_core::runner::{Runner, RunnerConfig};
 use pynenc_core::settle::{Outcome, Settled, Settlement};
 use pynenc_core::status::Status;
-use pynenc_core::store::{Cancelled, Paused, Purge, Store};
+use pynenc_core::store::{Beaten, Cancelled, Paused, Purge, Reach, Store};
 use pynenc_core::submit::Submitted;
 use pynenc_core::wait::Waiter;
 
@@ -318,10 +318,10 @@ impl Store for Flaky {
     fn resume(&self, waiters: &[Ownership]) -> Result<Vec<bool>> {
         self.inner.resume(waiters)
     }
-    fn cancel(&self, id: InvocationId) -> Result<Cancelled> {
-        self.inner.cancel(id)
+    fn cancel(&self, id: InvocationId, reach: Reach) -> Result<Cancelled> {
+        self.inner.cancel(id, reach)
     }
-    fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Vec<Ownership>> {
+    fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Beaten> {
         self.inner.beat(runner, lease)
     }
     fn recover(&self, policy: RecoveryPolicy) -> Result<Recovered> {

@@ -17,6 +17,7 @@ pub const SUCCESS: u8 = 0;
 pub const FAILURE: u8 = 1;
 pub const RETRY: u8 = 2;
 pub const RELEASE: u8 = 3;
+pub const CANCELLED: u8 = 4;
 
 pub const DONE: u8 = 0;
 pub const REPLAYED: u8 = 1;
@@ -97,6 +98,7 @@ pub fn outcome(kind: u8, payload: Option<&[u8]>, delay_sec: f64, note: &str, now
         FAILURE => Ok(Outcome::Failure(payload()?)),
         RETRY => Ok(Outcome::Retry { due: due()?, note: note.into() }),
         RELEASE => Ok(Outcome::Release { due: due()?, note: note.into() }),
+        CANCELLED => Ok(Outcome::Cancelled { reason: note.into() }),
         other => Err(PyValueError::new_err(format!("no such outcome: {other}"))),
     }
 }

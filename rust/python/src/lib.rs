@@ -65,6 +65,7 @@ mod _core {
             ("FAILURE", convert::FAILURE),
             ("RETRY", convert::RETRY),
             ("RELEASE", convert::RELEASE),
+            ("CANCELLED", convert::CANCELLED),
             ("DONE", convert::DONE),
             ("REPLAYED", convert::REPLAYED),
             ("STALE", convert::STALE),

@@ -170,6 +170,16 @@ impl PyEngine {
         .map_err(to_py)
     }
 
+    fn next_cancels(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        let runner = self.0.get()?;
+        Ok(py.detach(|| runner.next_cancels()).iter().map(ToString::to_string).collect())
+    }
+
+    fn interrupt(&self, invocation_id: &str) -> PyResult<()> {
+        self.0.get()?.interrupt(convert::known_id(invocation_id)?);
+        Ok(())
+    }
+
     fn wait_for_work(&self, py: Python<'_>, timeout_sec: f64) -> PyResult<bool> {
         self.sliced(py, timeout_sec, |runner, until| {
             let work = runner.wait_for_work(until);

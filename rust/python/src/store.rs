@@ -10,7 +10,7 @@ use pynenc_core::ids::{Fence, InvocationId, Ownership};
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Page, Watched};
 use pynenc_core::settle::{Settled, Settlement};
-use pynenc_core::store::{Cancelled, Paused, Purge, Store};
+use pynenc_core::store::{Cancelled, Paused, Purge, Reach, Store};
 use pynenc_core::submit::Submitted;
 use pynenc_core::wait::Waiter;
 use pyo3::exceptions::PyValueError;
@@ -206,7 +206,7 @@ impl PyStore {
 
     fn beat(&self, py: Python<'_>, runner: &str, lease_sec: f64) -> PyResult<Vec<String>> {
         let (runner, lease) = (Arc::from(runner), convert::millis(lease_sec, "lease_sec")?);
-        let owned = self.detached(py, |store| store.beat(&runner, lease))?;
+        let owned = self.detached(py, |store| store.beat(&runner, lease))?.owned;
         Ok(texts(owned.into_iter().map(|owner| owner.id)))
     }
 
@@ -230,9 +230,12 @@ impl PyStore {
         Ok((texts(recovered.requeued), texts(recovered.buried)))
     }
 
-    fn cancel(&self, py: Python<'_>, invocation_id: &str) -> PyResult<&'static str> {
+    #[pyo3(signature = (invocation_id, *, claimed))]
+    fn cancel(&self, py: Python<'_>, invocation_id: &str, claimed: bool) -> PyResult<&'static str> {
         let id = convert::known_id(invocation_id)?;
-        Ok(match self.detached(py, |store| store.cancel(id))? {
+        let reach = if claimed { Reach::Runners } else { Reach::Queue };
+        Ok(match self.detached(py, |store| store.cancel(id, reach))? {
+            Cancelled::Requested => "requested",
             Cancelled::Done => "done",
             Cancelled::Claimed => "claimed",
             Cancelled::Finished => "finished",

@@ -54,7 +54,9 @@ impl PyWaiter {
                     waiter.wait(until).map(|news| (news, waiter.is_done()))
                 })
                 .map_err(to_py)?;
-            if !news.is_empty() || done || deadline.is_some_and(|at| at <= Instant::now()) {
+            // Back without news before the time: interrupted.
+            let early = until.is_none_or(|at| Instant::now() < at);
+            if !news.is_empty() || done || early || deadline.is_some_and(|at| at <= Instant::now()) {
                 return Ok(convert::terminals(py, news));
             }
         }

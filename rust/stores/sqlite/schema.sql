@@ -1,4 +1,4 @@
--- Schema version 1. `place` says where an invocation is, and every index below is partial on it, so that each verb
+-- Schema version 2. `place` says where an invocation is, and every index below is partial on it, so that each verb
 -- finds its rows without a scan and without a sort: 0 finished, 1 ready, 2 scheduled, 3 parked, 4 claimed.
 -- What the hot verbs rewrite (this table) is kept apart from the blobs they do not (arguments, outcome).
 CREATE TABLE invocation (
@@ -28,7 +28,8 @@ CREATE TABLE invocation (
     note             TEXT,
     finished_seq     INTEGER,                    -- order of finishing
     expires          INTEGER,                    -- wall clock, ms
-    history          BLOB    NOT NULL            -- packed entries, oldest first
+    history          BLOB    NOT NULL,           -- packed entries, oldest first
+    cancelled        INTEGER NOT NULL DEFAULT 0  -- 1: claimed, and its cancellation is wished for
 ) STRICT;
 
 CREATE INDEX invocation_ready ON invocation (queue, rank DESC, priority DESC, due, seq) WHERE place = 1;

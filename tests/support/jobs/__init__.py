@@ -1,6 +1,6 @@
 """The tasks of the tests, written as a user writes them: one app, modules that import it, plain functions."""
 
-from support.jobs import basics, chaos, controls, faults, payloads, waits
+from support.jobs import basics, cancels, chaos, controls, faults, limits, payloads, rogues, waits
 from support.jobs.app import app
 
-__all__ = ["app", "basics", "chaos", "controls", "faults", "payloads", "waits"]
+__all__ = ["app", "basics", "cancels", "chaos", "controls", "faults", "limits", "payloads", "rogues", "waits"]

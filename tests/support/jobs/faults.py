@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -170,3 +171,18 @@ def take_anything(first: Any, second: Any = None) -> Any:
 def kill_own_process() -> None:
     """Take the whole runner down with it."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task
+def segfault() -> None:
+    ctypes.string_at(0)
+
+
+@app.task
+def abort() -> None:
+    os.abort()
+
+
+@app.task
+def leave() -> None:
+    os._exit(7)

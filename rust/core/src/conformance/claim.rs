@@ -8,6 +8,7 @@ use crate::claim::ClaimRequest;
 use crate::ids::Ownership;
 use crate::result::Filter;
 use crate::status::Status;
+use crate::store::Reach;
 
 fn only_claim(limit: usize) -> ClaimRequest {
     ClaimRequest { begin: false, ..request(limit) }
@@ -108,6 +109,6 @@ pub fn a_claim_says_what_happened_before(f: &Fixture) {
 
 pub fn a_cancelled_invocation_is_not_claimed(f: &Fixture) {
     let ids = f.submit_plain(2);
-    f.store.cancel(ids[0]).unwrap();
+    f.store.cancel(ids[0], Reach::Queue).unwrap();
     assert_eq!(f.claim_ids(5), ids[1..]);
 }

@@ -4,7 +4,7 @@ use super::kit::*;
 use crate::claim::{ClaimRequest, DROP_REASON};
 use crate::ids::{InvocationId, Ownership};
 use crate::status::Status;
-use crate::store::Cancelled;
+use crate::store::{Cancelled, Reach};
 
 /// One that runs under `k`, and `n` more parked behind it.
 fn one_runs_and_parked(f: &Fixture, n: usize) -> (Ownership, Vec<InvocationId>) {
@@ -112,7 +112,7 @@ pub fn a_replayed_settlement_frees_no_second_place(f: &Fixture) {
 
 pub fn a_parked_invocation_can_be_cancelled(f: &Fixture) {
     let (holder, parked) = one_runs_and_parked(f, 2);
-    assert_eq!(f.store.cancel(parked[0]), Ok(Cancelled::Done));
+    assert_eq!(f.store.cancel(parked[0], Reach::Queue), Ok(Cancelled::Done));
     f.succeed(holder);
     assert_eq!(f.claim_ids(5), parked[1..]);
 }
@@ -120,7 +120,7 @@ pub fn a_parked_invocation_can_be_cancelled(f: &Fixture) {
 pub fn the_next_is_called_back_when_the_one_called_back_is_cancelled(f: &Fixture) {
     let (holder, parked) = one_runs_and_parked(f, 2);
     f.succeed(holder);
-    assert_eq!(f.store.cancel(parked[0]), Ok(Cancelled::Done));
+    assert_eq!(f.store.cancel(parked[0], Reach::Queue), Ok(Cancelled::Done));
     assert_eq!(f.claim_ids(5), parked[1..]);
 }
 

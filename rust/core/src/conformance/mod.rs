@@ -12,6 +12,7 @@
 
 mod kit;
 
+pub mod cancel;
 pub mod claim;
 pub mod concurrency;
 pub mod cycle;
@@ -229,6 +230,18 @@ macro_rules! store_conformance {
                 a_closed_store_refuses_every_verb,
                 closing_again_is_harmless,
             }
+            cancel {
+                in_the_queue_it_ends_at_once_however_far_the_wish_reaches,
+                a_wish_changes_nothing_but_what_a_beat_tells_the_owner,
+                a_body_that_ends_before_it_is_interrupted_has_its_own_outcome,
+                it_is_neither_retried_nor_handed_back,
+                a_body_that_waits_can_be_cancelled,
+                what_was_claimed_and_not_begun_can_be_cancelled,
+                it_does_not_outlive_its_runner,
+                who_waits_for_it_is_told,
+                its_runner_is_told_of_the_wish,
+                a_wish_and_an_end_have_one_winner,
+            }
             threads {
                 two_runners_never_share_an_invocation,
                 the_limit_of_a_key_holds_under_contention,
@@ -277,6 +290,7 @@ mod tests {
             ("recover", include_str!("recover.rs")),
             ("result", include_str!("result.rs")),
             ("purge", include_str!("purge.rs")),
+            ("cancel", include_str!("cancel.rs")),
             ("threads", include_str!("threads.rs")),
             ("model", include_str!("model.rs")),
         ];

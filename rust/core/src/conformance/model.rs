@@ -15,7 +15,7 @@ use crate::recover::RecoveryPolicy;
 use crate::result::{Filter, Page, Terminal, Watched};
 use crate::settle::{Outcome, Settlement};
 use crate::status::Status;
-use crate::store::{Purge, Store};
+use crate::store::{Purge, Reach, Store};
 
 const STEPS: usize = 90;
 /// Concurrency keys and their limits.
@@ -183,14 +183,15 @@ impl<'a> Model<'a> {
 
     fn cancel(&mut self) {
         if let Some(id) = self.rng.pick(&self.calls).map(|one| one.0.id) {
-            self.both(|store| store.cancel(id));
+            let reach = [Reach::Queue, Reach::Runners][self.rng.below(2)];
+            self.both(|store| store.cancel(id, reach));
         }
     }
 
     fn beat(&mut self) {
         let runner = ["r1", "r2"][self.rng.below(2)].into();
         self.both(|store| {
-            let mut ids: Vec<_> = store.beat(&runner, LEASE)?.iter().map(|owner| owner.id).collect();
+            let mut ids: Vec<_> = store.beat(&runner, LEASE)?.owned.iter().map(|owner| owner.id).collect();
             ids.sort_unstable();
             Ok(ids)
         });
@@ -207,6 +208,7 @@ impl<'a> Model<'a> {
             // Among leases that end at the same time any may come first.
             recovered.requeued.sort_unstable();
             recovered.buried.sort_unstable();
+            recovered.cancelled.sort_unstable();
             Ok(recovered)
         });
     }

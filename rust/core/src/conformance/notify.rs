@@ -7,7 +7,7 @@ use crate::Error;
 use crate::recover::RecoveryPolicy;
 use crate::result::Watched;
 use crate::status::Status;
-use crate::store::Purge;
+use crate::store::{Purge, Reach};
 use crate::wait::Waiter;
 
 fn deadline() -> Option<Instant> {
@@ -54,7 +54,7 @@ pub fn waiters_are_told_of_an_outcome(f: &Fixture) {
 
 pub fn waiters_are_told_of_a_cancellation(f: &Fixture) {
     let id = f.submit(call());
-    f.expect_mail(&[id], || f.store.cancel(id));
+    f.expect_mail(&[id], || f.store.cancel(id, Reach::Queue));
 }
 
 pub fn waiters_are_told_of_a_dropped_invocation(f: &Fixture) {

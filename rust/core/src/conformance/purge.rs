@@ -5,7 +5,7 @@ use crate::Error;
 use crate::result::{Filter, Watched};
 use crate::settle::Settled;
 use crate::status::Status;
-use crate::store::{CANCEL_REASON, Cancelled, Purge};
+use crate::store::{CANCEL_REASON, Cancelled, Purge, Reach};
 
 fn purge_expired(f: &Fixture) -> usize {
     f.store.purge(Purge::Expired { limit: 100 }).unwrap()
@@ -13,15 +13,15 @@ fn purge_expired(f: &Fixture) -> usize {
 
 pub fn a_queued_invocation_can_be_cancelled(f: &Fixture) {
     let id = f.submit(call());
-    assert_eq!(f.store.cancel(id), Ok(Cancelled::Done));
+    assert_eq!(f.store.cancel(id, Reach::Queue), Ok(Cancelled::Done));
     let end = f.terminal(id);
     assert_eq!((end.status, end.payload, end.reason.as_deref()), (Status::Cancelled, None, Some(CANCEL_REASON)));
-    assert_eq!(f.store.cancel(id), Ok(Cancelled::Finished));
+    assert_eq!(f.store.cancel(id, Reach::Queue), Ok(Cancelled::Finished));
 }
 
 pub fn a_scheduled_invocation_can_be_cancelled(f: &Fixture) {
     let id = f.submit(call().due(START + 100));
-    assert_eq!(f.store.cancel(id), Ok(Cancelled::Done));
+    assert_eq!(f.store.cancel(id, Reach::Queue), Ok(Cancelled::Done));
     assert_eq!(f.claim_with(&request(1)).next_due, None);
     f.clock.advance(100);
     assert_eq!(f.claim_ids(1), []);
@@ -29,10 +29,10 @@ pub fn a_scheduled_invocation_can_be_cancelled(f: &Fixture) {
 
 pub fn a_claimed_or_finished_invocation_cannot_be_cancelled(f: &Fixture) {
     let owner = f.start(call());
-    assert_eq!(f.store.cancel(owner.id), Ok(Cancelled::Claimed));
+    assert_eq!(f.store.cancel(owner.id, Reach::Queue), Ok(Cancelled::Claimed));
     assert_eq!(f.status(owner.id), Status::Running);
     f.succeed(owner);
-    assert_eq!(f.store.cancel(owner.id), Ok(Cancelled::Finished));
+    assert_eq!(f.store.cancel(owner.id, Reach::Queue), Ok(Cancelled::Finished));
     assert_eq!(f.status(owner.id), Status::Success);
 }
 
@@ -45,7 +45,7 @@ pub fn a_purge_removes_everything(f: &Fixture) {
     assert_eq!(f.store.purge(Purge::All), Ok(4));
     assert_eq!(f.store.count(&Filter::default()), Ok(0));
     assert_eq!(f.settle(owner, success("v")), Settled::Stale);
-    assert_eq!(f.store.beat(&"r1".into(), LEASE), Ok(vec![]));
+    assert_eq!(f.store.beat(&"r1".into(), LEASE).map(|beaten| beaten.owned), Ok(vec![]));
     assert_eq!(f.claim_with(&request(10)), Default::default());
     assert_eq!(f.recover(), Default::default());
     f.submit(call().registration("r", true).args("b"));
@@ -75,7 +75,7 @@ pub fn an_outcome_is_kept_for_its_retention(f: &Fixture) {
 pub fn every_way_to_finish_expires(f: &Fixture) {
     let failed = f.start(call());
     f.settle(failed, failure("e"));
-    f.store.cancel(f.submit(call())).unwrap();
+    f.store.cancel(f.submit(call()), Reach::Queue).unwrap();
     let holder = f.start(call().drops("k", 1));
     f.submit(call().drops("k", 1));
     f.claim(1);
@@ -121,8 +121,8 @@ pub fn a_closed_store_refuses_every_verb(f: &Fixture) {
     assert_eq!(f.store.settle(&[]), Err(closed.clone()));
     assert_eq!(f.store.pause(owner, &[owner.id]), Err(closed.clone()));
     assert_eq!(f.store.resume(&[owner]), Err(closed.clone()));
-    assert_eq!(f.store.cancel(owner.id), Err(closed.clone()));
-    assert_eq!(f.store.beat(&"r1".into(), LEASE), Err(closed.clone()));
+    assert_eq!(f.store.cancel(owner.id, Reach::Queue), Err(closed.clone()));
+    assert_eq!(f.store.beat(&"r1".into(), LEASE).map(|beaten| beaten.owned), Err(closed.clone()));
     assert_eq!(f.store.recover(Default::default()), Err(closed.clone()));
     assert_eq!(f.store.watch(&[owner.id]), Err(closed.clone()));
     assert_eq!(f.store.get(owner.id), Err(closed.clone()));

@@ -17,7 +17,7 @@ fn claim_as(f: &Fixture, runner: &str, begin: bool) -> Ownership {
 }
 
 fn beat(f: &Fixture, runner: &str) -> HashSet<Ownership> {
-    f.store.beat(&Arc::from(runner), LEASE).unwrap().into_iter().collect()
+    f.store.beat(&Arc::from(runner), LEASE).unwrap().owned.into_iter().collect()
 }
 
 pub fn a_live_lease_is_left_alone(f: &Fixture) {
@@ -205,10 +205,9 @@ pub fn the_claims_of_a_dead_runner_are_recovered_at_once(f: &Fixture) {
     assert_eq!(f.store.get(pending.id).unwrap().recoveries, 0);
     assert_eq!(f.settle(running, success("late")), Settled::Stale);
     assert_eq!(beat(f, "r2"), [other].into());
-    // A store without a verb of its own for this has no place for the words.
     let history = f.store.history(running.id).unwrap();
     let recovery = history.iter().find(|entry| entry.status == RunningRecovery).unwrap();
-    assert!(["", "killed by signal 9"].contains(&&*recovery.note));
+    assert_eq!(&*recovery.note, "killed by signal 9");
 }
 
 pub fn a_runner_that_is_known_to_die_with_a_body_again_and_again_buries_it(f: &Fixture) {
@@ -223,4 +222,5 @@ pub fn a_runner_that_is_known_to_die_with_a_body_again_and_again_buries_it(f: &F
     assert_eq!((end.status, end.payload), (Status::Failed, None));
     let reason = end.reason.unwrap();
     assert!(reason.starts_with("its runner died") && reason.contains("2 times"), "{reason}");
+    assert!(reason.contains("killed by signal 11"), "{reason}");
 }

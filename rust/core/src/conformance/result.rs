@@ -5,6 +5,7 @@ use crate::Error;
 use crate::ids::InvocationId;
 use crate::result::{Filter, Page, Watched};
 use crate::status::Status;
+use crate::store::Reach;
 
 pub fn a_watch_answers_in_the_order_of_the_ids(f: &Fixture) {
     let done = f.start(call());
@@ -32,7 +33,7 @@ pub fn an_outcome_reads_the_same_every_time(f: &Fixture) {
     let first = f.terminal(owner.id);
     f.settle(owner, failure("e"));
     f.settle(stale(owner), success("other"));
-    f.store.cancel(owner.id).unwrap();
+    f.store.cancel(owner.id, Reach::Queue).unwrap();
     f.recover();
     assert_eq!(f.terminal(owner.id), first);
 }
@@ -41,7 +42,7 @@ pub fn an_unknown_id_is_not_found(f: &Fixture) {
     let id = unknown();
     assert_eq!(f.store.get(id), Err(Error::NotFound(id)));
     assert_eq!(f.store.history(id), Err(Error::NotFound(id)));
-    assert_eq!(f.store.cancel(id), Err(Error::NotFound(id)));
+    assert_eq!(f.store.cancel(id, Reach::Queue), Err(Error::NotFound(id)));
 }
 
 pub fn lists_are_in_the_order_of_submission(f: &Fixture) {
@@ -91,7 +92,7 @@ pub fn every_status_change_is_in_the_history(f: &Fixture) {
     f.pause(owner, &[target]);
     f.store.resume(&[owner]).unwrap();
     f.settle(owner, retry(0));
-    f.store.cancel(target).unwrap();
+    f.store.cancel(target, Reach::Queue).unwrap();
     f.succeed(f.claim_one());
     let trail = [Registered, Pending, Running, Paused, Running, Retry, Pending, Running, Success];
     assert_eq!(f.trail(owner.id), trail);

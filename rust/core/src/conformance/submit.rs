@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::kit::*;
 use crate::ids::InvocationId;
 use crate::status::Status;
+use crate::store::Reach;
 use crate::submit::Submitted;
 
 pub fn an_accepted_call_is_registered(f: &Fixture) {
@@ -139,7 +140,7 @@ pub fn a_registration_key_is_free_once_its_invocation_is_claimed(f: &Fixture) {
 
 pub fn a_registration_key_is_free_once_its_invocation_is_cancelled(f: &Fixture) {
     let id = f.submit(call().registration("k", true).args("a"));
-    f.store.cancel(id).unwrap();
+    f.store.cancel(id, Reach::Queue).unwrap();
     f.submit(call().registration("k", true).args("b"));
 }
 
@@ -167,7 +168,7 @@ pub fn a_retried_invocation_does_not_take_its_registration_key_back(f: &Fixture)
     assert_eq!(f.claim_ids(1), [owner.id]);
     let answer = f.store.submit(&[call().registration("k", true).args("b").0]);
     assert_eq!(answer, Ok(vec![Submitted::Reused { id: second, same_arguments: true }]), "still, and claimed again");
-    f.store.cancel(second).unwrap();
+    f.store.cancel(second, Reach::Queue).unwrap();
     f.submit(call().registration("k", true).args("c"));
 }
 

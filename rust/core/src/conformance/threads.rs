@@ -14,7 +14,7 @@ use crate::ids::InvocationId;
 use crate::result::Filter;
 use crate::settle::Settled;
 use crate::status::Status;
-use crate::store::{Cancelled, Paused};
+use crate::store::{Cancelled, Paused, Reach};
 use crate::submit::Submitted;
 
 /// Let `threads` runners claim up to three at a time and hand each claim to `body`, until `total` have been.
@@ -40,7 +40,7 @@ fn run_all(f: &Fixture, threads: usize, total: usize, body: impl Fn(&Claim) + Sy
 }
 
 /// Let two threads begin at the same time; both answers.
-fn race<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
+pub(super) fn race<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
     let start = Barrier::new(2);
     std::thread::scope(|scope| {
         let first = scope.spawn(|| {
@@ -124,7 +124,7 @@ pub fn two_settlements_of_one_claim_leave_one_outcome(f: &Fixture) {
 pub fn a_cancellation_and_a_claim_have_one_winner(f: &Fixture) {
     for _ in 0..20 {
         let id = f.submit(call());
-        let (cancelled, claimed) = race(|| f.store.cancel(id).unwrap(), || f.claim(1));
+        let (cancelled, claimed) = race(|| f.store.cancel(id, Reach::Queue).unwrap(), || f.claim(1));
         match (cancelled, claimed.first()) {
             (Cancelled::Done, None) => assert_eq!(f.status(id), Status::Cancelled),
             (Cancelled::Claimed, Some(claim)) => f.succeed(claim.ownership()),

@@ -5,7 +5,7 @@ use crate::Error;
 use crate::claim::ClaimRequest;
 use crate::ids::Ownership;
 use crate::status::Status;
-use crate::store::Paused;
+use crate::store::{Paused, Reach};
 
 pub fn a_body_that_waits_is_paused_and_goes_on(f: &Fixture) {
     use Status::*;
@@ -34,7 +34,7 @@ pub fn every_way_to_finish_makes_a_target_ready(f: &Fixture) {
     let failed = f.start(call());
     f.settle(failed, failure("e"));
     let cancelled = f.submit(call());
-    f.store.cancel(cancelled).unwrap();
+    f.store.cancel(cancelled, Reach::Queue).unwrap();
     let holder = f.start(call().drops("k", 1));
     let dropped = f.submit(call().drops("k", 1));
     f.claim(1);
@@ -124,7 +124,7 @@ pub fn a_waiting_body_keeps_its_claim_by_beats(f: &Fixture) {
     let target = f.submit(call());
     f.pause(waiter, &[target]);
     f.clock.advance(LEASE - 1);
-    assert_eq!(f.store.beat(&"r1".into(), LEASE), Ok(vec![waiter]));
+    assert_eq!(f.store.beat(&"r1".into(), LEASE).map(|beaten| beaten.owned), Ok(vec![waiter]));
     f.clock.advance(LEASE - 1);
     assert_eq!(f.recover().requeued, []);
     assert_eq!(f.store.resume(&[waiter]), Ok(vec![true]));

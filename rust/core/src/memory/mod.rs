@@ -22,7 +22,7 @@ use crate::notify::Hub;
 use crate::recover::{Recovered, RecoveryPolicy};
 use crate::result::{Filter, History, Page, Record, Watched};
 use crate::settle::{Settled, Settlement};
-use crate::store::{Cancelled, Paused, Purge, Store};
+use crate::store::{Beaten, Cancelled, Paused, Purge, Reach, Store};
 use crate::submit::Submitted;
 use state::State;
 
@@ -73,12 +73,17 @@ struct News {
     changed: bool,
     /// Everything may have changed.
     look_again: bool,
+    /// Whose claim is to be cancelled.
+    cancellation: Option<RunnerKey>,
 }
 
 impl News {
     fn announce(self, hub: &Hub) {
         if !self.finished.is_empty() {
             hub.finished(&self.finished);
+        }
+        if let Some(runner) = &self.cancellation {
+            hub.cancellation(Some(runner));
         }
         if self.look_again {
             hub.look_again();
@@ -129,11 +134,11 @@ impl Store for MemoryStore {
         })
     }
 
-    fn cancel(&self, id: InvocationId) -> Result<Cancelled> {
-        self.verb(|state, news| state.cancel(id, self.clock.wall(), news))
+    fn cancel(&self, id: InvocationId, reach: Reach) -> Result<Cancelled> {
+        self.verb(|state, news| state.cancel(id, reach, self.clock.wall(), news))
     }
 
-    fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Vec<Ownership>> {
+    fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Beaten> {
         self.verb(|state, _| Ok(state.beat(runner, self.clock.steady().saturating_add(lease))))
     }
 

@@ -16,6 +16,8 @@ pub struct Held {
     pub fence: Fence,
     /// When the lease ends, by the steady clock.
     pub expires: Millis,
+    /// Whether its cancellation is wished for.
+    pub cancelled: bool,
 }
 
 /// How a finished invocation ended, beside its status.

@@ -15,7 +15,7 @@ use crate::queue::rank_for;
 use crate::recover::{Recovered, RecoveryPolicy, Verdict, backoff, burial_reason, burial_reason_of_death, judge};
 use crate::settle::{Outcome, Settled, Settlement};
 use crate::status::Status;
-use crate::store::{CANCEL_REASON, Cancelled, Paused};
+use crate::store::{Beaten, CANCEL_REASON, CANCELLED_WHILE_RUNNING, Cancelled, Paused, Reach};
 use crate::submit::{Submitted, meet_existing};
 
 impl State {
@@ -64,7 +64,7 @@ impl State {
         let row = self.rows.get_mut(&id)?;
         let fence = Fence::generate();
         self.index.deregister(row);
-        row.held = Some(Held { runner: request.runner.clone(), fence, expires });
+        row.held = Some(Held { runner: request.runner.clone(), fence, expires, cancelled: false });
         row.settled = None;
         row.enter(Status::Pending, now, &request.runner);
         if request.begin {
@@ -112,9 +112,13 @@ impl State {
         if !row.is_held_by(fence) {
             return if row.settled == Some(fence) { Settled::Replayed } else { Settled::Stale };
         }
+        let settlement = settlement.honouring(row.held.as_ref().is_some_and(|held| held.cancelled));
         row.settled = Some(fence);
         let runner = runner_of(row);
-        record_outcome(row, settlement, now, runner);
+        record_outcome(row, &settlement, now, runner);
+        if let Outcome::Cancelled { reason } = &settlement.outcome {
+            row.note = Some(reason.clone());
+        }
         self.let_go(id);
         match &settlement.outcome {
             Outcome::Success(payload) | Outcome::Failure(payload) => {
@@ -131,6 +135,9 @@ impl State {
                 row.due = if *due > 0 { (*due).max(now) } else { row.due };
                 row.note = Some(note.clone()).filter(|note| !note.is_empty());
             }),
+            Outcome::Cancelled { reason } => {
+                self.finish(id, End { payload: None, reason: Some(reason.clone()) }, now, news);
+            }
         }
         self.place_freed(id, now, news);
         news.changed = true;
@@ -205,13 +212,18 @@ impl State {
         true
     }
 
-    pub fn cancel(&mut self, id: InvocationId, now: Millis, news: &mut News) -> Result<Cancelled> {
-        let row = self.rows.get(&id).ok_or(Error::NotFound(id))?;
+    pub fn cancel(&mut self, id: InvocationId, reach: Reach, now: Millis, news: &mut News) -> Result<Cancelled> {
+        let row = self.rows.get_mut(&id).ok_or(Error::NotFound(id))?;
         if row.end.is_some() {
             return Ok(Cancelled::Finished);
         }
-        if row.held.is_some() {
+        if row.held.is_some() && reach == Reach::Queue {
             return Ok(Cancelled::Claimed);
+        }
+        if let Some(held) = &mut row.held {
+            held.cancelled = true;
+            news.cancellation = Some(held.runner.clone());
+            return Ok(Cancelled::Requested);
         }
         let queued = self.index.withdraw(row);
         self.finish_unrun(id, Status::Cancelled, CANCEL_REASON, now, news);
@@ -221,15 +233,18 @@ impl State {
         Ok(Cancelled::Done)
     }
 
-    pub fn beat(&mut self, runner: &RunnerKey, expires: Millis) -> Vec<Ownership> {
-        let mut owners = Vec::new();
+    pub fn beat(&mut self, runner: &RunnerKey, expires: Millis) -> Beaten {
+        let mut beaten = Beaten::default();
         for id in self.index.owned(runner) {
             if let Some(row) = self.rows.get_mut(&id) {
                 self.index.renew(row, expires);
-                owners.extend(row.held.as_ref().map(|held| Ownership { id, fence: held.fence }));
+                if let Some(held) = &row.held {
+                    beaten.owned.push(Ownership { id, fence: held.fence });
+                    beaten.cancelled.extend(held.cancelled.then_some(id));
+                }
             }
         }
-        owners
+        beaten
     }
 
     pub fn recover(&mut self, policy: RecoveryPolicy, now: Millis, steady: Millis, news: &mut News) -> Recovered {
@@ -268,6 +283,12 @@ impl State {
         recovered: &mut Recovered,
     ) {
         let Some(held) = self.let_go(id) else { return };
+        if held.cancelled {
+            self.finish_unrun(id, Status::Cancelled, CANCELLED_WHILE_RUNNING, now, news);
+            self.place_freed(id, now, news);
+            recovered.cancelled.push(id);
+            return;
+        }
         let Some(row) = self.rows.get_mut(&id) else { return };
         let verdict = judge(row.status, row.recoveries, policy);
         let (Verdict::Requeue(passing) | Verdict::Bury(passing)) = verdict;
@@ -330,10 +351,7 @@ fn record_outcome(row: &mut Row, settlement: &Settlement, now: Millis, runner: A
     for status in passing {
         row.enter(*status, now, &runner);
     }
-    let note = match &settlement.outcome {
-        Outcome::Success(_) | Outcome::Failure(_) => Arc::default(),
-        Outcome::Retry { note, .. } | Outcome::Release { note, .. } => note.clone(),
-    };
+    let note = settlement.outcome.note();
     let Settlement { started, slot, .. } = *settlement;
     row.enter_with(Entry { status: *last, at: now, runner, slot, started, note });
 }

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::claim::Claim;
+use crate::ids::InvocationId;
 
 /// Bodies longer than this on average are claimed for free slots only.
 const SHORT: Duration = Duration::from_millis(1);
@@ -69,6 +70,14 @@ impl Ahead {
     pub fn pop(&mut self, now: Instant) -> Option<Claim> {
         let claim = self.claims.pop_front();
         self.moved = (!self.claims.is_empty()).then_some(now);
+        claim
+    }
+
+    /// Take out that of `id`, if it is here.
+    pub fn remove(&mut self, id: InvocationId) -> Option<Claim> {
+        let at = self.claims.iter().position(|claim| claim.id == id)?;
+        let claim = self.claims.remove(at);
+        self.moved = self.moved.filter(|_| !self.claims.is_empty());
         claim
     }
 

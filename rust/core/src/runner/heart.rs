@@ -5,6 +5,7 @@
 //! but look at the time: an idle runner takes no lock of the store.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -18,6 +19,8 @@ use crate::store::Purge;
 const PURGE_EVERY: Duration = Duration::from_secs(30);
 const PURGE_IDLE_EVERY: Duration = Duration::from_secs(600);
 const PURGE_CHUNK: usize = 500;
+/// At a storm of cancellations: how often to ask which.
+const ASK_EVERY: Duration = Duration::from_millis(20);
 
 /// Wakes the thread before its time.
 #[derive(Default)]
@@ -54,6 +57,8 @@ struct Agenda {
     next_expiry: Option<Millis>,
     /// Whether the loop that runs the bodies was found to be stuck.
     stuck: bool,
+    /// When it was asked last what is to be cancelled.
+    asked: Instant,
 }
 
 pub(super) fn run(shared: &Shared) {
@@ -75,6 +80,7 @@ fn beat_until_closed(shared: &Shared) {
         purged_at: None,
         next_expiry: None,
         stuck: false,
+        asked: now,
     };
     loop {
         let (closed, due, not_before) = {
@@ -85,6 +91,9 @@ fn beat_until_closed(shared: &Shared) {
             return;
         }
         let now = Instant::now();
+        if shared.cancellation.swap(false, Ordering::AcqRel) {
+            agenda.beat = agenda.beat.min(now.max(agenda.asked + ASK_EVERY));
+        }
         let duties = agenda.beat.min(agenda.sweep).min(agenda.purge);
         let next = [due, not_before].into_iter().flatten().fold(duties, Instant::min);
         if now < next {
@@ -104,6 +113,7 @@ impl Agenda {
             self.beat = now + shared.config.lease / 10;
         }
         if self.beat <= now {
+            self.asked = now;
             let pause = match beat(shared) {
                 Ok(looked) => {
                     if looked {
@@ -169,7 +179,7 @@ impl Agenda {
             for id in &recovered.buried {
                 log::error!("invocation {id} failed for good: its runners keep dying with it");
             }
-            if recovered.requeued.len() + recovered.buried.len() < shared.config.recovery.limit {
+            if recovered.found() < shared.config.recovery.limit {
                 break;
             }
         }
@@ -206,8 +216,11 @@ fn beat(shared: &Shared) -> Result<bool> {
     if before.is_empty() {
         return Ok(false);
     }
-    let kept: std::collections::HashSet<Ownership> =
-        shared.store.beat(&shared.key, shared.lease())?.into_iter().collect();
+    let beaten = shared.store.beat(&shared.key, shared.lease())?;
+    if !beaten.cancelled.is_empty() {
+        shared.cancel(&beaten.cancelled);
+    }
+    let kept: std::collections::HashSet<Ownership> = beaten.owned.into_iter().collect();
     let missing: Vec<Ownership> = before.into_iter().filter(|owner| !kept.contains(owner)).collect();
     if missing.is_empty() {
         return Ok(true);

@@ -5,6 +5,7 @@
 //! ([`heart`]) that renews leases, recovers the claims of dead runners, and keeps the time.
 
 mod ahead;
+mod cancel;
 mod heart;
 pub mod outbox;
 mod parking;
@@ -22,7 +23,7 @@ use crate::claim::{Claim, ClaimRequest};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::history;
-use crate::ids::{Millis, Ownership, RunnerKey, random_u64};
+use crate::ids::{InvocationId, Millis, Ownership, RunnerKey, random_u64};
 use crate::recover::RecoveryPolicy;
 use crate::settle::{Outcome, Settled, Settlement};
 use crate::store::Store;
@@ -63,10 +64,14 @@ pub(crate) struct Shared {
     pump: Mutex<Pump>,
     /// Woken when threads shall be started, and on `stop`: whoever is in [`Runner::tend`] or waits for work.
     supervisor: parking_lot::Condvar,
+    /// Woken when bodies are to be interrupted, and at the end: whoever is in [`Runner::next_cancels`].
+    interrupter: parking_lot::Condvar,
     /// Woken when a claim ended or the outbox emptied: whoever is in [`Runner::drain`].
     quiet: parking_lot::Condvar,
     heart: heart::Alarm,
     hurried: AtomicBool,
+    /// Whether a cancellation was announced that no beat has fetched.
+    cancellation: AtomicBool,
     /// Until when the loop that runs the bodies counts as alive; `None` if it does not say.
     pulse: Mutex<Option<Instant>>,
 }
@@ -88,9 +93,11 @@ impl Runner {
             key,
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             supervisor: parking_lot::Condvar::new(),
+            interrupter: parking_lot::Condvar::new(),
             quiet: parking_lot::Condvar::new(),
             heart: heart::Alarm::default(),
             hurried: AtomicBool::new(false),
+            cancellation: AtomicBool::new(false),
             pulse: Mutex::new(None),
         });
         Ok(Self { shared, heart: Mutex::new(None) })
@@ -214,6 +221,16 @@ impl Runner {
                 return 0;
             }
         }
+    }
+
+    /// Block until cancellations are wished for of bodies that run: which. Each is told once; empty: the runner is closed.
+    pub fn next_cancels(&self) -> Vec<InvocationId> {
+        self.shared.next_cancels()
+    }
+
+    /// Make the threads of this body that wait return at once, with or without news. Not its event loop.
+    pub fn interrupt(&self, id: InvocationId) {
+        self.shared.interrupt(id);
     }
 
     /// Claim no more; what was claimed and not begun goes back. Does not block on I/O.

@@ -60,6 +60,26 @@ impl Waits {
         }
     }
 
+    /// This body has ended: nobody asks for any wait of it any more.
+    pub fn forget(&mut self, waiter: InvocationId) {
+        if self.mailboxes.is_empty() && self.resuming.is_empty() {
+            return;
+        }
+        // Who is in line for a slot looks whether it is still wanted.
+        self.wake_resuming(waiter);
+        for mailbox in self.mailboxes.remove(&waiter).unwrap_or_default() {
+            self.waiters.remove(&(Arc::as_ptr(&mailbox) as usize));
+        }
+    }
+
+    /// Make the threads of this body that wait return.
+    pub fn interrupt(&self, waiter: InvocationId) {
+        for mailbox in self.mailboxes.get(&waiter).into_iter().flatten() {
+            mailbox.interrupt();
+        }
+        self.wake_resuming(waiter);
+    }
+
     /// End these waits: their bodies are told that nobody waits for their outcome.
     pub fn cancel(self) {
         for mailbox in self.mailboxes.into_values().flatten() {

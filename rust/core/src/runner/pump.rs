@@ -14,6 +14,7 @@ use parking_lot::{Condvar, MutexGuard};
 
 use super::Shared;
 use super::ahead::Ahead;
+use super::cancel::Cancels;
 use super::outbox::{BATCH, Outbox};
 use super::parking::Waits;
 use super::slots::Slots;
@@ -30,10 +31,11 @@ const SPARE_THREADS: usize = 4;
 pub(super) struct Pump {
     pub slots: Slots,
     pub waits: Waits,
+    pub cancels: Cancels,
     /// Claims that hold a slot and wait for a thread.
     pub inbox: VecDeque<Claim>,
     /// Claims that have no slot yet: see [`super::ahead`].
-    ahead: Ahead,
+    pub ahead: Ahead,
     /// Whether threads pull claims one by one; only then there is something to gain by taking claims ahead.
     pulls: bool,
     pub outbox: Outbox,
@@ -75,6 +77,7 @@ impl Pump {
         Self {
             slots: Slots::new(slots),
             waits: Waits::default(),
+            cancels: Cancels::default(),
             inbox: VecDeque::new(),
             ahead: Ahead::default(),
             pulls: false,
@@ -377,6 +380,8 @@ impl Shared {
             );
             return;
         };
+        // It may end amid a wait: interrupted, it does not ask for its slot any more.
+        pump.waits.forget(owner.id);
         pump.outbox.push(Settlement { owner, outcome, started: live.started, slot: live.slot });
         self.grant(&mut pump);
         self.quiet.notify_all();
@@ -393,6 +398,7 @@ impl Shared {
             );
             return;
         };
+        pump.waits.forget(owner.id);
         pump.outbox.push(Settlement { owner, outcome, started: live.started, slot: live.slot });
         self.slot_freed(&mut pump);
     }
@@ -501,6 +507,7 @@ impl Shared {
         drop(pump);
         waits.cancel();
         self.supervisor.notify_all();
+        self.interrupter.notify_all();
         self.quiet.notify_all();
         self.heart.ring();
     }
@@ -516,6 +523,13 @@ impl Listener for Shared {
         self.supervisor.notify_all();
         if pump.wants_exchange(Instant::now()) {
             pump.wake_one();
+        }
+    }
+
+    fn cancellation_wished(&self, runner: Option<&str>) {
+        if runner.is_none_or(|runner| *runner == *self.key) {
+            self.cancellation.store(true, Ordering::Release);
+            self.heart.ring();
         }
     }
 }

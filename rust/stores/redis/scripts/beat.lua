@@ -1,11 +1,12 @@
 #!lua flags=allow-oom
 -- Extend the lease of everything a runner owns. Works when memory is full.
 --
--- KEYS: 1 l, 2 w:<runner>, 3 m. ARGV: 5 lease in milliseconds. Answer: ids and fences, one after the other.
+-- KEYS: 1 l, 2 w:<runner>, 3 m, 4 c:<runner>. ARGV: 5 lease in milliseconds.
+-- Answer: ids and fences, one after the other; ids of those that are to be cancelled.
 call('ZCARD', KEYS[1])
 call('HLEN', KEYS[2])
 call('HLEN', KEYS[3])
-local owned = call('HGETALL', KEYS[2])
+local owned, wishes = call('HGETALL', KEYS[2]), call('SMEMBERS', KEYS[4])
 local leases = {}
 for i = 1, #owned, 2 do
   leases[i] = now + tonumber(ARGV[5])
@@ -13,4 +14,4 @@ for i = 1, #owned, 2 do
 end
 for i = 1, #leases, 1000 do call('ZADD', KEYS[1], spread(leases, i, math.min(i + 999, #leases))) end
 call('HSET', KEYS[3], 'h', now)
-return owned
+return { owned, wishes }

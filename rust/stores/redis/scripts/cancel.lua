@@ -1,9 +1,10 @@
 #!lua flags=allow-oom
--- Withdraw an invocation that no runner has claimed.
+-- Withdraw an invocation that no runner has claimed, or record that one which a runner has is to be cancelled.
 --
--- KEYS: 1 the record, 2 f, 3 m. Found inside: its queue, its concurrency key, who is parked under it.
--- ARGV: 5 reason, 6 a random token: by it a cancellation whose answer was lost knows itself.
--- Answer: 0 done, 1 claimed, 2 finished, 3 no record; then whether others may claim something now.
+-- KEYS: 1 the record, 2 f, 3 m. Found inside: its queue, its concurrency key, who is parked under it; c:<runner>.
+-- ARGV: 5 reason, 6 a random token: by it a cancellation whose answer was lost knows itself, 7 whether one that is
+-- claimed may be asked for (1 or 0).
+-- Answer: 0 done, 1 claimed, 2 finished, 3 no record, 4 asked for; then whether others may claim something now.
 local M = moves()
 call('LLEN', KEYS[2])
 call('HLEN', KEYS[3])
@@ -11,7 +12,21 @@ local id = sub(KEYS[1], -16)
 local r = M.load(id)
 if not r then return { 3, 0 } end
 if r.status >= 11 then return { (r.status == 14 and r.tag == ARGV[6]) and 0 or 2, 0 } end
-if claimed(r.status) then return { 1, 0 } end
+if claimed(r.status) then
+  if ARGV[7] == '0' then return { 1, 0 } end
+  -- Not in w:<runner>: who may only submit must not write what runners own.
+  local wishes = P .. 'c:' .. r.runner
+  call('SCARD', wishes)
+  if not M.has(r, WISHED) then
+    r.flags = r.flags + WISHED
+    M.save(id, r)
+  end
+  call('SADD', wishes, id)
+  -- Emptied with the claim; the limit is for the case that a server forgets a part of what it was told.
+  call('PEXPIRE', wishes, RETENTION)
+  call('SPUBLISH', P .. 'p:*', 'C' .. r.runner)
+  return { 4, 0 }
+end
 M.expect_places(r)
 local queued = false
 if r.status == 2 then

@@ -26,7 +26,7 @@ local function claimed(s) return s == 4 or s == 6 or s == 8 end
 local function available(s) return s == 1 or s == 3 or s == 10 end
 
 -- Flags of a record.
-local ARGS_APART, RESULT_APART, CONCURRENCY, REGISTRATION, RESULT, REASON, MORE = 1, 2, 4, 8, 16, 32, 64
+local ARGS_APART, RESULT_APART, CONCURRENCY, REGISTRATION, RESULT, REASON, MORE, WISHED = 1, 2, 4, 8, 16, 32, 64, 128
 -- Where the unchanging part of a packed record ends; it is far shorter than 16 MiB.
 local function body_end(raw)
   local high, middle, low = byte(raw, 42, 44)

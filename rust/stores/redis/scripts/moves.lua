@@ -4,7 +4,7 @@
 -- of its own, because each one taken from outside costs every script that does without.
 local function moves()
   local call, pack, unpack, sub, char = redis.call, struct.pack, struct.unpack, string.sub, string.char
-  local CONCURRENCY, ARGS_APART, RESULT_APART, REGISTRATION, RESULT, REASON, MORE = 4, 1, 2, 8, 16, 32, 64
+  local CONCURRENCY, ARGS_APART, RESULT_APART, REGISTRATION, RESULT, REASON, MORE, WISHED = 4, 1, 2, 8, 16, 32, 64, 128
   local CHUNK, HISTORY_LIMIT, RECORD = 256, 65536, '>BBc8c8I4I4I4I4I6I4c0I2c0I4c0I4c0I4c0'
   local function has(r, flag) return math.floor(r.flags / flag) % 2 == 1 end
 
@@ -133,6 +133,7 @@ local function moves()
   local function let_go(r, id)
     call('ZREM', P .. 'l', id)
     call('HDEL', P .. 'w:' .. r.runner, id)
+    if has(r, WISHED) then call('SREM', P .. 'c:' .. r.runner, id) end
     if has(r, CONCURRENCY) then call('SREM', P .. 'k:' .. fixed(r).ckey, id) end
     r.runner, r.waits = '', ''
   end
@@ -173,7 +174,10 @@ local function moves()
       call('ZCARD', P .. 'z:' .. r.ckey)
     end
     if r.rkey ~= '' then call('STRLEN', P .. 'r:' .. r.rkey) end
-    if r.runner ~= '' then call('HLEN', P .. 'w:' .. r.runner) end
+    if r.runner ~= '' then
+      call('HLEN', P .. 'w:' .. r.runner)
+      if has(r, WISHED) then call('SCARD', P .. 'c:' .. r.runner) end
+    end
     return r
   end
 

@@ -1,17 +1,21 @@
 #!lua flags=allow-oom
 -- Queue again, or bury, what dead runners left behind.
 --
--- KEYS: 1 l, 2 f, 3 m. Found inside: the records whose lease ended with what belongs to them.
+-- KEYS: 1 l, 2 f, 3 m, and 4 w:<runner> if that runner is known to be dead: then all it owns, whatever the leases.
+-- Found inside: the records whose lease ended with what belongs to them.
 -- ARGV: 5 most in one call, 6 most recoveries of one invocation, 7 words of the reason of a burial before and 8 after the
 -- number, 9 grace: after so many milliseconds without a beat or a recovery by anyone (an outage), every lease that
--- ended meanwhile is extended once by as much (0: never).
--- Answer: now, next expiry or '', ids queued again, ids buried, whether others may claim something now.
+-- ended meanwhile is extended once by as much (0: never), 10 how the runner died, for the history, 11 reason of those
+-- whose cancellation was wished for.
+-- Answer: now, next expiry or '', ids queued again, ids buried, ids cancelled, whether others may claim something now.
 local M = moves()
 local limit, most, grace = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[9])
+local dead, death = KEYS[4], ARGV[10]
 call('ZCARD', KEYS[1])
 call('LLEN', KEYS[2])
 call('HLEN', KEYS[3])
-local requeued, buried, work = {}, {}, false
+if dead then call('HLEN', dead) end
+local requeued, buried, cancelled, work = {}, {}, {}, false
 
 local function next_expiry()
   local first = call('ZRANGE', KEYS[1], '0', '0', 'WITHSCORES')
@@ -19,13 +23,13 @@ local function next_expiry()
 end
 
 local seen = tonumber(call('HGET', KEYS[3], 'h') or now)
-if grace > 0 then
+if grace > 0 and not dead then
   local over = call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', '0', '500')
   if now - seen > grace and #over > 0 then
     for _, id in ipairs(over) do call('ZADD', KEYS[1], now + grace, id) end
     -- With more than 500 of them the outage lasts on until the next call has extended the rest.
     if #over < 500 then call('HSET', KEYS[3], 'h', now) end
-    return { now, next_expiry(), {}, {}, 0 }
+    return { now, next_expiry(), {}, {}, {}, 0 }
   end
 end
 local function backoff(n)
@@ -33,7 +37,14 @@ local function backoff(n)
   return math.min(500 * 2 ^ math.min(n - 2, 6), 30000)
 end
 
-local ended, records = call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', '0', limit), {}
+local ended, records
+if dead then
+  ended = call('HKEYS', dead)
+  while #ended > limit do ended[#ended] = nil end
+else
+  ended = call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', '0', limit)
+end
+records = {}
 for _, id in ipairs(ended) do
   records[id] = M.load(id)
   if records[id] then M.expect_places(records[id]) end
@@ -44,10 +55,21 @@ for _, id in ipairs(ended) do
   local r = records[id] and M.load(id)
   if not r or not claimed(r.status) then
     call('ZREM', KEYS[1], id)
+    if dead then call('HDEL', dead, id) end
+  elseif M.has(r, WISHED) then
+    M.let_go(r, id)
+    r.fence = Z8
+    M.finish_unrun(r, id, 14, ARGV[11])
+    cancelled[#cancelled + 1] = id
+    if M.place_freed(r) then work = true end
   else
     local pending = r.status == 4
     if not pending then r.recoveries = r.recoveries + 1 end
-    M.enter_held(r, pending and 5 or 7, 0, '')
+    if death == '' then
+      M.enter_held(r, pending and 5 or 7, 0, '')
+    else
+      M.enter_held(r, pending and 5 or 7, 32, pack('>I2c0', #death, death))
+    end
     M.let_go(r, id)
     r.fence = Z8
     if not pending and r.recoveries > most then
@@ -67,4 +89,4 @@ for _, id in ipairs(ended) do
 end
 ring_bells(KEYS[3])
 announce()
-return { now, next_expiry(), requeued, buried, work and 1 or 0 }
+return { now, next_expiry(), requeued, buried, cancelled, work and 1 or 0 }

@@ -3,9 +3,9 @@
 --
 -- KEYS: 1 l, 2 f, 3 m, then the record of each outcome.
 -- Found inside: the runner's claims, the queue of what comes back, the concurrency key and who is parked under it.
--- ARGV: from 5 on each outcome packed: fence, kind (1 success, 2 failure, 3 retry, 4 release), whether its value is kept
+-- ARGV: from 5 on each outcome packed: fence, kind (1 success, 2 failure, 3 retry, 4 release, 5 cancelled), whether its value is kept
 -- apart, due time, slot and start, then the value or the note.
--- Answer: a digit per outcome (0 done, 1 replayed, 2 stale) and whether others may claim something now; or, if one
+-- Answer: a digit per outcome (0 done, 1 replayed, 2 stale, 3 done, and cancelled instead) and whether others may claim something now; or, if one
 -- is refused by the state machine, '!', its index, its status and the status asked for; then nothing was written.
 local made
 local function m()
@@ -33,7 +33,7 @@ for i = 1, n do
       call('HLEN', P .. 'w:' .. runner)
       runners[runner] = {}
     end
-    if kind > 2 or flags % 8 >= CONCURRENCY then
+    if kind > 2 or flags % 8 >= CONCURRENCY or flags >= WISHED then
       call('HLEN', KEYS[3])
       m().expect_places(m().decode(raw))
     end
@@ -70,6 +70,10 @@ end
 
 local work = false
 local function settle(id, r, kind, where, due, apart, text)
+  local code = 0
+  if (kind == 3 or kind == 4) and m().has(r, WISHED) then
+    code, kind, text = 3, 5, 'cancelled while it ran, and not run again'
+  end
   if kind == 4 then
     if r.status ~= 4 then m().enter_held(r, 9, 0, '') end
   elseif r.status == 8 or (kind == 2 and r.status == 4) then
@@ -80,6 +84,12 @@ local function settle(id, r, kind, where, due, apart, text)
     m().let_go(r, id)
     r.flags = r.flags + RESULT
     m().finish(r, id, text, apart == 1)
+  elseif kind == 5 then
+    m().enter_held(r, 14, 96, pack('>I2c0', #text, text) .. where)
+    m().let_go(r, id)
+    r.note = text
+    r.flags = r.flags + REASON
+    m().finish(r, id, text, false)
   else
     local status = kind == 3 and 10 or 3
     if text == '' then
@@ -104,6 +114,7 @@ local function settle(id, r, kind, where, due, apart, text)
   if m().place_freed(r) then work = true end
   -- Another outcome of the same batch may be about one that was called back, or about the same.
   records[id] = m().encode(r)
+  return code
 end
 
 local codes = {}
@@ -123,7 +134,7 @@ for i = 1, n do
       local plain = status == 6 and kind <= 2 and apart == 0 and flags % 8 == 0 and flags < MORE
       if not plain or not end_plainly(id, KEYS[i + 3], raw, kind, packed) then
         local due, where = unpack('>I6c10', packed, 11)
-        settle(id, m().decode(raw), kind, where, due, apart, sub(packed, 27))
+        codes[i] = settle(id, m().decode(raw), kind, where, due, apart, sub(packed, 27))
       end
     end
   end

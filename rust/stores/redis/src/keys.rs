@@ -18,6 +18,7 @@ pub enum Kind {
     AnyBell,
     Leases,
     Owned,
+    Wishes,
     Finished,
     Registration,
 }
@@ -38,6 +39,7 @@ impl Kind {
             Kind::AnyBell => "b",
             Kind::Leases => "l",
             Kind::Owned => "w:",
+            Kind::Wishes => "c:",
             Kind::Finished => "f",
             Kind::Registration => "r:",
         }

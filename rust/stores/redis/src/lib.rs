@@ -24,6 +24,7 @@
 //! | `r:<key>` | string | the invocation registered under a registration key |
 //! | `l` | sorted set | claimed, by end of lease |
 //! | `w:<runner>` | hash | what a runner has claimed, with the fences |
+//! | `c:<runner>` | set | which of those are to be cancelled |
 //! | `f` | list | finished, with the time at which each expires |
 //! | `o:<n>`, `o` | string, hash | ids in order of arrival, 256 in each; how many of those are left |
 //! | `b`, `b:<queue>` | sorted set | tags of idle runner processes, to be woken one by one |

@@ -226,6 +226,7 @@ impl<'a> Session<'a> {
         match message.split_first() {
             Some((b'W', _)) => self.hub().work(),
             Some((b'F', news)) => self.hear_finished(news),
+            Some((b'C', runner)) => self.hub().cancellation(std::str::from_utf8(runner).ok()),
             Some((b'A', _)) => {
                 self.shared.ear.forget_outcomes();
                 self.hub().look_again();

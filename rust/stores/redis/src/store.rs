@@ -11,7 +11,7 @@ use pynenc_core::notify::Hub;
 use pynenc_core::recover::{Recovered, RecoveryPolicy};
 use pynenc_core::result::{Filter, History, Page, Record, Watched};
 use pynenc_core::settle::{Settled, Settlement};
-use pynenc_core::store::{Cancelled, Paused, Purge, Store};
+use pynenc_core::store::{Beaten, Cancelled, Paused, Purge, Reach, Store};
 use pynenc_core::submit::Submitted;
 use pynenc_core::{Error, Result};
 
@@ -123,16 +123,20 @@ impl Store for RedisStore {
         resume::resume(self.shared()?, waiters)
     }
 
-    fn cancel(&self, id: InvocationId) -> Result<Cancelled> {
-        cancel::cancel(self.shared()?, id)
+    fn cancel(&self, id: InvocationId, reach: Reach) -> Result<Cancelled> {
+        cancel::cancel(self.shared()?, id, reach)
     }
 
-    fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Vec<Ownership>> {
+    fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Beaten> {
         beat::beat(self.shared()?, runner, lease)
     }
 
     fn recover(&self, policy: RecoveryPolicy) -> Result<Recovered> {
         recover::recover(self.shared()?, policy)
+    }
+
+    fn revoke(&self, runner: &RunnerKey, death: &str, policy: RecoveryPolicy) -> Result<Recovered> {
+        recover::revoke(self.shared()?, runner, death, policy)
     }
 
     fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {

@@ -12,7 +12,7 @@ use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Filter, Page, Watched};
 use pynenc_core::settle::{Outcome, Settlement};
 use pynenc_core::status::Status;
-use pynenc_core::store::{Cancelled, Paused, Purge, Store};
+use pynenc_core::store::{Cancelled, Paused, Purge, Reach, Store};
 use pynenc_core::wait::Waiter;
 use pynenc_store_redis::{RedisOptions, RedisStore};
 
@@ -87,7 +87,7 @@ fn producers_and_workers_need_nothing_beyond_their_files() {
     while !waiter.is_done() {
         assert!(!waiter.wait(Some(Instant::now() + PATIENCE)).unwrap().is_empty());
     }
-    assert_eq!(producer.cancel(later.id), Ok(Cancelled::Done));
+    assert_eq!(producer.cancel(later.id, Reach::Queue), Ok(Cancelled::Done));
     producer.history(waited).unwrap();
     worker.purge(Purge::Expired { limit: 10 }).unwrap();
     assert_eq!(worker.count(&Filter::default()), Ok(4));
@@ -124,7 +124,7 @@ fn a_monitor_reads_and_nothing_else() {
     monitor.history(ids[1]).unwrap();
     assert_eq!(roles.denials(), []);
     assert!(monitor.submit(&[call()]).is_err());
-    assert!(monitor.cancel(ids[1]).is_err());
+    assert!(monitor.cancel(ids[1], Reach::Queue).is_err());
     assert_eq!(worker.get(ids[1]).unwrap().status, Status::Registered);
 }
 

@@ -17,7 +17,7 @@ use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Filter, Page, Watched};
 use pynenc_core::settle::{Outcome, Settled, Settlement};
 use pynenc_core::status::Status;
-use pynenc_core::store::{Cancelled, Paused, Purge, Store};
+use pynenc_core::store::{Cancelled, Paused, Purge, Reach, Store};
 use pynenc_core::submit::Submitted;
 use pynenc_store_redis::{RedisOptions, RedisStore};
 
@@ -67,7 +67,7 @@ fn a_lost_claim_is_the_same_claim() {
         proxy.lose(lose);
         let claims = claim(store, 3);
         assert_eq!(claims.iter().map(|claim| claim.id).collect::<Vec<_>>(), ids[..3]);
-        let owned = store.beat(&"r1".into(), 10_000).unwrap();
+        let owned = store.beat(&"r1".into(), 10_000).unwrap().owned;
         assert_eq!(owned.len(), 3, "nothing is owned that was not given");
         claims.iter().for_each(|claim| succeed(store, claim.ownership()));
     });
@@ -117,7 +117,7 @@ fn a_lost_exchange_settles_once_and_gives_the_same_claims() {
         let (settled, claimed) = store.exchange(&[done], Some(&request("r1", 1))).unwrap();
         assert_ne!(settled, [Settled::Stale]);
         assert_eq!(claimed.claims.iter().map(|claim| claim.id).collect::<Vec<_>>(), ids[1..2]);
-        assert_eq!(store.beat(&"r1".into(), 10_000).unwrap(), [claimed.claims[0].ownership()]);
+        assert_eq!(store.beat(&"r1".into(), 10_000).unwrap().owned, [claimed.claims[0].ownership()]);
     });
 }
 
@@ -141,8 +141,8 @@ fn a_lost_cancellation_is_done_and_not_somebody_elses() {
     each_loss(|proxy, store, lose| {
         let id = submit(store);
         proxy.lose(lose);
-        assert_eq!(store.cancel(id), Ok(Cancelled::Done));
-        assert_eq!(store.cancel(id), Ok(Cancelled::Finished));
+        assert_eq!(store.cancel(id, Reach::Queue), Ok(Cancelled::Done));
+        assert_eq!(store.cancel(id, Reach::Queue), Ok(Cancelled::Finished));
     });
 }
 
@@ -152,7 +152,7 @@ fn a_lost_beat_recovery_look_or_purge_is_made_again() {
         let id = submit(store);
         let owner = store.claim(&ClaimRequest { lease: 50, ..request("r1", 1) }).unwrap().claims[0].ownership();
         proxy.lose(lose);
-        assert_eq!(store.beat(&"r1".into(), 20), Ok(vec![owner]));
+        assert_eq!(store.beat(&"r1".into(), 20).map(|beaten| beaten.owned), Ok(vec![owner]));
         std::thread::sleep(Duration::from_millis(40));
         proxy.lose(lose);
         store.recover(RecoveryPolicy::default()).unwrap();
@@ -191,7 +191,7 @@ fn a_claim_that_failed_for_good_is_delivered_by_the_next() {
     let claims = store.claim(&request("r1", 5)).or_else(|_| store.claim(&request("r1", 5))).unwrap().claims;
     let mut given: Vec<_> = claims.iter().map(|claim| claim.id).collect();
     given.sort_unstable();
-    let mut owned: Vec<_> = store.beat(&"r1".into(), 10_000).unwrap().iter().map(|owner| owner.id).collect();
+    let mut owned: Vec<_> = store.beat(&"r1".into(), 10_000).unwrap().owned.iter().map(|owner| owner.id).collect();
     owned.sort_unstable();
     assert!(given.iter().all(|id| ids.contains(id)));
     // A claim that was answered before the server went is not given again, and is still owned.
@@ -299,7 +299,7 @@ fn a_full_memory_refuses_work_and_takes_outcomes() {
     let refused = store.submit(&[call()]).unwrap_err();
     assert!(matches!(&refused, Error::Backend { message, .. } if message.contains("memory is full")), "{refused}");
     assert!(began.elapsed() < Duration::from_secs(1));
-    assert_eq!(store.beat(&"r1".into(), 10_000).unwrap().len(), 1);
+    assert_eq!(store.beat(&"r1".into(), 10_000).unwrap().owned.len(), 1);
     succeed(&*store, claims[0].ownership());
     assert!(matches!(store.watch(&[id]).unwrap()[0], Watched::Finished(_)));
     let claims = claim(&*store, 1);
@@ -330,7 +330,7 @@ fn an_outage_longer_than_a_lease_gives_every_lease_a_second_chance() {
     std::thread::sleep(Duration::from_millis(500));
     server.signal("CONT");
     assert_eq!(store.recover(RecoveryPolicy::default()).unwrap().requeued, []);
-    assert_eq!(store.beat(&"r1".into(), 200), Ok(vec![owner]));
+    assert_eq!(store.beat(&"r1".into(), 200).map(|beaten| beaten.owned), Ok(vec![owner]));
     // One that is really dead is recovered once its second lease is over.
     for _ in 0..4 {
         std::thread::sleep(Duration::from_millis(80));

@@ -12,7 +12,7 @@ use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::Filter;
 use pynenc_core::settle::{Outcome, Settlement};
-use pynenc_core::store::{Purge, Store};
+use pynenc_core::store::{Purge, Reach, Store};
 use pynenc_store_redis::{RedisOptions, RedisStore};
 
 /// Calls of every kind.
@@ -50,7 +50,7 @@ fn run_all(store: &dyn Store) {
     let calls = calls();
     store.submit(&calls).unwrap();
     for one in calls.iter().step_by(50) {
-        store.cancel(one.id).unwrap();
+        store.cancel(one.id, Reach::Queue).unwrap();
     }
     for round in 0.. {
         let claims = claim(store, 100);

@@ -8,7 +8,7 @@ use pynenc_core::Error;
 use pynenc_core::call::{Concurrency, Registration, WhenBlocked};
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::settle::{Outcome, Settlement};
-use pynenc_core::store::{Purge, Store};
+use pynenc_core::store::{Purge, Reach, Store};
 use pynenc_store_redis::{RedisOptions, RedisStore};
 
 const KEYS: [&str; 19] = [
@@ -74,7 +74,7 @@ const VERBS: [(&str, Verb); 10] = [
         store.settle(&[Settlement { owner: state.held, outcome, started: 0, slot: 0 }]).map(drop)
     }),
     ("pause", |store, state| store.pause(state.held, &[state.queued]).map(drop)),
-    ("cancel", |store, state| store.cancel(state.queued).map(drop)),
+    ("cancel", |store, state| store.cancel(state.queued, Reach::Queue).map(drop)),
     ("beat", |store, _| store.beat(&"r1".into(), 5_000).map(drop)),
     ("recover", |store, _| store.recover(RecoveryPolicy::default()).map(drop)),
     ("purge", |store, _| store.purge(Purge::Expired { limit: 10 }).map(drop)),

@@ -16,6 +16,7 @@ use pynenc_core::ids::InvocationId;
 use pynenc_core::{Error, Result};
 use rusqlite::{Connection, Row};
 
+use crate::doorbell::Ring;
 use crate::fault::{BACKEND, Fault};
 use crate::shared::Shared;
 use crate::tx::{all, as_limit, last_finish, sql};
@@ -149,7 +150,14 @@ impl Watch {
         match bell.recv(&mut byte) {
             Ok(_) => {
                 // Rings that arrived together are one.
-                while recv(bell, &mut byte, RecvFlags::DONTWAIT).is_ok() {}
+                let mut cancellation = byte[0] == Ring::Cancellation as u8;
+                while recv(bell, &mut byte, RecvFlags::DONTWAIT).is_ok() {
+                    cancellation |= byte[0] == Ring::Cancellation as u8;
+                }
+                if cancellation {
+                    // Of whom, a beat of each runner that owns something tells.
+                    self.shared.hub.cancellation(None);
+                }
                 true
             }
             Err(error) => {

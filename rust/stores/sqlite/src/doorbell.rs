@@ -4,6 +4,16 @@
 //! rung already, a refused connection a dead process. A ring carries no truth, and losing one costs only the time
 //! until the next look at the log (see [`crate::bell`]).
 
+/// What a ring is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Ring {
+    /// Anything.
+    Change = 1,
+    /// That, and the cancellation of something that a runner owns.
+    Cancellation = 2,
+}
+
 #[cfg(unix)]
 pub(crate) use unix::Doorbell;
 
@@ -14,6 +24,8 @@ pub(crate) use polling::Doorbell;
 mod polling {
     use std::path::Path;
 
+    use super::Ring;
+
     /// No doorbell here: everyone looks at the log.
     pub(crate) struct Doorbell;
 
@@ -22,7 +34,7 @@ mod polling {
             Self
         }
 
-        pub fn ring(&self) {}
+        pub fn ring(&self, _news: Ring) {}
     }
 }
 
@@ -37,6 +49,8 @@ mod unix {
 
     use parking_lot::Mutex;
     use pynenc_core::ids::random_u64;
+
+    use super::Ring;
 
     use crate::platform::private_directory;
 
@@ -84,9 +98,9 @@ mod unix {
         }
 
         /// Wake every other handle on this database. Does not block.
-        pub fn ring(&self) {
+        pub fn ring(&self, news: Ring) {
             if let Some(hung) = &self.hung {
-                hung.ring();
+                hung.ring(news);
             }
         }
 
@@ -121,7 +135,7 @@ mod unix {
             Ok(Self { directory, own, bell, finger, others: Mutex::default() })
         }
 
-        fn ring(&self) {
+        fn ring(&self, news: Ring) {
             let mut others = self.others.lock();
             let stamp = fs::metadata(&self.directory).and_then(|metadata| metadata.modified()).ok();
             if stamp.is_none() || stamp != others.stamp {
@@ -129,7 +143,7 @@ mod unix {
             }
             let mut gone = false;
             for socket in &others.sockets {
-                match self.finger.send_to(&[1], socket) {
+                match self.finger.send_to(&[news as u8], socket) {
                     Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
                         let _ = fs::remove_file(socket);
                         gone = true;
@@ -209,7 +223,7 @@ mod unix {
         fn a_ring_reaches_every_other_handle_and_not_its_own() {
             let (_folder, path) = database();
             let bells: Vec<_> = (0..3).map(|_| Doorbell::hang(&path)).collect();
-            bells[0].ring();
+            bells[0].ring(Ring::Change);
             assert_eq!(bells.iter().map(rung).collect::<Vec<_>>(), [false, true, true]);
             bells.iter().for_each(Doorbell::remove);
             let directory = bells[0].hung.as_ref().unwrap().directory.clone();
@@ -220,7 +234,7 @@ mod unix {
         fn handles_on_another_database_hear_nothing() {
             let ((_folder, path), (_other_folder, other)) = (database(), database());
             let bells = [Doorbell::hang(&path), Doorbell::hang(&other)];
-            bells[0].ring();
+            bells[0].ring(Ring::Change);
             assert!(!rung(&bells[1]));
             bells.iter().for_each(Doorbell::remove);
         }
@@ -232,7 +246,7 @@ mod unix {
             let socket = dead.hung.as_ref().unwrap().own.clone();
             drop(dead);
             assert!(socket.exists(), "dropped without a word, as by a kill");
-            alive.ring();
+            alive.ring(Ring::Change);
             assert!(!socket.exists());
             alive.remove();
         }
@@ -242,7 +256,7 @@ mod unix {
             let (_folder, path) = database();
             let bells = [Doorbell::hang(&path), Doorbell::hang(&path)];
             for _ in 0..10_000 {
-                bells[0].ring();
+                bells[0].ring(Ring::Change);
             }
             assert!(rung(&bells[1]));
             bells.iter().for_each(Doorbell::remove);

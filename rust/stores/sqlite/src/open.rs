@@ -18,7 +18,7 @@ use crate::tx::sql;
 /// "pync": marks the files of this store.
 const APPLICATION_ID: i32 = 0x7079_6e63;
 /// Version of `schema.sql`.
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 /// Oldest SQLite with the repaired reset of the write-ahead log.
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// Files up to this size are checked page by page at each open.
@@ -167,7 +167,7 @@ fn create(path: &Path) -> Result<()> {
 
 fn connect(path: &Path, busy_timeout: Duration) -> Result<Connection, Refusal> {
     let db = connection::open(path, busy_timeout)?;
-    let fresh = identify(&db)?;
+    let fresh = identify(&db)? == Contents::Nothing;
     if !fresh {
         check_pages(&db, path)?;
     }
@@ -184,18 +184,26 @@ fn connect(path: &Path, busy_timeout: Duration) -> Result<Connection, Refusal> {
     Ok(db)
 }
 
-/// Whether the database is empty; refuses one that is neither empty nor ours.
-fn identify(db: &Connection) -> Result<bool, Refusal> {
+/// What a database file holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Contents {
+    Nothing,
+    /// Ours, in the schema of this version.
+    Ours(i32),
+}
+
+/// What the database holds; refuses one that is neither empty nor ours.
+fn identify(db: &Connection) -> Result<Contents, Refusal> {
     let application: i32 = db.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let version: i32 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (application, version) {
-        (0, 0) if tables == 0 => Ok(true),
-        (APPLICATION_ID, SCHEMA_VERSION) => {
+        (0, 0) if tables == 0 => Ok(Contents::Nothing),
+        (APPLICATION_ID, 1..=SCHEMA_VERSION) => {
             let known = "SELECT count(*) FROM sqlite_schema WHERE type = 'table'
                          AND name IN ('invocation', 'arguments', 'outcome', 'wait_edge', 'meta')";
             match db.query_row(known, [], |row| row.get(0))? {
-                5i64 => Ok(false),
+                5i64 => Ok(Contents::Ours(version)),
                 found => Err(Refusal::Unusable(format!(
                     "the database is damaged: {found} of its 5 tables are left; restore a backup"
                 ))),
@@ -231,10 +239,15 @@ fn check_pages(db: &Connection, path: &Path) -> Result<(), Refusal> {
 
 /// Under the write lock: make the schema unless someone was faster, and expire the leases of an earlier boot.
 fn prepare(db: &Connection) -> Result<(), Refusal> {
-    if identify(db)? {
-        db.execute_batch(include_str!("../schema.sql"))?;
-        db.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}"))?;
+    match identify(db)? {
+        Contents::Nothing => {
+            db.execute_batch(include_str!("../schema.sql"))?;
+            db.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))?;
+        }
+        Contents::Ours(1) => db.execute_batch(include_str!("../migrate_1_to_2.sql"))?,
+        Contents::Ours(_) => {}
     }
+    db.execute_batch(&format!("PRAGMA user_version = {SCHEMA_VERSION}"))?;
     let boot = crate::platform::boot_id();
     let known: Option<String> = db.query_row(sql!("open/boot"), [], |row| row.get(0)).optional()?;
     if known.as_deref() != Some(&boot) {

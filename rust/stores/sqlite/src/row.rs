@@ -40,6 +40,8 @@ pub(crate) struct Hot {
     pub note: Option<Arc<str>>,
     /// Bytes of the packed history.
     pub history: usize,
+    /// Whether its cancellation is wished for.
+    pub cancelled: bool,
 }
 
 impl Hot {
@@ -75,6 +77,7 @@ impl Hot {
             releases: row.get(14)?,
             note: row.get(15)?,
             history: row.get::<_, u32>(16)? as usize,
+            cancelled: row.get(17)?,
         })
     }
 

@@ -89,6 +89,9 @@ impl Shared {
         if !effects.vanished.is_empty() {
             self.hub.finished(&effects.vanished);
         }
+        for runner in &effects.cancellations {
+            self.hub.cancellation(Some(runner));
+        }
         if effects.look_again {
             self.hub.look_again();
         } else if effects.work {

@@ -13,7 +13,7 @@ use pynenc_core::notify::Hub;
 use pynenc_core::recover::{Recovered, RecoveryPolicy};
 use pynenc_core::result::{Filter, History, Page, Record, Watched};
 use pynenc_core::settle::{Settled, Settlement};
-use pynenc_core::store::{Cancelled, Paused, Purge, Store};
+use pynenc_core::store::{Beaten, Cancelled, Paused, Purge, Reach, Store};
 use pynenc_core::submit::Submitted;
 use pynenc_core::{Error, Result};
 use rusqlite::Connection;
@@ -204,11 +204,11 @@ impl Store for SqliteStore {
         self.write(resume::Resume { waiters: waiters.to_vec() })
     }
 
-    fn cancel(&self, id: InvocationId) -> Result<Cancelled> {
-        self.write(cancel::Cancel(id))
+    fn cancel(&self, id: InvocationId, reach: Reach) -> Result<Cancelled> {
+        self.write(cancel::Cancel(id, reach))
     }
 
-    fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Vec<Ownership>> {
+    fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Beaten> {
         self.write(beat::Beat { runner: runner.clone(), lease })
     }
 

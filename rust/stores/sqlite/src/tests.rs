@@ -8,7 +8,7 @@ use pynenc_core::Error;
 use pynenc_core::call::{Route, Submission};
 use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::ids::InvocationId;
-use pynenc_core::store::Store;
+use pynenc_core::store::{Reach, Store};
 use pynenc_core::submit::Submitted;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -114,7 +114,7 @@ fn a_refusal_leaves_the_transaction_of_the_others_alone() {
     let store = SqliteStore::open(options(&folder, PATIENCE)).unwrap();
     let unknown = InvocationId::generate(0, 0);
     let good = || drop(store.submit(&[submission(1)]).unwrap());
-    let refused = || assert_eq!(store.cancel(unknown), Err(Error::NotFound(unknown)));
+    let refused = || assert_eq!(store.cancel(unknown, Reach::Queue), Err(Error::NotFound(unknown)));
     let before = store.stats().transactions;
     together(&store, &[&good, &refused, &good]);
     assert_eq!(store.stats().transactions - before, 2, "the first caller's, and one for the rest");

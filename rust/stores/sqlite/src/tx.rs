@@ -1,5 +1,7 @@
 //! What a verb sees while it runs inside a transaction of the writer.
 
+use std::sync::Arc;
+
 use pynenc_core::ids::{InvocationId, Millis};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
@@ -28,6 +30,8 @@ pub(crate) struct Effects {
     pub changed: bool,
     /// Everything may have changed.
     pub look_again: bool,
+    /// Whose claims are to be cancelled.
+    pub cancellations: Vec<Arc<str>>,
 }
 
 impl Effects {
@@ -38,7 +42,7 @@ impl Effects {
 
     /// Whether other processes want to know.
     pub fn concerns_others(&self) -> bool {
-        self.work || self.look_again || !self.finished.is_empty()
+        self.work || self.look_again || !self.finished.is_empty() || !self.cancellations.is_empty()
     }
 }
 

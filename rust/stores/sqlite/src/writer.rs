@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use pynenc_core::{Error, Result};
 use rusqlite::Connection;
 
+use crate::doorbell::Ring;
 use crate::fault::{BACKEND, Fault, is_busy};
 use crate::options::Durability;
 use crate::shared::Shared;
@@ -204,7 +205,7 @@ impl Loop {
             errand.answer();
         }
         if effects.concerns_others() {
-            self.shared.doorbell.ring();
+            self.shared.doorbell.ring(if effects.cancellations.is_empty() { Ring::Change } else { Ring::Cancellation });
         }
         self.watch_log();
     }

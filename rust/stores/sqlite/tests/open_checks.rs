@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use common::*;
-use pynenc_core::store::Store;
+use pynenc_core::store::{Cancelled, Reach, Store};
 use rusqlite::Connection;
 use tempfile::{TempDir, tempdir};
 
@@ -166,6 +166,27 @@ fn a_log_without_its_database_is_refused_and_kept() {
         assert!(message.contains("write-ahead log") && message.contains("restore"), "{message}");
         assert_eq!(fs::metadata(&log).unwrap().len(), 5000);
     }
+}
+
+#[test]
+fn a_database_of_the_first_schema_is_brought_up_to_date_with_what_it_holds() {
+    let folder = folder();
+    let path = folder.path().join("x.db");
+    let store = open(&path);
+    submit(&*store);
+    let running = claim(&*store, 1)[0].ownership();
+    store.close().unwrap();
+    let back = "ALTER TABLE invocation DROP COLUMN cancelled; PRAGMA user_version = 1";
+    Connection::open(&path).unwrap().execute_batch(back).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| open(&path));
+        }
+    });
+    let store = open(&path);
+    assert_eq!(store.cancel(running.id, Reach::Runners), Ok(Cancelled::Requested));
+    let runner = store.get(running.id).unwrap().runner.unwrap();
+    assert_eq!(store.beat(&runner, 1000).unwrap().cancelled, [running.id]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Instant;
 use common::*;
 use pynenc_core::clock::ManualClock;
 use pynenc_core::notify::{Listener, Mailbox};
-use pynenc_core::store::{Purge, Store};
+use pynenc_core::store::{Purge, Reach, Store};
 use pynenc_core::wait::Waiter;
 use pynenc_store_sqlite::{SqliteOptions, SqliteStore};
 
@@ -156,7 +156,7 @@ fn a_closed_handle_says_so_and_leaves_no_socket_behind() {
     store.close().unwrap();
     store.close().unwrap();
     assert_eq!(store.get(id), Err(pynenc_core::Error::Closed("store")));
-    assert_eq!(store.cancel(id), Err(pynenc_core::Error::Closed("store")));
+    assert_eq!(store.cancel(id, Reach::Queue), Err(pynenc_core::Error::Closed("store")));
     drop(store);
     assert!(!folder.path().join("x.db-wal").exists(), "the last handle to go cleans up the log");
     assert_eq!(open(&path).get(id).unwrap().id, id);

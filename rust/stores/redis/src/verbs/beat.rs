@@ -1,7 +1,8 @@
 //! Extend the lease of everything a runner owns, in one call for each shard.
 
 use pynenc_core::Result;
-use pynenc_core::ids::{Millis, Ownership, RunnerKey};
+use pynenc_core::ids::{Millis, RunnerKey};
+use pynenc_core::store::Beaten;
 
 use crate::keys::Kind;
 use crate::link::Link;
@@ -10,30 +11,37 @@ use crate::shared::Shared;
 use crate::value;
 
 /// All shards at the same time: the leases in one must not run out because another is away.
-pub fn beat(shared: &Shared, runner: &RunnerKey, lease: Millis) -> Result<Vec<Ownership>> {
+pub fn beat(shared: &Shared, runner: &RunnerKey, lease: Millis) -> Result<Beaten> {
     if let [only] = &shared.links[..] {
         return beat_one(shared, only, runner, lease);
     }
-    let answers: Vec<Result<Vec<Ownership>>> = std::thread::scope(|scope| {
+    let answers: Vec<Result<Beaten>> = std::thread::scope(|scope| {
         let beats: Vec<_> =
             shared.links.iter().map(|link| scope.spawn(move || beat_one(shared, link, runner, lease))).collect();
         // A panic in one of them is a defect; it counts as a shard that was not reached.
         beats.into_iter().map(|beat| beat.join().unwrap_or_else(|_| Err(shared.links[0].nonsense("panic")))).collect()
     });
-    let mut owned = Vec::new();
+    let mut all = Beaten::default();
     for answer in answers {
-        owned.extend(answer?);
+        let one = answer?;
+        all.owned.extend(one.owned);
+        all.cancelled.extend(one.cancelled);
     }
-    Ok(owned)
+    Ok(all)
 }
 
-fn beat_one(shared: &Shared, link: &Link, runner: &RunnerKey, lease: Millis) -> Result<Vec<Ownership>> {
+fn beat_one(shared: &Shared, link: &Link, runner: &RunnerKey, lease: Millis) -> Result<Beaten> {
     let answer = link.run_one(|_| {
         let request = Request::script(&BEAT)
             .key(link.keys.key(Kind::Leases, b""))
             .key(link.keys.key(Kind::Owned, runner.as_bytes()))
-            .key(link.keys.key(Kind::Meta, b""));
+            .key(link.keys.key(Kind::Meta, b""))
+            .key(link.keys.key(Kind::Wishes, runner.as_bytes()));
         shared.common(request, link).number(lease)
     })?;
-    value::ownerships(answer).ok_or_else(|| link.nonsense("beat"))
+    let read = || {
+        let [owned, cancelled] = value::parts(answer)?;
+        Some(Beaten { owned: value::ownerships(owned)?, cancelled: value::ids(cancelled)? })
+    };
+    read().ok_or_else(|| link.nonsense("beat"))
 }

@@ -1,7 +1,7 @@
-//! Withdraw an invocation that no runner has claimed.
+//! Withdraw an invocation, or record that one which a runner has is to be cancelled.
 
 use pynenc_core::ids::{Fence, InvocationId};
-use pynenc_core::store::{CANCEL_REASON, Cancelled};
+use pynenc_core::store::{CANCEL_REASON, Cancelled, Reach};
 use pynenc_core::{Error, Result};
 
 use crate::keys::Kind;
@@ -9,14 +9,18 @@ use crate::script::{CANCEL, Request};
 use crate::shared::Shared;
 use crate::value;
 
-pub fn cancel(shared: &Shared, id: InvocationId) -> Result<Cancelled> {
+pub fn cancel(shared: &Shared, id: InvocationId, reach: Reach) -> Result<Cancelled> {
     let (link, token) = (shared.link(id), Fence::generate());
     let answer = link.run_one(|_| {
         let request = Request::script(&CANCEL)
             .key(link.keys.record(id))
             .key(link.keys.key(Kind::Finished, b""))
             .key(link.keys.key(Kind::Meta, b""));
-        shared.common(request, link).arg(CANCEL_REASON).arg(token.0.to_be_bytes())
+        shared
+            .common(request, link)
+            .arg(CANCEL_REASON)
+            .arg(token.0.to_be_bytes())
+            .number(i64::from(reach == Reach::Runners))
     })?;
     let read = || {
         let [code, work] = value::parts(answer)?;
@@ -32,6 +36,10 @@ pub fn cancel(shared: &Shared, id: InvocationId) -> Result<Cancelled> {
         }
         (1, _) => Ok(Cancelled::Claimed),
         (2, _) => Ok(Cancelled::Finished),
+        (4, _) => {
+            shared.hub.cancellation(None);
+            Ok(Cancelled::Requested)
+        }
         _ => Err(Error::NotFound(id)),
     }
 }

@@ -1,21 +1,42 @@
 //! Queue again, or bury, what dead runners left behind.
 
 use pynenc_core::Result;
-use pynenc_core::recover::{Recovered, RecoveryPolicy, burial_reason};
+use pynenc_core::ids::RunnerKey;
+use pynenc_core::recover::{Recovered, RecoveryPolicy, burial_reason, burial_reason_of_death};
+use pynenc_core::store::CANCELLED_WHILE_RUNNING;
 use redis::Value;
 
 use crate::keys::Kind;
 use crate::link::Link;
+use crate::record::cut;
 use crate::script::{RECOVER, Request};
 use crate::shared::{CHUNK, Shared};
 use crate::value;
 
+/// Whose claims to recover whatever their leases, and how it died.
+type Dead<'a> = Option<(&'a RunnerKey, &'a str)>;
+
 pub fn recover(shared: &Shared, policy: RecoveryPolicy) -> Result<Recovered> {
+    sweep(shared, policy, None)
+}
+
+pub fn revoke(shared: &Shared, runner: &RunnerKey, death: &str, policy: RecoveryPolicy) -> Result<Recovered> {
+    let mut all = Recovered::default();
+    loop {
+        let some = sweep(shared, RecoveryPolicy { limit: CHUNK, ..policy }, Some((runner, death)))?;
+        let last = some.found() < CHUNK;
+        all.extend(some);
+        if last {
+            return Ok(all);
+        }
+    }
+}
+
+fn sweep(shared: &Shared, policy: RecoveryPolicy, dead: Dead<'_>) -> Result<Recovered> {
     let (mut recovered, mut work, mut failed) = (Recovered::default(), false, None);
     for link in &shared.links {
-        let done = recovered.requeued.len() + recovered.buried.len();
-        let limit = policy.limit.saturating_sub(done).min(CHUNK);
-        let answer = link.run_one(|_| request(shared, link, policy, limit));
+        let limit = policy.limit.saturating_sub(recovered.found()).min(CHUNK);
+        let answer = link.run_one(|_| request(shared, link, policy, limit, dead));
         match answer.and_then(|answer| read(shared, answer, &mut recovered).ok_or_else(|| link.nonsense("recover"))) {
             Ok(more) => work |= more,
             Err(error) => failed = Some(error),
@@ -24,22 +45,30 @@ pub fn recover(shared: &Shared, policy: RecoveryPolicy) -> Result<Recovered> {
     if !recovered.buried.is_empty() {
         shared.hub.finished(&recovered.buried);
     }
+    if !recovered.cancelled.is_empty() {
+        shared.hub.finished(&recovered.cancelled);
+    }
     if work {
         shared.hub.work();
     }
     match failed {
         // The others are told of all the same.
-        Some(error) if recovered.requeued.is_empty() && recovered.buried.is_empty() => Err(error),
+        Some(error) if recovered.found() == 0 => Err(error),
         _ => Ok(recovered),
     }
 }
 
-fn request(shared: &Shared, link: &Link, policy: RecoveryPolicy, limit: usize) -> Request {
+fn request(shared: &Shared, link: &Link, policy: RecoveryPolicy, limit: usize, dead: Dead<'_>) -> Request {
     let fixed = [Kind::Leases, Kind::Finished, Kind::Meta];
     let request = fixed.iter().fold(Request::script(&RECOVER), |request, kind| request.key(link.keys.key(*kind, b"")));
+    let request = match dead {
+        Some((runner, _)) => request.key(link.keys.key(Kind::Owned, runner.as_bytes())),
+        None => request,
+    };
+    let death = dead.map_or("", |(_, death)| cut(death));
     // The script puts the number into the words.
     const MARK: u32 = 4_000_000_000;
-    let reason = burial_reason(MARK);
+    let reason = if death.is_empty() { burial_reason(MARK) } else { burial_reason_of_death(MARK, death) };
     let (before, after) = reason.split_once(&MARK.to_string()).unwrap_or((&reason, ""));
     // Time that a test sets does not pass by itself: there is no outage to be told from a long step.
     let grace = if shared.options.clock.is_some() { 0 } else { shared.options.grace };
@@ -50,10 +79,12 @@ fn request(shared: &Shared, link: &Link, policy: RecoveryPolicy, limit: usize) -
         .arg(before)
         .arg(after)
         .number(grace)
+        .arg(death)
+        .arg(CANCELLED_WHILE_RUNNING)
 }
 
 fn read(shared: &Shared, answer: Value, into: &mut Recovered) -> Option<bool> {
-    let [now, expiry, requeued, buried, work] = value::parts(answer)?;
+    let [now, expiry, requeued, buried, cancelled, work] = value::parts(answer)?;
     let now = value::int(&now)?;
     if let Some(expiry) = value::time(&expiry)? {
         let expiry = shared.local_steady(now, expiry);
@@ -61,5 +92,6 @@ fn read(shared: &Shared, answer: Value, into: &mut Recovered) -> Option<bool> {
     }
     into.requeued.extend(value::ids(requeued)?);
     into.buried.extend(value::ids(buried)?);
+    into.cancelled.extend(value::ids(cancelled)?);
     Some(value::int(&work)? > 0)
 }

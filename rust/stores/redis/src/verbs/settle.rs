@@ -35,7 +35,7 @@ pub fn settle(shared: &Shared, batch: &[Settlement]) -> Result<Vec<Settled>> {
 pub fn pieces(shared: &Shared, batch: &[Settlement]) -> Vec<(usize, Vec<usize>)> {
     let size = |at: &usize| match &batch[*at].outcome {
         Outcome::Success(value) | Outcome::Failure(value) => value.len(),
-        Outcome::Retry { .. } | Outcome::Release { .. } => 0,
+        Outcome::Retry { .. } | Outcome::Release { .. } | Outcome::Cancelled { .. } => 0,
     };
     let mut pieces = Vec::new();
     for (shard, whole) in by_shard(shared, batch.iter().map(|one| one.owner.id), PIECE) {
@@ -70,6 +70,7 @@ fn pack(one: &Settlement) -> Vec<u8> {
         Outcome::Failure(exception) => (2, 0, exception),
         Outcome::Retry { due, note } => (3, *due, cut(note).as_bytes()),
         Outcome::Release { due, note } => (4, *due, cut(note).as_bytes()),
+        Outcome::Cancelled { reason } => (5, 0, cut(reason).as_bytes()),
     };
     let mut out = Vec::with_capacity(26 + text.len());
     out.extend_from_slice(&one.owner.fence.0.to_be_bytes());
@@ -104,11 +105,11 @@ pub fn read(
     let mut finished: BTreeSet<InvocationId> = BTreeSet::new();
     for (&at, code) in piece.iter().zip(codes) {
         answers[at] = match code {
-            b'0' => Settled::Done,
+            b'0' | b'3' => Settled::Done,
             b'1' => Settled::Replayed,
             _ => Settled::Stale,
         };
-        let is_end = matches!(batch[at].outcome, Outcome::Success(_) | Outcome::Failure(_));
+        let is_end = batch[at].outcome.status().is_final() || *code == b'3';
         // Told again for a replay: the first answer, and with it the telling, was lost.
         if is_end && answers[at] != Settled::Stale {
             finished.insert(batch[at].owner.id);

@@ -1,6 +1,7 @@
 //! Extend the leases of one runner.
 
 use pynenc_core::ids::{Fence, Millis, Ownership, RunnerKey};
+use pynenc_core::store::Beaten;
 
 use crate::fault::Fault;
 use crate::row::read_id;
@@ -13,16 +14,21 @@ pub(crate) struct Beat {
 }
 
 impl Verb for Beat {
-    type Answer = Vec<Ownership>;
+    type Answer = Beaten;
 
     fn durable(&self) -> bool {
         false
     }
 
-    fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Ownership>, Fault> {
+    fn run(&self, tx: &mut Tx<'_>) -> Result<Beaten, Fault> {
         let expires = tx.steady.saturating_add(self.lease);
+        let mut beaten = Beaten::default();
         tx.all(sql!("beat/extend"), (&*self.runner, expires), |row| {
-            Ok(Ownership { id: read_id(row, 0)?, fence: Fence(row.get::<_, i64>(1)? as u64) })
-        })
+            let id = read_id(row, 0)?;
+            beaten.owned.push(Ownership { id, fence: Fence(row.get::<_, i64>(1)? as u64) });
+            beaten.cancelled.extend(row.get::<_, bool>(2)?.then_some(id));
+            Ok(())
+        })?;
+        Ok(beaten)
     }
 }

@@ -1,17 +1,17 @@
-//! Withdraw what no runner has claimed.
+//! Withdraw what has not started, or record that what runs is to be cancelled.
 
 use pynenc_core::Error;
 use pynenc_core::ids::InvocationId;
 use pynenc_core::status::Status;
-use pynenc_core::store::{CANCEL_REASON, Cancelled};
+use pynenc_core::store::{CANCEL_REASON, Cancelled, Reach};
 
 use crate::fault::Fault;
 use crate::row::{Hot, place};
 use crate::steps::{finish_unrun, place_freed};
-use crate::tx::Tx;
+use crate::tx::{Tx, sql};
 use crate::writer::Verb;
 
-pub(crate) struct Cancel(pub InvocationId);
+pub(crate) struct Cancel(pub InvocationId, pub Reach);
 
 impl Verb for Cancel {
     type Answer = Cancelled;
@@ -24,7 +24,12 @@ impl Verb for Cancel {
         let hot = Hot::find(tx, self.0)?.ok_or(Error::NotFound(self.0))?;
         match hot.place {
             place::FINISHED => return Ok(Cancelled::Finished),
-            place::CLAIMED => return Ok(Cancelled::Claimed),
+            place::CLAIMED if self.1 == Reach::Queue => return Ok(Cancelled::Claimed),
+            place::CLAIMED => {
+                tx.write(sql!("cancel/wish"), [hot.seq])?;
+                tx.effects.cancellations.extend(hot.runner);
+                return Ok(Cancelled::Requested);
+            }
             _ => {}
         }
         finish_unrun(tx, &hot, Status::Cancelled, CANCEL_REASON, hot.trail())?;

@@ -6,6 +6,7 @@ use pynenc_core::history::Entry;
 use pynenc_core::ids::{Millis, RunnerKey};
 use pynenc_core::recover::{Recovered, RecoveryPolicy, Verdict, backoff, burial_reason, burial_reason_of_death, judge};
 use pynenc_core::status::Status;
+use pynenc_core::store::CANCELLED_WHILE_RUNNING;
 use rusqlite::Connection;
 
 use crate::fault::Fault;
@@ -69,6 +70,11 @@ fn recover_one(
     death: &str,
     recovered: &mut Recovered,
 ) -> Result<(), Fault> {
+    if hot.cancelled {
+        finish_unrun(tx, &hot, Status::Cancelled, CANCELLED_WHILE_RUNNING, hot.trail())?;
+        recovered.cancelled.push(hot.id);
+        return place_freed(tx, hot.concurrency.as_ref());
+    }
     let verdict = judge(hot.status, hot.recoveries, policy);
     let (Verdict::Requeue(passing) | Verdict::Bury(passing)) = verdict;
     if hot.status != Status::Pending {

@@ -56,12 +56,17 @@ fn settle(tx: &mut Tx<'_>, settlement: &Settlement, hot: Option<Hot>) -> Result<
         return Ok(if again { Settled::Replayed } else { Settled::Stale });
     }
     hot.last_fence = hot.fence;
+    let settlement = &*settlement.honouring(hot.cancelled);
     let trail = record_outcome(tx, &hot, settlement);
     let status = settlement.outcome.status();
     let requeued = match &settlement.outcome {
         Outcome::Success(payload) | Outcome::Failure(payload) => {
             let end = End { status, payload: Some(payload), reason: None };
             finish(tx, &hot, &end, &trail)?;
+            None
+        }
+        Outcome::Cancelled { reason } => {
+            finish(tx, &hot, &End { status, payload: None, reason: Some(reason) }, &trail)?;
             None
         }
         Outcome::Retry { due, note } => {
@@ -92,10 +97,7 @@ fn record_outcome(tx: &Tx<'_>, hot: &Hot, settlement: &Settlement) -> Trail {
     for status in passing {
         trail.enter(*status, tx.now, hot.runner());
     }
-    let note = match &settlement.outcome {
-        Outcome::Success(_) | Outcome::Failure(_) => "".into(),
-        Outcome::Retry { note, .. } | Outcome::Release { note, .. } => note.clone(),
-    };
+    let note = settlement.outcome.note();
     let Settlement { started, slot, .. } = *settlement;
     trail.enter_with(&Entry { status: *last, at: tx.now, runner: hot.runner().into(), slot, started, note });
     trail

@@ -1,0 +1,92 @@
+"""The bodies that run in this process, for whoever has to interrupt one of them.
+
+Almost no body is ever cancelled, so the ordinary one (on a thread, without time limits) pays two operations on a dict,
+and what interrupts it is made when it is needed. The handshake is who takes the entry out: the body's thread at the end
+of the body, or the canceller, who then, and only then, may send an exception, and whom the body's thread waits for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pynenc.runner._limits import BodyLimit, CoroutineLimit
+from pynenc.runner.execute import body_limit
+
+if TYPE_CHECKING:
+    from pynenc import _core
+    from pynenc.invocation.dist_invocation import DistributedInvocation
+    from pynenc.runner.base_runner import BaseRunner
+
+    Limit = BodyLimit | CoroutineLimit
+
+
+class Bodies:
+    """Running bodies of one runner, by id of the invocation."""
+
+    __slots__ = ("_early", "_guarded", "_late", "_runner", "plain")
+
+    def __init__(self, runner: BaseRunner) -> None:
+        self._runner = runner
+        self.plain: dict[str, DistributedInvocation[Any, Any]] = {}
+        """Bodies on threads, without limits; each sets its `_thread` before it is put in."""
+        self._guarded: dict[str, tuple[_core.Claim, Limit]] = {}
+        self._late: dict[str, BodyLimit] = {}
+        self._early: dict[str, float] = {}
+
+    def clear(self) -> None:
+        """Forget the bodies of an earlier run."""
+        for bodies in (self.plain, self._guarded, self._late, self._early):
+            bodies.clear()
+
+    def is_early(self, invocation_id: str) -> bool:
+        """Whether it was cancelled before it began; to be asked after it was put in."""
+        return bool(self._early) and invocation_id in self._early
+
+    def guard(self, claim: _core.Claim, limit: Limit) -> None:
+        """A body is about to begin that `limit` can interrupt."""
+        self._guarded[claim.invocation_id] = (claim, limit)
+        if self.is_early(claim.invocation_id):
+            self.cancel(claim.invocation_id, self._early[claim.invocation_id])
+
+    def unguard(self, claim: _core.Claim) -> None:
+        """It has ended."""
+        self._guarded.pop(claim.invocation_id, None)
+        if self._early:
+            self._early.pop(claim.invocation_id, None)
+
+    def end_late(self, invocation_id: str) -> None:
+        """On the thread of a plain body that a canceller has taken out: no exception comes after this. Idempotent."""
+        self._early.pop(invocation_id, None)
+        late = self._late.get(invocation_id)
+        if late is not None:
+            late.finish()
+            self._late.pop(invocation_id, None)
+
+    def cancel(self, invocation_id: str, grace_sec: float) -> bool:
+        """Interrupt the body, or remember to when it begins; whether it runs here. From any thread."""
+        # Whoever of this and the body comes second sees what the other one has left.
+        self._early[invocation_id] = grace_sec
+        guarded = self._guarded.get(invocation_id)
+        if guarded is not None:
+            claim, limit = guarded
+            if isinstance(limit, BodyLimit):
+                self._runner._limit_begins(claim, grace_sec, grace_sec)
+                if self._guarded.get(invocation_id) is not guarded:
+                    # It has just ended, perhaps before the line above.
+                    self._runner._limit_ends(claim)
+            limit.cancel(grace_sec)
+            return True
+        invocation = self.plain.get(invocation_id)
+        if invocation is None or invocation._claim is None:
+            return False
+        late = body_limit(self._runner.app, self._runner, invocation._claim, None, thread=invocation._thread)
+        with late.held():
+            self._late[invocation_id] = late
+            if self.plain.pop(invocation_id, None) is None:
+                # It has just ended.
+                self._late.pop(invocation_id, None)
+                return False
+            invocation._limit = late
+            self._runner._limit_begins(invocation._claim, grace_sec, grace_sec)
+            late.cancel_at_once(grace_sec)
+        return True

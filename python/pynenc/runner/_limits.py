@@ -1,0 +1,378 @@
+"""Interrupting bodies: at the `soft_timeout` and `timeout` of their task, and when they are cancelled.
+
+What runs on a thread gets an exception at its next bytecode, a coroutine is cancelled at its next `await`. What still
+runs `GRACE_SEC` after its `timeout`, or `cancel_grace_sec` after it was cancelled, is given up, as its runner can.
+
+The first body that has a limit, or is cancelled, starts the one thread that keeps the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import heapq
+import itertools
+import logging
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
+
+from pynenc.exceptions import TaskCancelledError, TaskTimeoutError
+
+GRACE_SEC = 1.0
+"""How long after its `timeout` a body gets to end by the exception."""
+
+_SOON_SEC = 0.002
+"""When to look again at a body that is just about to begin."""
+
+_LOG = logging.getLogger("pynenc")
+
+
+class Limits(NamedTuple):
+    """Seconds from the start of the body; infinity is no limit."""
+
+    soft: float
+    hard: float
+
+    def describe(self, stage: str) -> str:
+        """What a body did that was interrupted at this stage."""
+        name, seconds = ("soft_timeout", self.soft) if stage == "soft" else ("timeout", self.hard)
+        return f"ran longer than its {name} of {seconds:g} s"
+
+
+def limits_of(soft_timeout: float, timeout: float) -> Limits | None:
+    """The limits that two options mean, 0 being none; None without any."""
+    if not soft_timeout and not timeout:
+        return None
+    return Limits(soft_timeout or math.inf, timeout or math.inf)
+
+
+class Timer:
+    """Calls functions at their time, on one thread that is started by the first of them."""
+
+    _SPARE = 64
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._heap: list[tuple[float, int, BodyLimit]] = []
+        self._numbers = itertools.count()
+        self._changed = threading.Condition(threading.Lock())
+        self._started = False
+        self._tidy_at = self._SPARE
+
+    def add(self, limit: BodyLimit, at: float) -> None:
+        """Have `limit.fire` called at this time of the monotonic clock, unless its body has ended by then."""
+        with self._changed:
+            if len(self._heap) >= self._tidy_at:
+                # Bodies that end in time leave their entries behind.
+                self._heap = [entry for entry in self._heap if not entry[2].ended]
+                heapq.heapify(self._heap)
+                self._tidy_at = 2 * len(self._heap) + self._SPARE
+            entry = (at, next(self._numbers), limit)
+            heapq.heappush(self._heap, entry)
+            if not self._started:
+                threading.Thread(target=self._run, name="pynenc-limits", daemon=True).start()
+                self._started = True
+            elif self._heap[0] is entry:
+                self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._heap or self._heap[0][0] > time.monotonic():
+                    until = self._heap[0][0] - time.monotonic() if self._heap else None
+                    self._changed.wait(until)
+                _, _, limit = heapq.heappop(self._heap)
+            if limit.ended:
+                continue
+            try:
+                again = limit.fire()
+            except Exception:
+                _LOG.exception("a body could not be interrupted")
+                continue
+            if again < math.inf:
+                self.add(limit, again)
+
+
+_timer: Timer | None = None
+_timer_lock = threading.Lock()
+
+
+def _the_timer() -> Timer:
+    """That of this process: a forked child has the object, but not the thread."""
+    global _timer
+    with _timer_lock:
+        if _timer is None or _timer._pid != os.getpid():
+            _timer = Timer()
+        return _timer
+
+
+_set_async_exc = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_ulong, ctypes.py_object)(
+    ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
+)
+_clear_async_exc = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p)(
+    ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
+)
+
+
+class BodyLimit:
+    """What may interrupt one body on the thread that makes this object: its limits, if it has any, and a cancellation.
+
+    The exception can hit this body only. Whoever holds the lock `_over` decides: the body's thread holds it before and
+    after the body, the timer while it sends an exception. At the end the thread takes it for good, and removes what was
+    sent and has not arrived. The lock is reentrant, for an exception can arrive while the end is under way.
+    """
+
+    __slots__ = (
+        "_began",
+        "_give_up",
+        "_inner",
+        "_limits",
+        "_next",
+        "_over",
+        "_sent",
+        "_thread",
+        "_wake",
+        "_wish",
+        "ended",
+        "next_at",
+        "stage",
+    )
+
+    def __init__(
+        self,
+        limits: Limits | None,
+        give_up: Callable[[BodyLimit], None],
+        *,
+        inner: CoroutineLimit | None = None,
+        wake: Callable[[], None] | None = None,
+        thread: int | None = None,
+    ) -> None:
+        """
+        Args:
+            thread: the thread of a body that runs already; whoever makes this for it has to see that it still runs.
+            give_up: called on the timer's thread when the body does not stop; must not block.
+            inner: interrupts the body in place of exceptions, if that is a coroutine on a loop of this thread.
+            wake: makes the body return from a wait in Rust, where no exception arrives; must not block.
+        """
+        self._limits = limits
+        self._give_up = give_up
+        self._inner = inner
+        self._wake = wake
+        self._thread = threading.get_ident() if thread is None else thread
+        self._wish: float | None = None
+        self._sent = False
+        self.ended = False
+        """Whether the body has ended, or is about to."""
+        self.stage = ""
+        """What interrupted it last: empty, `soft`, `hard`, `cancelled`; or `gave up`, after one of the latter two."""
+        self.next_at = math.inf
+        """When it is interrupted next, by the monotonic clock."""
+        self._over = threading.RLock()
+        if thread is None:
+            self._over.acquire()
+        if limits is not None:
+            self._began = time.monotonic()
+            self._next = "soft" if inner is None and limits.soft < limits.hard else "hard"
+            self._plan(limits)
+
+    def _plan(self, limits: Limits) -> None:
+        grace = GRACE_SEC
+        if self._next == "soft":
+            after = limits.soft
+        elif self._next == "hard":
+            after = limits.hard if self._inner is None else limits.hard + grace
+        else:
+            after = limits.hard + grace if self._next == "give up" else math.inf
+        self.next_at = self._began + after
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the body is to end now, so that it needs no slot any more."""
+        return self.stage in ("hard", "cancelled", "gave up")
+
+    @property
+    def cancelled_after(self) -> float | None:
+        """The grace that it was given when it was cancelled; None if it was not."""
+        return self._wish
+
+    def run(self, body: Callable[[], Any]) -> Any:
+        """What `body` returns. What interrupts it raises `TaskTimeoutError` or `TaskCancelledError` in it."""
+        # An exception can arrive at every call and at the beginning of every function, so also in `_stop`. There are
+        # three at most, so the fourth call at the latest is not disturbed, and after one that is through none can come.
+        try:
+            try:
+                try:
+                    try:
+                        if self.next_at < math.inf:
+                            _the_timer().add(self, self.next_at)
+                        self._over.release()
+                        return body()
+                    finally:
+                        self._stop()
+                finally:
+                    self._stop()
+            finally:
+                self._stop()
+        finally:
+            self._stop()
+
+    def _stop(self) -> None:
+        if not self.ended or self._sent:
+            self.ended = True
+            self._over.acquire()
+            if self._sent:
+                _clear_async_exc(self._thread, None)
+
+    def finish(self) -> None:
+        """On the body's thread: nothing is sent after this, and what was sent and has not arrived never does."""
+        try:
+            self._stop()
+        finally:
+            self._stop()
+
+    def held(self) -> contextlib.AbstractContextManager[Any]:
+        """While this is held `finish` waits, and nobody else interrupts the body."""
+        return self._over
+
+    def cancel_at_once(self, grace_sec: float) -> None:
+        """As `cancel`, by who holds it and knows that the body runs."""
+        self._wish = grace_sec
+        self.stage, self._next = "cancelled", "give up"
+        self.next_at = time.monotonic() + grace_sec
+        self._send(TaskCancelledError)
+        _the_timer().add(self, self.next_at)
+
+    def cancel(self, grace_sec: float) -> None:
+        """From any other thread, and more than once: interrupt it now, and give it up after so long."""
+        if self._wish is None:
+            self._wish = grace_sec
+            _the_timer().add(self, time.monotonic())
+
+    def fire(self) -> float:
+        """On the timer's thread: something interrupts the body. When to come back, by the monotonic clock."""
+        now = time.monotonic()
+        if not self._over.acquire(blocking=False):
+            # The body is about to begin, or to end.
+            return math.inf if self.ended else now + _SOON_SEC
+        try:
+            if self.ended:
+                return math.inf
+            if self._wish is not None and self.stage in ("", "soft"):
+                self.stage, self._next = "cancelled", "give up"
+                self.next_at = now + self._wish
+                if self._inner is not None:
+                    self._inner.cancel(math.inf)
+                else:
+                    self._send(TaskCancelledError)
+                return self.next_at
+            if now < self.next_at:
+                # Of a plan that was changed since.
+                return math.inf
+            limits = self._limits
+            if limits is not None and (self._next == "soft" or (self._next == "hard" and self._inner is None)):
+                self.stage = self._next
+                self._next = "hard" if self._next == "soft" else "give up"
+                self._plan(limits)
+                self._send(TaskTimeoutError)
+                return self.next_at
+            if self._next == "nothing":
+                return math.inf
+            self.stage, self._next = "gave up", "nothing"
+            self.next_at = math.inf
+            if self._inner is not None:
+                self._send(TaskTimeoutError if self._wish is None else TaskCancelledError)
+            self._give_up(self)
+            return math.inf
+        finally:
+            self._over.release()
+
+    def _send(self, error: type[BaseException]) -> None:
+        self._sent = True
+        _set_async_exc(self._thread, error)
+        if self._wake is not None:
+            self._wake()
+
+
+class CoroutineLimit:
+    """The same for one coroutine body, on its event loop."""
+
+    __slots__ = ("_cancelled", "_give_up", "_limits", "_loop", "_task", "_wish", "stage")
+
+    def __init__(self, limits: Limits | None, give_up: Callable[[], None] | None = None) -> None:
+        self._limits = limits
+        self._give_up = give_up
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelled = 0
+        self._wish: float | None = None
+        self.stage = ""
+        """As of `BodyLimit`."""
+
+    @property
+    def cancelled_after(self) -> float | None:
+        """As of `BodyLimit`."""
+        return self._wish
+
+    def cancel(self, grace_sec: float) -> None:
+        """From any thread, and more than once: cancel it at its next `await`, and give it up after so long."""
+        if self._wish is None:
+            self._wish = grace_sec
+            # Unset before `run`, which looks at the wish.
+            loop = self._loop
+            if loop is not None:
+                with contextlib.suppress(RuntimeError):
+                    # Closed: it has ended.
+                    loop.call_soon_threadsafe(self._cancel_now)
+
+    async def run(self, body: Coroutine[Any, Any, Any]) -> Any:
+        """What `body` returns. What interrupts it cancels it; when it has ended, `TaskTimeoutError` after a limit, and
+        `TaskCancelledError` after a cancellation."""
+        task = self._task = asyncio.current_task()
+        assert task is not None
+        loop = self._loop = asyncio.get_running_loop()
+        before = task.cancelling()
+        calls = []
+        if self._limits is not None:
+            soft, hard = self._limits
+            if soft < hard:
+                calls.append(loop.call_later(soft, self._interrupt, "soft"))
+            if hard < math.inf:
+                calls.append(loop.call_later(hard, self._interrupt, "hard"))
+                if self._give_up is not None:
+                    calls.append(loop.call_later(hard + GRACE_SEC, self._let_go, "hard"))
+        if self._wish is not None:
+            loop.call_soon(self._cancel_now)
+        try:
+            return await body
+        except asyncio.CancelledError as error:
+            if self._cancelled and task.cancelling() - self._cancelled <= before:
+                raise (TaskCancelledError if self.stage == "cancelled" else TaskTimeoutError) from error
+            raise
+        finally:
+            self._task = None
+            for call in calls:
+                call.cancel()
+            for _ in range(self._cancelled):
+                task.uncancel()
+
+    def _interrupt(self, stage: str) -> None:
+        if self._task is not None and self.stage in ("", "soft"):
+            self.stage = stage
+            self._cancelled += 1
+            self._task.cancel()
+
+    def _cancel_now(self) -> None:
+        self._interrupt("cancelled")
+        wish, loop = self._wish, self._loop
+        if self.stage == "cancelled" and self._give_up is not None and loop is not None and wish is not None:
+            loop.call_later(wish, self._let_go, "cancelled")
+
+    def _let_go(self, stage: str) -> None:
+        if self._task is not None and self.stage == stage and self._give_up is not None:
+            self.stage = "gave up"
+            self._give_up()

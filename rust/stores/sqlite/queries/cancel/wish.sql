@@ -1,0 +1,1 @@
+UPDATE invocation SET cancelled = 1 WHERE seq = ?1
