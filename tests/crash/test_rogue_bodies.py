@@ -83,9 +83,9 @@ def test_a_changed_process_goes_on_and_stops_when_told(jobs: Any, runner: Child,
 def test_a_worker_whose_descriptors_a_body_closed_is_replaced(
     processes: Processes, jobs: Any, monkeypatch: pytest.MonkeyPatch, runner_cls: str
 ) -> None:
-    """Its store, its way to the runner, its loop: all gone. The runner sees it, counts the body as one that kills."""
+    """Its store, its way to the runner, its loop: all gone. It ends, and the body counts as one that kills."""
     monkeypatch.setenv("PYNENC__MAX_RECOVERIES", "1")
-    runner = _runner(processes, runner_cls, PYNENC__LEASE_SEC="2")
+    runner = _runner(processes, runner_cls, PYNENC__LEASE_SEC="2", PYNENC__STORE_DEAF_AFTER_SEC="2")
     invocation = jobs.rogues.close_descriptors()
     try:
         # The outcome may still have got out before anything was missed.
