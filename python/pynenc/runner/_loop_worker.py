@@ -53,6 +53,9 @@ class LoopWorker(Worker):
             except (SystemExit, KeyboardInterrupt) as error:
                 # Raised in a task that a body has made and does not await: it must not end those of the others.
                 self.logger.warning("a task on the event loop raised %s; it is ignored", type(error).__name__)
+            except OSError as error:
+                # Not of a body's: of the loop itself, whose descriptors are gone.
+                self._leave(error)
         self.running = False
         if self._fault is not None:
             raise self._fault
@@ -165,6 +168,7 @@ class LoopWorker(Worker):
         self._ticks += 1
         if not self._ticking or self._ticks % 4 == 0:
             self._report()
+            self._look_after()
         if self._ticking:
             self._pulse(self._engine)
             self._loop.call_later(_TICK_SEC, self._tick)

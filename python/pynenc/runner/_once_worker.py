@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pynenc.runner._channel import Channel, Message
 
 
+_LOOK_SEC = 1.0
+"""How often to see whether the store still works."""
+
+
 class OnceWorker(Worker):
     """Says `took` when it has a claim, `lent` and `resume` around its waits, `settled` when it is through.
 
@@ -47,7 +51,8 @@ class OnceWorker(Worker):
             # At a stop it is joined: it may be amid a claim, which must not be left behind.
             self._threads.add(thread)
             thread.start()
-            self._over.wait()
+            while not self._over.wait(_LOOK_SEC):
+                self._look_after()
         self.running = False
 
     def _on_stop_runner_loop(self) -> None:

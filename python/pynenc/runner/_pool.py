@@ -39,6 +39,9 @@ _STRIKES = 3
 _CALM_SEC = 10.0
 """Workers that die more often than `_STRIKES` times in this span are replaced with growing pauses."""
 
+_SHORT_OF_SEC = 1.0
+"""When to try again if the system has nothing left for another process."""
+
 _MOST_RECOVERIES = 2**32 - 1
 
 
@@ -227,17 +230,22 @@ class ProcessPoolRunner(NativeWaitRunner):
             return
         for _ in range(count):
             number = next(self._numbers)
-            channel = self._nursery.fork(
-                {
-                    "number": number,
-                    "kind": self._kind,
-                    "runner": type(self).__name__,
-                    "slots": self._slots_per_worker(),
-                    "conf": self._worker_conf(),
-                    "settings": self._worker_settings(),
-                    "max_tasks": self.conf.max_tasks_per_process,
-                }
-            )
+            order = {
+                "number": number,
+                "kind": self._kind,
+                "runner": type(self).__name__,
+                "slots": self._slots_per_worker(),
+                "conf": self._worker_conf(),
+                "settings": self._worker_settings(),
+                "max_tasks": self.conf.max_tasks_per_process,
+            }
+            try:
+                channel = self._nursery.fork(order)
+            except OSError as error:
+                # Out of descriptors or memory. The workers that there are go on, and may give something back.
+                self.logger.error("no worker process can be started, trying again in %g s: %s", _SHORT_OF_SEC, error)
+                self._not_before = time.monotonic() + _SHORT_OF_SEC
+                return
             if channel is None:
                 return
             self._members[number] = Member(number, channel)

@@ -34,8 +34,8 @@ _in_copies: dict[signal.Signals, Any] = {}
 def in_copies(signum: signal.Signals, handler: Any) -> None:
     """Have every process that a body forks do this on the signal, in place of what this process does.
 
-    A copy that kept our handler would note the signal and live on, and `multiprocessing.Pool` waits for workers to die
-    of SIGTERM.
+    A copy that kept our handler would note the signal and live on, and `multiprocessing.Pool` waits for its workers to
+    die of SIGTERM.
     """
     _in_copies[signum] = handler
 

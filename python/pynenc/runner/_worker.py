@@ -9,9 +9,10 @@ import signal
 import socket
 import threading
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pynenc.conf import config_runner
+from pynenc.exceptions import RunnerError
 from pynenc.runner._engine_runner import EngineRunner
 from pynenc.runner._platform import resident_mb
 from pynenc.runner._signals import SignalTakeover, in_copies
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 ORPHANED = 70
 """Exit code of a worker whose runner is gone."""
+
+DEAF = 71
+"""Exit code of a worker whose store has failed for too long."""
 
 _FOR_EVER_SEC = 3e7
 
@@ -104,6 +108,18 @@ class Worker(EngineRunner):
         """Supervise for up to a second, then report what has changed."""
         super().runner_loop_iteration()
         self._report()
+
+    def _look_after(self) -> None:
+        try:
+            super()._look_after()
+        except RunnerError as error:
+            self._leave(error)
+
+    def _leave(self, error: Exception) -> NoReturn:
+        """End now: without a store that works, nothing can be settled or handed back. Our runner does what is left."""
+        with contextlib.suppress(Exception):
+            self.logger.error("this worker process ends: %s", error)
+        os._exit(DEAF)
 
     def _execute(self, claim: _core.Claim) -> Outcome:
         outcome = execute(self.app, self, claim)

@@ -141,4 +141,20 @@ mod tests {
         assert_eq!(info.field("maxmemory_policy"), Some("noeviction"));
         assert_eq!(info.field("maxmemory"), None);
     }
+    #[test]
+    fn fsync_is_refused_where_the_server_cannot_confirm_it() {
+        let mut options = RedisOptions::new(crate::parse_url("redis://localhost").unwrap(), "app");
+        options.durability = Durability::Fsync;
+        let refusal = |info: &str| {
+            let info = Info(info.into());
+            check_persistence(&options, &info, "here", info.version().unwrap()).map_err(|error| error.to_string())
+        };
+        let old = refusal("redis_version:7.0.15\r\naof_enabled:1\r\n").unwrap_err();
+        assert!(old.contains("needs Redis 7.2") && old.contains("appendfsync always"), "{old}");
+        let memory = refusal("redis_version:7.2.4\r\naof_enabled:0\r\n").unwrap_err();
+        assert!(memory.contains("appendonly no"), "{memory}");
+        // Valkey 8 names the version of Redis it is compatible with first.
+        let valkey = "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.0.1\r\naof_enabled:1\r\n";
+        assert_eq!(refusal(valkey), Ok(()));
+    }
 }

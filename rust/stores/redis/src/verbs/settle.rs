@@ -59,28 +59,38 @@ pub fn requests(shared: &Shared, shard: usize, batch: &[Settlement], piece: &[us
     let fixed = [Kind::Leases, Kind::Finished, Kind::Meta];
     let request = fixed.iter().fold(Request::script(&SETTLE), |request, kind| request.key(keys.key(*kind, b"")));
     let request = piece.iter().fold(request, |request, &at| request.key(keys.record(batch[at].owner.id)));
-    let mut request = shared.common(request, link);
-    piece.iter().for_each(|&at| request.push(&pack(&batch[at])));
+    let mut heads = Vec::with_capacity(26 * piece.len());
+    piece.iter().for_each(|&at| put_head(&batch[at], &mut heads));
+    let ids: BTreeSet<InvocationId> = piece.iter().map(|&at| batch[at].owner.id).collect();
+    let mut request = shared.common(request, link).arg(heads).arg(if ids.len() == piece.len() { b"1" } else { b"0" });
+    piece.iter().for_each(|&at| request.push(text(&batch[at].outcome)));
     std::iter::once(request).chain(shared.confirmation()).collect()
 }
 
-fn pack(one: &Settlement) -> Vec<u8> {
-    let (kind, due, text): (u8, i64, &[u8]) = match &one.outcome {
-        Outcome::Success(value) => (1, 0, value),
-        Outcome::Failure(exception) => (2, 0, exception),
-        Outcome::Retry { due, note } => (3, *due, cut(note).as_bytes()),
-        Outcome::Release { due, note } => (4, *due, cut(note).as_bytes()),
-        Outcome::Cancelled { reason } => (5, 0, cut(reason).as_bytes()),
+/// What comes with each outcome, beside its text.
+fn put_head(one: &Settlement, out: &mut Vec<u8>) {
+    let (kind, due): (u8, i64) = match &one.outcome {
+        Outcome::Success(_) => (1, 0),
+        Outcome::Failure(_) => (2, 0),
+        Outcome::Retry { due, .. } => (3, *due),
+        Outcome::Release { due, .. } => (4, *due),
+        Outcome::Cancelled { .. } => (5, 0),
     };
-    let mut out = Vec::with_capacity(26 + text.len());
     out.extend_from_slice(&one.owner.fence.0.to_be_bytes());
     out.push(kind);
-    out.push(u8::from(kind <= 2 && text.len() > INLINE));
-    put_u48(&mut out, due);
+    out.push(u8::from(kind <= 2 && text(&one.outcome).len() > INLINE));
+    put_u48(out, due);
     out.extend_from_slice(&one.slot.to_be_bytes());
-    put_u48(&mut out, one.started);
-    out.extend_from_slice(text);
-    out
+    put_u48(out, one.started);
+}
+
+/// The value, or the note that a history keeps.
+fn text(outcome: &Outcome) -> &[u8] {
+    match outcome {
+        Outcome::Success(value) | Outcome::Failure(value) => value,
+        Outcome::Retry { note, .. } | Outcome::Release { note, .. } => cut(note).as_bytes(),
+        Outcome::Cancelled { reason } => cut(reason).as_bytes(),
+    }
 }
 
 /// Read the answers to [`requests`], and tell what they changed.
