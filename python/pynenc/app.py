@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Unpack, overload
 
 from pynenc import context
 from pynenc._apps import AppMeta
+from pynenc._settings_watch import SettingsWatch
 from pynenc.conf.config_pynenc import ConfigPynenc
 from pynenc.direct_task import make_direct
-from pynenc.exceptions import TaskError
+from pynenc.exceptions import AlreadyInitializedError, TaskError
 from pynenc.identifiers import TaskId
 from pynenc.task import Task, TaskOptions
 from pynenc.types import Params
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
     from pynenc import _core
     from pynenc.app_info import AppInfo
     from pynenc.broker.base_broker import BaseBroker
+    from pynenc.client_data_store.base_client_data_store import BaseClientDataStore
+    from pynenc.conf.config_broker import ConfigBroker
     from pynenc.direct_task import AggregateFunc, ParallelFunc
     from pynenc.orchestrator.base_orchestrator import BaseOrchestrator
     from pynenc.runner.base_runner import BaseRunner
     from pynenc.serializer.base_serializer import BaseSerializer
     from pynenc.serializer.codec import Codec
     from pynenc.state_backend.base_state_backend import BaseStateBackend
+    from pynenc.trigger.base_trigger import BaseTrigger
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -70,14 +74,13 @@ class Pynenc(metaclass=AppMeta):
         self._given_id = app_id
         # As given: what is assigned later does not make it another app.
         self._made_with = (dict(config_values or {}), config_filepath)
-        self.config_values: dict[str, Any] = dict(config_values or {})
-        """Settings that rank above the defaults and below files and the environment."""
-        self.config_filepath = config_filepath
-        """A configuration file: yaml, json or toml."""
+        self._config_values: dict[str, Any] = dict(config_values or {})
+        self._config_filepath = config_filepath
         self._conf: ConfigPynenc | None = None
         self._tasks: dict[TaskId, Task[..., Any]] = {}
         self._lock = threading.RLock()
-        self._opened: tuple[int, _core.Store] | None = None
+        self._opened: tuple[int, _core.Store, str] | None = None
+        self._settings_checked = False
         self._parts: dict[str, Any] = {}
         self._runner: BaseRunner | None = None
         self._runner_made_as: str | None = None
@@ -98,8 +101,51 @@ class Pynenc(metaclass=AppMeta):
             conf = ConfigPynenc(self.config_values, self.config_filepath)
             if self._given_id is not None:
                 conf.app_id = self._given_id
+            conf.__dict__["_watch"] = SettingsWatch(self)
             self._conf = conf
         return self._conf
+
+    @property
+    def config_values(self) -> dict[str, Any]:
+        """Settings that rank above the defaults and below files and the environment. May be set before the first use.
+
+        Raises:
+            AlreadyInitializedError: on setting, when the app has opened its store, or read them otherwise for good.
+        """
+        return self._config_values
+
+    @config_values.setter
+    def config_values(self, values: dict[str, Any] | None) -> None:
+        self._reconfigure("config_values")
+        self._config_values = dict(values or {})
+
+    @property
+    def config_filepath(self) -> str | None:
+        """A configuration file: yaml, json or toml. May be set before the first use, as `config_values`."""
+        return self._config_filepath
+
+    @config_filepath.setter
+    def config_filepath(self, path: str | None) -> None:
+        self._reconfigure("config_filepath")
+        self._config_filepath = None if path is None else str(path)
+
+    def _reconfigure(self, name: str) -> None:
+        """Have the settings read again."""
+        with self._lock:
+            if self._parts or self._opened is not None or self._runner is not None:
+                raise AlreadyInitializedError(
+                    f"Pynenc.{name} of app {self.app_id!r} was set after the first use of the app, which would not "
+                    "notice: give it to the constructor, or set it at once after that"
+                )
+            self._conf = None
+
+    def _check_settings(self) -> None:
+        """Say, once, which settings nobody reads."""
+        if not self._settings_checked:
+            self._settings_checked = True
+            from pynenc.conf.unknown import warn_of_unknown_settings
+
+            warn_of_unknown_settings(self._config_values, self._config_filepath)
 
     @property
     def logger(self) -> logging.Logger:
@@ -195,6 +241,28 @@ class Pynenc(metaclass=AppMeta):
         """
         return self._codec.register_exception(cls)
 
+    def workflow(self, func: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """`@app.workflow`, bare or with the options of a task.
+
+        Raises:
+            NotOfferedError: always, this build has no workflows. A plain task would not keep what a workflow promises.
+        """
+        from pynenc.workflow.exceptions import not_offered
+
+        raise not_offered(f"@app.workflow on {getattr(func, '__qualname__', 'a function')}")
+
+    def register_core_tasks(self) -> None:
+        """Make the functions of `pynenc.core_tasks` tasks of this app. Recovery does not need them: runners recover."""
+        from pynenc import core_tasks
+
+        options = {"running_concurrency": "task"}
+        for func in (core_tasks.recover_pending_invocations, core_tasks.recover_running_invocations):
+            task: Task[..., Any] = Task(self, func, options)
+            self._tasks.setdefault(task.task_id, task)
+
+    def register_deferred_triggers(self) -> None:
+        """Register the triggers that tasks were declared with. There are none: a task with triggers is refused."""
+
     # -- runner ----------------------------------------------------------------------------------------------------
 
     @property
@@ -251,8 +319,10 @@ class Pynenc(metaclass=AppMeta):
         with self._lock:
             if self._opened is None or self._opened[0] != _forks:
                 conf = self.conf
+                self._check_settings()
+                url = resolve_store_url(conf)
                 store = _core.Store.open(
-                    resolve_store_url(conf),
+                    url,
                     app_id=conf.app_id,
                     result_ttl_sec=conf.result_ttl_sec,
                     durability=conf.durability,
@@ -262,12 +332,29 @@ class Pynenc(metaclass=AppMeta):
                     username=conf.redis_username or None,
                     password=conf.redis_password or None,
                 )
-                self._opened = (_forks, store)
+                self._opened = (_forks, store, url)
             return self._opened[1]
+
+    def _opened_url(self) -> str | None:
+        """The URL of the store that this process has open."""
+        opened = self._opened
+        return opened[2] if opened is not None and opened[0] == _forks else None
+
+    def _on_the_same_store(self) -> list[Pynenc]:
+        """The apps of this process that work on the store of this one, itself included."""
+        from pynenc.conf.store_url import resolve_store_url
+
+        url = resolve_store_url(self.conf)
+        # Each app in memory has one of its own.
+        alone = url.startswith("memory:")
+        known = [] if alone else [app for apps in list(type(self)._by_id.values()) for app in list(apps)]
+        return [self, *(app for app in known if app is not self and resolve_store_url(app.conf) == url)]
 
     def purge(self) -> None:
         """Remove every invocation of the app from the store, finished or not."""
         self._store.purge()
+        self.client_data_store.purge()
+        self.trigger.purge()
 
     @property
     def orchestrator(self) -> BaseOrchestrator:
@@ -291,12 +378,33 @@ class Pynenc(metaclass=AppMeta):
         return self._component("state_backend", BaseStateBackend)
 
     @property
+    def trigger(self) -> BaseTrigger:
+        """What starts tasks by itself; in this build it says that nothing does."""
+        from pynenc.trigger import BaseTrigger
+
+        return self._component("trigger", BaseTrigger)
+
+    @property
+    def client_data_store(self) -> BaseClientDataStore:
+        """Values as text and back, with the serializer of the app."""
+        from pynenc.client_data_store import BaseClientDataStore
+
+        return self._component("client_data_store", BaseClientDataStore)
+
+    @property
     def serializer(self) -> BaseSerializer:
         """How values become text."""
         from pynenc.serializer import BaseSerializer
         from pynenc.util.subclasses import get_subclass
 
         return self._part("serializer", lambda: get_subclass(BaseSerializer, self.conf.serializer_cls)())  # type: ignore[type-abstract]
+
+    @property
+    def _broker_conf(self) -> ConfigBroker:
+        """Queues and priorities, which also those need who only submit."""
+        from pynenc.conf.config_broker import ConfigBroker
+
+        return self._part("broker_conf", lambda: ConfigBroker(self.config_values, self.config_filepath))
 
     @property
     def _codec(self) -> Codec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -100,6 +101,68 @@ class Call(Generic[Params, Result]):
         return f"Call(task={self.task}, arguments={self.arguments})"
 
     __repr__ = __str__
+
+
+class LazyCall(Call[Params, Result]):
+    """A call whose arguments are known as texts, and decoded when they are first looked at."""
+
+    __slots__ = ()
+
+    def __init__(self, task: Task[Params, Result], serialized_arguments: Mapping[str, str]) -> None:
+        """
+        Args:
+            serialized_arguments: as `Call.serialized_arguments` has them, for example in a `CallDTO`. What is left out
+                has its default.
+        """
+        super().__init__(task)
+        self._texts = dict(serialized_arguments)
+
+    @property
+    def arguments(self) -> Arguments:
+        """What is passed.
+
+        Raises:
+            SerializationError: a text does not fit the annotation of its parameter.
+            TypeError: a parameter without a default is missing.
+        """
+        if self._arguments is None:
+            self._arguments = self._bound(self.app._codec.decode_texts(self.task, self._texts or {}))
+        return self._arguments
+
+    def _bound(self, kwargs: dict[str, Any]) -> Arguments:
+        args, kwargs = self.task._apply(kwargs)
+        bind: Any = self.task._bind
+        return Arguments(bind(*args, **kwargs), self.task)
+
+
+class PreSerializedCall(LazyCall[Params, Result]):
+    """A call of which some arguments are given as texts, for example those that many calls have in common."""
+
+    __slots__ = ("_others",)
+
+    def __init__(
+        self, task: Task[Params, Result], other_args: Mapping[str, Any], pre_serialized_args: Mapping[str, str]
+    ) -> None:
+        """
+        Args:
+            other_args: arguments as values; they win over a text with the same name.
+            pre_serialized_args: arguments as texts.
+        """
+        super().__init__(task, {name: text for name, text in pre_serialized_args.items() if name not in other_args})
+        self._others = dict(other_args)
+
+    @property
+    def arguments(self) -> Arguments:
+        """What is passed. Raises as `LazyCall.arguments`."""
+        if self._arguments is None:
+            decoded = self.app._codec.decode_texts(self.task, self._texts or {})
+            self._arguments = self._bound({**decoded, **self._others})
+        return self._arguments
+
+    @property
+    def serialized_arguments(self) -> dict[str, str]:
+        """The text of each argument; `SerializationError` if one of the values has none."""
+        return {**(self._texts or {}), **self.app._codec.argument_texts(self.task, self._others)}
 
 
 class _StoredCall(msgspec.Struct):

@@ -5,6 +5,7 @@ These are context variables: threads and event-loop tasks that copy their contex
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,6 +28,37 @@ current_runner: ContextVar[BaseRunner | None] = ContextVar("pynenc_current_runne
 
 current_runner_args: ContextVar[dict[str, Any] | None] = ContextVar("pynenc_current_runner_args", default=None)
 """What the runner passed to `invocation.run`."""
+
+
+class _SyncInvocations(Mapping[str, "ConcurrentInvocation[Any, Any]"]):
+    """The dev-mode invocation whose body runs here, by the id of its app: pynenc's dict, read from the context."""
+
+    def __getitem__(self, app_id: str) -> ConcurrentInvocation[Any, Any]:
+        from pynenc.invocation.conc_invocation import ConcurrentInvocation
+
+        invocation = current_invocation.get()
+        if isinstance(invocation, ConcurrentInvocation) and invocation.app.app_id == app_id:
+            return invocation
+        raise KeyError(app_id)
+
+    def __iter__(self) -> Iterator[str]:
+        invocation = current_invocation.get()
+        if invocation is not None and invocation.app.app_id in self:
+            yield invocation.app.app_id
+
+    def __len__(self) -> int:
+        return len(list(self))
+
+
+sync_inv_context = _SyncInvocations()
+"""`sync_inv_context.get(app_id)`: the dev-mode invocation whose body runs in this context."""
+
+
+def __getattr__(name: str) -> Any:
+    """`context.runner_args`: what the runner passed to `invocation.run`, here and now; pynenc has it as a global."""
+    if name == "runner_args":
+        return current_runner_args.get()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class enter_invocation:
@@ -58,6 +90,13 @@ class enter_invocation:
             current_runner.reset(runner)
             current_invocation.reset(invocation)
             self._tokens = None
+
+
+def body_ended() -> None:
+    """The body that runs here has returned or raised; what it has left running waits on its own account from now on."""
+    invocation = current_invocation.get()
+    if invocation is not None:
+        invocation.body_ended = True
 
 
 def invocation_of(app: Pynenc) -> RunningInvocation | None:

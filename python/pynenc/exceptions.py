@@ -110,6 +110,9 @@ class TaskRoutingError(TaskError):
 class InvocationConcurrencyWithDifferentArgumentsError(TaskRoutingError):
     """An invocation with the same key but other arguments is registered, and its task asks to refuse then."""
 
+    submitted: Sequence[object] = ()
+    """The invocations that `parallelize` had submitted before this call was refused, in order."""
+
     def __init__(
         self,
         task_id: str,
@@ -267,3 +270,7 @@ class AtomicServiceConfigError(ConfigError):
 
 class TriggerConfigError(ConfigError):
     """Triggers are configured in a way that cannot work."""
+
+
+class NotOfferedError(PynencError, NotImplementedError):
+    """A part of pynenc's interface that this build does not have. The message says what to use instead, if anything."""

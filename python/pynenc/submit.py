@@ -38,8 +38,8 @@ class SubmitPlan:
         self.chunk = 1 if one_by_one else max(1, conf.parallel_batch_size)
         self.spec = _core.TaskSpec(
             str(task.task_id),
-            queue=conf.queue,
-            priority=conf.priority,
+            queue=task.broker_queue,
+            priority=task.broker_priority,
             park_when_blocked=conf.reroute_on_concurrency_control,
             refuse_different=conf.on_diff_non_key_args_raise,
         )
@@ -88,23 +88,37 @@ def submit_one(task: Task[Any, Any], kwargs: dict[str, Any]) -> DistributedInvoc
 def submit_many(task: Task[Any, Any], calls: Sequence[dict[str, Any]]) -> list[DistributedInvocation[Any, Any]]:
     """Submit calls in chunks of `parallel_batch_size`, each of which is accepted as a whole or not at all.
 
-    All calls are encoded before the first chunk is submitted. Raises as `submit_one` does.
+    All calls are encoded before the first chunk is submitted. Raises as `submit_one` does; what had been submitted by
+    then stays so, and is in the attribute `submitted` of the exception.
     """
     plan = task._plan
     parent_id, depth = _parent(task)
     encoded = [plan.encode(kwargs) for kwargs in calls]
     store = task.app._store
     invocations: list[DistributedInvocation[Any, Any]] = []
-    for start in range(0, len(encoded), plan.chunk):
-        chunk = encoded[start : start + plan.chunk]
-        answers = store.submit(plan.spec, chunk, parent_id, depth)
-        invocations += [
-            _answer(task, invocation_id, became, call, kwargs, parent_id, depth)
-            for (invocation_id, became), call, kwargs in zip(
-                answers, chunk, calls[start : start + plan.chunk], strict=True
-            )
-        ]
+    try:
+        for start in range(0, len(encoded), plan.chunk):
+            chunk = encoded[start : start + plan.chunk]
+            answers = store.submit(plan.spec, chunk, parent_id, depth)
+            invocations += [
+                _answer(task, invocation_id, became, call, kwargs, parent_id, depth)
+                for (invocation_id, became), call, kwargs in zip(
+                    answers, chunk, calls[start : start + plan.chunk], strict=True
+                )
+            ]
+    except Exception as error:
+        _hand_over(error, invocations, len(encoded))
+        raise
     return invocations
+
+
+def _hand_over(error: Exception, invocations: list[DistributedInvocation[Any, Any]], calls: int) -> None:
+    """Give the handles of what was submitted to whoever catches the error: it runs, whatever became of the rest."""
+    error.submitted = invocations  # type: ignore[attr-defined]
+    if invocations:
+        error.add_note(
+            f"{len(invocations)} of the {calls} calls before it were submitted, and run: see the attribute `submitted`"
+        )
 
 
 def _parent(task: Task[Any, Any]) -> tuple[str | None, int]:

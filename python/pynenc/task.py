@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pynenc import _core
     from pynenc.app import Pynenc
     from pynenc.invocation.base_invocation import BaseInvocation, BaseInvocationGroup
+    from pynenc.workflow import WorkflowContext
 
 
 class TaskOptions(TypedDict, total=False):
@@ -67,6 +68,10 @@ class TaskOptions(TypedDict, total=False):
     """Accepted for compatibility, without effect."""
     disable_cache_args: Iterable[str] | None
     """Accepted for compatibility, without effect."""
+    triggers: Any
+    """Refused with `NotOfferedError`: this build has no triggers."""
+    force_new_workflow: bool | None
+    """Deprecated; True is refused with `NotOfferedError`: this build has no workflows."""
 
 
 class Task(Generic[Params, Result]):
@@ -79,6 +84,7 @@ class Task(Generic[Params, Result]):
             RuntimeError: a function of `__main__`, which a runner could not import.
             InvalidTaskOptionsError: an option that does not exist.
             ConfigError: an option with a value of the wrong type or out of range.
+            NotOfferedError: `triggers`, or `force_new_workflow`.
         """
         _check_function(func)
         functools.update_wrapper(self, func)
@@ -87,6 +93,7 @@ class Task(Generic[Params, Result]):
         self.task_id = TaskId(func.__module__, func.__name__)
         self.options = {name: value for name, value in (options or {}).items() if value is not None}
         _check_options(self.task_id, self.options)
+        _refuse_what_is_not_offered(self.task_id, self.options)
         self._signature = CallSignature(func)
         self._bind = self._signature.bind
         self._apply = self._signature.spread
@@ -135,6 +142,12 @@ class Task(Generic[Params, Result]):
                     f"ConfigTask.key_arguments must name arguments of {self.task_id}, which has no {name!r} "
                     f"(from {conf.source_of('key_arguments')}); it has {', '.join(self._signature.names) or 'none'}"
                 )
+        for name in ("registration_concurrency", "running_concurrency"):
+            if getattr(conf, name) is ConcurrencyControlType.KEYS and not conf.key_arguments:
+                raise ConfigError(
+                    f"ConfigTask.key_arguments must name an argument of {self.task_id}, because its {name} is "
+                    f"'keys' (from {conf.source_of(name)}); for one at a time whatever the arguments use 'task'"
+                )
         if 0 < conf.timeout <= conf.soft_timeout:
             raise ConfigError(
                 f"ConfigTask.soft_timeout of {self.task_id} must be below its timeout of {conf.timeout:g} s, got "
@@ -149,6 +162,42 @@ class Task(Generic[Params, Result]):
     @property
     def _spec(self) -> _core.TaskSpec:
         return self._plan.spec
+
+    @functools.cached_property
+    def broker_queue(self) -> str:
+        """The queue that its invocations wait in.
+
+        Raises:
+            ConfigError: it is not among the `queues` of ConfigBroker, and `raise_on_queue_mismatch` is set.
+        """
+        queue, broker = self.conf.queue, self.app._broker_conf
+        if broker.lacks_queue(queue):
+            problem = (
+                f"ConfigBroker.queues must name the queue {queue!r} of task {self.task_id}, and has "
+                f"{', '.join(broker.queues) or 'none'} (from {broker.source_of('queues')})"
+            )
+            if broker.raise_on_queue_mismatch:
+                raise ConfigError(problem)
+            if broker.warn_on_queue_mismatch:
+                self.app.logger.warning("%s; a runner takes from it only if its own queues are not limited", problem)
+        return queue
+
+    @functools.cached_property
+    def broker_priority(self) -> float:
+        """Its priority as it is in force: that of the highest matching rule in `priority_rules`, else its own."""
+        return self.app._broker_conf.priority_of(str(self.task_id), self.conf.priority)
+
+    @functools.cached_property
+    def wf(self) -> WorkflowContext:
+        """The workflow of the running body: none, as what it offers says."""
+        from pynenc.workflow import WorkflowContext
+
+        return WorkflowContext(self)
+
+    @property
+    def is_workflow_root_task(self) -> bool:
+        """Whether calling it starts a workflow: never in this build."""
+        return False
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
@@ -165,6 +214,7 @@ class Task(Generic[Params, Result]):
         """
         bound = self._bind(*args, **kwargs)
         if self.app.conf.dev_mode_force_sync_tasks:
+            self.app._check_settings()
             return ConcurrentInvocation(Call(self, Arguments(bound, self)))
         return submit_one(self, bound)
 
@@ -184,6 +234,8 @@ class Task(Generic[Params, Result]):
             common_args: keyword arguments of every call; the items must be dicts then, and win over them.
 
         Raises what a call raises. Arguments that do not fit or cannot travel are found before anything is submitted.
+        When a call is refused later on (`on_diff_non_key_args_raise`, a store that fails), those before it stay
+        submitted; the exception has their invocations in its attribute `submitted`.
         """
         calls = [self._bind_item(item, common_args) for item in param_iter]
         if self.app.conf.dev_mode_force_sync_tasks:
@@ -271,6 +323,25 @@ def _check_options(task_id: str, options: dict[str, Any]) -> None:
             near = difflib.get_close_matches(name, known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else f"the options are {', '.join(sorted(known))}"
             raise InvalidTaskOptionsError(task_id, f"task {task_id} has no option {name!r}: {hint}")
+
+
+def _refuse_what_is_not_offered(task_id: str, options: dict[str, Any]) -> None:
+    """Take the options out that belong to features which are not there; raise if one of them asks for something."""
+    triggers = options.pop("triggers", None)
+    if triggers:
+        from pynenc.trigger.base_trigger import not_offered as no_triggers
+
+        raise no_triggers(f"task {task_id} was declared with triggers")
+    if "force_new_workflow" in options:
+        warnings.warn(
+            f"task {task_id}: force_new_workflow is deprecated, @app.workflow took its place",
+            DeprecationWarning,
+            stacklevel=5,
+        )
+        if options.pop("force_new_workflow"):
+            from pynenc.workflow.exceptions import not_offered as no_workflows
+
+            raise no_workflows(f"task {task_id} was declared with force_new_workflow")
 
 
 def _option_text(value: Any) -> Any:

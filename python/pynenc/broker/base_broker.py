@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pynenc import _core
+from pynenc.conf.config_broker import ConfigBroker
 from pynenc.invocation.status import InvocationStatus
 from pynenc.runner.outcome import Outcome, runner_of, settle_claim
 from pynenc.submit import submit_one
@@ -19,6 +21,11 @@ _QUEUED = [status.value for status in InvocationStatus if status.is_available_fo
 
 class BaseBroker(View):
     """What is in the queue. Submitting an invocation queues it in the same step, so nothing needs to be routed."""
+
+    @cached_property
+    def conf(self) -> ConfigBroker:
+        """Settings of this component: the queues there are, and rules for priorities."""
+        return self.app._broker_conf
 
     def route_invocation(
         self, invocation: InvocationOrId, queue: str | None = None, priority: float | None = None

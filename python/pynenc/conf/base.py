@@ -12,8 +12,12 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 
+from pynenc.conf.foreign import default_of, is_foreign_field, parser_of
 from pynenc.conf.sources import Layer, environment_layers, file_layers, section_layers
 from pynenc.exceptions import ConfigError, ConfigMultiInheritanceError
+
+WITHOUT_EFFECT = "accepted for compatibility, without effect"
+"""The doc of a setting that pynenc has and nothing here reads, or how it begins."""
 
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 # Up to the last `@`: a password that was not escaped may hold any of `/?#@`.
@@ -34,6 +38,8 @@ class Setting:
         self.parse: Callable[[Any], Any] | None = rules["parse"]
         self.doc: str = rules["doc"]
         self.secret: bool = rules["secret"]
+        self.kind: Any = None
+        """The type of its values, where no annotation of the class says it."""
         self.name = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -93,6 +99,15 @@ def setting(
     )  # fmt: skip
 
 
+def _adopted(name: str, field: Any) -> Setting:
+    """A field of another library as one of ours; its type is that of its default."""
+    default = default_of(field)
+    kind = Any if default is None else type(default)
+    adopted: Setting = setting(default, doc="", parse=parser_of(field, type(default)))
+    adopted.name, adopted.kind = name, kind
+    return adopted
+
+
 def config_id(cls: type) -> str:
     """How files name the section of a class: `ConfigThreadRunner` is `threadrunner`."""
     return cls.__name__.removeprefix("Config").lower()
@@ -113,6 +128,13 @@ class ConfigBase:
     """
 
     _sources: dict[str, str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Take over fields that were declared with cistell's `ConfigField`, or with what behaves like it."""
+        super().__init_subclass__(**kwargs)
+        for name, value in list(vars(cls).items()):
+            if not isinstance(value, Setting) and is_foreign_field(value):
+                setattr(cls, name, _adopted(name, value))
 
     def __init__(self, config_values: dict[str, Any] | None = None, config_filepath: str | None = None) -> None:
         """
@@ -226,7 +248,9 @@ def fields_of(cls: type[ConfigBase]) -> dict[str, Setting]:
                         f"{cls.__name__} inherits the field {name!r} from both {owner.__name__} and {base.__name__}"
                     )
                 fields[name], owners[name] = field, base
-    _FIELDS[cls], _TYPES[cls] = fields, typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls)
+    _FIELDS[cls] = fields
+    _TYPES[cls] = {name: hints[name] if field.kind is None else field.kind for name, field in fields.items()}
     return fields
 
 

@@ -5,15 +5,24 @@ from __future__ import annotations
 import enum
 from typing import Any
 
-from pynenc.conf.base import ConfigBase, setting
+from pynenc.conf.base import WITHOUT_EFFECT, setting
+from pynenc.conf.config_redis import ConfigRedis
+from pynenc.conf.config_sqlite import ConfigSQLite
+from pynenc.util.cron import CronSchedule
 
-_WITHOUT_EFFECT = "accepted for compatibility, without effect"
+__all__ = ["ArgumentPrintMode", "ConfigPynenc", "ConfigRedis", "ConfigSQLite"]
+
+_LEASES = WITHOUT_EFFECT + ": every runner recovers, by leases"
 
 
 def _lower(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("must be text")
     return value.strip().lower()
+
+
+def _cron(value: Any) -> str:
+    return CronSchedule.parse(value).text
 
 
 class ArgumentPrintMode(enum.StrEnum):
@@ -25,26 +34,28 @@ class ArgumentPrintMode(enum.StrEnum):
     HIDDEN = "HIDDEN"
 
 
-class ConfigSQLite(ConfigBase):
-    """Where the SQLite store is."""
-
-    sqlite_db_path: str = setting("", doc="the SQLite file where store_url is empty; empty is .pynenc/<app_id>.db")
-
-
-class ConfigRedis(ConfigBase):
-    """Where the Redis store is, where class names choose Redis; `store_url` says the same in one line."""
-
-    redis_url: str = setting("", doc="URL of the server; wins over the other redis settings")
-    redis_host: str = setting("localhost", doc="host of the server")
-    redis_port: int = setting(6379, at_least=1, at_most=65535, doc="port of the server")
-    redis_db: int = setting(0, at_least=0, doc="number of the database")
-    redis_username: str = setting("", doc="name to log in with")
-    redis_password: str = setting("", secret=True, doc="password to log in with")
-    redis_allow_eviction: bool = setting(False, doc="accept a server that may throw work away when memory is full")
-
-
 class ConfigPynenc(ConfigSQLite, ConfigRedis):
     """Settings of an app: its store, its promises, its texts."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """As every assignment of a setting.
+
+        Raises:
+            AlreadyInitializedError: the app has read this setting for good. The old value stays.
+        """
+        watch = self.__dict__.get("_watch")
+        before = self.__dict__.get(name), self._sources.get(name)
+        super().__setattr__(name, value)
+        if watch is not None and self.__dict__[name] != before[0]:
+            try:
+                watch.changed(name)
+            except BaseException:
+                self.__dict__[name], self._sources[name] = before[0], before[1] or "default"
+                raise
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy belongs to no app."""
+        return {name: value for name, value in self.__dict__.items() if name != "_watch"}
 
     app_id: str = setting(
         "pynenc",
@@ -101,16 +112,31 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
         ArgumentPrintMode.TRUNCATED, doc="how arguments appear in texts: in full, names only, cut, or not"
     )
     truncate_arguments_length: int = setting(32, unit="characters", at_least=1, doc="where arguments are cut in texts")
-    max_pending_seconds: float = setting(5.0, unit="s", at_least=0, doc=_WITHOUT_EFFECT + ": claims have leases")
-    cached_status_time: float = setting(0.1, unit="s", at_least=0, doc=_WITHOUT_EFFECT)
-    blocking_control: bool = setting(True, doc=_WITHOUT_EFFECT + ": what is waited for always goes first")
-    trigger_cls: str = setting("MemTrigger", doc=_WITHOUT_EFFECT)
-    client_data_store_cls: str = setting("MemClientDataStore", doc=_WITHOUT_EFFECT)
-    auto_final_invocation_purge_hours: float = setting(
-        24.0, unit="h", at_least=0, doc=_WITHOUT_EFFECT + ": see result_ttl_sec"
+    max_pending_seconds: float = setting(
+        5.0,
+        unit="s",
+        at_least=0,
+        doc="from when on get_pending_invocations_for_recovery lists it; recovery goes by leases",
     )
-    recover_pending_invocations_cron: str = setting("*/5 * * * *", doc=_WITHOUT_EFFECT + ": see lease_sec")
-    recover_running_invocations_cron: str = setting("*/15 * * * *", doc=_WITHOUT_EFFECT + ": see lease_sec")
+    cached_status_time: float = setting(
+        0.1, unit="s", at_least=0, doc=WITHOUT_EFFECT + ": a status is always read anew"
+    )
+    trigger_cls: str = setting("MemTrigger", doc="class of app.trigger, by name")
+    client_data_store_cls: str = setting("MemClientDataStore", doc="class of app.client_data_store, by name")
+    recover_pending_invocations_cron: str = setting(
+        "*/5 * * * *",
+        parse=_cron,
+        doc=_LEASES,
+    )
+    recover_running_invocations_cron: str = setting("*/15 * * * *", parse=_cron, doc=_LEASES)
     runner_considered_dead_after_minutes: float = setting(
-        10.0, unit="min", at_least=0, doc=_WITHOUT_EFFECT + ": see lease_sec"
+        10.0, unit="min", at_least=0, doc=WITHOUT_EFFECT + ": see lease_sec"
     )
+    atomic_service_interval_minutes: float = setting(5.0, unit="min", at_least=0, doc=_LEASES)
+    atomic_service_spread_margin_minutes: float = setting(1.0, unit="min", at_least=0, doc=_LEASES)
+    atomic_service_check_interval_minutes: float = setting(0.5, unit="min", at_least=0, doc=_LEASES)
+    atomic_service_execution_retention_minutes: float = setting(60.0, unit="min", at_least=0, doc=_LEASES)
+    atomic_service_execution_max_records: int = setting(1000, at_least=0, doc=_LEASES)
+    atomic_service_max_start_slot_fraction: float = setting(0.5, at_least=0, at_most=1, doc=_LEASES)
+    atomic_service_membership_stabilization_minutes: float = setting(0.0, unit="min", at_least=0, doc=_LEASES)
+    atomic_service_min_run_margin_seconds: float = setting(0.05, unit="s", at_least=0, doc=_LEASES)

@@ -7,14 +7,15 @@ import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pynenc.conf.base import ConfigBase, fields_of, setting
+from pynenc.conf.base import WITHOUT_EFFECT, ConfigBase, fields_of, setting
 from pynenc.conf.sources import Layer, environment_layers
 from pynenc.identifiers import TaskId
 
 QUEUE_NAME = r"[A-Za-z0-9_.-]+"
 """What a queue may be called."""
 
-_WITHOUT_EFFECT = "accepted for compatibility, without effect"
+MIN_PRIORITY, MAX_PRIORITY = -100, 100
+"""Bounds of a priority."""
 
 
 class ConcurrencyControlType(enum.StrEnum):
@@ -81,13 +82,13 @@ class ConfigTask(ConfigBase):
         False, doc="an invocation that may not run now is put off (true) or dropped (false)"
     )
     queue: str = setting("default", pattern=QUEUE_NAME, doc="the queue that its invocations wait in")
-    priority: float = setting(0.0, at_least=-100, at_most=100, doc="higher runs first")
+    priority: float = setting(0.0, at_least=MIN_PRIORITY, at_most=MAX_PRIORITY, doc="higher runs first")
     parallel_batch_size: int = setting(
         100, unit="calls", at_least=0, doc="how many calls parallelize submits at once; 0 is one at a time"
     )
     auto_parallel_batch_size: int = setting(0, at_least=0, doc="deprecated: parallel_batch_size took its place")
-    call_result_cache: bool = setting(False, doc=_WITHOUT_EFFECT)
-    disable_cache_args: tuple[str, ...] = setting((), doc=_WITHOUT_EFFECT)
+    call_result_cache: bool = setting(False, doc=WITHOUT_EFFECT)
+    disable_cache_args: tuple[str, ...] = setting((), doc=WITHOUT_EFFECT)
 
     _task_id: TaskId | None
     _task_options: dict[str, Any]

@@ -75,19 +75,29 @@ def section_layers(source: str, values: Mapping[str, Any], sections: Sequence[st
             yield Layer(f"{source}, section {name!r}", section)
 
 
-def file_layers(filepath: str | None, class_names: Sequence[str], sections: Sequence[str]) -> Iterator[Layer]:
-    """`./pyproject.toml`, the file given in code, then those that the environment names."""
+def whole_files(filepath: str | None, class_names: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """`(source, contents)` of `./pyproject.toml`, of the file given in code, and of those the environment names.
+
+    Raises:
+        ConfigFileError: one of them cannot be read.
+    """
     pyproject = Path("pyproject.toml")
     if pyproject.is_file():
         tool = read_file(pyproject).get("tool", {})
         table = tool.get("pynenc", {}) if isinstance(tool, dict) else {}
         if not isinstance(table, dict):
             raise ConfigFileError(f"[tool.pynenc] of pyproject.toml must be a table, got {type(table).__name__}")
-        yield from section_layers("pyproject.toml", table, sections)
+        yield "pyproject.toml", table
     variables = [f"{PREFIX}FILEPATH", *(f"{PREFIX}{name.upper()}__FILEPATH" for name in class_names)]
     for path in (filepath, *(os.environ.get(variable) for variable in variables)):
         if path:
-            yield from section_layers(f"file {path}", read_file(path), sections)
+            yield f"file {path}", read_file(path)
+
+
+def file_layers(filepath: str | None, class_names: Sequence[str], sections: Sequence[str]) -> Iterator[Layer]:
+    """Those files, each with its sections. Raises as `whole_files`."""
+    for source, values in whole_files(filepath, class_names):
+        yield from section_layers(source, values, sections)
 
 
 def environment_layers(fields: Sequence[str], scopes: Sequence[str]) -> Iterator[Layer]:

@@ -9,7 +9,13 @@ from pynenc.invocation.conc_invocation import (
     SynchronousInvocationGroup,
 )
 from pynenc.invocation.dist_group import DistributedInvocationGroup
-from pynenc.invocation.dist_invocation import DistributedInvocation, ReusedInvocation
+from pynenc.invocation.dist_invocation import (
+    DistributedInvocation,
+    InvocationDTO,
+    ReusedInvocation,
+    TaskInvocation,
+    WorkflowInvocation,
+)
 from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord
 
 __all__ = [
@@ -19,10 +25,13 @@ __all__ = [
     "ConcurrentInvocationGroup",
     "DistributedInvocation",
     "DistributedInvocationGroup",
+    "InvocationDTO",
     "InvocationId",
     "InvocationStatus",
     "InvocationStatusRecord",
     "ReusedInvocation",
     "SynchronousInvocation",
     "SynchronousInvocationGroup",
+    "TaskInvocation",
+    "WorkflowInvocation",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from pynenc.identifiers import CallId, InvocationId
     from pynenc.invocation.status import InvocationStatus
     from pynenc.task import Task
+    from pynenc.workflow import WorkflowIdentity
+
+
+_FOR_EVER_SEC = 1e9
 
 
 class BaseInvocation(ABC, Generic[Params, Result]):
@@ -24,6 +29,8 @@ class BaseInvocation(ABC, Generic[Params, Result]):
 
     app: Pynenc
     invocation_id: InvocationId
+    body_ended: bool
+    """Whether the body that this object was made for has returned or raised: for runners."""
 
     @property
     @abstractmethod
@@ -76,6 +83,11 @@ class BaseInvocation(ABC, Generic[Params, Result]):
     def call_id(self) -> CallId:
         """The id of the call: the same for every call of this task with these arguments."""
         return self.call.call_id
+
+    @property
+    def workflow(self) -> WorkflowIdentity | None:
+        """The workflow that it belongs to: none, this build has no workflows."""
+        return None
 
     @property
     def result(self) -> Result:
@@ -137,6 +149,23 @@ class BaseInvocationGroup(ABC, Generic[Params, Result]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(task={self.task}, {len(self)} invocations)"
+
+
+def checked_timeout(timeout: float | None) -> float | None:
+    """A timeout as the engine takes it: None, or seconds that are not negative.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is not a number in the other sense, `nan`.
+    """
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout must be a number of seconds or None, got {timeout!r}")
+    if math.isnan(timeout):
+        raise ValueError("timeout must be a number of seconds or None, got nan")
+    # As good as for ever, which is what None means to the engine.
+    return None if timeout > _FOR_EVER_SEC else max(0.0, float(timeout))
 
 
 def raisable(error: BaseException) -> BaseException:

@@ -6,34 +6,49 @@ import contextvars
 import inspect
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 from pynenc import _core, context
 from pynenc.call import Call
 from pynenc.exceptions import InvocationError
 from pynenc.identifiers import InvocationId
-from pynenc.invocation.base_invocation import BaseInvocation, BaseInvocationGroup, raisable
+from pynenc.invocation.base_invocation import BaseInvocation, BaseInvocationGroup, checked_timeout, raisable
 from pynenc.invocation.status import InvocationStatus
 from pynenc.types import Params, Result
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+_waited_for: contextvars.ContextVar[tuple[ConcurrentInvocation[Any, Any], ...]] = contextvars.ContextVar(
+    "pynenc_dev_waited_for", default=()
+)
+"""The invocations whose bodies run around this code: each waits for the next, so none may be waited for in here."""
 
 
 class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Result]):
     """Runs its body in the calling thread when the result is first asked for. Runs it once: value and exception stay.
 
-    Retriable exceptions are retried at once, `max_retries` times. Arguments and result do not travel, so they are the
-    objects themselves.
+    Who else asks meanwhile waits for that run. Retriable exceptions are retried at once, `max_retries` times. Arguments
+    and result do not travel, so they are the objects themselves. Picklable, except while its body runs: a copy has
+    the outcome, or runs the body itself.
     """
 
     __slots__ = (
         "__weakref__",
+        "_body",
         "_call_made",
+        "_ended",
         "_error",
         "_lock",
+        "_loop",
         "_parent",
+        "_parent_id",
         "_retries",
         "_status",
         "_value",
         "app",
+        "body_ended",
         "invocation_id",
     )
 
@@ -42,10 +57,17 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         self.app = call.app
         self.invocation_id = InvocationId(_core.new_invocation_id())
         self._parent = context.invocation_of(call.app)
-        self._lock = threading.RLock()
+        self._parent_id = None if self._parent is None else self._parent.invocation_id
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        """Set while no body runs, after one has."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._body: asyncio.Task[None] | None = None
+        """The body, where it runs as a task on `_loop`."""
         self._retries = 0
         self._status = InvocationStatus.REGISTERED
         self._value: Any = None
+        self.body_ended = False
         self._error: BaseException | None = None
 
     @property
@@ -71,19 +93,28 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
     @property
     def parent_invocation_id(self) -> InvocationId | None:
         """Its id."""
-        return None if self._parent is None else self._parent.invocation_id
+        return self._parent_id
 
     def get_result(self, timeout: float | None = None) -> Result:
-        """Run the body if it has not run; the value, or its exception raised. `timeout` has no effect: nothing waits.
+        """Run the body if it has not run; the value, or its exception raised. `timeout` has no effect on the body.
 
         Raises:
-            InvocationError: it is asked for its own result while it runs.
+            InvocationError: it is asked for its own result while it runs, or its body runs on the event loop that this
+                would block.
         """
-        with self._lock:
-            if not self._status.is_final():
-                self._begin()
+        checked_timeout(timeout)
+        while not self._status.is_final():
+            self._refuse_own()
+            if self._begin():
                 # A context of its own, so that nothing set in the body leaks into the caller.
                 contextvars.copy_context().run(self._run)
+            elif self._loop is not None and self._loop is _running_loop():
+                raise InvocationError(
+                    self.invocation_id,
+                    f"invocation {self.invocation_id} runs on this event loop, which waiting would block: await it",
+                )
+            else:
+                self._ended.wait()
         return self.get_final_result()
 
     def get_final_result(self) -> Result:
@@ -97,41 +128,83 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         return self._value  # type: ignore[no-any-return]
 
     async def async_result(self) -> Result:
-        """The same as `result`: a coroutine body runs on this loop, any other on a thread."""
+        """The same as `result`: a coroutine body runs on this loop, any other on a thread.
+
+        Cancelling the awaiting task (`asyncio.timeout`, `wait_for`) ends the wait, not the body.
+        """
         import asyncio
 
-        if inspect.iscoroutinefunction(self.task.func) and not self._status.is_final():
-            self._begin()
-            await asyncio.create_task(self._run_coroutine())
-            return self.get_final_result()
-        return await asyncio.to_thread(self.get_result)
+        if not inspect.iscoroutinefunction(self.task.func):
+            return await asyncio.to_thread(self.get_result)
+        while not self._status.is_final():
+            self._refuse_own()
+            if self._begin():
+                self._loop = asyncio.get_running_loop()
+                self._body = asyncio.create_task(self._run_coroutine())
+            if self._body is not None and self._loop is asyncio.get_running_loop():
+                # Not `await self._body`: that would pass a cancellation on.
+                await asyncio.wait([self._body])
+            else:
+                await asyncio.to_thread(self._ended.wait)
+        return self.get_final_result()
 
-    def _begin(self) -> None:
-        if self._status is InvocationStatus.RUNNING:
+    def _begin(self) -> bool:
+        """Take it upon the caller to run the body; False if somebody else does, or it has run."""
+        with self._lock:
+            if self._status is not InvocationStatus.REGISTERED:
+                return False
+            self._status = InvocationStatus.RUNNING
+            self._ended.clear()
+            return True
+
+    def _end(self) -> None:
+        """The body runs no more; one without an outcome may be run again."""
+        self._loop = self._body = None
+        if not self._status.is_final():
+            self._status = InvocationStatus.REGISTERED
+        self._ended.set()
+
+    def _refuse_own(self) -> None:
+        if self in _waited_for.get():
             raise InvocationError(self.invocation_id, f"invocation {self.invocation_id} waits for its own result")
-        self._status = InvocationStatus.RUNNING
 
     def _run(self) -> None:
-        args, kwargs = self.task._apply(self.arguments.kwargs)
-        with context.enter_invocation(self, None):
-            again = True
-            while again:
-                try:
-                    value: Any = self.task.func(*args, **kwargs)
-                    again = self._succeeded(_complete(value) if inspect.iscoroutine(value) else value)
-                except BaseException as error:
-                    again = self._raised(error)
+        _waited_for.set((*_waited_for.get(), self))
+        try:
+            args, kwargs = self.task._apply(self.arguments.kwargs)
+            with context.enter_invocation(self, None):
+                again = True
+                while again:
+                    try:
+                        value: Any = self.task.func(*args, **kwargs)
+                        again = self._succeeded(_complete(value) if inspect.iscoroutine(value) else value)
+                    except BaseException as error:
+                        again = self._raised(error)
+        finally:
+            self._end()
 
     async def _run_coroutine(self) -> None:
-        args, kwargs = self.task._apply(self.arguments.kwargs)
-        with context.enter_invocation(self, None):
-            again = True
-            while again:
-                try:
-                    coroutine: Any = self.task.func(*args, **kwargs)
-                    again = self._succeeded(await coroutine)
-                except BaseException as error:
-                    again = self._raised(error)
+        import asyncio
+
+        _waited_for.set((*_waited_for.get(), self))
+        try:
+            args, kwargs = self.task._apply(self.arguments.kwargs)
+            with context.enter_invocation(self, None):
+                again = True
+                while again:
+                    try:
+                        coroutine: Any = self.task.func(*args, **kwargs)
+                        again = self._succeeded(await coroutine)
+                    except asyncio.CancelledError as error:
+                        body = asyncio.current_task()
+                        if body is not None and body.cancelling():
+                            # The loop ends before the body has: no outcome.
+                            raise
+                        again = self._raised(error)
+                    except BaseException as error:
+                        again = self._raised(error)
+        finally:
+            self._end()
 
     def _succeeded(self, value: Any) -> bool:
         self._value = value
@@ -146,6 +219,16 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         self._error = error
         self._status = InvocationStatus.FAILED
         return False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._status is InvocationStatus.RUNNING:
+            raise TypeError(
+                f"invocation {self.invocation_id} cannot be pickled while its body runs: in dev mode its outcome stays "
+                "in this process. Pickle it before or afterwards, or pass its id."
+            )
+        # Not the parent: its body runs, as a rule.
+        outcome = (self._status, self._retries, self._value, self._error)
+        return (_restore, (self._call_made, str(self.invocation_id), self._parent_id, outcome))
 
 
 SynchronousInvocation = ConcurrentInvocation
@@ -184,6 +267,25 @@ class ConcurrentInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Par
 
 SynchronousInvocationGroup = ConcurrentInvocationGroup
 """The older name."""
+
+
+def _restore(
+    call: Call[Any, Any],
+    invocation_id: str,
+    parent_id: InvocationId | None,
+    outcome: tuple[InvocationStatus, int, Any, BaseException | None],
+) -> ConcurrentInvocation[Any, Any]:
+    invocation: ConcurrentInvocation[Any, Any] = ConcurrentInvocation(call)
+    invocation.invocation_id = InvocationId(invocation_id)
+    invocation._parent, invocation._parent_id = None, parent_id
+    invocation._status, invocation._retries, invocation._value, invocation._error = outcome
+    return invocation
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    import asyncio
+
+    return asyncio._get_running_loop()
 
 
 def _complete(coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic
 
 from pynenc._wait import missing, wait_outcomes
 from pynenc.exceptions import InvocationNotFoundError, InvocationTimeoutError
-from pynenc.invocation.base_invocation import BaseInvocationGroup
+from pynenc.invocation.base_invocation import BaseInvocationGroup, checked_timeout
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.types import Params, Result
 
@@ -47,7 +47,7 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
             InvocationTimeoutError: not all finished in time; those that did keep their results.
             Exception: of the first one, by position, that has no value; when all have finished.
         """
-        for _ in self._finishing(timeout):
+        for _ in self._finishing(checked_timeout(timeout)):
             pass
         return [invocation._conclude() for invocation in self._invocations]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from pynenc import _core
@@ -16,8 +17,8 @@ from pynenc.exceptions import (
     InvocationNotFoundError,
     InvocationTimeoutError,
 )
-from pynenc.identifiers import InvocationId
-from pynenc.invocation.base_invocation import BaseInvocation, raisable
+from pynenc.identifiers import CallId, InvocationId
+from pynenc.invocation.base_invocation import BaseInvocation, checked_timeout, raisable
 from pynenc.invocation.status import InvocationStatus
 from pynenc.types import Params, Result
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pynenc.app import Pynenc
     from pynenc.runner._limits import BodyLimit
     from pynenc.task import Task
+    from pynenc.workflow import WorkflowIdentity
 
 _UNSET: Any = object()
 
@@ -49,6 +51,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         "_thread",
         "_value",
         "app",
+        "body_ended",
         "invocation_id",
     )
 
@@ -82,6 +85,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         self._record: _core.Record | None = None
         self._terminal: _core.Terminal | None = None
         self._value: Any = _UNSET
+        self.body_ended = False
 
     # -- what it is ------------------------------------------------------------------------------------------------
 
@@ -155,13 +159,15 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
             InvocationNotFoundError: no such id; `InvocationExpiredError` if its result was kept for `result_ttl_sec`.
             CycleDetectedError: it waits for the invocation whose body asks.
             RunnerError: the store is in memory and nothing in this process runs it.
+            TypeError, ValueError: the timeout is no number.
             Exception: whatever the task raised, with the remote traceback as a note; `RemoteError` if its class is
                 not known here.
         """
+        limit = checked_timeout(timeout)
         if self._terminal is None:
             try:
                 waiter = self.app._store.waiter([str(self.invocation_id)])
-                news = wait_outcomes(self.app, waiter, lambda: [self], None if timeout is None else max(0.0, timeout))
+                news = wait_outcomes(self.app, waiter, lambda: [self], limit)
             except (InvocationNotFoundError, ValueError) as error:
                 raise missing(self.app, self.invocation_id, error) from None
             if not news:
@@ -221,6 +227,10 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         except (InvocationNotFoundError, ValueError) as error:
             raise missing(self.app, self.invocation_id, error) from None
         return self._terminal is not None
+
+    def to_dto(self) -> InvocationDTO:
+        """It as data; reads the store for what is not at hand."""
+        return InvocationDTO(self.invocation_id, self.call_id, self.workflow, self.parent_invocation_id)
 
     def cancel(self) -> bool:
         """Withdraw it, or have its body interrupted. Blocks for one write to the store; does not wait for the body.
@@ -286,6 +296,32 @@ class ReusedInvocation(DistributedInvocation[Params, Result], Generic[Params, Re
 
     diff_arg: Arguments | None
     """The arguments of the call that was not made, if they differ from those of this invocation."""
+
+
+TaskInvocation = DistributedInvocation
+"""The invocation of a task that is no workflow: every one, in this build."""
+
+
+class WorkflowInvocation(DistributedInvocation[Params, Result], Generic[Params, Result]):
+    """The invocation of a workflow. There are none, so no invocation is one; making one raises `NotOfferedError`."""
+
+    __slots__ = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        from pynenc.workflow.exceptions import not_offered
+
+        raise not_offered("WorkflowInvocation(…)")
+
+
+@dataclass(frozen=True)
+class InvocationDTO:
+    """An invocation as data."""
+
+    invocation_id: InvocationId
+    call_id: CallId
+    workflow: WorkflowIdentity | None = None
+    parent_invocation_id: InvocationId | None = None
+    parent_event_id: str | None = None
 
 
 def submitted(

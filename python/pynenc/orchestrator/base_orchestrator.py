@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +10,14 @@ from pynenc import _core
 from pynenc.call import Call
 from pynenc.exceptions import InvocationStatusOwnershipError, InvocationStatusTransitionError
 from pynenc.invocation.dist_invocation import DistributedInvocation
-from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord
+from pynenc.invocation.status import InvocationStatus
+from pynenc.orchestrator.controls import BaseBlockingControl, BaseCycleControl
+from pynenc.orchestrator.upkeep import Upkeep
 from pynenc.runner.outcome import Outcome, begin_claim, describe, runner_of, settle_claim, unknown_task
 from pynenc.submit import submit_many
-from pynenc.util.views import View, claim_some, every_id, id_of, owned_claim, texts
+from pynenc.util.views import claim_some, every_id, id_of, owned_claim, texts
+
+__all__ = ["BaseBlockingControl", "BaseCycleControl", "BaseOrchestrator"]
 
 _STATUS = {_core.SUCCESS: "success", _core.FAILURE: "failed", _core.RETRY: "retry", _core.RELEASE: "rerouted"}
 """Where each outcome leaves an invocation."""
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 _QUEUED = [status.value for status in InvocationStatus if status.is_available_for_run()]
 
 
-class BaseOrchestrator(View):
+class BaseOrchestrator(Upkeep):
     """Reads statuses and hands out work. Methods take an invocation or its id, and return ids."""
 
     # -- work for a runner of your own -----------------------------------------------------------------------------
@@ -143,19 +146,6 @@ class BaseOrchestrator(View):
         """The status now. Raises `InvocationNotFoundError`."""
         return InvocationStatus(self._store.status(id_of(invocation)))
 
-    def get_invocation_status_record(self, invocation: InvocationOrId) -> InvocationStatusRecord:
-        """The status, its owner, and since when. Raises `InvocationNotFoundError`."""
-        record, last = self._store.get(id_of(invocation)), self._store.history(id_of(invocation))[-1]
-        return InvocationStatusRecord(
-            status=InvocationStatus(record.status),
-            runner_id=record.runner,
-            timestamp=datetime.fromtimestamp(last.at, UTC),
-        )
-
-    def get_invocation_retries(self, invocation: InvocationOrId) -> int:
-        """How often its body failed and was queued again."""
-        return self._store.get(id_of(invocation)).retries
-
     def filter_by_status(self, invocations: Iterable[InvocationOrId], statuses: Any) -> list[str]:
         """The ids of those in one of these statuses, in order."""
         wanted = set(texts(statuses))
@@ -191,7 +181,9 @@ class BaseOrchestrator(View):
     def get_invocation_ids_paginated(
         self, task_id: str | None = None, statuses: Any = None, limit: int = 100, offset: int = 0
     ) -> list[str]:
-        """One page of ids, in order of submission."""
+        """One page of ids, in order of submission. `ValueError` for a negative limit or offset."""
+        if limit < 0 or offset < 0:
+            raise ValueError(f"limit and offset must be at least 0, got limit={limit!r} and offset={offset!r}")
         task = None if task_id is None else str(task_id)
         return self._store.list_ids(task_id=task, statuses=texts(statuses), limit=limit, offset=offset)
 

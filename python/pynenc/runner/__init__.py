@@ -2,6 +2,7 @@
 
 from pynenc.runner.async_runner import AsyncRunner
 from pynenc.runner.base_runner import BaseRunner, DummyRunner
+from pynenc.runner.external_runner import AtomicServiceRun, ExternalRunner
 from pynenc.runner.multi_thread_runner import MultiThreadRunner
 from pynenc.runner.persistent_process_runner import PersistentProcessRunner
 from pynenc.runner.process_runner import ProcessRunner
@@ -10,8 +11,10 @@ from pynenc.runner.thread_runner import ThreadRunner
 
 __all__ = [
     "AsyncRunner",
+    "AtomicServiceRun",
     "BaseRunner",
     "DummyRunner",
+    "ExternalRunner",
     "MultiThreadRunner",
     "PersistentProcessRunner",
     "ProcessRunner",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -13,7 +14,17 @@ from typing import Any
 
 Handler = Callable[[int | None, FrameType | None], Any]
 
+_PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def _outside() -> int:
+    """The `stacklevel` at which the caller's warning names the code that started the runner, not the package."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 _in_copies: dict[signal.Signals, Any] = {}
@@ -54,7 +65,7 @@ class SignalTakeover:
                 "this runner was not started in the main thread, so it does not react to SIGINT and SIGTERM; "
                 "call stop_runner_loop() to stop it",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=_outside(),
             )
             return
         for signum in STOP_SIGNALS:

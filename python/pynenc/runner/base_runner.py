@@ -425,9 +425,11 @@ class BaseRunner(ABC):
                 # It ends now, and needs no slot for that. Who has its slot may be what it waited for.
                 pass
             elif not engine.unpark(claim, waiter):
-                # While stopping it was handed back on purpose, and that was said.
+                # While stopping it was handed back on purpose, and that was said. After the end of its body it was
+                # settled: what waits is a task or thread that the body has left behind.
+                expected = engine.stopping or (current is not None and current.body_ended)
                 self.logger.log(
-                    logging.DEBUG if engine.stopping else logging.WARNING,
+                    logging.DEBUG if expected else logging.WARNING,
                     "invocation %s lost its claim while it waited; it goes on, but its outcome will be refused",
                     claim.invocation_id,
                 )

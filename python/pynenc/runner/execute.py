@@ -199,6 +199,7 @@ def body_limit(
 
 
 def _returned(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, value: Any) -> Outcome:
+    context.body_ended()
     try:
         return Outcome(_core.SUCCESS, app._codec.encode_result(task, value))
     except Exception as error:
@@ -234,6 +235,7 @@ def _raised(
     error: BaseException,
     limit: BodyLimit | CoroutineLimit | None = None,
 ) -> Outcome:
+    context.body_ended()
     if limit is not None and limit.stage:
         if limit.stage == "cancelled" and isinstance(error, (TaskCancelledError, asyncio.CancelledError)):
             app.logger.info(

@@ -7,12 +7,15 @@ else is ever tried.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
 
 from pynenc.exceptions import ConfigError, SerializationError
 from pynenc.serializer.base_serializer import BaseSerializer
 from pynenc.serializer.exceptions_codec import decode_error, encode_error
-from pynenc.serializer.json_codec import JsonTaskCodec, too_large
+from pynenc.serializer.json_codec import DEFAULT_TEXT, JsonTaskCodec, too_large
 from pynenc.serializer.json_pickle_serializer import JsonPickleSerializer
 from pynenc.serializer.json_serializer import JsonSerializer
 from pynenc.serializer.pickle_serializer import PickleSerializer
@@ -149,6 +152,17 @@ class Codec:
             return {name: self.serializer.serialize(value) for name, value in kwargs.items()}
         except Exception as error:
             raise SerializationError(f"the arguments of task {task.task_id} have no text: {error}") from error
+
+    def decode_texts(self, task: Task[Any, Any], texts: Mapping[str, str]) -> dict[str, Any]:
+        """The arguments with these texts, each value of its annotated type. Raises as `decode_arguments`."""
+        if self._is_json:
+            written = {name: msgspec.Raw(text.encode()) for name, text in texts.items() if text != DEFAULT_TEXT}
+            return self._json(task).decode_arguments(msgspec.json.encode(written))
+        what = f"the arguments of task {task.task_id}"
+        try:
+            return {name: self.serializer.deserialize(text) for name, text in texts.items()}
+        except Exception as error:
+            raise SerializationError(f"{what} cannot be read: {type(error).__name__}: {error}") from error
 
     def register_exception(self, cls: type[E]) -> type[E]:
         """Let exceptions of this class come back as what they are. Works as a decorator.

@@ -21,6 +21,9 @@ _ENCODER = msgspec.json.Encoder(enc_hook=encode_other)
 _SORTED_ENCODER = msgspec.json.Encoder(enc_hook=encode_with_sets, order="deterministic")
 _encode = _ENCODER.encode
 
+DEFAULT_TEXT = "<default>"
+"""The text of an argument that is the default of its parameter and has no JSON form."""
+
 _MISSING: Any = object()
 _ABSENT: Any = object()
 _PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>.*)`$", re.DOTALL)
@@ -99,7 +102,7 @@ class JsonTaskCodec:
         texts: dict[str, str] = {}
         for name, value in kwargs.items():
             if self._omitted.get(name, _MISSING) is value:
-                texts[name] = "<default>"
+                texts[name] = DEFAULT_TEXT
                 continue
             try:
                 texts[name] = canonical_text(value)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pynenc import _core
-from pynenc.exceptions import InvocationError
+from pynenc.app_info import AppInfo
+from pynenc.conf.config_state_backend import ConfigStateBackend
+from pynenc.exceptions import InvocationError, NotOfferedError
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord
 from pynenc.util.views import View, claim_of, id_of
+from pynenc.workflow.exceptions import not_offered as no_workflows
 
 if TYPE_CHECKING:
     from pynenc.util.views import InvocationOrId
@@ -53,6 +57,11 @@ class InvocationHistory:
 
 class BaseStateBackend(View):
     """Reads invocations. They are written by the verbs of the store, together with everything that belongs to them."""
+
+    @cached_property
+    def conf(self) -> ConfigStateBackend:
+        """Settings of this component."""
+        return ConfigStateBackend(self.app.config_values, self.app.config_filepath)
 
     def get_invocation(self, invocation_id: InvocationOrId) -> DistributedInvocation[Any, Any]:
         """The invocation with this id; it can run here if the id came from `broker.retrieve_invocation`.
@@ -106,6 +115,34 @@ class BaseStateBackend(View):
         if status != InvocationStatus.FAILED.value or payload is None:
             raise InvocationError(id_of(invocation), f"it has no exception: it ended as {status} {reason}".rstrip())
         return self.app._codec.decode_exception(self._task(invocation), payload)
+
+    # -- apps and workflows ----------------------------------------------------------------------------------------
+
+    def get_app_info(self) -> AppInfo:
+        """The app as another process needs to know it to find it."""
+        return AppInfo.from_app(self.app)
+
+    def discover_app_infos(self) -> dict[str, AppInfo]:
+        """The apps of this process that work on this store, by id. Those of other processes are not recorded."""
+        return {app.app_id: AppInfo.from_app(app) for app in self.app._on_the_same_store()}
+
+    def store_app_info(self, info: AppInfo) -> None:
+        """Raises `NotOfferedError`, unless it says of this app what `get_app_info` reads from it anyway."""
+        if info != self.get_app_info():
+            raise NotOfferedError(
+                f"store_app_info: the store keeps no descriptions of apps, so that of {info.app_id!r} would be lost. "
+                "Hand AppInfo.to_json() to whoever needs it; Pynenc.from_info(AppInfo.from_json(text)) is the app."
+            )
+
+    def get_workflow_data(self, workflow: Any, key: str, default: Any = None) -> Any:
+        """Raises `NotOfferedError`: this build has no workflows."""
+        raise no_workflows(f"state_backend.get_workflow_data({key!r})")
+
+    def set_workflow_data(self, workflow: Any, key: str, value: Any) -> None:
+        """Raises `NotOfferedError`: this build has no workflows."""
+        raise no_workflows(f"state_backend.set_workflow_data({key!r})")
+
+    # -- the rest --------------------------------------------------------------------------------------------------
 
     def wait_for_all_async_operations(self) -> None:
         """Nothing to wait for: every write is through when its call returns."""

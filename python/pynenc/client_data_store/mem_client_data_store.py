@@ -1,0 +1,7 @@
+"""The store of large values of apps in memory, by name."""
+
+from pynenc.client_data_store.base_client_data_store import BaseClientDataStore
+
+
+class MemClientDataStore(BaseClientDataStore):
+    """Name from settings made for pynenc: values stay in their text, see `BaseClientDataStore`."""

@@ -1,0 +1,7 @@
+"""The store of large values of apps in SQLite, by name."""
+
+from pynenc.client_data_store.base_client_data_store import BaseClientDataStore
+
+
+class SQLiteClientDataStore(BaseClientDataStore):
+    """Name from settings made for pynenc: values stay in their text, see `BaseClientDataStore`."""

@@ -1,0 +1,68 @@
+"""Settings of `app.broker`: which queues there are, and which priorities their operator gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from pynenc.conf.base import WITHOUT_EFFECT, ConfigBase, setting
+from pynenc.conf.config_task import MAX_PRIORITY, MIN_PRIORITY, QUEUE_NAME
+
+
+def _rules(value: Any) -> tuple[str, ...]:
+    """Rules in their normal form, `pattern=priority`."""
+    if isinstance(value, str):
+        items: Iterable[Any] = [part for part in value.split(",") if part.strip()]
+    elif isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, Iterable):
+        items = value
+    else:
+        raise ValueError("must be rules like 'shop.tasks.*=10', or a mapping of patterns to priorities")
+    return tuple(_rule(item) for item in items)
+
+
+def _rule(item: Any) -> str:
+    if isinstance(item, str):
+        pattern, separator, number = (part.strip() for part in item.rpartition("="))
+    elif isinstance(item, (tuple, list)) and len(item) == 2:
+        pattern, separator, number = str(item[0]).strip(), "=", str(item[1])
+    else:
+        pattern = separator = number = ""
+    try:
+        priority = float(number)
+    except ValueError:
+        priority = float("nan")
+    # False for nan, too.
+    if not (pattern and separator and MIN_PRIORITY <= priority <= MAX_PRIORITY):
+        raise ValueError(
+            f"must be rules like 'shop.tasks.*=10' with priorities from {MIN_PRIORITY} to {MAX_PRIORITY}, "
+            f"and {item!r} is none"
+        )
+    return f"{pattern}={priority:g}"
+
+
+class ConfigBroker(ConfigBase):
+    """Queues and priorities of an app."""
+
+    queues: tuple[str, ...] = setting(
+        ("default",), pattern=QUEUE_NAME, doc="if set: the queues that tasks may use; see the two settings on mismatch"
+    )
+    warn_on_queue_mismatch: bool = setting(True, doc="warn of a task whose queue is not among queues, if that is set")
+    raise_on_queue_mismatch: bool = setting(False, doc="refuse the calls of such a task with a ConfigError")
+    priority_rules: tuple[str, ...] = setting(
+        (),
+        parse=_rules,
+        doc="pattern=priority, where the pattern (fnmatch) is for task ids; the highest match replaces the task's",
+    )
+    queue_timeout_sec: float = setting(0.1, unit="s", at_least=0, doc=WITHOUT_EFFECT + ": nothing polls a queue")
+
+    def priority_of(self, task_id: str, own: float) -> float:
+        """The highest priority of the rules that match this task; `own` if none does."""
+        found = [rule.rpartition("=") for rule in self.priority_rules]
+        return max((float(number) for pattern, _, number in found if fnmatchcase(task_id, pattern)), default=own)
+
+    def lacks_queue(self, queue: str) -> bool:
+        """Whether `queues` was set, and `queue` is not among them."""
+        return self.source_of("queues") != "default" and queue not in self.queues

@@ -1,0 +1,23 @@
+"""Settings of `app.client_data_store`."""
+
+from __future__ import annotations
+
+from pynenc.conf.base import ConfigBase, setting
+
+_INLINE = "accepted for compatibility, without effect: large values travel with their invocation"
+
+
+class ConfigClientDataStore(ConfigBase):
+    """What pynenc's store of large values understands, and the size at which ours speaks up."""
+
+    disable_client_data_store: bool = setting(False, doc=_INLINE)
+    min_size_to_cache: int = setting(1024, unit="characters", at_least=0, doc=_INLINE)
+    max_size_to_cache: int = setting(0, unit="characters", at_least=0, doc=_INLINE)
+    local_cache_size: int = setting(1024, unit="values", at_least=0, doc=_INLINE)
+    warn_threshold: int = setting(
+        10 * 1024 * 1024,
+        unit="characters",
+        at_least=0,
+        doc="warn when app.client_data_store writes a longer text; 0: never",
+    )
+    compression_enabled: bool = setting(False, doc=_INLINE)

@@ -1,0 +1,18 @@
+"""Settings of `app.orchestrator`."""
+
+from __future__ import annotations
+
+from pynenc.conf.base import WITHOUT_EFFECT, ConfigBase, setting
+
+
+class ConfigOrchestrator(ConfigBase):
+    """What pynenc's orchestrator could switch off; here it belongs to the store."""
+
+    blocking_control: bool = setting(True, doc=WITHOUT_EFFECT + ": what is waited for always goes first")
+    cycle_control: bool = setting(True, doc=WITHOUT_EFFECT + ": a wait that cannot end always raises")
+    auto_final_invocation_purge_hours: float = setting(
+        24.0, unit="h", at_least=0, doc=WITHOUT_EFFECT + ": see result_ttl_sec"
+    )
+    max_pending_resolution_threads: int = setting(50, at_least=1, doc=WITHOUT_EFFECT)
+    redis_retry_base_delay_sec: float = setting(0.1, unit="s", at_least=0, doc=WITHOUT_EFFECT)
+    redis_retry_max_delay_sec: float = setting(1.0, unit="s", at_least=0, doc=WITHOUT_EFFECT)

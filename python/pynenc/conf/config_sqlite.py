@@ -1,0 +1,11 @@
+"""Settings of the SQLite store."""
+
+from __future__ import annotations
+
+from pynenc.conf.base import ConfigBase, setting
+
+
+class ConfigSQLite(ConfigBase):
+    """Where the SQLite store is."""
+
+    sqlite_db_path: str = setting("", doc="the SQLite file where store_url is empty; empty is .pynenc/<app_id>.db")

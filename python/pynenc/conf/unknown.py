@@ -1,0 +1,113 @@
+"""Settings that nobody reads: misspelt keys of files, of `config_values`, and of the environment.
+
+All configuration classes share the sources, so no class by itself can tell what is meant for another one. This looks at
+all of them together, when an app opens its store: by then the classes of the user are imported too.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import pkgutil
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pynenc.conf
+from pynenc.conf.base import ConfigBase, config_id, fields_of
+from pynenc.conf.sources import PREFIX, whole_files
+from pynenc.util.subclasses import all_subclasses
+
+_warned: set[tuple[str, str]] = set()
+_TASK_SECTION = "task"
+
+
+def warn_of_unknown_settings(config_values: Mapping[str, Any], config_filepath: str | None) -> None:
+    """Warn (`UserWarning`), once per source and key in a process, of what no configuration class knows."""
+    for source, key, hint in unknown_settings(config_values, config_filepath):
+        if (source, key) in _warned:
+            continue
+        _warned.add((source, key))
+        warnings.warn(f"the setting {key!r} (from {source}) is known to no configuration class: {hint}", stacklevel=2)
+
+
+def unknown_settings(config_values: Mapping[str, Any], config_filepath: str | None) -> Iterator[tuple[str, str, str]]:
+    """`(source, key, what may be meant)` of each setting that no imported configuration class reads.
+
+    Raises:
+        ConfigFileError: a file that cannot be read.
+    """
+    known = _Known()
+    yield from known.in_mapping("config_values", config_values)
+    for source, values in whole_files(config_filepath, known.class_names):
+        yield from known.in_mapping(source, values)
+    yield from known.in_environment()
+
+
+class _Known:
+    """The names that mean something: fields by class, and the classes themselves."""
+
+    def __init__(self) -> None:
+        for module in pkgutil.iter_modules(pynenc.conf.__path__):
+            importlib.import_module(f"pynenc.conf.{module.name}")
+        # In the scope of a class its own fields count, and those that its subclasses add: they read its sections too.
+        self._by_class: dict[str, set[str]] = {}
+        self._by_section: dict[str, set[str]] = {}
+        self._all: set[str] = set()
+        for cls in all_subclasses(ConfigBase):
+            fields = {name for one in (cls, *all_subclasses(cls)) for name in fields_of(one)}
+            self._by_class.setdefault(cls.__name__.upper(), set()).update(fields)
+            self._by_section.setdefault(config_id(cls), set()).update(fields)
+            self._all |= fields
+        self.class_names = sorted(self._by_class)
+
+    def in_mapping(self, source: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+        """The unknown keys of one file or dict."""
+        for key, value in values.items():
+            fields = self._by_section.get(key) if isinstance(value, Mapping) else None
+            if fields is not None:
+                yield from self._in_section(f"{source}, section {key!r}", key, value, fields)
+            elif key not in self._all:
+                candidates = set(self._by_section) if isinstance(value, Mapping) else self._all
+                yield source, str(key), _meant(str(key), candidates)
+
+    def _in_section(
+        self, source: str, section: str, values: Mapping[str, Any], fields: set[str]
+    ) -> Iterator[tuple[str, str, str]]:
+        for key, value in values.items():
+            if section == _TASK_SECTION and isinstance(value, Mapping):
+                # Of one task, by its id.
+                yield from self._in_section(f"{source}, {key!r}", "", value, fields)
+            elif key not in fields:
+                yield source, str(key), _meant(str(key), fields)
+
+    def in_environment(self) -> Iterator[tuple[str, str, str]]:
+        """The unknown variables with our prefix."""
+        for variable in sorted(os.environ):
+            name = variable.upper()
+            if not name.startswith(PREFIX) or not os.environ[variable]:
+                continue
+            scope, _, field = name.removeprefix(PREFIX).rpartition("__")
+            task_scope = scope.startswith("CONFIGTASK__")
+            fields = self._all if not scope else self._by_class.get("CONFIGTASK" if task_scope else scope)
+            known = {one.upper() for one in fields or ()} | ({"FILEPATH"} if not task_scope else set())
+            if fields is None:
+                near = [f"{PREFIX}{one}__{field}" for one in difflib.get_close_matches(scope, self._by_class, n=3)]
+                yield "the environment", variable, _listed(near)
+            elif field not in known:
+                begin = f"{PREFIX}{scope}__" if scope else PREFIX
+                near = difflib.get_close_matches(field, known, n=3)
+                yield "the environment", variable, _listed([begin + one for one in near])
+            elif variable != name:
+                yield "the environment", variable, f"did you mean {name}? Variables are in upper case"
+
+
+def _meant(key: str, known: set[str]) -> str:
+    return _listed(difflib.get_close_matches(key, known, n=3))
+
+
+def _listed(near: list[str]) -> str:
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return "remove it, or import the module whose configuration class has it"

@@ -1,0 +1,25 @@
+"""Names of pynenc's runner package for processes that run nothing, and for its elected service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pynenc.exceptions import NotOfferedError
+from pynenc.runner.base_runner import DummyRunner
+
+
+class ExternalRunner(DummyRunner):
+    """A `DummyRunner` by another name: code outside of any runner, such as a client or a web server, shows under it.
+
+    It submits and waits. Each method that would run something raises `RunnerNotExecutableError`.
+    """
+
+
+class AtomicServiceRun:
+    """pynenc's record of an elected service: there is no election here, so making one raises."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Raises `NotOfferedError`."""
+        raise NotOfferedError(
+            "AtomicServiceRun: this build elects no runner for a service. Runners recover by leases; see lease_sec."
+        )

@@ -1,0 +1,18 @@
+"""Triggers: the names of pynenc's interface. This build has none, and says so where one is asked for."""
+
+from pynenc.trigger.base_trigger import BaseTrigger
+from pynenc.trigger.builder import TriggerBuilder, on_cron, on_event, on_status
+from pynenc.trigger.mem_trigger import MemTrigger
+from pynenc.trigger.redis_trigger import RedisTrigger
+from pynenc.trigger.sqlite_trigger import SQLiteTrigger
+
+__all__ = [
+    "BaseTrigger",
+    "MemTrigger",
+    "RedisTrigger",
+    "SQLiteTrigger",
+    "TriggerBuilder",
+    "on_cron",
+    "on_event",
+    "on_status",
+]

@@ -1,0 +1,18 @@
+"""Workflows: the names of pynenc's interface. This build has none, and says so where one is asked for."""
+
+from pynenc.workflow.exceptions import (
+    DeterministicOperationScopeError,
+    WorkflowError,
+    WorkflowMembershipError,
+    WorkflowPauseError,
+)
+from pynenc.workflow.workflow_context import WorkflowContext, WorkflowIdentity
+
+__all__ = [
+    "DeterministicOperationScopeError",
+    "WorkflowContext",
+    "WorkflowError",
+    "WorkflowIdentity",
+    "WorkflowMembershipError",
+    "WorkflowPauseError",
+]
