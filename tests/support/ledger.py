@@ -22,7 +22,7 @@ class Ledger:
 
     @classmethod
     def of_environment(cls) -> Ledger:
-        """The one that the test named to its children; the same object each time, so that bodies share one descriptor."""
+        """The one that the test named to its children; the same object each time: bodies share one descriptor."""
         return _at(os.environ[FILE_VARIABLE])
 
     def write(self, durable: bool = False, **event: Any) -> None:
