@@ -14,6 +14,7 @@ runs the module: name only what you trust.
 from __future__ import annotations
 
 import importlib
+import logging
 import re
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from typing import Any
 
 from pynenc.app import Pynenc
 from pynenc.exceptions import AppDiscoveryError
+
+_LOG = logging.getLogger("pynenc")
 
 PREFERRED_FILES = ("tasks.py", "app.py", "pynenc_app.py")
 """Looked at first, in this order, when no spec is given."""
@@ -54,7 +57,8 @@ class FoundApp:
 def find_app(spec: str | None = None) -> FoundApp:
     """The app that `spec` names; without a spec, the only one in the top-level `*.py` files of the working directory.
 
-    Those are the files whose text mentions `Pynenc`: the first of `PREFERRED_FILES` with an app, else all of them.
+    Those are the files whose text mentions `Pynenc`: the first of `PREFERRED_FILES` with an app, else all of them, less
+    those that fail to import, which are logged.
 
     Raises:
         AppDiscoveryError: the spec is none, names no app or several, or its module fails to import.
@@ -234,14 +238,24 @@ def _scan(folder: Path) -> FoundApp:
         if next(_apps_in(module), None) is not None:
             return _pick(module, "", file.name)
     found: dict[int, FoundApp] = {}
+    failed: list[str] = []
     for file in files:
-        if file not in preferred:
-            for one in _apps_in(_import_file(file, file.name)):
-                found.setdefault(id(one.app), one)
+        if file in preferred:
+            continue
+        try:
+            module = _import_file(file, file.name)
+        except AppDiscoveryError as error:
+            # Perhaps a script of no concern here: the app may be in another file.
+            failed.append(str(error))
+            _LOG.warning("looking for an app, %s", error)
+            continue
+        for one in _apps_in(module):
+            found.setdefault(id(one.app), one)
     if not found:
         looked = (
             f"looked at {', '.join(file.name for file in files)}" if files else "no *.py file there mentions Pynenc"
         )
+        looked = "; ".join([looked, *failed])
         raise AppDiscoveryError(f"no app was named (--app), and there is none in {folder}: {looked}")
     if len(found) > 1:
         names = ", ".join(f"{one.module}:{one.variable}" for one in found.values())

@@ -197,3 +197,12 @@ def test_without_a_spec_and_without_an_app_it_says_what_was_looked_at() -> None:
     _write("only.py", "# Pynenc\n")
     with pytest.raises(AppDiscoveryError, match=r"only\.py"):
         find_app()
+
+
+def test_a_file_that_fails_to_import_is_left_out_of_the_search_and_named(caplog: pytest.LogCaptureFixture) -> None:
+    _write("broken.py", "from pynenc import Pynenc\nraise RuntimeError('half written')\n")
+    with pytest.raises(AppDiscoveryError, match=r"broken\.py.*half written"):
+        find_app()
+    _write("shop.py", ONE.format(name="app", id="the one"))
+    assert find_app().app.app_id == "the one"
+    assert "half written" in caplog.text

@@ -12,7 +12,7 @@ use crate::shared::Shared;
 use crate::value;
 
 /// Invocations removed in one call of a script.
-const PIECE: usize = 250;
+const PIECE: usize = 100;
 
 /// Places in a chunk of the order of arrival, and how many of them one call of `forget.lua` goes through.
 const CHUNK_PLACES: usize = 256;
