@@ -1,0 +1,25 @@
+"""Plain functions, to be made tasks of an app that a test has made."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+
+DAY = datetime.date(2026, 1, 2)
+
+
+def dated(day: datetime.date, times: int = 1) -> str:
+    return str(day) * times
+
+
+def calm() -> str:
+    return "calm"
+
+
+def urgent() -> str:
+    return "urgent"
+
+
+async def nap(seconds: float) -> int:
+    await asyncio.sleep(seconds)
+    return 1
