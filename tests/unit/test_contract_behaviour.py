@@ -32,7 +32,7 @@ def test_a_lazy_call_decodes_by_the_annotations_when_it_is_looked_at() -> None:
     assert lazy.arguments.kwargs == {"day": shapes.DAY, "times": 2}
     assert lazy.call_id == call.call_id
     with pytest.raises(SerializationError):
-        LazyCall(task, {"day": '"no day"'}).arguments  # noqa: B018
+        LazyCall(task, {"day": '"no day"'}).arguments
 
 
 def test_values_win_over_texts_in_a_call_with_both() -> None:
@@ -65,12 +65,12 @@ def test_fields_of_another_library_are_settings_with_their_mapper(monkeypatch: p
     assert (_OwnConfig().plain, _OwnConfig().mapped) == (7, ["a", "b"])
     monkeypatch.setenv("PYNENC__PLAIN", "many")
     with pytest.raises(ConfigError, match="PYNENC__PLAIN"):
-        _OwnConfig().plain  # noqa: B018
+        _OwnConfig().plain
 
 
 def test_a_setting_that_nobody_knows_is_warned_of_with_what_was_meant() -> None:
     with pytest.warns(UserWarning, match=r"'leese_sec' \(from config_values\).*lease_sec"):
-        _app(leese_sec=3).conf.lease_sec  # noqa: B018
+        _app(leese_sec=3).conf.lease_sec
 
 
 def test_a_setting_that_was_read_for_good_cannot_be_assigned_any_more() -> None:
