@@ -70,7 +70,7 @@ def test_fields_of_another_library_are_settings_with_their_mapper(monkeypatch: p
 
 def test_a_setting_that_nobody_knows_is_warned_of_with_what_was_meant() -> None:
     with pytest.warns(UserWarning, match=r"'leese_sec' \(from config_values\).*lease_sec"):
-        _app(leese_sec=3).conf.lease_sec
+        _app(leese_sec=3).orchestrator.count_invocations()
 
 
 def test_a_setting_that_was_read_for_good_cannot_be_assigned_any_more() -> None:
