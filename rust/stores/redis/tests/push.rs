@@ -218,6 +218,19 @@ fn waiters_elsewhere_learn_that_everything_was_purged_or_flushed() {
 }
 
 #[test]
+fn an_idle_runner_notices_work_on_a_server_that_has_forgotten_everything_each_time() {
+    let (server, options, client) = two();
+    let idle = Idle::new(&options);
+    for round in 0..3 {
+        // Nobody is parked any more, so nobody is rung: only the slow look can see it.
+        let () = server.run(&["FLUSHALL"]);
+        submit(&*client);
+        idle.rings.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("deaf in round {round}"));
+        while idle.rings.try_recv().is_ok() {}
+    }
+}
+
+#[test]
 fn a_subscription_that_is_killed_comes_back() {
     let (server, options, client) = two();
     let worker = RedisStore::open(options).unwrap();
