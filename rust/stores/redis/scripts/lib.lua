@@ -42,10 +42,7 @@ end
 -- Wake up to 16 parked runner processes for each queue with new work. One that nobody hears is dead: try the next.
 local function ring_bells(meta)
   -- Those who listen but were not rung, or not heard, notice by this number.
-  if meta and next(bells) and call('HINCRBY', meta, 'w', '1') == 1 then
-    -- Counted from the time on, so that a server which forgot everything does not reach a number that was seen before.
-    call('HINCRBY', meta, 'w', now)
-  end
+  if meta and next(bells) then call('HINCRBY', meta, 'w', '1') end
   for queue, n in pairs(bells) do
     n = math.min(n, 16)
     for _, key in ipairs({ P .. 'b:' .. queue, P .. 'b' }) do

@@ -39,6 +39,8 @@ for i = 1, n do
 end
 
 local last = call('HINCRBY', KEYS[1], 's', n)
+-- The first since the server was emptied: another marker, by which others see that its numbers begin anew.
+if last == n then call('HSETNX', KEYS[1], 'a', string.format('%.0f', now)) end
 local seq = last - n
 local codes, answer = {}, { '' }
 local ready, order, fresh, delayed = {}, {}, {}, {}

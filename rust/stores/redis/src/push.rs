@@ -264,10 +264,13 @@ impl<'a> Session<'a> {
         let seen = read_look(answer).ok_or_else(|| Failure::new(Class::Later, self.link.nonsense("look")))?;
         self.shared.check_marker(self.shard, &seen.marker);
         if let Some(known) = &self.known {
-            if known.work != seen.work {
+            if known.marker != seen.marker {
+                // A server that was emptied counts anew, and may have reached the same numbers.
+                self.hub().look_again();
+            } else if known.work != seen.work {
                 self.hub().work();
             }
-            if (known.finished != seen.finished || known.marker != seen.marker) && self.hub().anyone_waits() {
+            if known.finished != seen.finished && self.hub().anyone_waits() {
                 self.hub().look_again();
             }
             if seen.claimed {
