@@ -16,7 +16,7 @@ from support import flags
 from support.jobs import basics
 from support.ledger import Ledger
 
-from pynenc.exceptions import StateBackendError
+from pynenc.exceptions import InvocationNotFoundError, StateBackendError
 
 T = TypeVar("T")
 
@@ -43,7 +43,12 @@ def main(label: str) -> None:
         for invocation in invocations:
             ledger.write(kind="acked", id=invocation.invocation_id, durable=invocation is invocations[-1])
         for invocation, tag in zip(invocations, tags, strict=True):
-            value = _until_it_works(lambda invocation=invocation: invocation.get_result(timeout=120), ledger)
+            try:
+                value = _until_it_works(lambda invocation=invocation: invocation.get_result(timeout=120), ledger)
+            except InvocationNotFoundError:
+                # The judge counts it as lost.
+                ledger.write(kind="forgotten", id=invocation.invocation_id)
+                continue
             assert value == tag, f"{value!r} is not the result of {tag}"
             ledger.write(kind="read", id=invocation.invocation_id, value=value)
 
@@ -52,6 +57,8 @@ def _until_it_works(read: Callable[[], T], ledger: Ledger) -> T:
     while True:
         try:
             return read()
+        except InvocationNotFoundError:
+            raise
         except StateBackendError as error:
             ledger.write(kind="surfaced", error=str(error)[:500])
 
