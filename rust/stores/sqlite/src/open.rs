@@ -167,7 +167,11 @@ fn create(path: &Path) -> Result<()> {
 
 fn connect(path: &Path, busy_timeout: Duration) -> Result<Connection, Refusal> {
     let db = connection::open(path, busy_timeout)?;
-    let fresh = identify(&db)? == Contents::Nothing;
+    // In one transaction: between two looks another process may make the schema.
+    db.execute_batch("BEGIN")?;
+    let contents = identify(&db);
+    db.execute_batch("COMMIT")?;
+    let fresh = contents? == Contents::Nothing;
     if !fresh {
         check_pages(&db, path)?;
     }
