@@ -45,9 +45,9 @@ def _stops(runner: Child) -> None:
     assert runner.wait() == 0, runner.output()
 
 
-@pytest.mark.parametrize("runner_cls", [name for name in RUNNERS if name != "AsyncRunner"])
+@pytest.mark.parametrize("runner_cls", ["PersistentProcessRunner", "ProcessRunner"])
 def test_copies_of_the_process_take_no_part(processes: Processes, jobs: Any, runner_cls: str) -> None:
-    # Not on an AsyncRunner: a copy made by a thread of its pool stays in that pool, and forking there is luck.
+    # Only where bodies run one at a time: forking beside other threads that fork is luck, whoever runs them.
     runner = _runner(processes, runner_cls)
     rogues = jobs.rogues
     forked, returned = rogues.fork_and_leave(), rogues.fork_and_return()
