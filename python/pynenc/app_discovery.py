@@ -18,7 +18,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -47,8 +47,6 @@ class FoundApp:
     variable: str
     file: str
     """Path of that module; empty for one that has none."""
-    skipped: tuple[str, ...] = ()
-    """When it was looked for: the files that could not be imported, each with the reason."""
 
     @property
     def location(self) -> str:
@@ -235,39 +233,34 @@ def _scan(folder: Path) -> FoundApp:
     """See `find_app`."""
     files = [file for file in sorted(folder.glob("*.py")) if file.is_file() and _mentions_pynenc(file)]
     preferred = [file for name in PREFERRED_FILES for file in files if file.name == name]
-    skipped: list[str] = []
-    found: dict[int, FoundApp] = {}
     for file in preferred:
-        module = _try_import(file, skipped)
-        if module is not None and next(_apps_in(module), None) is not None:
-            return replace(_pick(module, "", file.name), skipped=tuple(skipped))
+        module = _import_file(file, file.name)
+        if next(_apps_in(module), None) is not None:
+            return _pick(module, "", file.name)
+    found: dict[int, FoundApp] = {}
+    failed: list[str] = []
     for file in files:
-        module = None if file in preferred else _try_import(file, skipped)
-        for one in () if module is None else _apps_in(module):
+        if file in preferred:
+            continue
+        try:
+            module = _import_file(file, file.name)
+        except AppDiscoveryError as error:
+            # Perhaps a script of no concern here: the app may be in another file.
+            failed.append(str(error))
+            _LOG.warning("looking for an app, %s", error)
+            continue
+        for one in _apps_in(module):
             found.setdefault(id(one.app), one)
-    failures = "".join(f"; passed over: {failure}" for failure in skipped)
     if not found:
         looked = (
             f"looked at {', '.join(file.name for file in files)}" if files else "no *.py file there mentions Pynenc"
         )
-        raise AppDiscoveryError(
-            f"no app was named (--app), and there is none in {folder}: {looked}{failures}"
-        )
+        looked = "; ".join([looked, *failed])
+        raise AppDiscoveryError(f"no app was named (--app), and there is none in {folder}: {looked}")
     if len(found) > 1:
         names = ", ".join(f"{one.module}:{one.variable}" for one in found.values())
-        raise AppDiscoveryError(
-            f"no app was named, and {folder} has {len(found)}: choose with --app one of {names}{failures}"
-        )
-    return replace(next(iter(found.values())), skipped=tuple(skipped))
-
-
-def _try_import(file: Path, skipped: list[str]) -> ModuleType | None:
-    """The module of a file; None, and the reason in `skipped`, if it cannot be imported."""
-    try:
-        return _import_file(file, file.name)
-    except AppDiscoveryError as error:
-        skipped.append(str(error))
-        return None
+        raise AppDiscoveryError(f"no app was named, and {folder} has {len(found)}: choose with --app one of {names}")
+    return next(iter(found.values()))
 
 
 def _mentions_pynenc(file: Path) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
+from pynenc.exceptions import ConfigError
 from pynenc.runner import BaseRunner
 from pynenc.util.subclasses import get_subclass
 
@@ -76,13 +77,9 @@ class PynencBuilder:
         """Accepted for compatibility: large arguments travel with their invocation."""
         return self._set(disable_client_data_store=True)
 
-    def mem_trigger(self, scheduler_interval_seconds: int = 60, enable_scheduler: bool = True) -> PynencBuilder:
-        """Name the trigger component. This build has no triggers: declaring one raises `NotOfferedError`."""
-        return self._set(
-            trigger_cls="MemTrigger",
-            scheduler_interval_seconds=scheduler_interval_seconds,
-            enable_scheduler=enable_scheduler,
-        )
+    def mem_trigger(self, scheduler_interval_seconds: int = 60, enable_scheduler: bool = True) -> NoReturn:
+        """Raises `ConfigError`: this build has no triggers."""
+        raise ConfigError("mem_trigger() was called, but this build has no triggers: remove the call")
 
     def trigger_task_modules(self, modules: Iterable[str]) -> PynencBuilder:
         """Modules that a runner imports when it starts."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,8 +14,6 @@ from pynenc.conf.base import describe
 def load_app(arguments: argparse.Namespace) -> FoundApp:
     """Find and import it. Raises `AppDiscoveryError`."""
     found = find_app(arguments.app)
-    for failure in found.skipped:
-        print(f"pynenc: passed over {failure}", file=sys.stderr)
     if arguments.verbose:
         found.app.conf.logging_level = "debug"
         found.app.logger.setLevel(logging.DEBUG)

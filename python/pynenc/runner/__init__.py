@@ -1,9 +1,7 @@
 """Runners: what executes invocations. `BaseRunner` is the interface for one of your own."""
 
 from pynenc.runner.async_runner import AsyncRunner
-from pynenc.runner.atomic_service import AtomicServiceRun
 from pynenc.runner.base_runner import BaseRunner, DummyRunner
-from pynenc.runner.external_runner import ExternalRunner
 from pynenc.runner.external_runner import AtomicServiceRun, ExternalRunner
 from pynenc.runner.multi_thread_runner import MultiThreadRunner
 from pynenc.runner.persistent_process_runner import PersistentProcessRunner
@@ -14,10 +12,8 @@ from pynenc.runner.thread_runner import ThreadRunner
 __all__ = [
     "AsyncRunner",
     "AtomicServiceRun",
-    "AtomicServiceRun",
     "BaseRunner",
     "DummyRunner",
-    "ExternalRunner",
     "ExternalRunner",
     "MultiThreadRunner",
     "PersistentProcessRunner",

@@ -18,16 +18,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pynenc import _core, context
 from pynenc.conf.config_runner import ConfigRunner
-from pynenc.exceptions import (
-    ConfigError,
-    InvocationNotFoundError,
-    RunnerError,
-    RunnerNotExecutableError,
-    StateBackendError,
-)
-from pynenc.runner import _exit, _newer_hook
+from pynenc.exceptions import ConfigError, InvocationNotFoundError, RunnerError, RunnerNotExecutableError
+from pynenc.runner import _exit
 from pynenc.runner._core_logs import CoreLogs
-from pynenc.runner._recovery_minutes import RecoveryMinutes
 from pynenc.runner._signals import SignalTakeover
 from pynenc.runner.outcome import settle_claim
 
@@ -78,11 +71,6 @@ class BaseRunner(ABC):
     _native_wait: ClassVar[bool] = False
     """Whether waits may go through `_wait` instead of `waiting_for_results`. Only for built-in runners."""
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Let classes written for pynenc 0.4 run, which define `_waiting_for_results(ids …)` only."""
-        super().__init_subclass__(**kwargs)
-        _newer_hook.adapt(cls, BaseRunner)
-
     def __init__(self, app: Pynenc) -> None:
         self.app = app
         self.running = False
@@ -90,7 +78,6 @@ class BaseRunner(ABC):
         self._engine: _core.Engine | None = None
         self._id: tuple[int, RunnerId] | None = None
         self._core_logs = CoreLogs(app.logger)
-        self._recovery_minutes = RecoveryMinutes(app)
         self._signals = SignalTakeover()
         self._stop_signals = 0
         self._started = threading.Event()
@@ -239,19 +226,12 @@ class BaseRunner(ABC):
         """Between two iterations, at most once a second: pass on what the engine logged, and end if it is deaf."""
         if not self._core_logs.drain() or self._engine is None:
             return
-        with contextlib.suppress(StateBackendError):
-            # A store that fails is told below, and by the engine.
-            self._recovery_minutes.tick()
         silent, limit = self._engine.failing_sec(), self.app.conf.store_deaf_after_sec
         if silent > limit:
             raise RunnerError(
                 f"{self.runner_id}: the store {self.app._store.url} has failed for {silent:.0f} s without a break, "
                 f"longer than store_deaf_after_sec ({limit:g} s); what ran here is recovered by others"
             )
-
-    def get_active_child_runner_ids(self) -> list[str]:
-        """Ids of runners that this one has started: none, unless a subclass says otherwise."""
-        return []
 
     def wait_until_started(self, timeout: float | None = None) -> bool:
         """Block until `on_start` is through, for at most `timeout` seconds; whether it is."""

@@ -1,17 +1,25 @@
-"""The runner of a client, under the name that pynenc gives it."""
+"""Names of pynenc's runner package for processes that run nothing, and for its elected service."""
 
 from __future__ import annotations
 
-import os
-import socket
+from typing import Any
 
-from pynenc.runner.base_runner import DummyRunner, RunnerId
+from pynenc.exceptions import NotOfferedError
+from pynenc.runner.base_runner import DummyRunner
 
 
 class ExternalRunner(DummyRunner):
-    """A `DummyRunner` whose id says that it is no worker: `ExternalRunner@<host>-<pid>`."""
+    """A `DummyRunner` by another name: code outside of any runner, such as a client or a web server, shows under it.
 
-    @property
-    def runner_id(self) -> RunnerId:
-        """The id; a forked child has its own."""
-        return RunnerId(f"{type(self).__name__}@{socket.gethostname()}-{os.getpid()}")
+    It submits and waits. Each method that would run something raises `RunnerNotExecutableError`.
+    """
+
+
+class AtomicServiceRun:
+    """pynenc's record of an elected service: there is no election here, so making one raises."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Raises `NotOfferedError`."""
+        raise NotOfferedError(
+            "AtomicServiceRun: this build elects no runner for a service. Runners recover by leases; see lease_sec."
+        )
