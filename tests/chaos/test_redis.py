@@ -65,8 +65,7 @@ def test_b5_after_each_failover_of_sentinels_all_workers_go_on(campaign: Make) -
             # Sentinels would do that too, after a while.
             old.ask("REPLICAOF", "127.0.0.1", str(group.primary().port))
             group.await_complete()
-        # One of two replicas confirms. Sentinels choose by offsets that may be seconds old, and so perhaps the other.
-        run.finish(failovers, may_forget=True)
+        run.finish(failovers)
 
 
 def test_b6_slots_move_and_primaries_change_in_a_cluster(campaign: Make) -> None:

@@ -19,8 +19,6 @@ from support.processes import Child, Processes
 from support.waiting import wait_until
 from support.worlds import StoreKind, load_jobs, set_environment
 
-from pynenc.exceptions import InvocationError, StateBackendError
-
 SIZE_VARIABLE = "PYNENC_CHAOS_SIZE"
 """`short` (the default, inside `make test`), `medium`, or `full` (`make chaos`)."""
 RESULTS_VARIABLE = "PYNENC_CHAOS_RESULTS"
@@ -129,31 +127,21 @@ class Campaign:
         for child in self.runners:
             assert child.process.poll() is None, child.output()
 
-    def finish(self, count: int, *, may_forget: bool = False, **more: Any) -> Verdict:
-        """Stop the load, judge, try the canary, and keep the figures.
-
-        Args:
-            may_forget: whether the servers may lose what they have confirmed, which is counted all the same.
-        """
+    def finish(self, count: int, **more: Any) -> Verdict:
+        """Stop the load, judge, try the canary, and keep the figures."""
         flags.raise_flag("stop")
         for child in self.clients:
             assert child.wait(180) == 0, child.output()
         app = self.jobs.app
         wait_until(lambda: app.orchestrator.count_invocations() == self._final(), "everything is finished", 120)
         for event in self.ledger.of_kind("read"):
-            try:
-                value = app.state_backend.get_result(event["id"])
-            except (InvocationError, StateBackendError):
-                # Forgotten, or gone back to where it was before it had finished.
-                assert may_forget
-                continue
+            value = app.state_backend.get_result(event["id"])
             self.ledger.write(kind="read", id=event["id"], value=value)
         verdict = judge(app, self.ledger)
         canary = self.canary()
         print(f"seed {self.seed}: {self.row} {self.what}: {count} times, {verdict}, canary {canary:.2f} s")
         assert verdict.acknowledged > 0
-        assert may_forget or verdict.lost == 0
-        assert (verdict.ghosts, verdict.double_results, verdict.unfinished) == (0, 0, 0)
+        assert (verdict.lost, verdict.ghosts, verdict.double_results, verdict.unfinished) == (0, 0, 0, 0)
         surfaced = len(self.ledger.of_kind("surfaced"))
         self.keep(count, verdict, canary_sec=round(canary, 2), surfaced=surfaced, **more)
         return verdict

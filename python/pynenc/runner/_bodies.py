@@ -85,6 +85,7 @@ class Bodies:
             if self.plain.pop(invocation_id, None) is None:
                 # It has just ended.
                 self._late.pop(invocation_id, None)
+                self._early.pop(invocation_id, None)
                 return False
             invocation._limit = late
             self._runner._limit_begins(invocation._claim, grace_sec, grace_sec)

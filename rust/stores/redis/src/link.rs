@@ -166,12 +166,13 @@ impl Link {
 
     fn exchange(&self, connection: &mut Connection, requests: &[Request], name: &str) -> Result<Vec<Value>, Failure> {
         let mut values = self.round_trip(connection, requests.iter(), false, name)?;
-        let forgotten: Vec<usize> = (0..values.len())
-            .filter(|&at| server_error(&values[at]).is_some_and(|(code, _)| code == "NOSCRIPT"))
-            .collect();
-        if !forgotten.is_empty() {
-            let again = self.round_trip(connection, forgotten.iter().map(|&at| &requests[at]), true, name)?;
-            for (at, value) in forgotten.into_iter().zip(again) {
+        let is_forgotten = |at: usize| server_error(&values[at]).is_some_and(|(code, _)| code == "NOSCRIPT");
+        if let Some(first) = (0..values.len()).find(|&at| is_forgotten(at)) {
+            // A confirmation was about what had been written when it was asked for: asked for again, after the write.
+            let missing: Vec<usize> =
+                (first..values.len()).filter(|&at| is_forgotten(at) || requests[at].confirms.is_some()).collect();
+            let again = self.round_trip(connection, missing.iter().map(|&at| &requests[at]), true, name)?;
+            for (at, value) in missing.into_iter().zip(again) {
                 values[at] = value;
             }
         }

@@ -102,6 +102,7 @@ fn a_runner_that_died_idle_eats_no_ring() {
     let (_server, options, client) = two();
     let (idle, dead) = (Idle::new(&options), Idle::new(&options));
     dead.store.close().unwrap();
+    // From now on the slow look is so seldom that what rings at once is the bell.
     std::thread::sleep(Duration::from_millis(2_100));
     idle.park();
     idle.expect_ring(|| {

@@ -117,6 +117,35 @@ fn after_a_failover_the_same_handles_work_on() {
 }
 
 #[test]
+fn a_submission_that_no_replica_has_is_not_acknowledged_even_if_its_script_had_to_be_sent_again() {
+    let primary = Server::start();
+    let port = primary.port.to_string();
+    let replica = Server::with(&["--save", "", "--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"]);
+    eventually("the replica follows", || primary.run::<String>(&["INFO", "replication"]).contains("state=online"));
+    let store = RedisStore::open(RedisOptions {
+        durability: Durability::Replicated(1),
+        command_timeout: Duration::from_millis(600),
+        retry_deadline: Duration::from_millis(100),
+        ..options(&primary.url())
+    })
+    .unwrap();
+    submit(&*store);
+    let () = primary.run(&["SCRIPT", "FLUSH"]);
+    // It has said that it has all up to here, so that a confirmation of less than the submission would be given.
+    eventually("the replica has said so", || {
+        let info: String = primary.run(&["INFO", "replication"]);
+        let number = |after: &str| {
+            info.split_once(after).and_then(|(_, rest)| rest.split([',', '\r']).next().map(str::to_owned))
+        };
+        number(",offset=").is_some_and(|offset| number("master_repl_offset:") == Some(offset))
+    });
+    replica.signal("STOP");
+    let unconfirmed = store.submit(&[call()]);
+    replica.signal("CONT");
+    assert!(unconfirmed.is_err_and(|error| error.to_string().contains("not confirmed")));
+}
+
+#[test]
 fn an_unknown_service_is_said() {
     let sentinel = Server::sentinel(free_port(), "");
     let mut options = options(&format!("redis+sentinel://127.0.0.1:{}/nothing", sentinel.port));
