@@ -73,6 +73,14 @@ fn success() -> Outcome {
     Outcome::Success([].into())
 }
 
+fn wait_until(mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "in time");
+        std::thread::yield_now();
+    }
+}
+
 fn wait_all(store: &Arc<dyn Store>, ids: &[InvocationId]) -> Vec<Status> {
     let mut waiter = Waiter::new(store.clone(), ids);
     let (mut statuses, deadline) = (Vec::new(), Instant::now() + PATIENCE);
@@ -368,4 +376,29 @@ fn outcomes_outlive_failures_of_the_store_and_count_once() {
         let ends = store.history(id).unwrap().iter().filter(|entry| entry.status.is_final()).count();
         assert_eq!(ends, 1);
     }
+}
+
+#[test]
+fn a_runner_whose_loop_is_stuck_takes_nothing_back_and_nothing_new() {
+    let store = memory();
+    let lease = Duration::from_millis(300);
+    let stuck = Arc::new(Runner::new(store.clone(), config(4, lease)).unwrap());
+    stuck.start().unwrap();
+    let held = submit(&store, 1)[0];
+    assert_eq!(stuck.next_batch(4).unwrap().len(), 1);
+    // The last sign of life of the loop; the thread that feeds it goes on.
+    stuck.pulse(Instant::now());
+    let feeder = stuck.clone();
+    let fed = std::thread::spawn(move || feeder.next_batch(4).map(|claims| claims.len()));
+    wait_until(|| store.get(held).unwrap().recoveries == 1);
+    let all_of_it: HashSet<_> = [held, submit(&store, 1)[0]].into();
+    let mut taken = HashSet::new();
+    wait_until(|| {
+        let request =
+            ClaimRequest { runner: "another".into(), limit: 4, queues: Arc::new([]), lease: 60_000, begin: true };
+        taken.extend(store.claim(&request).unwrap().claims.iter().map(|claim| claim.id));
+        taken == all_of_it
+    });
+    stuck.close().unwrap();
+    assert_eq!(fed.join().unwrap().unwrap(), 0);
 }

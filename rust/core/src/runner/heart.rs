@@ -55,8 +55,6 @@ struct Agenda {
     swept_at: Option<u64>,
     purged_at: Option<u64>,
     next_expiry: Option<Millis>,
-    /// Whether the loop that runs the bodies was found to be stuck.
-    stuck: bool,
     /// When it was asked last what is to be cancelled.
     asked: Instant,
 }
@@ -79,7 +77,6 @@ fn beat_until_closed(shared: &Shared) {
         swept_at: None,
         purged_at: None,
         next_expiry: None,
-        stuck: false,
         asked: now,
     };
     loop {
@@ -143,17 +140,22 @@ impl Agenda {
     }
 
     /// Whether the loop that runs the bodies has not given a pulse for too long; said once, and once when it is back.
-    fn is_stuck(&mut self, shared: &Shared, now: Instant) -> bool {
-        let stuck = shared.pulse.lock().is_some_and(|until| until < now) && !shared.pump.lock().slots.is_empty();
-        if stuck && !self.stuck {
+    fn is_stuck(&self, shared: &Shared, now: Instant) -> bool {
+        let late = shared.pulse.lock().is_some_and(|until| until < now);
+        let (stuck, before) = {
+            let mut pump = shared.pump.lock();
+            let stuck = late && !pump.slots.is_empty();
+            (stuck, std::mem::replace(&mut pump.stuck, stuck))
+        };
+        if stuck && !before {
             log::error!(
-                "the loop that runs the bodies is stuck: leases are not renewed any more, and other runners take over \
-                 what runs here"
+                "the loop that runs the bodies is stuck: leases are not renewed any more, nothing new is claimed, \
+                 and other runners take over what runs here"
             );
-        } else if self.stuck && !stuck {
+        } else if before && !stuck {
             log::warn!("the loop that runs the bodies goes on: leases are renewed again");
+            shared.slot_freed(&mut shared.pump.lock());
         }
-        self.stuck = stuck;
         stuck
     }
 

@@ -49,6 +49,8 @@ pub(super) struct Pump {
     exchanging: bool,
     /// Whether a claim may succeed that would have found nothing before.
     pub work: bool,
+    /// Whether the loop that runs the bodies is stuck: whatever were claimed now would wait behind what blocks it.
+    pub stuck: bool,
     /// The store failed: no round trip before this.
     pub not_before: Option<Instant>,
     failures: u32,
@@ -87,6 +89,7 @@ impl Pump {
             promised: 0,
             exchanging: false,
             work: true,
+            stuck: false,
             not_before: None,
             failures: 0,
             failing: None,
@@ -127,12 +130,16 @@ impl Pump {
         !self.exchanging
             && !self.closed
             && self.not_before.is_none_or(|at| at <= now)
-            && (self.wants_to_send() || (self.work && !self.stopping && self.wants_claims()))
+            && (self.wants_to_send() || (self.may_claim() && self.wants_claims()))
     }
 
     /// Whether outcomes should leave now. While there is work at hand they gather: they leave with the next claim.
     fn wants_to_send(&self) -> bool {
         self.outbox.is_waiting() && (self.ahead.is_empty() || self.stopping || self.outbox.len() >= BATCH)
+    }
+
+    fn may_claim(&self) -> bool {
+        self.work && !self.stopping && !self.stuck
     }
 
     fn wants_claims(&self) -> bool {
@@ -253,7 +260,7 @@ impl Shared {
         let batch = pump.outbox.take();
         let count = batch.len();
         let expected = self.expect_returns(pump, &batch);
-        let claims = pump.work && !pump.stopping;
+        let claims = pump.may_claim();
         let reserved = if claims && pump.ahead.is_empty() { pump.slots.reserve() } else { 0 };
         let wanted = if claims { reserved + pump.wanted_ahead() } else { 0 };
         if wanted > 0 {
