@@ -82,6 +82,17 @@ pub fn a_body_that_waits_can_be_cancelled(f: &Fixture) {
     assert_eq!(wished_of(f, "r1"), [waiter.id]);
     assert_eq!(f.settle(waiter, Outcome::Cancelled { reason: "interrupted".into() }), Settled::Done);
     assert_eq!(f.claim_ids(2), [target], "what it waited for goes on");
+    let trail = [Status::Registered, Status::Pending, Status::Running, Status::Paused, Status::Cancelled];
+    assert_eq!(f.trail(waiter.id), trail, "it did not run again on its way");
+}
+
+pub fn a_body_that_waits_is_not_retried_after_a_wish(f: &Fixture) {
+    let waiter = f.start(call());
+    f.pause(waiter, &[f.submit(call())]);
+    wish(f, waiter);
+    f.settle(waiter, retry(0));
+    let trail = [Status::Registered, Status::Pending, Status::Running, Status::Paused, Status::Cancelled];
+    assert_eq!(f.trail(waiter.id), trail);
 }
 
 pub fn what_was_claimed_and_not_begun_can_be_cancelled(f: &Fixture) {
