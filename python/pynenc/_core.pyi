@@ -262,6 +262,8 @@ class Store:
         args_id: str | None = None,
         runner: str | None = None,
     ) -> int: ...
+    def backlog(self, queues: Sequence[str], limit: int) -> int:
+        """How many due invocations wait for a slot in `queues` (none means all), counted up to `limit`."""
     def history(self, invocation_id: str) -> list[HistoryEntry]:
         """Oldest first. Raises `InvocationNotFoundError`."""
     def purge(self) -> int:

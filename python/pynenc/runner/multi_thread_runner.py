@@ -22,8 +22,8 @@ class MultiThreadRunner(ProcessPoolRunner):
 
     def _on_start(self) -> None:
         self._target = self._fewest()
-        self._backlog = True
-        self._next_look = 0.0
+        self._backlog = False
+        self._next_look = self._next_count = 0.0
         super()._on_start()
 
     @cached_property
@@ -47,7 +47,6 @@ class MultiThreadRunner(ProcessPoolRunner):
 
     def runner_loop_iteration(self) -> None:
         """Supervise for up to a second, and adapt the number of workers to the work."""
-        # The store counts what is not due yet, such as retries: only work that finds every slot taken asks for more.
         self._listen(_LOOK_SEC if self._target < self.max_parallel_slots else 1.0)
         if self.running:
             self._grow()
@@ -61,16 +60,21 @@ class MultiThreadRunner(ProcessPoolRunner):
             return
         ready = [member for member in self._members.values() if member.key and not member.told]
         if len(ready) < self._target or any(member.live < self._slots_per_worker() for member in ready):
-            # Those that are being started, or have free slots, may be enough: what waits may not be due yet.
+            # Those that are being started, or have free slots, may be enough.
             return
         self._next_look = now + _LOOK_SEC
-        # Asks the store only if something was submitted since the last look, or work was left over then.
-        if not self._engine.wait_for_work(0.0) and not self._backlog:
+        # Asks the store if something was submitted since the last look, or work was left over then; and once a second,
+        # for nobody tells of a retry that becomes due while every slot is taken.
+        if not self._engine.wait_for_work(0.0) and not self._backlog and now < self._next_count:
             return
-        waiting = self.app.broker.count_invocations(self.conf.queues or None)
+        self._next_count = now + 1.0
+        room = (self.max_parallel_slots - self._target) * self._slots_per_worker()
+        waiting = self.app._store.backlog(list(self.conf.queues), room)
+        if waiting and self._backlog:
+            self._target += -(-waiting // self._slots_per_worker())
+        # Seen once, it may be on its way to a slot that has just become free: what this process hears of its workers
+        # is a little old. Seen at two looks, it waits.
         self._backlog = waiting > 0
-        more = -(-waiting // self._slots_per_worker())
-        self._target = min(self.max_parallel_slots, self._target + more)
 
     def _shrink(self) -> None:
         now = time.monotonic()

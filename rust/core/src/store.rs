@@ -156,6 +156,10 @@ pub trait Store: Send + Sync + 'static {
     /// How many invocations match.
     fn count(&self, filter: &Filter) -> Result<usize>;
 
+    /// How many due invocations wait for a free slot in `queues` (none means all), counted up to `limit`. A retry that is
+    /// not due yet and one parked under its concurrency key are not among them: no further slot would run them.
+    fn backlog(&self, queues: &[Arc<str>], limit: usize) -> Result<usize>;
+
     /// The history of one invocation, oldest first.
     fn history(&self, id: InvocationId) -> Result<History>;
 

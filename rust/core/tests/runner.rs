@@ -347,6 +347,9 @@ impl Store for Flaky {
     fn count(&self, filter: &Filter) -> Result<usize> {
         self.inner.count(filter)
     }
+    fn backlog(&self, queues: &[Arc<str>], limit: usize) -> Result<usize> {
+        self.inner.backlog(queues, limit)
+    }
     fn history(&self, id: InvocationId) -> Result<History> {
         self.inner.history(id)
     }

@@ -302,6 +302,11 @@ impl PyStore {
         self.detached(py, |store| store.count(&filter))
     }
 
+    fn backlog(&self, py: Python<'_>, queues: Vec<String>, limit: usize) -> PyResult<usize> {
+        let queues: Vec<Arc<str>> = queues.into_iter().map(Arc::from).collect();
+        self.detached(py, |store| store.backlog(&queues, limit))
+    }
+
     fn history(&self, py: Python<'_>, invocation_id: &str) -> PyResult<Vec<PyHistoryEntry>> {
         let id = convert::known_id(invocation_id)?;
         let entries = self.detached(py, |store| store.history(id))?;

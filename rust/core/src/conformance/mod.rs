@@ -213,6 +213,8 @@ macro_rules! store_conformance {
                 lists_are_in_the_order_of_submission,
                 pages_follow_each_other,
                 each_filter_finds_what_it_names,
+                the_backlog_is_what_another_slot_would_run,
+                the_backlog_of_some_queues_is_counted_no_further_than_asked_for,
                 every_status_change_is_in_the_history,
                 the_history_says_when_and_by_whom,
             }
@@ -236,6 +238,7 @@ macro_rules! store_conformance {
                 a_body_that_ends_before_it_is_interrupted_has_its_own_outcome,
                 it_is_neither_retried_nor_handed_back,
                 a_body_that_waits_can_be_cancelled,
+                a_body_that_waits_is_not_retried_after_a_wish,
                 what_was_claimed_and_not_begun_can_be_cancelled,
                 it_does_not_outlive_its_runner,
                 who_waits_for_it_is_told,

@@ -1,5 +1,7 @@
 //! Step 8 and the questions of users: watch, get, list, count, history.
 
+use std::sync::Arc;
+
 use super::kit::*;
 use crate::Error;
 use crate::ids::InvocationId;
@@ -83,6 +85,38 @@ pub fn each_filter_finds_what_it_names(f: &Fixture) {
     finds(f, Filter { statuses: vec![Status::Running], ..any() }, &[child]);
     finds(f, Filter { statuses: vec![Status::Registered, Status::Running], ..any() }, &[parent, child, other]);
     finds(f, Filter { statuses: vec![Status::Success], ..any() }, &[]);
+}
+
+pub fn the_backlog_is_what_another_slot_would_run(f: &Fixture) {
+    assert_eq!(f.store.backlog(&[], 10).unwrap(), 0);
+    f.start(call().parks("one", 1));
+    f.submit(call().parks("one", 1));
+    // Whoever finds no place is parked by the claim that meets it.
+    assert_eq!(f.claim_ids(1), []);
+    assert_eq!(f.store.backlog(&[], 10).unwrap(), 0, "one runs, and one waits for its place");
+    f.submit(call().due(START + 100));
+    assert_eq!(f.store.backlog(&[], 10).unwrap(), 0, "not due yet");
+    f.submit(call());
+    f.submit(call().queue("other"));
+    assert_eq!(f.store.backlog(&[], 10).unwrap(), 2);
+    f.clock.advance(100);
+    assert_eq!(f.store.backlog(&[], 10).unwrap(), 3, "due, though no claim has looked since");
+    f.claim_ids(3);
+    assert_eq!(f.store.backlog(&[], 10).unwrap(), 0);
+}
+
+pub fn the_backlog_of_some_queues_is_counted_no_further_than_asked_for(f: &Fixture) {
+    for _ in 0..3 {
+        f.submit(call().queue("a"));
+    }
+    f.submit(call().queue("b"));
+    f.submit(call().queue("b").due(START + 100));
+    let counted = |names: &[&str], limit| {
+        let names: Vec<Arc<str>> = names.iter().map(|name| Arc::from(*name)).collect();
+        f.store.backlog(&names, limit).unwrap()
+    };
+    assert_eq!((counted(&["a"], 10), counted(&["b"], 10), counted(&["b", "a"], 10)), (3, 1, 4));
+    assert_eq!((counted(&["c"], 10), counted(&["a"], 2), counted(&[], 3), counted(&["a"], 0)), (0, 2, 3, 0));
 }
 
 pub fn every_status_change_is_in_the_history(f: &Fixture) {

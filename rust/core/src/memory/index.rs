@@ -98,6 +98,12 @@ impl Index {
         self.among(names).filter_map(|queue| queue.scheduled.first_key_value()).map(|(key, _)| key.0).min()
     }
 
+    /// How many are due by `now` in these queues (none means all), at most `limit`.
+    pub fn backlog(&self, names: &[Arc<str>], now: Millis, limit: usize) -> usize {
+        let due = |queue: &Queue| queue.ready.len() + queue.scheduled.range(..=(now, u64::MAX)).take(limit).count();
+        self.among(names).map(due).sum::<usize>().min(limit)
+    }
+
     fn among<'a>(&'a self, names: &'a [Arc<str>]) -> impl Iterator<Item = &'a Queue> {
         let all = names.is_empty().then(|| self.queues.values());
         all.into_iter().flatten().chain(names.iter().filter_map(|name| self.queues.get(name)))

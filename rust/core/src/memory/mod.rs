@@ -166,6 +166,10 @@ impl Store for MemoryStore {
         self.verb(|state, _| Ok(state.matching(filter).count()))
     }
 
+    fn backlog(&self, queues: &[Arc<str>], limit: usize) -> Result<usize> {
+        self.verb(|state, _| Ok(state.backlog(queues, self.clock.wall(), limit)))
+    }
+
     fn history(&self, id: InvocationId) -> Result<History> {
         self.verb(|state, _| Ok(crate::history::unpack(&state.row(id)?.history)))
     }

@@ -56,6 +56,11 @@ impl State {
         self.index.order.values().copied().filter(|id| self.rows.get(id).is_some_and(|row| row.matches(filter)))
     }
 
+    /// How many are due in these queues (none means all), at most `limit`.
+    pub fn backlog(&self, queues: &[Arc<str>], now: Millis, limit: usize) -> usize {
+        self.index.backlog(queues, now, limit)
+    }
+
     /// Whether a place under the concurrency key of `row` is free.
     pub fn admission(&self, row: &Row) -> Admission {
         let concurrency = row.call.concurrency.as_ref();

@@ -44,6 +44,7 @@ scripts! {
     BEAT = "beat";
     RECOVER = "recover";
     WATCH = "watch";
+    BACKLOG = "backlog";
     PURGE = "purge";
     FORGET = "forget";
     LOOK = "look";

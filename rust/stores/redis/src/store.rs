@@ -151,6 +151,10 @@ impl Store for RedisStore {
         list::list(self.shared()?, filter, page)
     }
 
+    fn backlog(&self, queues: &[Arc<str>], limit: usize) -> Result<usize> {
+        list::backlog(self.shared()?, queues, limit)
+    }
+
     fn count(&self, filter: &Filter) -> Result<usize> {
         list::count(self.shared()?, filter)
     }

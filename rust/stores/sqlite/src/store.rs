@@ -240,6 +240,10 @@ impl Store for SqliteStore {
         self.read(|db| list::count(db, filter))
     }
 
+    fn backlog(&self, queues: &[Arc<str>], limit: usize) -> Result<usize> {
+        self.read(|db| list::backlog(db, queues, self.shared.clock.wall(), limit))
+    }
+
     fn history(&self, id: InvocationId) -> Result<History> {
         self.read(|db| get::history(db, id))
     }

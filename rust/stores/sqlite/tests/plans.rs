@@ -9,8 +9,10 @@ use rusqlite::Connection;
 /// Everything is looked at, and it says so: counting all, and what is left of a filter that no index serves.
 const MAY_SCAN: [&str; 3] = ["purge/count.sql", "list/ids.sql", "list/count.sql"];
 
-/// The scan is of an index that has only what is asked for, and ends with its first row or is done once per boot.
-const OF_A_PARTIAL_INDEX: [&str; 3] = ["claim/any_ready.sql", "claim/ready_queues.sql", "open/expire_leases.sql"];
+/// The scan is of an index that has only what is asked for, and ends with its first row, ends at the limit of the caller,
+/// or is done once per boot.
+const OF_A_PARTIAL_INDEX: [&str; 4] =
+    ["claim/any_ready.sql", "claim/ready_queues.sql", "list/backlog.sql", "open/expire_leases.sql"];
 
 fn queries(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -33,7 +35,9 @@ fn every_statement_finds_its_rows_by_an_index_and_in_order() {
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next().unwrap() {
             let step: String = row.get(3).unwrap();
-            let scans = step.starts_with("SCAN ") && step != "SCAN CONSTANT ROW";
+            // What a subquery reads is a step of its own.
+            let harmless = step == "SCAN CONSTANT ROW" || step.starts_with("SCAN (subquery-");
+            let scans = step.starts_with("SCAN ") && !harmless;
             assert!(!scans || partial, "{}: {step}", path.display());
             assert!(!step.contains("TEMP B-TREE"), "{}: {step}", path.display());
         }

@@ -1,6 +1,7 @@
 //! Ids in order of submission, and how many match: by looking through the order of arrival, a piece at a time.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use pynenc_core::Result;
 use pynenc_core::ids::InvocationId;
@@ -10,7 +11,7 @@ use redis::Value;
 use crate::keys::Kind;
 use crate::link::Link;
 use crate::record::Packed;
-use crate::script::Request;
+use crate::script::{BACKLOG, Request};
 use crate::shared::Shared;
 use crate::value;
 
@@ -42,6 +43,28 @@ pub fn count(shared: &Shared, filter: &Filter) -> Result<usize> {
         count += 1;
         ControlFlow::Continue(())
     })?;
+    Ok(count)
+}
+
+pub fn backlog(shared: &Shared, queues: &[Arc<str>], limit: usize) -> Result<usize> {
+    let mut count = 0;
+    for link in &shared.links {
+        let answer = link.run_one(|_| {
+            let mut script = Request::script(&BACKLOG).key(link.keys.key(Kind::Queues, b""));
+            for queue in queues {
+                for kind in [Kind::Ready, Kind::Scheduled] {
+                    script = script.key(link.keys.key(kind, queue.as_bytes()));
+                }
+            }
+            let mut script = shared.common(script, link);
+            queues.iter().for_each(|queue| script.push(queue.as_bytes()));
+            script
+        })?;
+        count += value::int(&answer).and_then(|n| usize::try_from(n).ok()).ok_or_else(|| link.nonsense("backlog"))?;
+        if count >= limit {
+            return Ok(limit);
+        }
+    }
     Ok(count)
 }
 

@@ -1,8 +1,9 @@
 //! Which, and how many, invocations match a filter.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
-use pynenc_core::ids::InvocationId;
+use pynenc_core::ids::{InvocationId, Millis};
 use pynenc_core::result::{Filter, Page};
 use pynenc_core::status::Status;
 use rusqlite::types::Value;
@@ -23,6 +24,19 @@ pub(crate) fn count(db: &Connection, filter: &Filter) -> Result<usize, Fault> {
     let (condition, values) = condition(filter);
     let sql = format!("{}{condition}", sql!("list/count"));
     Ok(db.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get::<_, i64>(0))? as usize)
+}
+
+pub(crate) fn backlog(db: &Connection, queues: &[Arc<str>], now: Millis, limit: usize) -> Result<usize, Fault> {
+    let limit = as_limit(limit);
+    let mut count: i64 = 0;
+    if queues.is_empty() {
+        count += db.prepare_cached(sql!("list/backlog"))?.query_row((now, limit), |row| row.get::<_, i64>(0))?;
+    }
+    for queue in queues {
+        let mut statement = db.prepare_cached(sql!("list/backlog_in"))?;
+        count += statement.query_row((now, limit, &**queue), |row| row.get::<_, i64>(0))?;
+    }
+    Ok(count.min(limit) as usize)
 }
 
 /// The filter as SQL that only names what is asked for, so that an index can serve it.

@@ -1,0 +1,3 @@
+-- The same in one queue.
+SELECT (SELECT count(*) FROM (SELECT 1 FROM invocation WHERE place = 1 AND queue = ?3 LIMIT ?2))
+     + (SELECT count(*) FROM (SELECT 1 FROM invocation WHERE place = 2 AND queue = ?3 AND due <= ?1 LIMIT ?2))
