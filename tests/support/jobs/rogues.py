@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -79,3 +80,26 @@ def change_the_process(folder: str) -> str:
 @app.task
 def still_works() -> int:
     return add(1, 1).result
+
+
+@app.task
+def allocate_beyond_the_limit(size: int) -> int:
+    """Ask for more address space than this process may have from now on."""
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + size, limits[1]))
+    try:
+        return len(bytearray(4 * size))
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+@app.task
+def touch_memory(size: int) -> int:
+    """Wait for the flag `eat`, then write to every page of so many bytes; the process that survived it."""
+    flags.raise_flag("hungry", str(os.getpid()))
+    flags.await_flag("eat")
+    eaten = bytearray(size)
+    eaten[:: resource.getpagesize()] = b"x" * len(range(0, size, resource.getpagesize()))
+    return os.getpid()
