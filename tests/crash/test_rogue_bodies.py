@@ -45,10 +45,7 @@ def _stops(runner: Child) -> None:
     assert runner.wait() == 0, runner.output()
 
 
-@pytest.mark.parametrize("runner_cls", ["PersistentProcessRunner", "ProcessRunner"])
-def test_copies_of_the_process_take_no_part(processes: Processes, jobs: Any, runner_cls: str) -> None:
-    # Only where bodies run one at a time: forking beside other threads that fork is luck, whoever runs them.
-    runner = _runner(processes, runner_cls)
+def test_copies_of_the_process_take_no_part(jobs: Any, runner: Child) -> None:
     rogues = jobs.rogues
     forked, returned = rogues.fork_and_leave(), rogues.fork_and_return()
     assert forked.get_result(timeout=60) == "forked"

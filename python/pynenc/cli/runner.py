@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc.cli._app import config_lines, header_lines, load_app
 from pynenc.exceptions import ConfigError
+from pynenc.runner._signals import STOP_SIGNALS, as_before_in_copies, in_copies
 from pynenc.runner.base_runner import BaseRunner, DummyRunner
 from pynenc.runner.choose import choose_runner_cls
 from pynenc.util.subclasses import get_subclass
@@ -206,8 +207,8 @@ def _stop_signals(*, ends_program: bool) -> Iterator[None]:
     def stop(signum: int, frame: object) -> None:
         raise _StopRequested
 
-    signums = (signal.SIGINT, signal.SIGTERM)
-    previous = [signal.signal(signum, stop) for signum in signums]
+    previous = {signum: signal.signal(signum, stop) for signum in STOP_SIGNALS}
+    settled = [signum for signum, handler in previous.items() if in_copies(signum, handler)]
     clean = False
     try:
         yield
@@ -215,8 +216,10 @@ def _stop_signals(*, ends_program: bool) -> Iterator[None]:
     except _StopRequested:
         clean = True
     finally:
-        for signum, handler in zip(signums, previous, strict=True):
+        for signum, handler in previous.items():
             signal.signal(signum, signal.SIG_IGN if clean and ends_program else handler)
+        for signum in settled:
+            as_before_in_copies(signum)
 
 
 def _positive(text: str) -> int:

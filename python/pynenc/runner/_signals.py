@@ -31,13 +31,42 @@ _in_copies: dict[signal.Signals, Any] = {}
 """What a forked copy of this process does on these signals."""
 
 
-def in_copies(signum: signal.Signals, handler: Any) -> None:
+def in_copies(signum: signal.Signals, handler: Any) -> bool:
     """Have every process that a body forks do this on the signal, in place of what this process does.
 
     A copy that kept our handler would note the signal and live on, and `multiprocessing.Pool` waits for its workers to
-    die of SIGTERM.
+    die of SIGTERM. False if it is settled already: the first to ask replaced what the process had of its own.
     """
+    if signum in _in_copies:
+        return False
     _in_copies[signum] = handler
+    return True
+
+
+def as_before_in_copies(signum: signal.Signals) -> None:
+    """Take back what `in_copies` said, which answered True."""
+    _in_copies.pop(signum, None)
+
+
+class _Mask(threading.local):
+    """What this thread had blocked before it forked."""
+
+    signals: set[Any] | None = None
+
+
+_mask = _Mask()
+
+
+def _hold_signals_back() -> None:
+    """A copy may be told to end before it has its own handlers, and Python forgets signals that came around a fork."""
+    if _in_copies:
+        _mask.signals = signal.pthread_sigmask(signal.SIG_BLOCK, list(_in_copies))
+
+
+def _let_signals_through() -> None:
+    held, _mask.signals = _mask.signals, None
+    if held is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def _change_in_copy() -> None:
@@ -46,10 +75,11 @@ def _change_in_copy() -> None:
             # Not possible in a subinterpreter; and what is no handler of Python's cannot be put back.
             signal.signal(signum, handler)
     _in_copies.clear()
+    _let_signals_through()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_change_in_copy)
+    os.register_at_fork(before=_hold_signals_back, after_in_parent=_let_signals_through, after_in_child=_change_in_copy)
 
 
 class SignalTakeover:
@@ -57,6 +87,8 @@ class SignalTakeover:
 
     def __init__(self) -> None:
         self._previous: dict[signal.Signals, Any] = {}
+        self._settled: set[signal.Signals] = set()
+        """For which signals this object says what copies do."""
 
     def take(self, handler: Handler) -> None:
         """Point the stop signals at `handler`, or warn (`UserWarning`) when this is not the main thread."""
@@ -71,7 +103,8 @@ class SignalTakeover:
         for signum in STOP_SIGNALS:
             previous = signal.signal(signum, handler)
             # Taken twice without a `give_back` in between: the first is what the process had.
-            in_copies(signum, self._previous.setdefault(signum, previous))
+            if in_copies(signum, self._previous.setdefault(signum, previous)):
+                self._settled.add(signum)
 
     def give_back(self) -> None:
         """Restore what was there before `take`. Harmless to repeat, or to call from another thread (no effect)."""
@@ -81,5 +114,7 @@ class SignalTakeover:
             # None stands for a handler that was not installed from Python; it cannot be put back.
             if previous is not None:
                 signal.signal(signum, previous)
-            _in_copies.pop(signum, None)
+        for signum in self._settled:
+            as_before_in_copies(signum)
+        self._settled.clear()
         self._previous.clear()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 import warnings
 from types import FrameType
@@ -55,3 +57,37 @@ def test_a_handler_that_was_not_made_by_python_is_left_alone(monkeypatch: pytest
     takeover.take(_handler)
     takeover.give_back()
     assert calls == [_handler, _handler], "None cannot be installed, so it is not tried"
+
+
+COPIES = """
+import os, signal, sys
+
+def told_before_it_is_ready():
+    # Between the fork and the package's own hook.
+    os.kill(os.getpid(), signal.SIGTERM)
+
+if sys.argv[1] == "early":
+    os.register_at_fork(after_in_child=told_before_it_is_ready)
+from pynenc.cli.runner import _stop_signals
+from pynenc.runner._signals import SignalTakeover
+
+with _stop_signals(ends_program=False):
+    takeover = SignalTakeover()
+    takeover.take(lambda signum, frame: None)
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(30)
+        while True:
+            signal.pause()
+    if sys.argv[1] == "late":
+        os.kill(pid, signal.SIGTERM)
+    print(signal.Signals(os.WTERMSIG(os.waitpid(pid, 0)[1])).name)
+    print(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+"""
+
+
+@pytest.mark.parametrize("moment", ["early", "late"])
+def test_a_copy_dies_of_sigterm_whenever_it_comes(moment: str) -> None:
+    """As `multiprocessing.Pool` expects of its workers: with the command line's handlers below those of the runner."""
+    done = subprocess.run([sys.executable, "-c", COPIES, moment], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["SIGTERM", "set()"], done.stderr
