@@ -83,6 +83,9 @@ impl PyEngine {
 
     fn next(&self, py: Python<'_>) -> PyResult<Option<PyClaim>> {
         let runner = self.0.get()?;
+        if let Some(claim) = runner.next_at_once() {
+            return Ok(Some(PyClaim(claim)));
+        }
         Ok(py.detach(|| runner.next()).map_err(to_py)?.map(PyClaim))
     }
 
@@ -98,7 +101,10 @@ impl PyEngine {
     ) -> PyResult<()> {
         let runner = self.0.get()?;
         let outcome = convert::outcome(outcome, payload, delay_sec, note, SystemClock.wall())?;
-        py.detach(|| runner.settle(claim.0.ownership(), outcome));
+        let owner = claim.0.ownership();
+        if let Some(outcome) = runner.settle_at_once(owner, outcome) {
+            py.detach(|| runner.settle(owner, outcome));
+        }
         Ok(())
     }
 

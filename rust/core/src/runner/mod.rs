@@ -138,6 +138,13 @@ impl Runner {
         self.shared.next()
     }
 
+    /// As [`Self::next`], but only what takes no waiting of any kind; `None` says nothing about what there is. Whoever
+    /// has a lock that others wait for, as a Python thread has, asks this first: giving such a lock away and getting it
+    /// back for every short body costs more than the body.
+    pub fn next_at_once(&self) -> Option<Claim> {
+        self.shared.next_at_once()
+    }
+
     /// For an event loop, called by the one thread that feeds it: the next invocations, up to `limit` of them, their
     /// slots taken. Blocks until there is one. Empty: the thread shall end.
     pub fn next_batch(&self, limit: usize) -> Result<Vec<Claim>> {
@@ -160,6 +167,11 @@ impl Runner {
     /// An outcome for a claim that was handed back meanwhile is discarded.
     pub fn settle(&self, owner: Ownership, outcome: Outcome) {
         self.shared.settle(owner, outcome);
+    }
+
+    /// As [`Self::settle`], if that takes no waiting at all; else the outcome comes back.
+    pub fn settle_at_once(&self, owner: Ownership, outcome: Outcome) -> Option<Outcome> {
+        self.shared.settle_at_once(owner, outcome)
     }
 
     /// For a user's own runner: take up to `limit` due invocations without waiting and without taking slots.

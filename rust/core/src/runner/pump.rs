@@ -211,6 +211,19 @@ impl Shared {
         }
     }
 
+    /// The next claim, if it is here and nothing has to be waited for, not even the lock.
+    pub(super) fn next_at_once(&self) -> Option<Claim> {
+        let mut pump = self.pump.try_lock()?;
+        if pump.inbox.is_empty() {
+            self.fill_inbox(&mut pump, 1);
+        }
+        let claim = pump.inbox.pop_front()?;
+        self.arrive(&mut pump);
+        pump.pulls = true;
+        self.pass_on(&mut pump);
+        Some(claim)
+    }
+
     pub(super) fn next_batch(&self, limit: usize) -> Result<Vec<Claim>> {
         let Some(first) = self.take(true)? else { return Ok(Vec::new()) };
         let mut pump = self.pump.lock();
@@ -369,14 +382,24 @@ impl Shared {
     }
 
     pub(super) fn settle(&self, owner: Ownership, outcome: Outcome) {
-        let mut pump = self.pump.lock();
+        self.settle_in(&mut self.pump.lock(), owner, outcome);
+    }
+
+    /// As [`Self::settle`], unless the lock is taken; then the outcome comes back.
+    pub(super) fn settle_at_once(&self, owner: Ownership, outcome: Outcome) -> Option<Outcome> {
+        let Some(mut pump) = self.pump.try_lock() else { return Some(outcome) };
+        self.settle_in(&mut pump, owner, outcome);
+        None
+    }
+
+    fn settle_in(&self, pump: &mut Pump, owner: Ownership, outcome: Outcome) {
         pump.returning += 1;
         let ended = pump.slots.end(owner);
         if let Some(live) = &ended {
             let span = live.since.elapsed();
             pump.ahead.measured(span);
             if pump.ahead.is_too_much() {
-                self.return_ahead(&mut pump, "bodies take longer than was expected");
+                self.return_ahead(pump, "bodies take longer than was expected");
             }
         }
         let Some(live) = ended else {
@@ -390,7 +413,7 @@ impl Shared {
         // It may end amid a wait: interrupted, it does not ask for its slot any more.
         pump.waits.forget(owner.id);
         pump.outbox.push(Settlement { owner, outcome, started: live.started, slot: live.slot });
-        self.grant(&mut pump);
+        self.grant(pump);
         self.quiet.notify_all();
     }
 
