@@ -12,7 +12,7 @@ PY := $(VENV)/bin/python
 REPORTS := target/reports
 SIZE := full
 # Everything the wheel is made of.
-INPUTS := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE \
+INPUTS := Cargo.toml Cargo.lock .cargo/config.toml pyproject.toml README.md LICENSE \
 	$(shell find rust python \( -type d -o -name '*.rs' -o -name '*.toml' -o -name '*.sql' -o -name '*.lua' -o -name '*.py' -o -name '*.pyi' -o -name 'py.typed' \) -not -name __pycache__ 2>/dev/null)
 
 # After the `crates` step everything is on disk, so cargo need not look at the network again.
