@@ -12,15 +12,16 @@ import socket
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pynenc import _core, context
 from pynenc.conf.config_runner import ConfigRunner
 from pynenc.exceptions import ConfigError, InvocationNotFoundError, RunnerError, RunnerNotExecutableError
-from pynenc.runner import _exit
+from pynenc.runner import _exit, _newer_hook
 from pynenc.runner._core_logs import CoreLogs
+from pynenc.runner._identity import RunnerId, RunnerLog
 from pynenc.runner._signals import SignalTakeover
 from pynenc.runner.outcome import settle_claim
 
@@ -35,24 +36,6 @@ if TYPE_CHECKING:
 
 _LIMIT_SEC = 0.005
 """How often a body that waits looks around when its time is over, until it is interrupted."""
-
-
-class RunnerId(str):
-    """The id of a runner: a `str` that may also be called, for both spellings are in use."""
-
-    def __call__(self) -> str:
-        return self
-
-
-class _RunnerLog(logging.LoggerAdapter[logging.Logger]):
-    """Puts the id of the runner before each message."""
-
-    def __init__(self, runner: BaseRunner) -> None:
-        super().__init__(runner.app.logger, {})
-        self._runner = runner
-
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        return f"[runner: {self._runner.runner_id}] {msg}", kwargs
 
 
 class BaseRunner(ABC):
@@ -71,10 +54,15 @@ class BaseRunner(ABC):
     _native_wait: ClassVar[bool] = False
     """Whether waits may go through `_wait` instead of `waiting_for_results`. Only for built-in runners."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let classes run that were written for pynenc 0.4, and whose hook for waits is `_waiting_for_results`."""
+        super().__init_subclass__(**kwargs)
+        _newer_hook.adapt(cls, BaseRunner)
+
     def __init__(self, app: Pynenc) -> None:
         self.app = app
         self.running = False
-        self.logger = _RunnerLog(self)
+        self.logger = RunnerLog(self)
         self._engine: _core.Engine | None = None
         self._id: tuple[int, RunnerId] | None = None
         self._core_logs = CoreLogs(app.logger)
@@ -198,6 +186,22 @@ class BaseRunner(ABC):
             result_invocation: those it waits for.
             runner_args: what this runner passed to `invocation.run`.
         """
+
+    def _waiting_for_results(
+        self,
+        running_invocation_id: str,
+        result_invocation_ids: Sequence[str],
+        runner_args: dict[str, Any] | None = None,
+    ) -> None:
+        """pynenc 0.4's hook, for bodies that wait. A class that overrides it needs no `waiting_for_results`.
+
+        This one blocks for `conf.invocation_wait_results_sleep_time_sec` seconds, or until one of them is final.
+        """
+        self._wait_slice(list(result_invocation_ids), self.conf.invocation_wait_results_sleep_time_sec, None)
+
+    def get_active_child_runner_ids(self) -> list[str]:
+        """The keys under which processes that this runner has started own invocations: none, unless it starts some."""
+        return []
 
     def run(self) -> None:
         """Start, loop until `stop_runner_loop`, stop. May be called again afterwards.
