@@ -141,6 +141,16 @@ def test_the_app_of_the_working_directory_needs_no_spec() -> None:
 # -- runner start ------------------------------------------------------------------------------------------------------
 
 
+def test_a_broken_file_beside_the_app_is_named_on_stderr_and_passed_over() -> None:
+    Path("tasks.py").write_text("# Pynenc\nraise LookupError('half written')\n")
+    done = _pynenc("show_config")
+    assert done.returncode == 0
+    assert "App location: shop:app" in done.stdout
+    for word in ("tasks.py", "LookupError: half written", "--app"):
+        assert word in done.stderr
+    assert "half written" not in done.stdout
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=lambda signum: signum.name)
 def test_a_started_runner_works_and_stops_with_0(signum: signal.Signals, processes: Processes) -> None:
     runner = processes.started_runner("shop")
