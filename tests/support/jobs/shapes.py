@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime
 
+from pynenc import Task
+
 DAY = datetime.date(2026, 1, 2)
 
 
@@ -23,3 +25,7 @@ def urgent() -> str:
 async def nap(seconds: float) -> int:
     await asyncio.sleep(seconds)
     return 1
+
+
+def named(task: Task[[], str]) -> str:
+    return str(task.task_id)
