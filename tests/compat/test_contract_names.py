@@ -27,7 +27,9 @@ NAMES = {
     "pynenc.orchestrator.base_orchestrator": "BaseOrchestrator BaseBlockingControl BaseCycleControl",
     "pynenc.state_backend.base_state_backend": "BaseStateBackend InvocationHistory",
     "pynenc.serializer.base_serializer": "BaseSerializer",
-    "pynenc.trigger": "BaseTrigger MemTrigger SQLiteTrigger RedisTrigger TriggerBuilder on_cron on_event on_status",
+    "pynenc.trigger": "BaseTrigger MemTrigger SQLiteTrigger RedisTrigger TriggerBuilder on_cron on_event on_status "
+    "ArgumentProviderError NonModuleLevelFunctionError EventContext StatusContext ResultContext ExceptionContext "
+    "CronContext TriggerDefinitionDTO EventRecord EventMarker EventMarkerPage TriggerRunRecord TriggerRunParticipant",
     "pynenc.trigger.base_trigger": "BaseTrigger",
     "pynenc.client_data_store": "BaseClientDataStore MemClientDataStore SQLiteClientDataStore RedisClientDataStore",
     "pynenc.client_data_store.base_client_data_store": "BaseClientDataStore",
