@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from support.jobs import shapes
 from support.seed_runners import SevenMemberRunner
 from support.waiting import wait_until
 from support.worlds import RUNNERS, STORES, World, load_jobs, make_world
@@ -18,7 +19,7 @@ from support.worlds import RUNNERS, STORES, World, load_jobs, make_world
 from pynenc import Pynenc, context
 from pynenc.exceptions import RunnerNotExecutableError
 from pynenc.identifiers import InvocationId
-from pynenc.runner import BaseRunner, DummyRunner, ExternalRunner, ThreadRunner
+from pynenc.runner import BaseRunner, DummyRunner, ExternalRunner, RunnerContext, ThreadRunner
 
 _SIX = {name: value for name, value in vars(SevenMemberRunner).items() if name != "waiting_for_results"}
 _PAUSE_SEC = 0.01
@@ -168,6 +169,56 @@ def test_the_generated_method_has_the_signature_of_the_seed() -> None:
     cls = _with_hook(lambda self, ids: None)
     names = list(inspect.signature(cls.waiting_for_results).parameters)
     assert names == ["self", "running_invocation", "result_invocation", "runner_args"]
+
+
+_CONTEXT = RunnerContext("NewerRunner")
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        (({"a": 1},), {}),
+        ((), {"runner_args": {"a": 1}}),
+        ((_CONTEXT, {"a": 1}), {}),
+        ((_CONTEXT,), {"runner_args": {"a": 1}}),
+        ((), {"runner_ctx": _CONTEXT, "runner_args": {"a": 1}}),
+        (({"a": 1},), {"runner_ctx": _CONTEXT}),
+    ],
+)
+def test_an_invocation_is_run_with_or_without_a_runner_context(
+    memory_env: None, args: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    app = Pynenc()
+    invocation = app.task(shapes.given)()
+    [claimed] = app.orchestrator.get_invocations_to_run(1, _CONTEXT)
+    claimed.run(*args, **named)
+    assert invocation.result == {"a": 1}
+
+
+@pytest.mark.parametrize(("args", "named"), [((_CONTEXT,), {}), ((_CONTEXT, None), {}), ((), {})])
+def test_an_invocation_is_run_without_arguments_of_its_runner(
+    memory_env: None, args: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    app = Pynenc()
+    invocation = app.task(shapes.given)()
+    [claimed] = app.orchestrator.get_invocations_to_run(1)
+    claimed.run(*args, **named)
+    assert invocation.result is None
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [(({}, {}, {}), {}), ((_CONTEXT, {}), {"runner_args": {}}), ((_CONTEXT, {}), {"runner_ctx": _CONTEXT})],
+)
+def test_an_invocation_that_is_run_with_too_much_is_not_run(
+    memory_env: None, args: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    app = Pynenc()
+    invocation = app.task(shapes.given)()
+    [claimed] = app.orchestrator.get_invocations_to_run(1)
+    with pytest.raises(TypeError, match="runner_args, or runner_ctx and runner_args, each once"):
+        claimed.run(*args, **named)
+    assert invocation.status == "pending"
 
 
 # -- child runners -----------------------------------------------------------------------------------------------------

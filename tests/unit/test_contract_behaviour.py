@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.jobs import shapes
 
 from pynenc import Pynenc
+from pynenc.app_info import AppInfo
 from pynenc.call import Call, LazyCall, PreSerializedCall
 from pynenc.conf.config_runner import ConfigRunner
 from pynenc.exceptions import AlreadyInitializedError, ConfigError, NotOfferedError, SerializationError
@@ -106,6 +108,31 @@ def test_triggers_are_refused_with_what_to_do_instead() -> None:
     with pytest.raises(NotOfferedError, match="Call the task where the event happens"):
         app.trigger.emit_event("sold")
     assert app.trigger.get_events() == []
+
+
+# -- apps --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_apps_of_this_process_on_the_same_store_are_discovered(tmp_path: Path) -> None:
+    here, elsewhere = f"sqlite:///{tmp_path}/here.db", f"sqlite:///{tmp_path}/elsewhere.db"
+    one, two = Pynenc("one", {"store_url": here}), Pynenc("two", {"store_url": here})
+    Pynenc("three", {"store_url": elsewhere})
+    alone = Pynenc("four", {"store_url": "memory://"})
+    Pynenc("five", {"store_url": "memory://"})
+    for app in (one, two):
+        found = app.state_backend.discover_app_infos()
+        assert set(found) == {"one", "two"}
+        assert Pynenc.from_info(found["two"]) is two
+    assert set(alone.state_backend.discover_app_infos()) == {"four"}
+
+
+def test_an_app_of_another_process_is_handed_over_and_not_stored(tmp_path: Path) -> None:
+    app = Pynenc("here", {"store_url": f"sqlite:///{tmp_path}/here.db"})
+    info = AppInfo("there", config_values={"store_url": f"sqlite:///{tmp_path}/here.db"})
+    with pytest.raises(NotOfferedError, match=r"'there' would be lost. Hand AppInfo\.to_json\(\)"):
+        app.state_backend.store_app_info(info)
+    app.state_backend.store_app_info(app.state_backend.get_app_info())
+    assert Pynenc.from_info(AppInfo.from_json(info.to_json())).app_id == "there"
 
 
 # -- dev mode ----------------------------------------------------------------------------------------------------------

@@ -152,6 +152,8 @@ def _is_json_serializable(kind: type[Any]) -> bool:
         callable(getattr(kind, "to_json", None))
         and callable(getattr(kind, "from_json", None))
         and not issubclass(kind, BaseException)
+        # That of a protocol makes nothing.
+        and not getattr(kind, "_is_protocol", False)
     )
 
 
