@@ -192,6 +192,11 @@ BUILDER: dict[str, dict[str, Any]] = {
     "show_full_arguments": {}, "show_truncated_arguments": {"truncate_length": 32}, "custom_config": {},
     "trigger_task_modules": {}, "build": {}, "register_plugin_method": {}, "register_plugin_validator": {},
 }  # fmt: skip
+OPTIONS = (
+    "auto_parallel_batch_size parallel_batch_size retry_for max_retries running_concurrency registration_concurrency "
+    "key_arguments on_diff_non_key_args_raise call_result_cache disable_cache_args triggers force_new_workflow "
+    "reroute_on_concurrency_control queue priority is_workflow_task"
+)
 BASES = {
     "PynencError": "Exception", "RetryError": "PynencError", "ConcurrencyRetryError": "RetryError",
     "SerializationError": "PynencError", "TaskError": "PynencError", "InvalidTaskOptionsError": "TaskError",
@@ -251,6 +256,11 @@ def test_a_member_of_the_contract_is_there_on_every_store(scene: dict[str, Any],
 def test_the_builder_has_the_method_with_its_documented_defaults(name: str) -> None:
     parameters = inspect.signature(getattr(PynencBuilder, name)).parameters
     assert {given: parameters[given].default for given in BUILDER[name]} == BUILDER[name]
+
+
+@pytest.mark.parametrize("name", OPTIONS.split())
+def test_a_task_has_the_option_and_leaving_it_out_or_none_is_the_same(scene: dict[str, Any], name: str) -> None:
+    assert scene["app"].task(**{name: None})(load_jobs).options == {}
 
 
 @pytest.mark.parametrize("name", BASES)

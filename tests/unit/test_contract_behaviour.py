@@ -100,6 +100,29 @@ def test_priority_rules_decide_who_goes_first(monkeypatch: pytest.MonkeyPatch) -
     assert [one.invocation_id for one in taken] == [sooner.invocation_id, later.invocation_id]
 
 
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        ({"queue": "a queue"}, r"queue must match .*, got 'a queue'"),
+        ({"queue": ""}, r"queue must match .*, got ''"),
+        ({"priority": 101}, "priority must be a number from -100 to 100, got 101"),
+        ({"priority": float("nan")}, "got nan"),
+    ],
+)
+def test_a_queue_or_priority_that_no_task_can_have_is_refused_when_an_invocation_is_routed(
+    where: dict[str, Any], words: str
+) -> None:
+    app = _app()
+    app.task(shapes.calm)()
+    claimed = app.broker.retrieve_invocation()
+    for route in (app.broker.route_invocation, lambda one, **where: app.broker.route_invocations([one], **where)):
+        with pytest.raises(ValueError, match=words):
+            route(claimed, **where)
+    assert app.broker.count_invocations() == 0
+    app.broker.route_invocation(claimed, queue="any", priority=-100)
+    assert app.broker.count_invocations() == 1
+
+
 # -- what this build does not have -------------------------------------------------------------------------------------
 
 
@@ -108,6 +131,18 @@ def test_triggers_are_refused_with_what_to_do_instead() -> None:
     with pytest.raises(NotOfferedError, match="Call the task where the event happens"):
         app.trigger.emit_event("sold")
     assert app.trigger.get_events() == []
+
+
+@pytest.mark.filterwarnings("ignore:.*force_new_workflow is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("option", ["is_workflow_task", "force_new_workflow"])
+def test_a_task_that_is_declared_a_workflow_is_refused_and_one_that_is_not_is_a_task(option: str) -> None:
+    app = _app()
+    for value in (False, None):
+        task = app.task(**{option: value})(shapes.calm)
+        assert not task.is_workflow_root_task
+        assert task().status == "registered"
+    with pytest.raises(NotOfferedError, match=f"declared with {option}: this build has no workflows"):
+        app.task(**{option: True})(shapes.calm)
 
 
 # -- apps --------------------------------------------------------------------------------------------------------------
