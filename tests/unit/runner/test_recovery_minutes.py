@@ -146,9 +146,13 @@ def running(clock: Clock) -> Iterator[tuple[Any, Any]]:
     app = _app(queues=["default"])
     runner = ThreadRunner(app)
     runner._recovery_minutes = RecoveryMinutes(runner, clock)
+    early = _left_by_a_dead_runner(app)
     thread = threading.Thread(target=runner.run, daemon=True)
     thread.start()
     assert runner.wait_until_started(20)
+    # The engine looks once when it starts. What a test leaves must come after that, or it is found then.
+    wait_until(lambda: early.status == "rerouted", "the first look of the engine")
+    assert early.cancel()
     yield app, runner
     runner.stop_runner_loop()
     thread.join(30)
