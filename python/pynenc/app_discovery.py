@@ -233,34 +233,39 @@ def _scan(folder: Path) -> FoundApp:
     """See `find_app`."""
     files = [file for file in sorted(folder.glob("*.py")) if file.is_file() and _mentions_pynenc(file)]
     preferred = [file for name in PREFERRED_FILES for file in files if file.name == name]
+    failed: list[str] = []
     for file in preferred:
-        module = _import_file(file, file.name)
-        if next(_apps_in(module), None) is not None:
+        module = _try_import(file, failed)
+        if module is not None and next(_apps_in(module), None) is not None:
             return _pick(module, "", file.name)
     found: dict[int, FoundApp] = {}
-    failed: list[str] = []
     for file in files:
-        if file in preferred:
-            continue
-        try:
-            module = _import_file(file, file.name)
-        except AppDiscoveryError as error:
-            # Perhaps a script of no concern here: the app may be in another file.
-            failed.append(str(error))
-            _LOG.warning("looking for an app, %s", error)
-            continue
-        for one in _apps_in(module):
+        module = None if file in preferred else _try_import(file, failed)
+        for one in () if module is None else _apps_in(module):
             found.setdefault(id(one.app), one)
+    left_out = "".join(f"; left out: {failure}" for failure in failed)
     if not found:
         looked = (
             f"looked at {', '.join(file.name for file in files)}" if files else "no *.py file there mentions Pynenc"
         )
-        looked = "; ".join([looked, *failed])
-        raise AppDiscoveryError(f"no app was named (--app), and there is none in {folder}: {looked}")
+        raise AppDiscoveryError(f"no app was named (--app), and there is none in {folder}: {looked}{left_out}")
     if len(found) > 1:
         names = ", ".join(f"{one.module}:{one.variable}" for one in found.values())
-        raise AppDiscoveryError(f"no app was named, and {folder} has {len(found)}: choose with --app one of {names}")
+        raise AppDiscoveryError(
+            f"no app was named, and {folder} has {len(found)}: choose with --app one of {names}{left_out}"
+        )
     return next(iter(found.values()))
+
+
+def _try_import(file: Path, failed: list[str]) -> ModuleType | None:
+    """The module of a file; None, with a warning and the reason in `failed`, if it cannot be imported."""
+    try:
+        return _import_file(file, file.name)
+    except AppDiscoveryError as error:
+        # Perhaps a script of no concern here: the app may be in another file.
+        failed.append(str(error))
+        _LOG.warning("left out of the search for an app (name it with --app if it is in there): %s", error)
+        return None
 
 
 def _mentions_pynenc(file: Path) -> bool:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
-from pynenc.exceptions import ConfigError
 from pynenc.runner import BaseRunner
 from pynenc.util.subclasses import get_subclass
 
@@ -66,20 +65,23 @@ class PynencBuilder:
 
     def mem_client_data_store(self, min_size_to_cache: int = 1024, local_cache_size: int = 1024) -> PynencBuilder:
         """Accepted for compatibility: large arguments travel with their invocation."""
-        return self._set(
-            client_data_store_cls="MemClientDataStore",
-            disable_client_data_store=False,
-            min_size_to_cache=min_size_to_cache,
-            local_cache_size=local_cache_size,
-        )
+        return self._client_data_store("Mem", min_size_to_cache, local_cache_size)
+
+    def redis_client_data_store(self, min_size_to_cache: int = 1024, local_cache_size: int = 1024) -> PynencBuilder:
+        """Accepted for compatibility, as `mem_client_data_store`."""
+        return self._client_data_store("Redis", min_size_to_cache, local_cache_size)
 
     def disable_client_data_store(self) -> PynencBuilder:
         """Accepted for compatibility: large arguments travel with their invocation."""
         return self._set(disable_client_data_store=True)
 
-    def mem_trigger(self, scheduler_interval_seconds: int = 60, enable_scheduler: bool = True) -> NoReturn:
-        """Raises `ConfigError`: this build has no triggers."""
-        raise ConfigError("mem_trigger() was called, but this build has no triggers: remove the call")
+    def mem_trigger(self, scheduler_interval_seconds: int = 60, enable_scheduler: bool = True) -> PynencBuilder:
+        """Choose the trigger component by name. This build has no triggers: declaring one raises `NotOfferedError`."""
+        return self._trigger("Mem", scheduler_interval_seconds, enable_scheduler)
+
+    def redis_trigger(self, scheduler_interval_seconds: int = 60, enable_scheduler: bool = True) -> PynencBuilder:
+        """As `mem_trigger`: this build has no triggers."""
+        return self._trigger("Redis", scheduler_interval_seconds, enable_scheduler)
 
     def trigger_task_modules(self, modules: Iterable[str]) -> PynencBuilder:
         """Modules that a runner imports when it starts."""
@@ -274,6 +276,21 @@ class PynencBuilder:
 
     def _components(self, prefix: str) -> PynencBuilder:
         return self._set(**{field: prefix + kind for field, kind in _COMPONENTS.items()})
+
+    def _client_data_store(self, prefix: str, min_size_to_cache: int, local_cache_size: int) -> PynencBuilder:
+        return self._set(
+            client_data_store_cls=f"{prefix}ClientDataStore",
+            disable_client_data_store=False,
+            min_size_to_cache=min_size_to_cache,
+            local_cache_size=local_cache_size,
+        )
+
+    def _trigger(self, prefix: str, scheduler_interval_seconds: int, enable_scheduler: bool) -> PynencBuilder:
+        return self._set(
+            trigger_cls=f"{prefix}Trigger",
+            scheduler_interval_seconds=scheduler_interval_seconds,
+            enable_scheduler=enable_scheduler,
+        )
 
     def _check_memory(self) -> None:
         url = self._config.get("store_url", "")

@@ -72,6 +72,8 @@ class TaskOptions(TypedDict, total=False):
     """Refused with `NotOfferedError`: this build has no triggers."""
     force_new_workflow: bool | None
     """Deprecated; True is refused with `NotOfferedError`: this build has no workflows."""
+    is_workflow_task: bool | None
+    """As `@app.workflow` sets it in pynenc; True is refused in the same way."""
 
 
 class Task(Generic[Params, Result]):
@@ -84,7 +86,7 @@ class Task(Generic[Params, Result]):
             RuntimeError: a function of `__main__`, which a runner could not import.
             InvalidTaskOptionsError: an option that does not exist.
             ConfigError: an option with a value of the wrong type or out of range.
-            NotOfferedError: `triggers`, or `force_new_workflow`.
+            NotOfferedError: `triggers`, `force_new_workflow`, or `is_workflow_task`.
         """
         _check_function(func)
         functools.update_wrapper(self, func)
@@ -338,10 +340,11 @@ def _refuse_what_is_not_offered(task_id: str, options: dict[str, Any]) -> None:
             DeprecationWarning,
             stacklevel=5,
         )
-        if options.pop("force_new_workflow"):
+    for name in ("force_new_workflow", "is_workflow_task"):
+        if options.pop(name, False):
             from pynenc.workflow.exceptions import not_offered as no_workflows
 
-            raise no_workflows(f"task {task_id} was declared with force_new_workflow")
+            raise no_workflows(f"task {task_id} was declared with {name}")
 
 
 def _option_text(value: Any) -> Any:

@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import xml.etree.ElementTree
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from support.processes import Processes, child_environment
+
+from pynenc.invocation import InvocationStatus
 
 APP = """\
 import os
@@ -138,7 +141,73 @@ def test_the_app_of_the_working_directory_needs_no_spec() -> None:
     assert "App location: shop:app" in done.stdout
 
 
+# -- status render -----------------------------------------------------------------------------------------------------
+
+
+def test_the_state_machine_is_printed_without_an_app() -> None:
+    Path("shop.py").unlink()
+    done = _pynenc("status", "render")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = {line.split()[0]: line for line in done.stdout.splitlines()[1:]}
+    assert list(rows) == [status.value for status in InvocationStatus]
+    for status in InvocationStatus:
+        followers = [one.value for one in InvocationStatus if status.can_transition_to(one)]
+        assert rows[status].endswith(", ".join(followers))
+        assert (" final" in rows[status].removeprefix(status)) == status.is_final()
+        assert (" available" in rows[status]) == status.is_available_for_run()
+
+
+def test_the_picture_has_a_box_for_each_status_and_a_curve_for_each_step() -> None:
+    done = _pynenc("status", "render", "--format", "svg", "--output", "statuses.svg")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    space = "{http://www.w3.org/2000/svg}"
+    picture = xml.etree.ElementTree.parse("statuses.svg").getroot()
+    assert [text.text for text in picture.iter(f"{space}text")] == [status.value for status in InvocationStatus]
+    steps = {(one, other) for one in InvocationStatus for other in InvocationStatus if one.can_transition_to(other)}
+    assert {title.text for title in picture.iter(f"{space}title")} == {f"{one} to {other}" for one, other in steps}
+
+
+@pytest.mark.parametrize("form", ["text", "svg"])
+def test_a_file_is_checked_against_the_state_machine(form: str) -> None:
+    check = ("status", "render", "--format", form, "--output", "statuses", "--check")
+    done = _pynenc(*check)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "statuses is not what status render writes" in done.stderr
+    assert _pynenc(*check[:-1]).returncode == 0
+    assert _pynenc(*check).returncode == 0
+    before = Path("statuses").read_text() + " "
+    Path("statuses").write_text(before)
+    assert _pynenc(*check).returncode == 1
+    assert Path("statuses").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["status", "render", "--check"], "name it with --output"),
+        (["status", "render", "--output", "no/such/folder"], "no/such/folder"),
+        (["monitor", "--host", "0.0.0.0", "--port", "1", "--log-level", "debug"], "this build has no web monitor"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_rendered_or_is_not_offered_is_said_in_one_line(arguments: list[str], words: str) -> None:
+    done = _pynenc(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 # -- runner start ------------------------------------------------------------------------------------------------------
+
+
+def test_a_broken_file_beside_the_app_is_named_on_stderr_and_passed_over() -> None:
+    Path("tasks.py").write_text("# Pynenc\nraise LookupError('half written')\n")
+    done = _pynenc("show_config")
+    assert done.returncode == 0
+    assert "App location: shop:app" in done.stdout
+    for word in ("tasks.py", "LookupError: half written", "--app"):
+        assert word in done.stderr
+    assert "half written" not in done.stdout
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=lambda signum: signum.name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib
+import inspect
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +13,11 @@ from typing import Any
 import pytest
 from support.worlds import load_jobs
 
-from pynenc import Pynenc
+from pynenc import ConcurrencyControlType, Pynenc, PynencBuilder, exceptions
+from pynenc.call import Call
 from pynenc.exceptions import NotOfferedError, RunnerNotExecutableError
+from pynenc.invocation import InvocationStatus
+from pynenc.runner import RunnerContext, ThreadRunner
 from pynenc.workflow import DeterministicOperationScopeError, WorkflowMembershipError
 
 NAMES = {
@@ -20,6 +25,16 @@ NAMES = {
     "pynenc.runner": "BaseRunner DummyRunner ThreadRunner ProcessRunner MultiThreadRunner PersistentProcessRunner "
     "ExternalRunner RunnerContext AtomicServiceRun",
     "pynenc.runner.base_runner": "BaseRunner DummyRunner",
+    "pynenc.app": "Pynenc",
+    "pynenc.app_info": "AppInfo",
+    "pynenc.task": "Task",
+    "pynenc.arguments": "Arguments",
+    "pynenc.builder": "PynencBuilder",
+    "pynenc.identifiers": "TaskId CallId InvocationId",
+    "pynenc.broker": "BaseBroker MemBroker SQLiteBroker RedisBroker",
+    "pynenc.orchestrator": "BaseOrchestrator MemOrchestrator SQLiteOrchestrator RedisOrchestrator ActiveRunnerInfo",
+    "pynenc.state_backend": "BaseStateBackend MemStateBackend SQLiteStateBackend RedisStateBackend InvocationHistory",
+    "pynenc.serializer": "BaseSerializer JsonSerializer PickleSerializer JsonPickleSerializer JsonSerializable",
     "pynenc.invocation": "BaseInvocation DistributedInvocation ReusedInvocation TaskInvocation WorkflowInvocation "
     "SynchronousInvocation ConcurrentInvocation DistributedInvocationGroup SynchronousInvocationGroup "
     "ConcurrentInvocationGroup InvocationStatus InvocationStatusRecord InvocationDTO",
@@ -27,14 +42,16 @@ NAMES = {
     "pynenc.orchestrator.base_orchestrator": "BaseOrchestrator BaseBlockingControl BaseCycleControl",
     "pynenc.state_backend.base_state_backend": "BaseStateBackend InvocationHistory",
     "pynenc.serializer.base_serializer": "BaseSerializer",
-    "pynenc.trigger": "BaseTrigger MemTrigger SQLiteTrigger RedisTrigger TriggerBuilder on_cron on_event on_status",
+    "pynenc.trigger": "BaseTrigger MemTrigger SQLiteTrigger RedisTrigger TriggerBuilder on_cron on_event on_status "
+    "ArgumentProviderError NonModuleLevelFunctionError EventContext StatusContext ResultContext ExceptionContext "
+    "CronContext TriggerDefinitionDTO EventRecord EventMarker EventMarkerPage TriggerRunRecord TriggerRunParticipant",
     "pynenc.trigger.base_trigger": "BaseTrigger",
     "pynenc.client_data_store": "BaseClientDataStore MemClientDataStore SQLiteClientDataStore RedisClientDataStore",
     "pynenc.client_data_store.base_client_data_store": "BaseClientDataStore",
     "pynenc.workflow": "WorkflowError WorkflowPauseError WorkflowMembershipError DeterministicOperationScopeError "
-    "WorkflowIdentity WorkflowContext",
+    "WorkflowIdentity WorkflowContext WorkflowTask",
     "pynenc.core_tasks": "recover_pending_invocations recover_running_invocations",
-    "pynenc.call": "Call LazyCall PreSerializedCall",
+    "pynenc.call": "Call CallDTO LazyCall PreSerializedCall",
     "pynenc.context": "get_dist_invocation_context swap_dist_invocation_context sync_inv_context runner_args "
     "get_current_runner get_runner_context get_or_create_runner_context get_current_app",
     "pynenc.exceptions": "PynencError RetryError ConcurrencyRetryError SerializationError TaskError "
@@ -44,8 +61,8 @@ NAMES = {
     "AtomicServiceConfigError TriggerConfigError InvocationStatusError InvocationStatusTransitionError "
     "InvocationStatusOwnershipError InvocationStatusRaceConditionError PendingInvocationLockError CycleDetectedError",
     "pynenc.conf.config_pynenc": "ConfigPynenc ArgumentPrintMode",
-    "pynenc.conf.config_runner": "ConfigRunner ConfigThreadRunner "
-    "ConfigMultiThreadRunner ConfigPersistentProcessRunner",
+    "pynenc.conf.config_runner": "ConfigRunner ConfigThreadRunner ConfigMultiThreadRunner "
+    "ConfigPersistentProcessRunner QueueSelectionStrategy",
     "pynenc.conf.config_task": "ConfigTask ConcurrencyControlType",
     "pynenc.conf.config_orchestrator": "ConfigOrchestrator",
     "pynenc.conf.config_broker": "ConfigBroker",
@@ -54,6 +71,7 @@ NAMES = {
     "pynenc.conf.config_client_data_store": "ConfigClientDataStore",
     "pynenc.conf.config_sqlite": "ConfigSQLite",
     "pynenc.conf.config_redis": "ConfigRedis",
+    "pynenc.conf.config_shared_memory": "ConfigSharedMemory",
 }
 MEMBERS = {
     "app": "app_id conf logger orchestrator broker state_backend serializer runner trigger client_data_store tasks "
@@ -77,34 +95,147 @@ MEMBERS = {
     "task": "task_id app func options conf logger retriable_exceptions broker_queue broker_priority wf "
     "is_workflow_root_task args parallelize from_id",
     "task.wf": "identity root get_data set_data",
+    "task.wf.root": "random utc_now uuid execute_task",
+    "runner": "app running runner_id conf logger mem_compatible max_parallel_slots on_start on_stop run "
+    "runner_loop_iteration stop_runner_loop waiting_for_results wait_until_stopped get_active_child_runner_ids "
+    "_waiting_for_results _on_start _on_stop _on_stop_runner_loop",
+    "invocation": "invocation_id call task arguments app num_retries parent_invocation parent_invocation_id status "
+    "async_result get_final_result workflow run call_id",
+    "group": "task invocations results async_results __iter__",
+    "call": "task arguments args_id call_id serialized_arguments to_dto to_json from_json",
+    "call.arguments": "kwargs args_id",
+    "call.call_id": "task_id args_id key",
+    "task.task_id": "module func_name key config_key",
+    "invocation.status": "is_final is_available_for_run can_transition_to get_final_statuses "
+    "get_available_for_run_statuses",
+    "history": "status timestamp execution_context status_record runner_context_id registered_by_inv_id",
+    "history.status_record": "status runner_id timestamp",
+    "context": "runner_cls runner_id parent_ctx pid hostname thread_id root_runner_id new_child_context to_json "
+    "from_json",
+    "info": "app_id module config_values config_filepath module_filepath app_variable to_json from_json from_app",
 }
-DEFAULTS = {
-    "config_orchestrator.ConfigOrchestrator": {"blocking_control": True, "auto_final_invocation_purge_hours": 24.0},
-    "config_broker.ConfigBroker": {"queue_timeout_sec": 0.1, "queues": ("default",), "priority_rules": ()},
+DEFAULTS: dict[str, dict[str, Any]] = {
+    # What O-1 and O-3 decide otherwise is not pynenc's: the serializer, and the components that follow the store.
+    "config_pynenc.ConfigPynenc": {
+        "app_id": "pynenc", "serializer_cls": "JsonSerializer", "runner_cls": "DummyRunner", "logging_level": "info",
+        "dev_mode_force_sync_tasks": False, "max_pending_seconds": 5.0, "trigger_cls": "MemTrigger",
+        "client_data_store_cls": "MemClientDataStore", "trigger_task_modules": (), "print_arguments": True,
+        "truncate_arguments_length": 32, "argument_print_mode": "TRUNCATED", "cached_status_time": 0.1,
+        "compact_log_context": True, "log_use_colors": True, "log_stream": "stderr", "log_format": "text",
+        "atomic_service_interval_minutes": 5.0, "atomic_service_spread_margin_minutes": 1.0,
+        "atomic_service_check_interval_minutes": 0.5, "atomic_service_execution_retention_minutes": 60.0,
+        "atomic_service_execution_max_records": 1000, "atomic_service_max_start_slot_fraction": 0.5,
+        "atomic_service_membership_stabilization_minutes": 0.0, "atomic_service_min_run_margin_seconds": 0.05,
+        "recover_pending_invocations_cron": "*/5 * * * *", "recover_running_invocations_cron": "*/15 * * * *",
+        "runner_considered_dead_after_minutes": 10.0, "orchestrator_cls": "", "broker_cls": "", "state_backend_cls": "",
+    },
+    "config_runner.ConfigRunner": {
+        "invocation_wait_results_sleep_time_sec": 0.1, "runner_loop_sleep_time_sec": 0.1, "min_parallel_slots": 1,
+        "queues": (), "queue_selection_strategy": "round_robin",
+    },
+    "config_runner.ConfigThreadRunner": {
+        "invocation_wait_results_sleep_time_sec": 0.01, "runner_loop_sleep_time_sec": 0.01,
+        "min_threads": 1, "max_threads": 0,
+    },
+    "config_runner.ConfigMultiThreadRunner": {
+        "min_threads": 1, "max_threads": 1, "min_processes": 1, "max_processes": 0, "idle_timeout_process_sec": 4,
+        "enforce_max_processes": False,
+    },
+    "config_runner.ConfigPersistentProcessRunner": {"num_processes": 0, "min_threads": 1, "max_threads": 0},
+    "config_task.ConfigTask": {
+        "auto_parallel_batch_size": 0, "parallel_batch_size": 100, "max_retries": 0, "running_concurrency": "disabled",
+        "registration_concurrency": "disabled", "key_arguments": (), "on_diff_non_key_args_raise": False,
+        "call_result_cache": False, "disable_cache_args": (), "reroute_on_concurrency_control": False,
+        "queue": "default", "priority": 0.0,
+    },
+    "config_orchestrator.ConfigOrchestrator": {
+        "blocking_control": True, "auto_final_invocation_purge_hours": 24.0, "cycle_control": True,
+        "max_pending_resolution_threads": 50, "redis_retry_base_delay_sec": 0.1, "redis_retry_max_delay_sec": 1.0,
+    },
+    "config_broker.ConfigBroker": {
+        "queue_timeout_sec": 0.1, "queues": ("default",), "priority_rules": (), "warn_on_queue_mismatch": True,
+        "raise_on_queue_mismatch": False,
+    },
+    "config_state_backend.ConfigStateBackend": {"pagination_batch_size": 100},
     "config_client_data_store.ConfigClientDataStore": {
-        "disable_client_data_store": False,
-        "min_size_to_cache": 1024,
-        "max_size_to_cache": 0,
-        "local_cache_size": 1024,
-        "warn_threshold": 10485760,
-        "compression_enabled": False,
+        "disable_client_data_store": False, "min_size_to_cache": 1024, "max_size_to_cache": 0,
+        "local_cache_size": 1024, "warn_threshold": 10485760, "compression_enabled": False,
     },
     "config_trigger.ConfigTrigger": {
-        "scheduler_interval_seconds": 60,
-        "enable_scheduler": True,
-        "max_events_batch_size": 100,
-        "event_retention_days": 7,
+        "scheduler_interval_seconds": 60, "enable_scheduler": True, "max_events_batch_size": 100,
+        "event_retention_days": 7, "event_auto_purge_enabled": True, "event_max_records": 0,
+        "trigger_run_max_records": 0,
     },
     "config_sqlite.ConfigSQLite": {"sqlite_db_path": ""},
-    "config_redis.ConfigRedis": {"redis_host": "localhost", "redis_port": 6379, "redis_db": 0, "redis_url": ""},
-}
+    "config_redis.ConfigRedis": {
+        "redis_username": "", "redis_password": "", "redis_host": "localhost", "redis_port": 6379, "redis_db": 0,
+        "redis_url": "", "socket_timeout": 5.0, "socket_connect_timeout": 5.0, "health_check_interval": 30,
+        "max_connection_attempts": 3, "redis_pool_max_connections": 100, "redis_pool_health_check_interval": 30.0,
+    },
+}  # fmt: skip
+BUILDER: dict[str, dict[str, Any]] = {
+    "app_id": {}, "memory": {}, "sqlite": {"path": None}, "redis": {"url": None, "db": None},
+    "mem_client_data_store": {"min_size_to_cache": 1024, "local_cache_size": 1024}, "disable_client_data_store": {},
+    "redis_client_data_store": {}, "redis_trigger": {},
+    "mem_trigger": {"scheduler_interval_seconds": 60, "enable_scheduler": True},
+    "multi_thread_runner": {"min_threads": 1, "max_threads": 1, "enforce_max_processes": False},
+    "persistent_process_runner": {"num_processes": 0}, "thread_runner": {"min_threads": 1, "max_threads": 0},
+    "process_runner": {}, "dummy_runner": {}, "dev_mode": {"force_sync_tasks": True},
+    "logging": {"level": None, "stream": None, "colors": None, "fmt": None}, "logging_level": {},
+    "logging_colors": {}, "logging_stream": {}, "logging_format": {},
+    "runner_tuning": {"runner_loop_sleep_time_sec": 0.01, "invocation_wait_results_sleep_time_sec": 0.01,
+                      "min_parallel_slots": 1},
+    "task_control": {"blocking_control": False, "queue_timeout_sec": 0.1}, "serializer_json_pickle": {},
+    "serializer_json": {}, "serializer_pickle": {},
+    "concurrency_control": {"running_concurrency": None, "registration_concurrency": None}, "max_pending_seconds": {},
+    "argument_print_mode": {"truncate_length": 32}, "hide_arguments": {}, "show_argument_keys": {},
+    "show_full_arguments": {}, "show_truncated_arguments": {"truncate_length": 32}, "custom_config": {},
+    "trigger_task_modules": {}, "build": {}, "register_plugin_method": {}, "register_plugin_validator": {},
+}  # fmt: skip
+OPTIONS = (
+    "auto_parallel_batch_size parallel_batch_size retry_for max_retries running_concurrency registration_concurrency "
+    "key_arguments on_diff_non_key_args_raise call_result_cache disable_cache_args triggers force_new_workflow "
+    "reroute_on_concurrency_control queue priority is_workflow_task"
+)
+BASES = {
+    "PynencError": "Exception", "RetryError": "PynencError", "ConcurrencyRetryError": "RetryError",
+    "SerializationError": "PynencError", "TaskError": "PynencError", "InvalidTaskOptionsError": "TaskError",
+    "TaskParallelProcessingError": "TaskError", "TaskRoutingError": "TaskError",
+    "InvocationConcurrencyWithDifferentArgumentsError": "TaskRoutingError", "InvocationError": "PynencError",
+    "StateBackendError": "PynencError", "InvocationNotFoundError": "StateBackendError", "RunnerError": "PynencError",
+    "RunnerNotExecutableError": "PynencError", "AlreadyInitializedError": "PynencError", "ConfigError": "PynencError",
+    "ConfigMultiInheritanceError": "ConfigError", "AtomicServiceConfigError": "ConfigError",
+    "TriggerConfigError": "ConfigError", "InvocationStatusError": "PynencError",
+    "InvocationStatusTransitionError": "InvocationStatusError", "CycleDetectedError": "PynencError",
+    "InvocationStatusOwnershipError": "InvocationStatusError", "PendingInvocationLockError": "PynencError",
+    "InvocationStatusRaceConditionError": "InvocationStatusError", "InvocationConcurrencyControlledError": "KeyError",
+}  # fmt: skip
+INVOCATIONS = {
+    "DistributedInvocation": "BaseInvocation", "ReusedInvocation": "DistributedInvocation",
+    "TaskInvocation": "DistributedInvocation", "WorkflowInvocation": "DistributedInvocation",
+    "ConcurrentInvocation": "BaseInvocation", "SynchronousInvocation": "ConcurrentInvocation",
+}  # fmt: skip
 
 
 @pytest.fixture(params=["memory", "sqlite"])
 def scene(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
     url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/names.db"
     app = Pynenc(f"names-{tmp_path.name}-{request.param}", config_values={"store_url": url})
-    return {"app": app, "task": app.task(load_jobs)}
+    task = app.task(load_jobs)
+    call = Call(task, task.args())
+    invocation = task()
+    [history] = app.state_backend.get_history(invocation)
+    return {
+        "app": app,
+        "task": task,
+        "runner": ThreadRunner(app),
+        "invocation": invocation,
+        "group": task.parallelize([()]),
+        "call": call,
+        "history": history,
+        "context": RunnerContext("ThreadRunner"),
+        "info": app.state_backend.get_app_info(),
+    }
 
 
 @pytest.mark.parametrize(("module", "name"), [(module, name) for module in NAMES for name in NAMES[module].split()])
@@ -119,6 +250,37 @@ def test_a_member_of_the_contract_is_there_on_every_store(scene: dict[str, Any],
     for step in rest:
         owner = getattr(owner, step)
     getattr(owner, name)
+
+
+@pytest.mark.parametrize("name", BUILDER)
+def test_the_builder_has_the_method_with_its_documented_defaults(name: str) -> None:
+    parameters = inspect.signature(getattr(PynencBuilder, name)).parameters
+    assert {given: parameters[given].default for given in BUILDER[name]} == BUILDER[name]
+
+
+@pytest.mark.parametrize("name", OPTIONS.split())
+def test_a_task_has_the_option_and_leaving_it_out_or_none_is_the_same(scene: dict[str, Any], name: str) -> None:
+    assert scene["app"].task(**{name: None})(load_jobs).options == {}
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_an_exception_is_caught_by_what_catches_it_in_pynenc(name: str) -> None:
+    base = getattr(exceptions, BASES[name], None) or getattr(builtins, BASES[name])
+    assert issubclass(getattr(exceptions, name), base)
+
+
+@pytest.mark.parametrize("name", INVOCATIONS)
+def test_an_invocation_class_is_below_that_of_pynenc(name: str) -> None:
+    module = importlib.import_module("pynenc.invocation")
+    assert issubclass(getattr(module, name), getattr(module, INVOCATIONS[name]))
+
+
+def test_the_statuses_are_those_of_pynenc_and_cancelled() -> None:
+    assert " ".join(sorted(InvocationStatus)) == (
+        "cancelled concurrency_controlled concurrency_controlled_final failed killed paused pending pending_recovery "
+        "registered rerouted retry running running_recovery success"
+    )
+    assert " ".join(ConcurrencyControlType) == "disabled task arguments keys"
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
@@ -140,6 +302,8 @@ def test_a_settings_class_has_the_documented_defaults(name: str) -> None:
         lambda app, task: importlib.import_module("pynenc.trigger").on_cron("* * * * *"),
         lambda app, task: importlib.import_module("pynenc.invocation").WorkflowInvocation(),
         lambda app, task: importlib.import_module("pynenc.runner").AtomicServiceRun(),
+        lambda app, task: importlib.import_module("pynenc.workflow").WorkflowTask(app, load_jobs),
+        lambda app, task: importlib.import_module("pynenc.trigger").EventRecord(),
     ],
 )
 def test_what_is_not_offered_says_so(scene: dict[str, Any], use: Callable[[Any, Any], Any]) -> None:

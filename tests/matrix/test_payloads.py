@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from support.worlds import World
 
+from pynenc.exceptions import SerializationError
+
 
 def _values(payloads: Any) -> dict[str, list[Any]]:
     order = payloads.Order(
@@ -69,8 +71,6 @@ def test_a_tuple_without_annotation_arrives_as_a_list(running: World) -> None:
     "value", [float("nan"), float("inf"), "\ud800", 2**80], ids=["nan", "inf", "surrogate", "huge"]
 )
 def test_what_json_cannot_hold_round_trips_or_is_refused_loudly(running: World, value: Any) -> None:
-    from pynenc.exceptions import SerializationError
-
     refusal = None
     try:
         result = running.jobs.payloads.of_anything(value).result
@@ -88,3 +88,12 @@ def test_an_invocation_travels_as_an_argument_and_as_a_result(running: World) ->
     assert running.jobs.waits.wait_for(inner).result == 42
     handed_out = running.jobs.waits.start_another(1, 2).result
     assert handed_out.result == 3
+
+
+def test_a_task_travels_as_an_argument_and_as_a_result(running: World) -> None:
+    waits, add = running.jobs.waits, running.jobs.basics.add
+    assert waits.call_it(add, [(1, 2), (3, 4)]).result == 10
+    assert waits.choose(True).result is add
+    assert waits.choose(False).result is None
+    with pytest.raises(SerializationError, match="annotate it as Task"):
+        waits.call_any(add)

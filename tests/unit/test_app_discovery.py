@@ -206,3 +206,42 @@ def test_a_file_that_fails_to_import_is_left_out_of_the_search_and_named(caplog:
     _write("shop.py", ONE.format(name="app", id="the one"))
     assert find_app().app.app_id == "the one"
     assert "half written" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["tasks.py", "app.py", "pynenc_app.py"])
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("raise RuntimeError('half written')\n", "RuntimeError: half written"),
+        ("import sys\nsys.exit(3)\n", "SystemExit: 3"),
+        ("def broken(:\n", "SyntaxError"),
+        ("import no_such_thing\n", "ModuleNotFoundError: No module named 'no_such_thing'"),
+    ],
+)
+def test_a_preferred_file_that_fails_to_import_is_left_out_with_a_warning_and_the_search_goes_on(
+    name: str, text: str, error: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    _write(name, "# Pynenc\n" + text)
+    _write("zoo.py", ONE.format(name="app", id="the one"))
+    assert find_app().app.app_id == "the one"
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    for word in (name, error, "--app"):
+        assert word in record.getMessage()
+
+
+def test_the_next_preferred_file_counts_before_the_others_when_the_first_fails() -> None:
+    _write("tasks.py", "# Pynenc\nraise RuntimeError('half written')\n")
+    _write("aaa.py", ONE.format(name="app", id="aaa"))
+    _write("app.py", ONE.format(name="app", id="preferred"))
+    assert find_app().app.app_id == "preferred"
+
+
+def test_what_was_left_out_is_in_the_error_when_the_search_fails() -> None:
+    _write("tasks.py", "# Pynenc\nraise RuntimeError('half written')\n")
+    with pytest.raises(AppDiscoveryError, match=r"there is none .*left out: tasks\.py: .*half written"):
+        find_app()
+    for name in ("one", "two"):
+        _write(f"{name}.py", ONE.format(name="app", id=name))
+    with pytest.raises(AppDiscoveryError, match=r"one:app, two:app; left out: tasks\.py: .*half written"):
+        find_app()

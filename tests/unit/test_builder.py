@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.jobs import shapes
 from support.seed_runners import RecordingRunner
 
 from pynenc import ConcurrencyControlType, Pynenc
 from pynenc.builder import PynencBuilder
-from pynenc.exceptions import ConfigError
+from pynenc.exceptions import ConfigError, NotOfferedError
 from pynenc.runner import (
     AsyncRunner,
     DummyRunner,
@@ -20,6 +22,7 @@ from pynenc.runner import (
     ProcessRunner,
     ThreadRunner,
 )
+from pynenc.trigger import EventRecord, TriggerBuilder, on_cron, on_event, on_status
 
 
 @pytest.fixture
@@ -66,16 +69,34 @@ def test_without_a_runner_it_is_a_client() -> None:
     assert type(app.runner) is DummyRunner
 
 
-@pytest.mark.parametrize(
-    ("method", "names"),
-    [
-        ("mem_trigger", "trigger"),
-    ],
-)
-def test_what_this_build_does_not_have_is_refused_at_once(method: str, names: str) -> None:
-    with pytest.raises(ConfigError, match=names) as raised:
-        getattr(PynencBuilder(), method)()
-    assert "this build has no" in str(raised.value)
+@pytest.mark.parametrize("method", ["mem_trigger", "redis_trigger"])
+def test_a_trigger_component_can_be_chosen_and_every_trigger_is_refused(method: str) -> None:
+    builder: Any = PynencBuilder().app_id(f"built-{method}").memory()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        app = getattr(builder, method)(scheduler_interval_seconds=30, enable_scheduler=False).build()
+        # Where settings that nobody knows are warned of.
+        assert app.orchestrator.count_invocations() == 0
+    assert type(app.trigger).__name__ == {"mem_trigger": "MemTrigger", "redis_trigger": "RedisTrigger"}[method]
+    assert (app.trigger.conf.scheduler_interval_seconds, app.trigger.conf.enable_scheduler) == (30, False)
+    for use in (
+        TriggerBuilder,
+        lambda: on_cron("* * * * *"),
+        lambda: on_event("sold"),
+        lambda: on_status(app.task(shapes.calm)),
+        lambda: app.task(triggers=["any"])(shapes.calm),
+        lambda: app.trigger.emit_event("sold"),
+        lambda: EventRecord("an-id"),
+    ):
+        with pytest.raises(NotOfferedError, match="this build has no triggers"):
+            use()
+    assert app.task(triggers=None)(shapes.calm).task_id == app.task(triggers=[])(shapes.calm).task_id
+
+
+def test_a_bad_setting_of_the_trigger_component_is_named_when_it_is_read() -> None:
+    app = PynencBuilder().app_id("built-bad-trigger").memory().mem_trigger(scheduler_interval_seconds=0).build()
+    with pytest.raises(ConfigError, match=r"ConfigTrigger\.scheduler_interval_seconds must be at least 1 s, got 0"):
+        _ = app.trigger.conf
 
 
 @pytest.mark.parametrize(
@@ -138,6 +159,13 @@ def test_memory_with_a_runner_of_ones_own_in_this_process_is_accepted() -> None:
         (lambda b: b.mem_client_data_store().disable_client_data_store(),
          {"client_data_store_cls": "MemClientDataStore", "disable_client_data_store": True,
           "min_size_to_cache": 1024, "local_cache_size": 1024}),
+        (lambda b: b.redis_client_data_store(10, 20),
+         {"client_data_store_cls": "RedisClientDataStore", "disable_client_data_store": False,
+          "min_size_to_cache": 10, "local_cache_size": 20}),
+        (lambda b: b.mem_trigger(),
+         {"trigger_cls": "MemTrigger", "scheduler_interval_seconds": 60, "enable_scheduler": True}),
+        (lambda b: b.redis_trigger(5, False),
+         {"trigger_cls": "RedisTrigger", "scheduler_interval_seconds": 5, "enable_scheduler": False}),
         (lambda b: b.runner_tuning(),
          {"runner_loop_sleep_time_sec": 0.01, "invocation_wait_results_sleep_time_sec": 0.01, "min_parallel_slots": 1}),
     ],

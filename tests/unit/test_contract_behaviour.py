@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.jobs import shapes
 
 from pynenc import Pynenc
+from pynenc.app_info import AppInfo
 from pynenc.call import Call, LazyCall, PreSerializedCall
 from pynenc.conf.config_runner import ConfigRunner
 from pynenc.exceptions import AlreadyInitializedError, ConfigError, NotOfferedError, SerializationError
@@ -98,6 +100,29 @@ def test_priority_rules_decide_who_goes_first(monkeypatch: pytest.MonkeyPatch) -
     assert [one.invocation_id for one in taken] == [sooner.invocation_id, later.invocation_id]
 
 
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        ({"queue": "a queue"}, r"queue must match .*, got 'a queue'"),
+        ({"queue": ""}, r"queue must match .*, got ''"),
+        ({"priority": 101}, "priority must be a number from -100 to 100, got 101"),
+        ({"priority": float("nan")}, "got nan"),
+    ],
+)
+def test_a_queue_or_priority_that_no_task_can_have_is_refused_when_an_invocation_is_routed(
+    where: dict[str, Any], words: str
+) -> None:
+    app = _app()
+    app.task(shapes.calm)()
+    claimed = app.broker.retrieve_invocation()
+    for route in (app.broker.route_invocation, lambda one, **where: app.broker.route_invocations([one], **where)):
+        with pytest.raises(ValueError, match=words):
+            route(claimed, **where)
+    assert app.broker.count_invocations() == 0
+    app.broker.route_invocation(claimed, queue="any", priority=-100)
+    assert app.broker.count_invocations() == 1
+
+
 # -- what this build does not have -------------------------------------------------------------------------------------
 
 
@@ -106,6 +131,43 @@ def test_triggers_are_refused_with_what_to_do_instead() -> None:
     with pytest.raises(NotOfferedError, match="Call the task where the event happens"):
         app.trigger.emit_event("sold")
     assert app.trigger.get_events() == []
+
+
+@pytest.mark.filterwarnings("ignore:.*force_new_workflow is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("option", ["is_workflow_task", "force_new_workflow"])
+def test_a_task_that_is_declared_a_workflow_is_refused_and_one_that_is_not_is_a_task(option: str) -> None:
+    app = _app()
+    for value in (False, None):
+        task = app.task(**{option: value})(shapes.calm)
+        assert not task.is_workflow_root_task
+        assert task().status == "registered"
+    with pytest.raises(NotOfferedError, match=f"declared with {option}: this build has no workflows"):
+        app.task(**{option: True})(shapes.calm)
+
+
+# -- apps --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_apps_of_this_process_on_the_same_store_are_discovered(tmp_path: Path) -> None:
+    here, elsewhere = f"sqlite:///{tmp_path}/here.db", f"sqlite:///{tmp_path}/elsewhere.db"
+    one, two = Pynenc("one", {"store_url": here}), Pynenc("two", {"store_url": here})
+    Pynenc("three", {"store_url": elsewhere})
+    alone = Pynenc("four", {"store_url": "memory://"})
+    Pynenc("five", {"store_url": "memory://"})
+    for app in (one, two):
+        found = app.state_backend.discover_app_infos()
+        assert set(found) == {"one", "two"}
+        assert Pynenc.from_info(found["two"]) is two
+    assert set(alone.state_backend.discover_app_infos()) == {"four"}
+
+
+def test_an_app_of_another_process_is_handed_over_and_not_stored(tmp_path: Path) -> None:
+    app = Pynenc("here", {"store_url": f"sqlite:///{tmp_path}/here.db"})
+    info = AppInfo("there", config_values={"store_url": f"sqlite:///{tmp_path}/here.db"})
+    with pytest.raises(NotOfferedError, match=r"'there' would be lost. Hand AppInfo\.to_json\(\)"):
+        app.state_backend.store_app_info(info)
+    app.state_backend.store_app_info(app.state_backend.get_app_info())
+    assert Pynenc.from_info(AppInfo.from_json(info.to_json())).app_id == "there"
 
 
 # -- dev mode ----------------------------------------------------------------------------------------------------------

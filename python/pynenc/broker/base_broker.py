@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pynenc import _core
 from pynenc.conf.config_broker import ConfigBroker
+from pynenc.conf.config_task import MAX_PRIORITY, MIN_PRIORITY, QUEUE_NAME
 from pynenc.invocation.status import InvocationStatus
 from pynenc.runner.outcome import Outcome, runner_of, settle_claim
 from pynenc.submit import submit_one
@@ -32,8 +34,13 @@ class BaseBroker(View):
     ) -> None:
         """See that `invocation` is in the queue: one that the caller owns is handed back, any other is there already.
 
-        `queue` and `priority` are those of its task; they are accepted for compatibility.
+        It waits in the queue and with the priority of its task: `queue` and `priority` are only looked at.
+
+        Raises:
+            ValueError: no queue can be called so, or no priority is so high or low.
+            InvocationNotFoundError: no such invocation.
         """
+        _check(queue, priority)
         claim = claim_of(invocation)
         if claim is None:
             self._store.status(id_of(invocation))
@@ -43,7 +50,8 @@ class BaseBroker(View):
     def route_invocations(
         self, invocations: Iterable[InvocationOrId], queue: str | None = None, priority: float | None = None
     ) -> None:
-        """`route_invocation` for each."""
+        """`route_invocation` for each. Raises `ValueError` before the first."""
+        _check(queue, priority)
         for invocation in invocations:
             self.route_invocation(invocation, queue, priority)
 
@@ -66,3 +74,14 @@ class BaseBroker(View):
             if all(self._store.cancel(invocation_id, claimed=False) == "claimed" for invocation_id in ids):
                 # All of them were claimed between the two calls; they are no longer in the queue.
                 return
+
+
+def _check(queue: str | None, priority: float | None) -> None:
+    """Raise `ValueError` for what cannot be the queue or the priority of a task."""
+    if queue is not None and not re.fullmatch(QUEUE_NAME, str(queue)):
+        raise ValueError(f"route_invocation: queue must match {QUEUE_NAME}, got {queue!r}")
+    # False for nan, too.
+    if priority is not None and not MIN_PRIORITY <= priority <= MAX_PRIORITY:
+        raise ValueError(
+            f"route_invocation: priority must be a number from {MIN_PRIORITY} to {MAX_PRIORITY}, got {priority!r}"
+        )

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 from pynenc import __version__
-from pynenc.cli import runner, show_config
+from pynenc.cli import monitor, runner, show_config, status
 from pynenc.exceptions import PynencError
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
@@ -62,4 +62,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     runner.add_parser(commands)
     show_config.add_parser(commands)
+    status.add_parser(commands)
+    monitor.add_parser(commands)
     return parser

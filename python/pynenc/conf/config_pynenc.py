@@ -12,6 +12,9 @@ from pynenc.util.cron import CronSchedule
 
 __all__ = ["ArgumentPrintMode", "ConfigPynenc", "ConfigRedis", "ConfigSQLite"]
 
+_MINUTES = (
+    "minutes (UTC) in which runners look for work of dead ones, of either kind; they do every lease_sec / 2 anyway"
+)
 _LEASES = WITHOUT_EFFECT + ": every runner recovers, by leases"
 
 
@@ -123,12 +126,8 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
     )
     trigger_cls: str = setting("MemTrigger", doc="class of app.trigger, by name")
     client_data_store_cls: str = setting("MemClientDataStore", doc="class of app.client_data_store, by name")
-    recover_pending_invocations_cron: str = setting(
-        "*/5 * * * *",
-        parse=_cron,
-        doc=_LEASES,
-    )
-    recover_running_invocations_cron: str = setting("*/15 * * * *", parse=_cron, doc=_LEASES)
+    recover_pending_invocations_cron: str = setting("*/5 * * * *", parse=_cron, doc=_MINUTES)
+    recover_running_invocations_cron: str = setting("*/15 * * * *", parse=_cron, doc=_MINUTES)
     runner_considered_dead_after_minutes: float = setting(
         10.0, unit="min", at_least=0, doc=WITHOUT_EFFECT + ": see lease_sec"
     )

@@ -252,16 +252,30 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
 
     # -- for runners -----------------------------------------------------------------------------------------------
 
-    def run(self, runner_args: dict[str, Any] | None = None) -> None:
+    def run(self, *runner: Any, runner_args: dict[str, Any] | None = None, runner_ctx: Any = None) -> None:
         """Run it here and now, on the calling thread: for runners, with what `get_invocations_to_run` has handed out.
 
-        Never raises what the body raises. `runner_args` is passed on to `waiting_for_results`.
+        Never raises what the body raises. Called as `run(runner_args)`, or as `run(runner_ctx, runner_args)`.
+
+        Args:
+            runner_args: passed on to `waiting_for_results`.
+            runner_ctx: accepted for runners written for pynenc 0.4: who runs it is who has claimed it.
 
         Raises:
             RunnerError: this process does not own it.
+            TypeError: more than two arguments, or `runner_args` both by position and by name.
         """
         from pynenc.runner.execute import run_claimed
+        from pynenc.runner.runner_context import RunnerContext
 
+        with_context = bool(runner) and isinstance(runner[0], RunnerContext)
+        given = len(runner) + (runner_args is not None) + (runner_ctx is not None)
+        if given > 2 or (runner and not with_context and runner_args is not None):
+            raise TypeError(
+                f"run() takes runner_args, or runner_ctx and runner_args, each once; got {len(runner)} more"
+            )
+        if len(runner) == 2 or (runner and not with_context):
+            runner_args = runner[-1]
         run_claimed(self, runner_args)
 
     # -- underneath ------------------------------------------------------------------------------------------------

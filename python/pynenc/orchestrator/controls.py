@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pynenc.exceptions import CycleDetectedError
@@ -12,6 +14,17 @@ if TYPE_CHECKING:
     from pynenc.app import Pynenc
     from pynenc.invocation.dist_invocation import DistributedInvocation
     from pynenc.util.views import InvocationOrId
+
+
+@dataclass(frozen=True)
+class ActiveRunnerInfo:
+    """A runner that lives, as pynenc's orchestrator lists it. Nothing here makes one: the leases tell who lives."""
+
+    runner_id: str
+    creation_time: datetime
+    last_heartbeat: datetime
+    allow_to_run_atomic_service: bool = False
+    consumed_queues: tuple[str, ...] | None = None
 
 
 class BaseBlockingControl:

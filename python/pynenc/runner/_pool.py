@@ -130,6 +130,10 @@ class ProcessPoolRunner(NativeWaitRunner):
     def _left(self, member: Member) -> None:
         """A worker has ended, and is not among the members any more."""
 
+    def get_active_child_runner_ids(self) -> list[str]:
+        """The keys under which its worker processes own invocations, of those that are ready. From any thread."""
+        return [member.key for member in list(self._members.values()) if member.key]
+
     # -- the life of a runner --------------------------------------------------------------------------------------
 
     def _on_start(self) -> None:

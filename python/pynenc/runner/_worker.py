@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pynenc.conf import config_runner
 from pynenc.exceptions import RunnerError
 from pynenc.runner._engine_runner import EngineRunner
+from pynenc.runner._identity import RunnerId, RunnerLog
 from pynenc.runner._platform import resident_mb
 from pynenc.runner._signals import SignalTakeover, in_copies
-from pynenc.runner.base_runner import RunnerId, _RunnerLog
 from pynenc.runner.execute import execute
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class Worker(EngineRunner):
                 self._engine.hurry()
 
 
-class _WorkerLog(_RunnerLog):
+class _WorkerLog(RunnerLog):
     """Workers come and go; that each one starts and stops is for those who look closely."""
 
     def info(self, msg: object, *args: object, **kwargs: Any) -> None:

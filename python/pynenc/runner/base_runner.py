@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import logging
-import math
 import os
 import signal
 import socket
 import threading
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pynenc import _core, context
 from pynenc.conf.config_runner import ConfigRunner
-from pynenc.exceptions import ConfigError, InvocationNotFoundError, RunnerError, RunnerNotExecutableError
-from pynenc.runner import _exit
+from pynenc.exceptions import (
+    ConfigError,
+    RunnerError,
+    RunnerNotExecutableError,
+    StateBackendError,
+)
+from pynenc.runner import _exit, _newer_hook
 from pynenc.runner._core_logs import CoreLogs
+from pynenc.runner._identity import RunnerId, RunnerLog
+from pynenc.runner._recovery_minutes import RecoveryMinutes
 from pynenc.runner._signals import SignalTakeover
+from pynenc.runner._waits import RunnerWaits
 from pynenc.runner.outcome import settle_claim
 
 if TYPE_CHECKING:
@@ -33,29 +38,7 @@ if TYPE_CHECKING:
     from pynenc.runner.outcome import Outcome
 
 
-_LIMIT_SEC = 0.005
-"""How often a body that waits looks around when its time is over, until it is interrupted."""
-
-
-class RunnerId(str):
-    """The id of a runner: a `str` that may also be called, for both spellings are in use."""
-
-    def __call__(self) -> str:
-        return self
-
-
-class _RunnerLog(logging.LoggerAdapter[logging.Logger]):
-    """Puts the id of the runner before each message."""
-
-    def __init__(self, runner: BaseRunner) -> None:
-        super().__init__(runner.app.logger, {})
-        self._runner = runner
-
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        return f"[runner: {self._runner.runner_id}] {msg}", kwargs
-
-
-class BaseRunner(ABC):
+class BaseRunner(RunnerWaits, ABC):
     """Runs the invocations of one app. Subclass it with the seven abstract members to run them your own way.
 
     `run()` calls, in this order: `on_start` (which calls `_on_start`), `runner_loop_iteration` for as long as
@@ -71,13 +54,19 @@ class BaseRunner(ABC):
     _native_wait: ClassVar[bool] = False
     """Whether waits may go through `_wait` instead of `waiting_for_results`. Only for built-in runners."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let classes run that were written for pynenc 0.4, and whose hook for waits is `_waiting_for_results`."""
+        super().__init_subclass__(**kwargs)
+        _newer_hook.adapt(cls, BaseRunner)
+
     def __init__(self, app: Pynenc) -> None:
         self.app = app
         self.running = False
-        self.logger = _RunnerLog(self)
+        self.logger = RunnerLog(self)
         self._engine: _core.Engine | None = None
         self._id: tuple[int, RunnerId] | None = None
         self._core_logs = CoreLogs(app.logger)
+        self._recovery_minutes = RecoveryMinutes(self)
         self._signals = SignalTakeover()
         self._stop_signals = 0
         self._started = threading.Event()
@@ -199,6 +188,22 @@ class BaseRunner(ABC):
             runner_args: what this runner passed to `invocation.run`.
         """
 
+    def _waiting_for_results(
+        self,
+        running_invocation_id: str,
+        result_invocation_ids: Sequence[str],
+        runner_args: dict[str, Any] | None = None,
+    ) -> None:
+        """pynenc 0.4's hook, for bodies that wait. A class that overrides it needs no `waiting_for_results`.
+
+        This one blocks for `conf.invocation_wait_results_sleep_time_sec` seconds, or until one of them is final.
+        """
+        self._wait_slice(list(result_invocation_ids), self.conf.invocation_wait_results_sleep_time_sec, None)
+
+    def get_active_child_runner_ids(self) -> list[str]:
+        """The keys under which processes that this runner has started own invocations: none, unless it starts some."""
+        return []
+
     def run(self) -> None:
         """Start, loop until `stop_runner_loop`, stop. May be called again afterwards.
 
@@ -223,9 +228,15 @@ class BaseRunner(ABC):
             context.current_runner.reset(token)
 
     def _look_after(self) -> None:
-        """Between two iterations, at most once a second: pass on what the engine logged, and end if it is deaf."""
+        """Between two iterations, at most once a second: pass on what the engine logged, and end if it is deaf.
+
+        And recover in the minutes that the settings name.
+        """
         if not self._core_logs.drain() or self._engine is None:
             return
+        with contextlib.suppress(StateBackendError):
+            # What follows is about a store that fails.
+            self._recovery_minutes.tick()
         silent, limit = self._engine.failing_sec(), self.app.conf.store_deaf_after_sec
         if silent > limit:
             raise RunnerError(
@@ -363,9 +374,6 @@ class BaseRunner(ABC):
             engine.hand_back(f"the program of {self.runner_id} ended")
             engine.close()
 
-    def _start_thread(self) -> None:  # noqa: B027 - nothing to do is the default, not an omission
-        """A body gave up its slot and no thread is left to use it. Runners without threads of ours ignore this."""
-
     def _wake_body(self, claim: _core.Claim) -> None:
         """Something was raised in the body of `claim`: it shall not wait any longer in Rust, where that is not seen."""
         engine = self._engine
@@ -373,12 +381,10 @@ class BaseRunner(ABC):
             with contextlib.suppress(RunnerError):
                 engine.interrupt(claim.invocation_id)
 
-    def _limit_begins(  # noqa: B027 - nothing to do is the default, not an omission
-        self, claim: _core.Claim, seconds: float, cancelled_after: float | None
-    ) -> None:
+    def _limit_begins(self, claim: _core.Claim, seconds: float, cancelled_after: float | None) -> None:
         """A body that runs on a thread here is given up in so many seconds."""
 
-    def _limit_ends(self, claim: _core.Claim) -> None:  # noqa: B027 - as above
+    def _limit_ends(self, claim: _core.Claim) -> None:
         """A body for which that was said, or could have been, has ended."""
 
     def _give_up(self, claim: _core.Claim, outcome: Outcome) -> None:
@@ -392,81 +398,6 @@ class BaseRunner(ABC):
                 self.logger.exception("could not record that invocation %s is abandoned", claim.invocation_id)
 
         threading.Thread(target=settle, name="pynenc-abandon", daemon=True).start()
-
-    @contextlib.contextmanager
-    def _parked(self, current: DistributedInvocation[Any, Any] | None, waiter: _core.Waiter) -> Iterator[None]:
-        """Within this block the body of `current` waits for what `waiter` is for.
-
-        Its slot is lent out, its targets go first, and wait cycles are found. Leaving the block takes the slot back,
-        before all new work. Outside of a body nothing happens.
-
-        Raises:
-            CycleDetectedError: what it waits for waits for it.
-            InvocationNotFoundError: a target's record is gone.
-            InvocationStatusOwnershipError: the claim was lost.
-        """
-        engine = self._engine
-        claim = None if current is None else current._claim
-        if engine is None or claim is None:
-            yield
-            return
-        parked, spawn = engine.park(claim, waiter)
-        if not parked:
-            # One of the targets is finished already; the waiter has it.
-            yield
-            return
-        try:
-            if spawn:
-                self._start_thread()
-            yield
-        finally:
-            limit = current._limit if current is not None else None
-            if limit is not None and limit.is_over:
-                # It ends now, and needs no slot for that. Who has its slot may be what it waited for.
-                pass
-            elif not engine.unpark(claim, waiter):
-                # While stopping it was handed back on purpose, and that was said. After the end of its body it was
-                # settled: what waits is a task or thread that the body has left behind.
-                expected = engine.stopping or (current is not None and current.body_ended)
-                self.logger.log(
-                    logging.DEBUG if expected else logging.WARNING,
-                    "invocation %s lost its claim while it waited; it goes on, but its outcome will be refused",
-                    claim.invocation_id,
-                )
-
-    def _wait(
-        self, current: DistributedInvocation[Any, Any] | None, waiter: _core.Waiter, timeout: float | None
-    ) -> list[_core.Terminal]:
-        """Wait until `waiter` yields something (empty at the timeout); inside a body with its slot lent out.
-
-        Raises what `_parked` raises.
-        """
-        interruptible = threading.current_thread() is threading.main_thread()
-        if current is None:
-            return waiter.wait(timeout, interruptible)
-        limit = current._limit
-        with self._parked(current, waiter):
-            if limit is None:
-                return waiter.wait(timeout, interruptible)
-            # What interrupts the body arrives between two calls into Rust: at a limit the call ends by itself, and when
-            # it is cancelled `_wake_body` ends it.
-            deadline = math.inf if timeout is None else time.monotonic() + timeout
-            while True:
-                now = time.monotonic()
-                left = max(0.0, min(deadline - now, max(_LIMIT_SEC, limit.next_at - now)))
-                news = waiter.wait(left if left < math.inf else None, interruptible)
-                if news or time.monotonic() >= deadline:
-                    return news
-
-    def _wait_slice(self, targets: list[Any], seconds: float, current: DistributedInvocation[Any, Any] | None) -> None:
-        """Block until one of `targets` (invocations or ids) is final, or `seconds` have passed."""
-        ids = [str(getattr(target, "invocation_id", target)) for target in targets or ()]
-        if not ids:
-            time.sleep(seconds)
-            return
-        with contextlib.suppress(InvocationNotFoundError):
-            # A record that is gone is the caller's to report.
-            self._wait(current, self.app._store.waiter(ids), seconds)
 
 
 class DummyRunner(BaseRunner):

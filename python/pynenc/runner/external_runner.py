@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pynenc.exceptions import NotOfferedError
+from pynenc.runner._identity import RunnerId, client_id
 from pynenc.runner.base_runner import DummyRunner
 
 
@@ -13,6 +14,11 @@ class ExternalRunner(DummyRunner):
 
     It submits and waits. Each method that would run something raises `RunnerNotExecutableError`.
     """
+
+    @property
+    def runner_id(self) -> RunnerId:
+        """`ExternalRunner@<host>-<pid>`, the same at each read; a forked child has its own."""
+        return client_id(type(self).__name__)
 
 
 class AtomicServiceRun:

@@ -1,8 +1,8 @@
 """How values become text, and how arguments, results and exceptions become payloads."""
 
-from pynenc.serializer.base_serializer import BaseSerializer
+from pynenc.serializer.base_serializer import BaseSerializer, JsonSerializable
 from pynenc.serializer.json_pickle_serializer import JsonPickleSerializer
 from pynenc.serializer.json_serializer import JsonSerializer
 from pynenc.serializer.pickle_serializer import PickleSerializer
 
-__all__ = ["BaseSerializer", "JsonPickleSerializer", "JsonSerializer", "PickleSerializer"]
+__all__ = ["BaseSerializer", "JsonPickleSerializer", "JsonSerializable", "JsonSerializer", "PickleSerializer"]

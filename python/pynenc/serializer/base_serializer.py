@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 
 class BaseSerializer(ABC):
@@ -35,3 +35,15 @@ class BaseSerializer(ABC):
     def from_bytes(cls, body: bytes) -> Any:
         """The inverse of `to_bytes`."""
         return cls.deserialize(body.decode())
+
+
+@runtime_checkable
+class JsonSerializable(Protocol):
+    """A class that says itself what its objects are in JSON. Annotated with that class, they come back."""
+
+    def to_json(self) -> Any:
+        """It as plain JSON types."""
+
+    @classmethod
+    def from_json(cls, data: Any) -> Any:
+        """The object of which `to_json` returned `data`."""

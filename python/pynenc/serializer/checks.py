@@ -1,16 +1,17 @@
 """What JSON would change without a word is found here, before it is written.
 
-`msgspec` writes NaN as `null` and the key 1 as `"1"`. It also nests as deep as the C stack allows, which the process
-that has to read it may not share.
+`msgspec` writes NaN as `null` and the key 1 as `"1"`; a task becomes the dict that names it. It also nests as deep as
+the C stack allows, which the process that has to read it may not share.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Collection, Iterable
 from datetime import datetime, time
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_DEPTH = 200
 """Containers within containers, beyond which a value is refused."""
@@ -25,8 +26,16 @@ class NotRepresentableError(ValueError):
     """JSON would change this value. The message says why and what to do."""
 
 
-def inspect_value(value: Any, plain_only: bool = False) -> bool:
-    """Refuse what JSON would change; whether there are dict keys other than text, which only annotations restore.
+class Needs(NamedTuple):
+    """What is in a value that comes back by the annotation alone."""
+
+    odd_keys: bool
+    """Dict keys that are not text."""
+    tasks: tuple[Any, ...]
+
+
+def inspect_value(value: Any, plain_only: bool = False) -> Needs | None:
+    """Refuse what JSON would change; what in it only annotations restore, if there is any.
 
     Args:
         plain_only: nothing will restore types: also refuse all that is not None, bool, int, float, str, list or dict.
@@ -34,34 +43,45 @@ def inspect_value(value: Any, plain_only: bool = False) -> bool:
         NotRepresentableError: with the reason in words.
     """
     if type(value) in SCALARS:
-        return False
+        return None
     walk = _Walk(plain_only)
     walk.one(value, 0)
-    return walk.odd_keys
+    return Needs(walk.odd_keys, tuple(walk.tasks)) if walk.odd_keys or walk.tasks else None
 
 
-def same_keys(before: Any, after: Any) -> bool:
-    """Whether every dict within `after` has the keys it has in `before`."""
+def is_restored(before: Any, after: Any) -> bool:
+    """Whether every dict within `after` has the keys it has in `before`, and every task is one."""
+    if is_task(type(before)):
+        return is_task(type(after))
     if isinstance(before, dict):
         if not isinstance(after, dict):
             return not before and after is not None
-        return before.keys() == after.keys() and all(same_keys(value, after[key]) for key, value in before.items())
+        return before.keys() == after.keys() and all(is_restored(value, after[key]) for key, value in before.items())
     if isinstance(before, list | tuple):
-        return all(map(same_keys, before, after)) if isinstance(after, list | tuple) else True
+        return all(map(is_restored, before, after)) if isinstance(after, list | tuple) else True
+    if isinstance(before, set | frozenset):
+        return not any(is_task(type(item)) for item in before) or all(is_task(type(item)) for item in after)
     inner = fields_of_value(before)
     if not inner:
         return True
     if isinstance(after, dict):
-        return all(same_keys(value, after.get(name)) for name, value in inner.items())
-    return all(same_keys(value, getattr(after, name, None)) for name, value in inner.items())
+        return all(is_restored(value, after.get(name)) for name, value in inner.items())
+    return all(is_restored(value, getattr(after, name, None)) for name, value in inner.items())
+
+
+def is_task(kind: type[Any]) -> bool:
+    """Whether this is the class of tasks. Imports nothing: who has a task has imported it."""
+    module = sys.modules.get("pynenc.task")
+    return module is not None and issubclass(kind, module.Task)
 
 
 class _Walk:
-    __slots__ = ("odd_keys", "plain_only")
+    __slots__ = ("odd_keys", "plain_only", "tasks")
 
     def __init__(self, plain_only: bool) -> None:
         self.plain_only = plain_only
         self.odd_keys = False
+        self.tasks: list[Any] = []
 
     def one(self, value: Any, depth: int) -> None:
         """Look at a value that is not of `SCALARS`."""
@@ -85,6 +105,8 @@ class _Walk:
             self._many(value, depth + 1)
         elif isinstance(value, datetime | time):
             _check_offset(value)
+        elif is_task(kind):
+            self.tasks.append(value)
         else:
             fields = fields_of_value(value)
             if hasattr(kind, "__attrs_attrs__"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import msgspec
 
-from pynenc.serializer.checks import inspect_value
+from pynenc.serializer.checks import inspect_value, is_task
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -19,6 +19,9 @@ DecodeHook = Callable[[Any, Any], Any]
 
 INVOCATION_KEY = "__pynenc_invocation__"
 """An invocation travels as `{INVOCATION_KEY: id}`."""
+
+TASK_KEY = "__pynenc_task__"
+"""A task travels as `{TASK_KEY: id}`."""
 
 _LIST_LIKE = (deque, Iterable)
 _BASES = (str, int, float)
@@ -38,6 +41,8 @@ def encode_other(value: Any) -> Any:
     kind = type(value)
     if _is_invocation(kind):
         return {INVOCATION_KEY: str(value.invocation_id)}
+    if is_task(kind):
+        return {TASK_KEY: str(value.task_id)}
     if _is_pydantic(kind):
         # What the model itself reads back: with its aliases, and without what it computes.
         return _checked(value.model_dump(mode="json", by_alias=True, round_trip=True))
@@ -59,11 +64,11 @@ def encode_with_sets(value: Any) -> Any:
 def has_own_form(value: Any) -> bool:
     """Whether its class says what it is written as."""
     kind = type(value)
-    return _is_pydantic(kind) or (_is_json_serializable(kind) and not _is_invocation(kind))
+    return _is_pydantic(kind) or (_is_json_serializable(kind) and not (_is_invocation(kind) or is_task(kind)))
 
 
 def decode_hook(app: Pynenc | None) -> DecodeHook:
-    """`msgspec`'s `dec_hook`: a value of the annotated type. Invocations become invocations of `app`."""
+    """`msgspec`'s `dec_hook`: a value of the annotated type. Invocations and tasks become those of `app`."""
 
     def decode(annotation: Any, value: Any) -> Any:
         kind = get_origin(annotation) or annotation
@@ -73,6 +78,8 @@ def decode_hook(app: Pynenc | None) -> DecodeHook:
             raise TypeError(f"the annotation {annotation} cannot be decoded")
         if _is_invocation(kind):
             return _invocation(app, kind, value)
+        if is_task(kind):
+            return _task(app, kind, value)
         if issubclass(kind, PurePath) or (issubclass(kind, _BASES) and isinstance(value, _BASES)):
             return _of_base(kind, value)
         if kind in _LIST_LIKE:
@@ -118,6 +125,16 @@ def _invocation(app: Pynenc | None, kind: type[Any], value: Any) -> Any:
     return DistributedInvocation(app, value[INVOCATION_KEY])
 
 
+def _task(app: Pynenc | None, kind: type[Any], value: Any) -> Any:
+    if not isinstance(value, dict) or list(value) != [TASK_KEY] or not isinstance(value[TASK_KEY], str):
+        raise TypeError(f"expected a task, got {type(value).__name__}")
+    # Found as the task of an invocation is: what is not registered is imported only from beside the modules of the app.
+    task = None if app is None else app.get_task(value[TASK_KEY])
+    if not isinstance(task, kind):
+        raise TypeError(f"tasks cannot be decoded as {kind.__qualname__}; annotate Task")
+    return task
+
+
 def _is_invocation(kind: type[Any]) -> bool:
     module = sys.modules.get("pynenc.invocation.base_invocation")
     return module is not None and issubclass(kind, module.BaseInvocation)
@@ -135,6 +152,8 @@ def _is_json_serializable(kind: type[Any]) -> bool:
         callable(getattr(kind, "to_json", None))
         and callable(getattr(kind, "from_json", None))
         and not issubclass(kind, BaseException)
+        # That of a protocol makes nothing.
+        and not getattr(kind, "_is_protocol", False)
     )
 
 

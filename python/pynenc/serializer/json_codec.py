@@ -11,7 +11,14 @@ import msgspec
 
 from pynenc.exceptions import PayloadTooLargeError, SerializationError
 from pynenc.serializer.annotations import Slot, slots_of
-from pynenc.serializer.checks import SCALARS, NotRepresentableError, fields_of_value, inspect_value, same_keys
+from pynenc.serializer.checks import (
+    SCALARS,
+    Needs,
+    NotRepresentableError,
+    fields_of_value,
+    inspect_value,
+    is_restored,
+)
 from pynenc.serializer.hooks import decode_hook, encode_other, encode_with_sets, has_own_form
 
 if TYPE_CHECKING:
@@ -32,12 +39,23 @@ _PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>.*)`$", re.DOTALL)
 class JsonTaskCodec:
     """Encoder and decoder of one function; made once per task. Thread-safe: nothing changes after it is made."""
 
-    __slots__ = ("_arguments", "_decode_arguments", "_decode_result", "_names", "_omitted", "_result", "_task", "func")
+    __slots__ = (
+        "_app",
+        "_arguments",
+        "_decode_arguments",
+        "_decode_result",
+        "_names",
+        "_omitted",
+        "_result",
+        "_task",
+        "func",
+    )
 
     def __init__(self, app: Pynenc, task_id: str, func: Callable[..., Any]) -> None:
         hook = decode_hook(app)
         parameters, self._result = slots_of(task_id, func, hook, app.logger)
         self.func = func
+        self._app = app
         self._task = task_id
         self._names = tuple(slot.name for slot in parameters)
         self._arguments = {slot.name: slot for slot in parameters}
@@ -80,12 +98,12 @@ class JsonTaskCodec:
         if type(value) in (str, bytes) and len(value) > limit:
             raise too_large(what, len(value), limit)
         try:
-            odd_keys = inspect_value(value, bool(self._result.plain_only))
+            needs = inspect_value(value, bool(self._result.plain_only))
             body = _encode(value)
         except Exception as error:
             raise self._refusal(what, value, error, self._result) from error
-        if odd_keys:
-            self._check_keys(what, value, lambda: self._decode_result(body))
+        if needs is not None:
+            self._check_restored(what, value, needs, lambda: self._decode_result(body))
         return body
 
     def decode_result(self, body: bytes | memoryview) -> Any:
@@ -116,27 +134,47 @@ class JsonTaskCodec:
         if type(value) in (bytes, bytearray) and len(value) > limit:
             raise too_large(what, len(value), limit)
         try:
-            if not inspect_value(value, bool(slot.plain_only)):
+            needs = inspect_value(value, bool(slot.plain_only))
+            if needs is None:
                 return
             body = b'{"%s":%s}' % (name.encode(), _encode(value))
         except Exception as error:
             raise self._refusal(what, value, error, slot) from error
-        self._check_keys(what, value, lambda: self._decode_arguments(body), name)
+        self._check_restored(what, value, needs, lambda: self._decode_arguments(body), name)
 
-    def _check_keys(self, what: str, value: Any, decode: Callable[[], Any], name: str | None = None) -> None:
-        """Refuse a dict whose keys are not text, unless the annotation gives them their type back."""
+    def _check_restored(
+        self, what: str, value: Any, needs: Needs, decode: Callable[[], Any], name: str | None = None
+    ) -> None:
+        """Refuse dict keys that are not text, and tasks, unless the annotation gives them their type back."""
+        for task in needs.tasks:
+            if task.app.app_id != self._app.app_id:
+                raise SerializationError(
+                    f"{what} cannot be serialised: it has task {task.task_id} of app {task.app.app_id!r}, and where "
+                    f"it is read there is app {self._app.app_id!r}; pass a task of that"
+                )
         try:
             after = decode()
-        except Exception:
-            # It does not fit its annotation. That is for the reader to say, as it is for every other value.
-            return
+        except Exception as error:
+            if not needs.tasks:
+                # It does not fit its annotation. That is for the reader to say, as it is for every other value.
+                return
+            raise self._unrestored(what, needs, str(error)) from error
         if name is not None:
             after = msgspec.structs.astuple(after)[self._names.index(name)]
-        if not same_keys(value, after):
-            raise SerializationError(
-                f"{what} cannot be serialised: it has a dict with keys that are not text, which would come back as "
-                "text; annotate it, as in dict[int, str]"
+        if not is_restored(value, after):
+            raise self._unrestored(what, needs)
+
+    @staticmethod
+    def _unrestored(what: str, needs: Needs, reason: str = "") -> SerializationError:
+        if needs.tasks:
+            return SerializationError(
+                f"{what} cannot be serialised: it has task {needs.tasks[0].task_id}, which would come back as a dict; "
+                "annotate it as Task" + (f" ({reason})" if reason else "")
             )
+        return SerializationError(
+            f"{what} cannot be serialised: it has a dict with keys that are not text, which would come back as text; "
+            "annotate it, as in dict[int, str]"
+        )
 
     def _blame(self, kwargs: dict[str, Any], error: Exception) -> SerializationError:
         """The error for the first argument that cannot be encoded by itself."""
@@ -212,7 +250,10 @@ def _cannot_travel(default: Any) -> bool:
     if default is inspect.Parameter.empty or type(default) in SCALARS:
         return False
     try:
-        inspect_value(default)
+        needs = inspect_value(default)
+        if needs is not None and needs.tasks:
+            # A default is known where the body runs.
+            return True
         _encode(default)
     except Exception:
         return True

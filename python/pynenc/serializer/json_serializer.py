@@ -15,7 +15,10 @@ _ENCODER = msgspec.json.Encoder(enc_hook=encode_other)
 
 
 class JsonSerializer(BaseSerializer):
-    """JSON text and plain JSON types. Arguments and results of tasks get their types back from the annotations."""
+    """JSON text and plain JSON types. Arguments and results of tasks get their types back from the annotations.
+
+    Invocations and tasks travel by their ids there, and come back as what they are where they are annotated.
+    """
 
     tag = 1
 

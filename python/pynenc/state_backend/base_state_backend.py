@@ -123,7 +123,11 @@ class BaseStateBackend(View):
         return AppInfo.from_app(self.app)
 
     def discover_app_infos(self) -> dict[str, AppInfo]:
-        """The apps of this process that work on this store, by id. Those of other processes are not recorded."""
+        """The apps of this process that work on this store, by id.
+
+        Those of other processes are not among them, even if they work on it too: the store keeps invocations, and no
+        descriptions of apps. Where one is needed in another process, hand it the `to_json()` of an `AppInfo`.
+        """
         return {app.app_id: AppInfo.from_app(app) for app in self.app._on_the_same_store()}
 
     def store_app_info(self, info: AppInfo) -> None:

@@ -7,6 +7,7 @@ from pynenc.workflow.exceptions import (
     WorkflowPauseError,
 )
 from pynenc.workflow.workflow_context import WorkflowContext, WorkflowIdentity
+from pynenc.workflow.workflow_task import WorkflowTask
 
 __all__ = [
     "DeterministicOperationScopeError",
@@ -15,4 +16,5 @@ __all__ = [
     "WorkflowIdentity",
     "WorkflowMembershipError",
     "WorkflowPauseError",
+    "WorkflowTask",
 ]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+from typing import Any
+
+from pynenc import Task, context
 
 DAY = datetime.date(2026, 1, 2)
 
@@ -23,3 +26,12 @@ def urgent() -> str:
 async def nap(seconds: float) -> int:
     await asyncio.sleep(seconds)
     return 1
+
+
+def named(task: Task[[], str]) -> str:
+    return str(task.task_id)
+
+
+def given() -> Any:
+    """What the runner has passed to `invocation.run`."""
+    return context.current_runner_args.get()

@@ -12,6 +12,7 @@ from support import flags
 from support.jobs.app import app
 from support.jobs.basics import add
 
+from pynenc import Task
 from pynenc.invocation import DistributedInvocation
 
 
@@ -143,3 +144,21 @@ def never() -> int:
 def wait_in_process(target: DistributedInvocation[Any, int], mark: str) -> int:
     flags.raise_flag(mark, str(os.getpid()))
     return target.result
+
+
+@app.task
+def call_it(target: Task[[int, int], int], pairs: list[tuple[int, int]]) -> int:
+    """A task travels as an argument, and is called where it arrives."""
+    return sum(target.parallelize([tuple(pair) for pair in pairs]).results)
+
+
+@app.task
+def choose(wanted: bool) -> Task[[int, int], int] | None:
+    """A task travels as a result."""
+    return add if wanted else None
+
+
+@app.task
+def call_any(target):  # type: ignore[no-untyped-def]
+    """Takes whatever JSON makes of it."""
+    return type(target).__name__

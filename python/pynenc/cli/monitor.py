@@ -1,0 +1,23 @@
+"""`pynenc monitor`: the command of pynenc's web monitor. This build has none, and says so."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NoReturn
+
+from pynenc.exceptions import NotOfferedError
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command. It takes whatever pynenc's takes, so that the answer is not that an option is unknown."""
+    parser = commands.add_parser("monitor", help="not in this build", prefix_chars="+", add_help=False)
+    parser.add_argument("options", nargs="*")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> NoReturn:
+    """Raises `NotOfferedError`."""
+    raise NotOfferedError(
+        "pynenc monitor: this build has no web monitor. app.orchestrator counts and lists invocations by status, and "
+        "app.state_backend has their histories."
+    )

@@ -1,0 +1,17 @@
+"""What `@app.workflow` makes in pynenc."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, NoReturn
+
+from pynenc.task import Task
+from pynenc.types import Params, Result
+from pynenc.workflow.exceptions import not_offered
+
+
+class WorkflowTask(Task[Params, Result], Generic[Params, Result]):
+    """A task whose invocations are workflows. There are none, so no task is one; making one raises."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raises `NotOfferedError`."""
+        raise not_offered("WorkflowTask(…)")

@@ -1,0 +1,178 @@
+"""The two cron settings of pynenc's recovery: in these minutes runners look, however long their leases are."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from support.jobs import shapes
+from support.seed_runners import RecordingRunner
+from support.waiting import wait_until
+
+from pynenc import Pynenc
+from pynenc.exceptions import ConfigError, StateBackendError
+from pynenc.runner import ThreadRunner
+from pynenc.runner._recovery_minutes import RecoveryMinutes
+
+START = datetime(2026, 3, 1, 11, 58, 30, tzinfo=UTC)
+LEASE_SEC = 0.1
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def set(self, hour: int, minute: int, **more: int) -> None:
+        self.now = START.replace(hour=hour, minute=minute, **more)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def _app(**settings: Any) -> Pynenc:
+    values = {"store_url": "memory://", "lease_sec": 3600.0, "recover_pending_invocations_cron": "0 12 * * *"}
+    values |= {"recover_running_invocations_cron": "30 12 * * *"}
+    return Pynenc("minutes", {**values, **settings})
+
+
+def _left_by_a_dead_runner(app: Pynenc) -> Any:
+    """An invocation that a runner has claimed which is no more."""
+    invocation = app.task(queue="nobody")(shapes.calm)()
+    [claim] = app._store.claim("dead#1", 1, lease_sec=LEASE_SEC)
+    assert claim.invocation_id == invocation.invocation_id
+    threading.Event().wait(2 * LEASE_SEC)
+    assert invocation.status == "pending"
+    return invocation
+
+
+@pytest.mark.parametrize("before", [(11, 59), (12, 29)], ids=["pending", "running"])
+def test_in_the_minutes_of_either_setting_the_work_of_dead_runners_is_found(
+    clock: Clock, before: tuple[int, int]
+) -> None:
+    app = _app()
+    clock.set(*before)
+    minutes = RecoveryMinutes(RecordingRunner(app), clock)
+    invocation = _left_by_a_dead_runner(app)
+    minutes.tick()
+    assert invocation.status == "pending"
+    clock.now += timedelta(minutes=1)
+    minutes.tick()
+    assert invocation.status == "rerouted"
+
+
+def test_in_other_minutes_nothing_is_looked_for(clock: Clock) -> None:
+    app = _app()
+    minutes = RecoveryMinutes(RecordingRunner(app), clock)
+    invocation = _left_by_a_dead_runner(app)
+    for hour, minute in ((11, 58), (11, 59)):
+        clock.set(hour, minute, second=59)
+        minutes.tick()
+    assert invocation.status == "pending"
+
+
+def test_a_minute_that_the_loop_has_slept_through_counts(clock: Clock) -> None:
+    app = _app()
+    minutes = RecoveryMinutes(RecordingRunner(app), clock)
+    invocation = _left_by_a_dead_runner(app)
+    clock.set(12, 4)
+    minutes.tick()
+    assert invocation.status == "rerouted"
+
+
+def test_a_clock_that_jumps_back_or_far_ahead_does_no_harm(clock: Clock) -> None:
+    app = _app()
+    minutes = RecoveryMinutes(RecordingRunner(app), clock)
+    invocation = _left_by_a_dead_runner(app)
+    clock.now -= timedelta(days=1)
+    minutes.tick()
+    assert invocation.status == "pending"
+    clock.now += timedelta(days=4000)
+    minutes.tick()
+    assert invocation.status == "rerouted"
+
+
+def test_leases_that_are_looked_after_more_often_than_each_minute_need_no_minutes(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = _app(lease_sec=120.0, recover_pending_invocations_cron="* * * * *")
+    minutes = RecoveryMinutes(RecordingRunner(app), clock)
+    invocation = _left_by_a_dead_runner(app)
+    clock.set(12, 0)
+    minutes.tick()
+    assert invocation.status == "pending"
+
+
+def test_the_lease_of_the_runner_itself_counts(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYNENC__CONFIGRUNNER__LEASE_SEC", "3600")
+    app = _app(lease_sec=10.0)
+    minutes = RecoveryMinutes(RecordingRunner(app), clock)
+    invocation = _left_by_a_dead_runner(app)
+    clock.set(12, 0)
+    minutes.tick()
+    assert invocation.status == "rerouted"
+
+
+def test_a_minute_in_which_the_store_fails_is_not_over(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = _app()
+    minutes = RecoveryMinutes(RecordingRunner(app), clock)
+    invocation = _left_by_a_dead_runner(app)
+    store = app._store
+
+    class Failing:
+        def recover(self, *arguments: Any) -> Any:
+            raise StateBackendError("gone")
+
+    clock.set(12, 0)
+    with monkeypatch.context() as failing:
+        failing.setattr(type(app), "_store", Failing())
+        with pytest.raises(StateBackendError, match="gone"):
+            minutes.tick()
+    assert app._store is store
+    minutes.tick()
+    assert invocation.status == "rerouted"
+
+
+@pytest.fixture
+def running(clock: Clock) -> Iterator[tuple[Any, Any]]:
+    """A runner that serves another queue than the invocation is in, and looks by its engine twice an hour."""
+    app = _app(queues=["default"])
+    runner = ThreadRunner(app)
+    runner._recovery_minutes = RecoveryMinutes(runner, clock)
+    early = _left_by_a_dead_runner(app)
+    thread = threading.Thread(target=runner.run, daemon=True)
+    thread.start()
+    assert runner.wait_until_started(20)
+    # The engine looks once when it starts. What a test leaves must come after that, or it is found then.
+    wait_until(lambda: early.status == "rerouted", "the first look of the engine")
+    assert early.cancel()
+    yield app, runner
+    runner.stop_runner_loop()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_a_running_runner_looks_when_the_minute_comes(running: Any, clock: Clock) -> None:
+    app, runner = running
+    invocation = _left_by_a_dead_runner(app)
+    # It has looked at the clock since, and found that it is not time.
+    looked = threading.Event()
+    tick = runner._recovery_minutes.tick
+    runner._recovery_minutes.tick = lambda: (tick(), looked.set())
+    assert looked.wait(20)
+    assert invocation.status == "pending"
+    clock.set(12, 0)
+    wait_until(lambda: invocation.status == "rerouted", "the invocation of the dead runner in the queue again")
+
+
+@pytest.mark.parametrize("field", ["recover_pending_invocations_cron", "recover_running_invocations_cron"])
+def test_what_is_no_cron_expression_is_refused_with_its_source(field: str) -> None:
+    with pytest.raises(ConfigError, match=rf"ConfigPynenc\.{field} must be a cron expression.*\(from config_values\)"):
+        _ = _app(**{field: "at noon"}).conf
