@@ -105,7 +105,16 @@ def test_an_idle_runner_crosses_once_per_second_to_supervise_and_not_at_all_to_w
 ) -> None:
     world.start(slots=2)
     assert world.jobs.basics.add(1, 1).result == 2
+    # The result is out before the runner has its listener back: a spare thread may still be on its way.
     before = crossings.counts()
+
+    def at_rest() -> bool:
+        nonlocal before
+        threading.Event().wait(1.5)
+        spent, before = crossings.during(before), crossings.counts()
+        return "Engine.next" not in spent
+
+    wait_until(at_rest, "no thread asks for work any more")
     threading.Event().wait(2.5)
     spent = crossings.during(before)
     assert spent.pop("Engine.tend", 0) <= 4
