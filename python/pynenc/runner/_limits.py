@@ -123,9 +123,9 @@ class _Withdrawn(BaseException):
 def _withdraw_async_exc() -> None:
     """No exception that was sent to the calling thread arrives after this.
 
-    Replaced by one that is caught here, not by none: CPython up to 3.12 remembers for the whole interpreter that one is on
-    its way until some thread has received one. Until then every loop and call takes the slow way, and in 3.11 a function
-    that begins under `sys.setprofile` never does.
+    Replaced by one that is caught here, not by none: CPython up to 3.12 remembers for the whole interpreter that one is
+    on its way until some thread has received one. Until then every loop and call takes the slow way, and in 3.11 a
+    function that begins under `sys.setprofile` never does.
     """
     try:
         if _set_async_exc(threading.get_ident(), _Withdrawn) == 1:
