@@ -6,6 +6,7 @@
 
 mod ahead;
 mod cancel;
+mod exchange;
 mod heart;
 pub mod outbox;
 mod parking;

@@ -18,11 +18,11 @@ use super::cancel::Cancels;
 use super::outbox::{BATCH, Outbox};
 use super::parking::Waits;
 use super::slots::Slots;
-use crate::claim::{Claim, Claimed};
-use crate::error::{Error, Result};
+use crate::claim::Claim;
+use crate::error::Result;
 use crate::ids::Ownership;
 use crate::notify::Listener;
-use crate::settle::{Outcome, Settled, Settlement};
+use crate::settle::{Outcome, Settlement};
 
 /// Sleeping threads kept beyond the number of slots: for bodies that wait now and then.
 const SPARE_THREADS: usize = 4;
@@ -46,14 +46,14 @@ pub(super) struct Pump {
     /// Threads that someone was told to start and that have not arrived.
     pub promised: usize,
     /// Whether a thread is on a round trip to the store.
-    exchanging: bool,
+    pub exchanging: bool,
     /// Whether a claim may succeed that would have found nothing before.
     pub work: bool,
     /// Whether the loop that runs the bodies is stuck: whatever were claimed now would wait behind what blocks it.
     pub stuck: bool,
     /// The store failed: no round trip before this.
     pub not_before: Option<Instant>,
-    failures: u32,
+    pub failures: u32,
     /// Since when every call of the store has failed.
     failing: Option<Instant>,
     /// When the next invocation that is not due yet becomes due.
@@ -138,7 +138,7 @@ impl Pump {
         self.outbox.is_waiting() && (self.ahead.is_empty() || self.stopping || self.outbox.len() >= BATCH)
     }
 
-    fn may_claim(&self) -> bool {
+    pub(super) fn may_claim(&self) -> bool {
         self.work && !self.stopping && !self.stuck
     }
 
@@ -146,7 +146,7 @@ impl Pump {
         (self.ahead.is_empty() && self.slots.free() > 0) || self.wanted_ahead() > 0
     }
 
-    fn wanted_ahead(&self) -> usize {
+    pub(super) fn wanted_ahead(&self) -> usize {
         if self.pulls { self.ahead.wanted(self.slots.capacity()) } else { 0 }
     }
 
@@ -162,7 +162,7 @@ impl Pump {
         self.lost = lost;
     }
 
-    fn wake_one(&mut self) -> bool {
+    pub(super) fn wake_one(&mut self) -> bool {
         let Some(sleeper) = self.idle.pop() else { return false };
         sleeper.woken.store(true, Ordering::Release);
         sleeper.wake.notify_one();
@@ -263,121 +263,9 @@ impl Shared {
         }
     }
 
-    fn call_supervisor(&self, pump: &Pump) {
+    pub(super) fn call_supervisor(&self, pump: &Pump) {
         if pump.missing_threads() > 0 {
             self.supervisor.notify_all();
-        }
-    }
-
-    fn exchange(&self, pump: &mut MutexGuard<'_, Pump>) -> Result<()> {
-        let batch = pump.outbox.take();
-        let count = batch.len();
-        let expected = self.expect_returns(pump, &batch);
-        let claims = pump.may_claim();
-        let reserved = if claims && pump.ahead.is_empty() { pump.slots.reserve() } else { 0 };
-        let wanted = if claims { reserved + pump.wanted_ahead() } else { 0 };
-        if wanted > 0 {
-            // Cleared before the question: what arrives while it is under way sets it again.
-            pump.work = false;
-        }
-        pump.exchanging = true;
-        let request = (wanted > 0).then(|| self.request(wanted, true));
-        let answer = MutexGuard::unlocked(pump, || self.store.exchange(&batch, request.as_ref()));
-        pump.exchanging = false;
-        pump.slots.unreserve(reserved);
-        if !matches!(&answer, Ok((settled, _)) if settled.iter().all(|one| *one != Settled::Stale)) {
-            expected.into_iter().for_each(|id| pump.slots.unexpect(id));
-        }
-        pump.note_store(answer.is_ok());
-        match answer {
-            Ok((answers, claimed)) => {
-                self.note_answers(&batch, &answers);
-                pump.outbox.delivered(count);
-                pump.failures = 0;
-                pump.not_before = None;
-                self.accept(pump, claimed, wanted);
-                if count > 0 {
-                    self.quiet.notify_all();
-                }
-                Ok(())
-            }
-            Err(error) => {
-                pump.outbox.returned(batch);
-                pump.work = true;
-                self.grant(pump);
-                if matches!(error, Error::Closed(_)) {
-                    return Err(error);
-                }
-                self.back_off(pump, &error);
-                Ok(())
-            }
-        }
-    }
-
-    fn accept(&self, pump: &mut Pump, claimed: Claimed, wanted: usize) {
-        let now = self.config.clock.wall();
-        if wanted > 0 {
-            pump.work |= claimed.claims.len() == wanted;
-            let wait = claimed.next_due.map(|due| Duration::from_millis(due.saturating_sub(now).max(0) as u64));
-            let planned = pump.due;
-            pump.due = wait.and_then(|wait| Instant::now().checked_add(wait));
-            if pump.due.is_some_and(|due| planned.is_none_or(|planned| due < planned)) {
-                self.heart.ring();
-            }
-        }
-        self.grant(pump);
-        let at = Instant::now();
-        let was_empty = pump.ahead.is_empty();
-        let mut slots = if pump.ahead.is_empty() { pump.slots.free() } else { 0 };
-        for claim in claimed.claims {
-            if slots > 0 {
-                slots -= 1;
-                pump.slots.take(claim.ownership(), now, at);
-                pump.inbox.push_back(claim);
-            } else if claim.recoveries > 0 {
-                // A runner died with it. Whether it was the cause or stood beside it: it waits beside nothing here.
-                pump.slots.take_ahead(claim.ownership(), at);
-                self.release(pump, claim.ownership(), "no slot is free for it here");
-            } else {
-                pump.slots.take_ahead(claim.ownership(), at);
-                pump.ahead.push(claim, at);
-            }
-        }
-        if was_empty && !pump.ahead.is_empty() {
-            // It keeps the time for what is here.
-            self.heart.ring();
-        }
-        if pump.ahead.is_for_many() {
-            self.fill_inbox(pump, usize::MAX);
-        }
-        if pump.stopping {
-            self.return_inbox(pump);
-        }
-        // This thread takes the first one.
-        self.wake_for_inbox(pump, 1);
-    }
-
-    fn wake_for_inbox(&self, pump: &mut Pump, but: usize) {
-        for _ in but..pump.inbox.len() {
-            if !pump.wake_one() {
-                self.call_supervisor(pump);
-                break;
-            }
-        }
-    }
-
-    fn back_off(&self, pump: &mut Pump, error: &Error) {
-        pump.failures += 1;
-        let base = Duration::from_millis(50).saturating_mul(1 << pump.failures.min(6));
-        let jitter = crate::ids::random_u64() % (base.as_millis() as u64 / 2 + 1);
-        pump.not_before = Some(Instant::now() + base.min(Duration::from_secs(2)) + Duration::from_millis(jitter));
-        self.heart.ring();
-        if pump.failures.is_power_of_two() {
-            log::error!(
-                "the store failed {} times in a row, trying again (outcomes that wait for it: {}): {error}",
-                pump.failures,
-                pump.outbox.len()
-            );
         }
     }
 
@@ -480,7 +368,7 @@ impl Shared {
         self.quiet.notify_all();
     }
 
-    fn return_inbox(&self, pump: &mut Pump) {
+    pub(super) fn return_inbox(&self, pump: &mut Pump) {
         while let Some(claim) = pump.inbox.pop_front() {
             self.release(pump, claim.ownership(), "its runner stops");
         }
@@ -494,7 +382,7 @@ impl Shared {
     }
 
     /// Give free slots to claims that were taken ahead, up to `limit`.
-    fn fill_inbox(&self, pump: &mut Pump, limit: usize) {
+    pub(super) fn fill_inbox(&self, pump: &mut Pump, limit: usize) {
         let now = Instant::now();
         for _ in 0..limit.min(pump.slots.free()) {
             let Some(claim) = pump.ahead.pop(now) else { return };
@@ -505,7 +393,7 @@ impl Shared {
         }
     }
 
-    fn release(&self, pump: &mut Pump, owner: Ownership, note: &str) {
+    pub(super) fn release(&self, pump: &mut Pump, owner: Ownership, note: &str) {
         if let Some(live) = pump.slots.end(owner) {
             let outcome = Outcome::Release { due: 0, note: note.into() };
             pump.outbox.push(Settlement { owner, outcome, started: live.started, slot: live.slot });
