@@ -65,7 +65,7 @@ for i = 1, n do
         local count = counts[runner] + 1
         counts[runner], owned[runner][count] = count, id
         ended = ended + 1
-        claims[ended], finished[ended] = id, ENDS .. id .. sub(raw, 45, 49)
+        claims[ended], finished[ended] = id, ENDS .. id .. sub(raw, 47, 51)
         if byte(raw, 18) > 0 then tell_one(sub(raw, 11, 18), id, 10 + kind, 1, value) end
       end
     end
