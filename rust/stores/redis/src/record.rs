@@ -33,6 +33,10 @@ const CONCURRENCY: u8 = 4;
 pub const REGISTRATION: u8 = 8;
 const RESULT: u8 = 16;
 
+/// Of the kind of an entry of a history: the name of the runner follows; it is the one last named.
+pub const NAMES_RUNNER: u8 = 16;
+pub const SAME_RUNNER: u8 = 128;
+
 /// Reads from the front of a byte string; `None` as soon as there is less than asked for.
 struct Cursor<'a>(&'a [u8]);
 
@@ -203,10 +207,10 @@ impl<'a> Packed<'a> {
 fn entry(from: &mut Cursor<'_>, last: &mut Arc<str>) -> Option<Entry> {
     let tag = from.number(1)? as u8;
     let mut entry = Entry::new(Status::from_code(tag & 15)?, from.number(6)? as Millis, "");
-    if tag & 16 != 0 {
+    if tag & NAMES_RUNNER != 0 {
         *last = from.text(2)?.into();
     }
-    if tag & (16 | 128) != 0 {
+    if tag & (NAMES_RUNNER | SAME_RUNNER) != 0 {
         entry.runner = last.clone();
     }
     if tag & 32 != 0 {
@@ -237,7 +241,7 @@ pub fn put_u48(into: &mut Vec<u8>, value: Millis) {
     into.extend_from_slice(&(value.clamp(0, (1 << 48) - 1) as u64).to_be_bytes()[2..]);
 }
 
-fn put_sized(into: &mut Vec<u8>, bytes: &[u8]) {
+pub fn put_sized(into: &mut Vec<u8>, bytes: &[u8]) {
     into.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
     into.extend_from_slice(bytes);
 }

@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use pynenc_core::claim::DROP_REASON;
+
 use crate::options::Durability;
 
 const LIBRARY: &str = concat!(include_str!("../scripts/lib.lua"), "\n", include_str!("../scripts/moves.lua"));
@@ -21,7 +23,7 @@ impl Script {
     fn new(file: &str) -> Self {
         let (flags, body) = file.split_once('\n').unwrap_or((file, ""));
         let (quick, body) = body.split_once(MARK).unwrap_or(("", body));
-        let text = format!("{flags}\n{quick}{LIBRARY}\n{body}");
+        let text = format!("{flags}\n{quick}{LIBRARY}\n{body}").replace("$DROP_REASON", DROP_REASON);
         let hash = redis::Script::new(&text).get_hash().to_owned();
         Self { text, hash }
     }
