@@ -80,7 +80,7 @@ local function settle(id, r, kind, where, due, apart, text)
   end
   if kind == 4 then
     if r.status ~= 4 then m().enter_held(r, 9, 0, '') end
-  elseif r.status == 8 or (kind == 2 and r.status == 4) then
+  elseif (r.status == 8 and kind ~= 5) or (kind == 2 and r.status == 4) then
     m().enter_held(r, 6, 0, '')
   end
   if kind <= 2 then
