@@ -47,10 +47,15 @@ if usual then
   local parks = tag ~= '' and count <= tonumber(ARGV[5])
   -- To park in several places is left to the other way.
   if usual and not (parks and #ARGV > 12) then
-    local answer, owned, leases, records = { '' }, {}, {}, {}
+    local answer, owned, leases, records
     if count > 0 then
-      local keys = {}
-      for i = 1, count do keys[i] = P .. 'i:' .. sub(members[i], -16) end
+      -- Made with places for one, because a table that grows costs as much as a command.
+      answer, owned, leases, records = { '', false, false }, { false, false }, { false, false }, { false, false }
+      local ids, keys = { false }, { false }
+      for i = 1, count do
+        local id = sub(members[i], -16)
+        ids[i], keys[i] = id, P .. 'i:' .. id
+      end
       local raws = count == 1 and { call('GET', keys[1]) } or call('MGET', unpack(keys))
       local now6, fences = struct.pack('>I6', now), ARGV[10]
       local tail, status = ARGV[7] .. now6 .. ARGV[8], '\4'
@@ -72,7 +77,7 @@ if usual then
           usual = false
           break
         end
-        local id, fence = sub(members[i], -16), sub(fences, 8 * i - 7, 8 * i)
+        local id, fence = ids[i], sub(fences, 8 * i - 7, 8 * i)
         raw = status .. char(flags) .. fence .. sub(raw, 11, -15) .. tail
         records[2 * i - 1], records[2 * i] = keys[i], raw
         owned[2 * i - 1], owned[2 * i] = id, fence
@@ -103,6 +108,7 @@ if usual then
         end
       end
       if next_due then
+        if count == 0 then return { { now, next_due } } end
         answer[1] = { now, next_due }
       elseif count == 0 then
         return ''

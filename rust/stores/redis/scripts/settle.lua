@@ -11,14 +11,16 @@
 -- status asked for; then nothing was written.
 if ARGV[6] == '2' then
   local call, attempt, byte, char, sub, pack = redis.call, redis.pcall, string.byte, string.char, string.sub, struct.pack
-  local P, now, n, heads, runner = ARGV[1], tonumber(ARGV[2]), #KEYS - 2, ARGV[5], nil
+  local P, now, n, heads, owner, quiet = ARGV[1], tonumber(ARGV[2]), #KEYS - 2, ARGV[5], nil, nil
   if now == 0 then
     local t = call('TIME')
     now = t[1] * 1000 + math.floor(t[2] / 1000)
   end
   local raws = n == 1 and { call('GET', KEYS[3]) } or call('MGET', unpack(KEYS, 3))
   local now6, expires, most = pack('>I6', now), pack('>I6', now + ARGV[3]), tonumber(ARGV[4])
-  local records, ids, finished, told, middles = {}, {}, {}, {}, {}
+  -- Made with a place for one, because a table that grows costs as much as a command.
+  local records, ids, finished, told, known, between = { false }, { false }, { false }, nil, nil, nil
+  local whole = 0
   -- One that runs and ends, and has nothing beside its record, gets its new record without the old one being taken apart.
   for i = 1, n do
     local raw, at = raws[i], 26 * i - 25
@@ -26,27 +28,27 @@ if ARGV[6] == '2' then
     local status, flags = byte(raw, 1, 2)
     local high, middle, low = byte(raw, 53, 55)
     local last = 55 + high * 65536 + middle * 256 + low
-    high, low = byte(raw, last + 1, last + 2)
-    local after = last + 3 + high * 256 + low
-    local owner, length = sub(raw, last + 3, after - 1), #raw - after - 11
-    runner = runner or owner
-    -- No flag is set: neither something kept apart, nor a concurrency key, nor more who wait, nor a cancellation. A note,
-    -- or ids waited for, are left to the other way; without them the history is the rest.
-    if status ~= 6 or flags % 8 ~= 0 or flags >= 64 or owner ~= runner or length >= 65536
-      or sub(raw, after, after + 7) ~= '\0\0\0\0\0\0\0\0' then
-      break
+    -- All are of one runner: its name, and that there is neither a note nor ids waited for.
+    if not owner then
+      high, low = byte(raw, last + 1, last + 2)
+      owner = sub(raw, last + 1, last + 2 + high * 256 + low)
+      quiet = owner .. '\0\0\0\0\0\0\0\0'
     end
-    local between = middles[length]
-    if not between then
-      between = '\0\0\0\0\0\0\0\0\0\0' .. pack('>I4', length + 17)
-      middles[length] = between
+    local past = last + #quiet
+    local length = #raw - past - 4
+    -- No flag is set: neither something kept apart, nor a concurrency key, nor more who wait, nor a cancellation. What
+    -- follows is the history.
+    if status ~= 6 or flags % 8 ~= 0 or flags >= 64 or length >= 65536 or sub(raw, last + 1, past) ~= quiet then break end
+    if length ~= known then
+      known, between = length, '\0\0\0\0\0\0\0\0\0\0' .. pack('>I4', length + 17)
     end
     local id, value, kind = sub(KEYS[i + 2], -16), ARGV[6 + i], byte(heads, at + 18)
-    records[i] = char(10 + kind, flags + 16) .. sub(raw, 3, last) .. between .. sub(raw, after + 12) ..
+    records[i] = char(10 + kind, flags + 16) .. sub(raw, 3, last) .. between .. sub(raw, past + 5) ..
       char(202 + kind) .. now6 .. sub(heads, at + 8, at + 17) .. value
     ids[i], finished[i] = id, expires .. id .. sub(raw, 47, 51)
     if byte(raw, 18) > 0 then
       local tag, size = sub(raw, 11, 18), #value
+      told = told or {}
       local list = told[tag]
       if not list then
         list = { 'F' }
@@ -58,10 +60,11 @@ if ARGV[6] == '2' then
         list[#list + 1] = id .. char(10 + kind, 1) .. pack('>I4', size) .. value
       end
     end
+    whole = i
   end
-  if #records == n then
+  if whole == n then
     -- What fails is undone: that is cheaper for the others than to look beforehand.
-    local owned = P .. 'w:' .. runner
+    local owned = P .. 'w:' .. sub(owner, 3)
     call('HDEL', owned, unpack(ids))
     local failed = attempt('RPUSH', KEYS[2], unpack(finished))
     if type(failed) == 'number' then
@@ -73,6 +76,7 @@ if ARGV[6] == '2' then
       return failed
     end
     for i = 1, n do call('SET', KEYS[i + 2], records[i], 'PX', ARGV[3]) end
+    if not told then return '' end
     for tag, list in pairs(told) do call('SPUBLISH', P .. 'p:' .. tag, table.concat(list)) end
     return ''
   end
