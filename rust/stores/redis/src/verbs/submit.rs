@@ -70,18 +70,30 @@ fn check(call: &Submission) -> Result<()> {
 
 fn send(shared: &Shared, shard: usize, calls: &[&Submission]) -> Result<Vec<Submitted>> {
     let link = &shared.links[shard];
-    let values = link.run(|_| {
-        let mut requests = vec![request(shared, shard, calls)];
+    let tag = shared.ear.tag(shard).copied();
+    let ids = || calls.iter().map(|call| call.id);
+    if tag.is_some() {
+        shared.ear.expect(ids());
+    }
+    let sent = link.run(|_| {
+        let mut requests = vec![request(shared, shard, calls, tag.unwrap_or_default())];
         requests.extend(shared.confirmation());
         requests
-    })?;
-    let answer = values.into_iter().next().unwrap_or_default();
-    read(calls, answer).ok_or_else(|| link.nonsense("submit"))
+    });
+    let answer = sent.map(|values| values.into_iter().next().unwrap_or_default());
+    let read = answer.and_then(|answer| read(calls, answer).ok_or_else(|| link.nonsense("submit")));
+    match &read {
+        Ok(answers) => {
+            let known = |(id, answer): &(InvocationId, &Submitted)| **answer != Submitted::New(*id);
+            shared.ear.forget(ids().zip(answers).filter(known).map(|(id, _)| id));
+        }
+        Err(_) => shared.ear.forget(ids()),
+    }
+    read
 }
 
-fn request(shared: &Shared, shard: usize, calls: &[&Submission]) -> Request {
+fn request(shared: &Shared, shard: usize, calls: &[&Submission], tag: [u8; 8]) -> Request {
     let link = &shared.links[shard];
-    let tag = shared.ear.tag(shard).copied().unwrap_or_default();
     let request = declare(link, calls).arg(link.keys.prefix()).number(shared.clock());
     let mut request = request.number(calls.len() as i64).arg(tag).arg(heads(calls));
     calls.iter().for_each(|call| request.push(&pack_call(call)));
