@@ -99,10 +99,9 @@ if usual then
         local last = count == 1 and '0' or count - 1 == tonumber(ARGV[5]) and ARGV[5] or format('%d', count - 1)
         call('ZREMRANGEBYRANK', queue, '0', last)
       end
-      local newly = parks and call('ZADD', bell, now + 10000, tag) == 1
-      if newly then call('PEXPIRE', bell, '20000') end
-      -- Empty queues stay listed for who only waits for the next call, unless they become many.
-      if every and count == 0 and (not newly or #names > 8) then
+      if parks and call('ZADD', bell, now + 10000, tag) == 1 then call('PEXPIRE', bell, '20000') end
+      -- A few empty queues stay listed for a runner that waits: the next call would list them again.
+      if every and count == 0 and (tag == '' or #names > 8) then
         for _, name in ipairs(names) do
           if not next_due or not call('ZRANGE', P .. 's:' .. name, '0', '0')[1] then call('SREM', KEYS[3], name) end
         end

@@ -17,11 +17,8 @@ if #ARGV[5] == 1 then
     local t = call('TIME')
     now = t[1] * 1000 + floor(t[2] / 1000)
   end
-  local heard, unlisted = call('EXISTS', KEYS[2], KEYS[4]) > 0, false
-  if heard then
-    call('ZCARD', KEYS[2])
-    call('ZCARD', KEYS[4])
-  end
+  local parked, unlisted = call('EXISTS', KEYS[2], KEYS[4]) > 0 and {}, false
+  if parked then parked[2], parked[4] = call('ZCARD', KEYS[2]) > 0, call('ZCARD', KEYS[4]) > 0 end
   if call('ZCARD', queue) == 0 then
     local name = sub(queue, #P + 3)
     unlisted = call('SISMEMBER', P .. 'Q', name) == 0 and name
@@ -63,12 +60,12 @@ if #ARGV[5] == 1 then
           end
           call('ZADD', queue, unpack(members))
           if unlisted then call('SADD', P .. 'Q', unlisted) end
-          if heard then
+          if parked then
             -- As `ring_bells` does.
             local left = math.min(n, 16)
             for bell = 4, 2, -2 do
               for _ = 1, 64 do
-                if left <= 0 then break end
+                if left <= 0 or not parked[bell] then break end
                 local top = call('ZPOPMAX', KEYS[bell])
                 if not top[1] then break end
                 if tonumber(top[2]) < now then
