@@ -2,7 +2,8 @@
 //!
 //! A message says that work may be available, or that invocations finished, with their outcomes as far as those are
 //! small. An outcome never changes, so one that was pushed saves the waiter its look. Nothing else in a message is
-//! trusted: after every (re)connect whoever waits looks again.
+//! trusted: after every (re)connect whoever waits looks again. What this process submitted, naming itself, and has not
+//! heard of yet is not asked for when a wait begins, but a moment later if nothing is heard.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

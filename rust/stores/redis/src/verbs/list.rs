@@ -51,19 +51,13 @@ pub fn count(shared: &Shared, filter: &Filter) -> Result<usize> {
 fn count_all(shared: &Shared) -> Result<usize> {
     let mut count = 0;
     for link in &shared.links {
-        // Of the chunk that is being filled, the places that are still to come count as left.
-        let (mut before, mut left) = (arrivals(link)?, chunks(link)?);
-        loop {
-            let after = arrivals(link)?;
-            if after == before {
-                break;
-            }
-            (before, left) = (after, chunks(link)?);
+        // Those that had arrived when this began: places that are still to come count as left, in the hash.
+        let before = arrivals(link)?;
+        for (chunk, left) in chunks(link)? {
+            let arrived =
+                before.saturating_sub(u64::from(chunk) * CHUNK_PLACES as u64).min(CHUNK_PLACES as u64) as usize;
+            count += left.saturating_sub(CHUNK_PLACES - arrived);
         }
-        let free = CHUNK_PLACES - before as usize % CHUNK_PLACES;
-        let filling = left.iter().any(|(chunk, _)| u64::from(*chunk) == before / CHUNK_PLACES as u64);
-        let places: usize = left.iter().map(|(_, left)| left).sum();
-        count += places.saturating_sub(if filling { free } else { 0 });
     }
     Ok(count)
 }
