@@ -87,6 +87,8 @@ impl Ask {
                 let due = shared.local_wall(now, due);
                 into.next_due = Some(into.next_due.map_or(due, |known| known.min(due)));
             }
+            // A full piece of a larger request: there may be more than one call gives, and nobody is parked for it.
+            let work = work || claims.len() == CHUNK;
             let news = News { any: !claims.is_empty(), dropped, work };
             into.claims.extend(claims);
             Some(news)
