@@ -147,6 +147,12 @@ pub trait Store: Send + Sync + 'static {
     /// Look at invocations; answers in the order of `ids`.
     fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>>;
 
+    /// Those of `ids` that a waiter has to look at first: of the end of the others this process will be told, because it
+    /// has said so when it submitted them and has heard nothing of them since. A message may be lost all the same.
+    fn must_look(&self, ids: Vec<InvocationId>) -> Vec<InvocationId> {
+        ids
+    }
+
     /// The record of one invocation.
     fn get(&self, id: InvocationId) -> Result<Record>;
 

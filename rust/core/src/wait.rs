@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -12,6 +12,19 @@ use crate::notify::{Delivery, Mailbox, Subscription};
 use crate::result::{Terminal, Watched};
 use crate::store::Store;
 
+/// How long a waiter that will be told goes without its first look: mostly it never needs it, and a message that was lost
+/// costs this much.
+const FIRST_LOOK_AFTER: Duration = Duration::from_millis(100);
+
+/// The look with which every wait begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FirstLook {
+    Due,
+    /// At those that the store will not tell of; at the others only if nothing is heard.
+    PutOff,
+    Done,
+}
+
 /// Waits for a set of invocations and yields each of them once, as they finish.
 pub struct Waiter {
     store: Arc<dyn Store>,
@@ -20,7 +33,7 @@ pub struct Waiter {
     remaining: HashSet<InvocationId>,
     /// In the order they were given: whoever can report only some of them reports the first.
     order: Vec<InvocationId>,
-    looked: bool,
+    first_look: FirstLook,
 }
 
 impl Waiter {
@@ -34,7 +47,7 @@ impl Waiter {
         let mut remaining = HashSet::with_capacity(ids.len());
         let order: Vec<_> = ids.iter().copied().filter(|id| remaining.insert(*id)).collect();
         let subscription = store.hub().subscribe(&mailbox, &order);
-        Self { store, mailbox, _subscription: subscription, remaining, order, looked: false }
+        Self { store, mailbox, _subscription: subscription, remaining, order, first_look: FirstLook::Due }
     }
 
     /// Whether everything has been yielded.
@@ -53,7 +66,7 @@ impl Waiter {
     /// What has finished since the last call, without waiting. The first call looks at everything.
     pub fn ready(&mut self) -> Result<Vec<Terminal>> {
         let delivery = self.mailbox.take();
-        self.absorb(delivery)
+        self.absorb(delivery, false)
     }
 
     /// Wait until at least one more has finished, or `deadline` passes: then the answer is empty.
@@ -61,14 +74,17 @@ impl Waiter {
     /// Fails with `NotFound` if a record vanished (purged or expired) before its end was seen.
     pub fn wait(&mut self, deadline: Option<Instant>) -> Result<Vec<Terminal>> {
         loop {
-            let news = self.ready()?;
+            let delivery = self.mailbox.take();
+            let news = self.absorb(delivery, true)?;
             if !news.is_empty() || self.is_done() {
                 return Ok(news);
             }
-            let delivery = self.mailbox.wait(deadline);
-            let empty = delivery.is_empty() || delivery.interrupted;
-            let news = self.absorb(delivery)?;
-            if empty || !news.is_empty() {
+            let soon = (self.first_look == FirstLook::PutOff).then(|| Instant::now() + FIRST_LOOK_AFTER);
+            let delivery = self.mailbox.wait([deadline, soon].into_iter().flatten().min());
+            let (nothing, interrupted) = (delivery.is_empty(), delivery.interrupted);
+            let news = self.absorb(delivery, !nothing)?;
+            let over = nothing && (soon.is_none() || deadline.is_some_and(|at| at <= Instant::now()));
+            if over || interrupted || !news.is_empty() {
                 return Ok(news);
             }
         }
@@ -81,19 +97,14 @@ impl Waiter {
 
     /// Read everything afresh at the next call: for callers that know of a change by another way.
     pub fn look_again(&mut self) {
-        self.looked = false;
+        self.first_look = FirstLook::Due;
     }
 
-    fn absorb(&mut self, delivery: Delivery) -> Result<Vec<Terminal>> {
+    fn absorb(&mut self, delivery: Delivery, may_put_off: bool) -> Result<Vec<Terminal>> {
         if delivery.cancelled {
             return Err(Error::Closed("runner of the invocation that waits"));
         }
-        let look_at: Vec<InvocationId> = if delivery.look_again || !self.looked {
-            self.looked = true;
-            self.order.iter().filter(|id| self.remaining.contains(id)).copied().collect()
-        } else {
-            delivery.finished.into_iter().filter(|id| self.remaining.contains(id)).collect()
-        };
+        let look_at = self.what_to_look_at(delivery, may_put_off);
         if look_at.is_empty() {
             return Ok(Vec::new());
         }
@@ -113,11 +124,37 @@ impl Waiter {
             // Whatever finished is delivered first; the lost one comes up again at the next look.
             Some(id) if news.is_empty() => Err(Error::NotFound(id)),
             Some(_) => {
-                self.looked = false;
+                self.first_look = FirstLook::Due;
                 Ok(news)
             }
             None => Ok(news),
         }
+    }
+
+    fn what_to_look_at(&mut self, delivery: Delivery, may_put_off: bool) -> Vec<InvocationId> {
+        let waited_for = |id: &InvocationId| self.remaining.contains(id);
+        let everything = || self.order.iter().copied().filter(waited_for).collect::<Vec<_>>();
+        let mut finished: Vec<_> = delivery.finished.into_iter().filter(waited_for).collect();
+        match self.first_look {
+            _ if delivery.look_again => {}
+            FirstLook::Due if may_put_off => {
+                let first = self.store.must_look(everything());
+                let put_off = first.len() < self.remaining.len();
+                self.first_look = if put_off { FirstLook::PutOff } else { FirstLook::Done };
+                if finished.is_empty() {
+                    return first;
+                }
+                finished.extend(first);
+                let mut seen = HashSet::new();
+                finished.retain(|id| seen.insert(*id));
+                return finished;
+            }
+            FirstLook::PutOff if may_put_off => return finished,
+            FirstLook::Done => return finished,
+            FirstLook::Due | FirstLook::PutOff => {}
+        }
+        self.first_look = FirstLook::Done;
+        everything()
     }
 }
 

@@ -1,24 +1,138 @@
 #!lua flags=allow-oom
 -- Take due invocations for free slots. Works when memory is full: claims are how it empties.
 --
--- KEYS: 1 l, 2 w:<runner>, 3 Q, 4 b, 5 m, 6 f, then q, s and b of each queue asked for.
--- Found inside: the records that leave the queue with what belongs to them; all queues, if none is asked for.
--- ARGV: 5 limit, 6 lease in milliseconds, 7 runner, 8 whether to begin (1 or 0), 9 tag to park under if there is less
--- than was asked for ('' does not park), 10 as many fences as the limit, 11 fences of requests whose answer was lost,
--- 12 reason of drops, then names of queues.
--- Answer: now, next due time or '', a pair of record and arguments kept apart for each claim after its id, ids of
--- those dropped, whether others may claim something now, number of claims made by the lost requests.
+-- KEYS: 1 l, 2 w:<runner>, then q, s and b of each queue asked for, or Q and b if none is.
+-- Found inside: the records that leave the queue with what belongs to them; all queues, if none is asked for; m and f.
+-- ARGV: 5 limit less one, 6 lease in milliseconds, 7 and 8 what a history notes of the claim (a claim: runner, ids it
+-- waits for, length and kind of the first entry; after its time the rest, with the kind of a second entry if the claim
+-- begins), 9 tag to park under if there is less than was asked for ('' does not park), 10 as many fences as the limit, 11
+-- fences of requests whose answer was lost, then names of queues.
+-- Answer: nothing, if nothing was found; id and record in one string, if it is only one; else a list, first nothing, or
+-- now and the next due time, then ids and records in turns; or, if there was more to it, a list that begins with now,
+-- next due time or '', ids of those dropped, whether others may claim something now, and number of claims made by the
+-- lost requests, in a list; then id, record, and arguments kept apart of each claim.
+local usual = #ARGV[11] == 0 and ARGV[5] ~= '-1'
+if usual then
+  local call, attempt, byte, char, sub, floor = redis.call, redis.pcall, string.byte, string.char, string.sub, math.floor
+  local P, now, tag, format = ARGV[1], tonumber(ARGV[2]), ARGV[9], string.format
+  if now == 0 then
+    local t = call('TIME')
+    now = t[1] * 1000 + floor(t[2] / 1000)
+  end
+  -- Usually one queue has something that is due, or none.
+  local every, first, next_due, queue, members, bell = #ARGV == 11, 12, nil, nil, nil, KEYS[5]
+  local names = ARGV
+  if every then names, first, bell = call('SMEMBERS', KEYS[3]), 1, KEYS[4] end
+  for i = first, #names do
+    local ready, scheduled
+    if every then
+      ready, scheduled = P .. 'q:' .. names[i], P .. 's:' .. names[i]
+    else
+      ready, scheduled = KEYS[3 * i - 33], KEYS[3 * i - 32]
+    end
+    local due = call('ZRANGE', scheduled, '0', '0', 'WITHSCORES')[2]
+    if due then
+      due = tonumber(due)
+      if due <= now then usual = false end
+      if not next_due or due < next_due then next_due = due end
+    end
+    local found = call('ZRANGE', ready, '0', ARGV[5])
+    if found[1] then
+      if queue then usual = false end
+      queue, members = ready, found
+    end
+    if not usual then break end
+  end
+  local count = members and #members or 0
+  local parks = tag ~= '' and count <= tonumber(ARGV[5])
+  -- To park in several places is left to the other way.
+  if usual and not (parks and #ARGV > 12) then
+    local answer, owned, leases, records
+    if count > 0 then
+      -- Made with places for one, because a table that grows costs as much as a command.
+      answer, owned, leases, records = { '', false, false }, { false, false }, { false, false }, { false, false }
+      local ids, keys = { false }, { false }
+      for i = 1, count do
+        local id = sub(members[i], -16)
+        ids[i], keys[i] = id, P .. 'i:' .. id
+      end
+      local raws = count == 1 and { call('GET', keys[1]) } or call('MGET', unpack(keys))
+      local now6, fences = struct.pack('>I6', now), ARGV[10]
+      local tail, status = ARGV[7] .. now6 .. ARGV[8], '\4'
+      if #ARGV[8] > #ARGV[7] - 13 then tail, status = tail .. now6, '\6' end
+      local ends = now + tonumber(ARGV[6])
+      local high = floor(ends / 1000000)
+      -- Text, because the server makes text of numbers slowly; in two parts for servers of 32 bits.
+      ends = format('%d%06d', high, ends - high * 1000000)
+      for i = 1, count do
+        local raw = raws[i]
+        -- Never touched since it arrived, arguments in the record, no concurrency key.
+        if not raw then
+          usual = false
+          break
+        end
+        local was, flags = byte(raw, 1, 2)
+        local upper, middle, lower = byte(raw, 53, 55)
+        if was ~= 1 or flags % 64 >= 4 or flags % 2 == 1 or #raw ~= 69 + upper * 65536 + middle * 256 + lower then
+          usual = false
+          break
+        end
+        local id, fence = ids[i], sub(fences, 8 * i - 7, 8 * i)
+        raw = status .. char(flags) .. fence .. sub(raw, 11, -15) .. tail
+        records[2 * i - 1], records[2 * i] = keys[i], raw
+        owned[2 * i - 1], owned[2 * i] = id, fence
+        leases[2 * i - 1], leases[2 * i] = ends, id
+        answer[2 * i], answer[2 * i + 1] = id, raw
+      end
+    end
+    if usual then
+      if parks then call('ZCARD', bell) end
+      if count > 0 then
+        call('ZADD', KEYS[1], unpack(leases))
+        local failed = attempt('HSET', KEYS[2], unpack(owned))
+        if type(failed) == 'table' then
+          for i = 1, count do call('ZREM', KEYS[1], leases[2 * i]) end
+          return failed
+        end
+        call('MSET', unpack(records))
+        -- They are still the first of their queue.
+        local last = count == 1 and '0' or count - 1 == tonumber(ARGV[5]) and ARGV[5] or format('%d', count - 1)
+        call('ZREMRANGEBYRANK', queue, '0', last)
+      end
+      if parks and call('ZADD', bell, now + 10000, tag) == 1 then call('PEXPIRE', bell, '20000') end
+      -- A few empty queues stay listed for a runner that waits: the next call would list them again.
+      if every and count == 0 and (tag == '' or #names > 8) then
+        for _, name in ipairs(names) do
+          if not next_due or not call('ZRANGE', P .. 's:' .. name, '0', '0')[1] then call('SREM', KEYS[3], name) end
+        end
+      end
+      if next_due then
+        if count == 0 then return { { now, next_due } } end
+        answer[1] = { now, next_due }
+      elseif count == 0 then
+        return ''
+      elseif count == 1 then
+        return answer[2] .. answer[3]
+      end
+      return answer
+    end
+  end
+end
+-- [library]
 local made
 local function m()
   made = made or moves()
   return made
 end
-local limit, lease, runner, begin, tag = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8] == '1', ARGV[9]
-local fences, lost, reason = ARGV[10], ARGV[11], ARGV[12]
+local limit, lease, tag, fences, lost = tonumber(ARGV[5]) + 1, tonumber(ARGV[6]), ARGV[9], ARGV[10], ARGV[11]
+local NAMED = sub(ARGV[7], 1, -14)
+local runner, begin = sub(NAMED, 3), #ARGV[8] > #NAMED
+local reason = '$DROP_REASON'
+local META, FINISHED, BELL = P .. 'm', P .. 'f', P .. 'b'
 call('ZCARD', KEYS[1])
 call('HLEN', KEYS[2])
 local names = {}
-for i = 13, #ARGV do names[#names + 1] = ARGV[i] end
+for i = 12, #ARGV do names[#names + 1] = ARGV[i] end
 local every = #names == 0
 if every then names = call('SMEMBERS', KEYS[3]) end
 local heads, due, firsts = {}, {}, {}
@@ -32,7 +146,7 @@ for i, name in ipairs(names) do
   heads[name] = call('ZRANGE', P .. 'q:' .. name, '0', '0')[1] or false
   if tag ~= '' and not every then call('ZCARD', P .. 'b:' .. name) end
 end
-if tag ~= '' and every then call('ZCARD', KEYS[4]) end
+if tag ~= '' and every then call('ZCARD', BELL) end
 
 local claims, dropped, leases, owned, found = {}, {}, {}, {}, 0
 
@@ -100,7 +214,6 @@ local function next_fence()
   return sub(fences, 4 * #leases + 1, 4 * #leases + 8)
 end
 
-local NAMED = pack('>I2c0', #runner, runner)
 local function take(id, r)
   m().deregister(r, id)
   r.fence = next_fence()
@@ -115,20 +228,14 @@ end
 
 -- The same for one that was never touched since it arrived and has no key to look after, without taking it apart. Its
 -- record is written with those of the others.
-local STATUS = begin and 6 or 4
-local ENTRIES = char(4 + 16) .. now6 .. NAMED .. (begin and char(6 + 128) .. now6 or '')
-local TAIL = NAMED .. Z8 .. pack('>I4', #ENTRIES) .. ENTRIES
-local prefixes, records = {}, {}
+local STATUS = begin and '\6' or '\4'
+local TAIL = ARGV[7] .. now6 .. ARGV[8] .. (begin and now6 or '')
+local records = {}
 local function take_fresh(id, key, raw)
   local status, flags = byte(raw, 1, 2)
   if status ~= 1 or flags % 64 >= CONCURRENCY or #raw ~= body_end(raw) + 14 then return false end
   local fence = next_fence()
-  local prefix = prefixes[flags]
-  if not prefix then
-    prefix = char(STATUS, flags)
-    prefixes[flags] = prefix
-  end
-  raw = prefix .. fence .. sub(raw, 11, -15) .. TAIL
+  raw = STATUS .. char(flags) .. fence .. sub(raw, 11, -15) .. TAIL
   records[#records + 1] = key
   records[#records + 1] = raw
   own(id, fence)
@@ -176,8 +283,8 @@ local function peek(most)
   local raws = get_all(keys)
   for _, raw in ipairs(raws) do
     if raw and byte(raw, 2) % 16 >= CONCURRENCY then
-      call('HLEN', KEYS[5])
-      call('LLEN', KEYS[6])
+      call('HLEN', META)
+      call('LLEN', FINISHED)
       m().expect_places(m().decode(raw))
     end
   end
@@ -230,12 +337,12 @@ for i, name in ipairs(names) do
 end
 if waiting and tag ~= '' then
   local parks = {}
-  if every then parks[1] = KEYS[4] else for _, name in ipairs(names) do parks[#parks + 1] = P .. 'b:' .. name end end
+  if every then parks[1] = BELL else for _, name in ipairs(names) do parks[#parks + 1] = P .. 'b:' .. name end end
   for _, key in ipairs(parks) do
     call('ZADD', key, now + 10000, tag)
     call('PEXPIRE', key, '20000')
   end
 end
-ring_bells(KEYS[5])
+ring_bells(META)
 announce()
-return { now, next_due, claims, dropped, work and 1 or 0, found }
+return { { now, next_due, dropped, work and 1 or 0, found }, spread(claims) }

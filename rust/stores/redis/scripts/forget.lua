@@ -1,14 +1,17 @@
 #!lua flags=allow-oom
 -- Remove every invocation of one chunk of the order of arrival, live or not, with all that belongs to it.
 --
--- KEYS: 1 o, 2 the chunk. Found inside: its records and what belongs to them.
--- ARGV: 5 number of the chunk, 6 where in it to begin, counted from 0: goes through 64 places.
+-- KEYS: 1 o, 2 the chunk, 3 m. Found inside: its records and what belongs to them.
+-- ARGV: 5 number of the chunk in four bytes, 6 where in it to begin, counted from 0: goes through 64 places.
 -- Answer: how many there were.
 local M = moves()
 call('ZCARD', P .. 'l')
 call('HLEN', KEYS[1])
 call('STRLEN', KEYS[2])
+call('HLEN', KEYS[3])
 local from, count = tonumber(ARGV[6]), 0
+-- What arrives from now on stands elsewhere.
+if from == 0 then M.close_order(ARGV[5]) end
 local ids = call('GETRANGE', KEYS[2], from * 16, from * 16 + 64 * 16 - 1)
 for i = 1, #ids, 16 do
   local id = sub(ids, i, i + 15)

@@ -1,8 +1,9 @@
 -- What every script begins with; put in front of it when it is sent, before `moves.lua`. See the crate's documentation
 -- for the layout. Kept short: making these functions anew in every call costs more than most of what they do.
 --
--- ARGV of every script: 1 prefix of the shard's keys, 2 time in milliseconds (0: the server's), 3 retention in
--- milliseconds, 4 largest outcome that travels in a notification, in bytes. What follows is the script's own.
+-- ARGV of every script: 1 prefix of the shard's keys, 2 time in milliseconds (0: the server's); of all but submit, which
+-- finishes nothing: 3 retention in milliseconds, 4 largest outcome that travels in a notification, in bytes. What
+-- follows is the script's own.
 --
 -- A script is not rolled back: a key of a wrong type must fail it before the first write. That is what the HLEN, ZCARD,
 -- SCARD, LLEN and STRLEN are for whose answer nobody looks at.
@@ -29,8 +30,8 @@ local function available(s) return s == 1 or s == 3 or s == 10 end
 local ARGS_APART, RESULT_APART, CONCURRENCY, REGISTRATION, RESULT, REASON, MORE, WISHED = 1, 2, 4, 8, 16, 32, 64, 128
 -- Where the unchanging part of a packed record ends; it is far shorter than 16 MiB.
 local function body_end(raw)
-  local high, middle, low = byte(raw, 42, 44)
-  return 44 + high * 65536 + middle * 256 + low
+  local high, middle, low = byte(raw, 53, 55)
+  return 55 + high * 65536 + middle * 256 + low
 end
 
 -- Bells that remain to be rung at the end, by queue.

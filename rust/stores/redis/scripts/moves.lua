@@ -3,15 +3,15 @@
 -- In a function, so that scripts which mostly do without (claim, settle) make them only when they are needed; with locals
 -- of its own, because each one taken from outside costs every script that does without.
 local function moves()
-  local call, pack, unpack, sub, char = redis.call, struct.pack, struct.unpack, string.sub, string.char
+  local call, pack, unpack, sub, char, byte = redis.call, struct.pack, struct.unpack, string.sub, string.char, string.byte
   local CONCURRENCY, ARGS_APART, RESULT_APART, REGISTRATION, RESULT, REASON, MORE, WISHED = 4, 1, 2, 8, 16, 32, 64, 128
-  local CHUNK, HISTORY_LIMIT, RECORD = 256, 65536, '>BBc8c8I4I4I4I4I6I4c0I2c0I4c0I4c0I4c0'
+  local CHUNK, HISTORY_LIMIT, RECORD = 256, 65536, '>BBc8c8I4I4I4I4I6c6c5I4c0I2c0I4c0I4c0I4c0'
   local function has(r, flag) return math.floor(r.flags / flag) % 2 == 1 end
 
   local function decode(raw)
     local r, at = {}, nil
-    r.status, r.flags, r.fence, r.tag, r.rank, r.retries, r.recoveries, r.releases, r.due, r.body, r.runner, r.note,
-      r.waits, r.hist, at = unpack(RECORD, raw)
+    r.status, r.flags, r.fence, r.tag, r.rank, r.retries, r.recoveries, r.releases, r.due, r.arrived, r.seq, r.body,
+      r.runner, r.note, r.waits, r.hist, at = unpack(RECORD, raw)
     r.result = sub(raw, at)
     return r
   end
@@ -22,8 +22,8 @@ local function moves()
   end
 
   local function encode(r)
-    return pack(RECORD, r.status, r.flags, r.fence, r.tag, r.rank, r.retries, r.recoveries, r.releases, r.due, #r.body,
-      r.body, #r.runner, r.runner, #r.note, r.note, #r.waits, r.waits, #r.hist, r.hist) .. r.result
+    return pack(RECORD, r.status, r.flags, r.fence, r.tag, r.rank, r.retries, r.recoveries, r.releases, r.due, r.arrived,
+      r.seq, #r.body, r.body, #r.runner, r.runner, #r.note, r.note, #r.waits, r.waits, #r.hist, r.hist) .. r.result
   end
 
   local function save(id, r)
@@ -32,9 +32,9 @@ local function moves()
 
   -- The part of a record that never changes, as far as scripts need it.
   local function fixed(r)
-    if not r.seq then
-      r.seq, r.arrived, r.code, r.depth, r.queue, r.ckey, r.limit, r.blocked, r.rkey, r.args =
-        unpack('>c5c6Bc0I4I2c0I2c0I4BI2c0I2c0', r.body)
+    if not r.code then
+      r.code, r.depth, r.queue, r.ckey, r.limit, r.blocked, r.rkey, r.args =
+        unpack('>Bc0I4I2c0I2c0I4BI2c0I2c0', r.body)
     end
     return r
   end
@@ -183,14 +183,28 @@ local function moves()
 
   -- Forget where it stood in the order of arrival, if it still stands there.
   local function forget_order(seq, id)
-    local n = unpack('>I5', seq)
-    local chunk, at = math.floor(n / CHUNK), (n % CHUNK) * 16
-    if call('GETRANGE', P .. 'o:' .. chunk, at, at + 15) ~= id then return end
+    local chunk, at = sub(seq, 1, 4), byte(seq, 5) * 16
+    local key = P .. 'o:' .. chunk
+    if call('GETRANGE', key, at, at + 15) ~= id then return end
     if call('HINCRBY', P .. 'o', chunk, '-1') <= 0 then
       call('HDEL', P .. 'o', chunk)
-      call('DEL', P .. 'o:' .. chunk)
+      call('DEL', key)
     else
-      call('SETRANGE', P .. 'o:' .. chunk, at, string.rep('\0', 16))
+      call('SETRANGE', key, at, string.rep('\0', 16))
+    end
+  end
+
+  -- The chunk in which the next call would be placed takes no more, if it is this one, or if nothing of it is left: the
+  -- numbers of arrival go on in the next one.
+  local function close_order(only)
+    local seen = tonumber(call('HGET', P .. 'm', 's') or 0)
+    local chunk, free = sub(pack('>I5', seen), 1, 4), CHUNK - seen % CHUNK
+    local left = tonumber(call('HGET', P .. 'o', chunk) or 0)
+    if free == CHUNK or left == 0 or (only or chunk) ~= chunk or (not only and left > free) then return end
+    call('HINCRBY', P .. 'm', 's', free)
+    if call('HINCRBY', P .. 'o', chunk, -free) <= 0 then
+      call('HDEL', P .. 'o', chunk)
+      call('DEL', P .. 'o:' .. chunk)
     end
   end
 
@@ -232,6 +246,7 @@ local function moves()
     place_freed = place_freed,
     expect_places = expect_places,
     forget_order = forget_order,
+    close_order = close_order,
     raise = raise,
   }
 end

@@ -1,11 +1,12 @@
 #!lua flags=allow-oom
 -- Remove finished invocations whose retention is over, and what is left in the index of those that are gone.
 --
--- KEYS: 1 f, 2 o. Found inside: the records that the index names, chunks of the order of arrival.
+-- KEYS: 1 f, 2 o, 3 m. Found inside: the records that the index names, chunks of the order of arrival.
 -- ARGV: 5 most in one call. Answer: ids removed because their time was over, then how many entries of the index went.
 local M = moves()
 call('LLEN', KEYS[1])
 call('HLEN', KEYS[2])
+call('HLEN', KEYS[3])
 local removed, gone = {}, 0
 for _, entry in ipairs(call('LRANGE', KEYS[1], '0', tonumber(ARGV[5]) - 1)) do
   local expires, id, seq = unpack('>I6c16c5', entry)
@@ -18,5 +19,8 @@ for _, entry in ipairs(call('LRANGE', KEYS[1], '0', tonumber(ARGV[5]) - 1)) do
   M.forget_order(seq, id)
   gone = gone + 1
 end
-if gone > 0 then call('LTRIM', KEYS[1], gone, '-1') end
+if gone > 0 then
+  call('LTRIM', KEYS[1], gone, '-1')
+  M.close_order()
+end
 return { removed, gone }

@@ -1,13 +1,87 @@
 #!lua flags=allow-oom
 -- Record outcomes, each on its own; wake who waits. Works when memory is full.
 --
--- KEYS: 1 l, 2 f, 3 m, then the record of each outcome.
--- Found inside: the runner's claims, the queue of what comes back, the concurrency key and who is parked under it.
--- ARGV: 5 what comes before each value, 26 bytes per outcome: fence, kind (1 success, 2 failure, 3 retry, 4 release,
--- 5 cancelled), whether its value is kept apart, due time, slot and start; 6 whether no invocation occurs twice; then each
--- value or note.
--- Answer: a digit per outcome (0 done, 1 replayed, 2 stale, 3 done, and cancelled instead) and whether others may claim
--- something now; or, if one is refused by the state machine, '!', its index, its status and the status asked for; then nothing was written.
+-- KEYS: 1 l, 2 f, then the record of each outcome.
+-- Found inside: the runner's claims, the queue of what comes back, the concurrency key and who is parked under it; m.
+-- ARGV: 5 what comes before each value, 26 bytes per outcome: fence, slot and start, kind (1 success, 2 failure, 3 retry,
+-- 4 release, 5 cancelled), whether its value is kept apart, due time; 6 whether an invocation may occur twice (0), or none
+-- does (1), and all are successes and failures kept in their records (2); then each value or note.
+-- Answer: nothing if all is done; else a digit per outcome (0 done, 1 replayed, 2 stale, 3 done, and cancelled instead) and
+-- whether others may claim something now; or, if one is refused by the state machine, '!', its index, its status and the
+-- status asked for; then nothing was written.
+if ARGV[6] == '2' then
+  local call, attempt, byte, char, sub, pack = redis.call, redis.pcall, string.byte, string.char, string.sub, struct.pack
+  local P, now, n, heads, owner, quiet = ARGV[1], tonumber(ARGV[2]), #KEYS - 2, ARGV[5], nil, nil
+  if now == 0 then
+    local t = call('TIME')
+    now = t[1] * 1000 + math.floor(t[2] / 1000)
+  end
+  local raws = n == 1 and { call('GET', KEYS[3]) } or call('MGET', unpack(KEYS, 3))
+  local now6, expires, most = pack('>I6', now), pack('>I6', now + ARGV[3]), tonumber(ARGV[4])
+  -- Made with a place for one, because a table that grows costs as much as a command.
+  local records, ids, finished, told, known, between = { false }, { false }, { false }, nil, nil, nil
+  local whole = 0
+  -- One that runs and ends, and has nothing beside its record, gets its new record without the old one being taken apart.
+  for i = 1, n do
+    local raw, at = raws[i], 26 * i - 25
+    if not raw or sub(raw, 3, 10) ~= sub(heads, at, at + 7) then break end
+    local status, flags = byte(raw, 1, 2)
+    local high, middle, low = byte(raw, 53, 55)
+    local last = 55 + high * 65536 + middle * 256 + low
+    -- All are of one runner: its name, and that there is neither a note nor ids waited for.
+    if not owner then
+      high, low = byte(raw, last + 1, last + 2)
+      owner = sub(raw, last + 1, last + 2 + high * 256 + low)
+      quiet = owner .. '\0\0\0\0\0\0\0\0'
+    end
+    local past = last + #quiet
+    local length = #raw - past - 4
+    -- No flag is set: neither something kept apart, nor a concurrency key, nor more who wait, nor a cancellation. What
+    -- follows is the history.
+    if status ~= 6 or flags % 8 ~= 0 or flags >= 64 or length >= 65536 or sub(raw, last + 1, past) ~= quiet then break end
+    if length ~= known then
+      known, between = length, '\0\0\0\0\0\0\0\0\0\0' .. pack('>I4', length + 17)
+    end
+    local id, value, kind = sub(KEYS[i + 2], -16), ARGV[6 + i], byte(heads, at + 18)
+    records[i] = char(10 + kind, flags + 16) .. sub(raw, 3, last) .. between .. sub(raw, past + 5) ..
+      char(202 + kind) .. now6 .. sub(heads, at + 8, at + 17) .. value
+    ids[i], finished[i] = id, expires .. id .. sub(raw, 47, 51)
+    if byte(raw, 18) > 0 then
+      local tag, size = sub(raw, 11, 18), #value
+      told = told or {}
+      local list = told[tag]
+      if not list then
+        list = { 'F' }
+        told[tag] = list
+      end
+      if size > most then
+        list[#list + 1] = id .. char(10 + kind) .. '\3\0\0\0\0'
+      else
+        list[#list + 1] = id .. char(10 + kind, 1) .. pack('>I4', size) .. value
+      end
+    end
+    whole = i
+  end
+  if whole == n then
+    -- What fails is undone: that is cheaper for the others than to look beforehand.
+    local owned = P .. 'w:' .. sub(owner, 3)
+    call('HDEL', owned, unpack(ids))
+    local failed = attempt('RPUSH', KEYS[2], unpack(finished))
+    if type(failed) == 'number' then
+      failed = attempt('ZREM', KEYS[1], unpack(ids))
+      if type(failed) == 'table' then call('LTRIM', KEYS[2], '0', -1 - n) end
+    end
+    if type(failed) == 'table' then
+      for i = 1, n do call('HSET', owned, ids[i], sub(raws[i], 3, 10)) end
+      return failed
+    end
+    for i = 1, n do call('SET', KEYS[i + 2], records[i], 'PX', ARGV[3]) end
+    if not told then return '' end
+    for tag, list in pairs(told) do call('SPUBLISH', P .. 'p:' .. tag, table.concat(list)) end
+    return ''
+  end
+end
+-- [library]
 local made
 local function m()
   made = made or moves()
@@ -15,8 +89,9 @@ local function m()
 end
 call('ZCARD', KEYS[1])
 call('LLEN', KEYS[2])
-local n, heads, distinct = #KEYS - 3, ARGV[5], ARGV[6] == '1'
-local raws = get_all({ spread(KEYS, 4) })
+local META = P .. 'm'
+local n, heads, distinct = #KEYS - 2, ARGV[5], ARGV[6] ~= '0'
+local raws = get_all({ spread(KEYS, 3) })
 
 -- What each comes to, before anything is written. One that runs and ends, and has nothing beside its record, gets its
 -- new record here, without the old one being taken apart: strings are what a script pays for, by the byte.
@@ -30,7 +105,7 @@ for i = 1, n do
     codes[i] = '2'
   else
     local status, flags = byte(raw, 1, 2)
-    local kind, apart = byte(heads, at + 8, at + 9)
+    local kind, apart = byte(heads, at + 18, at + 19)
     if not claimed(status) then
       codes[i] = '1'
     elseif status == 4 and (kind == 1 or kind == 3) then
@@ -44,7 +119,7 @@ for i = 1, n do
         owned[runner], counts[runner] = {}, 0
       end
       if kind > 2 or flags % 8 >= CONCURRENCY or flags >= WISHED then
-        call('HLEN', KEYS[3])
+        call('HLEN', META)
         m().expect_places(m().decode(raw))
       end
       -- No flag is set: neither something kept apart, nor a concurrency key, nor more who wait. A note, or ids waited
@@ -59,13 +134,13 @@ for i = 1, n do
           middle = pack('>I2I4I4I4', 0, 0, 0, length + 17)
           middles[length] = middle
         end
-        local id, value = sub(KEYS[i + 3], -16), ARGV[6 + i]
+        local id, value = sub(KEYS[i + 2], -16), ARGV[6 + i]
         plain[i] = char(10 + kind, flags + RESULT) .. sub(raw, 3, last) .. middle .. sub(raw, after + 12) ..
-          ENDED[kind] .. sub(heads, at + 16, at + 25) .. value
+          ENDED[kind] .. sub(heads, at + 8, at + 17) .. value
         local count = counts[runner] + 1
         counts[runner], owned[runner][count] = count, id
         ended = ended + 1
-        claims[ended], finished[ended] = id, ENDS .. id .. sub(raw, 45, 49)
+        claims[ended], finished[ended] = id, ENDS .. id .. sub(raw, 47, 51)
         if byte(raw, 18) > 0 then tell_one(sub(raw, 11, 18), id, 10 + kind, 1, value) end
       end
     end
@@ -123,16 +198,16 @@ end
 
 for i = 1, n do
   if plain[i] then
-    call('SET', KEYS[i + 3], plain[i], 'PX', RETENTION)
+    call('SET', KEYS[i + 2], plain[i], 'PX', RETENTION)
   elseif codes[i] == '0' then
-    local id, at = sub(KEYS[i + 3], -16), 26 * i - 25
+    local id, at = sub(KEYS[i + 2], -16), 26 * i - 25
     local raw = changed[id] or raws[i]
     if sub(raw, 3, 10) ~= sub(heads, at, at + 7) then
       codes[i] = '2'
     elseif not claimed(byte(raw, 1)) then
       codes[i] = '1'
     else
-      local kind, apart, due, where = unpack('>BBI6c10', heads, at + 8)
+      local where, kind, apart, due = unpack('>c10BBI6', heads, at + 8)
       codes[i] = settle(id, m().decode(raw), kind, where, due, apart, ARGV[6 + i])
     end
   end
@@ -144,6 +219,6 @@ if ended > 0 then
   end
   call('RPUSH', KEYS[2], spread(finished))
 end
-ring_bells(KEYS[3])
+ring_bells(META)
 announce()
 return { table.concat(codes), work and 1 or 0 }

@@ -1,50 +1,122 @@
 #!lua
 -- Accept calls. Not allowed when memory is full: fails before anything is written.
 --
--- KEYS: 1 m, 2 o, 3 Q, then the record of each call, then what else is declared: queues, bells, registration keys.
--- Found inside: chunks of the order of arrival; the record under a registration key.
--- ARGV: 5 number of calls, 6 tag of the process that wants to know the outcomes, 7 number of routes, then queue and
--- priority code of each route, then each call packed, then the arguments kept apart, in the order of their calls.
--- Answer: one letter per call (N new, S reused with the same arguments, D with others), then the ids of those reused.
+-- KEYS: 1 m, 2 b, 3 q and 4 b of the first queue, then the record of each call, then what else is declared: other
+-- queues, arguments kept apart, registration keys.
+-- Found inside: Q, o and its chunks; the record under a registration key.
+-- ARGV: 3 number of calls, 4 tag of the process that wants to know the outcomes, 5 for each call 7 bytes, its flags and
+-- due time; or, if all have the same flags, are due now, go to one queue with one priority, have nothing beside their
+-- records and differ in their ids: one byte, those flags. Then each call packed, then the arguments kept apart, in the
+-- order of their calls.
+-- Answer: nothing if all are new, else one letter per call (N new, S reused with the same arguments, D with others), then
+-- the ids of those reused.
+if #ARGV[5] == 1 then
+  local call, attempt, char, sub, floor, pack = redis.call, redis.pcall, string.char, string.sub, math.floor, struct.pack
+  local P, now, n, queue, count = ARGV[1], tonumber(ARGV[2]), #KEYS - 4, KEYS[3], ARGV[3]
+  if now == 0 then
+    local t = call('TIME')
+    now = t[1] * 1000 + floor(t[2] / 1000)
+  end
+  local parked, unlisted = call('EXISTS', KEYS[2], KEYS[4]) > 0 and {}, false
+  if parked then parked[2], parked[4] = call('ZCARD', KEYS[2]) > 0, call('ZCARD', KEYS[4]) > 0 end
+  if call('ZCARD', queue) == 0 then
+    local name = sub(queue, #P + 3)
+    unlisted = call('SISMEMBER', P .. 'Q', name) == 0 and name
+  end
+  -- From here on what fails is undone: that is cheaper for the others than to look beforehand.
+  local first = call('HINCRBY', KEYS[1], 's', count) - n
+  local high, seen = floor(first / 65536), first % 65536
+  local used = seen % 256
+  -- All numbers of arrival begin with the same three bytes; the very first call is left to the other way.
+  if first > 0 and seen + n <= 65536 then
+    high = pack('>I3', high)
+    local o, chunk, failed = P .. 'o:' .. high, floor(seen / 256), nil
+    local here, there = o .. char(chunk), used + n > 256 and high .. char(chunk + 1)
+    if there or used == 0 then
+      failed = attempt('HLEN', P .. 'o')
+      if there and type(failed) == 'number' then failed = attempt('STRLEN', P .. 'o:' .. there) end
+    end
+    if type(failed) ~= 'table' then
+      -- Made with places for one, because a table that grows costs as much as a command.
+      local now6, ids, records, members = pack('>I6', now), { false }, { false, false }, { false, false }
+      local head = '\1' .. ARGV[5] .. '\0\0\0\0\0\0\0\0' .. ARGV[4] .. '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0' .. now6 .. now6 .. high
+      local place = '\255' .. sub(ARGV[6], 6, 5 + string.byte(ARGV[6], 5)) .. now6 .. high
+      for i = 1, n do
+        local key, low = KEYS[4 + i], char(floor(seen / 256), seen % 256)
+        local id = sub(key, -16)
+        ids[i] = id
+        records[2 * i - 1], records[2 * i] = key, head .. low .. ARGV[5 + i]
+        members[2 * i - 1], members[2 * i] = '0', place .. low .. id
+        seen = seen + 1
+      end
+      -- Unless one of them is there already: sent again.
+      if call('MSETNX', unpack(records)) == 1 then
+        failed = attempt('APPEND', here, n == 1 and ids[1] or table.concat(ids, '', 1, there and 256 - used or n))
+        if type(failed) == 'number' then
+          if used == 0 then call('HSETNX', P .. 'o', high .. char(chunk), '256') end
+          if there then
+            call('APPEND', P .. 'o:' .. there, table.concat(ids, '', 257 - used))
+            call('HSETNX', P .. 'o', there, '256')
+          end
+          call('ZADD', queue, unpack(members))
+          if unlisted then call('SADD', P .. 'Q', unlisted) end
+          if parked then
+            -- As `ring_bells` does.
+            local left = math.min(n, 16)
+            for bell = 4, 2, -2 do
+              for _ = 1, 64 do
+                if left <= 0 or not parked[bell] then break end
+                local top = call('ZPOPMAX', KEYS[bell])
+                if not top[1] then break end
+                if tonumber(top[2]) < now then
+                  call('DEL', KEYS[bell])
+                  break
+                end
+                if call('SPUBLISH', P .. 'p:' .. top[1], 'W') > 0 then left = left - 1 end
+              end
+            end
+          end
+          return ''
+        end
+        call('DEL', unpack(KEYS, 5, 4 + n))
+      end
+    end
+    if type(failed) == 'table' then
+      call('HINCRBY', KEYS[1], 's', '-' .. count)
+      return failed
+    end
+  end
+  call('HINCRBY', KEYS[1], 's', '-' .. count)
+end
+-- [library]
 local made
 local function m()
   made = made or moves()
   return made
 end
-local n, tag, routes = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
-local first_call = 8 + 2 * routes
-local next_apart = first_call + n
+local n, tag, heads = tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local next_apart = 6 + n
+local calls, queues = {}, {}
 
-local known, heard = {}, call('ZCARD', P .. 'b')
-call('HLEN', KEYS[2])
-for i = 0, routes - 1 do
-  local queue = ARGV[8 + 2 * i]
-  known[queue] = call('SISMEMBER', KEYS[3], queue) == 1
-  call('ZCARD', P .. 'q:' .. queue)
-  heard = heard + call('ZCARD', P .. 'b:' .. queue)
-end
-local seen = tonumber(call('HGET', KEYS[1], 's') or 0)
-call('STRLEN', P .. 'o:' .. math.floor(seen / CHUNK))
--- Plain: due now, no registration key, arguments in the record. Such calls are not taken apart.
-local plain = true
+local heard = call('ZCARD', P .. 'b')
+call('HLEN', P .. 'o')
 for i = 1, n do
-  local packed = ARGV[first_call + i - 1]
-  local flags = byte(packed, 3)
-  if flags % 2 == 1 or flags >= REGISTRATION or sub(packed, 4, 9) ~= '\0\0\0\0\0\0' then
-    plain = false
-    local route, _, due, rkey = unpack('>I2BI6I2c0', packed)
-    if rkey ~= '' then call('STRLEN', P .. 'r:' .. rkey) end
-    if due > now then call('ZCARD', P .. 's:' .. ARGV[8 + 2 * route]) end
+  local _, code, _, queue, _, _, _, rkey, args = unpack('>I4Bc0I4I2c0I2c0I4BI2c0I2c0', ARGV[5 + i])
+  local flags, due = byte(heads, 1), 0
+  if #heads > 1 then flags, due = byte(heads, 7 * i - 6), unpack('>I6', heads, 7 * i - 5) end
+  calls[i] = { queue = queue, code = code, rkey = rkey, args = args, flags = flags, due = math.max(due, now) }
+  if not queues[queue] then
+    queues[queue] = { known = call('SISMEMBER', P .. 'Q', queue) == 1, ready = {} }
+    call('ZCARD', P .. 'q:' .. queue)
+    heard = heard + call('ZCARD', P .. 'b:' .. queue)
   end
+  if rkey ~= '' then call('STRLEN', P .. 'r:' .. rkey) end
+  if due > now then call('ZCARD', P .. 's:' .. queue) end
 end
+local before = tonumber(call('HGET', KEYS[1], 's') or 0)
+for _, seq in ipairs({ before, before + n }) do call('STRLEN', P .. 'o:' .. sub(pack('>I5', seq), 1, 4)) end
 
-local last = call('HINCRBY', KEYS[1], 's', n)
--- The first since the server was emptied: another marker, by which others see that its numbers begin anew.
-if last == n then call('HSETNX', KEYS[1], 'a', string.format('%.0f', now)) end
-local seq = last - n
-local codes, answer = {}, { '' }
-local ready, order, fresh, delayed = {}, {}, {}, {}
-local TAIL = string.rep('\0', 14)
+local codes, answer, fresh, delayed, seq = {}, { '' }, {}, {}, before
 
 local function registered(rkey)
   local id = call('GET', P .. 'r:' .. rkey)
@@ -52,109 +124,62 @@ local function registered(rkey)
   return r and r.status == 1 and id, r
 end
 
-local function accept_each()
-  for i = 1, n do
-    local key, packed = KEYS[3 + i], ARGV[first_call + i - 1]
-    local id = sub(key, -16)
-    local route, flags, due, rkey, args, at = unpack('>I2BI6I2c0I2c0', packed)
-    local apart = flags % 2 == 1 and ARGV[next_apart]
-    if apart then next_apart = next_apart + 1 end
-    local existing, other
-    if rkey ~= '' and call('EXISTS', key) == 0 then existing, other = registered(rkey) end
-    local place_id, code = Z16, 'N'
-    if existing then
-      code = m().fixed(other).args == args and 'S' or 'D'
-      answer[#answer + 1] = existing
-    else
-      if due < now then due = now end
-      local static, seq5 = sub(packed, at), pack('>I5', seq)
-      local record = pack('>BBc8c8c16I6I4', 1, flags, Z8, tag, Z16, due, 11 + #static) .. seq5 .. now6 .. static .. TAIL
-      if call('SET', key, record, 'NX') then
-        if apart then call('SET', P .. 'd:' .. id, apart) end
-        if rkey ~= '' then call('SET', P .. 'r:' .. rkey, id) end
-        local member = '\255' .. ARGV[9 + 2 * route] .. pack('>I6', due) .. seq5 .. id
-        local list = ready[route]
-        if due <= now then
-          if not list then
-            list = {}
-            ready[route] = list
-          end
-          list[#list + 1] = '0'
-          list[#list + 1] = member
-        else
-          delayed[#delayed + 1] = { route, due, member }
-        end
-        place_id = id
-        local chunk = math.floor(seq / CHUNK)
-        fresh[chunk] = (fresh[chunk] or 0) + 1
+for i, one in ipairs(calls) do
+  local key, packed = KEYS[4 + i], ARGV[5 + i]
+  local id = sub(key, -16)
+  local apart = one.flags % 2 == 1 and ARGV[next_apart]
+  if apart then next_apart = next_apart + 1 end
+  local existing, other
+  if one.rkey ~= '' and call('EXISTS', key) == 0 then existing, other = registered(one.rkey) end
+  codes[i] = 'N'
+  if existing then
+    codes[i] = m().fixed(other).args == one.args and 'S' or 'D'
+    answer[#answer + 1] = existing
+  else
+    local seq5 = pack('>I5', seq)
+    local record = pack('>BBc8c8c16I6I6', 1, one.flags, Z8, tag, Z16, one.due, now) .. seq5 .. packed
+    if call('SET', key, record, 'NX') then
+      if apart then call('SET', P .. 'd:' .. id, apart) end
+      if one.rkey ~= '' then call('SET', P .. 'r:' .. one.rkey, id) end
+      local member = '\255' .. one.code .. pack('>I6', one.due) .. seq5 .. id
+      if one.due <= now then
+        local list = queues[one.queue].ready
+        list[#list + 1] = '0'
+        list[#list + 1] = member
+      else
+        delayed[#delayed + 1] = { one, member }
       end
+      fresh[#fresh + 1] = id
+      seq = seq + 1
     end
-    codes[i] = code
-    order[i] = place_id
-    seq = seq + 1
   end
 end
 
--- All in one write, unless one of them is there already: sent again, or twice in this batch.
-local function accept_all()
-  local sets, orders, members, heads, lengths, seen_ids = {}, {}, {}, {}, {}, {}
-  for i = 1, n do
-    local key, packed = KEYS[3 + i], ARGV[first_call + i - 1]
-    local id = sub(key, -16)
-    if seen_ids[id] then return false end
-    seen_ids[id] = true
-    local high, low, flags = byte(packed, 1, 3)
-    local hash_high, hash_low = byte(packed, 12, 13)
-    local at = 14 + hash_high * 256 + hash_low
-    local length, route = 12 + #packed - at, high * 256 + low
-    local head, length4, seq5 = heads[flags], lengths[length], pack('>I5', last - n + i - 1)
-    if not head then
-      head = pack('>BBc8c8c16', 1, flags, Z8, tag, Z16) .. now6
-      heads[flags] = head
-    end
-    if not length4 then
-      length4 = pack('>I4', length)
-      lengths[length] = length4
-    end
-    sets[2 * i - 1] = key
-    sets[2 * i] = head .. length4 .. seq5 .. now6 .. sub(packed, at) .. TAIL
-    local list = members[route]
-    if not list then
-      list = { place = '\255' .. ARGV[9 + 2 * route] .. now6 }
-      members[route] = list
-    end
-    list[#list + 1] = '0'
-    list[#list + 1] = list.place .. seq5 .. id
-    orders[i] = id
-  end
-  if call('MSETNX', spread(sets)) == 0 then return false end
-  ready, order = members, orders
-  codes[1] = string.rep('N', n)
-  for chunk = math.floor((last - n) / CHUNK), math.floor((last - 1) / CHUNK) do
-    fresh[chunk] = math.min(last, chunk * CHUNK + CHUNK) - math.max(last - n, chunk * CHUNK)
-  end
-  return true
+if #fresh > 0 then
+  call('HINCRBY', KEYS[1], 's', #fresh)
+  -- The first since the server was emptied: another marker, by which others see that its numbers begin anew.
+  if before == 0 then call('HSETNX', KEYS[1], 'a', string.format('%.0f', now)) end
 end
-
-if not plain or not accept_all() then accept_each() end
-
-for chunk, count in pairs(fresh) do
-  local from, to = math.max(last - n, chunk * CHUNK), math.min(last - 1, chunk * CHUNK + CHUNK - 1)
-  local ids = table.concat(order, '', from - (last - n) + 1, to - (last - n) + 1)
-  call('SETRANGE', P .. 'o:' .. chunk, (from % CHUNK) * 16, ids)
-  call('HINCRBY', KEYS[2], chunk, count)
+local at = 1
+while at <= #fresh do
+  local place = before + at - 1
+  local chunk, last = sub(pack('>I5', place), 1, 4), math.min(#fresh, at + CHUNK - 1 - place % CHUNK)
+  if place % CHUNK == 0 then call('HSETNX', P .. 'o', chunk, CHUNK) end
+  call('APPEND', P .. 'o:' .. chunk, table.concat(fresh, '', at, last))
+  at = last + 1
 end
-for route, list in pairs(ready) do
-  local queue = ARGV[8 + 2 * route]
-  call('ZADD', P .. 'q:' .. queue, spread(list))
-  if not known[queue] then call('SADD', KEYS[3], queue) end
-  want_bell(queue, #list / 2)
+for queue, of in pairs(queues) do
+  if #of.ready > 0 then
+    call('ZADD', P .. 'q:' .. queue, spread(of.ready))
+    if not of.known then call('SADD', P .. 'Q', queue) end
+    want_bell(queue, #of.ready / 2)
+  end
 end
 for _, one in ipairs(delayed) do
-  local queue = ARGV[8 + 2 * one[1]]
-  call('ZADD', P .. 's:' .. queue, one[2], one[3])
-  call('SADD', KEYS[3], queue)
-  if call('ZRANGE', P .. 's:' .. queue, '0', '0')[1] == one[3] then want_bell(queue) end
+  local queue, key = one[1].queue, P .. 's:' .. one[1].queue
+  call('ZADD', key, one[1].due, one[2])
+  call('SADD', P .. 'Q', queue)
+  if call('ZRANGE', key, '0', '0')[1] == one[2] then want_bell(queue) end
 end
 if heard > 0 then ring_bells() end
 answer[1] = table.concat(codes)

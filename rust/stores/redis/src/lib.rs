@@ -26,12 +26,15 @@
 //! | `w:<runner>` | hash | what a runner has claimed, with the fences |
 //! | `c:<runner>` | set | which of those are to be cancelled |
 //! | `f` | list | finished, with the time at which each expires |
-//! | `o:<n>`, `o` | string, hash | ids in order of arrival, 256 in each; how many of those are left |
+//! | `o:<n>`, `o` | string, hash | ids in order of arrival, 256 in each; how many places of each are not forgotten |
 //! | `b`, `b:<queue>` | sorted set | tags of idle runner processes, to be woken one by one |
 //! | `m` | hash | marker, numbers of arrivals and of wake-ups, time of the last beat |
 //!
 //! A queue's member is 30 bytes: rank and priority descending, due time, number of arrival, id. With the record (about
 //! 110 bytes and the arguments) and 16 bytes in the order of arrival, a queued invocation takes below 500 bytes.
+//!
+//! What most calls need stands at the head of a script and does without the library and its functions, whose making
+//! costs as much as six commands; see `docs/decisions/0010-short-scripts.md`.
 //!
 //! Scripts declare the keys of all ids and queues they are given. A script that learns only inside which invocation it
 //! is about (a claim pops it, a settlement calls back who is parked) makes its keys by the same prefix: they lie in

@@ -2,9 +2,10 @@
 //!
 //! A message says that work may be available, or that invocations finished, with their outcomes as far as those are
 //! small. An outcome never changes, so one that was pushed saves the waiter its look. Nothing else in a message is
-//! trusted: after every (re)connect whoever waits looks again.
+//! trusted: after every (re)connect whoever waits looks again. What this process submitted, naming itself, and has not
+//! heard of yet is not asked for when a wait begins, but a moment later if nothing is heard.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -33,6 +34,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// Outcomes kept for waiters that have not looked yet.
 const CACHED_OUTCOMES: usize = 4096;
 const CACHED_FOR: Duration = Duration::from_secs(5);
+/// Submitted ones remembered until they are heard of; whoever waits for one beyond looks.
+const EXPECTED: usize = 1 << 16;
 
 /// What this process hears.
 pub struct Ear {
@@ -43,6 +46,8 @@ pub struct Ear {
     /// Where a claim has parked this process, by shard.
     parked: Vec<Mutex<BTreeSet<Vec<u8>>>>,
     outcomes: Mutex<HashMap<InvocationId, (Terminal, Instant)>>,
+    /// Submitted with the tag, and not heard of since.
+    expected: Mutex<HashSet<InvocationId>>,
 }
 
 impl Ear {
@@ -54,6 +59,7 @@ impl Ear {
             subscribed: flags(),
             parked: (0..shards).map(|_| Mutex::default()).collect(),
             outcomes: Mutex::default(),
+            expected: Mutex::default(),
         }
     }
 
@@ -76,7 +82,38 @@ impl Ear {
         self.outcomes.lock().clear();
     }
 
-    fn keep(&self, terminal: Terminal) {
+    /// These are about to be submitted with the tag. Before that, for a message may be faster than the answer.
+    pub fn expect(&self, ids: impl Iterator<Item = InvocationId>) {
+        let mut expected = self.expected.lock();
+        expected.extend(ids);
+        if expected.len() > EXPECTED {
+            expected.clear();
+        }
+    }
+
+    /// These were heard of, or not submitted after all.
+    pub fn forget(&self, ids: impl Iterator<Item = InvocationId>) {
+        let mut expected = self.expected.lock();
+        if !expected.is_empty() {
+            ids.for_each(|id| {
+                expected.remove(&id);
+            });
+        }
+    }
+
+    /// Messages may have been missed: nothing is expected any more.
+    pub fn expect_nothing(&self) {
+        self.expected.lock().clear();
+    }
+
+    /// Those of `ids` of whose end no message is to be expected.
+    pub fn unexpected(&self, mut ids: Vec<InvocationId>) -> Vec<InvocationId> {
+        let expected = self.expected.lock();
+        ids.retain(|id| !expected.contains(id));
+        ids
+    }
+
+    pub fn keep(&self, terminal: Terminal) {
         let mut outcomes = self.outcomes.lock();
         if outcomes.len() >= CACHED_OUTCOMES {
             outcomes.retain(|_, (_, at)| at.elapsed() < CACHED_FOR);
@@ -111,6 +148,7 @@ fn listen_until_closed(shared: &Shared, shard: usize) {
         let mut session = Session::new(shared, shard);
         let end = session.run();
         shared.ear.subscribed[shard].store(false, Ordering::Release);
+        shared.ear.expect_nothing();
         let Err(failure) = end else { return };
         if matches!(failure.error, Error::Closed(_)) {
             return;
@@ -229,6 +267,7 @@ impl<'a> Session<'a> {
             Some((b'C', runner)) => self.hub().cancellation(std::str::from_utf8(runner).ok()),
             Some((b'A', _)) => {
                 self.shared.ear.forget_outcomes();
+                self.shared.ear.expect_nothing();
                 self.hub().look_again();
             }
             _ => {}
@@ -244,6 +283,8 @@ impl<'a> Session<'a> {
                 self.shared.ear.keep(terminal);
             }
         }
+        // First this: who begins to wait in between looks for itself.
+        self.shared.ear.forget(finished.iter().copied());
         self.hub().finished(&finished);
     }
 
@@ -266,12 +307,16 @@ impl<'a> Session<'a> {
         if let Some(known) = &self.known {
             if known.marker != seen.marker {
                 // A server that was emptied counts anew, and may have reached the same numbers.
+                self.shared.ear.expect_nothing();
                 self.hub().look_again();
             } else if known.work != seen.work {
                 self.hub().work();
             }
-            if known.finished != seen.finished && self.hub().anyone_waits() {
-                self.hub().look_again();
+            if known.finished != seen.finished {
+                self.shared.ear.expect_nothing();
+                if self.hub().anyone_waits() {
+                    self.hub().look_again();
+                }
             }
             if seen.claimed {
                 // Recovery looks for leases that ended only after something changed.

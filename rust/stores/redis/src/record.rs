@@ -4,9 +4,9 @@
 //!
 //! ```text
 //! status u8, flags u8, fence 8, tag of the process that is told of the end 8,
-//! rank u32, retries u32, recoveries u32, releases u32, due u48,
+//! rank u32, retries u32, recoveries u32, releases u32, due u48, arrival time u48, arrival number u40,
 //! body: length u32, then
-//!     arrival number u40, arrival time u48, priority code (length u8), depth u32, queue (u16),
+//!     priority code (length u8), depth u32, queue (u16),
 //!     concurrency key (u16), its limit u32, whether to drop u8, registration key (u16), hash of the arguments (u16),
 //!     parent (u8, 0 or 16), task (u16), arguments (to the end; none if they are kept apart)
 //! runner (u16), note (u32), ids waited for (u32), history (u32), outcome (to the end)
@@ -30,8 +30,12 @@ pub const INLINE: usize = 2048;
 pub const ARGS_APART: u8 = 1;
 pub const RESULT_APART: u8 = 2;
 const CONCURRENCY: u8 = 4;
-const REGISTRATION: u8 = 8;
+pub const REGISTRATION: u8 = 8;
 const RESULT: u8 = 16;
+
+/// Of the kind of an entry of a history: the name of the runner follows; it is the one last named.
+pub const NAMES_RUNNER: u8 = 16;
+pub const SAME_RUNNER: u8 = 128;
 
 /// Reads from the front of a byte string; `None` as soon as there is less than asked for.
 struct Cursor<'a>(&'a [u8]);
@@ -88,10 +92,9 @@ impl<'a> Packed<'a> {
         let fence = Fence(all.number(8)?);
         all.bytes(8 + 4)?;
         let (retries, recoveries, releases) = (all.number(4)? as u32, all.number(4)? as u32, all.number(4)? as u32);
-        let due = all.number(6)? as Millis;
+        let (due, arrived) = (all.number(6)? as Millis, all.number(6)? as Millis);
+        all.bytes(5)?;
         let mut body = Cursor(all.sized(4)?);
-        body.bytes(5)?;
-        let arrived = body.number(6)? as Millis;
         let priority = priority::decode(body.sized(1)?)?;
         let depth = body.number(4)? as u32;
         let queue = body.text(2)?;
@@ -204,10 +207,10 @@ impl<'a> Packed<'a> {
 fn entry(from: &mut Cursor<'_>, last: &mut Arc<str>) -> Option<Entry> {
     let tag = from.number(1)? as u8;
     let mut entry = Entry::new(Status::from_code(tag & 15)?, from.number(6)? as Millis, "");
-    if tag & 16 != 0 {
+    if tag & NAMES_RUNNER != 0 {
         *last = from.text(2)?.into();
     }
-    if tag & (16 | 128) != 0 {
+    if tag & (NAMES_RUNNER | SAME_RUNNER) != 0 {
         entry.runner = last.clone();
     }
     if tag & 32 != 0 {
@@ -238,7 +241,7 @@ pub fn put_u48(into: &mut Vec<u8>, value: Millis) {
     into.extend_from_slice(&(value.clamp(0, (1 << 48) - 1) as u64).to_be_bytes()[2..]);
 }
 
-fn put_sized(into: &mut Vec<u8>, bytes: &[u8]) {
+pub fn put_sized(into: &mut Vec<u8>, bytes: &[u8]) {
     into.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
     into.extend_from_slice(bytes);
 }
@@ -248,29 +251,31 @@ pub fn is_apart(call: &Submission) -> bool {
     call.payload.len() > INLINE
 }
 
-/// A call as `submit.lua` reads it: route number, flags, due, registration key, hash of the arguments, then what of the
-/// record's body does not depend on its arrival.
-pub fn pack_call(call: &Submission, route: u16, code: &[u8], out: &mut Vec<u8>) {
-    let (apart, concurrency) = (is_apart(call), call.concurrency.as_ref());
-    let registration = call.registration.as_ref().map_or(&b""[..], |registration| registration.key.as_bytes());
-    out.extend_from_slice(&route.to_be_bytes());
+/// The flags with which a record begins its life.
+pub fn flags(call: &Submission) -> u8 {
     let flag = |on: bool, bit: u8| if on { bit } else { 0 };
-    let flags = flag(apart, ARGS_APART)
-        | flag(concurrency.is_some(), CONCURRENCY)
-        | flag(call.registration.is_some(), REGISTRATION);
-    out.push(flags);
-    put_u48(out, call.due);
-    put_sized(out, registration);
-    put_sized(out, call.args_id.as_bytes());
+    flag(is_apart(call), ARGS_APART)
+        | flag(call.concurrency.is_some(), CONCURRENCY)
+        | flag(call.registration.is_some(), REGISTRATION)
+}
+
+/// The end of a new record, from the length of its body on: what does not depend on its arrival.
+pub fn pack_call(call: &Submission) -> Vec<u8> {
+    let payload = if is_apart(call) { &[][..] } else { &call.payload };
+    let mut out = Vec::with_capacity(128 + payload.len());
+    let concurrency = call.concurrency.as_ref();
+    let registration = call.registration.as_ref().map_or(&b""[..], |registration| registration.key.as_bytes());
+    let code = priority::encode(call.route.priority);
+    out.extend_from_slice(&[0; 4]);
     out.push(code.len() as u8);
-    out.extend_from_slice(code);
+    out.extend_from_slice(&code);
     out.extend_from_slice(&call.depth.to_be_bytes());
-    put_sized(out, call.route.queue.as_bytes());
-    put_sized(out, concurrency.map_or(b"", |concurrency| concurrency.key.as_bytes()));
+    put_sized(&mut out, call.route.queue.as_bytes());
+    put_sized(&mut out, concurrency.map_or(b"", |concurrency| concurrency.key.as_bytes()));
     out.extend_from_slice(&concurrency.map_or(0, |concurrency| concurrency.limit).to_be_bytes());
     out.push(u8::from(concurrency.is_some_and(|concurrency| concurrency.blocked == WhenBlocked::Drop)));
-    put_sized(out, registration);
-    put_sized(out, call.args_id.as_bytes());
+    put_sized(&mut out, registration);
+    put_sized(&mut out, call.args_id.as_bytes());
     match call.parent {
         Some(parent) => {
             out.push(16);
@@ -278,8 +283,11 @@ pub fn pack_call(call: &Submission, route: u16, code: &[u8], out: &mut Vec<u8>) 
         }
         None => out.push(0),
     }
-    put_sized(out, call.route.task.as_bytes());
-    if !apart {
-        out.extend_from_slice(&call.payload);
-    }
+    put_sized(&mut out, call.route.task.as_bytes());
+    out.extend_from_slice(payload);
+    let length = (out.len() - 4) as u32;
+    out[..4].copy_from_slice(&length.to_be_bytes());
+    // No runner, note, ids waited for, history.
+    out.extend_from_slice(&[0; 2 + 4 + 4 + 4]);
+    out
 }

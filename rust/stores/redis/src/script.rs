@@ -2,9 +2,14 @@
 
 use std::sync::LazyLock;
 
+use pynenc_core::claim::DROP_REASON;
+
 use crate::options::Durability;
 
 const LIBRARY: &str = concat!(include_str!("../scripts/lib.lua"), "\n", include_str!("../scripts/moves.lua"));
+
+/// Where a script that has a shorter way for the usual case goes on with the library.
+const MARK: &str = "-- [library]\n";
 
 /// One script, known to the server by its hash.
 pub struct Script {
@@ -13,10 +18,12 @@ pub struct Script {
 }
 
 impl Script {
-    /// The first line of a file says under which conditions the server runs it; it must stay the first.
+    /// The first line of a file says under which conditions the server runs it; it must stay the first. What stands
+    /// before [`MARK`] does without the library, which costs a script more than most of what it is for.
     fn new(file: &str) -> Self {
         let (flags, body) = file.split_once('\n').unwrap_or((file, ""));
-        let text = format!("{flags}\n{LIBRARY}\n{body}");
+        let (quick, body) = body.split_once(MARK).unwrap_or(("", body));
+        let text = format!("{flags}\n{quick}{LIBRARY}\n{body}").replace("$DROP_REASON", DROP_REASON);
         let hash = redis::Script::new(&text).get_hash().to_owned();
         Self { text, hash }
     }

@@ -44,12 +44,16 @@ impl Shared {
         usize::from(id.shard()) % self.links.len()
     }
 
+    /// The time that scripts go by, for tests; 0: the server's own.
+    pub fn clock(&self) -> Millis {
+        self.options.clock.as_ref().map_or(0, |clock| clock.wall())
+    }
+
     /// The arguments with which every script begins; they follow the keys.
     pub fn common(&self, request: Request, link: &Link) -> Request {
-        let clock = self.options.clock.as_ref().map_or(0, |clock| clock.wall());
         request
             .arg(link.keys.prefix())
-            .number(clock)
+            .number(self.clock())
             .number(self.options.retention)
             .number(self.options.max_payload_in_push as i64)
     }

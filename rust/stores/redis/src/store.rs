@@ -143,6 +143,10 @@ impl Store for RedisStore {
         watch::watch(self.shared()?, ids)
     }
 
+    fn must_look(&self, ids: Vec<InvocationId>) -> Vec<InvocationId> {
+        self.shared.ear.unexpected(ids)
+    }
+
     fn get(&self, id: InvocationId) -> Result<Record> {
         get::get(self.shared()?, id)
     }

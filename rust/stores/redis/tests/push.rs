@@ -177,6 +177,92 @@ fn an_outcome_comes_with_its_notification() {
     }
 }
 
+/// A handle that listens: it has waited once.
+fn listening(client: &Arc<RedisStore>) {
+    let first = submit(&**client);
+    let mut waiter = Waiter::new(client.clone(), &[first]);
+    assert!(waiter.ready().unwrap().is_empty());
+    succeed(&**client, claim(&**client, 1)[0].ownership());
+    assert_eq!(waiter.wait(Some(Instant::now() + PATIENCE)).unwrap().len(), 1);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let id = submit(&**client);
+        claim(&**client, 1);
+        if client.must_look(vec![id]).is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it never subscribes");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn whoever_submitted_is_told_without_asking() {
+    let (_server, options, client) = two();
+    let worker = RedisStore::open(options).unwrap();
+    listening(&client);
+    for here in [false, true] {
+        // Besides the one that settles; a slow look of the listening thread may come in between, but not each time.
+        let expected = u64::from(here);
+        let trips: Vec<u64> = (0..10).map(|_| round_trips_of_a_wait(&client, &worker, here)).collect();
+        assert_eq!(trips.iter().min(), Some(&expected), "{trips:?}");
+    }
+}
+
+fn round_trips_of_a_wait(client: &Arc<RedisStore>, worker: &RedisStore, here: bool) -> u64 {
+    let id = submit(&**client);
+    let owner = claim(worker, 1)[0].ownership();
+    let before = client.round_trips();
+    let mut waiter = Waiter::new(client.clone(), &[id]);
+    let ended = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(5));
+            succeed(if here { &**client } else { worker }, owner);
+        });
+        waiter.wait(Some(Instant::now() + PATIENCE)).unwrap()
+    });
+    assert_eq!((ended[0].id, ended[0].status), (id, Status::Success));
+    client.round_trips() - before
+}
+
+#[test]
+fn what_ended_before_the_wait_began_is_found() {
+    let (_server, options, client) = two();
+    let worker = RedisStore::open(options).unwrap();
+    listening(&client);
+    let id = submit(&*client);
+    succeed(&*worker, claim(&*worker, 1)[0].ownership());
+    let deadline = Instant::now() + PATIENCE;
+    while client.must_look(vec![id]).is_empty() {
+        assert!(Instant::now() < deadline, "its message never came");
+        std::thread::yield_now();
+    }
+    let mut waiter = Waiter::new(client.clone(), &[id]);
+    assert_eq!(waiter.wait(Some(Instant::now() + PATIENCE)).unwrap().len(), 1);
+    let none = Waiter::new(client.clone(), &[submit(&*client)]).wait(Some(Instant::now()));
+    assert!(none.unwrap().is_empty());
+}
+
+#[test]
+fn an_outcome_whose_message_is_lost_is_looked_for() {
+    let (server, options, client) = two();
+    let worker = RedisStore::open(options.clone()).unwrap();
+    listening(&client);
+    for _ in 0..3 {
+        let id = submit(&*client);
+        let owner = claim(&*worker, 1)[0].ownership();
+        // The server has forgotten whom to tell.
+        let key = [format!("{{{}:0}}i:", options.app_id).as_bytes(), &id.to_bytes()].concat();
+        let mut connection = server.connect();
+        let () = redis::cmd("SETRANGE").arg(key).arg(10).arg(&[0u8; 8]).query(&mut connection).unwrap();
+        assert!(client.must_look(vec![id]).is_empty(), "it expects to be told");
+        succeed(&*worker, owner);
+        let (mut waiter, began) = (Waiter::new(client.clone(), &[id]), Instant::now());
+        assert_eq!(waiter.wait(Some(Instant::now() + PATIENCE)).unwrap().len(), 1);
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    }
+}
+
 #[test]
 fn whoever_did_not_submit_can_wait_too() {
     let (_server, options, client) = two();

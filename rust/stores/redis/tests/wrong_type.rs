@@ -25,7 +25,7 @@ const KEYS: [&str; 19] = [
     "k:c",
     "z:c",
     "r:r",
-    "o:0",
+    "o:\0\0\0\0",
     "q:other",
     "k:d",
     "z:d",
@@ -58,7 +58,7 @@ fn keyed(key: &str) -> pynenc_core::call::Submission {
     one
 }
 
-const VERBS: [(&str, Verb); 10] = [
+const VERBS: [(&str, Verb); 11] = [
     ("submit", |store, _| {
         let mut registered = call();
         registered.registration = Some(Registration { key: "r".into(), refuse_different: false });
@@ -66,6 +66,7 @@ const VERBS: [(&str, Verb); 10] = [
         later.due = 4_000_000_000_000;
         store.submit(&[call(), registered, later]).map(drop)
     }),
+    ("submit, all alike", |store, _| store.submit(&[call(), call()]).map(drop)),
     ("claim", |store, _| store.claim(&request("r1", 5)).map(drop)),
     ("begin", |store, state| store.begin(state.held)),
     ("settle", |store, state| store.settle(&[success(state.held)]).map(drop)),
@@ -109,4 +110,27 @@ fn a_key_of_a_wrong_type_leaves_nothing_half_done() {
         }
     }
     assert!(refused > 40, "{refused}");
+}
+
+#[test]
+fn a_batch_that_begins_the_next_chunk_of_the_order_of_arrival_leaves_nothing_half_done() {
+    let server = Server::start();
+    let mut connection = server.connect();
+    for key in ["o", "o:\0\0\0\0", "o:\0\0\0\u{1}", "Q", "m", "q:default"] {
+        let app = app_id();
+        let store = RedisStore::open(RedisOptions { app_id: app.clone(), ..options(&server.url()) }).unwrap();
+        let calls = |n: usize| (0..n).map(|_| call()).collect::<Vec<_>>();
+        store.submit(&calls(200)).unwrap();
+        if key == "Q" {
+            // It is looked at when the queue was empty.
+            store.claim(&request("r1", 200)).unwrap();
+        }
+        let full = format!("{{{app}:0}}{key}");
+        let () = redis::cmd("DEL").arg(&full).query(&mut connection).unwrap();
+        let () = redis::cmd("XADD").arg(&full).arg("*").arg("a").arg("b").query(&mut connection).unwrap();
+        let before = dump(&server);
+        let error = store.submit(&calls(100)).unwrap_err();
+        assert!(matches!(error, Error::Unusable { .. }), "{key:?}: {error}");
+        assert!(dump(&server) == before, "a wrong {key:?} wrote something");
+    }
 }

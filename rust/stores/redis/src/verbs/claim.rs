@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pynenc_core::claim::{Claim, ClaimRequest, Claimed, DROP_REASON};
-use pynenc_core::ids::{Fence, InvocationId};
+use pynenc_core::claim::{Claim, ClaimRequest, Claimed};
+use pynenc_core::ids::{Fence, InvocationId, Millis};
+use pynenc_core::status::Status;
 use pynenc_core::{Error, Result};
 use redis::Value;
 
 use crate::keys::Kind;
 use crate::push;
-use crate::record::Packed;
+use crate::record::{NAMES_RUNNER, Packed, SAME_RUNNER, put_sized};
 use crate::script::{CLAIM, Request};
 use crate::shared::{CHUNK, Shared};
 use crate::value;
@@ -53,27 +54,27 @@ impl Ask {
         let mut script = Request::script(&CLAIM)
             .key(keys.key(Kind::Leases, b""))
             .key(keys.key(Kind::Owned, request.runner.as_bytes()));
-        for kind in [Kind::Queues, Kind::AnyBell, Kind::Meta, Kind::Finished] {
-            script = script.key(keys.key(kind, b""));
-        }
         for queue in request.queues.iter() {
             for kind in [Kind::Ready, Kind::Scheduled, Kind::Bell] {
                 script = script.key(keys.key(kind, queue.as_bytes()));
             }
         }
+        if request.queues.is_empty() {
+            script = script.key(keys.key(Kind::Queues, b"")).key(keys.key(Kind::AnyBell, b""));
+        }
         let parks = shared.hub.anyone_listens();
         let tag = shared.ear.tag(self.shard).filter(|_| parks).map_or(&b""[..], |tag| tag);
         let again = if attempt > 0 { &self.fences[..] } else { &[] };
+        let (before, after) = note_of_claim(request);
         let mut script = shared
             .common(script, link)
-            .number(self.limit as i64)
+            .number(self.limit as i64 - 1)
             .number(request.lease)
-            .arg(request.runner.as_bytes())
-            .arg(if request.begin { b"1" } else { b"0" })
+            .arg(before)
+            .arg(after)
             .arg(tag)
             .arg(bytes_of(&self.fences))
-            .arg([bytes_of(&self.lost), bytes_of(again)].concat())
-            .arg(DROP_REASON);
+            .arg([bytes_of(&self.lost), bytes_of(again)].concat());
         request.queues.iter().for_each(|queue| script.push(queue.as_bytes()));
         script
     }
@@ -81,14 +82,14 @@ impl Ask {
     /// Read the answer into `claimed`, and tell what it changed.
     pub fn read(&self, shared: &Shared, request: &ClaimRequest, answer: Value, into: &mut Claimed) -> Result<()> {
         let read = || -> Option<News> {
-            let [now, due, claims, dropped, work, _] = value::parts(answer)?;
-            let now = value::int(&now)?;
-            if let Some(due) = value::time(&due)? {
+            let Answer { now, due, claims, dropped, work } = read_answer(answer)?;
+            if let Some(due) = due {
                 let due = shared.local_wall(now, due);
                 into.next_due = Some(into.next_due.map_or(due, |known| known.min(due)));
             }
-            let claims = value::array(claims)?.chunks(3).map(one).collect::<Option<Vec<Claim>>>()?;
-            let news = News { any: !claims.is_empty(), dropped: value::ids(dropped)?, work: value::int(&work)? > 0 };
+            // A full piece of a larger request: there may be more than one call gives, and nobody is parked for it.
+            let work = work || claims.len() == CHUNK;
+            let news = News { any: !claims.is_empty(), dropped, work };
             into.claims.extend(claims);
             Some(news)
         };
@@ -123,9 +124,61 @@ impl News {
     }
 }
 
-fn one(words: &[Value]) -> Option<Claim> {
-    let [id, record, apart] = words else { return None };
-    Some(Packed::read(value::bytes(record)?)?.claim(value::id(id)?, value::bytes(apart)?))
+/// What a history notes of a claim, before and after its time; see `claim.lua`.
+fn note_of_claim(request: &ClaimRequest) -> (Vec<u8>, Vec<u8>) {
+    let mut named = Vec::with_capacity(64);
+    put_sized(&mut named, request.runner.as_bytes());
+    let begun = if request.begin { 1 + 6 } else { 0 };
+    let length = (1 + 6 + named.len() + begun) as u32;
+    let before = [&named[..], &[0; 8], &length.to_be_bytes(), &[Status::Pending as u8 | NAMES_RUNNER]].concat();
+    if request.begin {
+        named.push(Status::Running as u8 | SAME_RUNNER);
+    }
+    (before, named)
+}
+
+#[derive(Default)]
+struct Answer {
+    now: Millis,
+    due: Option<Millis>,
+    claims: Vec<Claim>,
+    dropped: Vec<InvocationId>,
+    work: bool,
+}
+
+/// The forms of an answer are those that `claim.lua` names.
+fn read_answer(answer: Value) -> Option<Answer> {
+    let words = match answer {
+        Value::BulkString(nothing) if nothing.is_empty() => return Some(Answer::default()),
+        Value::BulkString(only) => {
+            let (id, record) = only.split_first_chunk::<16>()?;
+            return Some(Answer {
+                claims: vec![one(InvocationId::from_bytes(*id), record, b"")?],
+                ..Answer::default()
+            });
+        }
+        answer => value::array(answer)?,
+    };
+    let (head, words) = words.split_first()?;
+    let head = if let Value::Array(head) = head { &head[..] } else { &[] };
+    let mut read = Answer::default();
+    if let [now, due, ..] = head {
+        (read.now, read.due) = (value::int(now)?, value::time(due)?);
+    }
+    if let [_, _, dropped, work, _] = head {
+        (read.dropped, read.work) = (value::ids(dropped.clone())?, value::int(work)? > 0);
+    }
+    let apart = head.len() > 2;
+    let claim = |words: &[Value]| {
+        let (id, record) = (value::id(words.first()?)?, value::bytes(words.get(1)?)?);
+        one(id, record, if apart { value::bytes(words.get(2)?)? } else { b"" })
+    };
+    read.claims = words.chunks(if apart { 3 } else { 2 }).map(claim).collect::<Option<_>>()?;
+    Some(read)
+}
+
+fn one(id: InvocationId, record: &[u8], apart: &[u8]) -> Option<Claim> {
+    Some(Packed::read(record)?.claim(id, apart))
 }
 
 fn bytes_of(fences: &[Fence]) -> Vec<u8> {

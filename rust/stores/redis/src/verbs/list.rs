@@ -15,6 +15,9 @@ use crate::script::{BACKLOG, Request};
 use crate::shared::Shared;
 use crate::value;
 
+/// Places in a chunk of the order of arrival.
+pub const CHUNK_PLACES: usize = 256;
+
 /// Records read at a time.
 const PIECE: usize = 128;
 
@@ -71,21 +74,36 @@ pub fn backlog(shared: &Shared, queues: &[Arc<str>], limit: usize) -> Result<usi
 fn count_all(shared: &Shared) -> Result<usize> {
     let mut count = 0;
     for link in &shared.links {
-        count += chunks(link)?.iter().map(|(_, live)| live).sum::<usize>();
+        // Those that had arrived when this began: places that are still to come count as left, in the hash.
+        let before = arrivals(link)?;
+        for (chunk, left) in chunks(link)? {
+            let arrived =
+                before.saturating_sub(u64::from(chunk) * CHUNK_PLACES as u64).min(CHUNK_PLACES as u64) as usize;
+            count += left.saturating_sub(CHUNK_PLACES - arrived);
+        }
     }
     Ok(count)
 }
 
-/// Numbers of the chunks of the order of arrival, ascending, with how many invocations are left in each.
-pub fn chunks(link: &Link) -> Result<Vec<(u64, usize)>> {
+/// How many have arrived.
+fn arrivals(link: &Link) -> Result<u64> {
+    let key = link.keys.key(Kind::Meta, b"");
+    let answer = link.run_one(|_| Request::command(&[b"HGET", &key, b"s"]))?;
+    let number = value::bytes(&answer).map(|text| std::str::from_utf8(text).ok()?.parse().ok());
+    number.unwrap_or(Some(0)).ok_or_else(|| link.nonsense("number of arrivals"))
+}
+
+/// Numbers of the chunks of the order of arrival, ascending, with how many places of each are not forgotten.
+pub fn chunks(link: &Link) -> Result<Vec<(u32, usize)>> {
     let key = link.keys.key(Kind::Order, b"");
     let answer = link.run_one(|_| Request::command(&[b"HGETALL", &key]))?;
-    let number = |value: &Value| std::str::from_utf8(value::bytes(value)?).ok()?.parse().ok();
+    let number = |value: &Value| Some(u32::from_be_bytes(value::bytes(value)?.try_into().ok()?));
+    let left = |value: &Value| std::str::from_utf8(value::bytes(value)?).ok()?.parse().ok();
     let words = value::array(answer).ok_or_else(|| link.nonsense("order"))?;
     let mut chunks = words
         .chunks(2)
-        .map(|pair| Some((number(pair.first()?)?, number(pair.get(1)?)? as usize)))
-        .collect::<Option<Vec<(u64, usize)>>>()
+        .map(|pair| Some((number(pair.first()?)?, left(pair.get(1)?)?)))
+        .collect::<Option<Vec<(u32, usize)>>>()
         .ok_or_else(|| link.nonsense("order"))?;
     chunks.sort_unstable();
     Ok(chunks)
@@ -95,7 +113,7 @@ pub fn chunks(link: &Link) -> Result<Vec<(u64, usize)>> {
 fn scan(shared: &Shared, filter: &Filter, mut found: impl FnMut(InvocationId) -> ControlFlow<()>) -> Result<()> {
     for link in &shared.links {
         for (chunk, _) in chunks(link)? {
-            let key = link.keys.key(Kind::OrderChunk, chunk.to_string().as_bytes());
+            let key = link.keys.key(Kind::OrderChunk, &chunk.to_be_bytes());
             let answer = link.run_one(|_| Request::command(&[b"GET", &key]))?;
             let ids = value::bytes(&answer).unwrap_or_default().chunks_exact(16);
             let ids = ids.filter(|id| id.iter().any(|byte| *byte != 0)).filter_map(|id| id.try_into().ok());

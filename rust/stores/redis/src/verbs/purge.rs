@@ -4,7 +4,7 @@ use pynenc_core::Result;
 use pynenc_core::ids::InvocationId;
 use redis::Value;
 
-use super::list::chunks;
+use super::list::{CHUNK_PLACES, chunks};
 use crate::keys::Kind;
 use crate::link::Link;
 use crate::script::{FORGET, PURGE, Request};
@@ -14,8 +14,7 @@ use crate::value;
 /// Invocations removed in one call of a script.
 const PIECE: usize = 100;
 
-/// Places in a chunk of the order of arrival, and how many of them one call of `forget.lua` goes through.
-const CHUNK_PLACES: usize = 256;
+/// Places in the order of arrival that one call of `forget.lua` goes through.
 const FORGET_PLACES: usize = 64;
 
 pub fn expired(shared: &Shared, limit: usize) -> Result<usize> {
@@ -39,8 +38,9 @@ pub fn expired(shared: &Shared, limit: usize) -> Result<usize> {
 /// Ids of those whose time was over, and how many entries of the index were handled.
 fn purge_piece(shared: &Shared, link: &Link, piece: usize) -> Result<(Vec<InvocationId>, usize)> {
     let answer = link.run_one(|_| {
+        let kinds = [Kind::Finished, Kind::Order, Kind::Meta];
         let request =
-            Request::script(&PURGE).key(link.keys.key(Kind::Finished, b"")).key(link.keys.key(Kind::Order, b""));
+            kinds.iter().fold(Request::script(&PURGE), |request, kind| request.key(link.keys.key(*kind, b"")));
         shared.common(request, link).number(piece as i64)
     })?;
     let read = |answer: Value| {
@@ -67,13 +67,14 @@ pub fn all(shared: &Shared) -> Result<usize> {
     Ok(removed)
 }
 
-fn forget(shared: &Shared, link: &Link, chunk: u64, from: usize) -> Result<usize> {
-    let number = chunk.to_string();
+fn forget(shared: &Shared, link: &Link, chunk: u32, from: usize) -> Result<usize> {
+    let number = chunk.to_be_bytes();
     let answer = link.run_one(|_| {
         let request = Request::script(&FORGET)
             .key(link.keys.key(Kind::Order, b""))
-            .key(link.keys.key(Kind::OrderChunk, number.as_bytes()));
-        shared.common(request, link).arg(&number).number(from as i64)
+            .key(link.keys.key(Kind::OrderChunk, &number))
+            .key(link.keys.key(Kind::Meta, b""));
+        shared.common(request, link).arg(number).number(from as i64)
     })?;
     value::int(&answer).and_then(|count| usize::try_from(count).ok()).ok_or_else(|| link.nonsense("forget"))
 }

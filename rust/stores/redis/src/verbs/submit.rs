@@ -1,7 +1,6 @@
 //! Accept calls.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::HashSet;
 
 use pynenc_core::call::Submission;
 use pynenc_core::ids::InvocationId;
@@ -12,8 +11,7 @@ use redis::Value;
 use super::by_shard;
 use crate::keys::Kind;
 use crate::link::Link;
-use crate::priority;
-use crate::record::{is_apart, pack_call};
+use crate::record::{ARGS_APART, REGISTRATION, flags, is_apart, pack_call, put_u48};
 use crate::script::{Request, SUBMIT};
 use crate::shared::{CHUNK, Shared};
 use crate::value;
@@ -72,58 +70,75 @@ fn check(call: &Submission) -> Result<()> {
 
 fn send(shared: &Shared, shard: usize, calls: &[&Submission]) -> Result<Vec<Submitted>> {
     let link = &shared.links[shard];
-    let values = link.run(|_| {
-        let mut requests = vec![request(shared, shard, calls)];
+    let tag = shared.ear.tag(shard).copied();
+    let ids = || calls.iter().map(|call| call.id);
+    if tag.is_some() {
+        shared.ear.expect(ids());
+    }
+    let sent = link.run(|_| {
+        let mut requests = vec![request(shared, shard, calls, tag.unwrap_or_default())];
         requests.extend(shared.confirmation());
         requests
-    })?;
-    let answer = values.into_iter().next().unwrap_or_default();
-    read(calls, answer).ok_or_else(|| link.nonsense("submit"))
+    });
+    let answer = sent.map(|values| values.into_iter().next().unwrap_or_default());
+    let read = answer.and_then(|answer| read(calls, answer).ok_or_else(|| link.nonsense("submit")));
+    match &read {
+        Ok(answers) => {
+            let known = |(id, answer): &(InvocationId, &Submitted)| **answer != Submitted::New(*id);
+            shared.ear.forget(ids().zip(answers).filter(known).map(|(id, _)| id));
+        }
+        Err(_) => shared.ear.forget(ids()),
+    }
+    read
 }
 
-fn request(shared: &Shared, shard: usize, calls: &[&Submission]) -> Request {
+fn request(shared: &Shared, shard: usize, calls: &[&Submission], tag: [u8; 8]) -> Request {
     let link = &shared.links[shard];
-    // Routes are few and shared: by queue and priority, not by task.
-    let mut numbers: HashMap<(Arc<str>, u64), u16> = HashMap::new();
-    let mut routes: Vec<(&str, Vec<u8>)> = Vec::new();
-    let packed: Vec<Vec<u8>> = calls
-        .iter()
-        .map(|call| {
-            let key = (call.route.queue.clone(), call.route.priority.to_bits());
-            let number = *numbers.entry(key).or_insert_with(|| {
-                routes.push((&call.route.queue, priority::encode(call.route.priority)));
-                (routes.len() - 1) as u16
-            });
-            let mut out = Vec::with_capacity(128 + if is_apart(call) { 0 } else { call.payload.len() });
-            pack_call(call, number, &routes[usize::from(number)].1, &mut out);
-            out
-        })
-        .collect();
-    let request = declare(link, calls, Request::script(&SUBMIT));
-    let tag = shared.ear.tag(shard).copied().unwrap_or_default();
-    let mut request = shared.common(request, link).number(calls.len() as i64).arg(tag).number(routes.len() as i64);
-    for (queue, code) in &routes {
-        request.push(queue.as_bytes());
-        request.push(code);
-    }
-    packed.iter().for_each(|call| request.push(call));
+    let request = declare(link, calls).arg(link.keys.prefix()).number(shared.clock());
+    let mut request = request.number(calls.len() as i64).arg(tag).arg(heads(calls));
+    calls.iter().for_each(|call| request.push(&pack_call(call)));
     calls.iter().filter(|call| is_apart(call)).for_each(|call| request.push(&call.payload));
     request
 }
 
-fn declare(link: &Link, calls: &[&Submission], request: Request) -> Request {
+/// Flags and due time of each call, or the flags of all if the script need not look at each; see `submit.lua`.
+fn heads(calls: &[&Submission]) -> Vec<u8> {
+    let route = |call: &Submission| (call.route.queue.clone(), call.route.priority.to_bits());
+    let (first, ids) = (route(calls[0]), calls.iter().map(|call| call.id).collect::<HashSet<_>>());
+    let all_alike = calls
+        .iter()
+        .all(|call| flags(call) == flags(calls[0]) && flags(call) & (ARGS_APART | REGISTRATION) == 0 && call.due <= 0);
+    if all_alike && ids.len() == calls.len() && calls.iter().all(|call| route(call) == first) {
+        return vec![flags(calls[0])];
+    }
+    let mut heads = Vec::with_capacity(7 * calls.len());
+    for call in calls {
+        heads.push(flags(call));
+        put_u48(&mut heads, call.due);
+    }
+    heads
+}
+
+fn declare(link: &Link, calls: &[&Submission]) -> Request {
     let keys = &link.keys;
-    let fixed = [Kind::Meta, Kind::Order, Kind::Queues];
-    let request = fixed.iter().fold(request, |request, kind| request.key(keys.key(*kind, b"")));
-    let mut request = calls.iter().fold(request, |request, call| request.key(keys.record(call.id)));
-    let queues: BTreeMap<&str, ()> = calls.iter().map(|call| (&*call.route.queue, ())).collect();
-    for queue in queues.keys() {
-        for kind in [Kind::Ready, Kind::Scheduled, Kind::Bell] {
-            request = request.key(keys.key(kind, queue.as_bytes()));
+    let mut request = Request::script(&SUBMIT).key(keys.key(Kind::Meta, b"")).key(keys.key(Kind::AnyBell, b""));
+    let mut queues: Vec<&str> = Vec::new();
+    for call in calls {
+        if !queues.contains(&&*call.route.queue) {
+            queues.push(&call.route.queue);
         }
     }
-    request = request.key(keys.key(Kind::AnyBell, b""));
+    let places = |request: Request, queue: &&str| {
+        let kinds = [Kind::Ready, Kind::Bell];
+        kinds.iter().fold(request, |request, kind| request.key(keys.key(*kind, queue.as_bytes())))
+    };
+    request = queues.iter().take(1).fold(request, places);
+    request = calls.iter().fold(request, |request, call| request.key(keys.record(call.id)));
+    request = queues.iter().skip(1).fold(request, places);
     for call in calls {
+        if call.due > 0 {
+            request = request.key(keys.key(Kind::Scheduled, call.route.queue.as_bytes()));
+        }
         if is_apart(call) {
             request = request.key(keys.key(Kind::ArgumentsApart, &call.id.to_bytes()));
         }
@@ -135,6 +150,9 @@ fn declare(link: &Link, calls: &[&Submission], request: Request) -> Request {
 }
 
 fn read(calls: &[&Submission], answer: Value) -> Option<Vec<Submitted>> {
+    if value::bytes(&answer).is_some_and(<[u8]>::is_empty) {
+        return Some(calls.iter().map(|call| Submitted::New(call.id)).collect());
+    }
     let words = value::array(answer)?;
     let (codes, existing) = words.split_first()?;
     let mut existing = existing.iter();
