@@ -34,7 +34,7 @@
 //! 110 bytes and the arguments) and 16 bytes in the order of arrival, a queued invocation takes below 500 bytes.
 //!
 //! What most calls need stands at the head of a script and does without the library and its functions, whose making
-//! costs as much as six commands; see `docs/decisions/0010-short-scripts.md`.
+//! costs as much as six commands; see `docs/decisions/0011-short-scripts.md`.
 //!
 //! Scripts declare the keys of all ids and queues they are given. A script that learns only inside which invocation it
 //! is about (a claim pops it, a settlement calls back who is parked) makes its keys by the same prefix: they lie in
