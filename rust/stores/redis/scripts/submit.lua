@@ -158,7 +158,7 @@ end
 if #fresh > 0 then
   call('HINCRBY', KEYS[1], 's', #fresh)
   -- The first since the server was emptied: another marker, by which others see that its numbers begin anew.
-  if before == 0 then call('HSETNX', KEYS[1], 'a', string.format('%.0f', now)) end
+  if before == 0 then call('HSETNX', KEYS[1], 'a', string.format('2:%.0f', now)) end
 end
 local at = 1
 while at <= #fresh do

@@ -17,6 +17,9 @@ use crate::value;
 /// Oldest version that has sharded channels and scripts that may run when memory is full.
 const OLDEST: (u32, u32) = (7, 0);
 
+/// The layout of what is kept, see the crate's documentation. The marker begins with it; `submit.lua` writes one too.
+const LAYOUT: &str = "2:";
+
 /// Check the server of one shard; returns the content of the marker key, made if it is the first time.
 pub fn check(options: &RedisOptions, link: &Link) -> Result<Vec<u8>> {
     let info = link.run_one(|_| Request::command(&[b"INFO"]))?;
@@ -79,14 +82,30 @@ fn marker(link: &Link) -> Result<Vec<u8>> {
     let read = || link.run_one(|_| Request::command(&[b"HGET", &key, b"a"]));
     let found = |answer: &Value| value::bytes(answer).map(<[u8]>::to_vec);
     if let Some(marker) = found(&read()?) {
-        return Ok(marker);
+        return of_this_layout(marker, link);
     }
-    let fresh = format!("{:016x}", random_u64());
+    let fresh = format!("{LAYOUT}{:016x}", random_u64());
     match link.run_one(|_| Request::command(&[b"HSETNX", &key, b"a", fresh.as_bytes()])) {
-        Ok(_) => found(&read()?).ok_or_else(|| link.nonsense("marker")),
+        Ok(_) => of_this_layout(found(&read()?).ok_or_else(|| link.nonsense("marker"))?, link),
         Err(Error::Unusable { message, .. }) if message.contains("NOPERM") => Ok(Vec::new()),
         Err(error) => Err(error),
     }
+}
+
+/// Records of another layout would be misread, and what is written beside them would be lost to their owner.
+fn of_this_layout(marker: Vec<u8>, link: &Link) -> Result<Vec<u8>> {
+    if marker.starts_with(LAYOUT.as_bytes()) {
+        return Ok(marker);
+    }
+    let (found, ours) = (String::from_utf8_lossy(&marker), LAYOUT.trim_end_matches(':'));
+    let found = found.split_once(':').map_or("1", |(layout, _)| layout);
+    Err(unusable(
+        &link.place_name(),
+        format!(
+            "what is kept there for this app has layout {found}, and this version reads and writes layout {ours}. Let \
+             the version that wrote it finish its work, or use another app_id, or remove the keys of this app"
+        ),
+    ))
 }
 
 struct Info(String);

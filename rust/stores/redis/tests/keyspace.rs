@@ -121,3 +121,19 @@ fn a_purge_of_everything_leaves_only_the_marker() {
     claim(&*store, 1);
     assert_eq!(server.keys(), baseline);
 }
+
+#[test]
+fn what_was_kept_in_another_layout_is_refused_before_anything_is_written() {
+    let server = Server::start();
+    let options = options(&server.url());
+    let meta = format!("{{{}:0}}m", options.app_id);
+    RedisStore::open(options.clone()).unwrap().close().unwrap();
+    assert!(server.run::<String>(&["HGET", &meta, "a"]).starts_with("2:"));
+    for (marker, layout) in [("00f3a1", "layout 1"), ("3:00f3a1", "layout 3")] {
+        server.run::<()>(&["HSET", &meta, "a", marker]);
+        let before = server.keys();
+        let error = RedisStore::open(options.clone()).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(layout) && error.contains("layout 2") && error.contains("app_id"), "{error}");
+        assert_eq!((server.run::<String>(&["HGET", &meta, "a"]), server.keys()), (marker.to_owned(), before));
+    }
+}
