@@ -150,10 +150,17 @@ if tag ~= '' and every then call('ZCARD', BELL) end
 
 local claims, dropped, leases, owned, found = {}, {}, {}, {}, 0
 
+-- Arguments kept apart; or 1, if they are so large that the caller should fetch them without a script, which would look
+-- at each byte of them.
+local function arguments(id)
+  local key = P .. 'd:' .. id
+  return call('STRLEN', key) < 16384 and call('GET', key) or 1
+end
+
 local function give(id, raw, r)
   claims[#claims + 1] = id
   claims[#claims + 1] = raw
-  claims[#claims + 1] = m().has(r, ARGS_APART) and call('GET', P .. 'd:' .. id) or ''
+  claims[#claims + 1] = m().has(r, ARGS_APART) and arguments(id) or ''
 end
 
 if lost ~= '' then
@@ -241,7 +248,7 @@ local function take_fresh(id, key, raw)
   own(id, fence)
   claims[#claims + 1] = id
   claims[#claims + 1] = raw
-  claims[#claims + 1] = flags % 2 == 1 and call('GET', P .. 'd:' .. id) or ''
+  claims[#claims + 1] = flags % 2 == 1 and arguments(id) or ''
   return true
 end
 

@@ -7,7 +7,7 @@
 -- ARGV: 3 number of calls, 4 tag of the process that wants to know the outcomes, 5 for each call 7 bytes, its flags and
 -- due time; or, if all have the same flags, are due now, go to one queue with one priority, have nothing beside their
 -- records and differ in their ids: one byte, those flags. Then each call packed, then the arguments kept apart, in the
--- order of their calls.
+-- order of their calls; '' for those that were sent ahead, and are there until their time ends.
 -- Answer: nothing if all are new, else one letter per call (N new, S reused with the same arguments, D with others), then
 -- the ids of those reused.
 if #ARGV[5] == 1 then
@@ -113,6 +113,15 @@ for i = 1, n do
   if rkey ~= '' then call('STRLEN', P .. 'r:' .. rkey) end
   if due > now then call('ZCARD', P .. 's:' .. queue) end
 end
+local next_ahead = next_apart
+for i, one in ipairs(calls) do
+  if one.flags % 2 == 1 then
+    if ARGV[next_ahead] == '' and call('EXISTS', P .. 'd:' .. sub(KEYS[4 + i], -16)) == 0 then
+      return redis.error_reply('TRYAGAIN the arguments sent ahead are gone')
+    end
+    next_ahead = next_ahead + 1
+  end
+end
 local before = tonumber(call('HGET', KEYS[1], 's') or 0)
 for _, seq in ipairs({ before, before + n }) do call('STRLEN', P .. 'o:' .. sub(pack('>I5', seq), 1, 4)) end
 
@@ -135,11 +144,16 @@ for i, one in ipairs(calls) do
   if existing then
     codes[i] = m().fixed(other).args == one.args and 'S' or 'D'
     answer[#answer + 1] = existing
+    if apart == '' then call('DEL', P .. 'd:' .. id) end
   else
     local seq5 = pack('>I5', seq)
     local record = pack('>BBc8c8c16I6I6', 1, one.flags, Z8, tag, Z16, one.due, now) .. seq5 .. packed
     if call('SET', key, record, 'NX') then
-      if apart then call('SET', P .. 'd:' .. id, apart) end
+      if apart == '' then
+        call('PERSIST', P .. 'd:' .. id)
+      elseif apart then
+        call('SET', P .. 'd:' .. id, apart)
+      end
       if one.rkey ~= '' then call('SET', P .. 'r:' .. one.rkey, id) end
       local member = '\255' .. one.code .. pack('>I6', one.due) .. seq5 .. id
       if one.due <= now then

@@ -187,12 +187,17 @@ impl Link {
         name: &str,
     ) -> Result<Vec<Value>, Failure> {
         let (mut bytes, mut count) = (Vec::new(), 0);
-        for request in requests {
-            request.encode(with_text, &mut bytes);
-            count += 1;
-        }
         self.round_trips.fetch_add(1, Ordering::Relaxed);
         let failure = |error| Failure::driver(name, &error);
+        for request in requests {
+            count += 1;
+            if let Some((large, rest)) = request.encode(with_text, &mut bytes) {
+                connection.send_packed_command(&bytes).map_err(failure)?;
+                connection.send_packed_command(large).map_err(failure)?;
+                bytes.clear();
+                bytes.extend_from_slice(rest);
+            }
+        }
         connection.send_packed_command(&bytes).map_err(failure)?;
         let mut values = Vec::with_capacity(count);
         while values.len() < count {

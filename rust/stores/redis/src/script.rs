@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use pynenc_core::call::Payload;
 use pynenc_core::claim::DROP_REASON;
 
 use crate::options::Durability;
@@ -63,17 +64,19 @@ pub struct Request {
     keys: usize,
     count: usize,
     body: Vec<u8>,
+    /// A word of which the body has no copy, and its place in there.
+    large: Option<(usize, Payload)>,
     /// What the answer must confirm; anything less is asked for again.
     pub confirms: Option<Durability>,
 }
 
 impl Request {
     pub fn script(script: &'static Script) -> Self {
-        Self { script: Some(script), keys: 0, count: 0, body: Vec::with_capacity(512), confirms: None }
+        Self { script: Some(script), keys: 0, count: 0, body: Vec::with_capacity(512), large: None, confirms: None }
     }
 
     pub fn command(words: &[&[u8]]) -> Self {
-        let plain = Self { script: None, keys: 0, count: 0, body: Vec::with_capacity(64), confirms: None };
+        let plain = Self { script: None, keys: 0, count: 0, body: Vec::with_capacity(64), large: None, confirms: None };
         words.iter().fold(plain, |request, word| request.arg(word))
     }
 
@@ -97,8 +100,19 @@ impl Request {
         put(&mut self.body, bytes);
     }
 
-    /// Add the command in the server's protocol: by hash, or with the text of the script.
-    pub fn encode(&self, with_text: bool, into: &mut Vec<u8>) {
+    /// A word that is sent from where it is; one at most.
+    pub fn large(mut self, payload: Payload) -> Self {
+        self.push(b"");
+        self.body.truncate(self.body.len() - b"$0\r\n\r\n".len());
+        self.body.extend_from_slice(format!("${}\r\n", payload.len()).as_bytes());
+        self.large = Some((self.body.len(), payload));
+        self.body.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// Add the command in the server's protocol: by hash, or with the text of the script. A large word in it, and what
+    /// follows that, come back instead, to be sent after what has been added.
+    pub fn encode(&self, with_text: bool, into: &mut Vec<u8>) -> Option<(&[u8], &[u8])> {
         let words = self.count + if self.script.is_some() { 3 } else { 0 };
         into.extend_from_slice(format!("*{words}\r\n").as_bytes());
         if let Some(script) = self.script {
@@ -107,7 +121,12 @@ impl Request {
             put(into, script.as_bytes());
             put(into, self.keys.to_string().as_bytes());
         }
-        into.extend_from_slice(&self.body);
+        let Some((at, payload)) = &self.large else {
+            into.extend_from_slice(&self.body);
+            return None;
+        };
+        into.extend_from_slice(&self.body[..*at]);
+        Some((payload, &self.body[*at..]))
     }
 }
 
@@ -134,10 +153,19 @@ mod tests {
     #[test]
     fn a_request_is_counted_with_all_its_words() {
         let mut bytes = Vec::new();
-        Request::command(&[b"GET", b"k"]).encode(false, &mut bytes);
+        assert!(Request::command(&[b"GET", b"k"]).encode(false, &mut bytes).is_none());
         assert_eq!(bytes, b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
         bytes.clear();
-        Request::script(&BEGIN).key("k").arg("x").encode(false, &mut bytes);
+        assert!(Request::script(&BEGIN).key("k").arg("x").encode(false, &mut bytes).is_none());
         assert!(bytes.starts_with(b"*5\r\n$7\r\nEVALSHA\r\n$40\r\n"));
+    }
+
+    #[test]
+    fn a_large_word_is_sent_from_where_it_is() {
+        let mut bytes = Vec::new();
+        let request = Request::command(&[b"SET", b"k"]).large(b"value".as_slice().into()).arg(b"NX");
+        let (value, rest) = request.encode(false, &mut bytes).unwrap();
+        let whole = [&bytes[..], value, rest].concat();
+        assert_eq!(whole, b"*4\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nvalue\r\n$2\r\nNX\r\n");
     }
 }

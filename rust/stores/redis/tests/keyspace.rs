@@ -137,3 +137,60 @@ fn what_was_kept_in_another_layout_is_refused_before_anything_is_written() {
         assert_eq!((server.run::<String>(&["HGET", &meta, "a"]), server.keys()), (marker.to_owned(), before));
     }
 }
+
+fn sized(payload: usize) -> Submission {
+    Submission { payload: (0..payload).map(|at| (at % 251) as u8).collect::<Vec<_>>().into(), ..call() }
+}
+
+#[test]
+fn large_arguments_arrive_as_they_were_sent_and_leave_nothing_behind() {
+    let server = Server::start();
+    let store = open(&server.url());
+    let baseline = server.keys();
+    let calls: Vec<_> = [0, 10, 2_049, 16_383, 16_384, 16_385, 1_000_000, 9_000_000, 9_000_000].map(sized).into();
+    store.submit(&calls).unwrap();
+    // Sent again, after its answer was lost.
+    store.submit(&calls[3..8]).unwrap();
+    assert_eq!(times(&server, "d:"), vec![-1; 7], "none of them ends");
+    for one in &calls {
+        assert_eq!(store.get(one.id).unwrap().payload, one.payload);
+    }
+    let claims = claim(&*store, calls.len());
+    for (claim, call) in claims.iter().zip(&calls) {
+        assert_eq!((claim.id, &claim.payload), (call.id, &call.payload));
+    }
+    settle(&*store, &claims, 2);
+    assert_eq!(store.purge(Purge::All), Ok(calls.len()));
+    claim(&*store, 1);
+    assert_eq!(server.keys(), baseline);
+}
+
+/// How long each key of a kind has to live; -1 has no end.
+fn times(server: &Server, kind: &str) -> Vec<i64> {
+    let mut connection = server.connect();
+    let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg(format!("*}}{kind}*")).query(&mut connection).unwrap();
+    keys.iter().map(|key| redis::cmd("PTTL").arg(key).query(&mut connection).unwrap()).collect()
+}
+
+#[test]
+fn large_arguments_of_what_is_not_accepted_do_not_stay() {
+    let server = Server::start();
+    let store = open(&server.url());
+    let registered = || Submission {
+        registration: Some(Registration { key: "key".into(), refuse_different: false }),
+        ..sized(100_000)
+    };
+    let (first, second) = (registered(), registered());
+    assert_eq!(store.submit(&[first.clone(), second]).unwrap().len(), 2);
+    assert_eq!(times(&server, "d:"), [-1], "those of the first alone");
+    assert_eq!(claim(&*store, 2)[0].payload, first.payload);
+    // A process that dies between the two leaves a key with an end.
+    let other = sized(100_000);
+    let meta = server.keys().into_iter().find(|key| key.ends_with("}m")).unwrap();
+    server.run::<()>(&["DEL", &meta]);
+    server.run::<()>(&["SET", &meta, "of another type"]);
+    assert!(store.submit(&[other]).is_err());
+    let mut left = times(&server, "d:");
+    left.sort_unstable();
+    assert!(left.len() == 2 && left[0] == -1 && (1..=60_000).contains(&left[1]), "{left:?}");
+}

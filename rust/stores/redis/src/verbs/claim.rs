@@ -10,6 +10,7 @@ use pynenc_core::{Error, Result};
 use redis::Value;
 
 use crate::keys::Kind;
+use crate::link::Link;
 use crate::push;
 use crate::record::{NAMES_RUNNER, Packed, SAME_RUNNER, put_sized};
 use crate::script::{CLAIM, Request};
@@ -81,19 +82,17 @@ impl Ask {
 
     /// Read the answer into `claimed`, and tell what it changed.
     pub fn read(&self, shared: &Shared, request: &ClaimRequest, answer: Value, into: &mut Claimed) -> Result<()> {
-        let read = || -> Option<News> {
-            let Answer { now, due, claims, dropped, work } = read_answer(answer)?;
-            if let Some(due) = due {
-                let due = shared.local_wall(now, due);
-                into.next_due = Some(into.next_due.map_or(due, |known| known.min(due)));
-            }
-            // A full piece of a larger request: there may be more than one call gives, and nobody is parked for it.
-            let work = work || claims.len() == CHUNK;
-            let news = News { any: !claims.is_empty(), dropped, work };
-            into.claims.extend(claims);
-            Some(news)
-        };
-        let news = read().ok_or_else(|| shared.links[self.shard].nonsense("claim"))?;
+        let link = &shared.links[self.shard];
+        let Answer { now, due, mut claims, large, dropped, work } =
+            read_answer(answer).ok_or_else(|| link.nonsense("claim"))?;
+        fetch_arguments(link, &mut claims, &large)?;
+        if let Some(due) = due {
+            let due = shared.local_wall(now, due);
+            into.next_due = Some(into.next_due.map_or(due, |known| known.min(due)));
+        }
+        // A full piece of a larger request: there may be more than one call gives, and nobody is parked for it.
+        let news = News { any: !claims.is_empty(), dropped, work: work || claims.len() == CHUNK };
+        into.claims.extend(claims);
         news.announce(shared);
         if into.claims.len() < self.limit && shared.ear.tag(self.shard).is_some() {
             let keys = &shared.links[self.shard].keys;
@@ -142,6 +141,8 @@ struct Answer {
     now: Millis,
     due: Option<Millis>,
     claims: Vec<Claim>,
+    /// Those among the claims whose arguments are too large to come with them.
+    large: Vec<InvocationId>,
     dropped: Vec<InvocationId>,
     work: bool,
 }
@@ -169,12 +170,33 @@ fn read_answer(answer: Value) -> Option<Answer> {
         (read.dropped, read.work) = (value::ids(dropped.clone())?, value::int(work)? > 0);
     }
     let apart = head.len() > 2;
-    let claim = |words: &[Value]| {
+    for words in words.chunks(if apart { 3 } else { 2 }) {
         let (id, record) = (value::id(words.first()?)?, value::bytes(words.get(1)?)?);
-        one(id, record, if apart { value::bytes(words.get(2)?)? } else { b"" })
-    };
-    read.claims = words.chunks(if apart { 3 } else { 2 }).map(claim).collect::<Option<_>>()?;
+        let arguments = match words.get(2) {
+            Some(Value::Int(_)) => {
+                read.large.push(id);
+                b""
+            }
+            Some(arguments) => value::bytes(arguments)?,
+            None => b"",
+        };
+        read.claims.push(one(id, record, arguments)?);
+    }
     Some(read)
+}
+
+/// What is large comes by itself: through the script the server would look at each byte of it.
+fn fetch_arguments(link: &Link, claims: &mut Vec<Claim>, large: &[InvocationId]) -> Result<()> {
+    for id in large {
+        let key = link.keys.key(Kind::ArgumentsApart, &id.to_bytes());
+        let payload = link.run_one(|_| Request::command(&[b"GET", &key]))?;
+        match (value::bytes(&payload), claims.iter_mut().find(|claim| claim.id == *id)) {
+            (Some(payload), Some(claim)) => claim.payload = payload.into(),
+            // Purged since, and the claim with it.
+            _ => claims.retain(|claim| claim.id != *id),
+        }
+    }
+    Ok(())
 }
 
 fn one(id: InvocationId, record: &[u8], apart: &[u8]) -> Option<Claim> {

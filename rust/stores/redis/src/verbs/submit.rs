@@ -19,6 +19,16 @@ use crate::value;
 /// Arguments of one script call are kept below this size, so that no call holds the server up for long.
 const BYTES: usize = 1 << 20;
 
+/// Arguments from this size on do not go through the script, which would look at each byte of them: they are sent ahead of
+/// it in the same round trip, and the script keeps what it finds.
+const AHEAD: usize = 16 << 10;
+
+/// Arguments of one round trip, those sent ahead among them.
+const BYTES_AT_ONCE: usize = 16 << 20;
+
+/// How long arguments sent ahead wait for their script, in milliseconds.
+const AHEAD_MS: i64 = 60_000;
+
 /// What a name may take in a record.
 const NAME_LIMIT: usize = 60_000;
 
@@ -46,10 +56,12 @@ pub fn submit(shared: &Shared, batch: &[Submission]) -> Result<Vec<Submitted>> {
 }
 
 fn end_of_piece(batch: &[Submission], piece: &[usize], from: usize) -> usize {
-    let mut size = 0;
+    let (mut size, mut all) = (0, 0);
     let fits = |&&at: &&usize| {
-        size += batch[at].payload.len() + 200;
-        size < BYTES
+        let call = &batch[at];
+        size += if goes_ahead(call) { 200 } else { call.payload.len() + 200 };
+        all += call.payload.len();
+        size < BYTES && all < BYTES_AT_ONCE
     };
     from + piece[from..].iter().take_while(fits).count().max(1)
 }
@@ -75,12 +87,15 @@ fn send(shared: &Shared, shard: usize, calls: &[&Submission]) -> Result<Vec<Subm
     if tag.is_some() {
         shared.ear.expect(ids());
     }
+    let ahead = calls.iter().filter(|call| goes_ahead(call)).count();
     let sent = link.run(|_| {
-        let mut requests = vec![request(shared, shard, calls, tag.unwrap_or_default())];
+        let mut requests: Vec<Request> =
+            calls.iter().filter(|call| goes_ahead(call)).map(|call| send_ahead(link, call)).collect();
+        requests.push(request(shared, shard, calls, tag.unwrap_or_default()));
         requests.extend(shared.confirmation());
         requests
     });
-    let answer = sent.map(|values| values.into_iter().next().unwrap_or_default());
+    let answer = sent.map(|values| values.into_iter().nth(ahead).unwrap_or_default());
     let read = answer.and_then(|answer| read(calls, answer).ok_or_else(|| link.nonsense("submit")));
     match &read {
         Ok(answers) => {
@@ -97,8 +112,19 @@ fn request(shared: &Shared, shard: usize, calls: &[&Submission], tag: [u8; 8]) -
     let request = declare(link, calls).arg(link.keys.prefix()).number(shared.clock());
     let mut request = request.number(calls.len() as i64).arg(tag).arg(heads(calls));
     calls.iter().for_each(|call| request.push(&pack_call(call)));
-    calls.iter().filter(|call| is_apart(call)).for_each(|call| request.push(&call.payload));
+    let apart = |call: &&&Submission| is_apart(call);
+    calls.iter().filter(apart).for_each(|call| request.push(if goes_ahead(call) { b"" } else { &call.payload }));
     request
+}
+
+fn goes_ahead(call: &Submission) -> bool {
+    call.payload.len() >= AHEAD
+}
+
+/// Not in place of what is there: sent again, it may belong to an invocation by now.
+fn send_ahead(link: &Link, call: &Submission) -> Request {
+    let key = link.keys.key(Kind::ArgumentsApart, &call.id.to_bytes());
+    Request::command(&[b"SET", &key]).large(call.payload.clone()).arg(b"PX").number(AHEAD_MS).arg(b"NX")
 }
 
 /// Flags and due time of each call, or the flags of all if the script need not look at each; see `submit.lua`.
