@@ -81,10 +81,10 @@ class Campaign:
         self.chance = random.Random(self.seed)
         self.runners = [self.processes.started_runner() for _ in range(RUNNERS)]
 
-    def load(self) -> None:
-        """Begin to submit and to read, and wait until it flows."""
+    def load(self, pause_sec: float = 0.0) -> None:
+        """Begin to submit and to read, each client a batch and then a pause, and wait until it flows."""
         program = "support.programs.closed_loop"
-        self.clients = [self.processes.python("-m", program, f"client{n}") for n in range(CLIENTS)]
+        self.clients = [self.processes.python("-m", program, f"client{n}", str(pause_sec)) for n in range(CLIENTS)]
         self.await_progress(1)
 
     def acknowledged(self) -> int:

@@ -2,13 +2,14 @@
 
 A failed call is an event of the ledger, never the end: what it submitted is then unknown, and a read is made again.
 
-Usage: python -m support.programs.closed_loop <label>
+Usage: python -m support.programs.closed_loop <label> [<seconds between two batches>]
 """
 
 from __future__ import annotations
 
 import itertools
 import sys
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -23,11 +24,13 @@ T = TypeVar("T")
 BATCH = 25
 
 
-def main(label: str) -> None:
+def main(label: str, pause_sec: float = 0.0) -> None:
     ledger = Ledger.of_environment()
     for number in itertools.count():
         if flags.is_raised("stop"):
             return
+        # What the load is, not what it waits for.
+        time.sleep(pause_sec)
         # Mostly groups, now and then single calls: other paths through client and store.
         tags = [f"{label}-{number}-{n}" for n in range(1 if number % 4 == 3 else BATCH)]
         try:
@@ -64,4 +67,4 @@ def _until_it_works(read: Callable[[], T], ledger: Ledger) -> T:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], *map(float, sys.argv[2:]))
