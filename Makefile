@@ -46,6 +46,11 @@ chaos: build servers ## faults of Redis in full, into docs/concepts/guarantees.m
 	PYNENC_CHAOS_SIZE=$(SIZE) PYNENC_CHAOS_RESULTS=$(CURDIR)/docs/concepts/guarantees.json $(PY) -m pytest -q -o faulthandler_timeout=7200 tests/chaos $(T)
 	$(PY) scripts/chaos_table.py
 
+.PHONY: storms
+storms: build servers ## kills and restarts of workers in full, into docs/concepts/guarantees.md; waits in full
+	PYNENC_CHAOS_SIZE=full PYNENC_CHAOS_RESULTS=$(CURDIR)/docs/concepts/guarantees.json $(PY) -m pytest -q -o faulthandler_timeout=7200 tests/crash/test_worker_storms.py tests/matrix/test_waits.py -k 'random or rolling or one_slot' $(T)
+	$(PY) scripts/chaos_table.py
+
 .PHONY: redis-costs
 redis-costs: build servers ## what a task costs Redis, and a million queued, into docs/guides/running-on-redis.md
 	PYNENC_COSTS_RESULTS=$(CURDIR)/docs/guides/redis-costs.json cargo run --release --locked -p pynenc-store-redis --example throughput

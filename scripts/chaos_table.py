@@ -32,9 +32,10 @@ def rounded_up(rate: float) -> str:
     return f"{math.ceil(rate / step) * step:.2g}"
 
 
-def in_order(name: str) -> tuple[str, int]:
+def in_order(name: str) -> tuple[str, int, str]:
     """`B5` comes before `B11`."""
-    return name[0], int(name[1:])
+    fault, _, where = name.partition(" ")
+    return fault[0], int(fault[1:]), where
 
 
 def row(name: str, figures: dict[str, Any]) -> str:
@@ -45,7 +46,7 @@ def row(name: str, figures: dict[str, Any]) -> str:
     notes = "; ".join(text.format(figures[key]) for key, text in NOTES.items() if key in figures)
     cells = (
         name,
-        f"{figures['what']} ({notes})",
+        f"{figures['what']} ({notes})" if notes else figures["what"],
         f"{figures['times']:,}",
         f"{accepted:,}",
         f"{lost:,}",

@@ -6,12 +6,14 @@ import contextlib
 import os
 import random
 import signal
+from dataclasses import asdict
 from pathlib import Path
 from subprocess import TimeoutExpired
 from typing import Any
 
 import pytest
 from support import flags
+from support.chaos import keep, size
 from support.ledger import Ledger
 from support.oracle import judge
 from support.processes import Child, Processes
@@ -20,7 +22,7 @@ from support.worlds import load_jobs
 
 from pynenc.exceptions import InvocationAbandonedError
 
-FULL = os.environ.get("TESTS_FULL") == "1"
+FULL = size() == "full"
 LONG_LEASE = "600"
 """Far longer than any test: what is recovered is recovered because a death was noticed."""
 CLIENT = "support.programs.submitter"
@@ -78,8 +80,8 @@ def _stop(runner: Child) -> None:
     assert runner.wait() == 0, runner.output()
 
 
-def _faultless(jobs: Any, ledger: Ledger, count: int) -> int:
-    """Everything was done, once for each claim that was not taken back; how many were."""
+def _faultless(jobs: Any, ledger: Ledger, count: int, row: str, what: str, times: int, seed: int) -> int:
+    """Everything was done, once for each claim that was not taken back; how many were. Keeps the figures."""
     verdict = judge(jobs.app, ledger)
     taken_back = sum(
         1
@@ -91,6 +93,8 @@ def _faultless(jobs: Any, ledger: Ledger, count: int) -> int:
     assert verdict.acknowledged == count
     assert (verdict.lost, verdict.ghosts, verdict.double_results, verdict.unfinished) == (0, 0, 0, 0)
     assert verdict.duplicates <= taken_back
+    store = jobs.app.conf.store_url.partition(":")[0]
+    keep(f"{row} {store}", what, "kill of the process", times, seed, **asdict(verdict))
     return taken_back
 
 
@@ -114,7 +118,8 @@ def test_workers_killed_at_random_under_load_lose_nothing(
         with contextlib.suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
     assert client.wait(600 if FULL else 90) == 0, client.output()
-    _faultless(jobs, ledger, count)
+    what = f"kill -9 of a worker process of {runner_cls} at a random moment, no lease ends meanwhile"
+    _faultless(jobs, ledger, count, f"A3 {runner_cls}", what, kills, seed)
     below = [*_children(runner.pid), *_workers(runner)]
     assert not any(_is_zombie(pid) for pid in below)
     assert len(_children(runner.pid)) == 1, "one zygote"
@@ -126,7 +131,7 @@ def test_workers_killed_at_random_under_load_lose_nothing(
 
 @pytest.mark.timeout(900 if FULL else 120)
 def test_a_rolling_restart_under_load_loses_nothing_and_runs_nothing_twice(
-    processes: Processes, jobs: Any, ledger: Ledger
+    processes: Processes, jobs: Any, ledger: Ledger, seed: int
 ) -> None:
     rounds, each = (24, 10_000) if FULL else (3, 300)
     runners = [_runner(processes, "PersistentProcessRunner")]
@@ -138,7 +143,8 @@ def test_a_rolling_restart_under_load_loses_nothing_and_runs_nothing_twice(
         runners[-1].await_output("starting")
         _stop(runners.pop(0))
         assert client.wait(90) == 0, client.output()
-    _faultless(jobs, ledger, rounds * each)
+    what = "rolling restart of PersistentProcessRunner: SIGTERM, and another one has started"
+    _faultless(jobs, ledger, rounds * each, "A7", what, rounds, seed)
     assert judge(jobs.app, ledger).duplicates == 0, "a stop in order runs nothing twice"
     for runner in runners:
         _stop(runner)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import random
 from typing import Any
 
 import pytest
 from support import flags
+from support.chaos import size
 from support.worlds import RUNNERS, STORES, TOPOLOGIES, World, make_world
 
 from pynenc.exceptions import CycleDetectedError
 
-FULL = os.environ.get("TESTS_FULL") == "1"
+FULL = size() == "full"
 """Whether every runner gets the sizes of the issue, which take minutes where each invocation is a process."""
 
 STYLES = ["results", "group", "timeout", "one by one"]
