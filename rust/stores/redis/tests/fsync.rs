@@ -1,0 +1,87 @@
+//! `durability = fsync`: nothing is acknowledged that the server has not confirmed to be on its disk.
+//!
+//! Debian's Redis is older than the command for it. A stand-in before the server claims to be newer, and has the server
+//! answer the command with what the test has told it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::time::Duration;
+
+use common::*;
+use pynenc_core::settle::Settled;
+use pynenc_core::store::Store;
+use pynenc_store_redis::{Durability, RedisOptions, RedisStore};
+
+const CONFIRM: &str = "WAITAOF\r\n$1\r\n1\r\n";
+/// Counts how often it was asked; the rest of the arguments is what the command had.
+const ANSWER: &str = "redis.call('INCR', 'asked') return { tonumber(redis.call('GET', 'confirms')), 0 }";
+
+fn stand_in(server: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", server))) else { continue };
+            let (up, down) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let asks = format!("$4\r\nEVAL\r\n${}\r\n{ANSWER}\r\n", ANSWER.len());
+            std::thread::spawn(move || pass(up, down, &format!("$7\r\n{CONFIRM}"), &asks));
+            std::thread::spawn(move || pass(server, client, "redis_version:7.0.", "redis_version:7.2."));
+        }
+    });
+    port
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, what: &str, instead: &str) {
+    let mut buffer = vec![0; 1 << 20];
+    while let Ok(n) = from.read(&mut buffer) {
+        // Bytes as characters, so that what is not text passes unchanged.
+        let text: String = buffer[..n].iter().map(|&byte| char::from(byte)).collect();
+        let bytes: Vec<u8> = text.replace(what, instead).chars().map(|one| one as u8).collect();
+        if n == 0 || to.write_all(&bytes).is_err() {
+            break;
+        }
+    }
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
+}
+
+#[test]
+fn what_the_disk_does_not_confirm_is_not_acknowledged() {
+    let server = Server::with(&["--appendonly", "yes"]);
+    let version: String = server.run(&["INFO", "server"]);
+    assert!(version.contains("redis_version:7.0."), "a newer server needs no stand-in: adapt this test");
+    let confirms = |count: &str| server.run::<()>(&["SET", "confirms", count]);
+    let asked = || server.run::<Option<u32>>(&["GET", "asked"]).unwrap_or_default();
+    confirms("1");
+    let mut options = RedisOptions { durability: Durability::Fsync, ..options(&server.url()) };
+    assert!(RedisStore::open(options.clone()).is_err(), "the server itself cannot confirm");
+    options.url = pynenc_store_redis::parse_url(&format!("redis://127.0.0.1:{}", stand_in(server.port))).unwrap();
+    options.retry_deadline = Duration::from_millis(300);
+    let store = RedisStore::open(options).unwrap();
+
+    // Scripts that the server does not know yet are sent again, and confirmed again.
+    succeed(&*store, {
+        submit(&*store);
+        claim(&*store, 1)[0].ownership()
+    });
+    let before = asked();
+    let known = submit(&*store);
+    assert_eq!(asked(), before + 1, "one for the submission");
+    let owner = claim(&*store, 1)[0].ownership();
+    assert_eq!((owner.id, asked()), (known, before + 1), "a claim waits for no disk: a lease protects it");
+
+    confirms("0");
+    let one = call();
+    let refused = store.submit(std::slice::from_ref(&one)).unwrap_err().to_string();
+    assert!(refused.contains("not confirmed"), "{refused}");
+    let refused = store.settle(&[success(owner)]).unwrap_err().to_string();
+    assert!(refused.contains("not confirmed"), "{refused}");
+
+    confirms("1");
+    store.submit(std::slice::from_ref(&one)).unwrap();
+    assert_eq!(store.settle(&[success(owner)]).unwrap(), [Settled::Replayed], "it had been written, and counts once");
+    assert_eq!(claim(&*store, 5).iter().map(|claim| claim.id).collect::<Vec<_>>(), [one.id]);
+}
