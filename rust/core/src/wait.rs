@@ -21,7 +21,7 @@ const FIRST_LOOK_AFTER: Duration = Duration::from_millis(100);
 enum FirstLook {
     Due,
     /// At those that the store will not tell of; at the others only if nothing is heard.
-    PutOff,
+    PutOff(Instant),
     Done,
 }
 
@@ -79,10 +79,12 @@ impl Waiter {
             if !news.is_empty() || self.is_done() {
                 return Ok(news);
             }
-            let soon = (self.first_look == FirstLook::PutOff).then(|| Instant::now() + FIRST_LOOK_AFTER);
+            let soon = if let FirstLook::PutOff(until) = self.first_look { Some(until) } else { None };
             let delivery = self.mailbox.wait([deadline, soon].into_iter().flatten().min());
             let (nothing, interrupted) = (delivery.is_empty(), delivery.interrupted);
-            let news = self.absorb(delivery, !nothing)?;
+            // News of others must not put it off further.
+            let late = soon.is_some_and(|at| at <= Instant::now());
+            let news = self.absorb(delivery, !nothing && !late)?;
             let over = nothing && (soon.is_none() || deadline.is_some_and(|at| at <= Instant::now()));
             if over || interrupted || !news.is_empty() {
                 return Ok(news);
@@ -140,7 +142,8 @@ impl Waiter {
             FirstLook::Due if may_put_off => {
                 let first = self.store.must_look(everything());
                 let put_off = first.len() < self.remaining.len();
-                self.first_look = if put_off { FirstLook::PutOff } else { FirstLook::Done };
+                self.first_look =
+                    if put_off { FirstLook::PutOff(Instant::now() + FIRST_LOOK_AFTER) } else { FirstLook::Done };
                 if finished.is_empty() {
                     return first;
                 }
@@ -149,9 +152,9 @@ impl Waiter {
                 finished.retain(|id| seen.insert(*id));
                 return finished;
             }
-            FirstLook::PutOff if may_put_off => return finished,
+            FirstLook::PutOff(_) if may_put_off => return finished,
             FirstLook::Done => return finished,
-            FirstLook::Due | FirstLook::PutOff => {}
+            FirstLook::Due | FirstLook::PutOff(_) => {}
         }
         self.first_look = FirstLook::Done;
         everything()

@@ -94,7 +94,14 @@ if usual then
           for i = 1, count do call('ZREM', KEYS[1], leases[2 * i]) end
           return failed
         end
-        call('MSET', unpack(records))
+        failed = attempt('MSET', unpack(records))
+        if type(failed) == 'table' and failed.err then
+          for i = 1, count do
+            call('ZREM', KEYS[1], leases[2 * i])
+            call('HDEL', KEYS[2], owned[2 * i - 1])
+          end
+          return failed
+        end
         -- They are still the first of their queue.
         local last = count == 1 and '0' or count - 1 == tonumber(ARGV[5]) and ARGV[5] or format('%d', count - 1)
         call('ZREMRANGEBYRANK', queue, '0', last)

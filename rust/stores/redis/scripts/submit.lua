@@ -50,7 +50,9 @@ if #ARGV[5] == 1 then
         seen = seen + 1
       end
       -- Unless one of them is there already: sent again.
-      if call('MSETNX', unpack(records)) == 1 then
+      local stored = attempt('MSETNX', unpack(records))
+      if type(stored) == 'table' then failed = stored end
+      if stored == 1 then
         failed = attempt('APPEND', here, n == 1 and ids[1] or table.concat(ids, '', 1, there and 256 - used or n))
         if type(failed) == 'number' then
           if used == 0 then call('HSETNX', P .. 'o', high .. char(chunk), '256') end

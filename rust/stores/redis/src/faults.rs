@@ -48,6 +48,8 @@ const TABLE: &[(&str, Class)] = &[
 
 /// Parts of messages that begin with `ERR` and are not a mistake of ours.
 const GENERAL: &[(&str, Class)] = &[
+    // How a script is told that its slot is on its way to another node.
+    ("non local key", Class::Retry),
     ("max number of clients", Class::Retry),
     // How 7.0 says NOPERM inside a script.
     ("The user executing the script can't", Class::Fatal),

@@ -41,6 +41,10 @@
 //! the same slot, as a cluster demands. Everything finished carries a TTL from the moment it finishes; what names it in
 //! an index goes with the purge that follows, in bounded pieces.
 //!
+//! While a slot moves, a cluster would refuse a script at the first key that has left, or show a key that has not come as
+//! missing. Therefore scripts begin there with a command on two keys that never exist, which both nodes refuse meanwhile:
+//! everything waits until the slot has moved.
+//!
 //! # Time
 //!
 //! Leases, due times and retention go by the server's clock, read inside the scripts. Time decides when something is

@@ -191,7 +191,7 @@ impl Link {
         let failure = |error| Failure::driver(name, &error);
         for request in requests {
             count += 1;
-            if let Some((large, rest)) = request.encode(with_text, &mut bytes) {
+            if let Some((large, rest)) = request.encode(self.topology.is_cluster(), with_text, &mut bytes) {
                 connection.send_packed_command(&bytes).map_err(failure)?;
                 connection.send_packed_command(large).map_err(failure)?;
                 bytes.clear();

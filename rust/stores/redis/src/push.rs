@@ -204,22 +204,32 @@ impl<'a> Session<'a> {
         // Whatever happened before the subscription, or while it was interrupted, was not heard.
         self.hub().look_again();
         let mut interval = LOOK_SOON;
+        let mut looked = Instant::now();
+        let mut due = looked + jittered(interval);
         while !self.shared.closing.is_closed() {
-            connection.set_read_timeout(Some(jittered(interval))).map_err(|error| self.failure(&error))?;
+            let now = Instant::now();
+            if due <= now {
+                self.look()?;
+                self.check_silence()?;
+                interval = (interval * 2).min(LOOK_SELDOM);
+                looked = Instant::now();
+                due = looked + jittered(interval);
+                continue;
+            }
+            connection.set_read_timeout(Some(due - now)).map_err(|error| self.failure(&error))?;
             match connection.recv_response() {
                 Ok(Value::Push { kind: PushKind::SMessage, data }) => {
                     (self.heard, self.asked, interval) = (Instant::now(), None, LOOK_SOON);
+                    // Soon after the last message; but one message after the other must not put the look off for ever,
+                    // for what is missing is the message that did not come.
+                    due = (self.heard + jittered(interval)).min(looked + jittered(LOOK_SELDOM));
                     if let Some(Value::BulkString(message)) = data.get(1) {
                         self.hear(message);
                     }
                 }
                 Ok(Value::Push { kind: PushKind::SUnsubscribe, .. }) => return Err(self.lost("the shard moved")),
                 Ok(_) => {}
-                Err(error) if error.is_timeout() => {
-                    self.look()?;
-                    self.check_silence()?;
-                    interval = (interval * 2).min(LOOK_SELDOM);
-                }
+                Err(error) if error.is_timeout() => {}
                 Err(error) => return Err(self.failure(&error)),
             }
         }
@@ -238,7 +248,7 @@ impl<'a> Session<'a> {
         let keys = &self.link.keys;
         let (mine, everyone) = (keys.channel(&self.shared.ear.tag), keys.channel(b"*"));
         let mut bytes = Vec::new();
-        Request::command(&[b"SSUBSCRIBE", &mine, &everyone]).encode(false, &mut bytes);
+        Request::command(&[b"SSUBSCRIBE", &mine, &everyone]).encode(false, false, &mut bytes);
         connection.send_packed_command(&bytes).map_err(|error| self.failure(&error))?;
         let mut confirmed = 0;
         while confirmed < 2 {

@@ -12,10 +12,28 @@ const LIBRARY: &str = concat!(include_str!("../scripts/lib.lua"), "\n", include_
 /// Where a script that has a shorter way for the usual case goes on with the library.
 const MARK: &str = "-- [library]\n";
 
+/// In a cluster every script begins with this: a command on two keys that never exist is refused, on either node, while
+/// the slot is on its way from one to the other. Otherwise it would be refused, or find nothing, at the first key that has
+/// left or not yet come, in the middle of what it writes.
+const WHOLE_SLOT: &str = "redis.call('EXISTS', ARGV[1] .. '!1', ARGV[1] .. '!2')\n";
+
 /// One script, known to the server by its hash.
 pub struct Script {
+    alone: Version,
+    in_cluster: Version,
+}
+
+/// What is sent.
+pub struct Version {
     pub text: String,
     pub hash: String,
+}
+
+impl Version {
+    fn new(text: String) -> Self {
+        let hash = redis::Script::new(&text).get_hash().to_owned();
+        Self { text, hash }
+    }
 }
 
 impl Script {
@@ -24,9 +42,15 @@ impl Script {
     fn new(file: &str) -> Self {
         let (flags, body) = file.split_once('\n').unwrap_or((file, ""));
         let (quick, body) = body.split_once(MARK).unwrap_or(("", body));
-        let text = format!("{flags}\n{quick}{LIBRARY}\n{body}").replace("$DROP_REASON", DROP_REASON);
-        let hash = redis::Script::new(&text).get_hash().to_owned();
-        Self { text, hash }
+        let version = |first: &str| {
+            Version::new(format!("{flags}\n{first}{quick}{LIBRARY}\n{body}").replace("$DROP_REASON", DROP_REASON))
+        };
+        Self { alone: version(""), in_cluster: version(WHOLE_SLOT) }
+    }
+
+    /// As it is sent to a node of a cluster, or to any other server.
+    pub fn version(&self, in_cluster: bool) -> &Version {
+        if in_cluster { &self.in_cluster } else { &self.alone }
     }
 }
 
@@ -110,13 +134,14 @@ impl Request {
         self
     }
 
-    /// Add the command in the server's protocol: by hash, or with the text of the script. A large word in it, and what
+    /// Add the command in the server's protocol: a script by its hash, or `with_text`, as `version` has it. A large word in it, and what
     /// follows that, come back instead, to be sent after what has been added.
-    pub fn encode(&self, with_text: bool, into: &mut Vec<u8>) -> Option<(&[u8], &[u8])> {
+    pub fn encode(&self, in_cluster: bool, with_text: bool, into: &mut Vec<u8>) -> Option<(&[u8], &[u8])> {
         let words = self.count + if self.script.is_some() { 3 } else { 0 };
         into.extend_from_slice(format!("*{words}\r\n").as_bytes());
         if let Some(script) = self.script {
-            let (verb, script) = if with_text { ("EVAL", &script.text) } else { ("EVALSHA", &script.hash) };
+            let version = script.version(in_cluster);
+            let (verb, script) = if with_text { ("EVAL", &version.text) } else { ("EVALSHA", &version.hash) };
             put(into, verb.as_bytes());
             put(into, script.as_bytes());
             put(into, self.keys.to_string().as_bytes());
@@ -144,19 +169,20 @@ mod tests {
 
     #[test]
     fn the_flags_stay_the_first_line() {
-        for script in [&SUBMIT, &SETTLE] {
-            assert!(script.text.starts_with("#!lua"), "{}", script.text);
-            assert_eq!(script.hash.len(), 40);
+        for version in [&SUBMIT, &SETTLE].iter().flat_map(|script| [script.version(false), script.version(true)]) {
+            assert!(version.text.starts_with("#!lua"), "{}", version.text);
+            assert_eq!(version.hash.len(), 40);
         }
+        assert_ne!(SUBMIT.version(false).hash, SUBMIT.version(true).hash);
     }
 
     #[test]
     fn a_request_is_counted_with_all_its_words() {
         let mut bytes = Vec::new();
-        assert!(Request::command(&[b"GET", b"k"]).encode(false, &mut bytes).is_none());
+        assert!(Request::command(&[b"GET", b"k"]).encode(false, false, &mut bytes).is_none());
         assert_eq!(bytes, b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
         bytes.clear();
-        assert!(Request::script(&BEGIN).key("k").arg("x").encode(false, &mut bytes).is_none());
+        assert!(Request::script(&BEGIN).key("k").arg("x").encode(false, false, &mut bytes).is_none());
         assert!(bytes.starts_with(b"*5\r\n$7\r\nEVALSHA\r\n$40\r\n"));
     }
 
@@ -164,7 +190,7 @@ mod tests {
     fn a_large_word_is_sent_from_where_it_is() {
         let mut bytes = Vec::new();
         let request = Request::command(&[b"SET", b"k"]).large(b"value".as_slice().into()).arg(b"NX");
-        let (value, rest) = request.encode(false, &mut bytes).unwrap();
+        let (value, rest) = request.encode(false, false, &mut bytes).unwrap();
         let whole = [&bytes[..], value, rest].concat();
         assert_eq!(whole, b"*4\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nvalue\r\n$2\r\nNX\r\n");
     }

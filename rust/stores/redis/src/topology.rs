@@ -122,6 +122,11 @@ impl Topology {
         found.map(|(_, _, place)| place).ok_or_else(missing)
     }
 
+    /// Whether the slots of the keys may move.
+    pub fn is_cluster(&self) -> bool {
+        self.url.mode == Mode::Cluster
+    }
+
     /// A connection to `place`, with the timeouts set. With sentinels, only to a server that says it is the primary.
     pub fn connect(&self, place: &Place) -> Result<Connection, Failure> {
         let mut connection = self.open(place, &self.url.credentials, self.url.database)?;

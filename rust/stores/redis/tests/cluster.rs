@@ -14,6 +14,7 @@ use pynenc_core::claim::Claim;
 use pynenc_core::conformance::Fixture;
 use pynenc_core::ids::InvocationId;
 use pynenc_core::result::Watched;
+use pynenc_core::settle::{Outcome, Settled, Settlement};
 use pynenc_core::store::{Paused, Store};
 use pynenc_core::wait::Waiter;
 use pynenc_store_redis::{RedisOptions, RedisStore};
@@ -226,7 +227,7 @@ fn slots_move_and_primaries_change_under_load() {
     under_load(&store, || {
         for shard in 0..3 {
             for _ in 0..rounds(1) {
-                move_slot(&cluster, &format!("{{{app}:{shard}}}m"));
+                Move::begin(&cluster, &format!("{{{app}:{shard}}}m")).finish();
             }
         }
     });
@@ -244,33 +245,115 @@ fn slots_move_and_primaries_change_under_load() {
     });
 }
 
-/// Move the slot of `key` to another primary, a few keys at a time, as an operator's tool does.
-fn move_slot(cluster: &Cluster, key: &str) {
-    let slot: u16 = cluster.nodes[0].run(&["CLUSTER", "KEYSLOT", key]);
-    let slot = slot.to_string();
-    let primaries = &cluster.nodes[..3];
-    let from = primaries
-        .iter()
-        .find(|node| redis::cmd("EXISTS").arg(key).query::<i64>(&mut node.connect()).is_ok_and(|found| found == 1))
-        .unwrap();
-    let to = primaries.iter().find(|node| node.port != from.port).unwrap();
-    let (from_id, to_id): (String, String) = (from.run(&["CLUSTER", "MYID"]), to.run(&["CLUSTER", "MYID"]));
-    let () = to.run(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]);
-    let () = from.run(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]);
-    let mut connection = from.connect();
-    loop {
-        let keys: Vec<Vec<u8>> =
-            redis::cmd("CLUSTER").arg("GETKEYSINSLOT").arg(&slot).arg(20).query(&mut connection).unwrap();
-        if keys.is_empty() {
-            break;
-        }
+/// A slot on its way from one primary to another, as an operator's tool moves it.
+struct Move<'a> {
+    slot: String,
+    from: &'a Server,
+    to: &'a Server,
+    rest: &'a Server,
+    to_id: String,
+}
+
+impl<'a> Move<'a> {
+    /// Begin to move the slot of `key`; no key has left.
+    fn begin(cluster: &'a Cluster, key: &str) -> Self {
+        let slot: u16 = cluster.nodes[0].run(&["CLUSTER", "KEYSLOT", key]);
+        let slot = slot.to_string();
+        let primaries = &cluster.nodes[..3];
+        let has = |node: &&Server| {
+            redis::cmd("EXISTS").arg(key).query::<i64>(&mut node.connect()).is_ok_and(|found| found == 1)
+        };
+        let from = primaries.iter().find(has).unwrap();
+        let to = primaries.iter().find(|node| node.port != from.port).unwrap();
+        let rest = primaries.iter().find(|node| node.port != from.port && node.port != to.port).unwrap();
+        let (from_id, to_id): (String, String) = (from.run(&["CLUSTER", "MYID"]), to.run(&["CLUSTER", "MYID"]));
+        let () = to.run(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]);
+        let () = from.run(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]);
+        Self { slot, from, to, rest, to_id }
+    }
+
+    fn keys(&self, count: usize) -> Vec<Vec<u8>> {
+        let mut connection = self.from.connect();
+        redis::cmd("CLUSTER").arg("GETKEYSINSLOT").arg(&self.slot).arg(count).query(&mut connection).unwrap()
+    }
+
+    fn migrate(&self, keys: &[Vec<u8>]) {
         let mut migrate = redis::cmd("MIGRATE");
-        migrate.arg("127.0.0.1").arg(to.port).arg("").arg(0).arg(5000).arg("KEYS");
-        let _: redis::Value = migrate.arg(keys).query(&mut connection).unwrap();
+        migrate.arg("127.0.0.1").arg(self.to.port).arg("").arg(0).arg(5000).arg("KEYS");
+        let _: redis::Value = migrate.arg(keys).query(&mut self.from.connect()).unwrap();
     }
-    for node in [to, from] {
-        let () = node.run(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]);
+
+    /// The rest of the keys, a few at a time, and then the slot.
+    fn finish(self) {
+        loop {
+            let keys = self.keys(20);
+            if keys.is_empty() {
+                break;
+            }
+            self.migrate(&keys);
+        }
+        for node in [self.to, self.from, self.rest] {
+            let () = node.run(&["CLUSTER", "SETSLOT", &self.slot, "NODE", &self.to_id]);
+        }
     }
-    let rest = primaries.iter().find(|node| node.port != from.port && node.port != to.port).unwrap();
-    let () = rest.run(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]);
+}
+
+#[test]
+fn while_its_slot_moves_a_script_does_all_or_nothing() {
+    let cluster = Cluster::start(0);
+    let mut options = options(&cluster.url());
+    options.retry_deadline = Duration::from_millis(200);
+    let store = RedisStore::open(options.clone()).unwrap();
+    let prefix = format!("{{{}:0}}", options.app_id);
+    let keyed = || pynenc_core::call::Submission {
+        concurrency: Some(Concurrency { key: "K".into(), limit: 1, blocked: WhenBlocked::Park }),
+        ..call()
+    };
+    // Index keys that leave first, one case after the other: a script would find the others, or miss them, on its way.
+    for first in [&[][..], &["l", "f", "i:"], &["l", "f", "m"], &["l", "w:r1", "Q", "b"]] {
+        let (holder, parked, large, plain) = (keyed(), keyed(), call(), call());
+        store.submit(&[holder.clone(), large.clone()]).unwrap();
+        let owner = |id| move |claims: &[Claim]| claims.iter().find(|claim| claim.id == id).unwrap().ownership();
+        let claims = claim(&*store, 2);
+        let (holding, running) = (owner(holder.id)(&claims), owner(large.id)(&claims));
+        store.submit(std::slice::from_ref(&parked)).unwrap();
+        assert!(claim(&*store, 1).is_empty(), "it is parked");
+        let outcome =
+            Settlement { owner: running, outcome: Outcome::Success(vec![7; 5_000].into()), started: 1, slot: 0 };
+        let moving = Move::begin(&cluster, &format!("{prefix}m"));
+        let name = |kind: &&str| {
+            let id = if *kind == "i:" { &holder.id.to_bytes()[..] } else { b"" };
+            [prefix.as_bytes(), kind.as_bytes(), id].concat()
+        };
+        let leave: Vec<Vec<u8>> = first.iter().map(name).collect();
+        if !leave.is_empty() {
+            moving.migrate(&leave);
+        }
+        // Refused, or wholly done: what is tried again afterwards decides.
+        let _ = store.submit(std::slice::from_ref(&plain));
+        let _ = store.settle(&[success(holding)]);
+        let _ = store.settle(std::slice::from_ref(&outcome));
+        let _ = store.claim(&request("r1", 5));
+        let _ = store.beat(&"r1".into(), 60_000);
+        let _ = store.recover(Default::default());
+        moving.finish();
+        eventually("the slot is found again", || store.submit(std::slice::from_ref(&plain)).is_ok());
+        let settled = store.settle(&[success(holding), outcome]).unwrap();
+        assert!(settled.iter().all(|one| *one != Settled::Stale), "{first:?}: {settled:?}");
+        let mut left: Vec<_> = [parked.id, plain.id].into();
+        eventually("what was parked and what came meanwhile is claimed", || {
+            for one in claim_from_some(&store, 5).unwrap_or_default() {
+                left.retain(|id| *id != one.id);
+                succeed(&*store, one.ownership());
+            }
+            for one in store.beat(&"r1".into(), 60_000).unwrap().owned {
+                left.retain(|id| *id != one.id);
+                succeed(&*store, one);
+            }
+            left.is_empty()
+        });
+        let all = [holder.id, large.id, parked.id, plain.id];
+        assert!(store.watch(&all).unwrap().iter().all(|one| matches!(one, Watched::Finished(_))), "{first:?}");
+        assert!(store.beat(&"r1".into(), 60_000).unwrap().owned.is_empty(), "{first:?}: nothing is owned any more");
+    }
 }

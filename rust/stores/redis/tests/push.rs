@@ -264,6 +264,37 @@ fn an_outcome_whose_message_is_lost_is_looked_for() {
 }
 
 #[test]
+fn messages_about_others_do_not_hide_that_one_is_missing() {
+    let (server, options, client) = two();
+    let worker = RedisStore::open(options.clone()).unwrap();
+    // Neither submitted here nor told of: only the slow look can find its end.
+    let id = submit(&*worker);
+    let owner = claim(&*worker, 1)[0].ownership();
+    let mut waiter = Waiter::new(client.clone(), &[id]);
+    assert!(waiter.wait(Some(Instant::now())).unwrap().is_empty());
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let stop = StopOnDrop(&stop);
+        scope.spawn(|| {
+            let mut connection = server.connect();
+            while !stop.0.load(std::sync::atomic::Ordering::SeqCst) {
+                let channels: Vec<Vec<u8>> = redis::cmd("PUBSUB").arg("SHARDCHANNELS").query(&mut connection).unwrap();
+                for channel in channels {
+                    let () = redis::cmd("SPUBLISH").arg(channel).arg("P").query(&mut connection).unwrap();
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let key = [format!("{{{}:0}}i:", options.app_id).as_bytes(), &id.to_bytes()].concat();
+        let () = redis::cmd("SETRANGE").arg(key).arg(10).arg(&[0u8; 8]).query(&mut server.connect()).unwrap();
+        succeed(&*worker, owner);
+        let ended = waiter.wait(Some(Instant::now() + PATIENCE)).unwrap();
+        assert_eq!(ended.len(), 1, "found amid the messages");
+        drop(stop);
+    });
+}
+
+#[test]
 fn whoever_did_not_submit_can_wait_too() {
     let (_server, options, client) = two();
     let watchers: Vec<_> = (0..3).map(|_| RedisStore::open(options.clone()).unwrap()).collect();

@@ -186,15 +186,13 @@ fn read_answer(answer: Value) -> Option<Answer> {
 }
 
 /// What is large comes by itself: through the script the server would look at each byte of it.
-fn fetch_arguments(link: &Link, claims: &mut Vec<Claim>, large: &[InvocationId]) -> Result<()> {
+fn fetch_arguments(link: &Link, claims: &mut [Claim], large: &[InvocationId]) -> Result<()> {
     for id in large {
         let key = link.keys.key(Kind::ArgumentsApart, &id.to_bytes());
         let payload = link.run_one(|_| Request::command(&[b"GET", &key]))?;
-        match (value::bytes(&payload), claims.iter_mut().find(|claim| claim.id == *id)) {
-            (Some(payload), Some(claim)) => claim.payload = payload.into(),
-            // Purged since, and the claim with it.
-            _ => claims.retain(|claim| claim.id != *id),
-        }
+        // Gone: purged since, and the claim with it; or lost, and then the body fails for want of arguments.
+        let payload = value::bytes(&payload).unwrap_or_default();
+        claims.iter_mut().filter(|claim| claim.id == *id).for_each(|claim| claim.payload = payload.into());
     }
     Ok(())
 }
