@@ -1,5 +1,7 @@
 """Step 8, result, on an event loop: one file descriptor tells it what has finished; the loop never blocks.
 
+Whatever asks the store is done by a native thread of it: what the loop asks for comes with the news.
+
 A `Hub` serves one app on one loop, whatever its runner. Inside a body that runs on a runner a `ParkingHub` takes its
 place: it lends the slot of the body out for as long as the body awaits results, and passes them on when it is back.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import copy
 import threading
 import weakref
 from collections import deque
@@ -15,6 +18,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pynenc import _core, context
+from pynenc._async_submit import off_the_loop
 from pynenc._wait import (
     MEMORY_GRACE_SEC,
     call_hook,
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
 
     Target = DistributedInvocation[Any, Any]
 
+    Failure = tuple[list[str], BaseException]
+
 _LOOK_SEC = 1.0
 """How often a parked body looks whether it is still wanted. Results do not wait for that."""
 
@@ -40,9 +46,12 @@ async def async_outcomes(app: Pynenc, targets: Iterable[Target]) -> Watch:
     """Begin to watch these invocations on the running loop. The caller closes the watch.
 
     Raises:
-        InvocationNotFoundError: the store does not have one of them.
+        InvocationNotFoundError: the store is known not to have one of them; else `Watch.next` raises it.
     """
     loop = asyncio.get_running_loop()
+    if app._opened_url() is None:
+        # Opening may connect, or create a file.
+        await off_the_loop(app, lambda: app._store)
     current = running_invocation(app)
     watch = Watch(loop, {str(target.invocation_id): target for target in targets})
     hubs: dict[str, Hub] = app._hubs.setdefault(loop, {})
@@ -94,7 +103,8 @@ class Watch:
 
     def fail(self, error: BaseException) -> None:
         """No more will come."""
-        self._error = error
+        if self._error is None:
+            self._error = error
         self._wake()
 
     def close(self) -> None:
@@ -120,6 +130,7 @@ class Hub:
         self._completions = self.store.completions()
         self._grace: asyncio.TimerHandle | None = None
         self._home: dict[str, Hub] = {}
+        self._closed = False
         self._listen(loop)
 
     def live_in(self, home: dict[str, Hub], key: str) -> None:
@@ -129,16 +140,19 @@ class Hub:
 
     def add(self, watch: Watch) -> None:
         """Deliver the outcomes of its targets, also of those that are finished already."""
-        finished = self._completions.add(list(watch.targets))
-        for terminal in finished:
-            watch.push(terminal)
-        if not watch.targets:
+        try:
+            finished = self._completions.add(list(watch.targets))
+        except Exception:
             self._rest()
-            return
+            raise
         watch._hub = self
         for invocation_id in watch.targets:
             self._watches.setdefault(invocation_id, []).append(watch)
-        self._await_runner()
+        if finished:
+            # Others may wait for the same: it is told once.
+            self._settle(finished)
+        if watch.targets:
+            self._await_runner()
 
     def discard(self, watch: Watch) -> None:
         """Forget a watch and, where it was the only one, its targets."""
@@ -154,21 +168,34 @@ class Hub:
         self._rest()
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        descriptor = self._completions.fileno()
         try:
-            loop.add_reader(descriptor, self._on_readable)
+            loop.add_reader(self._completions.fileno(), self._on_readable)
         except NotImplementedError:
+            # Whoever forgets the hub, as an app does with its loop, ends the thread.
+            weakref.finalize(self, self._completions.close).atexit = False
             threading.Thread(
-                target=_ring_from_thread, args=(descriptor, weakref.ref(self), loop), name="pynenc-loop", daemon=True
+                target=_ring_from_thread, args=(self._completions, weakref.ref(self)), name="pynenc-loop", daemon=True
             ).start()
 
     def _on_readable(self) -> None:
+        if self._closed:
+            # The thread that rings may have rung before it knew.
+            return
         try:
-            self._deliver(self._completions.drain())
+            news, failures = self._completions.drain()
+            self._deliver(news, failures)
         except Exception as error:
             self._fail_all(error)
 
-    def _deliver(self, terminals: list[_core.Terminal]) -> None:
+    def _deliver(self, terminals: list[_core.Terminal], failures: list[Failure]) -> None:
+        self._settle(terminals)
+        for invocation_ids, error in failures:
+            # One object for each, for raising adds to it.
+            for watch in {id(watch): watch for one in invocation_ids for watch in self._watches.pop(one, ())}.values():
+                watch.fail(copy.copy(error))
+        self._rest()
+
+    def _settle(self, terminals: list[_core.Terminal]) -> None:
         for terminal in terminals:
             for watch in self._watches.pop(terminal[0], ()):
                 watch.push(terminal)
@@ -199,6 +226,7 @@ class Hub:
             del self._home[key]
         if self._grace is not None:
             self._grace.cancel()
+        self._closed = True
         try:
             loop.remove_reader(self._completions.fileno())
         except NotImplementedError:
@@ -235,6 +263,7 @@ class ParkingHub(Hub):
         self._runner = runner
         self._current = current
         self._arrived: list[_core.Terminal] = []
+        self._failures: list[Failure] = []
         self._wake: threading.Event | None = None
         self._armed = False
 
@@ -300,39 +329,51 @@ class ParkingHub(Hub):
         if failure is not None:
             self._fail_all(failure)
         arrived, self._arrived = self._arrived, []
-        super()._deliver(arrived)
+        failures, self._failures = self._failures, []
+        super()._deliver(arrived, failures)
         self._arm()
 
-    def _deliver(self, terminals: list[_core.Terminal]) -> None:
+    def _deliver(self, terminals: list[_core.Terminal], failures: list[Failure]) -> None:
         if self._wake is None:
-            super()._deliver(terminals)
-            return
-        self._arrived += terminals
-        self._wake.set()
+            super()._deliver(terminals, failures)
+        elif terminals or failures:
+            self._arrived += terminals
+            self._failures += failures
+            self._wake.set()
 
 
-def _ring_from_thread(descriptor: int, hub: weakref.ref[Hub], loop: asyncio.AbstractEventLoop) -> None:
-    """For loops that cannot watch a descriptor: watch it on a thread, for as long as the hub lives."""
+def _ring_from_thread(completions: _core.Completions, hub: weakref.ref[Hub]) -> None:
+    """For loops that cannot watch a descriptor: watch it on a thread, until the completions are closed.
+
+    It holds them, so that the descriptor stays what it is; neither the hub nor the loop, whose end closes them.
+    """
     import select
 
-    while (alive := hub()) is not None and not loop.is_closed():
-        ring = alive._on_readable
-        del alive
-        try:
-            readable, _, _ = select.select([descriptor], [], [], 1.0)
-        except (OSError, ValueError):
-            # Closed meanwhile.
+    descriptor = completions.fileno()
+    while True:
+        select.select([descriptor], [], [])
+        alive = hub()
+        loop = None if alive is None else alive._loop()
+        if alive is None or alive._closed or loop is None:
             return
-        if readable:
-            drained = threading.Event()
-
-            def drain(ring: Any = ring, drained: threading.Event = drained) -> None:
-                ring()
-                drained.set()
-
-            try:
-                loop.call_soon_threadsafe(drain)
-            except RuntimeError:
+        drained = threading.Event()
+        try:
+            loop.call_soon_threadsafe(_drain, hub, drained)
+        except RuntimeError:
+            # The loop is closed.
+            return
+        del alive
+        while not drained.wait(_LOOK_SEC):
+            if loop.is_closed():
+                # It ended before it came to that.
                 return
-            drained.wait()
-        del ring
+        del loop
+
+
+def _drain(hub: weakref.ref[Hub], drained: threading.Event) -> None:
+    try:
+        alive = hub()
+        if alive is not None:
+            alive._on_readable()
+    finally:
+        drained.set()

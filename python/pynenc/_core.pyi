@@ -291,15 +291,19 @@ class Waiter:
 
 @final
 class Completions:
-    """Outcomes for an event loop: add ids, watch `fileno()` for reading, drain. Never blocks on anything but a read
-    of the store."""
+    """Outcomes for an event loop: add ids, watch `fileno()` for reading, drain. Never blocks: a native thread of the
+    store looks at it, and only what this process knows already is answered at once."""
 
     def fileno(self) -> int: ...
     def add(self, invocation_ids: Sequence[str]) -> list[Terminal]:
-        """Register; returns those that are finished already, which are not delivered again."""
+        """Register; returns those that are known to be finished, which are not delivered again. Raises
+        `InvocationNotFoundError` for one that is known not to exist, and registers none then."""
     def discard(self, invocation_ids: Sequence[str]) -> None: ...
-    def drain(self) -> list[Terminal]: ...
-    def close(self) -> None: ...
+    def drain(self) -> tuple[list[Terminal], list[tuple[list[str], BaseException]]]:
+        """What has finished since, and ids that are registered no longer, with the reason: a record that does not
+        exist, a store that failed."""
+    def close(self) -> None:
+        """Forget everything. `fileno()` is readable from then on, for a thread that watches it."""
 
 @final
 class Engine:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from pynenc import _core
+    from pynenc._async_submit import Errands
     from pynenc.app_info import AppInfo
     from pynenc.broker.base_broker import BaseBroker
     from pynenc.client_data_store.base_client_data_store import BaseClientDataStore
@@ -86,6 +87,7 @@ class Pynenc(metaclass=AppMeta):
         self._runner_made_as: str | None = None
         self._runners: weakref.WeakSet[BaseRunner] = weakref.WeakSet()
         self._hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
+        self._errands_made: tuple[int, Errands] | None = None
 
     # -- settings --------------------------------------------------------------------------------------------------
 
@@ -334,6 +336,19 @@ class Pynenc(metaclass=AppMeta):
                 )
                 self._opened = (_forks, store, url)
             return self._opened[1]
+
+    @property
+    def _errands(self) -> Errands:
+        """What submits for event loops, made at first use, and again in a forked child."""
+        made = self._errands_made
+        if made is None or made[0] != _forks:
+            from pynenc._async_submit import Errands
+
+            with self._lock:
+                made = self._errands_made
+                if made is None or made[0] != _forks:
+                    made = self._errands_made = (_forks, Errands())
+        return made[1]
 
     def _opened_url(self) -> str | None:
         """The URL of the store that this process has open."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pynenc.exceptions import InvalidTaskOptionsError
 
 if TYPE_CHECKING:
-    from pynenc.invocation.base_invocation import BaseInvocationGroup
     from pynenc.task import Task
 
 ParallelFunc: TypeAlias = Callable[[dict[str, Any]], Any]
@@ -36,16 +35,16 @@ def make_direct(
     if parallel_func is None and aggregate_func is not None:
         raise InvalidTaskOptionsError(task.task_id, f"direct task {task.task_id}: aggregate_func needs parallel_func")
 
-    def fan_out(args: Any, kwargs: Any, split: ParallelFunc) -> BaseInvocationGroup[..., Any]:
-        return _parallelize(task, split(task._bind(*args, **kwargs)))
+    def split(func: ParallelFunc, args: Any, kwargs: Any) -> tuple[Any, dict[str, Any] | None]:
+        return _argument_sets(task, func(task._bind(*args, **kwargs)))
 
     if inspect.iscoroutinefunction(task.func):
 
         @functools.wraps(task.func)
         async def direct_async(*args: Any, **kwargs: Any) -> Any:
             if parallel_func is None or aggregate_func is None:
-                return await task(*args, **kwargs).async_result()
-            group = fan_out(args, kwargs, parallel_func)
+                return await (await task.submit(*args, **kwargs)).async_result()
+            group = await task.submit_many(*split(parallel_func, args, kwargs))
             async for _ in group.async_results():
                 pass
             return aggregate_func(group.get_results())
@@ -57,7 +56,7 @@ def make_direct(
         def direct_sync(*args: Any, **kwargs: Any) -> Any:
             if parallel_func is None or aggregate_func is None:
                 return task(*args, **kwargs).result
-            return aggregate_func(fan_out(args, kwargs, parallel_func).get_results())
+            return aggregate_func(task.parallelize(*split(parallel_func, args, kwargs)).get_results())
 
         direct = direct_sync
 
@@ -66,13 +65,14 @@ def make_direct(
     return direct
 
 
-def _parallelize(task: Task[..., Any], split: Any) -> BaseInvocationGroup[..., Any]:
+def _argument_sets(task: Task[..., Any], split: Any) -> tuple[Any, dict[str, Any] | None]:
+    """What `parallel_func` returned, as `parallelize` takes it."""
     if isinstance(split, tuple) and len(split) == 2 and isinstance(split[0], dict) and not isinstance(split[1], dict):
         common, items = split
-        return task.parallelize(items, common_args=common)
+        return items, common
     if not isinstance(split, Iterable):
         raise TypeError(
             f"direct task {task.task_id}: parallel_func must return an iterable of argument sets, "
             f"or (common arguments, iterable of dicts); got {type(split).__name__}"
         )
-    return task.parallelize(split)
+    return split, None

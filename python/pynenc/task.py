@@ -17,6 +17,7 @@ from pynenc.call import Call
 from pynenc.conf.config_task import ConcurrencyControlType, ConfigTask
 from pynenc.exceptions import ConfigError, InvalidTaskOptionsError, RetryError
 from pynenc.identifiers import TaskId
+from pynenc.invocation.base_invocation import BaseInvocation
 from pynenc.invocation.conc_invocation import ConcurrentInvocation, ConcurrentInvocationGroup
 from pynenc.invocation.dist_group import DistributedInvocationGroup
 from pynenc.runner._limits import Limits, limits_of
@@ -25,10 +26,11 @@ from pynenc.types import Params, Result
 
 if TYPE_CHECKING:
     import logging
+    from concurrent.futures import Future
 
     from pynenc import _core
     from pynenc.app import Pynenc
-    from pynenc.invocation.base_invocation import BaseInvocation, BaseInvocationGroup
+    from pynenc.invocation.base_invocation import BaseInvocationGroup
     from pynenc.workflow import WorkflowContext
 
 
@@ -219,6 +221,60 @@ class Task(Generic[Params, Result]):
             self.app._check_settings()
             return ConcurrentInvocation(Call(self, Arguments(bound, self)))
         return submit_one(self, bound)
+
+    async def submit(self, /, *args: Params.args, **kwargs: Params.kwargs) -> BaseInvocation[Params, Result]:
+        """The same as calling the task, without blocking the event loop: `invocation = await task.submit(…)`.
+
+        Returns when the store has the call; `await invocation` then waits for the result. The call is made in the
+        context of the caller, on one of a few threads that the app has for it. There the arguments are encoded too: do
+        not change them before this has returned. In dev mode the body runs at `await invocation`, as always.
+
+        Back-pressure: an app makes at most four such calls at a time, the others wait here for their turn, in order. So
+        a store that is slow slows down who awaits. There is no limit on how many wait: bound what you start at once.
+
+        Cancelling the await (`asyncio.timeout`, `wait_for`) returns at once. A call whose turn has not come is not made
+        then. One that is on its way to the store goes on: if the store takes it, it runs, and a warning in the log of
+        the app names its invocation. Who must have the handle shields the await with `asyncio.shield`.
+
+        Raises what the call raises, at the await.
+        """
+        from pynenc._async_submit import off_the_loop
+
+        return await off_the_loop(self.app, lambda: self(*args, **kwargs), self._report_lost)
+
+    async def submit_many(
+        self,
+        param_iter: Iterable[tuple[Any, ...] | dict[str, Any] | Arguments],
+        common_args: dict[str, Any] | None = None,
+    ) -> BaseInvocationGroup[Params, Result]:
+        """The same as `parallelize`, without blocking the event loop: `group = await task.submit_many(…)`.
+
+        `param_iter` is iterated over at once, on the event loop. Everything else is as with `submit`, where the group
+        counts as one call: when the await is cancelled, a group that is on its way is submitted to its end.
+        """
+        from pynenc._async_submit import off_the_loop
+
+        items = list(param_iter)
+        return await off_the_loop(self.app, lambda: self.parallelize(items, common_args), self._report_lost)
+
+    def _report_lost(
+        self, end: Future[BaseInvocation[Params, Result]] | Future[BaseInvocationGroup[Params, Result]]
+    ) -> None:
+        """Say what became of a call that nobody waits for any more."""
+        if self.app.conf.dev_mode_force_sync_tasks:
+            return
+        error = end.exception()
+        accepted: list[Any] = []
+        if error is not None:
+            accepted += getattr(error, "submitted", ())
+        else:
+            made = end.result()
+            accepted += [made] if isinstance(made, BaseInvocation) else made
+        if accepted:
+            ids = ", ".join(str(invocation.invocation_id) for invocation in accepted)
+            self.app.logger.warning("cancelled while it was submitted, %s runs all the same: %s", self.task_id, ids)
+        if error is not None:
+            self.app.logger.warning("cancelled while it was submitted, %s failed: %r", self.task_id, error)
 
     def args(self, /, *args: Params.args, **kwargs: Params.kwargs) -> Arguments:
         """The arguments of a call, without making it. `TypeError` if they do not fit."""

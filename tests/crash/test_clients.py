@@ -18,7 +18,7 @@ def test_ctrl_c_ends_a_wait_for_a_result_at_once(shared_env: None, processes: Pr
     assert "interrupted" in client.output()
 
 
-@pytest.mark.parametrize("way", ["thread", "waiting", "waiting-thread", "loop", "group", "unused"])
+@pytest.mark.parametrize("way", ["thread", "waiting", "waiting-thread", "loop", "submit", "group", "unused"])
 def test_a_script_that_ends_in_the_middle_of_the_work_exits_with_zero(
     shared_env: None, processes: Processes, way: str
 ) -> None:

@@ -45,6 +45,18 @@ async def awaiting() -> None:
     assert_type(await bare(1).async_result(), float)
 
 
+async def submitting() -> None:
+    """Awaited submissions check the arguments and know the result as calls do."""
+    assert_type(await (await bare.submit(1, y="a")), float)
+    assert_type(await (await asynchronous.submit(1)), bytes)
+    await bare.submit("wrong")  # type: ignore[arg-type]
+    await configured.submit(1, 2)  # type: ignore[call-arg]
+    group = await configured.submit_many([(1,), {"x": 2}], common_args=None)
+    assert_type(group.get_results(), list[list[str]])
+    async for result in group.async_results():
+        assert_type(result, list[str])
+
+
 def takes_a_task(task: Task[[int], list[str]]) -> None:
     """A decorated function is a Task of its parameters and result."""
 

@@ -58,22 +58,24 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
             yield invocation._conclude()
         if not waiting:
             return
-        watch = await self._watch(waiting)
-        try:
-            while news := await watch.next():
-                for invocation in waiting.settle(news):
-                    yield invocation._conclude()
-        finally:
-            watch.close()
-
-    async def _watch(self, waiting: _Waiting[Params, Result]) -> Watch:
         # Imported here: asyncio takes longer to import than all the rest.
         from pynenc._async_wait import async_outcomes
 
+        watch: Watch | None = None
         try:
-            return await async_outcomes(self.app, waiting.representatives())
-        except InvocationNotFoundError as error:
-            raise missing(self.app, "", error) from None
+            while True:
+                try:
+                    watch = watch or await async_outcomes(self.app, waiting.representatives())
+                    news = await watch.next()
+                except InvocationNotFoundError as error:
+                    raise missing(self.app, "", error) from None
+                if not news:
+                    return
+                for invocation in waiting.settle(news):
+                    yield invocation._conclude()
+        finally:
+            if watch is not None:
+                watch.close()
 
     def _finishing(self, timeout: float | None) -> Iterator[DistributedInvocation[Params, Result]]:
         """Each invocation when it has finished, one wait for all of them."""

@@ -198,6 +198,11 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
                     watch.close()
             except (InvocationNotFoundError, ValueError) as error:
                 raise missing(self.app, self.invocation_id, error) from None
+        if self._task is None and self._value is _UNSET:
+            # Known by its id alone: which task it is has to be read, and perhaps imported.
+            from pynenc._async_submit import off_the_loop
+
+            await off_the_loop(self.app, lambda: self.task)
         return self._conclude()
 
     def _conclude(self) -> Result:

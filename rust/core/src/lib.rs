@@ -13,7 +13,8 @@
 //! 5. execute: Python runs the body; [`runner`] hands it out and keeps the slots.
 //! 6. [`settle`]: the outcome, under its fence.
 //! 7. [`notify`]: who is told.
-//! 8. [`result`] and [`wait`]: the end of an invocation, and one wait for any number of them.
+//! 8. [`result`], [`wait`] and [`completions`]: the end of an invocation, and one wait for any number of them, for a
+//!    thread and for an event loop.
 //!
 //! [`status`] is the state machine, [`recover`] the treatment of dead runners, [`store`] the trait with a verb per
 //! step, [`memory`] its reference implementation, and `conformance` the suite every implementation passes.
@@ -21,6 +22,7 @@
 pub mod call;
 pub mod claim;
 pub mod clock;
+pub mod completions;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod error;

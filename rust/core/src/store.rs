@@ -153,6 +153,12 @@ pub trait Store: Send + Sync + 'static {
         ids
     }
 
+    /// [`Self::watch`] for who may wait neither for a disk nor for a network: what this process knows without asking, and
+    /// `None` for what has to be asked for. `None` for all: this store always asks.
+    fn glance(&self, _ids: &[InvocationId]) -> Result<Option<Vec<Option<Watched>>>> {
+        Ok(None)
+    }
+
     /// The record of one invocation.
     fn get(&self, id: InvocationId) -> Result<Record>;
 

@@ -1,10 +1,8 @@
 //! One wait for any number of invocations, with a deadline: step 8 seen from whoever needs the results.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 use crate::ids::InvocationId;
@@ -14,7 +12,7 @@ use crate::store::Store;
 
 /// How long a waiter that will be told goes without its first look: mostly it never needs it, and a message that was lost
 /// costs this much.
-const FIRST_LOOK_AFTER: Duration = Duration::from_millis(100);
+pub(crate) const FIRST_LOOK_AFTER: Duration = Duration::from_millis(100);
 
 /// The look with which every wait begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -158,86 +156,5 @@ impl Waiter {
         }
         self.first_look = FirstLook::Done;
         everything()
-    }
-}
-
-/// Waits for invocations that are added one by one, for an event loop that cannot block: an alarm says when to drain.
-pub struct Completions {
-    store: Arc<dyn Store>,
-    mailbox: Arc<Mailbox>,
-    pending: Mutex<HashMap<InvocationId, Subscription>>,
-}
-
-impl Completions {
-    /// `alarm` is called, on any thread, when [`Self::drain`] has something to say; it must be quick and not block.
-    pub fn new(store: Arc<dyn Store>, alarm: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { store, mailbox: Mailbox::with_alarm(alarm), pending: Mutex::default() }
-    }
-
-    /// Add `ids`; returns those that have finished already, which are not delivered again.
-    pub fn add(&self, ids: &[InvocationId]) -> Result<Vec<Terminal>> {
-        let hub = self.store.hub().clone();
-        {
-            let mut pending = self.pending.lock();
-            for id in ids {
-                pending.entry(*id).or_insert_with(|| hub.subscribe(&self.mailbox, &[*id]));
-            }
-        }
-        match self.look_at(ids) {
-            Ok(news) => Ok(news),
-            Err(error) => {
-                self.discard(ids);
-                Err(error)
-            }
-        }
-    }
-
-    /// Forget `ids`.
-    pub fn discard(&self, ids: &[InvocationId]) {
-        let dropped: Vec<_> = {
-            let mut pending = self.pending.lock();
-            ids.iter().filter_map(|id| pending.remove(id)).collect()
-        };
-        drop(dropped);
-    }
-
-    /// What has finished since the last call. Fails with `NotFound` for a record that vanished; it is forgotten then.
-    pub fn drain(&self) -> Result<Vec<Terminal>> {
-        let delivery = self.mailbox.take();
-        let ids: Vec<InvocationId> =
-            if delivery.look_again { self.pending.lock().keys().copied().collect() } else { delivery.finished };
-        if ids.is_empty() { Ok(Vec::new()) } else { self.look_at(&ids) }
-    }
-
-    fn look_at(&self, ids: &[InvocationId]) -> Result<Vec<Terminal>> {
-        let mut news = Vec::new();
-        let mut gone = Vec::new();
-        let mut lost = None;
-        for watched in self.store.watch(ids)? {
-            match watched {
-                Watched::Live(..) => {}
-                Watched::Unknown(id) => {
-                    lost = Some(id);
-                }
-                Watched::Finished(terminal) => {
-                    if let Some(subscription) = self.pending.lock().remove(&terminal.id) {
-                        gone.push(subscription);
-                        news.push(terminal);
-                    }
-                }
-            }
-        }
-        drop(gone);
-        match lost {
-            Some(id) if news.is_empty() => {
-                self.discard(&[id]);
-                Err(Error::NotFound(id))
-            }
-            Some(_) => {
-                self.mailbox.nudge();
-                Ok(news)
-            }
-            None => Ok(news),
-        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pynenc_core::claim::ClaimRequest;
 use pynenc_core::clock::{Clock, SystemClock};
+use pynenc_core::completions::Looker;
 use pynenc_core::error::Result;
 use pynenc_core::ids::{Fence, InvocationId, Ownership};
 use pynenc_core::recover::RecoveryPolicy;
@@ -31,6 +32,8 @@ pub const REFUSED: u8 = 3;
 #[pyclass(frozen, module = "pynenc._core", name = "Store")]
 pub struct PyStore {
     store: Owned<dyn Store>,
+    /// Looks at the store for event loops.
+    looker: Owned<Looker>,
     kind: &'static str,
     url: String,
 }
@@ -91,7 +94,8 @@ impl PyStore {
             "sqlite" => "SQLite store",
             _ => "Redis store",
         };
-        Ok(Self { store: Owned::new(opened.store, what), kind: opened.kind, url: opened.url })
+        let looker = Owned::new(Looker::new(), what);
+        Ok(Self { store: Owned::new(opened.store, what), looker, kind: opened.kind, url: opened.url })
     }
 
     #[getter]
@@ -327,12 +331,15 @@ impl PyStore {
         Ok(PyWaiter::new(py.detach(|| Waiter::new(store, &ids))))
     }
 
-    fn completions(&self) -> PyResult<PyCompletions> {
-        PyCompletions::new(self.shared()?)
+    fn completions(&self, py: Python<'_>) -> PyResult<PyCompletions> {
+        PyCompletions::new(py, self.shared()?, self.looker.get()?.clone())
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.detached(py, |store| store.close())
+        let looker = self.looker.get()?;
+        let closed = self.detached(py, |store| store.close());
+        looker.close();
+        closed
     }
 
     fn __repr__(&self) -> String {

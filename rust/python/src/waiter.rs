@@ -1,11 +1,15 @@
 //! Waiting for outcomes: `Waiter` for threads, `Completions` for event loops.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use pynenc_core::wait::{Completions, Waiter};
+use pynenc_core::completions::{Completions, Looker};
+use pynenc_core::store::Store;
+use pynenc_core::wait::Waiter;
+use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 
 use crate::convert::{self, PyTerminal, SIGNAL_SLICE};
@@ -102,16 +106,20 @@ impl LoopCompletions {
     }
 }
 
+/// Outcomes, and ids that are waited for no longer, with the reason.
+type PyNews<'py> = (Vec<PyTerminal<'py>>, Vec<(Vec<String>, Bound<'py, PyBaseException>)>);
+
 #[pyclass(frozen, module = "pynenc._core", name = "Completions")]
 pub struct PyCompletions(Owned<LoopCompletions>);
 
 impl PyCompletions {
-    pub fn new(store: Arc<dyn pynenc_core::store::Store>) -> PyResult<Self> {
+    pub fn new(py: Python<'_>, store: Arc<dyn Store>, looker: Arc<Looker>) -> PyResult<Self> {
         let (reader, writer) = wake_pair()?;
         // A full buffer means that the loop has been told already; a closed one that nobody listens any more.
         let alarm = move || drop((&writer).write(&[1]));
-        let completions = Mutex::new(Some(Arc::new(Completions::new(store, alarm))));
-        Ok(Self(Owned::new(Arc::new(LoopCompletions { completions, reader }), "event loop's completions")))
+        let completions = py.detach(|| Completions::new(store, looker, alarm)).map_err(to_py)?;
+        let shared = LoopCompletions { completions: Mutex::new(Some(Arc::new(completions))), reader };
+        Ok(Self(Owned::new(Arc::new(shared), "event loop's completions")))
     }
 }
 
@@ -139,25 +147,34 @@ impl PyCompletions {
     fn discard(&self, py: Python<'_>, invocation_ids: Vec<String>) -> PyResult<()> {
         let this = self.0.get()?;
         let ids = convert::known_ids(&invocation_ids)?;
-        py.detach(|| this.get().map(|completions| completions.discard(&ids))).map_err(to_py)
+        // Closed ones have forgotten everything.
+        py.detach(|| this.get().map(|completions| completions.discard(&ids)).unwrap_or_default());
+        Ok(())
     }
 
-    fn drain<'py>(&self, py: Python<'py>) -> PyResult<Vec<PyTerminal<'py>>> {
+    fn drain<'py>(&self, py: Python<'py>) -> PyResult<PyNews<'py>> {
         let this = self.0.get()?;
         let news = py
             .detach(|| {
                 let mut sink = [0u8; 256];
                 // Emptied before the look, so that whatever comes later rings again.
                 while matches!((&this.reader).read(&mut sink), Ok(n) if n == sink.len()) {}
-                this.get()?.drain()
+                this.get().map(|completions| completions.drain())
             })
             .map_err(to_py)?;
-        Ok(convert::terminals(py, news))
+        let failed = news.failed.into_iter().map(|(ids, error)| {
+            (ids.iter().map(ToString::to_string).collect(), to_py(error).into_value(py).into_bound(py))
+        });
+        Ok((convert::terminals(py, news.finished), failed.collect()))
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let this = self.0.get()?;
-        py.detach(|| drop(this.completions.lock().take()));
+        py.detach(|| {
+            drop(this.completions.lock().take());
+            // Whoever still waits for it to become readable is told; that it is shut already does not matter.
+            drop(this.reader.shutdown(Shutdown::Both));
+        });
         Ok(())
     }
 }

@@ -117,6 +117,13 @@ def ids_of_parent_and_child() -> list[str | None]:
 
 
 @app.task
+async def submit_in_coroutine() -> list[str | None]:
+    """The same, without blocking the loop."""
+    child = await parent_id.submit()
+    return [submit_in_coroutine.invocation.invocation_id, child.invocation_id, await child]
+
+
+@app.task
 def parent_id() -> str | None:
     parent = parent_id.invocation.parent_invocation
     return None if parent is None else parent.invocation_id

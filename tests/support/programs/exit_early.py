@@ -20,6 +20,8 @@ def main(way: str) -> None:
         app.orchestrator.count_invocations()
     elif way == "loop":
         asyncio.run(_leave_a_wait_behind())
+    elif way == "submit":
+        asyncio.run(_leave_a_submission_behind())
     else:
         threading.Thread(target=ThreadRunner(app).run, daemon=True).start()
         held = basics.until("never-raised")
@@ -37,6 +39,13 @@ async def _leave_a_wait_behind() -> None:
     task = asyncio.ensure_future(waits.never().async_result())
     await asyncio.sleep(0)
     task.cancel()
+
+
+async def _leave_a_submission_behind() -> None:
+    tasks = [asyncio.ensure_future(basics.add.submit(n, n)) for n in range(50)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
 
 
 def _await_paused(invocation: object) -> None:

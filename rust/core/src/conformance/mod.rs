@@ -14,6 +14,7 @@ mod kit;
 
 pub mod cancel;
 pub mod claim;
+pub mod completions;
 pub mod concurrency;
 pub mod cycle;
 pub mod model;
@@ -133,6 +134,15 @@ macro_rules! store_conformance {
                 a_lease_that_ended_unnoticed_can_still_be_settled,
                 an_exchange_settles_first_and_then_claims,
                 a_history_does_not_grow_without_end,
+            }
+            completions {
+                a_loop_is_told_of_what_finishes,
+                a_loop_is_told_of_what_had_finished_before,
+                a_loop_hears_nothing_of_what_it_has_discarded,
+                an_unknown_invocation_ends_only_its_own_wait,
+                a_loop_learns_that_everything_was_purged,
+                a_loop_learns_that_the_store_was_closed,
+                nothing_can_be_added_once_the_store_is_closed,
             }
             notify {
                 runners_are_told_of_a_submission,

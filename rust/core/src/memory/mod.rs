@@ -154,6 +154,10 @@ impl Store for MemoryStore {
         self.verb(|state, _| Ok(ids.iter().map(|id| state.watch(*id)).collect()))
     }
 
+    fn glance(&self, ids: &[InvocationId]) -> Result<Option<Vec<Option<Watched>>>> {
+        Ok(Some(self.watch(ids)?.into_iter().map(Some).collect()))
+    }
+
     fn get(&self, id: InvocationId) -> Result<Record> {
         self.verb(|state, _| Ok(state.row(id)?.record()))
     }

@@ -147,6 +147,10 @@ impl Store for RedisStore {
         self.shared.ear.unexpected(ids)
     }
 
+    fn glance(&self, ids: &[InvocationId]) -> Result<Option<Vec<Option<Watched>>>> {
+        Ok(Some(watch::glance(self.shared()?, ids)))
+    }
+
     fn get(&self, id: InvocationId) -> Result<Record> {
         get::get(self.shared()?, id)
     }

@@ -17,8 +17,7 @@ use crate::shared::{CHUNK, Shared};
 use crate::value;
 
 pub fn watch(shared: &Arc<Shared>, ids: &[InvocationId]) -> Result<Vec<Watched>> {
-    let pushed = |id: &InvocationId| shared.ear.take_outcome(*id).map(Watched::Finished);
-    let mut seen: Vec<Option<Watched>> = ids.iter().map(pushed).collect();
+    let mut seen = glance(shared, ids);
     let unknown: Vec<usize> = (0..ids.len()).filter(|&at| seen[at].is_none()).collect();
     let waits = !unknown.is_empty() && shared.hub.anyone_waits();
     for (shard, piece) in by_shard(shared, unknown.iter().map(|&at| ids[at]), CHUNK) {
@@ -29,6 +28,11 @@ pub fn watch(shared: &Arc<Shared>, ids: &[InvocationId]) -> Result<Vec<Watched>>
         }
     }
     Ok(seen.into_iter().flatten().collect())
+}
+
+/// What was pushed a moment ago.
+pub fn glance(shared: &Shared, ids: &[InvocationId]) -> Vec<Option<Watched>> {
+    ids.iter().map(|id| shared.ear.take_outcome(*id).map(Watched::Finished)).collect()
 }
 
 /// Look, and have this process told of the end of what is not finished.
