@@ -39,6 +39,22 @@ def jobs_anywhere(shared_env: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     return load_jobs()
 
 
+FALLBACKS = Path(flags.__file__).parent / "fallbacks"
+
+
+@pytest.fixture(params=["all", "without"])
+def means(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With what Linux has, and without pidfd, a parent's death signal, and descriptors marked as they arrive."""
+    if request.param == "without":
+        monkeypatch.setenv("PYTHONPATH", str(FALLBACKS))
+    return str(request.param)
+
+
+def _check_means(jobs: Any, means: str) -> None:
+    """That the workers really have, or lack, what this test is about."""
+    assert jobs.faults.platform_means().get_result(timeout=60) == [means == "all"] * 3
+
+
 def _runner(processes: Processes, runner_cls: str, slots: int = 2, **environment: str) -> Child:
     sizes = {
         "PYNENC__NUM_PROCESSES": str(slots),
@@ -92,9 +108,10 @@ def _await_other_process(name: str, pid: int) -> int:
 
 
 def test_what_a_killed_worker_ran_is_run_again_at_once_and_its_siblings_go_on(
-    processes: Processes, jobs_anywhere: Any, runner_cls: str
+    processes: Processes, jobs_anywhere: Any, runner_cls: str, means: str
 ) -> None:
     runner = _runner(processes, runner_cls)
+    _check_means(jobs_anywhere, means)
     invocation, pid = _held(jobs_anywhere, "gate")
     sibling, other = _held(jobs_anywhere, "sibling")
     assert len({pid, other, runner.pid}) == 3
@@ -115,9 +132,14 @@ def test_what_a_killed_worker_ran_is_run_again_at_once_and_its_siblings_go_on(
     _stop(runner)
 
 
-def test_workers_die_with_their_runner(processes: Processes, jobs: Any, runner_cls: str) -> None:
+@pytest.mark.parametrize("body", ["waits", "blocks the loop", "holds the GIL"])
+def test_workers_die_with_their_runner(processes: Processes, jobs: Any, runner_cls: str, means: str, body: str) -> None:
     runner = _runner(processes, runner_cls)
+    _check_means(jobs, means)
     _held(jobs, "gate")
+    if body != "waits":
+        busy = jobs.faults.hold_the_gil(60.0) if body == "holds the GIL" else jobs.basics.block_the_loop(60.0)
+        wait_until(lambda: str(busy.status) == "running", "a body that does not listen")
     below = _descendants(runner.pid)
     assert len(below) >= 2, "a zygote and a worker"
     killed = time.monotonic()
@@ -125,6 +147,23 @@ def test_workers_die_with_their_runner(processes: Processes, jobs: Any, runner_c
     runner.wait()
     wait_until(lambda: not any(_state(pid) not in ("", "Z") for pid in below), "they are gone", 10)
     print(f"{len(below)} processes were gone {time.monotonic() - killed:.3f} s after their runner")
+
+
+def test_a_zygote_that_imports_for_long_dies_with_its_runner(
+    processes: Processes, sqlite_env: None, tmp_path: Path, means: str
+) -> None:
+    module = tmp_path / "takes_its_time.py"
+    module.write_text(
+        "import os, threading\nfrom pynenc import Pynenc\nfrom support import flags\n"
+        "if os.environ.get('SEEN'):\n    flags.raise_flag('importing')\n    threading.Event().wait()\n"
+        "os.environ['SEEN'] = '1'\napp = Pynenc()\n"
+    )
+    runner = processes.runner(str(module), PYNENC__RUNNER_CLS="PersistentProcessRunner")
+    flags.await_flag("importing")
+    (zygote,) = _descendants(runner.pid)
+    runner.send(signal.SIGKILL)
+    runner.wait()
+    wait_until(lambda: _state(zygote) in ("", "Z"), "it is gone", 10)
 
 
 def test_a_body_that_kills_its_worker_is_buried_with_the_signal(
