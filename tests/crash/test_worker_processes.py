@@ -14,7 +14,7 @@ from support.processes import Child, Processes, cpu_seconds
 from support.waiting import wait_until
 from support.worlds import load_jobs
 
-from pynenc.exceptions import InvocationAbandonedError
+from pynenc.exceptions import InvocationAbandonedError, RemoteError
 
 WORKER_RUNNERS = ["PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner", "AsyncRunner"]
 LONG_LEASE = "600"
@@ -182,17 +182,23 @@ def test_bodies_that_leave_in_odd_ways_end_as_failed_and_their_worker_lives(
 ) -> None:
     runner = _runner(processes, runner_cls, slots=1)
     faults = jobs.faults
-    for invocation, error in [
-        (faults.exit_with(3), SystemExit),
-        (faults.exit_in_coroutine(), SystemExit),
-        (faults.raise_keyboard_interrupt(), KeyboardInterrupt),
-        (faults.raise_generator_exit(), GeneratorExit),
-        (faults.raise_base_exception(), BaseException),
-        (faults.recurse_for_ever(), RecursionError),
+    for invocation, name in [
+        (faults.exit_with(3), "builtins.SystemExit"),
+        (faults.exit_in_coroutine(), "builtins.SystemExit"),
+        (faults.raise_keyboard_interrupt(), "builtins.KeyboardInterrupt"),
+        (faults.raise_generator_exit(), "builtins.GeneratorExit"),
+        (faults.raise_base_exception(), "support.jobs.faults.OddBaseException"),
     ]:
-        with pytest.raises(BaseException) as raised:
+        # As what would end the client it must not arrive.
+        with pytest.raises(RemoteError) as raised:
             invocation.get_result(timeout=60)
-        assert isinstance(raised.value, (error, Exception))
+        assert raised.value.type_name == name
+        assert str(invocation.status) == "failed"
+    recursion = faults.recurse_for_ever()
+    with pytest.raises(RecursionError) as endless:
+        recursion.get_result(timeout=60)
+    assert type(endless.value) is RecursionError
+    assert str(recursion.status) == "failed"
     assert "worker process" not in runner.output(), "no worker has died"
     _stop(runner)
 
