@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -97,6 +98,16 @@ def _state(pid: int) -> str:
         return ""
 
 
+def _states(pid: int) -> set[str]:
+    """Of all threads of a process."""
+    found = set()
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            # It may have ended since.
+            found.add((thread / "stat").read_text().rpartition(")")[2].split()[0])
+    return found
+
+
 def _stop(runner: Child) -> None:
     runner.send(signal.SIGTERM)
     assert runner.wait() == 0, runner.output()
@@ -147,6 +158,24 @@ def test_workers_die_with_their_runner(processes: Processes, jobs: Any, runner_c
     runner.wait()
     wait_until(lambda: not any(_state(pid) not in ("", "Z") for pid in below), "they are gone", 10)
     print(f"{len(below)} processes were gone {time.monotonic() - killed:.3f} s after their runner")
+
+
+def test_a_process_whose_body_waits_is_not_stopped_and_keeps_nobody_from_writing(
+    processes: Processes, jobs: Any, runner_cls: str
+) -> None:
+    """One that is stopped (state T) keeps what it holds: a lock of the database, say."""
+    runner = _runner(processes, runner_cls)
+    parent = jobs.waits.wait_and_say_where("gate")
+    pid = int(flags.await_flag("waits-here"))
+    flags.await_flag("gate-started")
+    wait_until(lambda: str(parent.status) == "paused", "its slot is lent")
+    for number in range(20):
+        assert jobs.basics.add(number, 1).get_result(timeout=60) == number + 1
+        assert _states(pid) <= {"R", "S", "D"}
+    assert str(parent.status) == "paused"
+    flags.raise_flag("gate", "open")
+    assert parent.get_result(timeout=60) == "open"
+    _stop(runner)
 
 
 def test_a_zygote_that_imports_for_long_dies_with_its_runner(

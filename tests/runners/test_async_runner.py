@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import flags
 from support.processes import Processes, child_environment
 from support.waiting import wait_until
 from support.worlds import load_jobs
@@ -44,6 +45,19 @@ def test_thousands_of_coroutines_wait_at_a_time_on_one_loop_and_leave_nothing_be
         assert pids == {worker}
         assert seconds < 15
     assert memory[1] < memory[0] * 1.2 + 5
+    runner.send(signal.SIGTERM)
+    assert runner.wait() == 0
+
+
+def test_a_thousand_parents_of_one_child_are_all_woken(processes: Processes, jobs: Any) -> None:
+    """With a hundred slots: each is lent while its body waits. That core holds ten thousand, rust/core/tests shows."""
+    runner = _runner(processes, PYNENC__CONCURRENCY="100")
+    child = jobs.basics.until("gate")
+    worker = int(flags.await_flag("gate-started"))
+    parents = jobs.waits.await_another.parallelize([(child.invocation_id,)] * 1000)
+    wait_until(lambda: jobs.app.orchestrator.count_invocations(statuses=["paused"]) == 1000, "all wait", 60)
+    flags.raise_flag("gate", "open")
+    assert list(parents.results) == [worker] * 1000
     runner.send(signal.SIGTERM)
     assert runner.wait() == 0
 
