@@ -102,7 +102,7 @@ def test_a_loop_that_hangs_loses_its_claims_to_another_runner_and_the_log_says_w
     start(SevenMemberRunner(jobs.app), 600)
     assert held.get_result(timeout=30) == 42
     assert "pending_recovery" in _statuses(jobs, held)
-    said = [record.getMessage() for record in caplog.records if "an iteration of the loop" in record.getMessage()]
+    said = [record.getMessage() for record in caplog.records if "the loop has given no sign" in record.getMessage()]
     assert len(said) == 2, "half way, and when it is too late"
     for line in said:
         assert str(stuck.runner_id) in line
@@ -141,7 +141,29 @@ def test_a_body_that_the_loop_runs_itself_may_take_longer_than_the_limit(
     flags.raise_flag("gate", "in its time")
     assert held.get_result(timeout=30) == "in its time"
     assert not [status for status in _statuses(jobs, held) if "recovery" in status]
-    assert "an iteration of the loop" not in caplog.text
+    assert "the loop has given no sign" not in caplog.text
+
+
+def test_a_loop_that_is_one_long_iteration_lives_while_it_asks_for_work(
+    jobs: Any, start: Started, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one with an event loop of its own has."""
+    runner: Any = SevenMemberRunner(jobs.app)
+    iterate = runner.runner_loop_iteration
+
+    def only_one() -> None:
+        while runner.running:
+            iterate()
+
+    runner.runner_loop_iteration = only_one
+    start(runner, 0.5)
+    held = jobs.basics.until("gate")
+    flags.await_flag("gate-started")
+    _after_leases(4)
+    flags.raise_flag("gate", "in its time")
+    assert held.get_result(timeout=30) == "in its time"
+    assert not [status for status in _statuses(jobs, held) if "recovery" in status]
+    assert "the leases of this runner" not in caplog.text
 
 
 def test_a_stop_that_waits_for_bodies_keeps_their_claims(jobs: Any, start: Started) -> None:
@@ -163,7 +185,7 @@ def test_a_loop_that_hangs_and_has_claimed_nothing_claims_again_when_it_goes_on(
     iterate = runner.runner_loop_iteration
     runner.runner_loop_iteration = lambda: (gate.wait(), iterate())[1]
     start(runner, 0.2)
-    wait_until(lambda: "an iteration of the loop has taken" in caplog.text)
+    wait_until(lambda: "the loop has given no sign" in caplog.text)
     gate.set()
     assert jobs.basics.add(20, 22).get_result(timeout=30) == 42
 

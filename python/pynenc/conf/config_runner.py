@@ -32,7 +32,7 @@ class ConfigRunner(ConfigBase):
         LOOP_LIMIT_SEC,
         unit="s",
         at_least=0,
-        doc="for runners of your own: a pass of the loop that takes longer loses its claims to others; 0 means never",
+        doc="for runners of your own: a loop that gives no sign for so long loses its claims to others; 0 means never",
     )
     min_parallel_slots: int = setting(1, unit="slots", at_least=1, doc="the smallest number of slots")
     lease_sec: float = setting(10.0, unit="s", at_least=0.1, doc="as of the app, for this runner alone")

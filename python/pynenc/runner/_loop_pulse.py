@@ -20,9 +20,10 @@ FOR_EVER_SEC = 3e9
 
 
 class LoopPulse:
-    """From the first iteration to `end`: an iteration that takes longer than `limit_sec` loses its claims to others.
+    """From the first iteration to `end`: one that gives no sign for longer than `limit_sec` loses its claims to others.
 
-    A body that the loop runs on its own thread does not count: how long a body may take is for its `timeout` to say.
+    A sign is that an iteration begins, or asks for work: a loop may be one iteration that lasts for ever. A body that
+    the loop runs on its own thread does not count: how long a body may take is for its `timeout` to say.
     Made on the thread of the loop. One thread watches, for the one that is stuck can say nothing.
     """
 
@@ -39,7 +40,9 @@ class LoopPulse:
         threading.Thread(target=self._watch, name="pynenc-loop-watch", daemon=True).start()
 
     def beat(self) -> None:
-        """An iteration begins."""
+        """An iteration begins, or asks for work. From any thread."""
+        if self._bodies:
+            return
         if self._stuck:
             self._stuck = False
             self._runner.logger.warning(
@@ -84,7 +87,7 @@ class LoopPulse:
             if seconds > self._limit_sec and not self._stuck:
                 self._stuck = True
                 self._runner.logger.error(
-                    "an iteration of the loop has taken %.1f s%s: the leases of this runner are renewed no longer, "
+                    "the loop has given no sign for %.1f s%s: the leases of this runner are renewed no longer, "
                     "and other runners take over what it has claimed (loop_limit_sec is %g s)",
                     seconds,
                     self._place(),
@@ -93,8 +96,7 @@ class LoopPulse:
             elif seconds > self._limit_sec / 2 and self._warned != began:
                 self._warned = began
                 self._runner.logger.warning(
-                    "an iteration of the loop has taken %.1f s%s: at loop_limit_sec (%g s) its claims go to other "
-                    "runners",
+                    "the loop has given no sign for %.1f s%s: at loop_limit_sec (%g s) its claims go to other runners",
                     seconds,
                     self._place(),
                     self._limit_sec,

@@ -47,8 +47,8 @@ class BaseRunner(RunnerWaits, ABC):
     `app.orchestrator.get_invocations_to_run(n)` and runs it with `invocation.run(runner_args)`, on whatever threads it
     likes; it does its own sleeping, for `run` adds none. From before `_on_start` until after `_on_stop` a native thread
     renews the leases of what was taken, and recovers what dead runners left; what is unfinished then goes back to the
-    queue. An iteration that takes longer than `conf.loop_limit_sec`, not counting bodies that it runs itself, counts as
-    stuck: its claims go to other runners, and the log says so.
+    queue. An iteration that takes longer than `conf.loop_limit_sec` and does not ask for work, not counting bodies that
+    it runs itself, counts as stuck: its claims go to other runners, and the log says so.
 
     Constructing a runner makes it the runner of its app.
     """
