@@ -31,20 +31,19 @@ def import_module_of(app: Pynenc, task_id: TaskId) -> str:
     module = task_id.module
     if not module or not all(part.isidentifier() for part in str(task_id).split(".")):
         return "this is not the id of a task"
-    known = _imports.get((app.app_id, module))
-    if known is None:
-        if module in sys.modules:
-            return f"module {module} is imported, but registers no task of this name"
-        if not _belongs_to(app, module):
-            return f"module {module} is not imported, and is not beside the modules of the app; import it in the app's"
-        with _lock:
-            # Another thread may have been faster.
-            known = _imports.get((app.app_id, module))
-            if known is None:
-                known = _imports[app.app_id, module] = _Import(module)
+    key = (app.app_id, module)
+    if key not in _imports and module not in sys.modules and not _belongs_to(app, module):
+        return f"module {module} is not imported, and is not beside the modules of the app; import it in the app's"
+    with _lock:
+        # Another thread may have begun since: a module is in `sys.modules` before it is imported.
+        known = _imports.get(key)
+        if known is None:
+            if module in sys.modules:
+                return f"module {module} is imported, but registers no task of this name"
+            known = _imports[key] = _Import(module)
     problem = known.outcome(app.conf.task_import_limit_sec)
     if problem is None:
-        _imports.pop((app.app_id, module), None)
+        _imports.pop(key, None)
         return f"module {module} registers no task of this name"
     # Not again: what it does before it fails would happen at each delivery.
     return problem
@@ -64,6 +63,8 @@ class _Import:
 
     def outcome(self, limit_sec: float) -> str | None:
         """In words, why there is no module; None if it is imported. Blocks for `limit_sec`, and never a second time."""
+        if threading.current_thread() is self._thread:
+            return f"module {self._module} is being imported, and has not registered a task of this name yet"
         if not self._ended.wait(0 if self._given_up else limit_sec):
             self._given_up = True
             return f"importing module {self._module} goes on{self._place()}; it was given up after {limit_sec:g} s"

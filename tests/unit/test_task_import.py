@@ -89,3 +89,14 @@ def test_who_comes_while_a_module_is_imported_waits_for_it_as_well(app: Pynenc) 
     for thread in threads:
         thread.join(30)
     assert found == [app.get_task("slow_job.job")] * 4
+
+
+def test_a_module_that_asks_for_a_task_of_its_own_too_early_does_not_wait_for_itself(
+    app: Pynenc, tmp_path: Path
+) -> None:
+    (tmp_path / "slow_job.py").write_text("from slow_app import app\n\napp.get_task('slow_job.job')\n")
+    # Who waited would do so for longer than any test lasts.
+    app.conf.task_import_limit_sec = 6000
+    problem = _problem(app, "slow_job.job")
+    assert "importing module slow_job failed with TaskError" in problem
+    assert "is being imported, and has not registered a task of this name yet" in problem
