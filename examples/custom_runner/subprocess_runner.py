@@ -47,6 +47,11 @@ class SubprocessRunner(BaseRunner):
                 except InvocationStatusOwnershipError:
                     pass
 
+    def on_cancel(self, invocation_id):
+        child, _ = self.children.get(invocation_id, (None, None))
+        if child is not None:
+            child.kill()  # handed back by `reap`, it ends as cancelled
+
     def _on_stop(self):
         deadline = time.monotonic() + self.conf.stop_grace_sec
         while self.children:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -103,6 +105,42 @@ def test_a_module_beside_the_app_that_exits_when_it_is_imported_ends_no_runner(
     wait_until(lambda: store.get(invocation_id).releases >= 3, "it is given back three times")
     assert runner.process.poll() is None
     assert "leaves" in (store.get(invocation_id).note or "")
+
+
+@pytest.mark.parametrize(
+    "runner_cls", ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner", "AsyncRunner"]
+)
+def test_a_module_that_hangs_when_it_is_imported_holds_no_slot(
+    processes: Processes, sqlite_env: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runner_cls: str
+) -> None:
+    app = "from pynenc import Pynenc\n\napp = Pynenc()\n\n@app.task\ndef canary() -> str:\n    return 'alive'\n"
+    (tmp_path / "aviary.py").write_text(app)
+    (tmp_path / "hangs.py").write_text("import threading\n\nthreading.Event().wait()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "aviary", raising=False)
+    canary = importlib.import_module("aviary").canary
+    store = canary.app._store
+    poison = [store.submit(_core.TaskSpec("hangs.job"), [(b"", "", None, None)])[0][0] for _ in range(2)]
+    sizes = ("MAX_THREADS", "NUM_PROCESSES", "MAX_PROCESSES", "PROCESSES", "CONCURRENCY")
+    runner = processes.runner(
+        str(tmp_path / "aviary.py"),
+        PYNENC__RUNNER_CLS=runner_cls,
+        PYNENC__TASK_IMPORT_LIMIT_SEC="0.3",
+        PYNENC__UNKNOWN_TASK_DELAY_SEC="0.2",
+        **{f"PYNENC__{size}": "1" for size in sizes},
+    )
+    for invocation_id in poison:
+        wait_until(lambda one=invocation_id: store.get(one).releases >= 2, "it is given back twice")  # type: ignore[misc]
+    assert canary().get_result(timeout=60) == "alive"
+    for invocation_id in poison:
+        returns = [
+            entry for entry in canary.app.state_backend.get_history(invocation_id) if str(entry.status) == "rerouted"
+        ]
+        assert "importing module hangs goes on at " in (returns[0].note or "")
+        assert "given up after 0.3 s" in (returns[0].note or "")
+        assert returns[1].timestamp.timestamp() - returns[0].timestamp.timestamp() >= 0.2, "it waits in between"
+    runner.send(signal.SIGTERM)
+    assert runner.wait() == 0
 
 
 def test_each_return_of_an_unknown_task_waits_longer(world: World, processes: Processes, stranger_spec: str) -> None:

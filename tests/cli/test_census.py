@@ -93,6 +93,31 @@ def test_two_runners_count_a_tree_and_the_report_shows_it(tree: Path, tmp_path: 
     assert text.count("count_batch ") >= 5
 
 
+@pytest.mark.parametrize(
+    "runner", ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner", "AsyncRunner"]
+)
+def test_every_runner_counts_the_same(tree: Path, tmp_path: Path, runner: str) -> None:
+    done = _census("--root", str(tree), "--out", str(tmp_path / "out"), "--runner", runner)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert re.search(r"^all 3 packages +64 +308 +62 +60$", done.stdout, re.MULTILINE), done.stdout
+    assert "verified: the totals equal" in done.stdout
+    for number in (1, 2):
+        log = (tmp_path / "out" / f"runner-{number}.log").read_text()
+        assert f"Runner: {runner} (asked for with --runner)" in log
+
+
+def test_make_passes_the_runner_on() -> None:
+    done = subprocess.run(
+        ["make", "--dry-run", "run", "RUNNER=ProcessRunner"],
+        cwd=RUN.parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "examples/code_census/run.py  --runner 'ProcessRunner'" in done.stdout
+
+
 def test_a_failing_runner_ends_the_census_with_its_log(tree: Path, tmp_path: Path) -> None:
     done = _census("--root", str(tree), "--out", str(tmp_path / "out"), "--runner", "NoSuchRunner")
     assert done.returncode == 1

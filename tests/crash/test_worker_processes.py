@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -14,7 +15,7 @@ from support.processes import Child, Processes, cpu_seconds
 from support.waiting import wait_until
 from support.worlds import load_jobs
 
-from pynenc.exceptions import InvocationAbandonedError
+from pynenc.exceptions import InvocationAbandonedError, RemoteError
 
 WORKER_RUNNERS = ["PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner", "AsyncRunner"]
 LONG_LEASE = "600"
@@ -37,6 +38,22 @@ def jobs_anywhere(shared_env: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     """For what a store has a part in: on each of them."""
     monkeypatch.setenv("PYNENC__LEASE_SEC", LONG_LEASE)
     return load_jobs()
+
+
+FALLBACKS = Path(flags.__file__).parent / "fallbacks"
+
+
+@pytest.fixture(params=["all", "without"])
+def means(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With what Linux has, and without pidfd, a parent's death signal, and descriptors marked as they arrive."""
+    if request.param == "without":
+        monkeypatch.setenv("PYTHONPATH", str(FALLBACKS))
+    return str(request.param)
+
+
+def _check_means(jobs: Any, means: str) -> None:
+    """That the workers really have, or lack, what this test is about."""
+    assert jobs.faults.platform_means().get_result(timeout=60) == [means == "all"] * 3
 
 
 def _runner(processes: Processes, runner_cls: str, slots: int = 2, **environment: str) -> Child:
@@ -81,6 +98,16 @@ def _state(pid: int) -> str:
         return ""
 
 
+def _states(pid: int) -> set[str]:
+    """Of all threads of a process."""
+    found = set()
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            # It may have ended since.
+            found.add((thread / "stat").read_text().rpartition(")")[2].split()[0])
+    return found
+
+
 def _stop(runner: Child) -> None:
     runner.send(signal.SIGTERM)
     assert runner.wait() == 0, runner.output()
@@ -92,9 +119,10 @@ def _await_other_process(name: str, pid: int) -> int:
 
 
 def test_what_a_killed_worker_ran_is_run_again_at_once_and_its_siblings_go_on(
-    processes: Processes, jobs_anywhere: Any, runner_cls: str
+    processes: Processes, jobs_anywhere: Any, runner_cls: str, means: str
 ) -> None:
     runner = _runner(processes, runner_cls)
+    _check_means(jobs_anywhere, means)
     invocation, pid = _held(jobs_anywhere, "gate")
     sibling, other = _held(jobs_anywhere, "sibling")
     assert len({pid, other, runner.pid}) == 3
@@ -115,9 +143,14 @@ def test_what_a_killed_worker_ran_is_run_again_at_once_and_its_siblings_go_on(
     _stop(runner)
 
 
-def test_workers_die_with_their_runner(processes: Processes, jobs: Any, runner_cls: str) -> None:
+@pytest.mark.parametrize("body", ["waits", "blocks the loop", "holds the GIL"])
+def test_workers_die_with_their_runner(processes: Processes, jobs: Any, runner_cls: str, means: str, body: str) -> None:
     runner = _runner(processes, runner_cls)
+    _check_means(jobs, means)
     _held(jobs, "gate")
+    if body != "waits":
+        busy = jobs.faults.hold_the_gil(60.0) if body == "holds the GIL" else jobs.basics.block_the_loop(60.0)
+        wait_until(lambda: str(busy.status) == "running", "a body that does not listen")
     below = _descendants(runner.pid)
     assert len(below) >= 2, "a zygote and a worker"
     killed = time.monotonic()
@@ -125,6 +158,41 @@ def test_workers_die_with_their_runner(processes: Processes, jobs: Any, runner_c
     runner.wait()
     wait_until(lambda: not any(_state(pid) not in ("", "Z") for pid in below), "they are gone", 10)
     print(f"{len(below)} processes were gone {time.monotonic() - killed:.3f} s after their runner")
+
+
+def test_a_process_whose_body_waits_is_not_stopped_and_keeps_nobody_from_writing(
+    processes: Processes, jobs: Any, runner_cls: str
+) -> None:
+    """One that is stopped (state T) keeps what it holds: a lock of the database, say."""
+    runner = _runner(processes, runner_cls)
+    parent = jobs.waits.wait_and_say_where("gate")
+    pid = int(flags.await_flag("waits-here"))
+    flags.await_flag("gate-started")
+    wait_until(lambda: str(parent.status) == "paused", "its slot is lent")
+    for number in range(20):
+        assert jobs.basics.add(number, 1).get_result(timeout=60) == number + 1
+        assert _states(pid) <= {"R", "S", "D"}
+    assert str(parent.status) == "paused"
+    flags.raise_flag("gate", "open")
+    assert parent.get_result(timeout=60) == "open"
+    _stop(runner)
+
+
+def test_a_zygote_that_imports_for_long_dies_with_its_runner(
+    processes: Processes, sqlite_env: None, tmp_path: Path, means: str
+) -> None:
+    module = tmp_path / "takes_its_time.py"
+    module.write_text(
+        "import os, threading\nfrom pynenc import Pynenc\nfrom support import flags\n"
+        "if os.environ.get('SEEN'):\n    flags.raise_flag('importing')\n    threading.Event().wait()\n"
+        "os.environ['SEEN'] = '1'\napp = Pynenc()\n"
+    )
+    runner = processes.runner(str(module), PYNENC__RUNNER_CLS="PersistentProcessRunner")
+    flags.await_flag("importing")
+    (zygote,) = _descendants(runner.pid)
+    runner.send(signal.SIGKILL)
+    runner.wait()
+    wait_until(lambda: _state(zygote) in ("", "Z"), "it is gone", 10)
 
 
 def test_a_body_that_kills_its_worker_is_buried_with_the_signal(
@@ -143,17 +211,23 @@ def test_bodies_that_leave_in_odd_ways_end_as_failed_and_their_worker_lives(
 ) -> None:
     runner = _runner(processes, runner_cls, slots=1)
     faults = jobs.faults
-    for invocation, error in [
-        (faults.exit_with(3), SystemExit),
-        (faults.exit_in_coroutine(), SystemExit),
-        (faults.raise_keyboard_interrupt(), KeyboardInterrupt),
-        (faults.raise_generator_exit(), GeneratorExit),
-        (faults.raise_base_exception(), BaseException),
-        (faults.recurse_for_ever(), RecursionError),
+    for invocation, name in [
+        (faults.exit_with(3), "builtins.SystemExit"),
+        (faults.exit_in_coroutine(), "builtins.SystemExit"),
+        (faults.raise_keyboard_interrupt(), "builtins.KeyboardInterrupt"),
+        (faults.raise_generator_exit(), "builtins.GeneratorExit"),
+        (faults.raise_base_exception(), "support.jobs.faults.OddBaseException"),
     ]:
-        with pytest.raises(BaseException) as raised:
+        # As what would end the client it must not arrive.
+        with pytest.raises(RemoteError) as raised:
             invocation.get_result(timeout=60)
-        assert isinstance(raised.value, (error, Exception))
+        assert raised.value.type_name == name
+        assert str(invocation.status) == "failed"
+    recursion = faults.recurse_for_ever()
+    with pytest.raises(RecursionError) as endless:
+        recursion.get_result(timeout=60)
+    assert type(endless.value) is RecursionError
+    assert str(recursion.status) == "failed"
     assert "worker process" not in runner.output(), "no worker has died"
     _stop(runner)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
-from support.processes import Processes
+from support import flags
+from support.processes import Processes, child_environment
 from support.waiting import wait_until
 from support.worlds import load_jobs
 
@@ -45,6 +47,33 @@ def test_thousands_of_coroutines_wait_at_a_time_on_one_loop_and_leave_nothing_be
     assert memory[1] < memory[0] * 1.2 + 5
     runner.send(signal.SIGTERM)
     assert runner.wait() == 0
+
+
+def test_a_thousand_parents_of_one_child_are_all_woken(processes: Processes, jobs: Any) -> None:
+    """With a hundred slots: each is lent while its body waits. That core holds ten thousand, rust/core/tests shows."""
+    runner = _runner(processes, PYNENC__CONCURRENCY="100")
+    child = jobs.basics.until("gate")
+    worker = int(flags.await_flag("gate-started"))
+    parents = jobs.waits.await_another.parallelize([(child.invocation_id,)] * 1000)
+    wait_until(lambda: jobs.app.orchestrator.count_invocations(statuses=["paused"]) == 1000, "all wait", 60)
+    flags.raise_flag("gate", "open")
+    assert list(parents.results) == [worker] * 1000
+    runner.send(signal.SIGTERM)
+    assert runner.wait() == 0
+
+
+def test_the_loop_is_one_of_uvloop_if_that_is_installed(processes: Processes, jobs: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "installed"
+    folder.mkdir()
+    (folder / "uvloop.py").write_text(
+        "import asyncio\n\nclass Loop(asyncio.SelectorEventLoop):\n    pass\n\n"
+        "def new_event_loop():\n    return Loop()\n"
+    )
+    path = child_environment({})["PYTHONPATH"]
+    _runner(processes, PYTHONPATH=os.pathsep.join([str(folder), path]))
+    assert jobs.basics.class_of_the_loop().get_result(timeout=60) == "uvloop.Loop"
+    assert jobs.basics.add_slowly(1, 1).get_result(timeout=60) == 2
+    assert jobs.basics.add(1, 1).get_result(timeout=60) == 2
 
 
 def test_a_coroutine_that_waits_without_await_is_told_so_and_blocks_nobody(processes: Processes, jobs: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 from support import flags
 from support.waiting import wait_until
-from support.worlds import RUNNERS, STORES, World, load_jobs, set_environment
+from support.worlds import RUNNERS, STORES, RunnerKind, World, load_jobs, set_environment
 
 from pynenc.exceptions import TaskTimeoutError
 
@@ -118,6 +120,25 @@ def test_a_body_that_holds_the_interpreter_is_killed_with_its_process_and_not_ru
     assert world.jobs.basics.add(1, 1).get_result(timeout=60) == 2
     assert _history(world, invocation) == ["registered", "pending", "running", "failed"]
     wait_until(lambda: world.app.orchestrator.count_invocations(statuses=["running"]) == 0)
+    world.close()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in RUNNERS if not kind.in_process], ids=lambda kind: kind.name)
+def test_a_body_whose_process_is_stopped_is_killed_with_it_at_its_timeout(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: RunnerKind
+) -> None:
+    """By SIGSTOP, so that nothing in it can keep the time. Its lease would keep it for longer than any test lasts."""
+    set_environment(monkeypatch, tmp_path, _STORES["sqlite"])
+    monkeypatch.setenv("PYNENC__LEASE_SEC", "600")
+    world = World(_STORES["sqlite"], kind, load_jobs())
+    world.start(slots=1)
+    invocation = world.jobs.limits.until_frozen()
+    pid = int(flags.await_flag("to-be-frozen"))
+    os.kill(pid, signal.SIGSTOP)
+    assert str(_raised(invocation)).endswith("its process was killed")
+    assert world.jobs.basics.add(1, 1).get_result(timeout=60) == 2
+    assert _history(world, invocation) == ["registered", "pending", "running", "failed"]
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the process is gone, and reaped")
     world.close()
 
 

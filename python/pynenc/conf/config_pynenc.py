@@ -96,6 +96,9 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
     unknown_task_delay_sec: float = setting(
         1.0, unit="s", at_least=0, doc="first pause of an invocation whose task a runner does not know; it doubles"
     )
+    task_import_limit_sec: float = setting(
+        30.0, unit="s", above=0, doc="a module of a task that takes longer to import is given up, and its task unknown"
+    )
     runner_cls: str = setting("DummyRunner", doc="class of the runner, by name; its module has to be imported")
     orchestrator_cls: str = setting("", doc="class of app.orchestrator, by name; empty suits the store")
     broker_cls: str = setting("", doc="class of app.broker, by name; empty suits the store")

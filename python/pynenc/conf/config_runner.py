@@ -7,6 +7,9 @@ import enum
 from pynenc.conf.base import ConfigBase, setting
 from pynenc.conf.config_task import QUEUE_NAME
 
+LOOP_LIMIT_SEC = 600.0
+"""Long enough for a pass that waits for a batch of jobs elsewhere, short enough that its work is not lost for hours."""
+
 
 class QueueSelectionStrategy(enum.StrEnum):
     """In which order a runner looks at its queues. Accepted for compatibility: the order is that of the store."""
@@ -24,6 +27,12 @@ class ConfigRunner(ConfigBase):
     )
     runner_loop_sleep_time_sec: float = setting(
         0.1, unit="s", at_least=0, doc="for runners of your own that sleep in their loop; built-in ones do not poll"
+    )
+    loop_limit_sec: float = setting(
+        LOOP_LIMIT_SEC,
+        unit="s",
+        at_least=0,
+        doc="for runners of your own: a loop that gives no sign for so long loses its claims to others; 0 means never",
     )
     min_parallel_slots: int = setting(1, unit="slots", at_least=1, doc="the smallest number of slots")
     lease_sec: float = setting(10.0, unit="s", at_least=0.1, doc="as of the app, for this runner alone")

@@ -42,6 +42,9 @@ class BaseOrchestrator(Upkeep):
         Does not wait: yields nothing when nothing is due. Those not taken from the iterator go back to the queue when
         it is closed. In a process with a running runner the leases are renewed until the invocations are settled.
         """
+        pulse = runner_of(self.app)._loop_pulse
+        if pulse is not None:
+            pulse.beat()
         waiting = claim_some(self.app, max_num_invocations, runner_ctx=runner_ctx) if max_num_invocations > 0 else []
         waiting.reverse()
         try:

@@ -112,8 +112,10 @@ class LoopWorker(Worker):
         loop = asyncio.get_running_loop()
         for claim in claims:
             body: asyncio.Future[None]
-            if self._is_coroutine(claim.task_id):
-                name = f"{claim.task_id} (invocation {claim.invocation_id})"
+            name = f"{claim.task_id} (invocation {claim.invocation_id})"
+            if claim.task_id not in self.app.tasks:
+                body = loop.create_task(self._run_imported(claim), name=name)
+            elif self._is_coroutine(claim.task_id):
                 body = loop.create_task(self._run_here(claim), name=name)
             else:
                 body = loop.run_in_executor(self._pool, self._run_on_thread, claim)
@@ -129,6 +131,14 @@ class LoopWorker(Worker):
         except Exception:
             # Told to whoever reads the log when it is executed.
             return False
+
+    async def _run_imported(self, claim: _core.Claim) -> None:
+        """Have the module of the task imported elsewhere: it may take its time, or hang."""
+        loop = asyncio.get_running_loop()
+        if await loop.run_in_executor(self._pool, self._is_coroutine, claim.task_id):
+            await self._run_here(claim)
+        else:
+            await loop.run_in_executor(self._pool, self._run_on_thread, claim)
 
     async def _run_here(self, claim: _core.Claim) -> None:
         self._settle(claim, await execute_async(self.app, self, claim))
@@ -174,7 +184,7 @@ class LoopWorker(Worker):
             self._loop.call_later(_TICK_SEC, self._tick)
 
     def _pulse(self, engine: _core.Engine) -> None:
-        engine.pulse(self.conf.loop_limit_sec)  # type: ignore[attr-defined]
+        engine.pulse(self.conf.loop_limit_sec)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -8,11 +8,17 @@ import selectors
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from typing import Protocol
 
 from pynenc.exceptions import RunnerError
 
 _PR_SET_PDEATHSIG = 1
+
+ORPHANED = 70
+"""Exit code of a process whose runner is gone."""
+
+_LOOK_SEC = 0.2
 
 
 def require_fork(runner: str) -> None:
@@ -33,13 +39,46 @@ def die_with_parent(parent_pid: int) -> bool:
 
     Linux only, and only a second line: everywhere, the end of the channel tells a worker that its runner is gone.
     """
+    _set_death_signal()
+    # The parent may have died before the call; then nothing would ever come.
+    return os.getppid() == parent_pid
+
+
+def _set_death_signal() -> bool:
+    """Whether the kernel will kill this process when its parent dies."""
     if sys.platform == "linux":
         with contextlib.suppress(Exception):
             import ctypes
 
-            ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    # The parent may have died before the call; then nothing would ever come.
-    return os.getppid() == parent_pid
+            libc = ctypes.CDLL(None, use_errno=True)
+            return bool(libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0)
+    return False
+
+
+@contextlib.contextmanager
+def ending_with_parent(parent_pid: int) -> Iterator[None]:
+    """Within this block the process ends with its parent though it does not listen to anybody.
+
+    For the main thread, while it imports what others have written. Where the kernel does not see to it, a timer does; a
+    thread might hold a lock at a fork.
+    """
+    if _set_death_signal():
+        yield
+        return
+
+    def look(signum: int, frame: object) -> None:
+        if os.getppid() != parent_pid:
+            os._exit(ORPHANED)
+
+    before = signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, _LOOK_SEC, _LOOK_SEC)
+    try:
+        yield
+    finally:
+        # Unless what was imported uses it for something else.
+        if signal.getsignal(signal.SIGALRM) is look:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
 
 
 def resident_mb() -> float:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from pynenc.app_info import AppInfo
 from pynenc.runner._channel import Channel, Message
-from pynenc.runner._platform import DeathWatch, die_with_parent, new_selector, watch_deaths
+from pynenc.runner._platform import DeathWatch, die_with_parent, ending_with_parent, new_selector, watch_deaths
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -47,7 +47,8 @@ def main(descriptor: int) -> None:
     first = channel.receive()
     if first is None or not die_with_parent(first["pid"]):
         return
-    app = _load(channel, first)
+    with ending_with_parent(first["pid"]):
+        app = _load(channel, first)
     if app is None:
         return
     order = _serve(channel)

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pynenc import _core, context
-from pynenc.conf.config_runner import ConfigRunner
+from pynenc.conf.config_runner import LOOP_LIMIT_SEC, ConfigRunner
 from pynenc.exceptions import (
     ConfigError,
     RunnerError,
@@ -24,6 +24,7 @@ from pynenc.exceptions import (
 from pynenc.runner import _exit, _newer_hook
 from pynenc.runner._core_logs import CoreLogs
 from pynenc.runner._identity import RunnerId, RunnerLog
+from pynenc.runner._loop_pulse import LoopPulse
 from pynenc.runner._recovery_minutes import RecoveryMinutes
 from pynenc.runner._signals import SignalTakeover
 from pynenc.runner._waits import RunnerWaits
@@ -46,7 +47,8 @@ class BaseRunner(RunnerWaits, ABC):
     `app.orchestrator.get_invocations_to_run(n)` and runs it with `invocation.run(runner_args)`, on whatever threads it
     likes; it does its own sleeping, for `run` adds none. From before `_on_start` until after `_on_stop` a native thread
     renews the leases of what was taken, and recovers what dead runners left; what is unfinished then goes back to the
-    queue.
+    queue. An iteration that takes longer than `conf.loop_limit_sec` and does not ask for work, not counting bodies that
+    it runs itself, counts as stuck: its claims go to other runners, and the log says so.
 
     Constructing a runner makes it the runner of its app.
     """
@@ -69,6 +71,7 @@ class BaseRunner(RunnerWaits, ABC):
         self._recovery_minutes = RecoveryMinutes(self)
         self._signals = SignalTakeover()
         self._stop_signals = 0
+        self._loop_pulse: LoopPulse | None = None
         self._started = threading.Event()
         self._stopped = threading.Event()
         self._stopped.set()
@@ -213,8 +216,11 @@ class BaseRunner(RunnerWaits, ABC):
         token = context.current_runner.set(self)
         try:
             self.on_start()
+            self._loop_pulse = pulse = self._new_pulse()
             try:
                 while self.running:
+                    if pulse is not None:
+                        pulse.beat()
                     self.runner_loop_iteration()
                     self._look_after()
             except KeyboardInterrupt:
@@ -223,9 +229,19 @@ class BaseRunner(RunnerWaits, ABC):
                 self.logger.exception("Exception in runner loop: %s", error)
                 raise
             finally:
+                if pulse is not None:
+                    pulse.end()
                 self.on_stop()
         finally:
             context.current_runner.reset(token)
+
+    def _new_pulse(self) -> LoopPulse | None:
+        """Of the loop of a user's own. Built-in runners have other ways to see that their bodies live."""
+        # A runner of the user's may have settings of its own kind.
+        limit_sec = float(getattr(self.conf, "loop_limit_sec", LOOP_LIMIT_SEC))
+        if self._native_wait or self._engine is None or limit_sec <= 0:
+            return None
+        return LoopPulse(self, self._engine, limit_sec)
 
     def _look_after(self) -> None:
         """Between two iterations, at most once a second: pass on what the engine logged, and end if it is deaf.

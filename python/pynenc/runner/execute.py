@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import math
 import threading
@@ -307,7 +308,9 @@ def run_claimed(invocation: DistributedInvocation[Any, Any], runner_args: dict[s
         app.logger.warning("invocation %s is not run here: %s", claim.invocation_id, error)
         return
     started = time.time()
-    outcome = execute(app, runner, claim, runner_args, invocation)
+    pulse = runner._loop_pulse
+    with contextlib.nullcontext() if pulse is None else pulse.body():
+        outcome = execute(app, runner, claim, runner_args, invocation)
     if invocation._limit is not None and invocation._limit.stage == "gave up":
         app.logger.warning("the body of invocation %s, which was abandoned, has ended", claim.invocation_id)
         return

@@ -72,3 +72,12 @@ def hold(seconds: float) -> str:
     _note("begun")
     time.sleep(seconds)
     return "done"
+
+
+@app.task
+def linger(seconds: float) -> None:
+    """Says that it has begun, then goes on for so long unless it is interrupted, which it can be at any time."""
+    _note("lingers")
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.01)

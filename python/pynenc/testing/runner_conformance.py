@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pynenc.exceptions import ConfigError, RemoteError
+from pynenc.exceptions import ConfigError, InvocationCancelledError, RemoteError
 from pynenc.runner import BaseRunner
 
 if TYPE_CHECKING:
@@ -160,15 +160,32 @@ def frees_the_slot_of_a_body_that_waits(trial: Trial) -> None:
 
 
 def finishes_what_runs_at_a_stop(trial: Trial) -> None:
-    """A stop lets a body that has begun finish, and leaves what has not begun in the queue."""
+    """A stop lets a body that has begun finish, if that takes less than `stop_grace_sec` (30 s by default)."""
     trial.start()
     held = trial.tasks.hold(0.5)
     _await(lambda: "begun" in trial.notes(), "the body begins", trial.patience_sec)
     trial.stop()
     status = str(held.status)
-    assert status in ("success", "rerouted"), f"after a stop a body has finished or is in the queue; it is {status}"
-    trial.start()
+    assert status == "success", (
+        f"a stop waits for a body that ends within stop_grace_sec; after it this one is {status}"
+    )
     assert trial.result(held) == "done"
+
+
+def interrupts_a_body_that_is_cancelled(trial: Trial) -> None:
+    """`invocation.cancel()` ends a body that runs, and the runner goes on; see `BaseRunner.on_cancel`."""
+    trial.start()
+    lingers = trial.tasks.linger(trial.patience_sec / 2)
+    _await(lambda: "lingers" in trial.notes(), "the body begins", trial.patience_sec)
+    assert lingers.cancel(), "a body that runs can be cancelled"
+    try:
+        trial.result(lingers)
+    except InvocationCancelledError:
+        status = str(lingers.status)
+        assert status == "cancelled", f"what was cancelled is in this status, not {status}"
+    else:
+        raise AssertionError("on_cancel() must end the body of an invocation that is cancelled; it went on to its end")
+    assert trial.result(trial.tasks.add(1, 1)) == 2, "the runner goes on after a cancellation"
 
 
 def can_be_started_again(trial: Trial) -> None:
@@ -208,6 +225,7 @@ CHECKS: tuple[Check, ...] = (
     runs_each_invocation_once,
     frees_the_slot_of_a_body_that_waits,
     finishes_what_runs_at_a_stop,
+    interrupts_a_body_that_is_cancelled,
     can_be_started_again,
     refuses_a_store_it_cannot_share,
 )

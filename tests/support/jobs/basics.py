@@ -174,3 +174,9 @@ async def block_the_loop_once(seconds: float) -> str:
     flags.raise_flag("blocked-before")
     time.sleep(seconds)
     return "by the first"
+
+
+@app.task
+async def class_of_the_loop() -> str:
+    cls = type(asyncio.get_running_loop())
+    return f"{cls.__module__}.{cls.__name__}"

@@ -186,3 +186,21 @@ def abort() -> None:
 @app.task
 def leave() -> None:
     os._exit(7)
+
+
+@app.task
+def hold_the_gil(seconds: float) -> int:
+    """In C, so that no other thread of Python runs meanwhile."""
+    flags.raise_flag("gil-held", str(os.getpid()))
+    ctypes.PyDLL(None).poll(None, 0, int(seconds * 1000))
+    return os.getpid()
+
+
+@app.task
+def platform_means() -> list[bool]:
+    """Whether there are: a signal at the death of the parent, pidfds, and a flag for received descriptors."""
+    import socket
+
+    from pynenc.runner import _platform
+
+    return [_platform._set_death_signal(), hasattr(os, "pidfd_open"), hasattr(socket, "MSG_CMSG_CLOEXEC")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import os
 import time
 from typing import Any
 
@@ -94,6 +95,13 @@ async def do_not_stop_coroutine() -> str:
 @app.task(timeout=0.3)
 def hold_the_gil() -> None:
     ctypes.PyDLL(None).sleep(3600)
+
+
+@app.task(timeout=2.0)
+def until_frozen() -> None:
+    """Says where it runs, to be stopped there by a signal."""
+    flags.raise_flag("to-be-frozen", str(os.getpid()))
+    _spin()
 
 
 @app.task(timeout=30, soft_timeout=20)

@@ -10,7 +10,7 @@ from typing import Any
 
 from support import flags
 from support.jobs.app import app
-from support.jobs.basics import add
+from support.jobs.basics import add, until
 
 from pynenc import Task
 from pynenc.invocation import DistributedInvocation
@@ -162,3 +162,17 @@ def choose(wanted: bool) -> Task[[int, int], int] | None:
 def call_any(target):  # type: ignore[no-untyped-def]
     """Takes whatever JSON makes of it."""
     return type(target).__name__
+
+
+@app.task
+async def await_another(invocation_id: str) -> int:
+    """Wait, as one of many, for what somebody else has submitted."""
+    await DistributedInvocation(app, invocation_id)
+    return os.getpid()
+
+
+@app.task
+def wait_and_say_where(name: str) -> str:
+    """Wait for a body that waits for the flag `name`."""
+    flags.raise_flag("waits-here", str(os.getpid()))
+    return str(until(name).result)

@@ -1,0 +1,13 @@
+"""On the path of an interpreter: take away what `_platform` and `_channel` do without on other systems."""
+
+import os
+import socket
+
+for owner, name in ((os, "pidfd_open"), (socket, "MSG_CMSG_CLOEXEC")):
+    if hasattr(owner, name):
+        delattr(owner, name)
+
+from pynenc.runner import _platform  # noqa: E402 - it looks at what there is.
+
+# No such option of prctl: the kernel refuses it.
+_platform._PR_SET_PDEATHSIG = -1
