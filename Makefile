@@ -42,7 +42,7 @@ test: build servers ## all tests, Rust and Python (T='-k name' is passed to pyte
 
 .PHONY: chaos
 chaos: build servers ## faults of Redis in full, into docs/concepts/guarantees.md (SIZE=short, medium or full; T as for test)
-	PYNENC_CHAOS=20 cargo test --locked -p pynenc-store-redis --test faults --test sentinel --test cluster
+	PYNENC_CHAOS=20 cargo test --locked -p pynenc-store-redis --test faults --test lost_scripts --test sentinel --test cluster
 	PYNENC_CHAOS_SIZE=$(SIZE) PYNENC_CHAOS_RESULTS=$(CURDIR)/docs/concepts/guarantees.json $(PY) -m pytest -q -o faulthandler_timeout=7200 tests/chaos $(T)
 	$(PY) scripts/chaos_table.py
 

@@ -234,6 +234,10 @@ pub fn claim(store: &dyn Store, limit: usize) -> Vec<Claim> {
     store.claim(&request("r1", limit)).unwrap().claims
 }
 
+pub fn settlement(claim: &Claim, outcome: Outcome) -> Settlement {
+    Settlement { owner: claim.ownership(), outcome, started: 1, slot: 0 }
+}
+
 pub fn success(owner: Ownership) -> Settlement {
     Settlement { owner, outcome: Outcome::Success(b"value".as_slice().into()), started: 1, slot: 0 }
 }
