@@ -67,5 +67,7 @@ mod value;
 mod verbs;
 
 pub use options::{Durability, RedisOptions};
+#[cfg(feature = "failpoints")]
+pub use script::{SCRIPTS, Script};
 pub use store::RedisStore;
 pub use url::{RedisUrl, parse_url};

@@ -25,7 +25,9 @@ pub struct Script {
 
 /// What is sent.
 pub struct Version {
+    /// What the server runs.
     pub text: String,
+    /// By which the server knows it: SHA-1 of the text, in hexadecimal.
     pub hash: String,
 }
 
@@ -61,9 +63,14 @@ macro_rules! scripts {
             pub static $name: LazyLock<Script> =
                 LazyLock::new(|| Script::new(include_str!(concat!("../scripts/", $file, ".lua"))));
         )+
+
+        /// All scripts by name: for tests that lose each of them on its way.
+        #[cfg(feature = "failpoints")]
+        pub static SCRIPTS: &[(&str, &LazyLock<Script>)] = &[$(($file, &$name)),+];
     };
 }
 
+// A script that is added here needs its case in `tests/lost_scripts.rs`.
 scripts! {
     SUBMIT = "submit";
     CLAIM = "claim";

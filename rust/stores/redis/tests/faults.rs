@@ -10,161 +10,20 @@ use std::time::{Duration, Instant};
 use common::proxy::{Lose, Proxy};
 use common::*;
 use pynenc_core::Error;
-use pynenc_core::call::{Concurrency, Registration, WhenBlocked};
-use pynenc_core::claim::{Claim, ClaimRequest};
+use pynenc_core::call::{Concurrency, WhenBlocked};
+use pynenc_core::claim::ClaimRequest;
 use pynenc_core::ids::InvocationId;
 use pynenc_core::recover::RecoveryPolicy;
-use pynenc_core::result::{Filter, Page, Watched};
-use pynenc_core::settle::{Outcome, Settled, Settlement};
-use pynenc_core::status::Status;
-use pynenc_core::store::{Cancelled, Paused, Purge, Reach, Store};
-use pynenc_core::submit::Submitted;
+use pynenc_core::result::Watched;
+use pynenc_core::settle::{Outcome, Settled};
+use pynenc_core::store::Store;
 use pynenc_store_redis::{RedisOptions, RedisStore};
-
-fn settlement(claim: &Claim, outcome: Outcome) -> Settlement {
-    Settlement { owner: claim.ownership(), outcome, started: 1, slot: 0 }
-}
 
 /// A store behind a proxy, with its connections made.
 fn behind_proxy(server: &Server) -> (Proxy, Arc<RedisStore>) {
     let proxy = Proxy::before(server.port);
     let store = open(&proxy.url());
     (proxy, store)
-}
-
-fn each_loss(verb: impl Fn(&Proxy, &RedisStore, Lose)) {
-    let server = Server::start();
-    for lose in [Lose::Request, Lose::Answer] {
-        let (proxy, store) = behind_proxy(&server);
-        verb(&proxy, &store, lose);
-        assert!(proxy.has_lost(), "{lose:?}");
-        // The canary.
-        let id = submit(&*store);
-        let owners: Vec<_> = claim(&*store, 100).iter().map(Claim::ownership).collect();
-        let canary = owners.iter().find(|owner| owner.id == id).expect("claimed");
-        succeed(&*store, *canary);
-    }
-}
-
-#[test]
-fn a_lost_submission_is_stored_once() {
-    each_loss(|proxy, store, lose| {
-        let mut keyed = call();
-        keyed.registration = Some(Registration { key: "k".into(), refuse_different: true });
-        let batch = [call(), keyed, call()];
-        proxy.lose(lose);
-        let answers = store.submit(&batch).unwrap();
-        assert_eq!(answers, batch.each_ref().map(|one| Submitted::New(one.id)));
-        let ids: Vec<_> = claim(store, 10).iter().map(|claim| claim.id).collect();
-        assert_eq!(ids, batch.each_ref().map(|one| one.id));
-    });
-}
-
-#[test]
-fn a_lost_claim_is_the_same_claim() {
-    each_loss(|proxy, store, lose| {
-        let ids: Vec<_> = (0..5).map(|_| submit(store)).collect();
-        proxy.lose(lose);
-        let claims = claim(store, 3);
-        assert_eq!(claims.iter().map(|claim| claim.id).collect::<Vec<_>>(), ids[..3]);
-        let owned = store.beat(&"r1".into(), 10_000).unwrap().owned;
-        assert_eq!(owned.len(), 3, "nothing is owned that was not given");
-        claims.iter().for_each(|claim| succeed(store, claim.ownership()));
-    });
-}
-
-#[test]
-fn a_lost_start_has_begun_once() {
-    each_loss(|proxy, store, lose| {
-        submit(store);
-        let claims = store.claim(&ClaimRequest { begin: false, ..request("r1", 1) }).unwrap().claims;
-        proxy.lose(lose);
-        assert_eq!(store.begin(claims[0].ownership()), Ok(()));
-        assert_eq!(store.history(claims[0].id).unwrap().len(), 3);
-    });
-}
-
-#[test]
-fn a_lost_outcome_is_recorded_once() {
-    each_loss(|proxy, store, lose| {
-        for outcome in [
-            Outcome::Success(b"v".as_slice().into()),
-            Outcome::Failure(b"e".as_slice().into()),
-            Outcome::Retry { due: 0, note: "n".into() },
-            Outcome::Release { due: 0, note: "n".into() },
-        ] {
-            let id = submit(store);
-            let claims = claim(store, 1);
-            proxy.lose(lose);
-            let settled = store.settle(&[settlement(&claims[0], outcome)]).unwrap();
-            let expected = if lose == Lose::Answer { Settled::Replayed } else { Settled::Done };
-            assert_eq!(settled, [expected]);
-            assert!(store.get(id).unwrap().retries + store.get(id).unwrap().releases <= 1);
-            for rest in claim(store, 10) {
-                succeed(store, rest.ownership());
-            }
-        }
-    });
-}
-
-#[test]
-fn a_lost_exchange_settles_once_and_gives_the_same_claims() {
-    each_loss(|proxy, store, lose| {
-        let ids = [submit(store), submit(store), submit(store)];
-        let claims = claim(store, 1);
-        proxy.lose(lose);
-        let done = settlement(&claims[0], Outcome::Success(b"v".as_slice().into()));
-        let (settled, claimed) = store.exchange(&[done], Some(&request("r1", 1))).unwrap();
-        assert_ne!(settled, [Settled::Stale]);
-        assert_eq!(claimed.claims.iter().map(|claim| claim.id).collect::<Vec<_>>(), ids[1..2]);
-        assert_eq!(store.beat(&"r1".into(), 10_000).unwrap().owned, [claimed.claims[0].ownership()]);
-    });
-}
-
-#[test]
-fn a_lost_pause_and_resume_happen_once() {
-    each_loss(|proxy, store, lose| {
-        submit(store);
-        let waiter = claim(store, 1)[0].ownership();
-        let target = submit(store);
-        proxy.lose(lose);
-        assert_eq!(store.pause(waiter, &[target]), Ok(Paused::Parked));
-        assert!(proxy.has_lost());
-        proxy.lose(lose);
-        assert_eq!(store.resume(&[waiter]), Ok(vec![true]));
-        assert_eq!(store.history(waiter.id).unwrap().len(), 5);
-    });
-}
-
-#[test]
-fn a_lost_cancellation_is_done_and_not_somebody_elses() {
-    each_loss(|proxy, store, lose| {
-        let id = submit(store);
-        proxy.lose(lose);
-        assert_eq!(store.cancel(id, Reach::Queue), Ok(Cancelled::Done));
-        assert_eq!(store.cancel(id, Reach::Queue), Ok(Cancelled::Finished));
-    });
-}
-
-#[test]
-fn a_lost_beat_recovery_look_or_purge_is_made_again() {
-    each_loss(|proxy, store, lose| {
-        let id = submit(store);
-        let owner = store.claim(&ClaimRequest { lease: 50, ..request("r1", 1) }).unwrap().claims[0].ownership();
-        proxy.lose(lose);
-        assert_eq!(store.beat(&"r1".into(), 20).map(|beaten| beaten.owned), Ok(vec![owner]));
-        std::thread::sleep(Duration::from_millis(40));
-        proxy.lose(lose);
-        store.recover(RecoveryPolicy::default()).unwrap();
-        assert_eq!(store.get(id).unwrap().recoveries, 1, "once, whatever was answered");
-        proxy.lose(lose);
-        assert_eq!(store.watch(&[id]), Ok(vec![Watched::Live(id, Status::Rerouted)]));
-        proxy.lose(lose);
-        assert_eq!(store.list(&Filter::default(), Page { offset: 0, limit: 9 }), Ok(vec![id]));
-        proxy.lose(lose);
-        store.purge(Purge::All).unwrap();
-        assert_eq!(store.count(&Filter::default()), Ok(0));
-    });
 }
 
 #[test]

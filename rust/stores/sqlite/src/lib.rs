@@ -5,6 +5,7 @@
 //! - `writer`: the thread that owns the writing connection, and group commit. `readers`: connections that only look.
 //! - `doorbell` and `bell`: how processes wake each other, and the thread that notices.
 //! - `open`: every check before a file is trusted.
+//! - `failpoint`: where tests kill their own process; not in a release.
 //!
 //! Nothing else in the process may open the file, least of all another copy of SQLite such as Python's `sqlite3`:
 //! POSIX locks belong to the process, and closing any descriptor of the file drops them all. For the same reason a
@@ -13,6 +14,10 @@
 mod bell;
 mod connection;
 mod doorbell;
+#[cfg(feature = "failpoints")]
+pub mod failpoint;
+#[cfg(not(feature = "failpoints"))]
+mod failpoint;
 mod fault;
 mod open;
 mod options;

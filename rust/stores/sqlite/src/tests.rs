@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::fault::Fault;
 use crate::tx::Tx;
+use crate::verbs::Named;
 use crate::writer::Verb;
 use crate::{Durability, SqliteOptions, SqliteStore};
 
@@ -46,6 +47,10 @@ fn submission(payload: usize) -> Submission {
 
 /// Writes, and then fails in some way.
 struct Spoil(fn() -> Fault);
+
+impl Named for Spoil {
+    const NAME: &'static str = "spoil";
+}
 
 impl Verb for Spoil {
     type Answer = ();

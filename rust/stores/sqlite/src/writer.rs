@@ -13,10 +13,12 @@ use pynenc_core::{Error, Result};
 use rusqlite::Connection;
 
 use crate::doorbell::Ring;
+use crate::failpoint::{Stage, reach};
 use crate::fault::{BACKEND, Fault, is_busy};
 use crate::options::Durability;
 use crate::shared::Shared;
 use crate::tx::{Effects, Tx};
+use crate::verbs::Named;
 
 /// Most requests that share one transaction: bounds how long the first of them waits for its answer.
 const GROUP: usize = 128;
@@ -28,7 +30,7 @@ const WAL_LOOK: u64 = 256;
 /// A change of the store, run inside a transaction.
 ///
 /// `run` must refuse before its first write or not at all, and may be called again after a rollback.
-pub(crate) trait Verb: Send + 'static {
+pub(crate) trait Verb: Named + Send + 'static {
     type Answer: Send + 'static;
     /// Whether its acknowledgement promises [`Durability::Full`].
     fn durable(&self) -> bool;
@@ -37,6 +39,7 @@ pub(crate) trait Verb: Send + 'static {
 
 /// A verb on its way through the writer, its answer type erased.
 trait Errand: Send {
+    fn name(&self) -> &'static str;
     fn durable(&self) -> bool;
     /// Run the verb and keep what it says. An error means: roll back.
     fn attempt(&mut self, tx: &mut Tx<'_>) -> Result<(), rusqlite::Error>;
@@ -51,6 +54,10 @@ struct Posted<V: Verb> {
 }
 
 impl<V: Verb> Errand for Posted<V> {
+    fn name(&self) -> &'static str {
+        V::NAME
+    }
+
     fn durable(&self) -> bool {
         self.verb.durable()
     }
@@ -202,7 +209,9 @@ impl Loop {
     fn conclude(&mut self, group: Vec<Box<dyn Errand>>, effects: &Effects) {
         self.shared.announce(effects);
         for errand in group {
+            let name = errand.name();
             errand.answer();
+            reach(name, Stage::Answered);
         }
         if effects.concerns_others() {
             self.shared.doorbell.ring(if effects.cancellations.is_empty() { Ring::Change } else { Ring::Cancellation });
@@ -214,6 +223,7 @@ impl Loop {
         self.shared.stats.transactions.add();
         let begun = self.set_synchronous(group).and_then(|()| self.batch("BEGIN IMMEDIATE"));
         begun.map_err(|error| Failure::Begin(self.translate(&error)))?;
+        pass(group, Stage::Begun);
         let mut effects = Effects::default();
         for errand in group.iter_mut() {
             let mut tx = Tx {
@@ -228,16 +238,21 @@ impl Loop {
                 Ok(Err(error)) => self.translate(&error),
                 Err(_) => Error::Backend {
                     backend: BACKEND,
-                    message: "a verb panicked, nothing was written; this is a bug, please report it".into(),
+                    message: format!(
+                        "{} panicked, nothing was written; this is a bug, please report it",
+                        errand.name()
+                    ),
                 },
             };
             self.roll_back();
             return Err(Failure::Inside(error));
         }
+        pass(group, Stage::Written);
         self.batch("COMMIT").map_err(|error| {
             self.roll_back();
             Failure::Inside(self.translate(&error))
         })?;
+        pass(group, Stage::Committed);
         Ok(effects)
     }
 
@@ -288,4 +303,9 @@ impl Loop {
         }
         self.warned = size > WAL_WARNING;
     }
+}
+
+/// All of them have come this far.
+fn pass(group: &[Box<dyn Errand>], stage: Stage) {
+    group.iter().for_each(|errand| reach(errand.name(), stage));
 }

@@ -90,7 +90,9 @@ impl Server {
         let installed = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
         installed.unwrap_or_else(|error| panic!("{advice} ({error})"));
         let mut command = Command::new("sh");
-        command.args(["-c", "redis-server \"$@\" >/dev/null 2>&1 & echo $!; cat >/dev/null; kill -9 $!", "sh"]);
+        // It ends after the server: until that is gone, its port is taken, and it could not be launched again.
+        let script = "redis-server \"$@\" >/dev/null 2>&1 & echo $!; cat >/dev/null; kill -9 $!; wait $! 2>/dev/null";
+        command.args(["-c", script, "sh"]);
         if self.arguments.first().is_some_and(|first| first == "--sentinel") {
             command.arg(self.path("sentinel.conf"));
         }
@@ -232,6 +234,10 @@ pub fn request(runner: &str, limit: usize) -> ClaimRequest {
 
 pub fn claim(store: &dyn Store, limit: usize) -> Vec<Claim> {
     store.claim(&request("r1", limit)).unwrap().claims
+}
+
+pub fn settlement(claim: &Claim, outcome: Outcome) -> Settlement {
+    Settlement { owner: claim.ownership(), outcome, started: 1, slot: 0 }
 }
 
 pub fn success(owner: Ownership) -> Settlement {

@@ -3,28 +3,32 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
 
 /// What happens to the next request, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lose {
-    Nothing = 0,
     /// The connection ends before the server sees it.
-    Request = 1,
+    Request,
     /// The server executes it, then the connection ends.
-    Answer = 2,
+    Answer,
 }
+
+/// What is to be lost next: the first request in which this word occurs.
+type Armed = Mutex<Option<(Lose, String)>>;
 
 pub struct Proxy {
     pub port: u16,
-    armed: Arc<AtomicU8>,
+    armed: Arc<Armed>,
 }
 
 impl Proxy {
     pub fn before(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let armed = Arc::<AtomicU8>::default();
+        let armed = Arc::<Armed>::default();
         let theirs = armed.clone();
         std::thread::spawn(move || {
             for client in listener.incoming() {
@@ -40,16 +44,29 @@ impl Proxy {
     }
 
     pub fn lose(&self, what: Lose) {
-        self.armed.store(what as u8, Ordering::SeqCst);
+        self.lose_with(what, "");
+    }
+
+    /// The next request with this word in it: the hash of a script, which the server knows already.
+    pub fn lose_with(&self, what: Lose, word: &str) {
+        *self.armed.lock() = Some((what, word.to_owned()));
     }
 
     /// Whether what was to be lost has been.
     pub fn has_lost(&self) -> bool {
-        self.armed.load(Ordering::SeqCst) == 0
+        self.armed.lock().is_none()
     }
 }
 
-fn serve(client: TcpStream, server: TcpStream, armed: Arc<AtomicU8>) {
+/// What happens to this request.
+fn strike(armed: &Armed, request: &[u8]) -> Option<Lose> {
+    let mut armed = armed.lock();
+    let (_, word) = armed.as_ref()?;
+    let hit = word.is_empty() || request.windows(word.len()).any(|part| part == word.as_bytes());
+    if hit { armed.take().map(|(lose, _)| lose) } else { None }
+}
+
+fn serve(client: TcpStream, server: TcpStream, armed: Arc<Armed>) {
     for stream in [&client, &server] {
         stream.set_nodelay(true).unwrap();
     }
@@ -57,22 +74,21 @@ fn serve(client: TcpStream, server: TcpStream, armed: Arc<AtomicU8>) {
     let (up_from, up_to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
     let flag = lose_answer.clone();
     std::thread::spawn(move || {
-        pump(up_from, up_to, || match armed.swap(0, Ordering::SeqCst) {
-            1 => false,
-            2 => {
+        pump(up_from, up_to, |request| {
+            let lost = strike(&armed, request);
+            if lost == Some(Lose::Answer) {
                 flag.store(true, Ordering::SeqCst);
-                true
             }
-            _ => true,
+            lost != Some(Lose::Request)
         });
     });
-    std::thread::spawn(move || pump(server, client, || !lose_answer.load(Ordering::SeqCst)));
+    std::thread::spawn(move || pump(server, client, |_| !lose_answer.load(Ordering::SeqCst)));
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream, mut may_pass: impl FnMut() -> bool) {
+fn pump(mut from: TcpStream, mut to: TcpStream, mut may_pass: impl FnMut(&[u8]) -> bool) {
     let mut buffer = vec![0; 1 << 16];
     while let Ok(n) = from.read(&mut buffer) {
-        if n == 0 || !may_pass() || to.write_all(&buffer[..n]).is_err() {
+        if n == 0 || !may_pass(&buffer[..n]) || to.write_all(&buffer[..n]).is_err() {
             break;
         }
     }

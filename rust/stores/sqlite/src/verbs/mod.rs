@@ -15,3 +15,39 @@ pub(crate) mod resume;
 pub(crate) mod settle;
 pub(crate) mod submit;
 pub(crate) mod watch;
+
+/// A verb that writes has a name, and gets it in the list below: [`crate::writer::Verb`] asks for it.
+pub(crate) trait Named {
+    const NAME: &'static str;
+}
+
+macro_rules! writing {
+    ($($verb:ty = $name:literal;)+) => {
+        $(
+            impl Named for $verb {
+                const NAME: &'static str = $name;
+            }
+        )+
+
+        /// The verbs that write. Each has failpoints of its name.
+        #[cfg(feature = "failpoints")]
+        pub const WRITING: &[&str] = &[$($name),+];
+    };
+}
+
+// A verb that is added here needs its case in `tests/failpoints/cases.rs`.
+writing! {
+    submit::Submit = "submit";
+    claim::Take = "claim";
+    begin::Begin = "begin";
+    settle::Settle = "settle";
+    exchange::Exchange = "exchange";
+    pause::Pause = "pause";
+    resume::Resume = "resume";
+    cancel::Cancel = "cancel";
+    beat::Beat = "beat";
+    recover::Recover = "recover";
+    recover::Revoke = "revoke";
+    purge::PurgeExpired = "purge_expired";
+    purge::PurgeAll = "purge_all";
+}

@@ -1,0 +1,234 @@
+//! What each verb is killed at: a state, and a request that changes it.
+
+use std::sync::Arc;
+
+use pynenc_core::call::{Registration, Submission};
+use pynenc_core::claim::{Claim, ClaimRequest};
+use pynenc_core::ids::{Fence, InvocationId, Millis, Ownership};
+use pynenc_core::recover::RecoveryPolicy;
+use pynenc_core::settle::{Outcome, Settlement};
+use pynenc_core::store::{Paused, Purge, Reach, Store};
+
+use super::common::*;
+use super::{PERFORMED, SHORT};
+
+pub struct Case {
+    /// Returns what the request is about, claimed or with a fence of 0.
+    pub prepare: fn(&dyn Store) -> Vec<Ownership>,
+    /// Must be the same request each time.
+    pub perform: fn(&dyn Store, &[Ownership]),
+    /// Whether the number of the last finish moves with each request.
+    pub leaps: bool,
+}
+
+fn case(prepare: fn(&dyn Store) -> Vec<Ownership>, perform: fn(&dyn Store, &[Ownership])) -> Case {
+    Case { prepare, perform, leaps: false }
+}
+
+/// At least one for each verb that writes.
+pub fn cases_of(verb: &str) -> Vec<Case> {
+    match verb {
+        "submit" => vec![case(new_ids, submit_each)],
+        "claim" => vec![case(a_queue, claim_all)],
+        "begin" => vec![case(a_claim_not_begun, begin_it)],
+        "settle" => vec![case(a_claim_for_each_outcome, settle_each)],
+        "exchange" => vec![case(a_claim_and_a_queue, exchange_it)],
+        "pause" => vec![case(a_body_and_two_targets, pause_it)],
+        "resume" => vec![case(a_paused_body, resume_it)],
+        "cancel" => vec![case(a_claim, cancel_it), case(one_before_another_of_its_key, cancel_it)],
+        "beat" => vec![case(two_claims, beat_for_them)],
+        "recover" => vec![case(claims_for_each_verdict, recover_them)],
+        "revoke" => vec![case(claims_for_each_verdict, revoke_them)],
+        "purge_expired" => vec![case(finished_and_live, purge_expired)],
+        "purge_all" => vec![Case { leaps: true, ..case(finished_and_live, purge_all) }],
+        _ => panic!("{verb} has no case: write one, a state and a request that changes it"),
+    }
+}
+
+fn unclaimed(id: InvocationId) -> Ownership {
+    Ownership { id, fence: Fence(0) }
+}
+
+/// Accept these, and return their ids.
+fn accept(store: &dyn Store, batch: &[Submission]) -> Vec<InvocationId> {
+    store.submit(batch).unwrap();
+    batch.iter().map(|submission| submission.id).collect()
+}
+
+fn owners(claims: &[Claim]) -> Vec<Ownership> {
+    claims.iter().map(Claim::ownership).collect()
+}
+
+/// So many claims of a runner that are over when the verb is performed.
+fn short_claims(store: &dyn Store, limit: usize, begin: bool) -> Vec<Ownership> {
+    let claims = store.claim(&ClaimRequest { lease: SHORT, begin, ..request(limit) }).unwrap().claims;
+    assert_eq!(claims.len(), limit);
+    owners(&claims)
+}
+
+fn later(due: Millis) -> Submission {
+    Submission { due, ..submission() }
+}
+
+fn new_ids(_: &dyn Store) -> Vec<Ownership> {
+    [submission(), submission(), submission(), submission()].map(|submission| unclaimed(submission.id)).to_vec()
+}
+
+fn submit_each(store: &dyn Store, ids: &[Ownership]) {
+    let registration = Some(Registration { key: "r".into(), refuse_different: false });
+    let mut batch = [submission(), keyed("k"), later(PERFORMED + 5000), Submission { registration, ..submission() }];
+    batch.iter_mut().zip(ids).for_each(|(submission, new)| submission.id = new.id);
+    store.submit(&batch).unwrap();
+}
+
+/// One in its place, one behind it that will be parked, one whose time has come, and one whose time has not.
+fn a_queue(store: &dyn Store) -> Vec<Ownership> {
+    accept(store, &[submission(), keyed("k"), keyed("k"), later(PERFORMED), later(PERFORMED + 5000)]);
+    Vec::new()
+}
+
+fn claim_all(store: &dyn Store, _: &[Ownership]) {
+    claim(store, 9);
+}
+
+fn a_claim_not_begun(store: &dyn Store) -> Vec<Ownership> {
+    submit(store);
+    owners(&store.claim(&ClaimRequest { begin: false, ..request(1) }).unwrap().claims)
+}
+
+fn begin_it(store: &dyn Store, claims: &[Ownership]) {
+    store.begin(claims[0]).unwrap();
+}
+
+fn outcomes() -> [Outcome; 5] {
+    [
+        Outcome::Success(b"value".as_slice().into()),
+        Outcome::Failure(b"error".as_slice().into()),
+        Outcome::Retry { due: PERFORMED + 100, note: "again".into() },
+        Outcome::Release { due: 0, note: "not mine".into() },
+        Outcome::Cancelled { reason: "stopped".into() },
+    ]
+}
+
+/// Each holds a key under which another is parked; a further one waits for the first.
+fn a_claim_for_each_outcome(store: &dyn Store) -> Vec<Ownership> {
+    let keys = ["a", "b", "c", "d", "e"];
+    accept(store, &keys.map(keyed));
+    let claims = owners(&claim(store, 5));
+    accept(store, &keys.map(keyed));
+    accept(store, &[submission()]);
+    let waiter = claim(store, 9);
+    assert_eq!((claims.len(), waiter.len()), (5, 1), "the others are parked");
+    assert_eq!(store.pause(waiter[0].ownership(), &[claims[0].id]), Ok(Paused::Parked));
+    claims
+}
+
+fn settlement(owner: Ownership, outcome: Outcome) -> Settlement {
+    Settlement { owner, outcome, started: PERFORMED - 10, slot: 1 }
+}
+
+fn settle_each(store: &dyn Store, claims: &[Ownership]) {
+    let batch: Vec<_> = claims.iter().zip(outcomes()).map(|(owner, outcome)| settlement(*owner, outcome)).collect();
+    store.settle(&batch).unwrap();
+}
+
+/// As many in the queue as are asked for: whoever asks again finds nothing.
+fn a_claim_and_a_queue(store: &dyn Store) -> Vec<Ownership> {
+    submit(store);
+    let claims = owners(&claim(store, 1));
+    accept(store, &[submission(), submission()]);
+    claims
+}
+
+fn exchange_it(store: &dyn Store, claims: &[Ownership]) {
+    store.exchange(&[success(claims[0])], Some(&request(2))).unwrap();
+}
+
+fn a_body_and_two_targets(store: &dyn Store) -> Vec<Ownership> {
+    submit(store);
+    let body = claim(store, 1)[0].ownership();
+    vec![body, unclaimed(submit(store)), unclaimed(submit(store))]
+}
+
+fn pause_it(store: &dyn Store, all: &[Ownership]) {
+    assert_eq!(store.pause(all[0], &[all[1].id, all[2].id]), Ok(Paused::Parked));
+}
+
+fn a_paused_body(store: &dyn Store) -> Vec<Ownership> {
+    let all = a_body_and_two_targets(store);
+    pause_it(store, &all);
+    all
+}
+
+fn resume_it(store: &dyn Store, all: &[Ownership]) {
+    assert_eq!(store.resume(&all[..1]), Ok(vec![true]));
+}
+
+fn a_claim(store: &dyn Store) -> Vec<Ownership> {
+    submit(store);
+    owners(&claim(store, 1))
+}
+
+/// The first was called back to take the place that its key has, and the second is parked behind it.
+fn one_before_another_of_its_key(store: &dyn Store) -> Vec<Ownership> {
+    let ids = accept(store, &[keyed("k"), keyed("k"), keyed("k")]);
+    let holder = claim(store, 9);
+    assert_eq!(holder.len(), 1, "the others are parked");
+    succeed(store, holder[0].ownership());
+    vec![unclaimed(ids[1])]
+}
+
+fn cancel_it(store: &dyn Store, all: &[Ownership]) {
+    store.cancel(all[0].id, Reach::Runners).unwrap();
+}
+
+fn two_claims(store: &dyn Store) -> Vec<Ownership> {
+    accept(store, &[submission(), submission()]);
+    owners(&claim(store, 2))
+}
+
+fn beat_for_them(store: &dyn Store, claims: &[Ownership]) {
+    assert_eq!(store.beat(&"runner-1".into(), 50_000).unwrap().owned.len(), claims.len());
+}
+
+/// One that did not start, one whose cancellation is wished for, one that is buried, each under a key that others want.
+fn claims_for_each_verdict(store: &dyn Store) -> Vec<Ownership> {
+    accept(store, &[keyed("a")]);
+    let mut claims = short_claims(store, 1, false);
+    accept(store, &[keyed("b"), keyed("c")]);
+    claims.extend(short_claims(store, 2, true));
+    store.cancel(claims[1].id, Reach::Runners).unwrap();
+    accept(store, &[keyed("a"), keyed("b"), keyed("c")]);
+    assert!(claim(store, 9).is_empty(), "the others are parked");
+    claims
+}
+
+/// Whoever had started when its runner died is not run again.
+fn policy() -> RecoveryPolicy {
+    RecoveryPolicy { max_recoveries: 0, limit: 100 }
+}
+
+fn recover_them(store: &dyn Store, _: &[Ownership]) {
+    store.recover(policy()).unwrap();
+}
+
+fn revoke_them(store: &dyn Store, _: &[Ownership]) {
+    let runner: Arc<str> = "runner-1".into();
+    store.revoke(&runner, "killed by signal 9", policy()).unwrap();
+}
+
+/// The finished ones are kept for a time that is over when the verb is performed.
+fn finished_and_live(store: &dyn Store) -> Vec<Ownership> {
+    accept(store, &[submission(), submission(), submission(), submission()]);
+    let claims = owners(&claim(store, 3));
+    claims[..2].iter().for_each(|owner| succeed(store, *owner));
+    claims
+}
+
+fn purge_expired(store: &dyn Store, _: &[Ownership]) {
+    store.purge(Purge::Expired { limit: 100 }).unwrap();
+}
+
+fn purge_all(store: &dyn Store, _: &[Ownership]) {
+    store.purge(Purge::All).unwrap();
+}
