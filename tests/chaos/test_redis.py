@@ -1,8 +1,8 @@
 """What may happen to Redis servers, under load: nothing accepted is lost, nothing finishes twice, nobody goes deaf.
 
 `make test` runs each fault a few times, `make chaos` as often as docs/concepts/guarantees.md says. A lost reply of
-every script, before and after it ran (B13), is tested in rust/stores/redis/tests/lost_scripts.rs; a full memory (B9) and a
-server that may evict (B10) in tests/crash/test_redis_faults.py.
+every script, before and after it ran (B13), is tested in rust/stores/redis/tests/lost_scripts.rs; a full memory (B9)
+and a server that may evict (B10) in tests/crash/test_redis_faults.py.
 """
 
 from __future__ import annotations

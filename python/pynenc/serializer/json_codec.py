@@ -31,6 +31,10 @@ _encode = _ENCODER.encode
 DEFAULT_TEXT = "<default>"
 """The text of an argument that is the default of its parameter and has no JSON form."""
 
+_SIZED = frozenset({str, bytes, bytearray})
+_FEW = 1000
+"""How many parts of a value are looked at before it is encoded."""
+
 _MISSING: Any = object()
 _ABSENT: Any = object()
 _PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>.*)`$", re.DOTALL)
@@ -95,8 +99,8 @@ class JsonTaskCodec:
     def encode_result(self, value: Any, limit: int) -> bytes:
         """The JSON of a result. `SerializationError` names the task and the type."""
         what = f"the result of task {self._task}"
-        if type(value) in (str, bytes) and len(value) > limit:
-            raise too_large(what, len(value), limit)
+        if (size := _least_size(value)) > limit:
+            raise too_large(what, size, limit)
         try:
             needs = inspect_value(value, bool(self._result.plain_only))
             body = _encode(value)
@@ -131,8 +135,8 @@ class JsonTaskCodec:
     def _check_argument(self, name: str, value: Any, limit: int) -> None:
         slot = self._arguments.get(name) or Slot(name, Any, "", _MISSING)
         what = f"argument {name!r} of task {self._task}"
-        if type(value) in (bytes, bytearray) and len(value) > limit:
-            raise too_large(what, len(value), limit)
+        if (size := _least_size(value)) > limit:
+            raise too_large(what, size, limit)
         try:
             needs = inspect_value(value, bool(slot.plain_only))
             if needs is None:
@@ -191,6 +195,18 @@ class JsonTaskCodec:
         if slot is not None and slot.plain_only and isinstance(error, NotRepresentableError):
             reason += f" ({slot.plain_only})"
         return SerializationError(f"{what}, of type {kind}, cannot be serialised: {reason}")
+
+
+def _least_size(value: Any) -> int:
+    """What the value takes at least, as far as that is seen at once: what is far too large is not copied first."""
+    kind = type(value)
+    if kind in _SIZED:
+        return len(value)
+    if kind is dict:
+        value = value.values()
+    elif kind is not list and kind is not tuple:
+        return 0
+    return sum([len(part) for part in value if type(part) in _SIZED]) if len(value) <= _FEW else 0
 
 
 def too_large(what: str, size: int, limit: int) -> PayloadTooLargeError:
