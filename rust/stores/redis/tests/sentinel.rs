@@ -3,9 +3,11 @@
 
 mod common;
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use common::*;
+use pynenc_core::conformance::Fixture;
 use pynenc_core::result::Watched;
 use pynenc_core::store::Store;
 use pynenc_core::wait::Waiter;
@@ -57,6 +59,17 @@ impl Group {
     fn index(&self, port: u16) -> usize {
         self.servers.iter().position(|server| server.port == port).unwrap()
     }
+}
+
+mod conformance {
+    use super::*;
+
+    fn behind_sentinels() -> Fixture {
+        static GROUP: OnceLock<Group> = OnceLock::new();
+        fixture(&GROUP.get_or_init(Group::start).url(), |_| {})
+    }
+
+    pynenc_core::store_conformance!(behind_sentinels());
 }
 
 fn cycle(store: &RedisStore) -> bool {

@@ -5,9 +5,11 @@ mod common;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use common::*;
+use pynenc_core::conformance::Fixture;
 use pynenc_core::wait::Waiter;
 use pynenc_store_redis::RedisStore;
 
@@ -49,13 +51,12 @@ fn open_same(_url: &str, store: &std::sync::Arc<RedisStore>) -> std::sync::Arc<R
     store.clone()
 }
 
-#[test]
-fn tls_is_verified_and_works_with_client_certificates() {
-    let folder = tempfile::tempdir().unwrap();
-    certificates(folder.path());
-    let path = |name: &str| folder.path().join(name).display().to_string();
+/// A server that speaks TLS and wants certificates, and what a URL says to reach it.
+fn secured(folder: &Path) -> (Server, u16, String) {
+    certificates(folder);
+    let path = |name: &str| folder.join(name).display().to_string();
     let port = free_port();
-    let arguments = [
+    let server = Server::with(&[
         "--tls-port",
         &port.to_string(),
         "--tls-cert-file",
@@ -68,10 +69,34 @@ fn tls_is_verified_and_works_with_client_certificates() {
         "yes",
         "--save",
         "",
-    ];
-    let _server = Server::with(&arguments);
+    ]);
     let query =
         format!("ca_cert={}&client_cert={}&client_key={}", path("ca.pem"), path("client.pem"), path("client.key"));
+    (server, port, query)
+}
+
+mod conformance {
+    use super::*;
+
+    fn over_tls() -> Fixture {
+        static SERVER: OnceLock<(Server, u16, String)> = OnceLock::new();
+        let (_, port, query) = SERVER.get_or_init(|| {
+            // Not one that has to be removed: a static is never dropped.
+            let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("certificates");
+            std::fs::create_dir_all(&folder).unwrap();
+            secured(&folder)
+        });
+        fixture(&format!("rediss://127.0.0.1:{port}?{query}"), |_| {})
+    }
+
+    pynenc_core::store_conformance!(over_tls());
+}
+
+#[test]
+fn tls_is_verified_and_works_with_client_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (_server, port, query) = secured(folder.path());
     for host in ["127.0.0.1", "localhost"] {
         works(&format!("rediss://{host}:{port}?{query}"));
     }
