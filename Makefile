@@ -65,6 +65,9 @@ lint: build ## formatters, linters, strict types, the boundary
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	@# It brings an interpreter of its own, 280 MB of it: only for those who lint.
+	@test -x $(VENV)/bin/basedpyright || $(PY) -m pip install --quiet 'basedpyright>=1.30'
+	$(VENV)/bin/basedpyright
 	$(PY) -m mypy.stubtest pynenc._core --mypy-config-file pyproject.toml --allowlist tests/boundary/stubtest_allowlist.txt
 	$(PY) scripts/check_boundary.py
 

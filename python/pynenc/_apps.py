@@ -24,7 +24,7 @@ class AppMeta(type):
     _by_id: dict[str, list[Pynenc]]
     _bootstrap: dict[str, Pynenc]
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+    def _make(cls, *args: Any, **kwargs: Any) -> Any:
         app_id, values, filepath = normalise(*args, **kwargs)
         made = cast("Pynenc", super().__call__(app_id, values, filepath))
         name = app_id or made.app_id
@@ -37,6 +37,10 @@ class AppMeta(type):
                     return app
             known.append(made)
             return made
+
+    if not TYPE_CHECKING:
+        # Type checkers take what `__init__` says: from here some of them (Pyright) would take the result, and not know it.
+        __call__ = _make
 
     def unpickled(cls, app_id: str, values: dict[str, Any], filepath: str | None) -> Any:
         """The app that came with a pickle."""
