@@ -39,7 +39,7 @@ class AppMeta(type):
             return made
 
     if not TYPE_CHECKING:
-        # Type checkers take what `__init__` says: from here some of them (Pyright) would take the result, and not know it.
+        # Type checkers take what `__init__` says: from here Pyright would take the result, which says nothing.
         __call__ = _make
 
     def unpickled(cls, app_id: str, values: dict[str, Any], filepath: str | None) -> Any:
