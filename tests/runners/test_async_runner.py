@@ -33,7 +33,7 @@ def _memory_mb(pid: int) -> float:
 def test_thousands_of_coroutines_wait_at_a_time_on_one_loop_and_leave_nothing_behind(
     processes: Processes, jobs: Any
 ) -> None:
-    """4,000 naps of a second with 2,000 slots: two seconds would be ideal, an hour without concurrency. In full 10,000."""
+    """4,000 naps of a second with 2,000 slots, in full 10,000: without concurrency an hour or more."""
     count, limit_sec = (10_000, 8) if size() == "full" else (4_000, 15)
     runner = _runner(processes, PYNENC__CONCURRENCY="2000")
     worker = jobs.basics.whoami().get_result(timeout=60)
