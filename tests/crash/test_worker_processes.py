@@ -326,7 +326,11 @@ def test_nothing_leaks_while_workers_come_and_go(processes: Processes, jobs: Any
     run(3)
     before = counts()
     run(20)
-    wait_until(lambda: counts() == before, f"as many descriptors as before: {before}")
+    # Not exactly as many: one that was just being handed over may have been counted then.
+    wait_until(
+        lambda: all(now <= then for now, then in zip(counts(), before, strict=True)),
+        f"no more descriptors than before: {before}",
+    )
     assert not any(_state(pid) == "Z" for pid in _descendants(runner.pid))
     _stop(runner)
 

@@ -49,6 +49,8 @@ def judge(app: Any, ledger: Ledger) -> Verdict:
         statuses = [entry.status for entry in app.state_backend.get_history(invocation_id)]
         double += sum(1 for status in statuses if status.is_final()) != 1
     stored = app.orchestrator.count_invocations()
+    if stored != len(final):
+        _explain(app, stored, final, acked)
     return Verdict(
         acknowledged=len(acked),
         lost=len(acked - final),
@@ -63,11 +65,25 @@ def final_ids(app: Any) -> set[str]:
     """Every finished invocation in the store."""
     from pynenc.invocation import InvocationStatus
 
-    statuses = list(InvocationStatus.get_final_statuses())
-    found: set[str] = set()
+    return set(_listed(app, statuses=list(InvocationStatus.get_final_statuses())))
+
+
+def _listed(app: Any, **which: Any) -> list[str]:
+    """Ids as the store lists them, page by page."""
+    found: list[str] = []
     page = 1000
     while True:
-        ids = app.orchestrator.get_invocation_ids_paginated(statuses=statuses, limit=page, offset=len(found))
-        found.update(str(invocation_id) for invocation_id in ids)
+        ids = app.orchestrator.get_invocation_ids_paginated(**which, limit=page, offset=len(found))
+        found.extend(str(invocation_id) for invocation_id in ids)
         if len(ids) < page:
             return found
+
+
+def _explain(app: Any, stored: int, final: set[str], acked: set[str]) -> None:
+    """Print what the store counts and does not list as finished: open, listed twice, or not listed at all."""
+    listed = Counter(_listed(app))
+    print(f"{stored} stored, {len(final)} finished, {listed.total()} listed, {len(listed)} of them distinct")
+    print("listed twice:", [(one, one in acked) for one, times in listed.items() if times > 1][:50])
+    for one in [one for one in listed if one not in final][:50]:
+        trail = [str(entry.status) for entry in app.state_backend.get_history(one)]
+        print(f"open: {one}, {'acknowledged' if one in acked else 'never acknowledged'}, {trail}")
