@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -56,6 +57,18 @@ def test_copies_of_the_process_take_no_part(jobs: Any, runner: Child) -> None:
     assert rogues.run_a_program().get_result(timeout=60) == "out\n"
     assert rogues.still_works().get_result(timeout=60) == 2
     _stops(runner)
+    wait_until(lambda: not _of_this_test(), "no copy is left")
+
+
+def _of_this_test() -> list[str]:
+    """Other processes that were given the flags of this test."""
+    mark, found = os.environ[flags.DIR_VARIABLE].encode(), []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and int(process.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if mark in (process / "environ").read_bytes():
+                    found.append(process.name)
+    return found
 
 
 def test_a_daemon_that_a_body_leaves_behind_holds_nothing_up(jobs: Any, runner: Child) -> None:

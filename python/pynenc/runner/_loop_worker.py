@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -144,7 +145,12 @@ class LoopWorker(Worker):
         self._settle(claim, await execute_async(self.app, self, claim))
 
     def _run_on_thread(self, claim: _core.Claim) -> None:
-        self._settle(claim, execute(self.app, self, claim))
+        worker = os.getpid()
+        outcome = execute(self.app, self, claim)
+        if os.getpid() != worker:
+            # A copy that the body has forked, and that returned from it: its thread would wait for work for ever.
+            os._exit(0)
+        self._settle(claim, outcome)
 
     def _settle(self, claim: _core.Claim, outcome: Any) -> None:
         self._count()
