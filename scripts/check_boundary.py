@@ -18,6 +18,7 @@ FORBIDDEN_IN_CORE = ("pyo3", "tokio", "async-std", "rusqlite", "redis")
 CORE_IMPORTERS = frozenset(
     {
         "_async_wait.py",
+        "_loop_home.py",
         "_wait.py",
         "app.py",
         "broker/base_broker.py",

@@ -11,14 +11,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import copy
+import itertools
 import threading
-import weakref
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pynenc import _core, context
 from pynenc._async_submit import off_the_loop
+from pynenc._loop_home import Home
 from pynenc._wait import (
     MEMORY_GRACE_SEC,
     call_hook,
@@ -39,7 +40,10 @@ if TYPE_CHECKING:
     Failure = tuple[list[str], BaseException]
 
 _LOOK_SEC = 1.0
-"""How often a parked body looks whether it is still wanted. Results do not wait for that."""
+"""How often a body parked by a thread looks whether it is still wanted. Results do not wait for that."""
+
+_TOLD = 64
+"""So many of what a body waits for are told to the store, for precedence and the detection of cycles."""
 
 
 async def async_outcomes(app: Pynenc, targets: Iterable[Target]) -> Watch:
@@ -54,12 +58,14 @@ async def async_outcomes(app: Pynenc, targets: Iterable[Target]) -> Watch:
         await off_the_loop(app, lambda: app._store)
     current = running_invocation(app)
     watch = Watch(loop, {str(target.invocation_id): target for target in targets})
-    hubs: dict[str, Hub] = app._hubs.setdefault(loop, {})
+    home: Home | None = app._hubs.get(loop)
+    if home is None or not home.is_here:
+        home = app._hubs[loop] = Home(loop)
     key = "" if current is None or current._claim is None else str(current.invocation_id)
-    hub = hubs.get(key)
+    hub: Hub | None = home.hubs.get(key)
     if hub is None or hub.store is not app._store:
-        hub = Hub(app, loop) if current is None or not key else ParkingHub(app, loop, runner_here(app), current)
-        hub.live_in(hubs, key)
+        hub = Hub(app, home) if current is None or not key else ParkingHub(app, home, runner_here(app), current)
+        home.hubs[key] = hub
     hub.add(watch)
     return watch
 
@@ -122,21 +128,13 @@ class Watch:
 class Hub:
     """Everything that the coroutines of one loop await from one app's store."""
 
-    def __init__(self, app: Pynenc, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, app: Pynenc, home: Home) -> None:
         self.app = app
         self.store = app._store
-        self._loop = weakref.ref(loop)
-        self._watches: dict[str, list[Watch]] = {}
-        self._completions = self.store.completions()
-        self._grace: asyncio.TimerHandle | None = None
-        self._home: dict[str, Hub] = {}
-        self._closed = False
-        self._listen(loop)
-
-    def live_in(self, home: dict[str, Hub], key: str) -> None:
-        """Be found there until idle."""
-        home[key] = self
         self._home = home
+        self._watches: dict[str, list[Watch]] = {}
+        self._grace: asyncio.TimerHandle | None = None
+        self._completions = home.listen(self.store, self._heard)
 
     def add(self, watch: Watch) -> None:
         """Deliver the outcomes of its targets, also of those that are finished already."""
@@ -167,25 +165,17 @@ class Hub:
             self._completions.discard(alone)
         self._rest()
 
-    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _heard(self) -> None:
         try:
-            loop.add_reader(self._completions.fileno(), self._on_readable)
-        except NotImplementedError:
-            # Whoever forgets the hub, as an app does with its loop, ends the thread.
-            weakref.finalize(self, self._completions.close).atexit = False
-            threading.Thread(
-                target=_ring_from_thread, args=(self._completions, weakref.ref(self)), name="pynenc-loop", daemon=True
-            ).start()
-
-    def _on_readable(self) -> None:
-        if self._closed:
-            # The thread that rings may have rung before it knew.
-            return
-        try:
-            news, failures = self._completions.drain()
+            news, failures, regained = self._completions.drain()
             self._deliver(news, failures)
+            if regained is not None:
+                self._regained(*regained)
         except Exception as error:
             self._fail_all(error)
+
+    def _regained(self, claimed: bool, failure: BaseException | None) -> None:
+        """A body has its slot back. Told to those only that lend one out."""
 
     def _deliver(self, terminals: list[_core.Terminal], failures: list[Failure]) -> None:
         self._settle(terminals)
@@ -211,7 +201,7 @@ class Hub:
 
     def _rest(self) -> None:
         """Close when idle: after whoever just got an outcome has had the chance to await something else."""
-        loop = self._loop()
+        loop = self._home.loop
         if loop is not None and not loop.is_closed() and not self._busy():
             loop.call_soon(self._close_if_idle)
 
@@ -219,23 +209,14 @@ class Hub:
         return bool(self._watches)
 
     def _close_if_idle(self) -> None:
-        loop = self._loop()
-        if self._busy() or loop is None or self not in self._home.values():
+        if self._busy() or not self._home.leave(self, self._completions):
             return
-        for key in [key for key, hub in self._home.items() if hub is self]:
-            del self._home[key]
         if self._grace is not None:
             self._grace.cancel()
-        self._closed = True
-        try:
-            loop.remove_reader(self._completions.fileno())
-        except NotImplementedError:
-            pass
-        self._completions.close()
 
     def _await_runner(self) -> None:
         """With a store in memory, look after a while whether a runner is there."""
-        loop = self._loop()
+        loop = self._home.loop
         if loop is not None and self._grace is None and self.store.kind == "memory":
             self._grace = loop.call_later(MEMORY_GRACE_SEC, self._after_grace)
 
@@ -252,19 +233,19 @@ class Hub:
 
 
 class ParkingHub(Hub):
-    """What one body awaits. While it awaits anything a thread holds the body's slot parked.
+    """What one body awaits. While it awaits anything its slot is lent out, by native threads that all bodies share.
 
-    Threads, because parking may block: for the write, and for a free slot on the way back. Parking begins when the
-    loop has run what was ready to run, so that a body is not parked while it computes.
+    Parking begins when the loop has run what was ready to run, so that a body is not parked while it computes.
     """
 
-    def __init__(self, app: Pynenc, loop: asyncio.AbstractEventLoop, runner: BaseRunner, current: Target) -> None:
-        super().__init__(app, loop)
+    def __init__(self, app: Pynenc, home: Home, runner: BaseRunner, current: Target) -> None:
+        super().__init__(app, home)
         self._runner = runner
         self._current = current
         self._arrived: list[_core.Terminal] = []
         self._failures: list[Failure] = []
-        self._wake: threading.Event | None = None
+        self._end: Callable[[bool], object] | None = None
+        """While it is parked: ends that, and says whether the body goes on."""
         self._armed = False
 
     def add(self, watch: Watch) -> None:
@@ -273,31 +254,55 @@ class ParkingHub(Hub):
 
     def discard(self, watch: Watch) -> None:
         super().discard(watch)
-        if not self._watches and self._wake is not None:
-            self._wake.set()
+        if not self._watches:
+            self._unpark()
 
     def _busy(self) -> bool:
-        return bool(self._watches) or self._wake is not None
+        return bool(self._watches) or self._end is not None
 
     def _await_runner(self) -> None:
         """This one runs on a runner."""
 
     def _arm(self) -> None:
-        loop = self._loop()
+        loop = self._home.loop
         if self._watches and not self._armed and loop is not None:
             self._armed = True
             loop.call_soon(self._park)
 
     def _park(self) -> None:
         self._armed = False
-        loop = self._loop()
-        if self._wake is not None or not self._watches or loop is None:
+        loop = self._home.loop
+        if self._end is not None or not self._watches or loop is None:
             return
-        self._wake = threading.Event()
+        engine = self._runner._lender if waits_natively(self._runner) else None
+        claim = self._current._claim
+        if engine is None or claim is None:
+            self._park_on_thread(loop)
+            return
+        try:
+            self._end = self._completions.lend(engine, claim, list(itertools.islice(self._watches, _TOLD))).end
+        except Exception as error:
+            self._fail_all(error)
+
+    def _unpark(self) -> None:
+        if self._end is not None:
+            limit = self._current._limit
+            # One that is interrupted for good needs no slot: who has it may be what it waited for.
+            self._end(limit is None or not limit.is_over)
+
+    def _regained(self, claimed: bool, failure: BaseException | None) -> None:
+        if failure is None and not claimed:
+            self._runner._say_that_it_lost_its_claim(self._current)
+        self._unparked(failure)
+
+    def _park_on_thread(self, loop: asyncio.AbstractEventLoop) -> None:
+        """For runners with a way of their own to wait, which may block: a thread for each body that waits."""
+        wake = threading.Event()
+        self._end = lambda returns: wake.set()
         targets = {invocation_id: watches[0].targets[invocation_id] for invocation_id, watches in self._watches.items()}
         threading.Thread(
             target=contextvars.copy_context().run,
-            args=(self._hold, loop, targets, self._wake),
+            args=(self._hold, loop, targets, wake),
             name="pynenc-parked",
             daemon=True,
         ).start()
@@ -325,7 +330,7 @@ class ParkingHub(Hub):
             return
 
     def _unparked(self, failure: BaseException | None) -> None:
-        self._wake = None
+        self._end = None
         if failure is not None:
             self._fail_all(failure)
         arrived, self._arrived = self._arrived, []
@@ -334,46 +339,9 @@ class ParkingHub(Hub):
         self._arm()
 
     def _deliver(self, terminals: list[_core.Terminal], failures: list[Failure]) -> None:
-        if self._wake is None:
+        if self._end is None:
             super()._deliver(terminals, failures)
         elif terminals or failures:
             self._arrived += terminals
             self._failures += failures
-            self._wake.set()
-
-
-def _ring_from_thread(completions: _core.Completions, hub: weakref.ref[Hub]) -> None:
-    """For loops that cannot watch a descriptor: watch it on a thread, until the completions are closed.
-
-    It holds them, so that the descriptor stays what it is; neither the hub nor the loop, whose end closes them.
-    """
-    import select
-
-    descriptor = completions.fileno()
-    while True:
-        select.select([descriptor], [], [])
-        alive = hub()
-        loop = None if alive is None else alive._loop()
-        if alive is None or alive._closed or loop is None:
-            return
-        drained = threading.Event()
-        try:
-            loop.call_soon_threadsafe(_drain, hub, drained)
-        except RuntimeError:
-            # The loop is closed.
-            return
-        del alive
-        while not drained.wait(_LOOK_SEC):
-            if loop.is_closed():
-                # It ended before it came to that.
-                return
-        del loop
-
-
-def _drain(hub: weakref.ref[Hub], drained: threading.Event) -> None:
-    try:
-        alive = hub()
-        if alive is not None:
-            alive._on_readable()
-    finally:
-        drained.set()
+            self._unpark()

@@ -270,7 +270,7 @@ class Store:
         """Remove everything, live or not; how many invocations that was."""
     def purge_expired(self, limit: int = 500) -> int: ...
     def waiter(self, invocation_ids: Sequence[str]) -> Waiter: ...
-    def completions(self) -> Completions: ...
+    def completions(self, alarm: LoopAlarm) -> Completions: ...
     def close(self) -> None:
         """Flush and release. Idempotent; later calls raise `StateBackendError`."""
 
@@ -290,20 +290,47 @@ class Waiter:
         sleeps until notified. Raises `InvocationNotFoundError` if a record vanished before its end was seen."""
 
 @final
-class Completions:
-    """Outcomes for an event loop: add ids, watch `fileno()` for reading, drain. Never blocks: a native thread of the
-    store looks at it, and only what this process knows already is answered at once."""
+class LoopAlarm:
+    """One descriptor for everything that an event loop awaits: watch `fileno()` for reading, `take`, drain those."""
 
+    def __new__(cls) -> LoopAlarm: ...
     def fileno(self) -> int: ...
+    def take(self) -> list[int]:
+        """Tokens of the `Completions` that have something to say. Does not block."""
+    def close(self) -> None:
+        """`fileno()` is readable from then on, for a thread that watches it."""
+
+@final
+class Completions:
+    """Outcomes for an event loop: add ids, drain when the alarm rings. Never blocks: a native thread of the store looks
+    at it, and only what this process knows already is answered at once."""
+
+    @property
+    def token(self) -> int:
+        """What the alarm calls it."""
     def add(self, invocation_ids: Sequence[str]) -> list[Terminal]:
         """Register; returns those that are known to be finished, which are not delivered again. Raises
         `InvocationNotFoundError` for one that is known not to exist, and registers none then."""
     def discard(self, invocation_ids: Sequence[str]) -> None: ...
-    def drain(self) -> tuple[list[Terminal], list[tuple[list[str], BaseException]]]:
-        """What has finished since, and ids that are registered no longer, with the reason: a record that does not
-        exist, a store that failed."""
+    def drain(
+        self,
+    ) -> tuple[list[Terminal], list[tuple[list[str], BaseException]], tuple[bool, BaseException | None] | None]:
+        """What has finished since; ids that are registered no longer, with the reason: a record that does not exist, a
+        store that failed; and after `lend`, once: whether the body still has its claim, or what went wrong."""
+    def lend(self, engine: Engine, claim: Claim, invocation_ids: Sequence[str]) -> Lending:
+        """As `Engine.park`, for a body on an event loop that waits for these (of which the first 64 are told to the
+        store) and others that are registered here: does not block. `Lending.end` must follow, and `drain` then says
+        what came of it; it may say so before, if something went wrong."""
     def close(self) -> None:
-        """Forget everything. `fileno()` is readable from then on, for a thread that watches it."""
+        """Forget everything."""
+
+@final
+class Lending:
+    """One wait of a body on an event loop."""
+
+    def end(self, returns: bool) -> None:
+        """The wait is over: get the slot back, before all new work. Not `returns`: the body ends, and needs none. Does
+        not block; idempotent."""
 
 @final
 class Engine:

@@ -75,10 +75,11 @@ def test_a_closed_store_says_so(store: _core.Store) -> None:
 
 def test_handles_cannot_be_pickled_or_made_by_hand(store: _core.Store) -> None:
     engine = _core.Engine(store, "me", slots=1)
-    for handle in (store, engine, store.waiter([]), store.completions()):
+    alarm = _core.LoopAlarm()
+    for handle in (store, engine, store.waiter([]), alarm, store.completions(alarm)):
         with pytest.raises(TypeError):
             pickle.dumps(handle)
-    for cls in (_core.Store, _core.Waiter, _core.Completions):
+    for cls in (_core.Store, _core.Waiter, _core.Completions, _core.Lending):
         with pytest.raises(TypeError):
             cls()  # type: ignore[call-arg]
     engine.close()
@@ -96,14 +97,20 @@ def test_every_handle_refuses_to_be_used_in_a_forked_child(store: _core.Store) -
     engine = _core.Engine(store, "me", slots=1)
     spec = _core.TaskSpec("m.f")
     ((invocation_id, _),) = store.submit(spec, [(b"", "", None, None)])
-    waiter, completions = store.waiter([invocation_id]), store.completions()
+    (claim,) = engine.claim(1)
+    waiter, alarm = store.waiter([invocation_id]), _core.LoopAlarm()
+    completions = store.completions(alarm)
+    lending = completions.lend(engine, claim, [invocation_id])
     uses: dict[str, Callable[[], Any]] = {
         "count": store.count,
         "submit": lambda: store.submit(spec, [(b"", "", None, None)]),
         "claim": lambda: store.claim("me", 1),
         "waiter": lambda: store.waiter([invocation_id]),
         "wait": lambda: waiter.wait(0.0),
+        "alarm": alarm.take,
         "add": lambda: completions.add([invocation_id]),
+        "lend": lambda: completions.lend(engine, claim, [invocation_id]),
+        "end": lambda: lending.end(True),
         "engine claim": lambda: engine.claim(1),
         "engine next": engine.next,
         "engine start": engine.start,

@@ -12,7 +12,7 @@ from typing import Any
 
 from pynenc import _core
 
-HANDLES = (_core.Store, _core.Engine, _core.Waiter, _core.Completions)
+HANDLES = (_core.Store, _core.Engine, _core.Waiter, _core.Completions, _core.LoopAlarm, _core.Lending)
 
 
 class Crossings:

@@ -74,6 +74,11 @@ class OnceWorker(Worker):
         finally:
             self._over.set()
 
+    @property
+    def _lender(self) -> None:
+        """Its slot is one of the runner's, in another process."""
+        return None
+
     @contextlib.contextmanager
     def _parked(self, current: DistributedInvocation[Any, Any] | None, waiter: _core.Waiter) -> Iterator[None]:
         with super()._parked(current, waiter):

@@ -32,6 +32,11 @@ class RunnerWaits:
     def _start_thread(self) -> None:
         """A body gave up its slot and no thread is left to use it. Runners without threads of ours ignore this."""
 
+    @property
+    def _lender(self) -> _core.Engine | None:
+        """Who lends out the slot of a body on an event loop; None where `_parked` has to be entered for that."""
+        return self._engine
+
     @contextlib.contextmanager
     def _parked(self, current: DistributedInvocation[Any, Any] | None, waiter: _core.Waiter) -> Iterator[None]:
         """Within this block the body of `current` waits for what `waiter` is for.
@@ -63,15 +68,18 @@ class RunnerWaits:
             if limit is not None and limit.is_over:
                 # It ends now, and needs no slot for that. Who has its slot may be what it waited for.
                 pass
-            elif not engine.unpark(claim, waiter):
-                # While stopping it was handed back on purpose, and that was said. After the end of its body it was
-                # settled: what waits is a task or thread that the body has left behind.
-                expected = engine.stopping or (current is not None and current.body_ended)
-                self.logger.log(
-                    logging.DEBUG if expected else logging.WARNING,
-                    "invocation %s lost its claim while it waited; it goes on, but its outcome will be refused",
-                    claim.invocation_id,
-                )
+            elif not engine.unpark(claim, waiter) and current is not None:
+                self._say_that_it_lost_its_claim(current)
+
+    def _say_that_it_lost_its_claim(self, current: DistributedInvocation[Any, Any]) -> None:
+        # While stopping it was handed back on purpose, and that was said. After the end of its body it was settled:
+        # what waits is a task or thread that the body has left behind.
+        expected = self._engine is None or self._engine.stopping or current.body_ended
+        self.logger.log(
+            logging.DEBUG if expected else logging.WARNING,
+            "invocation %s lost its claim while it waited; it goes on, but its outcome will be refused",
+            current.invocation_id,
+        )
 
     def _wait(
         self, current: DistributedInvocation[Any, Any] | None, waiter: _core.Waiter, timeout: float | None

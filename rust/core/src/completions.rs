@@ -24,11 +24,14 @@ pub struct News {
     pub finished: Vec<Terminal>,
     /// These are waited for no longer, for this reason: a record that vanished, a store that failed.
     pub failed: Vec<(Vec<InvocationId>, Error)>,
+    /// A wait that lent out the slot of its body is over: whether the body still has its claim, or what went wrong. See
+    /// [`crate::runner::Runner::lend`].
+    pub regained: Option<Result<bool>>,
 }
 
 impl News {
     fn is_empty(&self) -> bool {
-        self.finished.is_empty() && self.failed.is_empty()
+        self.finished.is_empty() && self.failed.is_empty() && self.regained.is_none()
     }
 }
 
@@ -50,7 +53,9 @@ impl Completions {
                     if glances { (desk.alarm)() } else { agenda.look_soon(&desk) }
                 }
             });
-            Desk { store, glances, mailbox, alarm: Box::new(alarm), pending: Mutex::default(), tray: Mutex::default() }
+            let agenda = looker.agenda.clone();
+            let (pending, tray) = (Mutex::default(), Mutex::default());
+            Desk { store, glances, mailbox, alarm: Box::new(alarm), agenda, pending, tray }
         });
         Ok(Self { desk, looker })
     }
@@ -72,7 +77,7 @@ impl Completions {
         if !unknown.is_empty() {
             let first = self.desk.store.must_look(unknown.clone());
             self.put_off(unknown, &first);
-            self.ask(first);
+            self.desk.ask(first);
         }
         Ok(news.finished)
     }
@@ -86,19 +91,19 @@ impl Completions {
     pub fn drain(&self) -> News {
         let mut news = std::mem::take(&mut self.desk.tray.lock().news);
         if self.desk.glances {
-            let (seen, unknown) = self.desk.glance_at(self.desk.mail());
-            news.finished.extend(seen.finished);
-            news.failed.extend(seen.failed);
-            self.ask(unknown);
+            let (mail, given_up) = self.desk.mail();
+            let (seen, unknown) = self.desk.glance_at(mail);
+            for more in [seen, given_up] {
+                news.finished.extend(more.finished);
+                news.failed.extend(more.failed);
+            }
+            self.desk.ask(unknown);
         }
         news
     }
 
-    fn ask(&self, ids: Vec<InvocationId>) {
-        if !ids.is_empty() {
-            self.desk.tray.lock().questions.extend(ids);
-            self.looker.agenda.look_soon(&self.desk);
-        }
+    pub(crate) fn desk(&self) -> &Arc<Desk> {
+        &self.desk
     }
 
     fn put_off(&self, mut ids: Vec<InvocationId>, but: &[InvocationId]) {
@@ -120,13 +125,14 @@ impl Drop for Completions {
     }
 }
 
-/// What a [`Completions`] and the looker share.
-struct Desk {
+/// What a [`Completions`], the looker and a runner that lends slots share.
+pub(crate) struct Desk {
     store: Arc<dyn Store>,
     /// Whether [`Store::glance`] may see anything.
     glances: bool,
     mailbox: Arc<Mailbox>,
     alarm: Box<dyn Fn() + Send + Sync>,
+    agenda: Arc<Agenda>,
     pending: Mutex<HashMap<InvocationId, Subscription>>,
     tray: Mutex<Tray>,
 }
@@ -160,10 +166,34 @@ impl Desk {
         self.pending.lock().contains_key(id)
     }
 
-    /// What the hub has said.
-    fn mail(&self) -> Vec<InvocationId> {
+    /// What the hub has said; and of a body that has lost its claim, that nothing it waits for will be told any more.
+    fn mail(&self) -> (Vec<InvocationId>, News) {
         let delivery = self.mailbox.take();
-        if delivery.look_again { self.pending.lock().keys().copied().collect() } else { delivery.finished }
+        let all = || self.pending.lock().keys().copied().collect::<Vec<_>>();
+        if delivery.cancelled {
+            let ids = all();
+            let nobody = ids.is_empty();
+            let given_up = self.failed(ids, Error::Closed("runner of the invocation that waits"));
+            return (Vec::new(), if nobody { News::default() } else { given_up });
+        }
+        (if delivery.look_again { all() } else { delivery.finished }, News::default())
+    }
+
+    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+
+    /// Have the looker look at these.
+    pub(crate) fn ask(self: &Arc<Self>, ids: Vec<InvocationId>) {
+        if !ids.is_empty() {
+            self.tray.lock().questions.extend(ids);
+            self.agenda.look_soon(self);
+        }
+    }
+
+    pub(crate) fn tell_regained(&self, answer: Result<bool>) {
+        self.tray.lock().news.regained = Some(answer);
+        (self.alarm)();
     }
 
     /// What is known of `ids`, and those that have to be asked for.
@@ -185,7 +215,9 @@ impl Desk {
     fn look(&self) {
         let mut ids = std::mem::take(&mut self.tray.lock().questions);
         if !self.glances {
-            ids.extend(self.mail());
+            let (mail, given_up) = self.mail();
+            ids.extend(mail);
+            self.leave_on_tray(given_up);
         }
         ids.retain(|id| self.awaits(id));
         if ids.is_empty() {
@@ -193,10 +225,13 @@ impl Desk {
         }
         let looked = catch_unwind(AssertUnwindSafe(|| self.store.watch(&ids)));
         let panicked = || Error::Backend { backend: "store", message: "a look at it panicked".into() };
-        let news = match looked.unwrap_or_else(|_| Err(panicked())) {
+        self.leave_on_tray(match looked.unwrap_or_else(|_| Err(panicked())) {
             Ok(seen) => self.sort(seen),
             Err(error) => self.failed(ids, error),
-        };
+        });
+    }
+
+    fn leave_on_tray(&self, news: News) {
         if !news.is_empty() {
             {
                 let mut tray = self.tray.lock();
@@ -232,7 +267,7 @@ impl Desk {
 
     fn failed(&self, ids: Vec<InvocationId>, error: Error) -> News {
         self.forget(&ids);
-        News { finished: Vec::new(), failed: vec![(ids, error)] }
+        News { failed: vec![(ids, error)], ..News::default() }
     }
 }
 

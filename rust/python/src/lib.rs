@@ -1,5 +1,6 @@
 //! The binding: convert, detach, map the error. Decides nothing; `python/pynenc/_core.pyi` is its contract.
 
+mod completions;
 mod convert;
 mod errors;
 mod logs;
@@ -39,6 +40,8 @@ mod _core {
     use super::*;
 
     #[pymodule_export]
+    use super::completions::{PyCompletions, PyLending, PyLoopAlarm};
+    #[pymodule_export]
     use super::logs::drain_logs;
     #[pymodule_export]
     use super::model::{PyClaim, PyHistoryEntry, PyRecord, PyTaskSpec};
@@ -47,7 +50,7 @@ mod _core {
     #[pymodule_export]
     use super::store::PyStore;
     #[pymodule_export]
-    use super::waiter::{PyCompletions, PyWaiter};
+    use super::waiter::PyWaiter;
     #[pymodule_export]
     use super::{invocation_age_sec, new_invocation_id, status_table};
 

@@ -16,7 +16,7 @@ use crate::store::{self, PyStore};
 use crate::waiter::PyWaiter;
 
 #[pyclass(frozen, module = "pynenc._core", name = "Engine")]
-pub struct PyEngine(Owned<Runner>);
+pub struct PyEngine(pub Owned<Runner>);
 
 impl PyEngine {
     /// Block in slices that let Python handle signals; `step` gets the end of each slice and says when it is done.

@@ -17,12 +17,13 @@ use pynenc_core::wait::Waiter;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::completions::{PyCompletions, PyLoopAlarm};
 use crate::convert::{self, PyTerminal};
 use crate::errors::to_py;
 use crate::model::{PyCall, PyClaim, PyHistoryEntry, PyRecord, PyTaskSpec};
 use crate::open::{self, OpenOptions};
 use crate::process::Owned;
-use crate::waiter::{PyCompletions, PyWaiter};
+use crate::waiter::PyWaiter;
 
 pub const NEW: u8 = 0;
 pub const REUSED_SAME: u8 = 1;
@@ -331,8 +332,8 @@ impl PyStore {
         Ok(PyWaiter::new(py.detach(|| Waiter::new(store, &ids))))
     }
 
-    fn completions(&self, py: Python<'_>) -> PyResult<PyCompletions> {
-        PyCompletions::new(py, self.shared()?, self.looker.get()?.clone())
+    fn completions(&self, py: Python<'_>, alarm: &PyLoopAlarm) -> PyResult<PyCompletions> {
+        PyCompletions::new(py, self.shared()?, self.looker.get()?.clone(), alarm)
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {

@@ -8,6 +8,7 @@ mod ahead;
 mod cancel;
 mod exchange;
 mod heart;
+mod lending;
 pub mod outbox;
 mod parking;
 mod pump;
@@ -28,6 +29,7 @@ use crate::ids::{InvocationId, Millis, Ownership, RunnerKey, random_u64};
 use crate::recover::RecoveryPolicy;
 use crate::settle::{Outcome, Settled, Settlement};
 use crate::store::Store;
+pub use lending::Lending;
 use pump::Pump;
 use slots::Phase;
 
@@ -70,6 +72,7 @@ pub(crate) struct Shared {
     /// Woken when a claim ended or the outbox emptied: whoever is in [`Runner::drain`].
     quiet: parking_lot::Condvar,
     heart: heart::Alarm,
+    valets: lending::Valets,
     hurried: AtomicBool,
     /// Whether a cancellation was announced that no beat has fetched.
     cancellation: AtomicBool,
@@ -97,6 +100,7 @@ impl Runner {
             interrupter: parking_lot::Condvar::new(),
             quiet: parking_lot::Condvar::new(),
             heart: heart::Alarm::default(),
+            valets: lending::Valets::default(),
             hurried: AtomicBool::new(false),
             cancellation: AtomicBool::new(false),
             pulse: Mutex::new(None),
@@ -298,6 +302,25 @@ impl Runner {
     /// Go on after a wait, see [`parking`].
     pub fn unpark(&self, owner: Ownership, mailbox: &Arc<crate::notify::Mailbox>) -> Result<bool> {
         self.shared.unpark(owner, mailbox)
+    }
+
+    /// As [`Self::park`], for a body on an event loop, that waits for `targets` and others that `completions` watches:
+    /// does not block. The wait is over when [`Self::end_lending`] was called and then `completions` says so.
+    ///
+    /// Of the targets the first 64 are told to the store, for precedence and the detection of cycles.
+    pub fn lend(
+        &self,
+        owner: Ownership,
+        mut targets: Vec<InvocationId>,
+        completions: &crate::completions::Completions,
+    ) -> Arc<Lending> {
+        targets.truncate(parking::TARGETS_TOLD);
+        self.shared.lend(owner, targets, completions)
+    }
+
+    /// End this wait: with the slot, which `completions` then tells of, or without one if not `returns`. Does not block.
+    pub fn end_lending(&self, lending: &Arc<Lending>, returns: bool) {
+        self.shared.end_lending(lending, returns);
     }
 
     /// For how long every call of the store has failed; `None` while it works.

@@ -1,12 +1,13 @@
 //! Waiting inside a body: the slot is lent out, and comes back before any new work.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::Condvar;
+use parking_lot::{Condvar, MutexGuard};
 
 use super::Shared;
+use super::lending::Lending;
 use super::pump::Pump;
 use crate::error::{Error, Result};
 use crate::ids::{InvocationId, Ownership};
@@ -17,15 +18,39 @@ use crate::wait::Waiter;
 
 /// So many targets of one wait are told to the store, for precedence and the detection of cycles. Those beyond are
 /// told when the first ones have finished: bounds the cost of waiting for a thousand one by one.
-const TARGETS_TOLD: usize = 64;
+pub(super) const TARGETS_TOLD: usize = 64;
 
-/// Threads of bodies that wait, or wait to go on.
+/// Bodies that wait, or wait to go on.
 #[derive(Default)]
 pub(super) struct Waits {
     mailboxes: HashMap<InvocationId, Vec<Arc<Mailbox>>>,
     /// Whose wait a mailbox belongs to, by its address: it lives as long as its entry above.
     waiters: HashMap<usize, InvocationId>,
-    resuming: HashMap<InvocationId, Vec<Arc<Condvar>>>,
+    resuming: HashMap<InvocationId, Vec<Sleeper>>,
+}
+
+/// Who is in line for a slot.
+pub(super) enum Sleeper {
+    /// A thread of the body.
+    Thread(Arc<Condvar>),
+    /// Its event loop; see [`super::lending`].
+    Loop(Weak<Shared>, Arc<Lending>),
+}
+
+impl Sleeper {
+    /// Look again. Called with the lock of the pump held, or not.
+    fn wake(&self) {
+        match self {
+            Self::Thread(sleeper) => {
+                sleeper.notify_all();
+            }
+            Self::Loop(shared, lending) => {
+                if let Some(shared) = shared.upgrade() {
+                    shared.look_soon(lending);
+                }
+            }
+        }
+    }
 }
 
 impl Waits {
@@ -33,7 +58,7 @@ impl Waits {
         std::mem::take(self)
     }
 
-    fn add(&mut self, waiter: InvocationId, mailbox: &Arc<Mailbox>) {
+    pub fn add(&mut self, waiter: InvocationId, mailbox: &Arc<Mailbox>) {
         self.waiters.insert(Arc::as_ptr(mailbox) as usize, waiter);
         self.mailboxes.entry(waiter).or_default().push(mailbox.clone());
     }
@@ -54,9 +79,20 @@ impl Waits {
     }
 
     /// Whoever of this body is in line for the slot looks again.
-    fn wake_resuming(&self, waiter: InvocationId) {
-        for sleeper in self.resuming.get(&waiter).into_iter().flatten() {
-            sleeper.notify_all();
+    pub fn wake_resuming(&self, waiter: InvocationId) {
+        self.resuming.get(&waiter).into_iter().flatten().for_each(Sleeper::wake);
+    }
+
+    pub fn line_up(&mut self, waiter: InvocationId, sleeper: Sleeper) {
+        self.resuming.entry(waiter).or_default().push(sleeper);
+    }
+
+    pub fn leave_line(&mut self, waiter: InvocationId, leaves: impl Fn(&Sleeper) -> bool) {
+        if let Some(sleepers) = self.resuming.get_mut(&waiter) {
+            sleepers.retain(|known| !leaves(known));
+            if sleepers.is_empty() {
+                self.resuming.remove(&waiter);
+            }
         }
     }
 
@@ -85,14 +121,12 @@ impl Waits {
         for mailbox in self.mailboxes.into_values().flatten() {
             mailbox.cancel();
         }
-        for sleeper in self.resuming.into_values().flatten() {
-            sleeper.notify_all();
-        }
+        self.resuming.into_values().flatten().for_each(|sleeper| sleeper.wake());
     }
 }
 
-/// What a thread whose wait is over has.
-enum Regained {
+/// What a body has when a wait of it is over.
+pub(super) enum Regained {
     /// The slot of its body.
     Slot,
     /// None, for other threads of its body wait.
@@ -137,56 +171,76 @@ impl Shared {
             Regained::OthersWait => return Ok(true),
             Regained::Lost => return Ok(false),
         }
-        let give_up = Instant::now() + self.config.lease;
+        let answers = self.resume(&[owner], Instant::now() + self.config.lease)?;
+        Ok(answers.first().copied().unwrap_or(false))
+    }
+
+    /// Tell the store that these bodies go on; one that fails is asked again until `give_up`.
+    pub(super) fn resume(&self, owners: &[Ownership], give_up: Instant) -> Result<Vec<bool>> {
         let mut pause = Duration::from_millis(20);
         loop {
-            match self.store.resume(&[owner]) {
-                Ok(answers) => return Ok(answers.first().copied().unwrap_or(false)),
+            match self.store.resume(owners) {
                 Err(error @ Error::Backend { .. }) if Instant::now() < give_up => {
-                    log::warn!("invocation {} waits for the store to let it go on: {error}", owner.id);
+                    log::warn!("invocation {} waits for the store to let it go on: {error}", owners[0].id);
                     let mut pump = self.pump.lock();
                     if pump.closed {
-                        return Ok(false);
+                        return Ok(vec![false; owners.len()]);
                     }
                     self.quiet.wait_for(&mut pump, pause);
                     pause = (pause * 2).min(Duration::from_secs(1));
                 }
-                Err(error) => return Err(error),
+                answer => return answer,
             }
         }
     }
 
     fn await_slot(&self, owner: Ownership, mailbox: &Arc<Mailbox>) -> Regained {
         let mut pump = self.pump.lock();
+        if let Some(regained) = self.leave_wait(&mut pump, owner, mailbox) {
+            return regained;
+        }
+        let me = Arc::new(Condvar::new());
+        pump.waits.line_up(owner.id, Sleeper::Thread(me.clone()));
+        let regained = loop {
+            match self.is_served(&pump, owner) {
+                Some(regained) => break regained,
+                None => me.wait(&mut pump),
+            }
+        };
+        pump.waits.leave_line(owner.id, |one| matches!(one, Sleeper::Thread(one) if Arc::ptr_eq(one, &me)));
+        regained
+    }
+
+    /// One wait of the body is over: get its slot back, or in line for it. `None`: it stands in line.
+    pub(super) fn leave_wait(
+        &self,
+        pump: &mut MutexGuard<'_, Pump>,
+        owner: Ownership,
+        mailbox: &Arc<Mailbox>,
+    ) -> Option<Regained> {
         let last = pump.waits.remove(owner.id, mailbox);
         if pump.slots.is_outside(owner) {
-            return if last { Regained::Slot } else { Regained::OthersWait };
+            return Some(if last { Regained::Slot } else { Regained::OthersWait });
         }
         if !last {
             // A slot may have been kept for it when its news came.
             pump.slots.unexpect(owner.id);
-            self.slot_freed(&mut pump);
-            return self.without_slot(&pump, owner);
+            self.slot_freed(pump);
+            return Some(self.without_slot(pump, owner));
         }
         pump.slots.reclaim(owner);
-        self.grant(&mut pump);
+        self.grant(pump);
+        self.is_served(pump, owner)
+    }
+
+    /// Whether one that was in line still has to stand there: not with a slot, nor when another wait of the body has
+    /// begun, nor when the claim was handed back and is no longer in the ledger.
+    pub(super) fn is_served(&self, pump: &Pump, owner: Ownership) -> Option<Regained> {
         if pump.slots.holds(owner) {
-            return Regained::Slot;
+            return Some(Regained::Slot);
         }
-        let me = Arc::new(Condvar::new());
-        pump.waits.resuming.entry(owner.id).or_default().push(me.clone());
-        // Ends with the slot, when another thread of the body begins to wait, or when the claim was handed back and is no
-        // longer in the ledger.
-        while !pump.slots.holds(owner) && pump.slots.phase(owner).is_some() && !pump.waits.is_open(owner.id) {
-            me.wait(&mut pump);
-        }
-        if let Some(sleepers) = pump.waits.resuming.get_mut(&owner.id) {
-            sleepers.retain(|known| !Arc::ptr_eq(known, &me));
-            if sleepers.is_empty() {
-                pump.waits.resuming.remove(&owner.id);
-            }
-        }
-        if pump.slots.holds(owner) { Regained::Slot } else { self.without_slot(&pump, owner) }
+        let goes_without = pump.waits.is_open(owner.id) || pump.slots.phase(owner).is_none();
+        goes_without.then(|| self.without_slot(pump, owner))
     }
 
     fn without_slot(&self, pump: &Pump, owner: Ownership) -> Regained {
@@ -211,9 +265,7 @@ impl Shared {
     /// Hand free slots to the bodies first in line.
     pub(super) fn grant(&self, pump: &mut Pump) {
         while let Some(id) = pump.slots.grant() {
-            for sleeper in pump.waits.resuming.get(&id).into_iter().flatten() {
-                sleeper.notify_all();
-            }
+            pump.waits.wake_resuming(id);
         }
     }
 }

@@ -428,6 +428,7 @@ impl Shared {
         self.interrupter.notify_all();
         self.quiet.notify_all();
         self.heart.ring();
+        self.valets.close();
     }
 }
 

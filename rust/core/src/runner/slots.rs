@@ -197,7 +197,16 @@ impl Slots {
 
     /// Where a claim stands; `None` if this runner does not own it (any more).
     pub fn phase(&self, owner: Ownership) -> Option<Phase> {
-        self.all().find(|(id, live, _)| *id == owner.id && live.fence == owner.fence).map(|(.., phase)| phase)
+        let sets = [
+            (&self.holding, Phase::Holding),
+            (&self.waiting, Phase::Waiting),
+            (&self.outside, Phase::Outside),
+            (&self.ahead, Phase::Ahead),
+        ];
+        let is_in = |set: &HashMap<_, Live>| set.get(&owner.id).is_some_and(|live| live.fence == owner.fence);
+        let found = sets.into_iter().find(|(set, _)| is_in(set)).map(|(_, phase)| phase);
+        let in_line = || self.resuming.iter().any(|(id, live)| *id == owner.id && live.fence == owner.fence);
+        found.or_else(|| in_line().then_some(Phase::Resuming))
     }
 
     /// Whether this claim holds a slot; quicker than [`Self::phase`].

@@ -1,0 +1,122 @@
+"""Where the coroutines of one event loop hear what they await from one app: one descriptor rings for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pynenc import _core
+
+if TYPE_CHECKING:
+    from pynenc._async_wait import Hub
+
+_LOOK_SEC = 1.0
+"""How often a thread that rings for a loop looks whether the loop is there."""
+
+
+class Home:
+    """The hubs of one loop, and the alarm of them all: there while there is any hub."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.hubs: dict[str, Hub] = {}
+        self._pid = os.getpid()
+        self._loop = weakref.ref(loop)
+        self._alarm: _core.LoopAlarm | None = None
+        self._listeners: dict[int, Callable[[], None]] = {}
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        return self._loop()
+
+    @property
+    def is_here(self) -> bool:
+        """Not in a copy of the process that made it."""
+        return self._pid == os.getpid()
+
+    def listen(self, store: _core.Store, heard: Callable[[], None]) -> _core.Completions:
+        """Completions of `store`; `heard` is called on the loop when they are to be drained."""
+        if self._alarm is None:
+            self._alarm = _core.LoopAlarm()
+            self._watch(self._alarm)
+        completions = store.completions(self._alarm)
+        self._listeners[completions.token] = heard
+        return completions
+
+    def leave(self, hub: Hub, completions: _core.Completions) -> bool:
+        """`hub` is idle, and closed unless it was before."""
+        if self._listeners.pop(completions.token, None) is None:
+            return False
+        for key in [key for key, known in self.hubs.items() if known is hub]:
+            del self.hubs[key]
+        completions.close()
+        alarm, loop = self._alarm, self.loop
+        if not self._listeners and alarm is not None:
+            self._alarm = None
+            if loop is not None:
+                try:
+                    loop.remove_reader(alarm.fileno())
+                except NotImplementedError:
+                    pass
+            alarm.close()
+        return True
+
+    def _watch(self, alarm: _core.LoopAlarm) -> None:
+        loop = self.loop
+        if loop is None:
+            return
+        try:
+            loop.add_reader(alarm.fileno(), self._rung)
+        except NotImplementedError:
+            # Whoever forgets this, as an app does with its loop, ends the thread.
+            weakref.finalize(self, alarm.close).atexit = False
+            args: Any = (alarm, weakref.ref(self))
+            threading.Thread(target=_ring_from_thread, args=args, name="pynenc-loop", daemon=True).start()
+
+    def _rung(self) -> None:
+        alarm = self._alarm
+        # The thread that rings may have rung before it knew that nobody listens.
+        for token in () if alarm is None else alarm.take():
+            heard = self._listeners.get(token)
+            if heard is not None:
+                heard()
+
+
+def _ring_from_thread(alarm: _core.LoopAlarm, home: weakref.ref[Home]) -> None:
+    """For loops that cannot watch a descriptor: watch it on a thread, until the alarm is closed.
+
+    It holds the alarm, so that the descriptor stays what it is; neither the home nor the loop, whose end closes it.
+    """
+    import select
+
+    descriptor = alarm.fileno()
+    while True:
+        select.select([descriptor], [], [])
+        alive = home()
+        loop = None if alive is None else alive.loop
+        if alive is None or alive._alarm is not alarm or loop is None:
+            return
+        taken = threading.Event()
+        try:
+            loop.call_soon_threadsafe(_ring, home, taken)
+        except RuntimeError:
+            # The loop is closed.
+            return
+        del alive
+        while not taken.wait(_LOOK_SEC):
+            if loop.is_closed():
+                # It ended before it came to that.
+                return
+        del loop
+
+
+def _ring(home: weakref.ref[Home], taken: threading.Event) -> None:
+    try:
+        alive = home()
+        if alive is not None:
+            alive._rung()
+    finally:
+        taken.set()
