@@ -29,15 +29,12 @@ if claimed(r.status) then
 end
 M.expect_places(r)
 local queued = false
-if r.status == 2 then
-  call('ZREM', P .. 'z:' .. r.ckey, M.parked_place(r, id))
-else
-  queued = M.withdraw(r, id)
-end
+local parked = r.status == 2 and M.parked_place(r, id)
 M.finish_unrun(r, id, 14, ARGV[5])
 -- Nobody waits for it any more: the place of the tag is free for the token.
 r.tag = ARGV[6]
 call('SET', KEYS[1], M.encode(r), 'PX', RETENTION)
+if parked then call('ZREM', P .. 'z:' .. r.ckey, parked) else queued = M.withdraw(r, id) end
 local back = queued and M.place_freed(r)
 ring_bells(KEYS[3])
 announce()

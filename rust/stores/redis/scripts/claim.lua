@@ -89,22 +89,26 @@ if usual then
       if parks then call('ZCARD', bell) end
       if count > 0 then
         call('ZADD', KEYS[1], unpack(leases))
-        local failed = attempt('HSET', KEYS[2], unpack(owned))
-        if type(failed) == 'table' then
+        local failed = attempt('MSET', unpack(records))
+        if type(failed) == 'table' and failed.err then
           for i = 1, count do call('ZREM', KEYS[1], leases[2 * i]) end
           return failed
         end
-        failed = attempt('MSET', unpack(records))
-        if type(failed) == 'table' and failed.err then
+        failed = attempt('HSET', KEYS[2], unpack(owned))
+        if type(failed) == 'table' then
           for i = 1, count do
+            records[2 * i] = raws[i]
             call('ZREM', KEYS[1], leases[2 * i])
-            call('HDEL', KEYS[2], owned[2 * i - 1])
           end
+          call('MSET', unpack(records))
           return failed
         end
-        -- They are still the first of their queue.
-        local last = count == 1 and '0' or count - 1 == tonumber(ARGV[5]) and ARGV[5] or format('%d', count - 1)
-        call('ZREMRANGEBYRANK', queue, '0', last)
+        -- By name, not by rank: see `lib.lua`.
+        if count == 1 then
+          call('ZREM', queue, members[1])
+        else
+          call('ZREMRANGEBYLEX', queue, '[' .. members[1], '[' .. members[count])
+        end
       end
       if parks and call('ZADD', bell, now + 10000, tag) == 1 then call('PEXPIRE', bell, '20000') end
       -- A few empty queues stay listed for a runner that waits: the next call would list them again.
@@ -155,7 +159,7 @@ for i, name in ipairs(names) do
 end
 if tag ~= '' and every then call('ZCARD', BELL) end
 
-local claims, dropped, leases, owned, found = {}, {}, {}, {}, 0
+local claims, dropped, owned, taken, found = {}, {}, {}, 0, 0
 
 -- Arguments kept apart; or 1, if they are so large that the caller should fetch them without a script, which would look
 -- at each byte of them.
@@ -218,24 +222,24 @@ end
 -- Text: the server formats numbers slowly.
 local ENDS = string.format('%.0f', now + lease)
 local function own(id, fence)
-  leases[#leases + 1] = ENDS
-  leases[#leases + 1] = id
+  taken = taken + 1
   owned[#owned + 1] = id
   owned[#owned + 1] = fence
 end
 
 local function next_fence()
-  return sub(fences, 4 * #leases + 1, 4 * #leases + 8)
+  return sub(fences, 8 * taken + 1, 8 * taken + 8)
 end
 
 local function take(id, r)
-  m().deregister(r, id)
   r.fence = next_fence()
   r.runner = runner
   m().enter(r, 4, 16, NAMED)
   if begin then m().enter_held(r, 6, 0, '') end
   local raw = m().encode(r)
+  call('ZADD', KEYS[1], ENDS, id)
   call('SET', P .. 'i:' .. id, raw)
+  m().deregister(r, id)
   own(id, r.fence)
   give(id, raw, r)
 end
@@ -244,7 +248,7 @@ end
 -- record is written with those of the others.
 local STATUS = begin and '\6' or '\4'
 local TAIL = ARGV[7] .. now6 .. ARGV[8] .. (begin and now6 or '')
-local records = {}
+local records, terms = {}, {}
 local function take_fresh(id, key, raw)
   local status, flags = byte(raw, 1, 2)
   if status ~= 1 or flags % 64 >= CONCURRENCY or #raw ~= body_end(raw) + 14 then return false end
@@ -252,6 +256,8 @@ local function take_fresh(id, key, raw)
   raw = STATUS .. char(flags) .. fence .. sub(raw, 11, -15) .. TAIL
   records[#records + 1] = key
   records[#records + 1] = raw
+  terms[#terms + 1] = ENDS
+  terms[#terms + 1] = id
   own(id, fence)
   claims[#claims + 1] = id
   claims[#claims + 1] = raw
@@ -274,10 +280,10 @@ local function admit(id, r)
     m().finish_unrun(r, id, 13, reason)
     dropped[#dropped + 1] = id
   else
-    m().deregister(r, id)
     m().enter(r, 2, 0, '')
-    m().save(id, r)
     call('ZADD', P .. 'z:' .. r.ckey, '0', m().parked_place(r, id))
+    m().save(id, r)
+    m().deregister(r, id)
     -- It may have been called back in place of one with a higher limit.
     return m().place_freed(r)
   end
@@ -308,8 +314,8 @@ end
 -- Not more than 500 in one call, counting those that find no place.
 local work, looked = false, 0
 local wanted = limit - found
-while #leases / 2 < wanted and looked < 500 do
-  local members, keys, raws, name = peek(math.min(wanted - #leases / 2, 500 - looked))
+while taken < wanted and looked < 500 do
+  local members, keys, raws, name = peek(math.min(wanted - taken, 500 - looked))
   if #members == 0 then break end
   local last = #members
   for at, member in ipairs(members) do
@@ -321,26 +327,24 @@ while #leases / 2 < wanted and looked < 500 do
     end
   end
   if #records > 0 then
+    call('ZADD', KEYS[1], spread(terms))
     call('MSET', spread(records))
-    records = {}
+    records, terms = {}, {}
   end
   if moved then
     call('ZREM', P .. 'q:' .. name, spread(members, 1, last))
   else
-    -- They are still the first of their queue.
-    call('ZREMRANGEBYRANK', P .. 'q:' .. name, '0', last - 1)
+    -- They are still the first of their queue, and so are those between.
+    call('ZREMRANGEBYLEX', P .. 'q:' .. name, '[' .. members[1], '[' .. members[last])
   end
   heads[name] = nil
   looked = looked + last
 end
 
-if #leases > 0 then
-  for i = 1, #leases, 2000 do call('ZADD', KEYS[1], spread(leases, i, math.min(i + 1999, #leases))) end
-  for i = 1, #owned, 2000 do call('HSET', KEYS[2], spread(owned, i, math.min(i + 1999, #owned))) end
-end
+for i = 1, #owned, 2000 do call('HSET', KEYS[2], spread(owned, i, math.min(i + 1999, #owned))) end
 
 local next_due = ''
-local waiting = #leases / 2 + found < limit
+local waiting = taken + found < limit
 for i, name in ipairs(names) do
   local first = not moved and firsts[i] or call('ZRANGE', P .. 's:' .. name, '0', '0', 'WITHSCORES')
   if first[1] then

@@ -18,7 +18,6 @@ for i = 1, #ids, 16 do
   local r = id ~= Z16 and M.load(id)
   if r then
     M.fixed(r)
-    M.deregister(r, id)
     if claimed(r.status) then
       M.let_go(r, id)
     elseif r.status == 2 then
@@ -27,9 +26,11 @@ for i = 1, #ids, 16 do
       M.withdraw(r, id)
     end
     call('DEL', P .. 'i:' .. id, P .. 'd:' .. id, P .. 'e:' .. id, P .. 'n:' .. id)
+    M.deregister(r, id)
     count = count + 1
   end
 end
+M.part()
 if from + 64 >= CHUNK then
   call('DEL', KEYS[2])
   call('HDEL', KEYS[1], ARGV[5])

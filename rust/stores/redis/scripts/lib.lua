@@ -8,6 +8,11 @@
 -- A script is not rolled back: a key of a wrong type must fail it before the first write. That is what the HLEN, ZCARD,
 -- SCARD, LLEN and STRLEN are for whose answer nobody looks at.
 --
+-- Nor is its log: killed while it writes, a server may keep the first writes of a script, and make them when it starts for
+-- the second time (decision 0012). So whatever a script writes means the same when it is made twice, or makes no difference
+-- without what should follow: numbers are set, not counted up; what leaves a list is named; a place in a queue comes before
+-- the record that says so, and the lease that guards a claim begins before that and ends after it.
+--
 -- Numbers are compared, never strings: Lua compares strings by the server's locale.
 local call, pack, unpack, spread = redis.call, struct.pack, struct.unpack, unpack
 local sub, byte, char = string.sub, string.byte, string.char

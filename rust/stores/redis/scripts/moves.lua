@@ -89,8 +89,9 @@ local function moves()
     return call('ZREM', P .. 'q:' .. r.queue, member) == 1 or call('ZREM', P .. 's:' .. r.queue, member) == 1
   end
 
+  -- It is registered no longer. After its record has been saved: who finds it there sees that.
   local function deregister(r, id)
-    if r.status == 1 and has(r, REGISTRATION) then
+    if has(r, REGISTRATION) then
       local key = P .. 'r:' .. fixed(r).rkey
       if call('GET', key) == id then call('DEL', key) end
     end
@@ -122,20 +123,26 @@ local function moves()
 
   -- End it by the engine's own decision.
   local function finish_unrun(r, id, status, reason)
-    deregister(r, id)
     enter(r, status, 32, pack('>I2c0', #reason, reason))
     r.note = reason
     r.flags = r.flags + REASON
     finish(r, id, reason, false)
+    deregister(r, id)
   end
 
-  -- End the claim and the waiting.
+  -- End the claim and the waiting. The lease ends last, when the record says so: see `part`.
+  local parting = {}
   local function let_go(r, id)
-    call('ZREM', P .. 'l', id)
+    parting[#parting + 1] = id
     call('HDEL', P .. 'w:' .. r.runner, id)
     if has(r, WISHED) then call('SREM', P .. 'c:' .. r.runner, id) end
     if has(r, CONCURRENCY) then call('SREM', P .. 'k:' .. fixed(r).ckey, id) end
     r.runner, r.waits = '', ''
+  end
+
+  -- To be called at the end of a script that lets go of claims.
+  local function part()
+    if parting[1] then call('ZREM', P .. 'l', spread(parting)) end
   end
 
   -- Someone who had, or would have taken, a place under the key of `r` does not: call back the best of those that wait
@@ -149,14 +156,15 @@ local function moves()
     for _, member in ipairs(members) do
       if holders < unpack('>I4', member, #member - 3) then
         local id = sub(member, -20, -5)
-        call('ZREM', parked, member)
         local next = load(id)
         if next and next.status == 2 then
           enter(next, 3, 0, '')
-          save(id, next)
           enqueue(next, id)
+          save(id, next)
+          call('ZREM', parked, member)
           return next.queue
         end
+        call('ZREM', parked, member)
       end
     end
   end
@@ -186,11 +194,13 @@ local function moves()
     local chunk, at = sub(seq, 1, 4), byte(seq, 5) * 16
     local key = P .. 'o:' .. chunk
     if call('GETRANGE', key, at, at + 15) ~= id then return end
-    if call('HINCRBY', P .. 'o', chunk, '-1') <= 0 then
-      call('HDEL', P .. 'o', chunk)
+    local left = tonumber(call('HGET', P .. 'o', chunk) or 0) - 1
+    if left <= 0 then
       call('DEL', key)
+      call('HDEL', P .. 'o', chunk)
     else
       call('SETRANGE', key, at, string.rep('\0', 16))
+      call('HSET', P .. 'o', chunk, left)
     end
   end
 
@@ -201,10 +211,12 @@ local function moves()
     local chunk, free = sub(pack('>I5', seen), 1, 4), CHUNK - seen % CHUNK
     local left = tonumber(call('HGET', P .. 'o', chunk) or 0)
     if free == CHUNK or left == 0 or (only or chunk) ~= chunk or (not only and left > free) then return end
-    call('HINCRBY', P .. 'm', 's', free)
-    if call('HINCRBY', P .. 'o', chunk, -free) <= 0 then
-      call('HDEL', P .. 'o', chunk)
+    call('HSET', P .. 'm', 's', string.format('%.0f', seen + free))
+    if left - free <= 0 then
       call('DEL', P .. 'o:' .. chunk)
+      call('HDEL', P .. 'o', chunk)
+    else
+      call('HSET', P .. 'o', chunk, left - free)
     end
   end
 
@@ -214,17 +226,22 @@ local function moves()
     if not r or r.rank >= rank then return end
     fixed(r)
     if r.status == 2 then
-      local parked = P .. 'z:' .. r.ckey
-      call('ZREM', parked, parked_place(r, id))
+      local parked, old = P .. 'z:' .. r.ckey, parked_place(r, id)
       r.rank = rank
       call('ZADD', parked, '0', parked_place(r, id))
+      save(id, r)
+      call('ZREM', parked, old)
     elseif available(r.status) then
-      local queued = withdraw(r, id)
+      local old = place(r, id)
+      local list = call('ZSCORE', P .. 'q:' .. r.queue, old) and 'q:' or call('ZSCORE', P .. 's:' .. r.queue, old) and 's:'
       r.rank = rank
-      if queued then enqueue(r, id) end
+      if list then enqueue(r, id) end
+      save(id, r)
+      if list then call('ZREM', P .. list .. r.queue, old) end
+    else
+      r.rank = rank
+      save(id, r)
     end
-    r.rank = rank
-    save(id, r)
   end
   return {
     load = load,
@@ -243,6 +260,7 @@ local function moves()
     finish = finish,
     finish_unrun = finish_unrun,
     let_go = let_go,
+    part = part,
     place_freed = place_freed,
     expect_places = expect_places,
     forget_order = forget_order,

@@ -17,10 +17,9 @@ for _, entry in ipairs(call('LRANGE', KEYS[1], '0', tonumber(ARGV[5]) - 1)) do
     removed[#removed + 1] = id
   end
   M.forget_order(seq, id)
+  -- By name, not by how many: see `lib.lua`.
+  call('LREM', KEYS[1], '1', entry)
   gone = gone + 1
 end
-if gone > 0 then
-  call('LTRIM', KEYS[1], gone, '-1')
-  M.close_order()
-end
+if gone > 0 then M.close_order() end
 return { removed, gone }

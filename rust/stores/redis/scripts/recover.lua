@@ -79,14 +79,15 @@ for _, id in ipairs(ended) do
       M.enter(r, 3, 0, '')
       local delay = backoff(r.recoveries)
       if delay > 0 then r.due = now + delay end
-      M.save(id, r)
       M.enqueue(r, id)
+      M.save(id, r)
       requeued[#requeued + 1] = id
       work = true
     end
     if M.place_freed(r) then work = true end
   end
 end
+M.part()
 ring_bells(KEYS[3])
 announce()
 return { now, next_expiry(), requeued, buried, cancelled, work and 1 or 0 }

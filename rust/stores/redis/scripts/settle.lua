@@ -66,16 +66,19 @@ if ARGV[6] == '2' then
     -- What fails is undone: that is cheaper for the others than to look beforehand.
     local owned = P .. 'w:' .. sub(owner, 3)
     call('HDEL', owned, unpack(ids))
+    for i = 1, n do call('SET', KEYS[i + 2], records[i], 'PX', ARGV[3]) end
     local failed = attempt('RPUSH', KEYS[2], unpack(finished))
     if type(failed) == 'number' then
       failed = attempt('ZREM', KEYS[1], unpack(ids))
       if type(failed) == 'table' then call('LTRIM', KEYS[2], '0', -1 - n) end
     end
     if type(failed) == 'table' then
-      for i = 1, n do call('HSET', owned, ids[i], sub(raws[i], 3, 10)) end
+      for i = 1, n do
+        call('SET', KEYS[i + 2], raws[i])
+        call('HSET', owned, ids[i], sub(raws[i], 3, 10))
+      end
       return failed
     end
-    for i = 1, n do call('SET', KEYS[i + 2], records[i], 'PX', ARGV[3]) end
     if not told then return '' end
     for tag, list in pairs(told) do call('SPUBLISH', P .. 'p:' .. tag, table.concat(list)) end
     return ''
@@ -186,8 +189,8 @@ local function settle(id, r, kind, where, due, apart, text)
       -- Handed back without delay, it keeps its place in line.
       if due > 0 then r.due = math.max(due, now) end
     end
-    m().save(id, r)
     m().enqueue(r, id)
+    m().save(id, r)
     work = true
   end
   if m().place_freed(r) then work = true end
@@ -196,6 +199,9 @@ local function settle(id, r, kind, where, due, apart, text)
   return code
 end
 
+for runner, count in pairs(counts) do
+  if count > 0 then call('HDEL', P .. 'w:' .. runner, spread(owned[runner])) end
+end
 for i = 1, n do
   if plain[i] then
     call('SET', KEYS[i + 2], plain[i], 'PX', RETENTION)
@@ -213,12 +219,10 @@ for i = 1, n do
   end
 end
 if ended > 0 then
-  call('ZREM', KEYS[1], spread(claims))
-  for runner, count in pairs(counts) do
-    if count > 0 then call('HDEL', P .. 'w:' .. runner, spread(owned[runner])) end
-  end
   call('RPUSH', KEYS[2], spread(finished))
+  call('ZREM', KEYS[1], spread(claims))
 end
+if made then made.part() end
 ring_bells(META)
 announce()
 return { table.concat(codes), work and 1 or 0 }

@@ -12,7 +12,7 @@
 -- the ids of those reused.
 if #ARGV[5] == 1 then
   local call, attempt, char, sub, floor, pack = redis.call, redis.pcall, string.char, string.sub, math.floor, struct.pack
-  local P, now, n, queue, count = ARGV[1], tonumber(ARGV[2]), #KEYS - 4, KEYS[3], ARGV[3]
+  local P, now, n, queue, format = ARGV[1], tonumber(ARGV[2]), #KEYS - 4, KEYS[3], string.format
   if now == 0 then
     local t = call('TIME')
     now = t[1] * 1000 + floor(t[2] / 1000)
@@ -23,72 +23,64 @@ if #ARGV[5] == 1 then
     local name = sub(queue, #P + 3)
     unlisted = call('SISMEMBER', P .. 'Q', name) == 0 and name
   end
-  -- From here on what fails is undone: that is cheaper for the others than to look beforehand.
-  local first = call('HINCRBY', KEYS[1], 's', count) - n
-  local high, seen = floor(first / 65536), first % 65536
+  local before = tonumber(call('HGET', KEYS[1], 's') or 0)
+  local high, seen = floor(before / 65536), before % 65536
   local used = seen % 256
-  -- All numbers of arrival begin with the same three bytes; the very first call is left to the other way.
-  if first > 0 and seen + n <= 65536 then
+  -- All numbers of arrival begin with the same three bytes; the very first call, and one of which a part is there already,
+  -- are left to the other way.
+  if before > 0 and seen + n <= 65536 and call('EXISTS', unpack(KEYS, 5, 4 + n)) == 0 then
     high = pack('>I3', high)
-    local o, chunk, failed = P .. 'o:' .. high, floor(seen / 256), nil
-    local here, there = o .. char(chunk), used + n > 256 and high .. char(chunk + 1)
-    if there or used == 0 then
-      failed = attempt('HLEN', P .. 'o')
-      if there and type(failed) == 'number' then failed = attempt('STRLEN', P .. 'o:' .. there) end
+    local chunk = floor(seen / 256)
+    local here, there = high .. char(chunk), used + n > 256 and high .. char(chunk + 1)
+    if there or used == 0 then call('HLEN', P .. 'o') end
+    if there then call('STRLEN', P .. 'o:' .. there) end
+    -- Made with places for one, because a table that grows costs as much as a command.
+    local now6, ids, records, members = pack('>I6', now), { false }, { false, false }, { false, false }
+    local head = '\1' .. ARGV[5] .. '\0\0\0\0\0\0\0\0' .. ARGV[4] .. '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0' .. now6 .. now6 .. high
+    local place = '\255' .. sub(ARGV[6], 6, 5 + string.byte(ARGV[6], 5)) .. now6 .. high
+    for i = 1, n do
+      local key, low = KEYS[4 + i], char(floor(seen / 256), seen % 256)
+      local id = sub(key, -16)
+      ids[i] = id
+      records[2 * i - 1], records[2 * i] = key, head .. low .. ARGV[5 + i]
+      members[2 * i - 1], members[2 * i] = '0', place .. low .. id
+      seen = seen + 1
     end
-    if type(failed) ~= 'table' then
-      -- Made with places for one, because a table that grows costs as much as a command.
-      local now6, ids, records, members = pack('>I6', now), { false }, { false, false }, { false, false }
-      local head = '\1' .. ARGV[5] .. '\0\0\0\0\0\0\0\0' .. ARGV[4] .. '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0' .. now6 .. now6 .. high
-      local place = '\255' .. sub(ARGV[6], 6, 5 + string.byte(ARGV[6], 5)) .. now6 .. high
-      for i = 1, n do
-        local key, low = KEYS[4 + i], char(floor(seen / 256), seen % 256)
-        local id = sub(key, -16)
-        ids[i] = id
-        records[2 * i - 1], records[2 * i] = key, head .. low .. ARGV[5 + i]
-        members[2 * i - 1], members[2 * i] = '0', place .. low .. id
-        seen = seen + 1
-      end
-      -- Unless one of them is there already: sent again.
-      local stored = attempt('MSETNX', unpack(records))
-      if type(stored) == 'table' then failed = stored end
-      if stored == 1 then
-        failed = attempt('APPEND', here, n == 1 and ids[1] or table.concat(ids, '', 1, there and 256 - used or n))
-        if type(failed) == 'number' then
-          if used == 0 then call('HSETNX', P .. 'o', high .. char(chunk), '256') end
-          if there then
-            call('APPEND', P .. 'o:' .. there, table.concat(ids, '', 257 - used))
-            call('HSETNX', P .. 'o', there, '256')
-          end
-          call('ZADD', queue, unpack(members))
-          if unlisted then call('SADD', P .. 'Q', unlisted) end
-          if parked then
-            -- As `ring_bells` does.
-            local left = math.min(n, 16)
-            for bell = 4, 2, -2 do
-              for _ = 1, 64 do
-                if left <= 0 or not parked[bell] then break end
-                local top = call('ZPOPMAX', KEYS[bell])
-                if not top[1] then break end
-                if tonumber(top[2]) < now then
-                  call('DEL', KEYS[bell])
-                  break
-                end
-                if call('SPUBLISH', P .. 'p:' .. top[1], 'W') > 0 then left = left - 1 end
-              end
-            end
-          end
-          return ''
-        end
-        call('DEL', unpack(KEYS, 5, 4 + n))
-      end
-    end
+    call('ZADD', queue, unpack(members))
+    call('MSET', unpack(records))
+    local all = n == 1 and ids[1] or table.concat(ids, '', 1, there and 256 - used or n)
+    local failed = attempt('SETRANGE', P .. 'o:' .. here, format('%d', used * 16), all)
     if type(failed) == 'table' then
-      call('HINCRBY', KEYS[1], 's', '-' .. count)
+      -- What fails is undone: that is cheaper for the others than to look beforehand.
+      call('DEL', unpack(KEYS, 5, 4 + n))
+      for i = 1, n do call('ZREM', queue, members[2 * i]) end
       return failed
     end
+    if used == 0 then call('HSETNX', P .. 'o', here, '256') end
+    if there then
+      call('SETRANGE', P .. 'o:' .. there, '0', table.concat(ids, '', 257 - used))
+      call('HSETNX', P .. 'o', there, '256')
+    end
+    call('HSET', KEYS[1], 's', format('%d', before + n))
+    if unlisted then call('SADD', P .. 'Q', unlisted) end
+    if parked then
+      -- As `ring_bells` does.
+      local left = math.min(n, 16)
+      for bell = 4, 2, -2 do
+        for _ = 1, 64 do
+          if left <= 0 or not parked[bell] then break end
+          local top = call('ZPOPMAX', KEYS[bell])
+          if not top[1] then break end
+          if tonumber(top[2]) < now then
+            call('DEL', KEYS[bell])
+            break
+          end
+          if call('SPUBLISH', P .. 'p:' .. top[1], 'W') > 0 then left = left - 1 end
+        end
+      end
+    end
+    return ''
   end
-  call('HINCRBY', KEYS[1], 's', '-' .. count)
 end
 -- [library]
 local made
@@ -128,62 +120,45 @@ local before = tonumber(call('HGET', KEYS[1], 's') or 0)
 for _, seq in ipairs({ before, before + n }) do call('STRLEN', P .. 'o:' .. sub(pack('>I5', seq), 1, 4)) end
 
 local codes, answer, fresh, delayed, seq = {}, { '' }, {}, {}, before
+-- What is new of this batch, by its id and by its registration key.
+local here, mine = {}, {}
 
 local function registered(rkey)
+  if mine[rkey] then return mine[rkey].id, mine[rkey].args end
   local id = call('GET', P .. 'r:' .. rkey)
   local r = id and m().load(id)
-  return r and r.status == 1 and id, r
+  if r and r.status == 1 then return id, m().fixed(r).args end
 end
 
 for i, one in ipairs(calls) do
-  local key, packed = KEYS[4 + i], ARGV[5 + i]
-  local id = sub(key, -16)
-  local apart = one.flags % 2 == 1 and ARGV[next_apart]
-  if apart then next_apart = next_apart + 1 end
-  local existing, other
-  if one.rkey ~= '' and call('EXISTS', key) == 0 then existing, other = registered(one.rkey) end
+  one.id, one.key, one.packed = sub(KEYS[4 + i], -16), KEYS[4 + i], ARGV[5 + i]
+  one.apart = one.flags % 2 == 1 and ARGV[next_apart]
+  if one.apart then next_apart = next_apart + 1 end
+  local known = here[one.id] or call('EXISTS', one.key) == 1
+  local existing, args
+  if one.rkey ~= '' and not known then existing, args = registered(one.rkey) end
   codes[i] = 'N'
   if existing then
-    codes[i] = m().fixed(other).args == one.args and 'S' or 'D'
+    codes[i] = args == one.args and 'S' or 'D'
     answer[#answer + 1] = existing
-    if apart == '' then call('DEL', P .. 'd:' .. id) end
-  else
-    local seq5 = pack('>I5', seq)
-    local record = pack('>BBc8c8c16I6I6', 1, one.flags, Z8, tag, Z16, one.due, now) .. seq5 .. packed
-    if call('SET', key, record, 'NX') then
-      if apart == '' then
-        call('PERSIST', P .. 'd:' .. id)
-      elseif apart then
-        call('SET', P .. 'd:' .. id, apart)
-      end
-      if one.rkey ~= '' then call('SET', P .. 'r:' .. one.rkey, id) end
-      local member = '\255' .. one.code .. pack('>I6', one.due) .. seq5 .. id
-      if one.due <= now then
-        local list = queues[one.queue].ready
-        list[#list + 1] = '0'
-        list[#list + 1] = member
-      else
-        delayed[#delayed + 1] = { one, member }
-      end
-      fresh[#fresh + 1] = id
-      seq = seq + 1
+    one.unneeded = one.apart == ''
+  elseif not known then
+    one.seq = pack('>I5', seq)
+    one.member = '\255' .. one.code .. pack('>I6', one.due) .. one.seq .. one.id
+    if one.due <= now then
+      local list = queues[one.queue].ready
+      list[#list + 1] = '0'
+      list[#list + 1] = one.member
+    else
+      delayed[#delayed + 1] = one
     end
+    here[one.id] = true
+    if one.rkey ~= '' then mine[one.rkey] = one end
+    fresh[#fresh + 1] = one
+    seq = seq + 1
   end
 end
 
-if #fresh > 0 then
-  call('HINCRBY', KEYS[1], 's', #fresh)
-  -- The first since the server was emptied: another marker, by which others see that its numbers begin anew.
-  if before == 0 then call('HSETNX', KEYS[1], 'a', string.format('2:%.0f', now)) end
-end
-local at = 1
-while at <= #fresh do
-  local place = before + at - 1
-  local chunk, last = sub(pack('>I5', place), 1, 4), math.min(#fresh, at + CHUNK - 1 - place % CHUNK)
-  if place % CHUNK == 0 then call('HSETNX', P .. 'o', chunk, CHUNK) end
-  call('APPEND', P .. 'o:' .. chunk, table.concat(fresh, '', at, last))
-  at = last + 1
-end
 for queue, of in pairs(queues) do
   if #of.ready > 0 then
     call('ZADD', P .. 'q:' .. queue, spread(of.ready))
@@ -192,10 +167,38 @@ for queue, of in pairs(queues) do
   end
 end
 for _, one in ipairs(delayed) do
-  local queue, key = one[1].queue, P .. 's:' .. one[1].queue
-  call('ZADD', key, one[1].due, one[2])
-  call('SADD', P .. 'Q', queue)
-  if call('ZRANGE', key, '0', '0')[1] == one[2] then want_bell(queue) end
+  local key = P .. 's:' .. one.queue
+  call('ZADD', key, one.due, one.member)
+  call('SADD', P .. 'Q', one.queue)
+  if call('ZRANGE', key, '0', '0')[1] == one.member then want_bell(one.queue) end
+end
+for _, one in ipairs(calls) do
+  if one.unneeded then
+    call('DEL', P .. 'd:' .. one.id)
+  elseif one.seq then
+    if one.apart == '' then
+      call('PERSIST', P .. 'd:' .. one.id)
+    elseif one.apart then
+      call('SET', P .. 'd:' .. one.id, one.apart)
+    end
+    call('SET', one.key, pack('>BBc8c8c16I6I6', 1, one.flags, Z8, tag, Z16, one.due, now) .. one.seq .. one.packed)
+    if one.rkey ~= '' then call('SET', P .. 'r:' .. one.rkey, one.id) end
+  end
+end
+local at = 1
+while at <= #fresh do
+  local place = before + at - 1
+  local chunk, ids = sub(pack('>I5', place), 1, 4), {}
+  local last = math.min(#fresh, at + CHUNK - 1 - place % CHUNK)
+  for i = at, last do ids[#ids + 1] = fresh[i].id end
+  call('SETRANGE', P .. 'o:' .. chunk, place % CHUNK * 16, table.concat(ids))
+  if place % CHUNK == 0 then call('HSETNX', P .. 'o', chunk, CHUNK) end
+  at = last + 1
+end
+if #fresh > 0 then
+  call('HSET', KEYS[1], 's', string.format('%.0f', before + #fresh))
+  -- The first since the server was emptied: another marker, by which others see that its numbers begin anew.
+  if before == 0 then call('HSETNX', KEYS[1], 'a', string.format('2:%.0f', now)) end
 end
 if heard > 0 then ring_bells() end
 answer[1] = table.concat(codes)

@@ -21,9 +21,10 @@ for i, key in ipairs(KEYS) do
       else
         local id = sub(key, -16)
         -- Bounded: beyond so many, the slow look of the others must do.
-        if call('SCARD', P .. 'n:' .. id) < 1000 and call('SADD', P .. 'n:' .. id, tag) == 1 then
+        if call('SCARD', P .. 'n:' .. id) < 1000 then
           local flags = byte(raw, 2)
           if math.floor(flags / MORE) % 2 == 0 then call('SETRANGE', key, '1', char(flags + MORE)) end
+          call('SADD', P .. 'n:' .. id, tag)
         end
       end
     end
