@@ -28,14 +28,14 @@ if claimed(r.status) then
   return { 4, 0 }
 end
 M.expect_places(r)
-local queued = false
 local parked = r.status == 2 and M.parked_place(r, id)
+-- It may have been called back to a place under its key: that is another's then.
+local back = not parked and M.place_freed(r)
 M.finish_unrun(r, id, 14, ARGV[5])
 -- Nobody waits for it any more: the place of the tag is free for the token.
 r.tag = ARGV[6]
 call('SET', KEYS[1], M.encode(r), 'PX', RETENTION)
-if parked then call('ZREM', P .. 'z:' .. r.ckey, parked) else queued = M.withdraw(r, id) end
-local back = queued and M.place_freed(r)
+if parked then call('ZREM', P .. 'z:' .. r.ckey, parked) else M.withdraw(r, id) end
 ring_bells(KEYS[3])
 announce()
 return { 0, back and 1 or 0 }

@@ -88,7 +88,12 @@ if usual then
     if usual then
       if parks then call('ZCARD', bell) end
       if count > 0 then
-        call('ZADD', KEYS[1], unpack(leases))
+        -- Fewer than were claimed: one has a lease, or stands in the queue twice. The other way looks closely.
+        usual = call('ZADD', KEYS[1], unpack(leases)) == count
+      end
+    end
+    if usual then
+      if count > 0 then
         local failed = attempt('MSET', unpack(records))
         if type(failed) == 'table' and failed.err then
           for i = 1, count do call('ZREM', KEYS[1], leases[2 * i]) end
@@ -103,12 +108,8 @@ if usual then
           call('MSET', unpack(records))
           return failed
         end
-        -- By name, not by rank: see `lib.lua`.
-        if count == 1 then
-          call('ZREM', queue, members[1])
-        else
-          call('ZREMRANGEBYLEX', queue, '[' .. members[1], '[' .. members[count])
-        end
+        -- By name, neither by rank nor from one to another: see `lib.lua`.
+        call('ZREM', queue, unpack(members))
       end
       if parks and call('ZADD', bell, now + 10000, tag) == 1 then call('PEXPIRE', bell, '20000') end
       -- A few empty queues stay listed for a runner that waits: the next call would list them again.
@@ -314,29 +315,29 @@ end
 -- Not more than 500 in one call, counting those that find no place.
 local work, looked = false, 0
 local wanted = limit - found
+-- One may stand in the queue twice: see `lib.lua`.
+local met = {}
 while taken < wanted and looked < 500 do
   local members, keys, raws, name = peek(math.min(wanted - taken, 500 - looked))
   if #members == 0 then break end
   local last = #members
   for at, member in ipairs(members) do
     local id, raw = sub(member, -16), raws[at]
-    if raw and not take_fresh(id, keys[at], raw) and admit(id, m().decode(raw)) then
+    if met[id] then
+      moved = true
+    elseif raw and not take_fresh(id, keys[at], raw) and admit(id, m().decode(raw)) then
       -- What was called back may be better than those that follow: look again.
       heads, work, last = {}, true, at
       break
     end
+    met[id] = true
   end
   if #records > 0 then
     call('ZADD', KEYS[1], spread(terms))
     call('MSET', spread(records))
     records, terms = {}, {}
   end
-  if moved then
-    call('ZREM', P .. 'q:' .. name, spread(members, 1, last))
-  else
-    -- They are still the first of their queue, and so are those between.
-    call('ZREMRANGEBYLEX', P .. 'q:' .. name, '[' .. members[1], '[' .. members[last])
-  end
+  call('ZREM', P .. 'q:' .. name, spread(members, 1, last))
   heads[name] = nil
   looked = looked + last
 end

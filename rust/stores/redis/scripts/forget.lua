@@ -18,15 +18,17 @@ for i = 1, #ids, 16 do
   local r = id ~= Z16 and M.load(id)
   if r then
     M.fixed(r)
+    M.deregister(r, id)
+    local was = r.status
     if claimed(r.status) then
       M.let_go(r, id)
-    elseif r.status == 2 then
-      call('ZREM', P .. 'z:' .. r.ckey, M.parked_place(r, id))
-    elseif available(r.status) then
-      M.withdraw(r, id)
     end
     call('DEL', P .. 'i:' .. id, P .. 'd:' .. id, P .. 'e:' .. id, P .. 'n:' .. id)
-    M.deregister(r, id)
+    if was == 2 then
+      call('ZREM', P .. 'z:' .. r.ckey, M.parked_place(r, id))
+    elseif available(was) then
+      M.withdraw(r, id)
+    end
     count = count + 1
   end
 end

@@ -116,14 +116,17 @@ local function moves()
       r.result = result
     end
     if has(r, ARGS_APART) then call('PEXPIRE', P .. 'd:' .. id, RETENTION) end
-    call('SET', P .. 'i:' .. id, encode(r), 'PX', RETENTION)
     call('RPUSH', P .. 'f', pack('>I6', now + RETENTION) .. id .. r.seq)
+    call('SET', P .. 'i:' .. id, encode(r), 'PX', RETENTION)
     tell(r, id, result)
   end
 
   -- End it by the engine's own decision.
   local function finish_unrun(r, id, status, reason)
     enter(r, status, 32, pack('>I2c0', #reason, reason))
+    if has(r, REGISTRATION) and call('GET', P .. 'r:' .. fixed(r).rkey) == id then
+      call('PEXPIRE', P .. 'r:' .. r.rkey, RETENTION)
+    end
     r.note = reason
     r.flags = r.flags + REASON
     finish(r, id, reason, false)
@@ -189,18 +192,29 @@ local function moves()
     return r
   end
 
-  -- Forget where it stood in the order of arrival, if it still stands there.
+  -- Forget where it stood in the order of arrival, if it still stands there. `recount` must follow.
+  local touched = {}
   local function forget_order(seq, id)
     local chunk, at = sub(seq, 1, 4), byte(seq, 5) * 16
     local key = P .. 'o:' .. chunk
-    if call('GETRANGE', key, at, at + 15) ~= id then return end
-    local left = tonumber(call('HGET', P .. 'o', chunk) or 0) - 1
-    if left <= 0 then
-      call('DEL', key)
-      call('HDEL', P .. 'o', chunk)
-    else
-      call('SETRANGE', key, at, string.rep('\0', 16))
-      call('HSET', P .. 'o', chunk, left)
+    if call('GETRANGE', key, at, at + 15) == id then call('SETRANGE', key, at, Z16) end
+    touched[chunk] = true
+  end
+
+  -- How much is left of the chunks in which something was forgotten, from what they hold; nothing is left of them.
+  local function recount()
+    for chunk in pairs(touched) do
+      local key, left = P .. 'o:' .. chunk, CHUNK
+      local ids = call('GET', key) or ''
+      for i = 1, #ids, 16 do
+        if sub(ids, i, i + 15) == Z16 then left = left - 1 end
+      end
+      if left == 0 or ids == '' then
+        call('DEL', key)
+        call('HDEL', P .. 'o', chunk)
+      else
+        call('HSET', P .. 'o', chunk, left)
+      end
     end
   end
 
@@ -216,6 +230,8 @@ local function moves()
       call('DEL', P .. 'o:' .. chunk)
       call('HDEL', P .. 'o', chunk)
     else
+      -- What is not there counts as left.
+      call('SETRANGE', P .. 'o:' .. chunk, CHUNK * 16 - 16, Z16)
       call('HSET', P .. 'o', chunk, left - free)
     end
   end
@@ -264,6 +280,7 @@ local function moves()
     place_freed = place_freed,
     expect_places = expect_places,
     forget_order = forget_order,
+    recount = recount,
     close_order = close_order,
     raise = raise,
   }

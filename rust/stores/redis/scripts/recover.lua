@@ -54,6 +54,8 @@ for _, id in ipairs(ended) do
   -- Read again: an earlier one may have called it back.
   local r = records[id] and M.load(id)
   if not r or not claimed(r.status) then
+    -- Let go of, but for what comes last: see `lib.lua`.
+    if r and M.place_freed(r) then work = true end
     call('ZREM', KEYS[1], id)
     if dead then call('HDEL', dead, id) end
   elseif M.has(r, WISHED) then

@@ -66,17 +66,17 @@ if ARGV[6] == '2' then
     -- What fails is undone: that is cheaper for the others than to look beforehand.
     local owned = P .. 'w:' .. sub(owner, 3)
     call('HDEL', owned, unpack(ids))
-    for i = 1, n do call('SET', KEYS[i + 2], records[i], 'PX', ARGV[3]) end
     local failed = attempt('RPUSH', KEYS[2], unpack(finished))
     if type(failed) == 'number' then
+      for i = 1, n do call('SET', KEYS[i + 2], records[i], 'PX', ARGV[3]) end
       failed = attempt('ZREM', KEYS[1], unpack(ids))
-      if type(failed) == 'table' then call('LTRIM', KEYS[2], '0', -1 - n) end
+      if type(failed) == 'table' then
+        for i = 1, n do call('SET', KEYS[i + 2], raws[i]) end
+        call('LTRIM', KEYS[2], '0', -1 - n)
+      end
     end
     if type(failed) == 'table' then
-      for i = 1, n do
-        call('SET', KEYS[i + 2], raws[i])
-        call('HSET', owned, ids[i], sub(raws[i], 3, 10))
-      end
+      for i = 1, n do call('HSET', owned, ids[i], sub(raws[i], 3, 10)) end
       return failed
     end
     if not told then return '' end
@@ -202,6 +202,7 @@ end
 for runner, count in pairs(counts) do
   if count > 0 then call('HDEL', P .. 'w:' .. runner, spread(owned[runner])) end
 end
+if ended > 0 then call('RPUSH', KEYS[2], spread(finished)) end
 for i = 1, n do
   if plain[i] then
     call('SET', KEYS[i + 2], plain[i], 'PX', RETENTION)
@@ -218,10 +219,7 @@ for i = 1, n do
     end
   end
 end
-if ended > 0 then
-  call('RPUSH', KEYS[2], spread(finished))
-  call('ZREM', KEYS[1], spread(claims))
-end
+if ended > 0 then call('ZREM', KEYS[1], spread(claims)) end
 if made then made.part() end
 ring_bells(META)
 announce()

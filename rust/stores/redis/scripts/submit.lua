@@ -17,12 +17,9 @@ if #ARGV[5] == 1 then
     local t = call('TIME')
     now = t[1] * 1000 + floor(t[2] / 1000)
   end
-  local parked, unlisted = call('EXISTS', KEYS[2], KEYS[4]) > 0 and {}, false
+  local parked, name = call('EXISTS', KEYS[2], KEYS[4]) > 0 and {}, sub(queue, #P + 3)
   if parked then parked[2], parked[4] = call('ZCARD', KEYS[2]) > 0, call('ZCARD', KEYS[4]) > 0 end
-  if call('ZCARD', queue) == 0 then
-    local name = sub(queue, #P + 3)
-    unlisted = call('SISMEMBER', P .. 'Q', name) == 0 and name
-  end
+  local unlisted = call('SISMEMBER', P .. 'Q', name) == 0
   local before = tonumber(call('HGET', KEYS[1], 's') or 0)
   local high, seen = floor(before / 65536), before % 65536
   local used = seen % 256
@@ -62,7 +59,7 @@ if #ARGV[5] == 1 then
       call('HSETNX', P .. 'o', there, '256')
     end
     call('HSET', KEYS[1], 's', format('%d', before + n))
-    if unlisted then call('SADD', P .. 'Q', unlisted) end
+    if unlisted then call('SADD', P .. 'Q', name) end
     if parked then
       -- As `ring_bells` does.
       local left = math.min(n, 16)
@@ -176,12 +173,12 @@ for _, one in ipairs(calls) do
   if one.unneeded then
     call('DEL', P .. 'd:' .. one.id)
   elseif one.seq then
+    call('SET', one.key, pack('>BBc8c8c16I6I6', 1, one.flags, Z8, tag, Z16, one.due, now) .. one.seq .. one.packed)
     if one.apart == '' then
       call('PERSIST', P .. 'd:' .. one.id)
     elseif one.apart then
       call('SET', P .. 'd:' .. one.id, one.apart)
     end
-    call('SET', one.key, pack('>BBc8c8c16I6I6', 1, one.flags, Z8, tag, Z16, one.due, now) .. one.seq .. one.packed)
     if one.rkey ~= '' then call('SET', P .. 'r:' .. one.rkey, one.id) end
   end
 end

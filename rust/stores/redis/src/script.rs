@@ -70,7 +70,7 @@ macro_rules! scripts {
     };
 }
 
-// A script that is added here needs its case in `tests/lost_scripts.rs`.
+// A script that is added here needs its case in `tests/lost_scripts.rs` and `tests/torn.rs`.
 scripts! {
     SUBMIT = "submit";
     CLAIM = "claim";

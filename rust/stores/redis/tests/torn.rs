@@ -11,18 +11,14 @@ mod common;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::*;
 use pynenc_core::Result;
 use pynenc_core::call::{Concurrency, Registration, Submission, WhenBlocked};
 use pynenc_core::claim::{Claim, ClaimRequest};
 use pynenc_core::clock::{Clock, ManualClock, SystemClock};
-use pynenc_core::conformance::RETENTION;
-use pynenc_core::ids::{InvocationId, Ownership};
+use pynenc_core::ids::{InvocationId, Millis, Ownership};
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Filter, Page, Watched};
 use pynenc_core::settle::{Outcome, Settled};
@@ -31,62 +27,150 @@ use pynenc_core::wait::Waiter;
 use pynenc_store_redis::{RedisOptions, RedisStore, SCRIPTS, parse_url};
 
 macro_rules! torn {
-    ($($script:literal: $case:ident;)+) => {
+    ($($script:literal: $case:ident($world:ident) $body:block)+) => {
         const CASES: &[&str] = &[$($script),+];
 
-        mod torn {
-            $(
-                #[test]
-                fn $case() {
-                    super::tear($script, super::$case);
-                }
-            )+
-        }
+        $(
+            #[test]
+            fn $case() {
+                tear($script, |$world| $body);
+            }
+        )+
     };
 }
 
 torn! {
-    "submit": submit_the_first;
-    "submit": submit_a_batch;
-    "submit": submit_with_a_concurrency_key;
-    "submit": submit_with_a_registration_key;
-    "submit": submit_with_a_delay;
-    "submit": submit_with_large_arguments;
-    "submit": submit_with_arguments_sent_ahead;
-    "claim": claim_and_begin;
-    "claim": claim_without_beginning;
-    "claim": claim_what_has_a_past;
-    "claim": claim_and_park;
-    "claim": claim_and_drop;
-    "settle": settle_with_success;
-    "settle": settle_with_failure;
-    "settle": settle_with_a_large_outcome;
-    "settle": settle_with_a_retry;
-    "settle": settle_with_a_release;
-    "settle": settle_what_is_to_be_cancelled;
-    "settle": settle_a_batch;
-    "settle": settle_and_call_back;
-    "settle": settle_what_others_wait_for;
-    "settle": exchange_in_its_first_half;
-    "claim": exchange_in_its_second_half;
-    "pause": pause_for_one_in_the_queue;
-    "pause": pause_for_one_that_is_parked;
-    "raise": raise_in_another_shard;
-    "resume": resume_several;
-    "cancel": cancel_in_the_queue;
-    "cancel": cancel_what_is_parked;
-    "cancel": cancel_what_was_called_back;
-    "cancel": cancel_what_runs;
-    "beat": beat;
-    "recover": recover_what_ran_and_what_did_not;
-    "recover": recover_a_holder;
-    "recover": recover_what_is_to_be_cancelled;
-    "recover": recover_of_a_dead_runner;
-    "watch": watch_as_the_second;
-    "purge": purge_all_that_is_there;
-    "purge": purge_some;
-    "forget": forget_the_first_piece;
-    "forget": forget_the_last_piece;
+    "submit": submit_the_first(world) { world.submission(vec![call(), call()]) }
+    "submit": submit_a_batch(world) { world.submit_plain(2); world.submission(vec![call(), call(), call()]) }
+    "submit": submit_with_a_concurrency_key(world) {
+        world.submit_plain(1);
+        world.submission(vec![keyed(WhenBlocked::Park), keyed(WhenBlocked::Park)])
+    }
+    "submit": submit_with_a_registration_key(world) { world.submit_plain(1); world.submission(vec![registered()]) }
+    "submit": submit_with_a_delay(world) {
+        world.submit_plain(1);
+        world.submission(vec![Submission { due: world.clock.wall() + 5_000, ..call() }, call()])
+    }
+    "submit": submit_with_large_arguments(world) { world.submit_plain(1); world.submission(vec![sized(5_000)]) }
+    "submit": submit_with_arguments_sent_ahead(world) { world.submit_plain(1); world.submission(vec![sized(20_000)]) }
+    "claim": claim_and_begin(world) { world.submit_plain(5); claiming(3, true) }
+    "claim": claim_without_beginning(world) { world.submit_plain(5); claiming(3, false) }
+    "claim": claim_what_has_a_past(world) {
+        let claims = world.running(2);
+        let retry = Outcome::Retry { due: world.clock.wall() + 1_000, note: "n".into() };
+        world.store.settle(&[settlement(&claims[0], retry)]).unwrap();
+        world.store.settle(&[settlement(&claims[1], Outcome::Release { due: 0, note: "n".into() })]).unwrap();
+        world.submit(&[registered(), call(), call()]);
+        world.clock.advance(1_000);
+        claiming(4, true)
+    }
+    "claim": claim_and_park(world) {
+        world.submit(&[keyed(WhenBlocked::Park), keyed(WhenBlocked::Park), call(), call()]);
+        claiming(2, true)
+    }
+    "claim": claim_and_drop(world) {
+        world.submit(&[keyed(WhenBlocked::Drop), keyed(WhenBlocked::Drop), call(), call()]);
+        claiming(2, true)
+    }
+    "claim": exchange_in_its_second_half(world) { world.block.set(2); exchanging(world) }
+    "settle": exchange_in_its_first_half(world) { exchanging(world) }
+    "settle": settle_with_success(world) { settling(&world.running(2)[..1], &success_of(1)) }
+    "settle": settle_with_failure(world) { settling(&world.running(2)[..1], &Outcome::Failure(b"e".as_slice().into())) }
+    "settle": settle_with_a_large_outcome(world) {
+        world.submit(&[sized(5_000), call()]);
+        settling(&claim(&*world.store, 2)[..1], &success_of(5_000))
+    }
+    "settle": settle_with_a_retry(world) {
+        let retry = Outcome::Retry { due: world.clock.wall() + 1_000, note: "n".into() };
+        settling(&world.running(2)[..1], &retry)
+    }
+    "settle": settle_with_a_release(world) {
+        settling(&world.running(2)[..1], &Outcome::Release { due: 0, note: "n".into() })
+    }
+    "settle": settle_what_is_to_be_cancelled(world) {
+        let claims = world.running(2);
+        world.store.cancel(claims[0].id, Reach::Runners).unwrap();
+        settling(&claims[..1], &Outcome::Cancelled { reason: "n".into() })
+    }
+    "settle": settle_a_batch(world) { settling(&world.running(4)[..3], &success_of(1)) }
+    "settle": settle_and_call_back(world) { settling(&[world.keyed(3).0], &success_of(1)) }
+    "settle": settle_what_others_wait_for(world) {
+        let claims = world.running(2);
+        for other in [world.another(), world.another()] {
+            world.listens(&other);
+            Waiter::new(other, &[claims[0].id]).ready().unwrap();
+        }
+        settling(&claims[..1], &success_of(1))
+    }
+    "pause": pause_for_one_in_the_queue(world) {
+        let waiter = world.running(1)[0].ownership();
+        pausing(waiter, world.submit_plain(2)[1])
+    }
+    "pause": pause_for_one_that_is_parked(world) {
+        let waiter = world.running(1)[0].ownership();
+        pausing(waiter, world.keyed(3).1[1])
+    }
+    "raise": raise_in_another_shard(world) {
+        let waiter = world.running(1)[0].ownership();
+        let far = || Submission { id: InvocationId::generate(world.clock.wall(), 1), ..call() };
+        // It looks at the target twice before it pauses and once after, and then at itself.
+        world.answers.set(5);
+        pausing(waiter, world.submit(&[far(), far()])[1])
+    }
+    "resume": resume_several(world) {
+        let waiters: Vec<_> = world.running(2).iter().map(Claim::ownership).collect();
+        let target = world.submit_plain(1);
+        waiters.iter().for_each(|waiter| drop(world.store.pause(*waiter, &target).unwrap()));
+        verb(move |store| store.resume(&waiters))
+    }
+    "cancel": cancel_in_the_queue(world) { cancelling(world.submit(&[registered(), call()])[0]) }
+    "cancel": cancel_what_is_parked(world) { cancelling(world.keyed(3).1[0]) }
+    "cancel": cancel_what_was_called_back(world) {
+        let (holder, parked) = world.keyed(3);
+        succeed(&*world.store, holder.ownership());
+        cancelling(parked[0])
+    }
+    "cancel": cancel_what_runs(world) { cancelling(world.running(2)[0].id) }
+    "beat": beat(world) { world.running(2); verb(|store| store.beat(&"r1".into(), 20_000)) }
+    "recover": recover_what_ran_and_what_did_not(world) {
+        world.running(1);
+        world.submit_plain(2);
+        world.store.claim(&ClaimRequest { begin: false, ..request("r1", 1) }).unwrap();
+        recovering(world)
+    }
+    "recover": recover_a_holder(world) { world.keyed(3); recovering(world) }
+    "recover": recover_what_is_to_be_cancelled(world) {
+        world.store.cancel(world.running(2)[0].id, Reach::Runners).unwrap();
+        recovering(world)
+    }
+    "recover": recover_of_a_dead_runner(world) {
+        world.running(2);
+        verb(|store| store.revoke(&"r1".into(), "killed", RecoveryPolicy::default()))
+    }
+    "watch": watch_as_the_second(world) {
+        let id = world.submit_plain(1)[0];
+        let other = world.another();
+        world.listens(&other);
+        Waiter::new(other, &[id]).ready().unwrap();
+        // Both listen before anything is lost.
+        world.listens(&world.store);
+        verb(move |store| Waiter::new(store.clone(), &[id]).ready())
+    }
+    "purge": purge_all_that_is_there(world) {
+        world.expiring(3);
+        verb(|store| store.purge(Purge::Expired { limit: 100 }))
+    }
+    "purge": purge_some(world) {
+        world.expiring(3);
+        world.submit_plain(2);
+        verb(|store| store.purge(Purge::Expired { limit: 100 }))
+    }
+    "forget": forget_the_first_piece(world) {
+        // Which chunks there are is answered, the piece is not.
+        world.answers.set(1);
+        forgetting(world)
+    }
+    "forget": forget_the_last_piece(world) { world.answers.set(4); world.block.set(2); forgetting(world) }
 }
 
 /// These cannot be torn.
@@ -103,9 +187,12 @@ fn every_script_is_torn_by_a_case() {
     assert_eq!(all, cases, "each script has a case above, or a reason to have none");
 }
 
-const LOG: &str = "appendonlydir/appendonly.aof.1.incr.aof";
-const ARGUMENTS: &[&str] =
-    &["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--auto-aof-rewrite-percentage", "0"];
+/// Longer than all that a run takes by its clock.
+const RETENTION: Millis = 10_000_000;
+
+/// What a runner owns by its own list. A part of a claim that others have made instead may leave some of it to a runner
+/// that never comes back: a few bytes, of which nothing is claimed.
+const GONE_RUNNER: &str = "w:r1";
 
 /// What happens between the two starts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -129,52 +216,8 @@ enum Fate {
     Doomed,
 }
 
-/// The verb under test; whatever it claims it answers.
-type Verb<'a> = Box<dyn Fn(&Arc<RedisStore>) -> Result<Vec<Ownership>> + Send + Sync + 'a>;
-
-/// Lets so many answers pass, then none, and no connection until it is opened.
-struct Gate {
-    port: u16,
-    passes: Arc<AtomicUsize>,
-}
-
-impl Gate {
-    const OPEN: usize = usize::MAX;
-
-    fn before(server: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (port, passes) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(Self::OPEN)));
-        let theirs = passes.clone();
-        std::thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };
-                if theirs.load(Ordering::SeqCst) == 0 {
-                    continue;
-                }
-                let (up, down, passes) = (client.try_clone().unwrap(), server.try_clone().unwrap(), theirs.clone());
-                std::thread::spawn(move || pump(up, down, || true));
-                std::thread::spawn(move || {
-                    pump(server, client, || {
-                        let less = |left: usize| if left == Self::OPEN { Some(left) } else { left.checked_sub(1) };
-                        passes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
-                    });
-                });
-            }
-        });
-        Self { port, passes }
-    }
-}
-
-fn pump(mut from: TcpStream, mut to: TcpStream, may_pass: impl Fn() -> bool) {
-    let mut buffer = vec![0; 1 << 16];
-    while let Ok(n) = from.read(&mut buffer) {
-        if n == 0 || !may_pass() || to.write_all(&buffer[..n]).is_err() {
-            break;
-        }
-    }
-    let _ = from.shutdown(Shutdown::Both);
-    let _ = to.shutdown(Shutdown::Both);
-}
+/// The verb under test; what it claims is its answer.
+type Verb = Box<dyn Fn(&Arc<RedisStore>) -> Result<Vec<Ownership>> + Send + Sync>;
 
 /// The app of one run.
 struct World {
@@ -184,17 +227,27 @@ struct World {
     known: RefCell<Vec<(InvocationId, Fate)>>,
     /// How many answers the verb is given before one is lost.
     answers: Cell<usize>,
-    /// Which of the blocks that it writes is torn.
+    /// Which of the blocks that it writes is torn, counted from 1.
     block: Cell<usize>,
+    /// Everything is to be forgotten: half of that is not counted exactly, until somebody makes the rest.
+    wiped: Cell<bool>,
 }
 
 impl World {
     fn on(server: &Server, gate: &Gate, shards: u16) -> Self {
         let clock = Arc::new(ManualClock::new(SystemClock.wall()));
-        let options = RedisOptions { clock: Some(clock.clone()), shards, ..options(&server.url()) };
-        let url = parse_url(&format!("redis://127.0.0.1:{}", gate.port)).unwrap();
-        let store = RedisStore::open(RedisOptions { url, ..options.clone() }).unwrap();
-        Self { options, clock, store, known: RefCell::default(), answers: Cell::new(0), block: Cell::new(1) }
+        let options =
+            RedisOptions { clock: Some(clock.clone()), shards, retention: RETENTION, ..options(&server.url()) };
+        let store = RedisStore::open(RedisOptions { url: parse_url(&gate.url()).unwrap(), ..options.clone() }).unwrap();
+        Self {
+            options,
+            clock,
+            store,
+            known: RefCell::default(),
+            answers: Cell::new(0),
+            block: Cell::new(1),
+            wiped: Cell::new(false),
+        }
     }
 
     /// A handle as in another process, past the gate.
@@ -213,12 +266,15 @@ impl World {
 
     fn submit(&self, calls: &[Submission]) -> Vec<InvocationId> {
         self.know(calls, Fate::Ends);
-        assert_eq!(self.store.submit(calls).unwrap().len(), calls.len());
+        self.store.submit(calls).unwrap();
         calls.iter().map(|one| one.id).collect()
     }
 
+    /// Their ids ascend: what is in one set is gone through in the same order each time.
     fn submit_plain(&self, count: usize) -> Vec<InvocationId> {
-        self.submit(&(0..count).map(|_| call()).collect::<Vec<_>>())
+        let mut calls: Vec<_> = (0..count).map(|_| call()).collect();
+        calls.sort_by_key(|one| one.id);
+        self.submit(&calls)
     }
 
     /// So many, claimed by `r1` and begun.
@@ -227,7 +283,14 @@ impl World {
         claim(&*self.store, count)
     }
 
-    /// One that runs, and as many as are left of the count parked behind it.
+    /// So many, with their retention over.
+    fn expiring(&self, count: usize) {
+        self.running(count).iter().for_each(|claim| succeed(&*self.store, claim.ownership()));
+        self.doom();
+        self.clock.advance(RETENTION + 1);
+    }
+
+    /// One that runs, and the rest parked behind it.
     fn keyed(&self, count: usize) -> (Claim, Vec<InvocationId>) {
         let ids = self.submit(&(0..count).map(|_| keyed(WhenBlocked::Park)).collect::<Vec<_>>());
         let mut claims = claim(&*self.store, count);
@@ -235,22 +298,35 @@ impl World {
         (claims.remove(0), ids[1..].to_vec())
     }
 
-    fn submission(&self, calls: Vec<Submission>) -> Verb<'static> {
-        self.know(&calls, Fate::Asked);
-        Box::new(move |store| store.submit(&calls).map(|_| Vec::new()))
+    /// It has waited once, and would be told from now on.
+    fn listens(&self, store: &Arc<RedisStore>) {
+        let known = self.submit_plain(1);
+        Waiter::new(store.clone(), &known).ready().unwrap();
+        eventually("it listens", || {
+            let one = call();
+            self.know(std::slice::from_ref(&one), Fate::Ends);
+            store.submit(std::slice::from_ref(&one)).unwrap();
+            store.must_look(vec![one.id]).is_empty()
+        });
     }
 
-    fn keys(&self, server: &Server) -> Vec<(String, i64)> {
+    fn submission(&self, calls: Vec<Submission>) -> Verb {
+        self.know(&calls, Fate::Asked);
+        verb(move |store| store.submit(&calls))
+    }
+
+    /// Keys without an end that no empty app has, those of `kept` kinds left out.
+    fn left(&self, server: &Server, kept: &[&str]) -> BTreeSet<String> {
         let mut connection = server.connect();
         let pattern = format!("{{{}:*", self.options.app_id);
-        let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg(pattern).query(&mut connection).unwrap();
-        let mut ttl = |key: &Vec<u8>| redis::cmd("PTTL").arg(key).query::<i64>(&mut connection).unwrap();
-        // Ids and chunks are not text.
-        let name = |key: &Vec<u8>| match std::str::from_utf8(key) {
-            Ok(text) if !text.contains('\0') => text.split_once('}').unwrap().1.to_owned(),
-            _ => String::from_utf8_lossy(key).split_once('}').unwrap().1[..2].to_owned(),
-        };
-        keys.iter().map(|key| (name(key), ttl(key))).collect()
+        let mut keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg(pattern).query(&mut connection).unwrap();
+        keys.retain(|key| redis::cmd("PTTL").arg(key).query::<i64>(&mut connection).unwrap() < 0);
+        let names = keys.iter().map(|key| String::from_utf8_lossy(key).split_once('}').unwrap().1.to_owned());
+        let kind = |name: &String| name.split(':').next().unwrap().to_owned();
+        let names = names.filter(|name| name != "m" && !kept.contains(&kind(name).as_str()));
+        // Ids and chunks are no text to be read.
+        let text = |name: &String| name.chars().all(|one| one.is_ascii_graphic());
+        names.map(|name| if text(&name) { name } else { format!("{}:", kind(&name)) }).collect()
     }
 }
 
@@ -266,341 +342,28 @@ fn sized(payload: usize) -> Submission {
     Submission { payload: vec![b'a'; payload].into(), ..call() }
 }
 
-/// Ends of the commands of the block with this number in a part of a log, beginning with that of its `MULTI`; the last
-/// one is that of its `EXEC`.
-fn block(log: &[u8], number: usize) -> Option<Vec<usize>> {
-    let (mut at, mut seen, mut ends) = (0, 0, Vec::new());
-    let line = |at: &mut usize| -> Option<usize> {
-        let end = *at + log[*at..].windows(2).position(|two| two == b"\r\n")?;
-        let number = std::str::from_utf8(&log[*at + 1..end]).ok()?.parse().ok();
-        *at = end + 2;
-        number
-    };
-    while at < log.len() {
-        let (words, mut first) = (line(&mut at)?, None);
-        for _ in 0..words {
-            let length = line(&mut at)?;
-            first.get_or_insert(log.get(at..at + length)?);
-            at += length + 2;
-        }
-        match first {
-            Some(b"MULTI") => ends = vec![at],
-            Some(b"EXEC") => {
-                ends.push(at);
-                seen += 1;
-                if seen == number && at <= log.len() {
-                    return Some(ends);
-                }
-                ends.clear();
-            }
-            _ if ends.is_empty() => {}
-            _ => ends.push(at),
-        }
-    }
-    None
+fn success_of(size: usize) -> Outcome {
+    Outcome::Success(vec![b'v'; size].into())
 }
 
-fn tear(script: &str, case: impl Fn(&World) -> Verb<'_>) {
-    let shards = if script == "raise" { 2 } else { 1 };
-    let mut server = Server::with(ARGUMENTS);
-    let gate = Gate::before(server.port);
-    let mut faults = Vec::new();
-    for then in [Then::Again, Then::Others, Then::Idle] {
-        let (mut kept, mut count) = (1, 1);
-        while kept <= count {
-            match run(&mut server, &gate, shards, &case, kept, then) {
-                Ok(commands) => count = commands,
-                Err(fault) => {
-                    faults.push(format!("{kept} kept, {then:?}: {}", fault.1));
-                    count = fault.0;
-                }
-            }
-            kept += 1;
-        }
-    }
-    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+fn verb<T>(make: impl Fn(&Arc<RedisStore>) -> Result<T> + Send + Sync + 'static) -> Verb {
+    Box::new(move |store| make(store).map(|_| Vec::new()))
 }
 
-/// One case, torn after `kept` commands of its block; answers how many there are.
-fn run(
-    server: &mut Server,
-    gate: &Gate,
-    shards: u16,
-    case: &impl Fn(&World) -> Verb<'_>,
-    kept: usize,
-    then: Then,
-) -> Result<usize, (usize, String)> {
-    // The server knows the scripts: what is sent is what is written.
-    for (_, script) in SCRIPTS {
-        let _: String = server.run(&["SCRIPT", "LOAD", &script.version(false).text]);
-    }
-    gate.passes.store(Gate::OPEN, Ordering::SeqCst);
-    let world = World::on(server, gate, shards);
-    let verb = case(&world);
-    let store = world.store.clone();
-    let path = server.path(LOG);
-    let begin = std::fs::read(&path).unwrap().len();
-    let (names, owned) = std::thread::scope(|scope| {
-        gate.passes.store(world.answers.get(), Ordering::SeqCst);
-        let made = scope.spawn(|| verb(&store));
-        let written = || block(&std::fs::read(&path).unwrap()[begin..], world.block.get()).is_some();
-        eventually("all is written", || gate.passes.load(Ordering::SeqCst) == 0 && written());
-        server.kill();
-        let mut log = std::fs::read(&path).unwrap();
-        let ends = block(&log[begin..], world.block.get()).unwrap();
-        let names = ends
-            .windows(2)
-            .map(|of| {
-                String::from_utf8_lossy(&log[begin + of[0]..begin + of[1]]).split("\r\n").nth(2).unwrap().to_owned()
-            })
-            .collect::<Vec<_>>();
-        log.truncate(begin + ends[kept] + 4);
-        std::fs::write(&path, log).unwrap();
-        if then != Then::Again {
-            store.close().unwrap();
-            assert!(made.join().unwrap().is_err());
-            server.launch();
-            return (names, Vec::new());
-        }
-        server.launch();
-        gate.passes.store(Gate::OPEN, Ordering::SeqCst);
-        (names, made.join().unwrap().unwrap())
-    });
-    let count = names.len() - 1;
-    let failed = |what: String| (count, format!("{}: {what}", names[..kept].join(" ")));
-    let other = world.another();
-    if then == Then::Again {
-        // Whatever was written, a block ends here.
-        let ends = "redis.call('SET', KEYS[1], '') redis.call('DEL', KEYS[1])";
-        let _: Option<String> = server.run(&["EVAL", ends, "1", "end"]);
-    } else {
-        let canary = call();
-        world.know(std::slice::from_ref(&canary), Fate::Ends);
-        other.submit(std::slice::from_ref(&canary)).unwrap();
-        if then == Then::Others {
-            let claims = other.claim(&request("r2", 100)).unwrap().claims;
-            assert!(claims.iter().any(|claim| claim.id == canary.id));
-            claims.iter().for_each(|claim| succeed(&*other, claim.ownership()));
-        }
-    }
-    let ids: Vec<_> = world.known.borrow().iter().map(|(id, _)| *id).collect();
-    let before = other.watch(&ids).unwrap();
-    drop(other);
-    server.kill();
-    server.launch();
-    let checked = check(&world, server, then, &ids, &before, &owned);
-    checked.map(|()| count).map_err(failed)
-}
-
-/// What is left after the second start is taken care of by a runner, and then by purges.
-fn check(
-    world: &World,
-    server: &Server,
-    then: Then,
-    ids: &[InvocationId],
-    before: &[Watched],
-    owned: &[Ownership],
-) -> Result<(), String> {
-    let store = world.another();
-    let text = |error: pynenc_core::Error| error.to_string();
-    let mut faults = Vec::new();
-    for (old, new) in before.iter().zip(store.watch(ids).map_err(text)?) {
-        if matches!(old, Watched::Finished(_)) && *old != new {
-            faults.push(format!("was {old:?}, is {new:?}"));
-        }
-    }
-    for owner in owned {
-        let settled = store.settle(&[success(*owner)]);
-        if settled != Ok(vec![Settled::Done]) {
-            faults.push(format!("a claim that was given: {settled:?}"));
-        }
-    }
-    for round in 0.. {
-        // Past every lease, delay and backoff.
-        world.clock.advance(40_000);
-        let mut found = store.recover(RecoveryPolicy::default()).map_err(text)?.found();
-        let claims = store.claim(&request("r9", 100)).map_err(text)?.claims;
-        found += claims.len();
-        for claim in &claims {
-            let settled = store.settle(&[success(claim.ownership())]);
-            if settled != Ok(vec![Settled::Done]) {
-                faults.push(format!("a claim of what was left: {settled:?}"));
-            }
-        }
-        if found == 0 && round > 2 {
-            break;
-        }
-        if round > 30 {
-            return Err("it does not end".into());
-        }
-    }
-    for (id, fate) in world.known.borrow().iter() {
-        let history = store.history(*id);
-        let unknown = *fate == Fate::Doomed || (*fate == Fate::Asked && then != Then::Again);
-        match history {
-            Err(_) if unknown => {}
-            Err(error) => faults.push(format!("{fate:?}: {error}")),
-            Ok(history) => {
-                let statuses: Vec<_> = history.iter().map(|entry| entry.status.as_str()).collect();
-                let ends = history.iter().filter(|entry| entry.status.is_final()).count();
-                if ends != 1 || !history.last().unwrap().status.is_final() {
-                    faults.push(format!("{fate:?}: {}", statuses.join(" ")));
-                }
-            }
-        }
-    }
-    let listed = store.list(&Filter::default(), Page { offset: 0, limit: 1000 }).map_err(text)?;
-    let distinct: BTreeSet<_> = listed.iter().collect();
-    let count = store.count(&Filter::default()).map_err(text)?;
-    if (listed.len(), count) != (distinct.len(), distinct.len()) {
-        faults.push(format!("{} listed, {count} counted, {} there", listed.len(), distinct.len()));
-    }
-    for watched in store.watch(&listed).map_err(text)? {
-        if !matches!(watched, Watched::Finished(_)) {
-            faults.push(format!("listed: {watched:?}"));
-        }
-    }
-    let mut left: BTreeSet<String> = BTreeSet::new();
-    let lasting = |kind: &str| ["m", "f", "o"].contains(&kind) || kind.starts_with("o:");
-    let live = |(name, ttl): &(String, i64)| *ttl < 0 && !lasting(name);
-    left.extend(world.keys(server).into_iter().filter(live).map(|(name, _)| name));
-    world.clock.advance(RETENTION + 1);
-    while store.purge(Purge::Expired { limit: 100 }).map_err(text)? > 0 {}
-    store.claim(&request("r9", 1)).map_err(text)?;
-    left.extend(world.keys(server).into_iter().filter(|(name, ttl)| *ttl < 0 && name != "m").map(|(name, _)| name));
-    if !left.is_empty() {
-        faults.push(format!("left {left:?}"));
-    }
-    if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
-}
-
-fn submit_the_first(world: &World) -> Verb<'_> {
-    world.submission(vec![call(), call()])
-}
-
-fn submit_a_batch(world: &World) -> Verb<'_> {
-    world.submit_plain(2);
-    world.submission(vec![call(), call(), call()])
-}
-
-fn submit_with_a_concurrency_key(world: &World) -> Verb<'_> {
-    world.submit_plain(1);
-    world.submission(vec![keyed(WhenBlocked::Park), keyed(WhenBlocked::Park)])
-}
-
-fn submit_with_a_registration_key(world: &World) -> Verb<'_> {
-    world.submit_plain(1);
-    world.submission(vec![registered()])
-}
-
-fn submit_with_a_delay(world: &World) -> Verb<'_> {
-    world.submit_plain(1);
-    world.submission(vec![Submission { due: world.clock.wall() + 5_000, ..call() }, call()])
-}
-
-fn submit_with_large_arguments(world: &World) -> Verb<'_> {
-    world.submit_plain(1);
-    world.submission(vec![sized(5_000)])
-}
-
-fn submit_with_arguments_sent_ahead(world: &World) -> Verb<'_> {
-    world.submit_plain(1);
-    world.submission(vec![sized(20_000)])
-}
-
-/// Ask for so many.
-fn claiming<'a>(limit: usize, begin: bool) -> Verb<'a> {
+fn claiming(limit: usize, begin: bool) -> Verb {
     Box::new(move |store| {
-        let claimed = store.claim(&ClaimRequest { begin, ..request("r1", limit) })?;
-        if !begin {
-            claimed.claims.iter().try_for_each(|claim| store.begin(claim.ownership()))?;
-        }
-        Ok(claimed.claims.iter().map(Claim::ownership).collect())
+        let claims = store.claim(&ClaimRequest { begin, ..request("r1", limit) })?.claims;
+        claims.iter().try_for_each(|claim| store.begin(claim.ownership()))?;
+        Ok(claims.iter().map(Claim::ownership).collect())
     })
 }
 
-fn claim_and_begin(world: &World) -> Verb<'_> {
-    world.submit_plain(5);
-    claiming(3, true)
-}
-
-fn claim_without_beginning(world: &World) -> Verb<'_> {
-    world.submit_plain(5);
-    claiming(3, false)
-}
-
-fn claim_what_has_a_past(world: &World) -> Verb<'_> {
-    let claims = world.running(2);
-    let outcome = Outcome::Retry { due: world.clock.wall() + 1_000, note: "n".into() };
-    world.store.settle(&[settlement(&claims[0], outcome)]).unwrap();
-    let outcome = Outcome::Release { due: 0, note: "n".into() };
-    world.store.settle(&[settlement(&claims[1], outcome)]).unwrap();
-    world.submit(&[registered(), call(), call()]);
-    world.clock.advance(1_000);
-    claiming(4, true)
-}
-
-fn claim_and_park(world: &World) -> Verb<'_> {
-    world.submit(&[keyed(WhenBlocked::Park), keyed(WhenBlocked::Park), call(), call()]);
-    claiming(2, true)
-}
-
-fn claim_and_drop(world: &World) -> Verb<'_> {
-    world.submit(&[keyed(WhenBlocked::Drop), keyed(WhenBlocked::Drop), call(), call()]);
-    claiming(2, true)
-}
-
-fn settling<'a>(claims: &[Claim], outcome: &Outcome) -> Verb<'a> {
+fn settling(claims: &[Claim], outcome: &Outcome) -> Verb {
     let batch: Vec<_> = claims.iter().map(|claim| settlement(claim, outcome.clone())).collect();
-    Box::new(move |store| store.settle(&batch).map(|_| Vec::new()))
+    verb(move |store| store.settle(&batch))
 }
 
-fn settle_with_success(world: &World) -> Verb<'_> {
-    settling(&world.running(2)[..1], &Outcome::Success(b"v".as_slice().into()))
-}
-
-fn settle_with_failure(world: &World) -> Verb<'_> {
-    settling(&world.running(2)[..1], &Outcome::Failure(b"e".as_slice().into()))
-}
-
-fn settle_with_a_large_outcome(world: &World) -> Verb<'_> {
-    let large = [world.submit(&[sized(5_000)]), world.submit_plain(1)];
-    assert_eq!(large.len(), 2);
-    settling(&claim(&*world.store, 2)[..1], &Outcome::Success(vec![1; 5_000].into()))
-}
-
-fn settle_with_a_retry(world: &World) -> Verb<'_> {
-    settling(&world.running(2)[..1], &Outcome::Retry { due: world.clock.wall() + 1_000, note: "n".into() })
-}
-
-fn settle_with_a_release(world: &World) -> Verb<'_> {
-    settling(&world.running(2)[..1], &Outcome::Release { due: 0, note: "n".into() })
-}
-
-fn settle_what_is_to_be_cancelled(world: &World) -> Verb<'_> {
-    let claims = world.running(2);
-    world.store.cancel(claims[0].id, Reach::Runners).unwrap();
-    settling(&claims[..1], &Outcome::Cancelled { reason: "n".into() })
-}
-
-fn settle_a_batch(world: &World) -> Verb<'_> {
-    settling(&world.running(4)[..3], &Outcome::Success(b"v".as_slice().into()))
-}
-
-fn settle_and_call_back(world: &World) -> Verb<'_> {
-    settling(&[world.keyed(3).0], &Outcome::Success(b"v".as_slice().into()))
-}
-
-fn settle_what_others_wait_for(world: &World) -> Verb<'_> {
-    let claims = world.running(2);
-    let other = world.another();
-    for store in [world.another(), other] {
-        Waiter::new(store, &[claims[0].id]).ready().unwrap();
-    }
-    settling(&claims[..1], &Outcome::Success(b"v".as_slice().into()))
-}
-
-fn exchanging(world: &World) -> Verb<'_> {
+fn exchanging(world: &World) -> Verb {
     let owner = world.running(1)[0].ownership();
     world.submit_plain(3);
     Box::new(move |store| {
@@ -609,145 +372,181 @@ fn exchanging(world: &World) -> Verb<'_> {
     })
 }
 
-fn exchange_in_its_first_half(world: &World) -> Verb<'_> {
-    exchanging(world)
+fn pausing(waiter: Ownership, target: InvocationId) -> Verb {
+    verb(move |store| store.pause(waiter, &[target]))
 }
 
-fn exchange_in_its_second_half(world: &World) -> Verb<'_> {
-    world.block.set(2);
-    exchanging(world)
+fn cancelling(id: InvocationId) -> Verb {
+    verb(move |store| store.cancel(id, Reach::Runners))
 }
 
-fn pausing<'a>(waiter: Ownership, target: InvocationId) -> Verb<'a> {
-    Box::new(move |store| store.pause(waiter, &[target]).map(|_| Vec::new()))
-}
-
-fn pause_for_one_in_the_queue(world: &World) -> Verb<'_> {
-    let waiter = world.running(1)[0].ownership();
-    pausing(waiter, world.submit_plain(2)[1])
-}
-
-fn pause_for_one_that_is_parked(world: &World) -> Verb<'_> {
-    let waiter = world.running(1)[0].ownership();
-    pausing(waiter, world.keyed(3).1[1])
-}
-
-fn raise_in_another_shard(world: &World) -> Verb<'_> {
-    let waiter = world.running(1)[0].ownership();
-    let far = || Submission { id: InvocationId::generate(world.clock.wall(), 1), ..call() };
-    let target = world.submit(&[far(), far()])[1];
-    // It looks at the target twice before and once after it has paused, and at itself.
-    world.answers.set(5);
-    pausing(waiter, target)
-}
-
-fn resume_several(world: &World) -> Verb<'_> {
-    let waiters: Vec<_> = world.running(2).iter().map(Claim::ownership).collect();
-    let target = world.submit_plain(1);
-    waiters.iter().for_each(|waiter| drop(world.store.pause(*waiter, &target).unwrap()));
-    Box::new(move |store| store.resume(&waiters).map(|_| Vec::new()))
-}
-
-fn cancelling<'a>(id: InvocationId) -> Verb<'a> {
-    Box::new(move |store| store.cancel(id, Reach::Runners).map(|_| Vec::new()))
-}
-
-fn cancel_in_the_queue(world: &World) -> Verb<'_> {
-    cancelling(world.submit(&[registered(), call()])[0])
-}
-
-fn cancel_what_is_parked(world: &World) -> Verb<'_> {
-    cancelling(world.keyed(3).1[0])
-}
-
-fn cancel_what_was_called_back(world: &World) -> Verb<'_> {
-    let (holder, parked) = world.keyed(3);
-    succeed(&*world.store, holder.ownership());
-    cancelling(parked[0])
-}
-
-fn cancel_what_runs(world: &World) -> Verb<'_> {
-    cancelling(world.running(2)[0].id)
-}
-
-fn beat(world: &World) -> Verb<'_> {
-    world.running(2);
-    Box::new(|store| store.beat(&"r1".into(), 20_000).map(|_| Vec::new()))
-}
-
-fn recovering<'a>() -> Verb<'a> {
-    Box::new(|store| store.recover(RecoveryPolicy::default()).map(|_| Vec::new()))
-}
-
-fn recover_what_ran_and_what_did_not(world: &World) -> Verb<'_> {
-    world.running(1);
-    world.submit_plain(2);
-    world.store.claim(&ClaimRequest { begin: false, ..request("r1", 1) }).unwrap();
+fn recovering(world: &World) -> Verb {
     world.clock.advance(10_001);
-    recovering()
+    verb(|store| store.recover(RecoveryPolicy::default()))
 }
 
-fn recover_a_holder(world: &World) -> Verb<'_> {
-    world.keyed(3);
-    world.clock.advance(10_001);
-    recovering()
-}
-
-fn recover_what_is_to_be_cancelled(world: &World) -> Verb<'_> {
-    let claims = world.running(2);
-    world.store.cancel(claims[0].id, Reach::Runners).unwrap();
-    world.clock.advance(10_001);
-    recovering()
-}
-
-fn recover_of_a_dead_runner(world: &World) -> Verb<'_> {
-    world.running(2);
-    Box::new(|store| store.revoke(&"r1".into(), "killed", RecoveryPolicy::default()).map(|_| Vec::new()))
-}
-
-/// The first one is that of another process already.
-fn watch_as_the_second(world: &World) -> Verb<'_> {
-    let id = world.submit_plain(2)[0];
-    Waiter::new(world.another(), &[id]).ready().unwrap();
-    Box::new(move |store| Waiter::new(store.clone(), &[id]).ready().map(|_| Vec::new()))
-}
-
-fn purging<'a>(what: Purge) -> Verb<'a> {
-    Box::new(move |store| store.purge(what).map(|_| Vec::new()))
-}
-
-fn purge_all_that_is_there(world: &World) -> Verb<'_> {
-    world.running(3).iter().for_each(|claim| succeed(&*world.store, claim.ownership()));
-    world.doom();
-    world.clock.advance(RETENTION + 1);
-    purging(Purge::Expired { limit: 100 })
-}
-
-fn purge_some(world: &World) -> Verb<'_> {
-    world.running(3).iter().for_each(|claim| succeed(&*world.store, claim.ownership()));
-    world.doom();
-    world.submit_plain(2);
-    world.clock.advance(RETENTION + 1);
-    purging(Purge::Expired { limit: 100 })
-}
-
-fn forgetting(world: &World) -> Verb<'_> {
+fn forgetting(world: &World) -> Verb {
+    world.wiped.set(true);
     let claims = world.running(3);
     succeed(&*world.store, claims[0].ownership());
     world.store.cancel(claims[1].id, Reach::Runners).unwrap();
     world.submit(&[registered(), sized(5_000)]);
     world.doom();
-    purging(Purge::All)
+    verb(|store| store.purge(Purge::All))
 }
 
-/// What the chunks are is answered, the piece is not.
-fn forget_the_first_piece(world: &World) -> Verb<'_> {
-    world.answers.set(1);
-    forgetting(world)
+fn tear(script: &str, case: impl Fn(&World) -> Verb + Sync) {
+    let shards = if script == "raise" { 2 } else { 1 };
+    let each = |then| {
+        let persistent = ["--appendonly", "yes", "--appendfsync", "no", "--save", ""];
+        let mut server = Server::with(&persistent);
+        let gate = Gate::before(server.port);
+        let (mut faults, mut kept, mut count) = (Vec::new(), 1, 1);
+        while kept <= count {
+            let world = World::on(&server, &gate, shards);
+            let (names, owned) = run(&mut server, &gate, &world, &case, kept, then);
+            let found = check(&world, &mut server, then, &owned);
+            if !found.is_empty() {
+                faults.push(format!("{then:?}, {}: {}", names[1..=kept].join(" "), found.join("; ")));
+            }
+            count = names.len() - 2;
+            kept += 1;
+        }
+        faults
+    };
+    let faults: Vec<_> = std::thread::scope(|scope| {
+        let runs = [Then::Again, Then::Others, Then::Idle].map(|then| scope.spawn(move || each(then)));
+        runs.into_iter().flat_map(|run| run.join().unwrap()).collect()
+    });
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
-fn forget_the_last_piece(world: &World) -> Verb<'_> {
-    world.answers.set(4);
-    world.block.set(2);
-    forgetting(world)
+/// One case, up to the second start, torn after `kept` commands; answers the names of all, and what was claimed.
+fn run(
+    server: &mut Server,
+    gate: &Gate,
+    world: &World,
+    case: impl Fn(&World) -> Verb,
+    kept: usize,
+    then: Then,
+) -> (Vec<String>, Vec<Ownership>) {
+    // The server knows the scripts: the first request that is sent is the one that writes.
+    let mut connection = server.connect();
+    for (_, script) in SCRIPTS {
+        redis::cmd("SCRIPT").arg("LOAD").arg(&script.version(false).text).exec(&mut connection).unwrap();
+    }
+    let (verb, store, path) = (case(world), world.store.clone(), server.path(LOG));
+    let begin = std::fs::read(&path).unwrap().len();
+    let written = || blocks(&std::fs::read(&path).unwrap()[begin..]);
+    gate.shut_after(world.answers.get());
+    let (names, owned) = std::thread::scope(|scope| {
+        let made = scope.spawn(|| verb(&store));
+        eventually("all is written", || gate.is_shut() && written().len() >= world.block.get());
+        server.kill();
+        let (names, ends): (Vec<_>, Vec<_>) = written().swap_remove(world.block.get() - 1).into_iter().unzip();
+        let log = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        log.set_len((begin + ends[kept] + 4) as u64).unwrap();
+        let mut restart = || {
+            server.launch();
+            gate.open();
+        };
+        if then == Then::Again {
+            restart();
+            return (names, made.join().unwrap().unwrap());
+        }
+        store.close().unwrap();
+        assert!(made.join().unwrap().is_err());
+        restart();
+        (names, Vec::new())
+    });
+    if then == Then::Again {
+        // Whatever was written, a block ends here.
+        let block = "redis.call('SET', KEYS[1], '') redis.call('DEL', KEYS[1])";
+        server.run::<()>(&["EVAL", block, "1", "end"]);
+        return (names, owned);
+    }
+    let (other, canary) = (world.another(), call());
+    world.know(std::slice::from_ref(&canary), Fate::Ends);
+    other.submit(std::slice::from_ref(&canary)).unwrap();
+    if then == Then::Others {
+        let claims = other.claim(&request("r2", 100)).unwrap().claims;
+        assert!(claims.iter().any(|claim| claim.id == canary.id));
+        claims.iter().for_each(|claim| succeed(&*other, claim.ownership()));
+    }
+    (names, owned)
+}
+
+/// The second start; what is left then is taken care of by a runner, and by purges.
+fn check(world: &World, server: &mut Server, then: Then, owned: &[Ownership]) -> Vec<String> {
+    let (next, store) = (call(), world.another());
+    world.know(std::slice::from_ref(&next), Fate::Ends);
+    let (known, mut faults) = (world.known.borrow(), Vec::new());
+    let ids: Vec<_> = known.iter().map(|(id, _)| *id).collect();
+    let before = store.watch(&ids).unwrap();
+    server.kill();
+    server.launch();
+    // Whoever comes next: what a part has left in its queue must not hide it.
+    store.submit(&[next]).unwrap();
+    for ((old, new), (_, fate)) in before.iter().zip(store.watch(&ids).unwrap()).zip(known.iter()) {
+        if matches!(old, Watched::Finished(_)) && *old != new && *fate != Fate::Doomed {
+            faults.push(format!("was {old:?}, is {new:?}"));
+        }
+    }
+    let mut settle = |owner| match store.settle(&[success(owner)]) {
+        Ok(settled) if settled == [Settled::Done] => {}
+        other => faults.push(format!("a claim is {other:?}")),
+    };
+    owned.iter().for_each(|owner| settle(*owner));
+    let mut idle = 0;
+    for round in 0.. {
+        // Past every lease, delay and backoff.
+        world.clock.advance(40_000);
+        let found = store.recover(RecoveryPolicy::default()).unwrap().found();
+        let claims = store.claim(&request("r9", 100)).unwrap().claims;
+        claims.iter().for_each(|claim| settle(claim.ownership()));
+        idle = if found + claims.len() == 0 { idle + 1 } else { 0 };
+        if idle == 2 || round == 30 {
+            break;
+        }
+    }
+    for (id, fate) in known.iter() {
+        let may_be_unknown = *fate == Fate::Doomed || (*fate == Fate::Asked && then != Then::Again);
+        let Ok(history) = store.history(*id) else {
+            if !may_be_unknown {
+                faults.push("lost".into());
+            }
+            continue;
+        };
+        let statuses: Vec<_> = history.iter().map(|entry| entry.status.as_str()).collect();
+        let ends = history.iter().filter(|entry| entry.status.is_final()).count();
+        if ends != 1 || !history.last().unwrap().status.is_final() {
+            faults.push(format!("{fate:?}, but {}", statuses.join(" ")));
+        }
+    }
+    let list = || store.list(&Filter::default(), Page { offset: 0, limit: 1000 }).unwrap();
+    let listed = list();
+    if listed.iter().collect::<BTreeSet<_>>().len() < listed.len() {
+        faults.push("listed twice".into());
+    }
+    let unfinished = |watched: &Watched| matches!(watched, Watched::Live(..));
+    if store.watch(&listed).unwrap().iter().any(unfinished) {
+        faults.push("listed and not final".into());
+    }
+    // What others wait for goes with the purge at the latest.
+    let live = world.left(server, &["f", "o", "n"]);
+    let purge = || while store.purge(Purge::Expired { limit: 100 }).unwrap() > 0 {};
+    purge();
+    let (listed, counted) = (list().len(), store.count(&Filter::default()).unwrap());
+    if listed != counted && !world.wiped.get() {
+        faults.push(format!("{listed} listed, {counted} counted"));
+    }
+    world.clock.advance(RETENTION + 1);
+    purge();
+    store.claim(&request("r9", 1)).unwrap();
+    let mut left: BTreeSet<_> = live.into_iter().chain(world.left(server, &[])).collect();
+    left.retain(|name| *name != GONE_RUNNER);
+    if !left.is_empty() {
+        faults.push(format!("left {left:?}"));
+    }
+    faults
 }

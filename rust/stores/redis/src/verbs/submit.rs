@@ -24,7 +24,7 @@ const BYTES: usize = 1 << 20;
 const AHEAD: usize = 16 << 10;
 
 /// Arguments of one round trip, those sent ahead among them.
-const BYTES_AT_ONCE: usize = 16 << 20;
+const BYTES_AT_ONCE: usize = 2 << 20;
 
 /// How long arguments sent ahead wait for their script, in milliseconds.
 const AHEAD_MS: i64 = 60_000;

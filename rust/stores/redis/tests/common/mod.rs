@@ -4,13 +4,14 @@
 pub mod proxy;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use pynenc_core::call::{Route, Submission};
 use pynenc_core::claim::{Claim, ClaimRequest};
 use pynenc_core::clock::{Clock, ManualClock, SystemClock};
@@ -87,8 +88,11 @@ impl Server {
     /// Through a shell that ends the server when this process has gone, however it went.
     fn spawn(&mut self) {
         let advice = "redis-server is not installed, and these tests need real servers: apt-get install redis-server";
-        let installed = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
-        installed.unwrap_or_else(|error| panic!("{advice} ({error})"));
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(|| {
+            let installed = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
+            installed.unwrap_or_else(|error| panic!("{advice} ({error})"));
+        });
         let mut command = Command::new("sh");
         // It ends after the server: until that is gone, its port is taken, and it could not be launched again.
         let script = "redis-server \"$@\" >/dev/null 2>&1 & echo $!; cat >/dev/null; kill -9 $!; wait $! 2>/dev/null";
@@ -183,6 +187,105 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A way to a server that can be shut: after so many answers, none passes, and no connection is made.
+pub struct Gate {
+    port: u16,
+    /// How many answers may pass. Connections keep the one they were made with: an answer on its way while the gate was
+    /// shut does not pass once it is open again.
+    passes: Arc<Mutex<Arc<AtomicUsize>>>,
+}
+
+impl Gate {
+    const OPEN: usize = usize::MAX;
+
+    pub fn before(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let gate = Self { port: listener.local_addr().unwrap().port(), passes: Arc::default() };
+        gate.open();
+        let passes = gate.passes.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let passes = passes.lock().clone();
+                let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };
+                if passes.load(Ordering::SeqCst) == 0 {
+                    continue;
+                }
+                let (up, down) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                let less = |left: usize| if left == Self::OPEN { Some(left) } else { left.checked_sub(1) };
+                std::thread::spawn(move || pass(up, down, || true));
+                std::thread::spawn(move || {
+                    pass(server, client, || passes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok());
+                });
+            }
+        });
+        gate
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub fn open(&self) {
+        *self.passes.lock() = Arc::new(AtomicUsize::new(Self::OPEN));
+    }
+
+    pub fn shut_after(&self, answers: usize) {
+        self.passes.lock().store(answers, Ordering::SeqCst);
+    }
+
+    pub fn is_shut(&self) -> bool {
+        self.passes.lock().load(Ordering::SeqCst) == 0
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, may_pass: impl Fn() -> bool) {
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(n) = from.read(&mut buffer) {
+        if n == 0 || !may_pass() || to.write_all(&buffer[..n]).is_err() {
+            break;
+        }
+    }
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
+}
+
+/// Where a server with `--appendonly yes` keeps what was written since it began.
+pub const LOG: &str = "appendonlydir/appendonly.aof.1.incr.aof";
+
+/// The blocks from `MULTI` to `EXEC` in a piece of a log: of each command its name, and where it ends.
+pub fn blocks(log: &[u8]) -> Vec<Vec<(String, usize)>> {
+    let (mut at, mut whole, mut open) = (0, Vec::new(), Vec::new());
+    while let Some((name, end)) = command(log, at) {
+        at = end;
+        if name == "MULTI" || !open.is_empty() {
+            open.push((name.clone(), end));
+        }
+        if name == "EXEC" {
+            whole.push(std::mem::take(&mut open));
+        }
+    }
+    whole
+}
+
+fn command(log: &[u8], mut at: usize) -> Option<(String, usize)> {
+    let mut number = |skip: usize| -> Option<(usize, usize)> {
+        at += skip;
+        let line = log.get(at..)?.split(|byte| *byte == b'\r').next()?;
+        let number = std::str::from_utf8(line.get(1..)?).ok()?.parse().ok()?;
+        at += line.len() + 2;
+        Some((number, at))
+    };
+    let (words, mut end) = number(0)?;
+    let (mut name, mut skip) = (None, 0);
+    for _ in 0..words {
+        let (length, from) = number(skip)?;
+        name = name.or_else(|| Some(String::from_utf8_lossy(log.get(from..from + length)?).into_owned()));
+        skip = length + 2;
+        end = from + skip;
+    }
+    if end <= log.len() { Some((name?, end)) } else { None }
 }
 
 /// An app id that no other test uses.
