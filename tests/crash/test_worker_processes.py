@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -145,9 +146,19 @@ def test_what_a_killed_worker_ran_is_run_again_at_once_and_its_siblings_go_on(
 
 @pytest.mark.parametrize("body", ["waits", "blocks the loop", "holds the GIL"])
 def test_workers_die_with_their_runner(processes: Processes, jobs: Any, runner_cls: str, means: str, body: str) -> None:
+    """Within a second: the bar (A4) is for the median of three times, of which the first may be enough."""
+    times = [_outlived_sec(processes, jobs, runner_cls, means, body, 0)]
+    if times[0] > 1.0:
+        times += [_outlived_sec(processes, jobs, runner_cls, means, body, n) for n in (1, 2)]
+    print(f"they were gone {times} s after their runner")
+    assert statistics.median(times) <= 1.0, times
+
+
+def _outlived_sec(processes: Processes, jobs: Any, runner_cls: str, means: str, body: str, number: int) -> float:
+    """How long the workers of a runner with a busy body are there after it."""
     runner = _runner(processes, runner_cls)
     _check_means(jobs, means)
-    _held(jobs, "gate")
+    _held(jobs, f"gate-{number}")
     if body != "waits":
         busy = jobs.faults.hold_the_gil(60.0) if body == "holds the GIL" else jobs.basics.block_the_loop(60.0)
         wait_until(lambda: str(busy.status) == "running", "a body that does not listen")
@@ -157,7 +168,37 @@ def test_workers_die_with_their_runner(processes: Processes, jobs: Any, runner_c
     runner.send(signal.SIGKILL)
     runner.wait()
     wait_until(lambda: not any(_state(pid) not in ("", "Z") for pid in below), "they are gone", 10)
-    print(f"{len(below)} processes were gone {time.monotonic() - killed:.3f} s after their runner")
+    return time.monotonic() - killed
+
+
+def test_nothing_of_a_dead_runners_workers_is_published_after_another_one_took_over(
+    processes: Processes, jobs_anywhere: Any, monkeypatch: pytest.MonkeyPatch, runner_cls: str, means: str
+) -> None:
+    """They stand still when their runner dies; where the kernel has not killed them, they come back later."""
+    monkeypatch.setenv("PYNENC__LEASE_SEC", "1")
+    first = _runner(processes, runner_cls)
+    _check_means(jobs_anywhere, means)
+    invocation, pid = _held(jobs_anywhere, "gate")
+    below = _descendants(first.pid)
+    for one in below:
+        os.kill(one, signal.SIGSTOP)
+    first.send(signal.SIGKILL)
+    first.wait()
+    second = _runner(processes, runner_cls)
+    _await_other_process("gate-started", pid)
+    flags.raise_flag("gate", "by the second")
+    assert invocation.get_result(timeout=60) == "by the second"
+    flags.raise_flag("gate", "too late")
+    for one in below:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, signal.SIGCONT)
+    wait_until(lambda: not any(_state(one) not in ("", "Z") for one in below), "the workers of the first are gone", 10)
+    history = jobs_anywhere.app.state_backend.get_history(invocation.invocation_id)
+    assert [str(entry.status) for entry in history if entry.status.is_final()] == ["success"]
+    assert f"-{pid})" not in history[-1].runner, "published by the dead one's worker"
+    assert "running_recovery" in [str(entry.status) for entry in history]
+    assert load_jobs().app.state_backend.get_result(invocation.invocation_id) == "by the second"
+    _stop(second)
 
 
 def test_a_process_whose_body_waits_is_not_stopped_and_keeps_nobody_from_writing(
