@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import statistics
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import flags
+from support.bars import assert_within
 from support.processes import Child, Processes, cpu_seconds, descendants
 from support.waiting import wait_until
 from support.worlds import load_jobs
@@ -130,12 +130,8 @@ def test_what_a_killed_worker_ran_is_run_again_at_once_and_its_siblings_go_on(
 
 @pytest.mark.parametrize("body", ["waits", "blocks the loop", "holds the GIL"])
 def test_workers_die_with_their_runner(processes: Processes, jobs: Any, runner_cls: str, means: str, body: str) -> None:
-    """Within a second: the bar (A4) is for the median of three times, of which the first may be enough."""
-    times = [_outlived_sec(processes, jobs, runner_cls, means, body, 0)]
-    if times[0] > 1.0:
-        times += [_outlived_sec(processes, jobs, runner_cls, means, body, n) for n in (1, 2)]
-    print(f"they were gone {times} s after their runner")
-    assert statistics.median(times) <= 1.0, times
+    """Within a second, the bar of A4: median of three times, see `bars`."""
+    assert_within(1.0, lambda number: _outlived_sec(processes, jobs, runner_cls, means, body, number))
 
 
 def _outlived_sec(processes: Processes, jobs: Any, runner_cls: str, means: str, body: str, number: int) -> float:

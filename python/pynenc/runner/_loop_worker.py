@@ -23,8 +23,8 @@ _TICK_SEC = 0.25
 _MOST_THREADS = 100_000
 """Bodies that wait keep their thread, so there may be more threads than slots."""
 
-_CANCEL_SEC = 1.0
-"""How long bodies that were handed back get to end on their own."""
+_CANCEL_SEC = 0.3
+"""How long bodies that were handed back get to end on their own: less than until their process is killed."""
 
 
 class LoopWorker(Worker):

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 _TEND_SEC = 1.0
 """How long one iteration supervises when nothing happens."""
 
-_HAND_BACK_SEC = 5.0
-"""How long a worker that shall hand back what it runs gets, until it is killed: its body may hold the GIL in C."""
+_HAND_BACK_SEC = 0.5
+"""How long a worker that shall hand back what it runs gets, until it is killed: its body may hold the GIL in C. The
+whole stop shall take no more than a second beyond the grace period."""
 
 _STRIKES = 3
 """So many failures to get a worker going in a row are no accident."""

@@ -169,7 +169,7 @@ impl Pump {
         true
     }
 
-    fn wake_all(&mut self) {
+    pub(super) fn wake_all(&mut self) {
         while self.wake_one() {}
     }
 }
