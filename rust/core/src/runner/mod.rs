@@ -292,6 +292,12 @@ impl Runner {
         flushed.map(|()| count)
     }
 
+    /// Give back what no thread has taken: there may be none for it.
+    pub fn hand_back_unbegun(&self, note: &str) -> Result<()> {
+        self.shared.return_inbox(&mut self.shared.pump.lock(), note);
+        self.shared.flush(Instant::now() + self.shared.config.lease)
+    }
+
     /// About to wait, see [`parking`]: `(parked, spawn)`.
     pub fn park(&self, owner: Ownership, waiter: &mut crate::wait::Waiter) -> Result<(bool, bool)> {
         self.shared.park(owner, waiter)
