@@ -19,6 +19,7 @@ HEAD = (
 )
 NOTES = {
     "worst_recovery_sec": "every worker at work again within {:g} s",
+    "p99_recovery_sec": "99 % begin again within {:g} s",
     "worst_latency_sec": "slowest result after {:g} s",
     "stale_writes_refused": "{:,} late outcomes refused",
     "canary_sec": "canary {:g} s",

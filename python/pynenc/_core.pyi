@@ -417,6 +417,8 @@ class Engine:
         """Make `drain` return at once. May be called from a signal handler."""
     def hand_back(self, note: str) -> int:
         """Give every unfinished claim back to the queue now; later outcomes for them are discarded. How many."""
+    def hand_back_unbegun(self, note: str) -> None:
+        """Give the claims that wait for a thread back to the queue now."""
     def close(self) -> None:
         """Stop, flush, end the native thread; the calling thread blocks up to a lease for a store that does not
         answer. Idempotent."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import signal
 import time
 from typing import Any
 
 import pytest
 from support import flags
-from support.ledger import Ledger
-from support.oracle import judge
 from support.processes import Processes
 from support.waiting import wait_until
 from support.worlds import load_jobs
@@ -88,32 +85,6 @@ def test_a_frozen_runner_cannot_write_after_another_one_took_over(processes: Pro
     assert _statuses(jobs, invocation) == before
     assert before.count("success") == 1
     assert load_jobs().app.state_backend.get_result(invocation.invocation_id) == second_value
-
-
-def test_kills_under_load_lose_nothing(processes: Processes, jobs: Any, ledger: Ledger, seed: int) -> None:
-    chance = random.Random(seed)
-    count, kills = 1_500, 6
-    runners = [processes.runner() for _ in range(2)]
-    client = processes.python("-m", "support.programs.submitter", "client", str(count))
-    for kill in range(kills):
-        done = chance.randrange(count // (kills + 2)) + kill * count // (kills + 2)
-        wait_until(lambda done=done: len(ledger.of_kind("run")) >= done, f"{done} runs", 60)
-        victim = runners.pop(chance.randrange(len(runners)))
-        victim.send(signal.SIGKILL)
-        victim.wait()
-        runners.append(processes.runner())
-    assert client.wait(90) == 0, client.output()
-    verdict = judge(jobs.app, ledger)
-    print(f"seed {seed}: {verdict}")
-    revoked = sum(
-        1
-        for invocation_id in {event["id"] for event in ledger.of_kind("acked")}
-        for entry in jobs.app.state_backend.get_history(invocation_id)
-        if str(entry.status) in ("running_recovery", "pending_recovery")
-    )
-    assert verdict.acknowledged == count
-    assert (verdict.lost, verdict.ghosts, verdict.double_results, verdict.unfinished) == (0, 0, 0, 0)
-    assert verdict.duplicates <= revoked
 
 
 def test_sigterm_lets_a_running_body_finish(processes: Processes, jobs: Any) -> None:

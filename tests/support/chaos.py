@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support import flags
-from support.ledger import Ledger
+from support.ledger import Ledger, Tally
 from support.oracle import Verdict, judge
 from support.processes import Child, Processes
 from support.waiting import wait_until
@@ -68,8 +68,6 @@ class Campaign:
     recovered_sec: list[float] = field(default_factory=list)
     """How long after each fault every worker was at work again."""
     jobs: Any = None
-    _read: int = 0
-    _acked: int = 0
 
     def __post_init__(self) -> None:
         set_environment(self.monkeypatch, self.folder, StoreKind(self.row, lambda folder: self.url, shared=True))
@@ -78,6 +76,7 @@ class Campaign:
             self.monkeypatch.setenv(f"PYNENC__{name}", value)
         self.jobs = load_jobs()
         self.ledger = Ledger.of_environment()
+        self._acked = Tally(self.ledger, "acked")
         self.chance = random.Random(self.seed)
         self.runners = [self.processes.started_runner() for _ in range(RUNNERS)]
 
@@ -89,13 +88,7 @@ class Campaign:
 
     def acknowledged(self) -> int:
         """How many submissions the clients know of as accepted."""
-        if self.ledger.path.exists():
-            with self.ledger.path.open("rb") as file:
-                file.seek(self._read)
-                data = file.read()
-            self._read += len(data)
-            self._acked += data.count(b'"kind": "acked"')
-        return self._acked
+        return self._acked.count()
 
     def await_progress(self, more: int) -> None:
         """Block until so many more are accepted."""

@@ -127,6 +127,22 @@ def cpu_seconds(pid: int) -> float:
     return total / 1e9
 
 
+def descendants(pid: int) -> set[int]:
+    """Every process below this one, zombies included."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        parents[int(stat.parent.name)] = int(fields[1])
+    found: set[int] = set()
+    level = {pid}
+    while level := {child for child, parent in parents.items() if parent in level}:
+        found |= level
+    return found
+
+
 def stands_still(pid: int) -> bool:
     """Whether every thread of a process is stopped: after SIGSTOP some may run on for a moment."""
     states = (thread / "stat" for thread in Path(f"/proc/{pid}/task").iterdir())

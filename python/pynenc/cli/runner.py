@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from pynenc.app import Pynenc
 
 
-LEFTOVER_GRACE_SEC = 1.0
-"""How long bodies, and threads that are no daemons, get after the runner has stopped."""
+LEFTOVER_GRACE_SEC = 0.3
+"""How long bodies, and threads that are no daemons, get after the runner has stopped: the program shall end within a
+second of the grace period."""
 
 
 def add_parser(commands: Any) -> None:

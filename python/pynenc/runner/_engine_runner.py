@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pynenc import _core
+from pynenc.exceptions import StateBackendError
 from pynenc.runner._native_wait import NativeWaitRunner
 from pynenc.runner.execute import execute
 from pynenc.runner.outcome import MAX_DELAY_SEC, describe
@@ -85,11 +86,14 @@ class EngineRunner(NativeWaitRunner):
         thread = threading.Thread(target=self._work, args=(engine,), name=name, daemon=True)
         try:
             thread.start()
-        except RuntimeError:
+        except RuntimeError as error:
             # The engine counts on this thread: the next iteration tries again.
             with self._lock:
                 self._owed += 1
-            self.logger.exception("cannot start a thread for a free slot, will try again")
+            self.logger.error("cannot start a thread for a free slot, will try again: %s", error)
+            with contextlib.suppress(StateBackendError):
+                # What was claimed for it: others can have that meanwhile.
+                engine.hand_back_unbegun(f"{self.runner_id} could not start a thread")
             time.sleep(0.05)
             return
         self._threads.add(thread)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import os
 import threading
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pynenc.runner._loop_watch import LoopWatch
 from pynenc.runner._worker import Worker
 from pynenc.runner.execute import execute, execute_async
+from pynenc.runner.outcome import no_thread
 
 if TYPE_CHECKING:
     from pynenc import _core
@@ -23,8 +25,8 @@ _TICK_SEC = 0.25
 _MOST_THREADS = 100_000
 """Bodies that wait keep their thread, so there may be more threads than slots."""
 
-_CANCEL_SEC = 1.0
-"""How long bodies that were handed back get to end on their own."""
+_CANCEL_SEC = 0.3
+"""How long bodies that were handed back get to end on their own: less than until their process is killed."""
 
 
 class LoopWorker(Worker):
@@ -119,7 +121,10 @@ class LoopWorker(Worker):
             elif self._is_coroutine(claim.task_id):
                 body = loop.create_task(self._run_here(claim), name=name)
             else:
-                body = loop.run_in_executor(self._pool, self._run_on_thread, claim)
+                thread = self._begin_on_thread(claim)
+                if thread is None:
+                    continue
+                body = thread
             self._bodies.add(body)
             body.add_done_callback(self._bodies.discard)
         if not self._ticking:
@@ -136,15 +141,39 @@ class LoopWorker(Worker):
     async def _run_imported(self, claim: _core.Claim) -> None:
         """Have the module of the task imported elsewhere: it may take its time, or hang."""
         loop = asyncio.get_running_loop()
-        if await loop.run_in_executor(self._pool, self._is_coroutine, claim.task_id):
+        try:
+            is_coroutine = await loop.run_in_executor(self._pool, self._is_coroutine, claim.task_id)
+        except RuntimeError as error:
+            self._give_back(claim, error)
+            return
+        if is_coroutine:
             await self._run_here(claim)
-        else:
-            await loop.run_in_executor(self._pool, self._run_on_thread, claim)
+        elif (thread := self._begin_on_thread(claim)) is not None:
+            await thread
 
     async def _run_here(self, claim: _core.Claim) -> None:
         self._settle(claim, await execute_async(self.app, self, claim))
 
-    def _run_on_thread(self, claim: _core.Claim) -> None:
+    def _begin_on_thread(self, claim: _core.Claim) -> asyncio.Future[None] | None:
+        """None if no thread could be started: it is handed back then."""
+        ticket = [claim]
+        try:
+            return asyncio.get_running_loop().run_in_executor(self._pool, self._run_on_thread, ticket)
+        except RuntimeError as error:
+            # It is in the queue of the pool all the same, and a thread may have taken it.
+            with contextlib.suppress(IndexError):
+                self._give_back(ticket.pop(), error)
+            return None
+
+    def _give_back(self, claim: _core.Claim, error: RuntimeError) -> None:
+        if self._engine is not None:
+            self._engine.finish(claim, *no_thread(self.app, self.runner_id, claim, error))
+
+    def _run_on_thread(self, ticket: list[_core.Claim]) -> None:
+        try:
+            claim = ticket.pop()
+        except IndexError:
+            return
         worker = os.getpid()
         outcome = execute(self.app, self, claim)
         if os.getpid() != worker:

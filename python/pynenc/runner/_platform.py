@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import selectors
 import signal
@@ -18,7 +19,11 @@ _PR_SET_PDEATHSIG = 1
 ORPHANED = 70
 """Exit code of a process whose runner is gone."""
 
+SHORT = 72
+"""Exit code of a worker that could not start a thread, before it had claimed anything."""
+
 _LOOK_SEC = 0.2
+_SHORTAGES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 def require_fork(runner: str) -> None:
@@ -210,6 +215,20 @@ def _reap(pids: list[int]) -> list[tuple[int, int]]:
         if ended:
             found.append((pid, status))
     return found
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether this says that the system has nothing left for another process or thread: it may have again soon."""
+    if isinstance(error, OSError):
+        return error.errno in _SHORTAGES
+    text = str(error)
+    # Of Python's threads, and of Rust's.
+    return "can't start new thread" in text or any(f"(os error {number})" in text for number in _SHORTAGES)
+
+
+def was_short(status: int) -> bool:
+    """Whether a wait status says that a worker could not start a thread."""
+    return status >= 0 and os.WIFEXITED(status) and os.WEXITSTATUS(status) == SHORT
 
 
 def was_sigkilled(status: int) -> bool:

@@ -11,16 +11,16 @@ import socket
 import time
 from abc import abstractmethod
 from collections import deque
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 from pynenc import _core
 from pynenc.conf.config_runner import ConfigWorkers
 from pynenc.exceptions import RunnerError, StateBackendError
+from pynenc.runner._member import Limited, Member
 from pynenc.runner._native_wait import NativeWaitRunner
 from pynenc.runner._nursery import Nursery, plain_settings
-from pynenc.runner._platform import how_it_ended, new_selector, require_fork, was_sigkilled
+from pynenc.runner._platform import how_it_ended, is_shortage, new_selector, require_fork, was_short, was_sigkilled
 from pynenc.runner.execute import given_up
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 _TEND_SEC = 1.0
 """How long one iteration supervises when nothing happens."""
 
-_HAND_BACK_SEC = 5.0
-"""How long a worker that shall hand back what it runs gets, until it is killed: its body may hold the GIL in C."""
+_HAND_BACK_SEC = 0.5
+"""How long a worker that shall hand back what it runs gets, until it is killed: its body may hold the GIL in C. The
+whole stop shall take no more than a second beyond the grace period."""
 
 _STRIKES = 3
 """So many failures to get a worker going in a row are no accident."""
@@ -43,43 +44,6 @@ _SHORT_OF_SEC = 1.0
 """When to try again if the system has nothing left for another process."""
 
 _MOST_RECOVERIES = 2**32 - 1
-
-
-class Limited(NamedTuple):
-    """A body that may not run for ever."""
-
-    claim: _core.Claim
-    kill_at: float
-    cancelled_after: float | None
-    """How long it was given when it was cancelled; None if its time limit is what ends it."""
-
-
-@dataclass
-class Member:
-    """One worker process, as its runner knows it."""
-
-    number: int
-    channel: Channel
-    pid: int = 0
-    """0 until the zygote has forked it."""
-    key: str = ""
-    """Owner of its claims; empty until it is ready."""
-    born: float = field(default_factory=time.monotonic)
-    spent: str = ""
-    """Why it shall be replaced; empty while it is good."""
-    told: bool = False
-    """Whether it was told to stop."""
-    bye: bool = False
-    """Whether it said that it has settled or handed back everything."""
-    killed: str = ""
-    """Why we killed it; empty if we did not."""
-    limited: dict[str, Limited] = field(default_factory=dict)
-    """Bodies on its threads that have a time limit, by invocation."""
-    done: int = 0
-    live: int = 0
-    idle_since: float | None = None
-    state: str = ""
-    """For runners that keep the slots themselves."""
 
 
 class ProcessPoolRunner(NativeWaitRunner):
@@ -227,7 +191,10 @@ class ProcessPoolRunner(NativeWaitRunner):
             try:
                 self._nursery = Nursery(self.app)
             except OSError as error:
-                self._strike(f"no process could be started for workers: {error}")
+                if is_shortage(error):
+                    self._wait_for_room(error)
+                else:
+                    self._strike(f"no process could be started for workers: {error}")
                 return
             self._selector.register(self._nursery.channel, selectors.EVENT_READ, self._nursery)
         if not self._nursery.loaded:
@@ -246,9 +213,7 @@ class ProcessPoolRunner(NativeWaitRunner):
             try:
                 channel = self._nursery.fork(order)
             except OSError as error:
-                # Out of descriptors or memory. The workers that there are go on, and may give something back.
-                self.logger.error("no worker process can be started, trying again in %g s: %s", _SHORT_OF_SEC, error)
-                self._not_before = time.monotonic() + _SHORT_OF_SEC
+                self._wait_for_room(error)
                 return
             if channel is None:
                 return
@@ -348,7 +313,7 @@ class ProcessPoolRunner(NativeWaitRunner):
                 self._members[message["forked"]].pid = message["pid"]
             elif "refused" in message:
                 self._remove(self._members[message["refused"]])
-                self._strike(f"a worker process could not be forked: {message['error']}")
+                self._wait_for_room(message["error"])
             elif "ended" in message:
                 self._reaped(message["ended"], message["status"])
         if nursery.channel.ended and self._nursery is nursery:
@@ -402,6 +367,11 @@ class ProcessPoolRunner(NativeWaitRunner):
         self._remove(member)
         if member.bye or (member.told and not member.key):
             return
+        if was_short(status):
+            if member.key:
+                self._recover(member, "unable to start a thread")
+            self._wait_for_room("it could not start its threads")
+            return
         how = how_it_ended(status)
         if not member.key:
             if not was_sigkilled(status):
@@ -441,6 +411,14 @@ class ProcessPoolRunner(NativeWaitRunner):
                 self.logger.warning("invocation %s is queued again: its worker was %s", invocation_id, how)
             for invocation_id in buried:
                 self.logger.error("invocation %s failed for good: its workers keep dying with it", invocation_id)
+
+    def _wait_for_room(self, why: object) -> None:
+        """Out of processes, descriptors or memory. The workers that there are go on, and may give something back."""
+        now = time.monotonic()
+        if self._not_before <= now:
+            # Of several that were wanted at once, the first says it.
+            self.logger.error("no worker process can be started, trying again in %g s: %s", _SHORT_OF_SEC, why)
+        self._not_before = max(self._not_before, now + _SHORT_OF_SEC)
 
     def _strike(self, problem: str) -> None:
         """Workers cannot be had: try again after a pause that grows, and give up when it is no accident."""

@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from pynenc.app_info import AppInfo
 from pynenc.runner._channel import Channel, Message
-from pynenc.runner._platform import DeathWatch, die_with_parent, ending_with_parent, new_selector, watch_deaths
+from pynenc.runner._platform import (
+    SHORT,
+    DeathWatch,
+    die_with_parent,
+    ending_with_parent,
+    is_shortage,
+    new_selector,
+    watch_deaths,
+)
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -139,8 +147,12 @@ def _become_worker(app: Pynenc, order: Order) -> NoReturn:
             from pynenc.runner._worker import run_worker
 
             code = run_worker(app, order.channel, order.message)
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        if is_shortage(error):
+            # Its runner says so.
+            code = SHORT
+        else:
+            traceback.print_exc()
     finally:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):

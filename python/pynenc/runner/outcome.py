@@ -45,6 +45,14 @@ def unknown_task(app: Pynenc, runner_id: str, claim: _core.Claim, error: Excepti
     return Outcome(_core.RELEASE, None, delay, note)
 
 
+def no_thread(app: Pynenc, runner_id: str, claim: _core.Claim, error: Exception) -> Outcome:
+    """Hand a claim back for which no thread could be started: to come again after a delay that doubles each time."""
+    delay = min(MAX_DELAY_SEC, 2.0 ** min(claim.releases, 16))
+    note = f"{runner_id} cannot start a thread: {describe(error)}"[:NOTE_CHARS]
+    app.logger.error("invocation %s goes back to the queue for %g s: %s", claim.invocation_id, delay, note)
+    return Outcome(_core.RELEASE, None, delay, note)
+
+
 def describe(error: BaseException) -> str:
     """`Type: message` on one short line, also for an exception whose `__str__` raises."""
     try:

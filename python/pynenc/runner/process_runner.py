@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pynenc.conf.config_runner import ConfigProcessRunner
-from pynenc.runner._pool import Member, ProcessPoolRunner
+from pynenc.runner._member import Member
+from pynenc.runner._pool import ProcessPoolRunner
 
 if TYPE_CHECKING:
     from pynenc.runner._channel import Message

@@ -405,3 +405,20 @@ fn a_runner_whose_loop_is_stuck_takes_nothing_back_and_nothing_new() {
     stuck.close().unwrap();
     assert_eq!(fed.join().unwrap().unwrap(), 0);
 }
+
+#[test]
+fn who_feeds_a_loop_goes_when_everything_is_handed_back() {
+    let store = memory();
+    let runner = runner(&store, 2);
+    let held = submit(&store, 1)[0];
+    assert_eq!(runner.next_batch(2).unwrap().len(), 1);
+    let (gone, feeder) = (std::sync::mpsc::channel(), runner.clone());
+    let fed = std::thread::spawn(move || gone.0.send(feeder.next_batch(2).unwrap().len()));
+    runner.stop();
+    assert_eq!(runner.hand_back("it ends").unwrap(), 1);
+    // Not only when the runner is closed.
+    assert_eq!(gone.1.recv_timeout(PATIENCE).unwrap(), 0);
+    fed.join().unwrap().unwrap();
+    assert_eq!(store.get(held).unwrap().status, Status::Rerouted);
+    runner.close().unwrap();
+}

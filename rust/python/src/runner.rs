@@ -227,6 +227,11 @@ impl PyEngine {
         py.detach(|| runner.hand_back(note)).map_err(to_py)
     }
 
+    fn hand_back_unbegun(&self, py: Python<'_>, note: &str) -> PyResult<()> {
+        let runner = self.0.get()?;
+        py.detach(|| runner.hand_back_unbegun(note)).map_err(to_py)
+    }
+
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let runner = self.0.get()?;
         py.detach(|| runner.close()).map_err(to_py)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from support import flags
 from support.jobs.app import app
@@ -15,3 +16,12 @@ def held(tag: str, gate: str) -> int:
     Ledger.of_environment().write(kind="run", id=held.invocation.invocation_id, tag=tag, pid=os.getpid())
     flags.await_flag(gate)
     return os.getpid()
+
+
+@app.task
+def toil(tag: str, seconds: float) -> str:
+    """Write the execution to the ledger, and take that long."""
+    Ledger.of_environment().write(kind="run", id=toil.invocation.invocation_id, tag=tag, pid=os.getpid())
+    # What the load is, not what it waits for.
+    time.sleep(seconds)
+    return tag

@@ -204,3 +204,8 @@ def platform_means() -> list[bool]:
     from pynenc.runner import _platform
 
     return [_platform._set_death_signal(), hasattr(os, "pidfd_open"), hasattr(socket, "MSG_CMSG_CLOEXEC")]
+
+
+@app.task
+def take_numbers(numbers: dict[int, int]) -> int:
+    return len(numbers)

@@ -93,7 +93,7 @@ impl Shared {
             self.fill_inbox(pump, usize::MAX);
         }
         if pump.stopping {
-            self.return_inbox(pump);
+            self.return_inbox(pump, "its runner stops");
         }
         // This thread takes the first one.
         self.wake_for_inbox(pump, 1);

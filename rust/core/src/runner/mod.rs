@@ -290,8 +290,16 @@ impl Runner {
     /// Give every unfinished claim back now: how many. Their bodies' outcomes will be discarded, their waits end.
     pub fn hand_back(&self, note: &str) -> Result<usize> {
         let count = self.shared.release_all(note);
-        self.shared.flush(Instant::now() + self.shared.config.lease)?;
-        Ok(count)
+        let flushed = self.shared.flush(Instant::now() + self.shared.config.lease);
+        // Who stays until the last body has ended has none to wait for any more.
+        self.shared.pump.lock().wake_all();
+        flushed.map(|()| count)
+    }
+
+    /// Give back what no thread has taken: there may be none for it.
+    pub fn hand_back_unbegun(&self, note: &str) -> Result<()> {
+        self.shared.return_inbox(&mut self.shared.pump.lock(), note);
+        self.shared.flush(Instant::now() + self.shared.config.lease)
     }
 
     /// About to wait, see [`parking`]: `(parked, spawn)`.

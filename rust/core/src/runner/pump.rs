@@ -169,7 +169,7 @@ impl Pump {
         true
     }
 
-    fn wake_all(&mut self) {
+    pub(super) fn wake_all(&mut self) {
         while self.wake_one() {}
     }
 }
@@ -362,17 +362,17 @@ impl Shared {
             return;
         }
         pump.stopping = true;
-        self.return_inbox(&mut pump);
+        self.return_inbox(&mut pump, "its runner stops");
         pump.wake_all();
         self.supervisor.notify_all();
         self.quiet.notify_all();
     }
 
-    pub(super) fn return_inbox(&self, pump: &mut Pump) {
+    pub(super) fn return_inbox(&self, pump: &mut Pump, note: &str) {
         while let Some(claim) = pump.inbox.pop_front() {
-            self.release(pump, claim.ownership(), "its runner stops");
+            self.release(pump, claim.ownership(), note);
         }
-        self.return_ahead(pump, "its runner stops");
+        self.return_ahead(pump, note);
     }
 
     fn return_ahead(&self, pump: &mut Pump, note: &str) {

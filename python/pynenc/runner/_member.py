@@ -1,0 +1,48 @@
+"""A worker process as its runner knows it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pynenc import _core
+    from pynenc.runner._channel import Channel
+
+
+class Limited(NamedTuple):
+    """A body that may not run for ever."""
+
+    claim: _core.Claim
+    kill_at: float
+    cancelled_after: float | None
+    """How long it was given when it was cancelled; None if its time limit is what ends it."""
+
+
+@dataclass
+class Member:
+    """One worker process, as its runner knows it."""
+
+    number: int
+    channel: Channel
+    pid: int = 0
+    """0 until the zygote has forked it."""
+    key: str = ""
+    """Owner of its claims; empty until it is ready."""
+    born: float = field(default_factory=time.monotonic)
+    spent: str = ""
+    """Why it shall be replaced; empty while it is good."""
+    told: bool = False
+    """Whether it was told to stop."""
+    bye: bool = False
+    """Whether it said that it has settled or handed back everything."""
+    killed: str = ""
+    """Why we killed it; empty if we did not."""
+    limited: dict[str, Limited] = field(default_factory=dict)
+    """Bodies on its threads that have a time limit, by invocation."""
+    done: int = 0
+    live: int = 0
+    idle_since: float | None = None
+    state: str = ""
+    """For runners that keep the slots themselves."""

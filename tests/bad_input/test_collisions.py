@@ -1,0 +1,104 @@
+"""Keys made to collide in hash tables (E6): no more work than others, or than CPython makes of them."""
+
+from __future__ import annotations
+
+import itertools
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.worlds import World
+
+from pynenc import Pynenc, _core
+from pynenc.serializer.json_codec import canonical_text
+
+MODULUS = 2**61 - 1
+"""All multiples of it have the hash 0 in CPython."""
+FACTOR = 5.0
+"""Far from what quadratic time would cost, and generous to a busy machine."""
+
+
+def _best(act: Callable[[], Any]) -> float:
+    """Seconds of the fastest of several times."""
+
+    def once() -> float:
+        began = time.perf_counter()
+        act()
+        return time.perf_counter() - began
+
+    return min(once() for _ in range(5))
+
+
+def _texts(kind: str, count: int) -> list[str]:
+    """Texts of 34 characters, as many as wanted."""
+    if kind == "ordinary":
+        return [f"{number:034d}" for number in range(count)]
+    if kind == "of one hash modulo 2**61 - 1":
+        return [f"{number * MODULUS:034d}" for number in range(count)]
+    # "Aa" and "BB" have the same hash where it is made by multiplying with 31.
+    return ["".join(pairs) for pairs in itertools.islice(itertools.product(("Aa", "BB"), repeat=17), count)]
+
+
+@pytest.mark.parametrize("kind", ["of one hash modulo 2**61 - 1", "of one hash with the factor 31"])
+def test_texts_that_collide_in_weak_hashes_cost_no_more_than_others(world: World, kind: str) -> None:
+    task = world.jobs.faults.take_anything
+    world.start(slots=1)
+    count = 20_000
+    seconds = {}
+    for which in ("ordinary", kind):
+        value = dict.fromkeys(_texts(which, count), 1)
+        assert len(value) == count
+
+        def there_and_back(value: dict[str, int] = value) -> None:
+            assert task(value).get_result(timeout=60) == value
+            canonical_text(value)
+
+        seconds[which] = _best(there_and_back)
+    print(seconds)
+    assert seconds[kind] <= FACTOR * seconds["ordinary"], seconds
+
+
+def test_concurrency_keys_that_collide_cost_the_tables_in_rust_no_more_than_others() -> None:
+    spec = _core.TaskSpec("m.f")
+    seconds = {}
+    for kind in ("ordinary", "of one hash with the factor 31"):
+        calls = [(b"", name, name, name) for name in _texts(kind, 20_000)]
+
+        def submit_and_claim(calls: list[Any] = calls) -> None:
+            store = Pynenc(app_id=uuid.uuid4().hex, config_values={"store_url": "memory://"})._store
+            store.submit(spec, calls)
+            assert len(store.claim("runner", len(calls), begin=True)) == len(calls)
+
+        seconds[kind] = _best(submit_and_claim)
+    print(seconds)
+    assert seconds["of one hash with the factor 31"] <= FACTOR * seconds["ordinary"], seconds
+
+
+def test_numbers_that_collide_cost_only_the_dicts_that_python_makes_of_them(world: World) -> None:
+    """CPython takes quadratic time to make or compare a dict of them, and `msgspec` makes one for `dict[int, int]`.
+
+    Nothing of ours adds to that: at most four times such a dict, for the codec looks at what it encoded, and what
+    ordinary numbers cost.
+    """
+    task, codec = world.jobs.faults.take_numbers, world.app._codec
+    count = 3_000
+    colliding = {number * MODULUS: number for number in range(count)}
+    ordinary = {number * MODULUS + number: number for number in range(count)}
+    assert len({hash(key) for key in colliding}) == 1
+    assert len({hash(key) for key in ordinary}) == count
+
+    def encode(value: dict[int, int]) -> bytes:
+        return bytes(codec.encode_arguments(task, {"numbers": value}))
+
+    encoded = {id(value): encode(value) for value in (colliding, ordinary)}
+    a_dict = _best(lambda: dict.fromkeys(colliding))
+    for what, act, dicts in [
+        ("encode", encode, 4),
+        ("decode", lambda value: codec.decode_arguments(task, encoded[id(value)]), 4),
+        ("canonical text", canonical_text, 0),
+    ]:
+        slow, usual = (_best(lambda value=value, act=act: act(value)) for value in (colliding, ordinary))
+        print(f"{what}: {slow * 1e3:.1f} ms, ordinary {usual * 1e3:.1f} ms, a dict {a_dict * 1e3:.1f} ms")
+        assert slow <= FACTOR * usual + dicts * a_dict, what
