@@ -26,6 +26,7 @@ class Home:
         self._pid = os.getpid()
         self._loop = weakref.ref(loop)
         self._alarm: _core.LoopAlarm | None = None
+        self._finalizer: weakref.finalize[Any, Any] | None = None
         self._listeners: dict[int, Callable[[], None]] = {}
 
     @property
@@ -39,10 +40,16 @@ class Home:
 
     def listen(self, store: _core.Store, heard: Callable[[], None]) -> _core.Completions:
         """Completions of `store`; `heard` is called on the loop when they are to be drained."""
-        if self._alarm is None:
-            self._alarm = _core.LoopAlarm()
-            self._watch(self._alarm)
-        completions = store.completions(self._alarm)
+        alarm = self._alarm
+        if alarm is None:
+            alarm = _core.LoopAlarm()
+            self._watch(alarm)
+            self._alarm = alarm
+        try:
+            completions = store.completions(alarm)
+        except BaseException:
+            self._rest()
+            raise
         self._listeners[completions.token] = heard
         return completions
 
@@ -53,16 +60,22 @@ class Home:
         for key in [key for key, known in self.hubs.items() if known is hub]:
             del self.hubs[key]
         completions.close()
-        alarm, loop = self._alarm, self.loop
-        if not self._listeners and alarm is not None:
-            self._alarm = None
-            if loop is not None:
-                try:
-                    loop.remove_reader(alarm.fileno())
-                except NotImplementedError:
-                    pass
-            alarm.close()
+        self._rest()
         return True
+
+    def _rest(self) -> None:
+        """Without listeners, no alarm."""
+        alarm, loop = self._alarm, self.loop
+        if self._listeners or alarm is None:
+            return
+        self._alarm = None
+        if self._finalizer is not None:
+            # It would keep the descriptors of the alarm for as long as the loop is there.
+            self._finalizer.detach()
+            self._finalizer = None
+        elif loop is not None:
+            loop.remove_reader(alarm.fileno())
+        alarm.close()
 
     def _watch(self, alarm: _core.LoopAlarm) -> None:
         loop = self.loop
@@ -71,18 +84,35 @@ class Home:
         try:
             loop.add_reader(alarm.fileno(), self._rung)
         except NotImplementedError:
-            # Whoever forgets this, as an app does with its loop, ends the thread.
-            weakref.finalize(self, alarm.close).atexit = False
             args: Any = (alarm, weakref.ref(self))
             threading.Thread(target=_ring_from_thread, args=args, name="pynenc-loop", daemon=True).start()
+            # Whoever forgets this, as an app does with its loop, ends the thread.
+            self._finalizer = weakref.finalize(self, alarm.close)
+            self._finalizer.atexit = False
+
+    def _is_done_with(self, alarm: _core.LoopAlarm) -> bool:
+        """Asked by the thread, which may ring before `listen` has come to its end."""
+        return self._alarm is not alarm and self._finalizer is None
 
     def _rung(self) -> None:
         alarm = self._alarm
         # The thread that rings may have rung before it knew that nobody listens.
-        for token in () if alarm is None else alarm.take():
-            heard = self._listeners.get(token)
-            if heard is not None:
-                heard()
+        if alarm is not None:
+            self._hear(alarm.take())
+
+    def _hear(self, tokens: list[int]) -> None:
+        at = 0
+        try:
+            while at < len(tokens):
+                heard = self._listeners.get(tokens[at])
+                if heard is not None:
+                    heard()
+                at += 1
+        finally:
+            # An interrupted body leaves amid this; nobody would ring again for those that have not heard.
+            loop = self.loop
+            if at < len(tokens) and loop is not None and not loop.is_closed():
+                loop.call_soon(self._hear, tokens[at:])
 
 
 def _ring_from_thread(alarm: _core.LoopAlarm, home: weakref.ref[Home]) -> None:
@@ -97,7 +127,7 @@ def _ring_from_thread(alarm: _core.LoopAlarm, home: weakref.ref[Home]) -> None:
         select.select([descriptor], [], [])
         alive = home()
         loop = None if alive is None else alive.loop
-        if alive is None or alive._alarm is not alarm or loop is None:
+        if alive is None or loop is None or alive._is_done_with(alarm):
             return
         taken = threading.Event()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -81,3 +82,48 @@ def test_a_loop_that_was_closed_in_the_middle_keeps_its_thread_until_the_outcome
     waiting._log_destroy_pending = False  # type: ignore[attr-defined]
     thread_world.start(slots=2)
     _no_thread_is_left()
+
+
+def test_a_loop_that_lives_on_holds_nothing_for_awaits_that_are_over(thread_world: World, run: Any) -> None:
+    add, gate = thread_world.jobs.basics.add, thread_world.jobs.basics.until("gate")
+
+    async def one_that_stays() -> None:
+        await gate.async_result()
+
+    async def client() -> None:
+        counts = []
+        for _ in range(3):
+            for _ in range(10):
+                assert await add(1, 1).async_result() == 2
+                # Idle: the alarm is closed after this turn of the loop.
+                await asyncio.sleep(0)
+            await asyncio.to_thread(_no_thread_is_left)
+            counts.append(len(os.listdir("/proc/self/fd")))
+        flags.raise_flag("gate")
+        await one_that_stays()
+        assert counts[2] < counts[0] + 10, counts
+
+    run(client)
+
+
+def test_an_await_that_could_not_be_watched_leaves_those_after_it_alone(thread_world: World) -> None:
+    thread_world.start(slots=2)
+    add = thread_world.jobs.basics.add
+
+    class Full(asyncio.SelectorEventLoop):
+        refusals = 1
+
+        def add_reader(self, *arguments: Any) -> Any:
+            if self.refusals:
+                self.refusals -= 1
+                raise OSError(28, "no space for another watch")
+            return super().add_reader(*arguments)
+
+    async def client() -> int:
+        asyncio.get_running_loop().refusals = 1  # type: ignore[attr-defined]
+        with pytest.raises(OSError, match="no space"):
+            await add(1, 1).async_result()
+        return await asyncio.wait_for(add(2, 2).async_result(), 60)
+
+    with asyncio.Runner(loop_factory=Full) as runner:
+        assert runner.run(client()) == 4

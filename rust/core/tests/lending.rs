@@ -271,6 +271,8 @@ fn one_that_stands_in_line_when_the_runner_closes_is_told() {
     case.wait_for(&parent, Phase::Resuming);
     case.runner.close().unwrap();
     assert_eq!(ear.regained(), Ok(false));
+    case.runner.lend(parent.ownership(), child, &ear.completions);
+    assert!(ear.regained().is_err(), "it does not wait once more");
 }
 
 #[test]

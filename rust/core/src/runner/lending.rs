@@ -142,8 +142,11 @@ impl Shared {
         let mut jobs = self.valets.desk.lock();
         if jobs.closed {
             drop(jobs);
-            let (Job::Park(lending) | Job::Look(lending) | Job::Resume(lending)) = job;
-            return lending.tell(Ok(false));
+            return match job {
+                // As whoever parks at a runner that has given its claims back.
+                Job::Park(lending) => lending.tell(Err(Error::Closed("runner of the invocation that waits"))),
+                Job::Look(lending) | Job::Resume(lending) => lending.tell(Ok(false)),
+            };
         }
         jobs.queue.push_back(job);
         if jobs.idle >= jobs.queue.len() || jobs.threads == MOST_THREADS {

@@ -315,7 +315,7 @@ end
 -- Not more than 500 in one call, counting those that find no place.
 local work, looked = false, 0
 local wanted = limit - found
--- One may stand in the queue twice: see `lib.lua`.
+-- One may stand in the queue twice, or be called back to a place that it has: see `lib.lua`.
 local met = {}
 while taken < wanted and looked < 500 do
   local members, keys, raws, name = peek(math.min(wanted - taken, 500 - looked))
@@ -325,19 +325,29 @@ while taken < wanted and looked < 500 do
     local id, raw = sub(member, -16), raws[at]
     if met[id] then
       moved = true
-    elseif raw and not take_fresh(id, keys[at], raw) and admit(id, m().decode(raw)) then
-      -- What was called back may be better than those that follow: look again.
-      heads, work, last = {}, true, at
-      break
+    elseif raw then
+      met[id] = available(byte(raw, 1)) or nil
+      local queue, back
+      if not take_fresh(id, keys[at], raw) then queue, back = admit(id, m().decode(raw)) end
+      if queue then
+        -- What was called back may be better than those that follow: look again.
+        heads, work, last = {}, true, at
+        for i = at, 1, -1 do
+          if sub(members[i], -16) == back then
+            table.remove(members, i)
+            last = last - 1
+          end
+        end
+        break
+      end
     end
-    met[id] = true
   end
   if #records > 0 then
     call('ZADD', KEYS[1], spread(terms))
     call('MSET', spread(records))
     records, terms = {}, {}
   end
-  call('ZREM', P .. 'q:' .. name, spread(members, 1, last))
+  if last > 0 then call('ZREM', P .. 'q:' .. name, spread(members, 1, last)) end
   heads[name] = nil
   looked = looked + last
 end

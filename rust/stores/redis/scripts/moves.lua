@@ -165,7 +165,7 @@ local function moves()
           enqueue(next, id)
           save(id, next)
           call('ZREM', parked, member)
-          return next.queue
+          return next.queue, id
         end
         call('ZREM', parked, member)
       end

@@ -38,9 +38,14 @@ local function backoff(n)
 end
 
 local ended, records
+local fences = {}
 if dead then
-  ended = call('HKEYS', dead)
-  while #ended > limit do ended[#ended] = nil end
+  ended = {}
+  local owned = call('HGETALL', dead)
+  for i = 1, math.min(#owned, 2 * limit), 2 do
+    ended[#ended + 1] = owned[i]
+    fences[owned[i]] = owned[i + 1]
+  end
 else
   ended = call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', '0', limit)
 end
@@ -53,7 +58,10 @@ call('HSET', KEYS[3], 'h', now)
 for _, id in ipairs(ended) do
   -- Read again: an earlier one may have called it back.
   local r = records[id] and M.load(id)
-  if not r or not claimed(r.status) then
+  if dead and r and r.fence ~= fences[id] then
+    -- Somebody else's by now: see `lib.lua`.
+    call('HDEL', dead, id)
+  elseif not r or not claimed(r.status) then
     -- Let go of, but for what comes last: see `lib.lua`.
     if r and M.place_freed(r) then work = true end
     call('ZREM', KEYS[1], id)
