@@ -220,7 +220,8 @@ def too_large(what: str, size: int, limit: int) -> PayloadTooLargeError:
 def canonical_text(value: Any) -> str:
     """JSON text that does not depend on the order of dicts and sets. Raises what the encoder raises."""
     try:
-        return _SORTED_ENCODER.encode(value).decode()
+        if not _has_members_without_order(value):
+            return _SORTED_ENCODER.encode(value).decode()
     except TypeError:
         pass
     try:
@@ -229,6 +230,20 @@ def canonical_text(value: Any) -> str:
     except TypeError:
         # A part that only its model knows how to write.
         return _encode(value).decode()
+
+
+def _has_members_without_order(value: Any) -> bool:
+    """Whether sorting some set in it says nothing: sets compare by inclusion, and so does whatever begins with one."""
+    if type(value) in SCALARS:
+        return False
+    if isinstance(value, dict):
+        return any(map(_has_members_without_order, value.values()))
+    if isinstance(value, set | frozenset):
+        return any(type(member) not in SCALARS and type(member) is not float for member in value)
+    if isinstance(value, list | tuple):
+        return any(map(_has_members_without_order, value))
+    parts = fields_of_value(value) or (encode_with_sets(value) if has_own_form(value) else None)
+    return _has_members_without_order(parts)
 
 
 def _ordered(value: Any) -> Any:
