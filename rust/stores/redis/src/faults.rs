@@ -51,8 +51,9 @@ const GENERAL: &[(&str, Class)] = &[
     // How a script is told that its slot is on its way to another node.
     ("non local key", Class::Retry),
     ("max number of clients", Class::Retry),
-    // How 7.0 says NOPERM inside a script.
+    // How 7.0 says NOPERM inside a script, and how later servers and Valkey do.
     ("The user executing the script can't", Class::Fatal),
+    ("ACL failure in script", Class::Fatal),
     ("Error running script", Class::Retry),
     ("Client sent AUTH, but no password is set", Class::Fatal),
     ("invalid password", Class::Fatal),
@@ -77,7 +78,10 @@ pub(crate) fn translate(place: &str, code: &str, detail: &str) -> Error {
         "NOPERM" => "the server's ACL does not allow this user what it needs; see the ACL files of this store",
         "WRONGTYPE" => "a key is not what this store made of it: something else uses the same names",
         "CROSSSLOT" => "the keys of one shard lie in different slots; this is a defect of this store",
-        _ if detail.contains("The user executing the script can't") => {
+        _ if ["The user executing the script can't", "ACL failure in script"]
+            .iter()
+            .any(|one| detail.contains(one)) =>
+        {
             "the server's ACL does not allow this user what it needs; see the ACL files of this store"
         }
         _ => "the server refused",
@@ -128,6 +132,7 @@ mod tests {
             ("WRONGTYPE Operation against a key holding the wrong kind of value", Class::Fatal),
             ("ERR unknown command 'HELLO'", Class::Fatal),
             ("ERR The user executing the script can't run this command or subcommand", Class::Fatal),
+            ("ERR ACL failure in script: No permissions to access a key script: f00, on @user_script:1.", Class::Fatal),
             ("ERR something never heard of", Class::Later),
         ];
         for (text, class) in cases {

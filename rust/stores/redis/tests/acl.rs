@@ -36,7 +36,7 @@ impl Roles {
             let words: Vec<&str> = line.split_whitespace().skip(1).collect();
             let () = server.run(&[&["ACL", "SETUSER"], &words[..]].concat());
         }
-        let () = server.run(&["ACL", "SETUSER", "default", "-@all", "+acl", "+ping", "+hello"]);
+        let () = server.run(&["ACL", "SETUSER", "default", "-@all", "+acl", "+ping", "+hello", "+client"]);
         Self { server, app }
     }
 
