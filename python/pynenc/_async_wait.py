@@ -42,9 +42,6 @@ if TYPE_CHECKING:
 _LOOK_SEC = 1.0
 """How often a body parked by a thread looks whether it is still wanted. Results do not wait for that."""
 
-_TOLD = 64
-"""So many of what a body waits for are told to the store, for precedence and the detection of cycles."""
-
 
 async def async_outcomes(app: Pynenc, targets: Iterable[Target]) -> Watch:
     """Begin to watch these invocations on the running loop. The caller closes the watch.
@@ -280,7 +277,8 @@ class ParkingHub(Hub):
             self._park_on_thread(loop)
             return
         try:
-            self._end = self._completions.lend(engine, claim, list(itertools.islice(self._watches, _TOLD))).end
+            told = list(itertools.islice(self._watches, _core.TARGETS_TOLD))
+            self._end = self._completions.lend(engine, claim, told).end
         except Exception as error:
             self._fail_all(error)
 

@@ -11,6 +11,8 @@ from typing import Final, TypeAlias, final
 
 __version__: Final[str]
 SQLITE_VERSION: Final[str]
+TARGETS_TOLD: Final[int]
+"""So many of what a body waits for are told to the store, for precedence and the detection of cycles."""
 
 Terminal: TypeAlias = tuple[str, str, bytes | None, str | None]
 """`(invocation id, final status, payload or None, reason or None)`.
@@ -318,8 +320,8 @@ class Completions:
         """What has finished since; ids that are registered no longer, with the reason: a record that does not exist, a
         store that failed; and after `lend`, once: whether the body still has its claim, or what went wrong."""
     def lend(self, engine: Engine, claim: Claim, invocation_ids: Sequence[str]) -> Lending:
-        """As `Engine.park`, for a body on an event loop that waits for these (of which the first 64 are told to the
-        store) and others that are registered here: does not block. `Lending.end` must follow, and `drain` then says
+        """As `Engine.park`, for a body on an event loop that waits for these (of which the first `TARGETS_TOLD` are
+        told to the store) and others that are registered here: does not block. `Lending.end` must follow, and `drain` then says
         what came of it; it may say so before, if something went wrong."""
     def close(self) -> None:
         """Forget everything."""

@@ -87,9 +87,6 @@ def test_a_loop_that_was_closed_in_the_middle_keeps_its_thread_until_the_outcome
 def test_a_loop_that_lives_on_holds_nothing_for_awaits_that_are_over(thread_world: World, run: Any) -> None:
     add, gate = thread_world.jobs.basics.add, thread_world.jobs.basics.until("gate")
 
-    async def one_that_stays() -> None:
-        await gate.async_result()
-
     async def client() -> None:
         counts = []
         for _ in range(3):
@@ -100,7 +97,7 @@ def test_a_loop_that_lives_on_holds_nothing_for_awaits_that_are_over(thread_worl
             await asyncio.to_thread(_no_thread_is_left)
             counts.append(len(os.listdir("/proc/self/fd")))
         flags.raise_flag("gate")
-        await one_that_stays()
+        await gate.async_result()
         assert counts[2] < counts[0] + 10, counts
 
     run(client)

@@ -1,21 +1,21 @@
 //! Bodies on an event loop lend their slots out without blocking it: over the memory store, and one that is slow.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use pynenc_core::call::{Route, Submission};
 use pynenc_core::claim::Claim;
-use pynenc_core::clock::{Clock, SystemClock};
+use pynenc_core::clock::SystemClock;
 use pynenc_core::completions::{Completions, Looker, News};
 use pynenc_core::error::Error;
 use pynenc_core::ids::InvocationId;
 use pynenc_core::memory::MemoryStore;
-use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::Filter;
+use pynenc_core::runner::Runner;
 use pynenc_core::runner::slots::Phase;
-use pynenc_core::runner::{Runner, RunnerConfig};
 use pynenc_core::settle::Outcome;
 use pynenc_core::status::Status;
 use pynenc_core::store::Store;
@@ -38,36 +38,20 @@ struct Ear {
 impl Case {
     fn new(slots: usize) -> Self {
         let store: Arc<dyn Store> = MemoryStore::new(Arc::new(SystemClock), 86_400_000);
-        let config = RunnerConfig {
-            runner_id: "test".into(),
-            slots,
-            queues: Arc::new([]),
-            lease: Duration::from_secs(30),
-            recovery: RecoveryPolicy::default(),
-            clock: Arc::new(SystemClock),
-        };
+        let config = common::config(slots, Duration::from_secs(30));
         let runner = Arc::new(Runner::new(store.clone(), config).unwrap());
         runner.start().unwrap();
         Self { store, runner, looker: Looker::new() }
     }
 
     fn submit(&self, count: usize) -> Vec<InvocationId> {
-        let route = Arc::new(Route { task: "m.f".into(), queue: "default".into(), priority: 0.0 });
-        let batch: Vec<_> = (0..count)
-            .map(|_| Submission {
-                id: InvocationId::generate(SystemClock.wall(), 0),
-                route: route.clone(),
-                payload: [].into(),
-                args_id: "".into(),
-                parent: None,
-                depth: 0,
-                due: 0,
-                registration: None,
-                concurrency: None,
-            })
-            .collect();
-        self.store.submit(&batch).unwrap();
-        batch.into_iter().map(|one| one.id).collect()
+        common::submit(&self.store, count)
+    }
+
+    /// A body that runs and has a slot.
+    fn running(&self) -> Claim {
+        self.submit(1);
+        self.claim()
     }
 
     fn claim(&self) -> Claim {
@@ -124,10 +108,7 @@ impl Ear {
 #[test]
 fn a_slot_is_lent_while_a_body_waits_and_comes_back_before_new_work() {
     let case = Case::new(1);
-    let parent = {
-        case.submit(1);
-        case.claim()
-    };
+    let parent = case.running();
     let child = case.submit(1);
     let mut ear = case.ear(&child);
     let lending = case.runner.lend(parent.ownership(), child.clone(), &ear.completions);
@@ -157,10 +138,7 @@ fn a_slot_is_lent_while_a_body_waits_and_comes_back_before_new_work() {
 #[test]
 fn it_stands_in_line_while_others_have_the_slots() {
     let case = Case::new(1);
-    let first = {
-        case.submit(1);
-        case.claim()
-    };
+    let first = case.running();
     let child = case.submit(2);
     let mut ear = case.ear(&child[1..]);
     let lending = case.runner.lend(first.ownership(), child[1..].to_vec(), &ear.completions);
@@ -177,10 +155,7 @@ fn it_stands_in_line_while_others_have_the_slots() {
 #[test]
 fn a_wait_that_is_over_at_once_leaves_its_slot_where_it_was() {
     let case = Case::new(1);
-    let parent = {
-        case.submit(1);
-        case.claim()
-    };
+    let parent = case.running();
     for _ in 0..200 {
         let child = case.submit(1);
         let mut ear = case.ear(&child);
@@ -196,10 +171,7 @@ fn a_wait_that_is_over_at_once_leaves_its_slot_where_it_was() {
 #[test]
 fn what_has_finished_already_lends_nothing() {
     let case = Case::new(2);
-    let parent = {
-        case.submit(1);
-        case.claim()
-    };
+    let parent = case.running();
     let child = case.submit(1);
     let mut ear = case.ear(&[]);
     let running = case.claim();
@@ -214,10 +186,7 @@ fn what_has_finished_already_lends_nothing() {
 #[test]
 fn a_body_that_ends_amid_a_wait_needs_no_slot() {
     let case = Case::new(1);
-    let parent = {
-        case.submit(1);
-        case.claim()
-    };
+    let parent = case.running();
     let child = case.submit(1);
     let mut ear = case.ear(&child);
     let lending = case.runner.lend(parent.ownership(), child, &ear.completions);
@@ -234,10 +203,7 @@ fn a_body_that_ends_amid_a_wait_needs_no_slot() {
 #[test]
 fn after_a_hand_back_nothing_more_is_waited_for_and_the_claim_is_lost() {
     let case = Case::new(1);
-    let parent = {
-        case.submit(1);
-        case.claim()
-    };
+    let parent = case.running();
     let child = case.submit(1);
     let mut ear = case.ear(&child);
     let lending = case.runner.lend(parent.ownership(), child.clone(), &ear.completions);
@@ -259,10 +225,7 @@ fn after_a_hand_back_nothing_more_is_waited_for_and_the_claim_is_lost() {
 #[test]
 fn one_that_stands_in_line_when_the_runner_closes_is_told() {
     let case = Case::new(1);
-    let parent = {
-        case.submit(1);
-        case.claim()
-    };
+    let parent = case.running();
     let child = case.submit(2);
     let mut ear = case.ear(&child[1..]);
     let lending = case.runner.lend(parent.ownership(), child[1..].to_vec(), &ear.completions);
@@ -278,10 +241,7 @@ fn one_that_stands_in_line_when_the_runner_closes_is_told() {
 #[test]
 fn a_cycle_is_found_and_a_lost_claim_is_refused() {
     let case = Case::new(2);
-    let one = {
-        case.submit(1);
-        case.claim()
-    };
+    let one = case.running();
     let mut ear = case.ear(&[one.id]);
     let lending = case.runner.lend(one.ownership(), vec![one.id], &ear.completions);
     assert!(matches!(ear.regained(), Err(Error::Cycle(_))));

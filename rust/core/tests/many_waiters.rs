@@ -1,16 +1,16 @@
 //! Ten thousand bodies that wait for one: in a file of its own, so that the memory of its process is its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pynenc_core::call::{Route, Submission};
-use pynenc_core::clock::{Clock, SystemClock};
-use pynenc_core::ids::InvocationId;
+use common::{config, submit};
+use pynenc_core::clock::SystemClock;
 use pynenc_core::memory::MemoryStore;
-use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::Filter;
-use pynenc_core::runner::{Runner, RunnerConfig};
+use pynenc_core::runner::Runner;
 use pynenc_core::settle::Outcome;
 use pynenc_core::status::Status;
 use pynenc_core::store::Store;
@@ -23,25 +23,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Of one waiting parent: its claim, its waiter, its place among the slots, and what the store notes about its wait.
 const BYTES_PER_WAITER: usize = 4096;
 
-fn submit(store: &Arc<dyn Store>, count: usize) -> Vec<InvocationId> {
-    let route = Arc::new(Route { task: "m.f".into(), queue: "default".into(), priority: 0.0 });
-    let batch: Vec<_> = (0..count)
-        .map(|_| Submission {
-            id: InvocationId::generate(SystemClock.wall(), 0),
-            route: route.clone(),
-            payload: [].into(),
-            args_id: "".into(),
-            parent: None,
-            depth: 0,
-            due: 0,
-            registration: None,
-            concurrency: None,
-        })
-        .collect();
-    store.submit(&batch).unwrap();
-    batch.into_iter().map(|one| one.id).collect()
-}
-
 /// Memory of this process that is in use; `None` where the system does not say.
 fn resident_bytes() -> Option<usize> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
@@ -51,18 +32,7 @@ fn resident_bytes() -> Option<usize> {
 #[test]
 fn ten_thousand_parents_of_one_child_are_all_woken_and_need_little_memory() {
     let store: Arc<dyn Store> = MemoryStore::new(Arc::new(SystemClock), 86_400_000);
-    let runner = Runner::new(
-        store.clone(),
-        RunnerConfig {
-            runner_id: "test".into(),
-            slots: SLOTS,
-            queues: Arc::new([]),
-            lease: Duration::from_secs(60),
-            recovery: RecoveryPolicy::default(),
-            clock: Arc::new(SystemClock),
-        },
-    )
-    .unwrap();
+    let runner = Runner::new(store.clone(), config(SLOTS, Duration::from_secs(60))).unwrap();
     let runner = Arc::new(runner);
     runner.start().unwrap();
     let child = submit(&store, 1)[0];

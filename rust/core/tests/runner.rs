@@ -1,12 +1,15 @@
 //! The engine over the memory store: what a runner promises whatever store is below it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use pynenc_core::call::{Route, Submission};
+use common::{config, submit, submit_below};
+use pynenc_core::call::Submission;
 use pynenc_core::claim::{Claim, ClaimRequest, Claimed};
 use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::error::{Error, Result};
@@ -15,8 +18,8 @@ use pynenc_core::memory::MemoryStore;
 use pynenc_core::notify::Hub;
 use pynenc_core::recover::{Recovered, RecoveryPolicy};
 use pynenc_core::result::{Filter, History, Page, Record, Watched};
+use pynenc_core::runner::Runner;
 use pynenc_core::runner::slots::Phase;
-use pynenc_core::runner::{Runner, RunnerConfig};
 use pynenc_core::settle::{Outcome, Settled, Settlement};
 use pynenc_core::status::Status;
 use pynenc_core::store::{Beaten, Cancelled, Paused, Purge, Reach, Store};
@@ -29,44 +32,10 @@ fn memory() -> Arc<dyn Store> {
     MemoryStore::new(Arc::new(SystemClock), 86_400_000)
 }
 
-fn config(slots: usize, lease: Duration) -> RunnerConfig {
-    RunnerConfig {
-        runner_id: "test".into(),
-        slots,
-        queues: Arc::new([]),
-        lease,
-        recovery: RecoveryPolicy::default(),
-        clock: Arc::new(SystemClock),
-    }
-}
-
 fn runner(store: &Arc<dyn Store>, slots: usize) -> Arc<Runner> {
     let runner = Runner::new(store.clone(), config(slots, Duration::from_secs(30))).unwrap();
     runner.start().unwrap();
     Arc::new(runner)
-}
-
-fn submit(store: &Arc<dyn Store>, count: usize) -> Vec<InvocationId> {
-    submit_below(store, count, None)
-}
-
-fn submit_below(store: &Arc<dyn Store>, count: usize, parent: Option<&Claim>) -> Vec<InvocationId> {
-    let route = Arc::new(Route { task: "m.f".into(), queue: "default".into(), priority: 0.0 });
-    let batch: Vec<_> = (0..count)
-        .map(|_| Submission {
-            id: InvocationId::generate(SystemClock.wall(), 0),
-            route: route.clone(),
-            payload: [].into(),
-            args_id: "".into(),
-            parent: parent.map(|claim| claim.id),
-            depth: parent.map_or(0, |claim| claim.depth + 1),
-            due: 0,
-            registration: None,
-            concurrency: None,
-        })
-        .collect();
-    store.submit(&batch).unwrap();
-    batch.into_iter().map(|one| one.id).collect()
 }
 
 fn success() -> Outcome {

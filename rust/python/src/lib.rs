@@ -59,6 +59,7 @@ mod _core {
         logs::install();
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("SQLITE_VERSION", pynenc_store_sqlite::version())?;
+        module.add("TARGETS_TOLD", pynenc_core::runner::TARGETS_TOLD)?;
         for (name, value) in [
             ("NEW", store::NEW),
             ("REUSED_SAME", store::REUSED_SAME),

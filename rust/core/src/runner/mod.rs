@@ -30,6 +30,7 @@ use crate::recover::RecoveryPolicy;
 use crate::settle::{Outcome, Settled, Settlement};
 use crate::store::Store;
 pub use lending::Lending;
+pub use parking::TARGETS_TOLD;
 use pump::Pump;
 use slots::Phase;
 
@@ -315,14 +316,14 @@ impl Runner {
     /// As [`Self::park`], for a body on an event loop, that waits for `targets` and others that `completions` watches:
     /// does not block. The wait is over when [`Self::end_lending`] was called and then `completions` says so.
     ///
-    /// Of the targets the first 64 are told to the store, for precedence and the detection of cycles.
+    /// Of the targets the first [`TARGETS_TOLD`] are told to the store, for precedence and the detection of cycles.
     pub fn lend(
         &self,
         owner: Ownership,
         mut targets: Vec<InvocationId>,
         completions: &crate::completions::Completions,
     ) -> Arc<Lending> {
-        targets.truncate(parking::TARGETS_TOLD);
+        targets.truncate(TARGETS_TOLD);
         self.shared.lend(owner, targets, completions)
     }
 

@@ -18,7 +18,7 @@ use crate::wait::Waiter;
 
 /// So many targets of one wait are told to the store, for precedence and the detection of cycles. Those beyond are
 /// told when the first ones have finished: bounds the cost of waiting for a thousand one by one.
-pub(super) const TARGETS_TOLD: usize = 64;
+pub const TARGETS_TOLD: usize = 64;
 
 /// Bodies that wait, or wait to go on.
 #[derive(Default)]

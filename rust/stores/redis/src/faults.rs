@@ -46,14 +46,16 @@ const TABLE: &[(&str, Class)] = &[
     ("UNKILLABLE", Class::Fatal),
 ];
 
+/// How 7.0 says NOPERM inside a script, and how later servers and Valkey do.
+const NOPERM_IN_SCRIPT: [&str; 2] = ["The user executing the script can't", "ACL failure in script"];
+
 /// Parts of messages that begin with `ERR` and are not a mistake of ours.
 const GENERAL: &[(&str, Class)] = &[
     // How a script is told that its slot is on its way to another node.
     ("non local key", Class::Retry),
     ("max number of clients", Class::Retry),
-    // How 7.0 says NOPERM inside a script, and how later servers and Valkey do.
-    ("The user executing the script can't", Class::Fatal),
-    ("ACL failure in script", Class::Fatal),
+    (NOPERM_IN_SCRIPT[0], Class::Fatal),
+    (NOPERM_IN_SCRIPT[1], Class::Fatal),
     ("Error running script", Class::Retry),
     ("Client sent AUTH, but no password is set", Class::Fatal),
     ("invalid password", Class::Fatal),
@@ -78,10 +80,7 @@ pub(crate) fn translate(place: &str, code: &str, detail: &str) -> Error {
         "NOPERM" => "the server's ACL does not allow this user what it needs; see the ACL files of this store",
         "WRONGTYPE" => "a key is not what this store made of it: something else uses the same names",
         "CROSSSLOT" => "the keys of one shard lie in different slots; this is a defect of this store",
-        _ if ["The user executing the script can't", "ACL failure in script"]
-            .iter()
-            .any(|one| detail.contains(one)) =>
-        {
+        _ if NOPERM_IN_SCRIPT.iter().any(|part| detail.contains(part)) => {
             "the server's ACL does not allow this user what it needs; see the ACL files of this store"
         }
         _ => "the server refused",
