@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support import flags
-from support.processes import Processes
+from support.processes import Processes, freeze
 from support.waiting import wait_until
 from support.worlds import load_jobs
 
@@ -66,7 +66,7 @@ def test_a_waiting_invocation_of_a_killed_runner_is_recovered_too(processes: Pro
 
 def test_a_frozen_runner_cannot_write_after_another_one_took_over(processes: Processes, jobs: Any) -> None:
     frozen, invocation = _start_held(processes, jobs, "gate")
-    frozen.send(signal.SIGSTOP)
+    freeze([frozen.pid], jobs.app.conf.store_url)
     second = processes.runner()
     flags.raise_flag("gate-started", "")
     wait_until(lambda: flags.flag_text("gate-started") == str(second.pid), "the body runs a second time")

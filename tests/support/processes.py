@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from support.waiting import wait_until
@@ -144,6 +145,48 @@ def descendants(pid: int) -> set[int]:
 
 
 def stands_still(pid: int) -> bool:
-    """Whether every thread of a process is stopped: after SIGSTOP some may run on for a moment."""
-    states = (thread / "stat" for thread in Path(f"/proc/{pid}/task").iterdir())
-    return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in states)
+    """Whether no thread of a process runs: after SIGSTOP some may run on for a moment."""
+    states = set()
+    for thread in Path(f"/proc/{pid}").glob("task/*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            states.add(thread.read_text().rpartition(")")[2].split()[0])
+    # Stopped, or over.
+    return states <= {"T", "Z", "X"}
+
+
+def freeze(pids: Collection[int], store_url: str) -> None:
+    """Stop processes (SIGSTOP), none of them amid a write: one that is takes the lock of an SQLite database along.
+
+    No lease ends that, for nobody else can write it down; the system that stops a process for good ends its locks too.
+    """
+
+    def stopped_without_the_lock() -> bool:
+        _send_all(pids, signal.SIGSTOP)
+        wait_until(lambda: all(map(stands_still, pids)), "all of them stand still")
+        free = _nobody_writes(store_url)
+        if not free:
+            _send_all(pids, signal.SIGCONT)
+        return free
+
+    wait_until(stopped_without_the_lock, "they stand still outside of a write")
+
+
+def _send_all(pids: Collection[int], signum: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signum)
+
+
+def _nobody_writes(store_url: str) -> bool:
+    scheme, _, path = store_url.partition(":///")
+    if scheme != "sqlite":
+        return True
+    # Longer than those that go on write at a time, and a fraction of a lease.
+    with closing(sqlite3.connect(path, timeout=0.2, isolation_level=None)) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            assert error.sqlite_errorcode == sqlite3.SQLITE_BUSY, error
+            return False
+        database.execute("ROLLBACK")
+    return True

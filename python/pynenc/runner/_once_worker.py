@@ -43,16 +43,19 @@ class OnceWorker(Worker):
             self._granted.set()
         super()._obey(message)
 
+    def _on_start(self) -> None:
+        # Ahead of its slot: a process without room for a thread must not say that it is ready for one.
+        thread = threading.Thread(target=self._run_one, name="pynenc-slot-0", daemon=True)
+        thread.start()
+        super()._on_start()
+        # At a stop it is joined: it may be amid a claim, which must not be left behind.
+        self._threads.add(thread)
+
     def runner_loop_iteration(self) -> None:
-        """Wait for a slot, claim, run; one iteration is all there is."""
+        """Wait for the one invocation to be through; one iteration is all there is."""
         self._go.wait()
-        if self.running and self._engine is not None:
-            thread = threading.Thread(target=self._run_one, args=(self._engine,), name="pynenc-slot-0", daemon=True)
-            # At a stop it is joined: it may be amid a claim, which must not be left behind.
-            self._threads.add(thread)
-            thread.start()
-            while not self._over.wait(_LOOK_SEC):
-                self._look_after()
+        while not self._over.wait(_LOOK_SEC):
+            self._look_after()
         self.running = False
 
     def _on_stop_runner_loop(self) -> None:
@@ -60,10 +63,12 @@ class OnceWorker(Worker):
         self._go.set()
         self._over.set()
 
-    def _run_one(self, engine: _core.Engine) -> None:
+    def _run_one(self) -> None:
         try:
-            claim = engine.next()
-            if claim is not None:
+            self._go.wait()
+            engine = self._engine
+            # Nothing is left to claim where a stop came before the slot.
+            if engine is not None and (claim := engine.next()) is not None:
                 # It claims no other one, neither while this one waits nor after it.
                 engine.stop()
                 self._channel.send({"took": claim.invocation_id})
