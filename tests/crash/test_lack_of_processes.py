@@ -15,6 +15,8 @@ from support.processes import TESTS, Child, Processes, descendants
 from support.waiting import wait_until
 from support.worlds import load_jobs
 
+from pynenc.exceptions import InvocationCancelledError
+
 WORKER_RUNNERS = ["PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner", "AsyncRunner"]
 PROGRAM = "support.programs.as_another_user"
 
@@ -142,4 +144,44 @@ def test_a_runner_that_can_start_no_thread_claims_nothing_for_it_and_says_so(
     for number, one in enumerate(held):
         flags.raise_flag(f"gate-{number}", "open")
         assert one.get_result(timeout=60) == "open"
+    runner.stop()
+
+
+@pytest.mark.parametrize("runner_cls", ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner"])
+def test_a_body_that_nobody_could_end_at_its_limit_does_not_begin(
+    processes: Processes, jobs: Any, ledger: Ledger, runner_cls: str
+) -> None:
+    """The first one with a limit takes a thread that keeps the time. That there is none is no fault of the task's."""
+    runner = Limited(processes, runner_cls, slots=1)
+    assert jobs.basics.add(1, 1).get_result(timeout=60) == 2
+    runner.allow(1)
+    invocation = jobs.limits.note_in_time("tag")
+    wait_until(lambda: runner.said("cannot start a thread: RuntimeError"), "it says so", 60)
+    assert not ledger.of_kind("run")
+    runner.allow(0)
+    assert invocation.get_result(timeout=60) == "tag"
+    assert len(ledger.of_kind("run")) == 1
+    assert "Traceback" not in runner.child.output()
+    runner.stop()
+
+
+@pytest.mark.parametrize(
+    "runner_cls", ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner"]
+)
+def test_a_cancellation_that_cannot_be_carried_out_yet_is_not_forgotten(
+    processes: Processes, jobs: Any, runner_cls: str
+) -> None:
+    runner = Limited(processes, runner_cls, slots=1)
+    invocation = jobs.basics.until("gate")
+    flags.await_flag("gate-started")
+    runner.allow(1)
+    invocation.cancel()
+    wait_until(
+        lambda: runner.said(f"{invocation.invocation_id} is not cancelled yet, trying again in 1 s"), "it says so", 60
+    )
+    assert str(invocation.status) == "running"
+    runner.allow(0)
+    with pytest.raises(InvocationCancelledError):
+        invocation.get_result(timeout=60)
+    assert "Traceback" not in runner.child.output()
     runner.stop()

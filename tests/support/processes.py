@@ -186,7 +186,8 @@ def _nobody_writes(store_url: str) -> bool:
         try:
             database.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            assert error.sqlite_errorcode == sqlite3.SQLITE_BUSY, error
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
             return False
         database.execute("ROLLBACK")
     return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pynenc.runner._limits import BodyLimit, CoroutineLimit
+from pynenc.runner._limits import BodyLimit, CoroutineLimit, keep_time
 from pynenc.runner.execute import body_limit
 
 if TYPE_CHECKING:
@@ -63,13 +63,18 @@ class Bodies:
             self._late.pop(invocation_id, None)
 
     def cancel(self, invocation_id: str, grace_sec: float) -> bool:
-        """Interrupt the body, or remember to when it begins; whether it runs here. From any thread."""
+        """Interrupt the body, or remember to when it begins; whether it runs here. From any thread.
+
+        Raises:
+            RuntimeError: the system has no thread left for it. Nothing happened, so it can be tried again.
+        """
         # Whoever of this and the body comes second sees what the other one has left.
         self._early[invocation_id] = grace_sec
         guarded = self._guarded.get(invocation_id)
         if guarded is not None:
             claim, limit = guarded
             if isinstance(limit, BodyLimit):
+                keep_time()
                 self._runner._limit_begins(claim, grace_sec, grace_sec)
                 if self._guarded.get(invocation_id) is not guarded:
                     # It has just ended, perhaps before the line above.
@@ -79,6 +84,7 @@ class Bodies:
         invocation = self.plain.get(invocation_id)
         if invocation is None or invocation._claim is None:
             return False
+        keep_time()
         late = body_limit(self._runner.app, self._runner, invocation._claim, None, thread=invocation._thread)
         with late.held():
             self._late[invocation_id] = late

@@ -66,6 +66,7 @@ class Timer:
 
     def add(self, limit: BodyLimit, at: float) -> None:
         """Have `limit.fire` called at this time of the monotonic clock, unless its body has ended by then."""
+        self.start()
         with self._changed:
             if len(self._heap) >= self._tidy_at:
                 # Bodies that end in time leave their entries behind.
@@ -74,11 +75,17 @@ class Timer:
                 self._tidy_at = 2 * len(self._heap) + self._SPARE
             entry = (at, next(self._numbers), limit)
             heapq.heappush(self._heap, entry)
+            if self._heap[0] is entry:
+                self._changed.notify()
+
+    def start(self) -> None:
+        """Make sure that its thread runs. `RuntimeError` if the system has none left."""
+        if self._started:
+            return
+        with self._changed:
             if not self._started:
                 threading.Thread(target=self._run, name="pynenc-limits", daemon=True).start()
                 self._started = True
-            elif self._heap[0] is entry:
-                self._changed.notify()
 
     def _run(self) -> None:
         while True:
@@ -109,6 +116,11 @@ def _the_timer() -> Timer:
         if _timer is None or _timer._pid != os.getpid():
             _timer = Timer()
         return _timer
+
+
+def keep_time() -> None:
+    """Make sure that bodies can be interrupted from now on. `RuntimeError` if the system has no thread left for it."""
+    _the_timer().start()
 
 
 _set_async_exc = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_ulong, ctypes.py_object)(

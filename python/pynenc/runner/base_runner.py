@@ -22,6 +22,7 @@ from pynenc.exceptions import (
     StateBackendError,
 )
 from pynenc.runner import _exit, _newer_hook
+from pynenc.runner._cancels import serve_cancels
 from pynenc.runner._core_logs import CoreLogs
 from pynenc.runner._identity import RunnerId, RunnerLog
 from pynenc.runner._loop_pulse import LoopPulse
@@ -320,7 +321,7 @@ class BaseRunner(RunnerWaits, ABC):
         )
         self._engine.start()
         self._running_bodies.clear()
-        threading.Thread(target=self._serve_cancels, args=(self._engine,), name="pynenc-cancels", daemon=True).start()
+        threading.Thread(target=serve_cancels, args=(self, self._engine), name="pynenc-cancels", daemon=True).start()
         _exit.watch(self)
 
     @cached_property
@@ -329,17 +330,6 @@ class BaseRunner(RunnerWaits, ABC):
         from pynenc.runner._bodies import Bodies
 
         return Bodies(self)
-
-    def _serve_cancels(self, engine: _core.Engine) -> None:
-        """On a thread of its own, asleep until something that runs here is cancelled."""
-        with contextlib.suppress(RunnerError):
-            # The engine is closed.
-            while ids := engine.next_cancels():
-                for invocation_id in ids:
-                    try:
-                        self.on_cancel(invocation_id)
-                    except Exception:
-                        self.logger.exception("invocation %s could not be cancelled", invocation_id)
 
     def on_cancel(self, invocation_id: str) -> None:
         """An invocation that this runner owns is cancelled: interrupt its body, if that runs in this process.

@@ -20,13 +20,14 @@ from pynenc.exceptions import (
     TaskTimeoutError,
 )
 from pynenc.invocation.dist_invocation import DistributedInvocation
-from pynenc.runner._limits import GRACE_SEC, BodyLimit, CoroutineLimit, Limits
+from pynenc.runner._limits import GRACE_SEC, BodyLimit, CoroutineLimit, Limits, keep_time
 from pynenc.runner.outcome import (
     MAX_DELAY_SEC,
     NOTE_CHARS,
     Outcome,
     begin_claim,
     describe,
+    no_thread,
     runner_of,
     settle_claim,
     unknown_task,
@@ -108,6 +109,12 @@ def _execute(
         args, kwargs = task._apply(app._codec.decode_arguments(task, claim.payload))
     except Exception as error:
         return _failed(app, task, runner, error)
+    if task._limits is not None:
+        try:
+            keep_time()
+        except RuntimeError as error:
+            # Without anybody to end it at its limit, it does not begin.
+            return no_thread(app, str(runner.runner_id), claim, error)
     try:
         value = _run_body(app, task, runner, claim, invocation, args, kwargs)
     except BaseException as error:

@@ -26,6 +26,12 @@ def spin() -> None:
     _spin()
 
 
+@app.task(timeout=60)
+def note_in_time(tag: str) -> str:
+    Ledger.of_environment().write(kind="run", tag=tag)
+    return tag
+
+
 @app.task(soft_timeout=0.2, timeout=60)
 def spin_until_soft() -> None:
     _spin()

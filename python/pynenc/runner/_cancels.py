@@ -1,0 +1,40 @@
+"""Cancellations of what runs here: the thread that hears of them, and has the runner act on each."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from pynenc.exceptions import RunnerError
+from pynenc.runner._platform import is_shortage
+
+if TYPE_CHECKING:
+    from pynenc import _core
+    from pynenc.runner.base_runner import BaseRunner
+
+_SHORT_OF_SEC = 1.0
+"""When to try again if the system has nothing left for a thread that is needed."""
+
+
+def serve_cancels(runner: BaseRunner, engine: _core.Engine) -> None:
+    """On a thread of its own, asleep until something that runs here is cancelled; until the engine is closed."""
+    with contextlib.suppress(RunnerError):
+        # The engine is closed.
+        while ids := engine.next_cancels():
+            for invocation_id in ids:
+                while not _is_dealt_with(runner, invocation_id) and runner._engine is engine:
+                    time.sleep(_SHORT_OF_SEC)
+
+
+def _is_dealt_with(runner: BaseRunner, invocation_id: str) -> bool:
+    try:
+        runner.on_cancel(invocation_id)
+    except Exception as error:
+        if is_shortage(error):
+            runner.logger.error(
+                "invocation %s is not cancelled yet, trying again in %g s: %s", invocation_id, _SHORT_OF_SEC, error
+            )
+            return False
+        runner.logger.exception("invocation %s could not be cancelled", invocation_id)
+    return True
