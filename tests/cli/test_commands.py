@@ -237,6 +237,27 @@ def test_a_stop_signal_while_the_app_is_imported_is_a_clean_stop(processes: Proc
     assert "Traceback" not in runner.output()
 
 
+@pytest.mark.parametrize(
+    "module",
+    [
+        # Python makes a RuntimeError of it.
+        "class Field:\n    def __set_name__(self, owner, name):\n        wait()\nclass Owner:\n    field = Field()\n",
+        "try:\n    wait()\nexcept:\n    pass\n",
+    ],
+    ids=["made another exception", "caught"],
+)
+def test_a_stop_signal_that_code_of_the_app_gets_hold_of_is_a_clean_stop(processes: Processes, module: str) -> None:
+    Path("slow.py").write_text(
+        f"import signal\ndef wait():\n    print('importing', flush=True)\n    signal.pause()\n{module}{APP}"
+    )
+    runner = processes.runner("slow")
+    runner.await_output("importing")
+    runner.send(signal.SIGTERM)
+    assert runner.wait() == 0, runner.output()
+    assert "Traceback" not in runner.output()
+    assert "starting" not in runner.output()
+
+
 def test_it_says_which_runner_it_chose_and_why(processes: Processes) -> None:
     runner = processes.runner("shop")
     runner.await_output("Runner: ThreadRunner (no runner is configured")
@@ -258,7 +279,7 @@ def test_a_runner_of_the_app_is_chosen_by_name(
     runner = processes.python(*arguments, **setting)
     runner.await_output(f"Runner: OwnRunner ({reason})")
     runner.send(signal.SIGTERM)
-    assert runner.wait() == 0
+    assert runner.wait() == 0, runner.output()
 
 
 def test_a_runner_that_the_module_made_is_the_one_to_start(processes: Processes) -> None:

@@ -59,7 +59,7 @@ def add_parser(commands: Any) -> None:
 
 def run_start(arguments: argparse.Namespace) -> int:
     """0 stopped as asked."""
-    with _stop_signals(ends_program=arguments.program):
+    with _stop_signals(ends_program=arguments.program) as stop:
         found = load_app(arguments)
         app = found.app
         runner, reason = _make_runner(app, arguments.runner)
@@ -69,6 +69,7 @@ def run_start(arguments: argparse.Namespace) -> int:
         print(f"Runner: {type(runner).__name__} ({reason}), queues: {queues}", flush=True)
         print(f"App location: {found.location}, store: {app._store.url}", flush=True)
         _warn(app)
+        stop.insist()
         runner.run()
         if arguments.program:
             _leave_unless_quiet(app)
@@ -194,27 +195,43 @@ class _StopRequested(BaseException):
     """A stop signal came while nothing was running yet, or any more."""
 
 
+class _Stop:
+    """Whether a stop signal came. It is raised wherever the main thread is, which may be in code that catches all, or
+    makes another exception of it, as Python does with what is raised in a `__set_name__`."""
+
+    requested = False
+
+    def handle(self, signum: int, frame: object) -> None:
+        """As a signal handler."""
+        self.requested = True
+        raise _StopRequested
+
+    def insist(self) -> None:
+        """End the block if somebody has caught the request."""
+        if self.requested:
+            raise _StopRequested
+
+
 @contextlib.contextmanager
-def _stop_signals(*, ends_program: bool) -> Iterator[None]:
+def _stop_signals(*, ends_program: bool) -> Iterator[_Stop]:
     """Within this block SIGINT and SIGTERM end it quietly; `run` of the runner has its own way meanwhile.
 
     Importing an app takes a moment, and a supervisor may change its mind then. With `ends_program` the signals are
     ignored afterwards, so that one that comes late does not spoil the exit code of a clean stop.
     """
+    stop = _Stop()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield stop
         return
-
-    def stop(signum: int, frame: object) -> None:
-        raise _StopRequested
-
-    previous = {signum: signal.signal(signum, stop) for signum in STOP_SIGNALS}
+    previous = {signum: signal.signal(signum, stop.handle) for signum in STOP_SIGNALS}
     settled = [signum for signum, handler in previous.items() if in_copies(signum, handler)]
     clean = False
     try:
-        yield
+        yield stop
         clean = True
-    except _StopRequested:
+    except BaseException:
+        if not stop.requested:
+            raise
         clean = True
     finally:
         for signum, handler in previous.items():

@@ -1,6 +1,6 @@
-"""Keep runners at work: submit as fast as they run until the flag `stop` is raised, then read every result.
+"""Keep runners at work: submit as fast as they run until the flag is raised, then read every result.
 
-Usage: python -m support.programs.feeder <label> <how many to submit at least> <seconds that each body takes>
+Usage: python -m support.programs.feeder <label> <how many to submit at least> <seconds that each body takes> [flag]
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ AHEAD = 300
 """So many more are submitted than have begun."""
 
 
-def main(label: str, least: int, seconds: float) -> None:
+def main(label: str, least: int, seconds: float, stop: str = "stop") -> None:
     ledger = Ledger.of_environment()
     runs = Tally(ledger, "run")
     invocations = []
-    while len(invocations) < least or not flags.is_raised("stop"):
+    while len(invocations) < least or not flags.is_raised(stop):
         first = len(invocations)
         wait_until(lambda first=first: first - runs.count() < AHEAD, "work is done", 60)
         tags = [f"{label}-{number}" for number in range(first, first + BATCH)]
@@ -35,4 +35,4 @@ def main(label: str, least: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:])
