@@ -55,6 +55,7 @@ mod keys;
 mod link;
 mod open;
 mod options;
+mod outcomes;
 mod priority;
 mod push;
 mod record;

@@ -5,7 +5,7 @@
 //! trusted: after every (re)connect whoever waits looks again. What this process submitted, naming itself, and has not
 //! heard of yet is not asked for when a wait begins, but a moment later if nothing is heard.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use redis::{Connection, PushKind, Value};
 use crate::faults::{Class, failed};
 use crate::keys::Kind;
 use crate::link::{Backoff, Link, jittered};
+use crate::outcomes::Outcomes;
 use crate::record::terminal;
 use crate::script::{LOOK, Request};
 use crate::shared::Shared;
@@ -31,9 +32,6 @@ const LOOK_SOON: Duration = Duration::from_millis(250);
 const LOOK_SELDOM: Duration = Duration::from_secs(2);
 /// With nothing heard for so long, a message to oneself shows whether the subscription still works.
 const SILENCE: Duration = Duration::from_secs(10);
-/// Outcomes kept for waiters that have not looked yet.
-const CACHED_OUTCOMES: usize = 4096;
-const CACHED_FOR: Duration = Duration::from_secs(5);
 /// Submitted ones remembered until they are heard of; whoever waits for one beyond looks.
 const EXPECTED: usize = 1 << 16;
 
@@ -45,7 +43,8 @@ pub struct Ear {
     subscribed: Vec<AtomicBool>,
     /// Where a claim has parked this process, by shard.
     parked: Vec<Mutex<BTreeSet<Vec<u8>>>>,
-    outcomes: Mutex<HashMap<InvocationId, (Terminal, Instant)>>,
+    /// For waiters that have not looked yet, and for who submitted and has not begun to wait.
+    outcomes: Mutex<Outcomes>,
     /// Submitted with the tag, and not heard of since.
     expected: Mutex<HashSet<InvocationId>>,
 }
@@ -74,12 +73,15 @@ impl Ear {
 
     /// The outcome of `id`, if it was pushed a moment ago; told once.
     pub fn take_outcome(&self, id: InvocationId) -> Option<Terminal> {
-        let (terminal, at) = self.outcomes.lock().remove(&id)?;
-        (at.elapsed() < CACHED_FOR).then_some(terminal)
+        self.outcomes.lock().take(id)
     }
 
     pub fn forget_outcomes(&self) {
         self.outcomes.lock().clear();
+    }
+
+    pub fn expire_outcomes(&self) {
+        self.outcomes.lock().expire();
     }
 
     /// These are about to be submitted with the tag. Before that, for a message may be faster than the answer.
@@ -106,6 +108,11 @@ impl Ear {
         self.expected.lock().clear();
     }
 
+    /// Whether this process submitted it, and has not heard of it.
+    fn is_expected(&self, id: InvocationId) -> bool {
+        self.expected.lock().contains(&id)
+    }
+
     /// Those of `ids` of whose end no message is to be expected.
     pub fn unexpected(&self, mut ids: Vec<InvocationId>) -> Vec<InvocationId> {
         let expected = self.expected.lock();
@@ -114,14 +121,7 @@ impl Ear {
     }
 
     pub fn keep(&self, terminal: Terminal) {
-        let mut outcomes = self.outcomes.lock();
-        if outcomes.len() >= CACHED_OUTCOMES {
-            outcomes.retain(|_, (_, at)| at.elapsed() < CACHED_FOR);
-            if outcomes.len() >= CACHED_OUTCOMES {
-                outcomes.clear();
-            }
-        }
-        outcomes.insert(terminal.id, (terminal, Instant::now()));
+        self.outcomes.lock().keep(terminal);
     }
 }
 
@@ -289,7 +289,9 @@ impl<'a> Session<'a> {
         while let Some((id, terminal, rest)) = read_news(news) {
             news = rest;
             finished.push(id);
-            if let Some(terminal) = terminal.filter(|_| self.hub().is_waited_for(id)) {
+            if let Some(terminal) = terminal
+                && (self.hub().is_waited_for(id) || self.shared.ear.is_expected(id))
+            {
                 self.shared.ear.keep(terminal);
             }
         }
@@ -300,6 +302,7 @@ impl<'a> Session<'a> {
 
     /// In case nothing was heard of it: has anything happened since the last look?
     fn look(&mut self) -> Result<(), Failure> {
+        self.shared.ear.expire_outcomes();
         let parked: Vec<Vec<u8>> = self.shared.ear.parked[self.shard].lock().iter().cloned().collect();
         let keys = &self.link.keys;
         let answer = self.link.run_one(|_| {

@@ -11,6 +11,7 @@ use common::*;
 use pynenc_core::Error;
 use pynenc_core::call::{Concurrency, WhenBlocked};
 use pynenc_core::clock::{Clock, SystemClock};
+use pynenc_core::ids::InvocationId;
 use pynenc_core::notify::Listener;
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::settle::{Outcome, Settlement};
@@ -196,6 +197,15 @@ fn listening(client: &Arc<RedisStore>) {
     }
 }
 
+/// Until the client has been told of the end of each.
+fn await_news(client: &RedisStore, ids: &[InvocationId]) {
+    let deadline = Instant::now() + PATIENCE;
+    while client.must_look(ids.to_vec()).len() < ids.len() {
+        assert!(Instant::now() < deadline, "their messages never came");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn whoever_submitted_is_told_without_asking() {
     let (_server, options, client) = two();
@@ -226,17 +236,51 @@ fn round_trips_of_a_wait(client: &Arc<RedisStore>, worker: &RedisStore, here: bo
 }
 
 #[test]
+fn results_that_came_before_anyone_asked_are_read_without_asking() {
+    let (_server, options, client) = two();
+    let worker = RedisStore::open(options).unwrap();
+    listening(&client);
+    let mut trips = Vec::new();
+    for _ in 0..10 {
+        let ids: Vec<_> = (0..50).map(|_| submit(&*client)).collect();
+        claim(&*worker, 50).iter().for_each(|claim| succeed(&*worker, claim.ownership()));
+        await_news(&client, &ids);
+        let before = client.round_trips();
+        for id in ids {
+            let ended = Waiter::new(client.clone(), &[id]).wait(Some(Instant::now() + PATIENCE)).unwrap();
+            assert_eq!((ended[0].id, ended[0].status), (id, Status::Success));
+        }
+        trips.push(client.round_trips() - before);
+    }
+    // A slow look of the listening thread may come in between, but not each time.
+    assert_eq!(trips.iter().min(), Some(&0), "{trips:?}");
+}
+
+#[test]
+fn what_ended_before_a_purge_is_not_found_after_it() {
+    let (_server, options, client) = two();
+    let worker = RedisStore::open(options).unwrap();
+    listening(&client);
+    let id = submit(&*client);
+    succeed(&*worker, claim(&*worker, 1)[0].ownership());
+    await_news(&client, &[id]);
+    worker.purge(Purge::All).unwrap();
+    // What is told of this one comes behind what is told of the purge.
+    let next = submit(&*client);
+    succeed(&*worker, claim(&*worker, 1)[0].ownership());
+    await_news(&client, &[next]);
+    let gone = Waiter::new(client.clone(), &[id]).wait(Some(Instant::now() + PATIENCE));
+    assert!(matches!(gone, Err(Error::NotFound(_))), "{gone:?}");
+}
+
+#[test]
 fn what_ended_before_the_wait_began_is_found() {
     let (_server, options, client) = two();
     let worker = RedisStore::open(options).unwrap();
     listening(&client);
     let id = submit(&*client);
     succeed(&*worker, claim(&*worker, 1)[0].ownership());
-    let deadline = Instant::now() + PATIENCE;
-    while client.must_look(vec![id]).is_empty() {
-        assert!(Instant::now() < deadline, "its message never came");
-        std::thread::yield_now();
-    }
+    await_news(&client, &[id]);
     let mut waiter = Waiter::new(client.clone(), &[id]);
     assert_eq!(waiter.wait(Some(Instant::now() + PATIENCE)).unwrap().len(), 1);
     let none = Waiter::new(client.clone(), &[submit(&*client)]).wait(Some(Instant::now()));

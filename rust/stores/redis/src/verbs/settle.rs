@@ -165,6 +165,8 @@ fn spare_a_look(shared: &Shared, one: &Settlement) {
         && shared.hub.is_waited_for(one.owner.id)
     {
         shared.ear.keep(terminal(one.owner.id, one.outcome.status(), true, value));
+        // Not once more when the message arrives.
+        shared.ear.forget(std::iter::once(one.owner.id));
     }
 }
 
