@@ -229,7 +229,7 @@ def test_a_stop_signal_right_after_the_first_line_is_a_clean_stop(processes: Pro
 
 
 def test_a_stop_signal_while_the_app_is_imported_is_a_clean_stop(processes: Processes) -> None:
-    Path("slow.py").write_text("import signal\nprint('importing', flush=True)\nsignal.pause()\n" + APP)
+    Path("slow.py").write_text("import time\nprint('importing', flush=True)\nwhile True:\n    time.sleep(0.01)\n" + APP)
     runner = processes.runner("slow")
     runner.await_output("importing")
     runner.send(signal.SIGTERM)
@@ -247,14 +247,25 @@ def test_a_stop_signal_while_the_app_is_imported_is_a_clean_stop(processes: Proc
     ids=["made another exception", "caught"],
 )
 def test_a_stop_signal_that_code_of_the_app_gets_hold_of_is_a_clean_stop(processes: Processes, module: str) -> None:
-    Path("slow.py").write_text(
-        f"import signal\ndef wait():\n    print('importing', flush=True)\n    signal.pause()\n{module}{APP}"
-    )
+    wait = "import time\ndef wait():\n    print('importing', flush=True)\n    while True:\n        time.sleep(0.01)\n"
+    Path("slow.py").write_text(wait + module + APP)
     runner = processes.runner("slow")
     runner.await_output("importing")
     runner.send(signal.SIGTERM)
     assert runner.wait() == 0, runner.output()
     assert "Traceback" not in runner.output()
+    assert "starting" not in runner.output()
+
+
+def test_a_stop_signal_that_a_module_of_a_trigger_catches_is_a_clean_stop(processes: Processes) -> None:
+    Path("catches.py").write_text(
+        "import time\ntry:\n    print('importing', flush=True)\n    while True:\n        time.sleep(0.01)\n"
+        "except BaseException:\n    pass\n"
+    )
+    runner = processes.runner("shop", PYNENC__TRIGGER_TASK_MODULES="catches")
+    runner.await_output("importing")
+    runner.send(signal.SIGTERM)
+    assert runner.wait() == 0, runner.output()
     assert "starting" not in runner.output()
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from support.waiting import wait_until
@@ -177,17 +176,21 @@ def _send_all(pids: Collection[int], signum: signal.Signals) -> None:
             os.kill(pid, signum)
 
 
+_PROBE = """
+import sqlite3, sys
+# Longer than those that go on write at a time, and a fraction of a lease.
+database = sqlite3.connect(sys.argv[1], timeout=0.2, isolation_level=None)
+try:
+    database.execute("BEGIN IMMEDIATE")
+except sqlite3.OperationalError as error:
+    sys.exit(1 if error.sqlite_errorcode == sqlite3.SQLITE_BUSY else repr(error))
+database.execute("ROLLBACK")
+"""
+
+
 def _nobody_writes(store_url: str) -> bool:
     scheme, _, path = store_url.partition(":///")
     if scheme != "sqlite":
         return True
-    # Longer than those that go on write at a time, and a fraction of a lease.
-    with closing(sqlite3.connect(path, timeout=0.2, isolation_level=None)) as database:
-        try:
-            database.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                raise
-            return False
-        database.execute("ROLLBACK")
-    return True
+    # In a process of its own: closing a file ends all locks that a process has on it, whichever library took them.
+    return subprocess.run([sys.executable, "-c", _PROBE, path], check=False).returncode == 0

@@ -69,6 +69,9 @@ def run_start(arguments: argparse.Namespace) -> int:
         print(f"Runner: {type(runner).__name__} ({reason}), queues: {queues}", flush=True)
         print(f"App location: {found.location}, store: {app._store.url}", flush=True)
         _warn(app)
+        # Ahead of `run`, so that hardly any code of others runs between the last look for a stop and the moment when
+        # the runner takes the signals.
+        runner._import_modules()
         stop.insist()
         runner.run()
         if arguments.program:
@@ -200,6 +203,8 @@ class _Stop:
     makes another exception of it, as Python does with what is raised in a `__set_name__`."""
 
     requested = False
+    insisted = False
+    """Whether what is raised from now on is nothing that was made of the request."""
 
     def handle(self, signum: int, frame: object) -> None:
         """As a signal handler."""
@@ -210,6 +215,7 @@ class _Stop:
         """End the block if somebody has caught the request."""
         if self.requested:
             raise _StopRequested
+        self.insisted = True
 
 
 @contextlib.contextmanager
@@ -229,8 +235,8 @@ def _stop_signals(*, ends_program: bool) -> Iterator[_Stop]:
     try:
         yield stop
         clean = True
-    except BaseException:
-        if not stop.requested:
+    except BaseException as error:
+        if not isinstance(error, _StopRequested) and (stop.insisted or not stop.requested):
             raise
         clean = True
     finally:

@@ -22,9 +22,8 @@ def serve_cancels(runner: BaseRunner, engine: _core.Engine) -> None:
     with contextlib.suppress(RunnerError):
         # The engine is closed.
         while ids := engine.next_cancels():
-            for invocation_id in ids:
-                while not _is_dealt_with(runner, invocation_id) and runner._engine is engine:
-                    time.sleep(_SHORT_OF_SEC)
+            while (ids := [one for one in ids if not _is_dealt_with(runner, one)]) and runner._engine is engine:
+                time.sleep(_SHORT_OF_SEC)
 
 
 def _is_dealt_with(runner: BaseRunner, invocation_id: str) -> bool:

@@ -67,8 +67,11 @@ class OnceWorker(Worker):
         try:
             self._go.wait()
             engine = self._engine
-            # Nothing is left to claim where a stop came before the slot.
-            if engine is not None and (claim := engine.next()) is not None:
+            # Told to stop so early that there was no engine yet, so that this one does not know of it.
+            if self._told or engine is None:
+                return
+            # Nothing, where a stop came before the slot.
+            if (claim := engine.next()) is not None:
                 # It claims no other one, neither while this one waits nor after it.
                 engine.stop()
                 self._channel.send({"took": claim.invocation_id})

@@ -334,8 +334,10 @@ class BaseRunner(RunnerWaits, ABC):
     def on_cancel(self, invocation_id: str) -> None:
         """An invocation that this runner owns is cancelled: interrupt its body, if that runs in this process.
 
-        Called on a thread of its own, once for each invocation; must not block. A runner whose bodies run elsewhere
-        overrides this and ends them; what they raise then, or a claim that is handed back, counts as `cancelled`.
+        Called on a thread of its own; must not block. Once for each invocation, and again a second later if it raises
+        because the system has no thread, process or descriptor left (`OSError`, `RuntimeError`). A runner whose bodies
+        run elsewhere overrides this and ends them; what they raise then, or a claim that is handed back, counts as
+        `cancelled`.
         """
         if self._running_bodies.cancel(invocation_id, self._timing("cancel_grace_sec")):
             self.logger.info("invocation %s is cancelled: its body is interrupted", invocation_id)

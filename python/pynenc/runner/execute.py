@@ -109,11 +109,11 @@ def _execute(
         args, kwargs = task._apply(app._codec.decode_arguments(task, claim.payload))
     except Exception as error:
         return _failed(app, task, runner, error)
-    if task._limits is not None:
+    if task._limits is not None or runner._running_bodies.is_early(claim.invocation_id):
         try:
             keep_time()
         except RuntimeError as error:
-            # Without anybody to end it at its limit, it does not begin.
+            # Without anybody to end it at its limit, or because it is cancelled already, it does not begin.
             return no_thread(app, str(runner.runner_id), claim, error)
     try:
         value = _run_body(app, task, runner, claim, invocation, args, kwargs)

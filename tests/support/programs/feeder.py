@@ -20,10 +20,11 @@ AHEAD = 300
 def main(label: str, least: int, seconds: float, stop: str = "stop") -> None:
     ledger = Ledger.of_environment()
     runs = Tally(ledger, "run")
+    before = runs.count()
     invocations = []
     while len(invocations) < least or not flags.is_raised(stop):
         first = len(invocations)
-        wait_until(lambda first=first: first - runs.count() < AHEAD, "work is done", 60)
+        wait_until(lambda first=first: first - (runs.count() - before) < AHEAD, "work is done", 60)
         tags = [f"{label}-{number}" for number in range(first, first + BATCH)]
         for invocation in chaos.toil.parallelize([(tag, seconds) for tag in tags]):
             ledger.write(kind="acked", id=invocation.invocation_id)

@@ -5,7 +5,7 @@
 //! trusted: after every (re)connect whoever waits looks again. What this process submitted, naming itself, and has not
 //! heard of yet is not asked for when a wait begins, but a moment later if nothing is heard.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -46,7 +46,15 @@ pub struct Ear {
     /// For waiters that have not looked yet, and for who submitted and has not begun to wait.
     outcomes: Mutex<Outcomes>,
     /// Submitted with the tag, and not heard of since.
-    expected: Mutex<HashSet<InvocationId>>,
+    expected: Mutex<Expected>,
+}
+
+/// Submitted ones, and since when.
+#[derive(Default)]
+struct Expected {
+    ids: HashMap<InvocationId, u64>,
+    /// Of earlier ones messages may have been missed, so that whoever waits for them has to ask.
+    since: u64,
 }
 
 impl Ear {
@@ -76,10 +84,6 @@ impl Ear {
         self.outcomes.lock().take(id)
     }
 
-    pub fn forget_outcomes(&self) {
-        self.outcomes.lock().clear();
-    }
-
     pub fn expire_outcomes(&self) {
         self.outcomes.lock().expire();
     }
@@ -87,36 +91,43 @@ impl Ear {
     /// These are about to be submitted with the tag. Before that, for a message may be faster than the answer.
     pub fn expect(&self, ids: impl Iterator<Item = InvocationId>) {
         let mut expected = self.expected.lock();
-        expected.extend(ids);
-        if expected.len() > EXPECTED {
-            expected.clear();
+        let since = expected.since;
+        expected.ids.extend(ids.map(|id| (id, since)));
+        if expected.ids.len() > EXPECTED {
+            expected.ids.clear();
         }
     }
 
     /// These were heard of, or not submitted after all.
     pub fn forget(&self, ids: impl Iterator<Item = InvocationId>) {
         let mut expected = self.expected.lock();
-        if !expected.is_empty() {
+        if !expected.ids.is_empty() {
             ids.for_each(|id| {
-                expected.remove(&id);
+                expected.ids.remove(&id);
             });
         }
     }
 
-    /// Messages may have been missed: nothing is expected any more.
+    /// Messages may have been missed: nothing is expected any more. What arrives all the same is welcome.
     pub fn expect_nothing(&self) {
-        self.expected.lock().clear();
+        self.expected.lock().since += 1;
     }
 
     /// Whether this process submitted it, and has not heard of it.
-    fn is_expected(&self, id: InvocationId) -> bool {
-        self.expected.lock().contains(&id)
+    fn is_of_ours(&self, id: InvocationId) -> bool {
+        self.expected.lock().ids.contains_key(&id)
+    }
+
+    /// What is known of before may not hold any more: the server, or what it has, is another.
+    pub fn start_anew(&self) {
+        self.expected.lock().ids.clear();
+        self.outcomes.lock().clear();
     }
 
     /// Those of `ids` of whose end no message is to be expected.
     pub fn unexpected(&self, mut ids: Vec<InvocationId>) -> Vec<InvocationId> {
         let expected = self.expected.lock();
-        ids.retain(|id| !expected.contains(id));
+        ids.retain(|id| expected.ids.get(id) != Some(&expected.since));
         ids
     }
 
@@ -148,7 +159,8 @@ fn listen_until_closed(shared: &Shared, shard: usize) {
         let mut session = Session::new(shared, shard);
         let end = session.run();
         shared.ear.subscribed[shard].store(false, Ordering::Release);
-        shared.ear.expect_nothing();
+        // It may come back with less than it had, or another one in its place.
+        shared.ear.start_anew();
         let Err(failure) = end else { return };
         if matches!(failure.error, Error::Closed(_)) {
             return;
@@ -276,8 +288,7 @@ impl<'a> Session<'a> {
             Some((b'F', news)) => self.hear_finished(news),
             Some((b'C', runner)) => self.hub().cancellation(std::str::from_utf8(runner).ok()),
             Some((b'A', _)) => {
-                self.shared.ear.forget_outcomes();
-                self.shared.ear.expect_nothing();
+                self.shared.ear.start_anew();
                 self.hub().look_again();
             }
             _ => {}
@@ -290,7 +301,7 @@ impl<'a> Session<'a> {
             news = rest;
             finished.push(id);
             if let Some(terminal) = terminal
-                && (self.hub().is_waited_for(id) || self.shared.ear.is_expected(id))
+                && (self.hub().is_waited_for(id) || self.shared.ear.is_of_ours(id))
             {
                 self.shared.ear.keep(terminal);
             }
@@ -320,7 +331,7 @@ impl<'a> Session<'a> {
         if let Some(known) = &self.known {
             if known.marker != seen.marker {
                 // A server that was emptied counts anew, and may have reached the same numbers.
-                self.shared.ear.expect_nothing();
+                self.shared.ear.start_anew();
                 self.hub().look_again();
             } else if known.work != seen.work {
                 self.hub().work();

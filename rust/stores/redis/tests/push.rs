@@ -274,6 +274,35 @@ fn what_ended_before_a_purge_is_not_found_after_it() {
 }
 
 #[test]
+fn what_was_heard_before_the_subscription_was_lost_is_asked_for() {
+    let (server, options, client) = two();
+    let worker = RedisStore::open(options).unwrap();
+    listening(&client);
+    let mut connection = server.connect();
+    let mut subscribed = || -> String {
+        let list: String = redis::cmd("CLIENT").arg("LIST").arg("TYPE").arg("pubsub").query(&mut connection).unwrap();
+        list.split_whitespace().find(|word| word.starts_with("id=")).unwrap_or_default().to_owned()
+    };
+    let ids: Vec<_> = (0..20).map(|_| submit(&*client)).collect();
+    claim(&*worker, 20).iter().for_each(|claim| succeed(&*worker, claim.ownership()));
+    await_news(&client, &ids);
+    let known = subscribed();
+    let () = redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub").query(&mut server.connect()).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while [known.as_str(), ""].contains(&subscribed().as_str()) {
+        assert!(Instant::now() < deadline, "it never subscribes again");
+        std::thread::yield_now();
+    }
+    // The server may be another one, which has lost what the first one told.
+    let before = client.round_trips();
+    for id in &ids {
+        assert_eq!(Waiter::new(client.clone(), &[*id]).wait(Some(Instant::now() + PATIENCE)).unwrap().len(), 1);
+    }
+    let trips = client.round_trips() - before;
+    assert!(trips >= 20, "it asks for each: {trips}");
+}
+
+#[test]
 fn what_ended_before_the_wait_began_is_found() {
     let (_server, options, client) = two();
     let worker = RedisStore::open(options).unwrap();

@@ -53,7 +53,6 @@ fn purge_piece(shared: &Shared, link: &Link, piece: usize) -> Result<(Vec<Invoca
 /// Everything that had arrived when this began, in pieces, each removed with all that belongs to it.
 pub fn all(shared: &Shared) -> Result<usize> {
     let mut removed = 0;
-    shared.ear.forget_outcomes();
     for link in &shared.links {
         for (chunk, _) in chunks(link)? {
             for from in (0..CHUNK_PLACES).step_by(FORGET_PLACES) {
@@ -63,6 +62,8 @@ pub fn all(shared: &Shared) -> Result<usize> {
         // What is left in the index of finished ones has lost its records.
         while purge_piece(shared, link, PIECE)?.1 == PIECE {}
     }
+    // Those that ended meanwhile, too, and those of whose end a message is still on its way.
+    shared.ear.start_anew();
     shared.hub.look_again();
     Ok(removed)
 }

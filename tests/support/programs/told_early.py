@@ -1,0 +1,26 @@
+"""Be workers for one invocation each that are told to stop before they have an engine; what they say afterwards."""
+
+from __future__ import annotations
+
+from support.worlds import load_jobs
+
+from pynenc.runner._channel import Channel
+from pynenc.runner._once_worker import OnceWorker
+
+TIMES = 5
+
+
+def main() -> None:
+    app = load_jobs().app
+    order = {"runner": "ProcessRunner", "conf": "ConfigProcessRunner", "settings": {}, "slots": 1, "max_tasks": 0}
+    for _ in range(TIMES):
+        ours, theirs = Channel.pair()
+        worker = OnceWorker(app, Channel(theirs), order)
+        worker._obey({"stop": True})
+        worker.run()
+        theirs.close()
+        print(ours.drain(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""The worker for a single invocation, beside what the tests of `ProcessRunner` see of it."""
+
+from __future__ import annotations
+
+from support.processes import Processes
+from support.worlds import load_jobs
+
+
+def test_one_that_is_told_to_stop_before_it_has_an_engine_claims_nothing(
+    sqlite_env: None, processes: Processes
+) -> None:
+    jobs = load_jobs()
+    invocation = jobs.basics.add(1, 2)
+    child = processes.python("-m", "support.programs.told_early")
+    assert child.wait() == 0, child.output()
+    assert child.output().splitlines() == ["[]"] * 5, "none says that it is ready"
+    history = jobs.app.state_backend.get_history(invocation.invocation_id)
+    assert [str(entry.status) for entry in history] == ["registered"]
