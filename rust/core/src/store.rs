@@ -84,9 +84,14 @@ pub trait Store: Send + Sync + 'static {
     /// Where changes of this store are announced inside this process.
     fn hub(&self) -> &Arc<Hub>;
 
-    /// The shard for the id of a call that is about to be submitted, where a store has several: calls under one
-    /// concurrency or registration key must meet in one.
-    fn shard_for(&self, _call: &Submission) -> u16 {
+    /// A number for each batch that is about to be submitted, where a store has several shards: see [`Self::shard_for`].
+    fn next_turn(&self) -> usize {
+        0
+    }
+
+    /// The shard for the id of a call that is about to be submitted: calls under one concurrency or registration key must
+    /// meet in one; others of a batch, which has one `turn`, go together.
+    fn shard_for(&self, _call: &Submission, _turn: usize) -> u16 {
         0
     }
 

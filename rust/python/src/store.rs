@@ -124,11 +124,12 @@ impl PyStore {
         let now = SystemClock.wall();
         let due = if delay == 0 { 0 } else { now + delay };
         let store = self.store.get()?;
+        let turn = store.next_turn();
         let batch: Vec<_> = calls
             .into_iter()
             .map(|call| {
                 let mut one = spec.submission(call, InvocationId::generate(now, 0), parent, depth, due);
-                let shard = store.shard_for(&one);
+                let shard = store.shard_for(&one, turn);
                 if shard != 0 {
                     one.id = InvocationId::generate(now, shard);
                 }

@@ -1,7 +1,5 @@
 //! What is checked before a server is trusted, and where calls go.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use pynenc_core::call::Submission;
 use pynenc_core::ids::random_u64;
 use pynenc_core::{Error, Result};
@@ -130,8 +128,8 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Calls that share a concurrency or a registration key meet in the shard of that key; others take turns.
-pub fn shard_for(call: &Submission, shards: u16, turn: &AtomicUsize) -> u16 {
+/// Calls that share a concurrency or a registration key meet in the shard of that key; others go by the turn.
+pub fn shard_for(call: &Submission, shards: u16, turn: usize) -> u16 {
     let key = match (&call.concurrency, &call.registration) {
         (Some(concurrency), _) => Some(&concurrency.key),
         (None, Some(registration)) => Some(&registration.key),
@@ -140,7 +138,7 @@ pub fn shard_for(call: &Submission, shards: u16, turn: &AtomicUsize) -> u16 {
     match key {
         _ if shards <= 1 => 0,
         Some(key) => (hash(key.as_bytes()) % u64::from(shards)) as u16,
-        None => (turn.fetch_add(1, Ordering::Relaxed) % usize::from(shards)) as u16,
+        None => (turn % usize::from(shards)) as u16,
     }
 }
 

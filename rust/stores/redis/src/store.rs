@@ -1,7 +1,7 @@
 //! The handle on one app's state in Redis.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use pynenc_core::call::Submission;
@@ -32,7 +32,7 @@ pub struct RedisStore {
     shared: Arc<Shared>,
     /// The process that opened it.
     pid: u32,
-    next_shard: AtomicUsize,
+    turns: AtomicUsize,
 }
 
 impl RedisStore {
@@ -63,7 +63,7 @@ impl RedisStore {
             options,
         };
         let pid = std::process::id();
-        Ok(Arc::new(Self { shared: Arc::new(shared), pid, next_shard: AtomicUsize::new(random_u64() as usize % 4096) }))
+        Ok(Arc::new(Self { shared: Arc::new(shared), pid, turns: AtomicUsize::new(random_u64() as usize % 4096) }))
     }
 
     /// Round trips to servers that this handle has made so far.
@@ -91,8 +91,12 @@ impl Store for RedisStore {
         &self.shared.hub
     }
 
-    fn shard_for(&self, call: &Submission) -> u16 {
-        open::shard_for(call, self.shared.options.shards, &self.next_shard)
+    fn next_turn(&self) -> usize {
+        self.turns.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn shard_for(&self, call: &Submission, turn: usize) -> u16 {
+        open::shard_for(call, self.shared.options.shards, turn)
     }
 
     fn submit(&self, batch: &[Submission]) -> Result<Vec<Submitted>> {

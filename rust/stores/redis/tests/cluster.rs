@@ -100,7 +100,7 @@ fn work_spreads_over_all_shards_and_all_of_it_is_done() {
     let calls: Vec<_> = (0..70)
         .map(|_| {
             let mut one = call();
-            one.id = InvocationId::generate(1_764_000_000_000, store.shard_for(&one));
+            one.id = InvocationId::generate(1_764_000_000_000, store.shard_for(&one, store.next_turn()));
             one
         })
         .collect();
@@ -140,11 +140,24 @@ fn calls_under_one_key_meet_in_one_shard() {
     let keyed = |key: &str| {
         let mut one = call();
         one.concurrency = Some(Concurrency { key: key.into(), limit: 1, blocked: WhenBlocked::Park });
-        store.shard_for(&one)
+        store.shard_for(&one, store.next_turn())
     };
     assert!((0..20).all(|_| keyed("same") == keyed("same")));
     let several: std::collections::HashSet<u16> = (0..50).map(|n| keyed(&n.to_string())).collect();
     assert!(several.len() > 3);
+}
+
+#[test]
+fn calls_of_one_batch_go_together_and_batches_take_turns() {
+    let store = RedisStore::open(many_shards()).unwrap();
+    let shard_of_batch = || {
+        let turn = store.next_turn();
+        let shards: std::collections::HashSet<u16> = (0..20).map(|_| store.shard_for(&call(), turn)).collect();
+        assert_eq!(shards.len(), 1, "one script submits them");
+        shards.into_iter().next().unwrap()
+    };
+    let all: std::collections::HashSet<u16> = (0..7).map(|_| shard_of_batch()).collect();
+    assert_eq!(all.len(), 7);
 }
 
 #[test]
@@ -185,7 +198,7 @@ fn traffic(store: &RedisStore, stop: &AtomicBool) -> Vec<InvocationId> {
     let mut ids = Vec::new();
     while !stop.load(Ordering::SeqCst) {
         let mut one = call();
-        one.id = InvocationId::generate(1_764_000_000_000, store.shard_for(&one));
+        one.id = InvocationId::generate(1_764_000_000_000, store.shard_for(&one, store.next_turn()));
         ids.push(one.id);
         store.submit(&[one]).unwrap();
         for claim in claim_from_some(store, 2).unwrap_or_default() {
