@@ -321,8 +321,8 @@ class Completions:
         store that failed; and after `lend`, once: whether the body still has its claim, or what went wrong."""
     def lend(self, engine: Engine, claim: Claim, invocation_ids: Sequence[str]) -> Lending:
         """As `Engine.park`, for a body on an event loop that waits for these (of which the first `TARGETS_TOLD` are
-        told to the store) and others that are registered here: does not block. `Lending.end` must follow, and `drain` then says
-        what came of it; it may say so before, if something went wrong."""
+        told to the store) and others that are registered here: does not block. `Lending.end` must follow, and `drain`
+        then says what came of it; it may say so before, if something went wrong."""
     def close(self) -> None:
         """Forget everything."""
 

@@ -31,6 +31,18 @@ def add(x: int, y: int) -> int:
 """
 
 
+# Not by `signal.pause`: a signal that comes just before it is not noticed in it.
+FOR_EVER = """\
+import time
+
+def wait():
+    print("importing", flush=True)
+    while True:
+        time.sleep(0.01)
+
+"""
+
+
 @pytest.fixture(autouse=True)
 def shop(sqlite_env: None) -> None:
     """A module with an app, in the working directory."""
@@ -229,7 +241,7 @@ def test_a_stop_signal_right_after_the_first_line_is_a_clean_stop(processes: Pro
 
 
 def test_a_stop_signal_while_the_app_is_imported_is_a_clean_stop(processes: Processes) -> None:
-    Path("slow.py").write_text("import time\nprint('importing', flush=True)\nwhile True:\n    time.sleep(0.01)\n" + APP)
+    Path("slow.py").write_text(FOR_EVER + "wait()\n" + APP)
     runner = processes.runner("slow")
     runner.await_output("importing")
     runner.send(signal.SIGTERM)
@@ -247,8 +259,7 @@ def test_a_stop_signal_while_the_app_is_imported_is_a_clean_stop(processes: Proc
     ids=["made another exception", "caught"],
 )
 def test_a_stop_signal_that_code_of_the_app_gets_hold_of_is_a_clean_stop(processes: Processes, module: str) -> None:
-    wait = "import time\ndef wait():\n    print('importing', flush=True)\n    while True:\n        time.sleep(0.01)\n"
-    Path("slow.py").write_text(wait + module + APP)
+    Path("slow.py").write_text(FOR_EVER + module + APP)
     runner = processes.runner("slow")
     runner.await_output("importing")
     runner.send(signal.SIGTERM)
@@ -258,10 +269,7 @@ def test_a_stop_signal_that_code_of_the_app_gets_hold_of_is_a_clean_stop(process
 
 
 def test_a_stop_signal_that_a_module_of_a_trigger_catches_is_a_clean_stop(processes: Processes) -> None:
-    Path("catches.py").write_text(
-        "import time\ntry:\n    print('importing', flush=True)\n    while True:\n        time.sleep(0.01)\n"
-        "except BaseException:\n    pass\n"
-    )
+    Path("catches.py").write_text(FOR_EVER + "try:\n    wait()\nexcept BaseException:\n    pass\n")
     runner = processes.runner("shop", PYNENC__TRIGGER_TASK_MODULES="catches")
     runner.await_output("importing")
     runner.send(signal.SIGTERM)

@@ -7,14 +7,11 @@ import time
 from typing import TYPE_CHECKING
 
 from pynenc.exceptions import RunnerError
-from pynenc.runner._platform import is_shortage
+from pynenc.runner._platform import SHORT_OF_SEC, is_shortage
 
 if TYPE_CHECKING:
     from pynenc import _core
     from pynenc.runner.base_runner import BaseRunner
-
-_SHORT_OF_SEC = 1.0
-"""When to try again if the system has nothing left for a thread that is needed."""
 
 
 def serve_cancels(runner: BaseRunner, engine: _core.Engine) -> None:
@@ -23,7 +20,7 @@ def serve_cancels(runner: BaseRunner, engine: _core.Engine) -> None:
         # The engine is closed.
         while ids := engine.next_cancels():
             while (ids := [one for one in ids if not _is_dealt_with(runner, one)]) and runner._engine is engine:
-                time.sleep(_SHORT_OF_SEC)
+                time.sleep(SHORT_OF_SEC)
 
 
 def _is_dealt_with(runner: BaseRunner, invocation_id: str) -> bool:
@@ -32,7 +29,7 @@ def _is_dealt_with(runner: BaseRunner, invocation_id: str) -> bool:
     except Exception as error:
         if is_shortage(error):
             runner.logger.error(
-                "invocation %s is not cancelled yet, trying again in %g s: %s", invocation_id, _SHORT_OF_SEC, error
+                "invocation %s is not cancelled yet, trying again in %g s: %s", invocation_id, SHORT_OF_SEC, error
             )
             return False
         runner.logger.exception("invocation %s could not be cancelled", invocation_id)

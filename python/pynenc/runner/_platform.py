@@ -22,6 +22,9 @@ ORPHANED = 70
 SHORT = 72
 """Exit code of a worker that could not start a thread, before it had claimed anything."""
 
+SHORT_OF_SEC = 1.0
+"""When to try again if the system has nothing left for another process or thread: no event tells that it has."""
+
 _LOOK_SEC = 0.2
 _SHORTAGES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 

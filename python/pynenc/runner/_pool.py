@@ -20,7 +20,15 @@ from pynenc.exceptions import RunnerError, StateBackendError
 from pynenc.runner._member import Limited, Member
 from pynenc.runner._native_wait import NativeWaitRunner
 from pynenc.runner._nursery import Nursery, plain_settings
-from pynenc.runner._platform import how_it_ended, is_shortage, new_selector, require_fork, was_short, was_sigkilled
+from pynenc.runner._platform import (
+    SHORT_OF_SEC,
+    how_it_ended,
+    is_shortage,
+    new_selector,
+    require_fork,
+    was_short,
+    was_sigkilled,
+)
 from pynenc.runner.execute import given_up
 
 if TYPE_CHECKING:
@@ -39,9 +47,6 @@ _STRIKES = 3
 
 _CALM_SEC = 10.0
 """Workers that die more often than `_STRIKES` times in this span are replaced with growing pauses."""
-
-_SHORT_OF_SEC = 1.0
-"""When to try again if the system has nothing left for another process."""
 
 _MOST_RECOVERIES = 2**32 - 1
 
@@ -417,8 +422,8 @@ class ProcessPoolRunner(NativeWaitRunner):
         now = time.monotonic()
         if self._not_before <= now:
             # Of several that were wanted at once, the first says it.
-            self.logger.error("no worker process can be started, trying again in %g s: %s", _SHORT_OF_SEC, why)
-        self._not_before = max(self._not_before, now + _SHORT_OF_SEC)
+            self.logger.error("no worker process can be started, trying again in %g s: %s", SHORT_OF_SEC, why)
+        self._not_before = max(self._not_before, now + SHORT_OF_SEC)
 
     def _strike(self, problem: str) -> None:
         """Workers cannot be had: try again after a pause that grows, and give up when it is no accident."""

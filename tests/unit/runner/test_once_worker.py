@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from support.processes import Processes
+from support.programs.told_early import TIMES
 from support.worlds import load_jobs
 
 
@@ -13,6 +14,6 @@ def test_one_that_is_told_to_stop_before_it_has_an_engine_claims_nothing(
     invocation = jobs.basics.add(1, 2)
     child = processes.python("-m", "support.programs.told_early")
     assert child.wait() == 0, child.output()
-    assert child.output().splitlines() == ["[]"] * 5, "none says that it is ready"
+    assert child.output().splitlines() == ["[]"] * TIMES, "none says that it is ready"
     history = jobs.app.state_backend.get_history(invocation.invocation_id)
     assert [str(entry.status) for entry in history] == ["registered"]

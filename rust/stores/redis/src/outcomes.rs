@@ -116,6 +116,20 @@ mod tests {
     }
 
     #[test]
+    fn those_that_nobody_asks_for_are_forgotten_after_a_time() {
+        let mut kept = Outcomes::default();
+        (0..3).for_each(|number| kept.keep(outcome(number, 10)));
+        for number in [0, 1] {
+            let (_, at) = kept.by_id.get_mut(&outcome(number, 0).id).unwrap();
+            *at = at.checked_sub(KEPT_FOR).unwrap();
+        }
+        assert_eq!(kept.take(outcome(1, 0).id), None, "nor given out before that");
+        kept.expire();
+        assert_eq!((kept.by_id.len(), kept.order.len()), (1, 1));
+        assert!(kept.take(outcome(2, 0).id).is_some());
+    }
+
+    #[test]
     fn those_that_were_taken_leave_nothing_behind() {
         let mut kept = Outcomes::default();
         for number in 0..100_000 {

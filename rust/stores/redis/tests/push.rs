@@ -206,6 +206,17 @@ fn await_news(client: &RedisStore, ids: &[InvocationId]) {
     }
 }
 
+/// A client that has been told of the end of what it submitted, and has not asked for it.
+fn one_ended() -> (Server, Arc<RedisStore>, Arc<RedisStore>, InvocationId) {
+    let (server, options, client) = two();
+    let worker = RedisStore::open(options).unwrap();
+    listening(&client);
+    let id = submit(&*client);
+    succeed(&*worker, claim(&*worker, 1)[0].ownership());
+    await_news(&client, &[id]);
+    (server, client, worker, id)
+}
+
 #[test]
 fn whoever_submitted_is_told_without_asking() {
     let (_server, options, client) = two();
@@ -258,12 +269,7 @@ fn results_that_came_before_anyone_asked_are_read_without_asking() {
 
 #[test]
 fn what_ended_before_a_purge_is_not_found_after_it() {
-    let (_server, options, client) = two();
-    let worker = RedisStore::open(options).unwrap();
-    listening(&client);
-    let id = submit(&*client);
-    succeed(&*worker, claim(&*worker, 1)[0].ownership());
-    await_news(&client, &[id]);
+    let (_server, client, worker, id) = one_ended();
     worker.purge(Purge::All).unwrap();
     // What is told of this one comes behind what is told of the purge.
     let next = submit(&*client);
@@ -304,12 +310,7 @@ fn what_was_heard_before_the_subscription_was_lost_is_asked_for() {
 
 #[test]
 fn what_ended_before_the_wait_began_is_found() {
-    let (_server, options, client) = two();
-    let worker = RedisStore::open(options).unwrap();
-    listening(&client);
-    let id = submit(&*client);
-    succeed(&*worker, claim(&*worker, 1)[0].ownership());
-    await_news(&client, &[id]);
+    let (_server, client, _worker, id) = one_ended();
     let mut waiter = Waiter::new(client.clone(), &[id]);
     assert_eq!(waiter.wait(Some(Instant::now() + PATIENCE)).unwrap().len(), 1);
     let none = Waiter::new(client.clone(), &[submit(&*client)]).wait(Some(Instant::now()));
