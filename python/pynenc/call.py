@@ -28,17 +28,24 @@ class CallDTO:
 class Call(Generic[Params, Result]):
     """One call of a task. Does nothing by itself; `task(…)` makes one and submits it.
 
-    Given `payload` instead of `arguments`, it decodes them when they are first looked at.
+    Given `payload` instead of `arguments`, it decodes them when they are first looked at: as the store has them for
+    `invocation_id`, or without one as `to_json` has written them.
     """
 
-    __slots__ = ("_arguments", "_payload", "_texts", "task")
+    __slots__ = ("_arguments", "_invocation_id", "_payload", "_texts", "task")
 
     def __init__(
-        self, task: Task[Params, Result], arguments: Arguments | None = None, *, payload: bytes | None = None
+        self,
+        task: Task[Params, Result],
+        arguments: Arguments | None = None,
+        *,
+        payload: bytes | None = None,
+        invocation_id: str | None = None,
     ) -> None:
         self.task = task
         self._arguments = arguments
         self._payload = payload
+        self._invocation_id = invocation_id
         self._texts: dict[str, str] | None = None
 
     @property
@@ -50,7 +57,8 @@ class Call(Generic[Params, Result]):
     def arguments(self) -> Arguments:
         """What is passed. `SerializationError` when stored arguments do not fit the task's annotations."""
         if self._arguments is None:
-            kwargs = {} if self._payload is None else self.app._codec.decode_arguments(self.task, self._payload)
+            payload = self._plain_payload()
+            kwargs = {} if payload is None else self.app._codec.read_arguments(self.task, payload)
             self._arguments = Arguments(kwargs, self.task)
         return self._arguments
 
@@ -77,8 +85,14 @@ class Call(Generic[Params, Result]):
 
     def to_json(self) -> str:
         """One JSON object: the id of the task and its encoded arguments."""
-        payload = self._payload or self.app._codec.encode_arguments(self.task, self.arguments.kwargs)
+        payload = self._plain_payload() or self.app._codec.write_arguments(self.task, self.arguments.kwargs)
         return msgspec.json.encode({"task_id": str(self.task.task_id), "payload": payload}).decode()
+
+    def _plain_payload(self) -> bytes | None:
+        """The encoded arguments without what protects them in the store."""
+        if self._payload is None or self._invocation_id is None:
+            return self._payload
+        return self.app._codec.open_arguments(self.task, self._payload, self._invocation_id)
 
     @classmethod
     def from_json(cls, app: Pynenc, text: str) -> Call[Any, Any]:

@@ -166,7 +166,7 @@ def _difference(task: Task[Any, Any], invocation_id: str, kwargs: dict[str, Any]
         payload = task.app._store.get(invocation_id).payload
     except InvocationNotFoundError:
         return "(the registered invocation has been removed meanwhile)"
-    before = codec.argument_texts(task, codec.decode_arguments(task, payload))
+    before = codec.argument_texts(task, codec.decode_arguments(task, payload, invocation_id))
     after = codec.argument_texts(task, kwargs)
     return "\n".join(
         f"  {name}: registered {before.get(name, 'nothing')}, called with {after.get(name, 'nothing')}"

@@ -106,7 +106,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
                 self._call = Call(self.task, Arguments(self._kwargs, self.task))
             else:
                 payload = self._stored().payload if self._claim is None else self._claim.payload
-                self._call = Call(self.task, payload=payload)
+                self._call = Call(self.task, payload=payload, invocation_id=self.invocation_id)
         return self._call
 
     @property
@@ -214,10 +214,10 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
             raise InvocationError(self.invocation_id, f"invocation {self.invocation_id} is not finished")
         _, status, payload, reason = terminal
         if status == InvocationStatus.SUCCESS:
-            self._value = None if payload is None else self.app._codec.decode_result(self.task, payload)
+            self._value = self.app._codec.decode_result(self.task, payload, self.invocation_id)
             return self._value  # type: ignore[no-any-return]
         if payload is not None:
-            raise raisable(self.app._codec.decode_exception(self.task, payload))
+            raise raisable(self.app._codec.decode_exception(self.task, payload, self.invocation_id))
         text = f"invocation {self.invocation_id} ended as {status}" + (f": {reason}" if reason else "")
         if status == InvocationStatus.CONCURRENCY_CONTROLLED_FINAL:
             raise InvocationConcurrencyControlledError(self.invocation_id, text)

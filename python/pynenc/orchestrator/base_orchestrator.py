@@ -98,7 +98,7 @@ class BaseOrchestrator(Upkeep):
     def set_invocation_result(self, invocation: InvocationOrId, result: Any, runner_ctx: Any = None) -> None:
         """End an invocation that the caller runs with this value. Raises `SerializationError`, `…OwnershipError`."""
         claim = owned_claim(invocation, "set the result of")
-        payload = self.app._codec.encode_result(self.app.get_task(claim.task_id), result)
+        payload = self.app._codec.encode_result(self.app.get_task(claim.task_id), result, claim.invocation_id)
         self._settle(claim, Outcome(_core.SUCCESS, payload))
 
     def set_invocation_exception(
@@ -106,7 +106,7 @@ class BaseOrchestrator(Upkeep):
     ) -> None:
         """End an invocation that the caller owns as failed."""
         claim = owned_claim(invocation, "set the exception of")
-        payload = self.app._codec.encode_exception(self.app.get_task(claim.task_id), exception)
+        payload = self.app._codec.encode_exception(self.app.get_task(claim.task_id), exception, claim.invocation_id)
         self._settle(claim, Outcome(_core.FAILURE, payload))
 
     def set_invocation_retry(
@@ -172,7 +172,7 @@ class BaseOrchestrator(Upkeep):
                 yield invocation_id
                 continue
             codec = self.app._codec
-            kwargs = codec.decode_arguments(task, self._store.get(invocation_id).payload)
+            kwargs = codec.decode_arguments(task, self._store.get(invocation_id).payload, invocation_id)
             found = codec.argument_texts(task, kwargs)
             if all(found.get(name) == text for name, text in key_serialized_arguments.items()):
                 yield invocation_id

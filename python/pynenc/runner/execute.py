@@ -59,7 +59,7 @@ def execute(
         return contextvars.copy_context().run(_execute, app, task, runner, claim, runner_args, invocation)
     except BaseException as bug:
         app.logger.exception("executing invocation %s of %s broke in the engine", claim.invocation_id, claim.task_id)
-        return _broken(app, task, runner, bug)
+        return _broken(app, task, runner, claim, bug)
 
 
 async def execute_async(app: Pynenc, runner: BaseRunner, claim: _core.Claim) -> Outcome:
@@ -72,9 +72,9 @@ async def execute_async(app: Pynenc, runner: BaseRunner, claim: _core.Claim) -> 
     try:
         with context.enter_invocation(invocation, runner):
             try:
-                args, kwargs = task._apply(app._codec.decode_arguments(task, claim.payload))
+                args, kwargs = task._apply(app._codec.decode_arguments(task, claim.payload, invocation.invocation_id))
             except Exception as error:
-                return _failed(app, task, runner, error)
+                return _failed(app, task, runner, claim, error)
             limit = CoroutineLimit(
                 task._limits, lambda: runner._give_up(claim, given_up(app, task, runner, claim, limit.cancelled_after))
             )
@@ -85,10 +85,10 @@ async def execute_async(app: Pynenc, runner: BaseRunner, claim: _core.Claim) -> 
                 return _raised(app, task, runner, claim, error, limit)
             finally:
                 runner._running_bodies.unguard(claim)
-            return _returned(app, task, runner, value)
+            return _returned(app, task, runner, claim, value)
     except BaseException as bug:
         app.logger.exception("executing invocation %s of %s broke in the engine", claim.invocation_id, claim.task_id)
-        return _broken(app, task, runner, bug)
+        return _broken(app, task, runner, claim, bug)
 
 
 def _execute(
@@ -106,9 +106,9 @@ def _execute(
     context.current_runner.set(runner)
     context.current_runner_args.set(runner_args)
     try:
-        args, kwargs = task._apply(app._codec.decode_arguments(task, claim.payload))
+        args, kwargs = task._apply(app._codec.decode_arguments(task, claim.payload, invocation.invocation_id))
     except Exception as error:
-        return _failed(app, task, runner, error)
+        return _failed(app, task, runner, claim, error)
     if task._limits is not None or runner._running_bodies.is_early(claim.invocation_id):
         try:
             keep_time()
@@ -119,7 +119,7 @@ def _execute(
         value = _run_body(app, task, runner, claim, invocation, args, kwargs)
     except BaseException as error:
         return _raised(app, task, runner, claim, error, invocation._limit)
-    return _returned(app, task, runner, value)
+    return _returned(app, task, runner, claim, value)
 
 
 def _run_body(
@@ -206,12 +206,12 @@ def body_limit(
     return BodyLimit(limits, give_up, inner=inner, wake=lambda: runner._wake_body(claim), thread=thread)
 
 
-def _returned(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, value: Any) -> Outcome:
+def _returned(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, value: Any) -> Outcome:
     context.body_ended()
     try:
-        return Outcome(_core.SUCCESS, app._codec.encode_result(task, value))
+        return Outcome(_core.SUCCESS, app._codec.encode_result(task, value, claim.invocation_id))
     except Exception as error:
-        return _failed(app, task, runner, error)
+        return _failed(app, task, runner, claim, error)
 
 
 def given_up(
@@ -265,11 +265,11 @@ def _raised(
             task.conf.max_retries,
         )
         return Outcome(_core.RETRY, note=note)
-    return _failed(app, task, runner, error)
+    return _failed(app, task, runner, claim, error)
 
 
-def _failed(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, error: BaseException) -> Outcome:
-    payload = app._codec.encode_exception(task, error)
+def _failed(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, error: BaseException) -> Outcome:
+    payload = app._codec.encode_exception(task, error, claim.invocation_id)
     if isinstance(error, RunnerError) and not runner.running:
         # Its wait was ended because it goes back to the queue: no failure, and nobody takes the outcome.
         app.logger.debug("task %s was interrupted: %s", task.task_id, describe(error))
@@ -283,9 +283,9 @@ def _failed(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, error: BaseEx
     return Outcome(_core.FAILURE, payload)
 
 
-def _broken(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, bug: BaseException) -> Outcome:
+def _broken(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, bug: BaseException) -> Outcome:
     try:
-        return Outcome(_core.FAILURE, app._codec.encode_exception(task, bug))
+        return Outcome(_core.FAILURE, app._codec.encode_exception(task, bug, claim.invocation_id))
     except BaseException as second:
         # Not even that can be written down; what is left is to let another process try.
         note = f"{runner.runner_id} could not record a failure: {describe(second)}"

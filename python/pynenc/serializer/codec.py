@@ -83,8 +83,11 @@ class Codec:
             raise too_large(f"the arguments of task {task.task_id}", len(payload), limit)
         return payload
 
-    def decode_arguments(self, task: Task[Any, Any], payload: bytes) -> dict[str, Any]:
+    def decode_arguments(self, task: Task[Any, Any], payload: bytes, invocation_id: str = "") -> dict[str, Any]:
         """What `encode_arguments` was given, each value of its annotated type. A default may be absent.
+
+        Args:
+            invocation_id: the invocation in whose record the payload was found.
 
         Raises:
             SerializationError: the payload is of another serializer, or does not fit the parameters of the task.
@@ -97,8 +100,8 @@ class Codec:
             raise SerializationError(f"{what} are no dict but {type(kwargs).__name__}")
         return kwargs
 
-    def encode_result(self, task: Task[Any, Any], value: Any) -> bytes:
-        """What a body returned.
+    def encode_result(self, task: Task[Any, Any], value: Any, invocation_id: str = "") -> bytes:
+        """What the body of this invocation returned.
 
         Raises:
             SerializationError: it cannot travel; names the task and the type.
@@ -115,18 +118,20 @@ class Codec:
             raise too_large(f"the result of task {task.task_id}", len(payload), limit)
         return payload
 
-    def decode_result(self, task: Task[Any, Any], payload: bytes) -> Any:
+    def decode_result(self, task: Task[Any, Any], payload: bytes | None, invocation_id: str = "") -> Any:
         """What the body returned, of its annotated type. `SerializationError` if it does not fit."""
+        if payload is None:
+            return None
         if self._is_json and payload[:1] == _JSON:
             return self._json(task).decode_result(_after_tag(payload))
         what = f"the result of task {task.task_id}"
         return self._load(what, self._body(what, payload, self.serializer.tag))
 
-    def encode_exception(self, task: Task[Any, Any], exc: BaseException) -> bytes:
+    def encode_exception(self, task: Task[Any, Any], exc: BaseException, invocation_id: str = "") -> bytes:
         """What a body raised, with its traceback as text. Never raises, whatever the exception does when looked at."""
         return bytes([_EXCEPTION_TAG]) + encode_error(exc, self._conf.max_payload_bytes - 1)
 
-    def decode_exception(self, task: Task[Any, Any], payload: bytes) -> BaseException:
+    def decode_exception(self, task: Task[Any, Any], payload: bytes, invocation_id: str = "") -> BaseException:
         """The exception to raise in place of the remote one, whose traceback it has as a note.
 
         Of the original class if that is an `Exception` which the app knows (a builtin, one of pynenc's, one that the
@@ -139,6 +144,18 @@ class Codec:
         what = f"the exception of task {task.task_id}"
         known = {(cls.__module__, cls.__qualname__): cls for cls in task.retriable_exceptions} | self._exceptions
         return decode_error(what, self._body(what, payload, _EXCEPTION_TAG), task.func, known)
+
+    def write_arguments(self, task: Task[Any, Any], kwargs: dict[str, Any]) -> bytes:
+        """Encode arguments without what protects them in the store. Raises as `encode_arguments`."""
+        return Codec.encode_arguments(self, task, kwargs)
+
+    def read_arguments(self, task: Task[Any, Any], plain: bytes) -> dict[str, Any]:
+        """The inverse of `write_arguments`. Raises as `decode_arguments`."""
+        return Codec.decode_arguments(self, task, plain)
+
+    def open_arguments(self, task: Task[Any, Any], payload: bytes, invocation_id: str) -> bytes:
+        """The payload of a record as `write_arguments` made it."""
+        return payload
 
     def argument_texts(self, task: Task[Any, Any], kwargs: dict[str, Any]) -> dict[str, str]:
         """A text per argument that is the same for equal values in every process: what ids and keys are made of.

@@ -102,7 +102,7 @@ class BaseStateBackend(View):
         status, payload, reason = self._terminal(invocation)
         if status != InvocationStatus.SUCCESS.value or payload is None:
             raise InvocationError(id_of(invocation), f"it has no result: it ended as {status} {reason}".rstrip())
-        return self.app._codec.decode_result(self._task(invocation), payload)
+        return self.app._codec.decode_result(self._task(invocation), payload, id_of(invocation))
 
     def get_exception(self, invocation: InvocationOrId) -> BaseException:
         """The exception a failed invocation raised; does not wait.
@@ -114,7 +114,7 @@ class BaseStateBackend(View):
         status, payload, reason = self._terminal(invocation)
         if status != InvocationStatus.FAILED.value or payload is None:
             raise InvocationError(id_of(invocation), f"it has no exception: it ended as {status} {reason}".rstrip())
-        return self.app._codec.decode_exception(self._task(invocation), payload)
+        return self.app._codec.decode_exception(self._task(invocation), payload, id_of(invocation))
 
     # -- apps and workflows ----------------------------------------------------------------------------------------
 
