@@ -62,6 +62,12 @@ class Bodies:
             late.finish()
             self._late.pop(invocation_id, None)
 
+    def thread_of(self, invocation_id: str) -> int | None:
+        """Identifier of the thread of a body that is being given up; None for a coroutine on a loop."""
+        guarded = self._guarded.get(invocation_id)
+        limit = self._late.get(invocation_id) if guarded is None else guarded[1]
+        return limit.thread if isinstance(limit, BodyLimit) else None
+
     def cancel(self, invocation_id: str, grace_sec: float) -> bool:
         """Interrupt the body, or remember to when it begins; whether it runs here. From any thread.
 

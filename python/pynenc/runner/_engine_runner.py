@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING
 
 from pynenc import _core
@@ -35,6 +36,7 @@ class EngineRunner(NativeWaitRunner):
     def __init__(self, app: Pynenc) -> None:
         super().__init__(app)
         self._threads: set[threading.Thread] = set()
+        self._stuck: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
         self._numbers = itertools.count()
         self._fault: BaseException | None = None
         self._owed = 0
@@ -123,6 +125,8 @@ class EngineRunner(NativeWaitRunner):
 
     def _give_up(self, claim: _core.Claim, outcome: Outcome) -> None:
         # Its thread goes on with what nobody wants; another one takes the slot.
+        ident = self._running_bodies.thread_of(claim.invocation_id)
+        self._stuck.update(thread for thread in list(self._threads) if thread.ident == ident)
         engine = self._engine
         if engine is not None:
             engine.finish(claim, *outcome)
@@ -130,5 +134,6 @@ class EngineRunner(NativeWaitRunner):
     def _join(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         for thread in list(self._threads):
-            if thread is not threading.current_thread():
+            # A thread whose body was given up may take for ever.
+            if thread is not threading.current_thread() and thread not in self._stuck:
                 thread.join(max(0.0, deadline - time.monotonic()))

@@ -220,6 +220,11 @@ class BodyLimit:
         self.next_at = self._began + after
 
     @property
+    def thread(self) -> int:
+        """Identifier of the body's thread."""
+        return self._thread
+
+    @property
     def is_over(self) -> bool:
         """Whether the body is to end now, so that it needs no slot any more."""
         return self.stage in ("hard", "cancelled", "gave up")

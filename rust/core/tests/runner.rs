@@ -8,22 +8,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use common::flaky::Flaky;
 use common::{config, submit, submit_below};
-use pynenc_core::call::Submission;
-use pynenc_core::claim::{Claim, ClaimRequest, Claimed};
+use pynenc_core::claim::{Claim, ClaimRequest};
 use pynenc_core::clock::{Clock, SystemClock};
-use pynenc_core::error::{Error, Result};
-use pynenc_core::ids::{InvocationId, Millis, Ownership, RunnerKey};
+use pynenc_core::error::Error;
+use pynenc_core::ids::InvocationId;
 use pynenc_core::memory::MemoryStore;
-use pynenc_core::notify::Hub;
-use pynenc_core::recover::{Recovered, RecoveryPolicy};
-use pynenc_core::result::{Filter, History, Page, Record, Watched};
+use pynenc_core::result::Filter;
 use pynenc_core::runner::Runner;
 use pynenc_core::runner::slots::Phase;
 use pynenc_core::settle::{Outcome, Settled, Settlement};
 use pynenc_core::status::Status;
-use pynenc_core::store::{Beaten, Cancelled, Paused, Purge, Reach, Store};
-use pynenc_core::submit::Submitted;
+use pynenc_core::store::Store;
 use pynenc_core::wait::Waiter;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -254,85 +251,9 @@ fn a_scheduled_invocation_starts_when_it_is_due_without_being_asked_for() {
     runner.close().unwrap();
 }
 
-/// A memory store that fails as told: before doing anything, or after having done it (the answer got lost).
-struct Flaky {
-    inner: Arc<dyn Store>,
-    fail_before: AtomicUsize,
-    fail_after: AtomicUsize,
-}
-
-impl Flaky {
-    fn fails(counter: &AtomicUsize) -> Result<()> {
-        match counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)) {
-            Ok(_) => Err(Error::Backend { backend: "flaky", message: "injected".into() }),
-            Err(_) => Ok(()),
-        }
-    }
-}
-
-impl Store for Flaky {
-    fn hub(&self) -> &Arc<Hub> {
-        self.inner.hub()
-    }
-    fn submit(&self, batch: &[Submission]) -> Result<Vec<Submitted>> {
-        self.inner.submit(batch)
-    }
-    fn claim(&self, request: &ClaimRequest) -> Result<Claimed> {
-        self.inner.claim(request)
-    }
-    fn begin(&self, owner: Ownership) -> Result<()> {
-        self.inner.begin(owner)
-    }
-    fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>> {
-        Self::fails(&self.fail_before)?;
-        let answer = self.inner.settle(batch)?;
-        Self::fails(&self.fail_after)?;
-        Ok(answer)
-    }
-    fn pause(&self, waiter: Ownership, targets: &[InvocationId]) -> Result<Paused> {
-        self.inner.pause(waiter, targets)
-    }
-    fn resume(&self, waiters: &[Ownership]) -> Result<Vec<bool>> {
-        self.inner.resume(waiters)
-    }
-    fn cancel(&self, id: InvocationId, reach: Reach) -> Result<Cancelled> {
-        self.inner.cancel(id, reach)
-    }
-    fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Beaten> {
-        self.inner.beat(runner, lease)
-    }
-    fn recover(&self, policy: RecoveryPolicy) -> Result<Recovered> {
-        self.inner.recover(policy)
-    }
-    fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {
-        self.inner.watch(ids)
-    }
-    fn get(&self, id: InvocationId) -> Result<Record> {
-        self.inner.get(id)
-    }
-    fn list(&self, filter: &Filter, page: Page) -> Result<Vec<InvocationId>> {
-        self.inner.list(filter, page)
-    }
-    fn count(&self, filter: &Filter) -> Result<usize> {
-        self.inner.count(filter)
-    }
-    fn backlog(&self, queues: &[Arc<str>], limit: usize) -> Result<usize> {
-        self.inner.backlog(queues, limit)
-    }
-    fn history(&self, id: InvocationId) -> Result<History> {
-        self.inner.history(id)
-    }
-    fn purge(&self, what: Purge) -> Result<usize> {
-        self.inner.purge(what)
-    }
-    fn close(&self) -> Result<()> {
-        self.inner.close()
-    }
-}
-
 #[test]
 fn outcomes_outlive_failures_of_the_store_and_count_once() {
-    let flaky = Arc::new(Flaky { inner: memory(), fail_before: AtomicUsize::new(2), fail_after: AtomicUsize::new(2) });
+    let flaky = Flaky::over(memory(), 2, 2);
     let store: Arc<dyn Store> = flaky.clone();
     let runner = runner(&store, 2);
     let ids = submit(&store, 20);

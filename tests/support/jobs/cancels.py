@@ -9,6 +9,7 @@ from typing import Any
 from support import flags
 from support.jobs.app import app
 from support.jobs.basics import add, until
+from support.ledger import Ledger
 
 from pynenc.exceptions import TaskCancelledError
 
@@ -62,6 +63,13 @@ def do_not_stop(name: str) -> str:
         except TaskCancelledError:
             flags.raise_flag(f"{name}-swallowed")
     return "too late"
+
+
+@app.task
+def sleep_in_one_call(name: str) -> None:
+    Ledger.of_environment().write(kind="run", tag=name)
+    flags.raise_flag(f"{name}-runs")
+    time.sleep(600)
 
 
 @app.task

@@ -98,6 +98,14 @@ async def do_not_stop_coroutine() -> str:
     return "too late"
 
 
+@app.task(timeout=1.5)
+def sleep_beyond_the_limit(name: str) -> None:
+    Ledger.of_environment().write(kind="run", tag=name)
+    flags.raise_flag(f"{name}-runs")
+    # No exception arrives in one call of C.
+    time.sleep(600)
+
+
 @app.task(timeout=0.3)
 def hold_the_gil() -> None:
     ctypes.PyDLL(None).sleep(3600)

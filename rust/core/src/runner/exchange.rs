@@ -38,7 +38,7 @@ impl Shared {
                 pump.failures = 0;
                 pump.not_before = None;
                 self.accept(pump, claimed, wanted);
-                if count > 0 {
+                if count > 0 || pump.stopping {
                     self.quiet.notify_all();
                 }
                 Ok(())
@@ -51,6 +51,8 @@ impl Shared {
                     return Err(error);
                 }
                 self.back_off(pump, &error);
+                // Whoever drains tries again after the pause.
+                self.quiet.notify_all();
                 Ok(())
             }
         }

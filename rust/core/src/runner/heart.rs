@@ -210,14 +210,14 @@ impl Agenda {
 
 /// Renew every lease in one call, and notice the claims that are no longer ours; whether there was anything to renew.
 fn beat(shared: &Shared) -> Result<bool> {
-    let owners = |shared: &Shared| -> Vec<Ownership> {
+    let before: Vec<Ownership> = {
         let pump = shared.pump.lock();
+        // The claims of unsent outcomes are still ours in the store: they must not be run again meanwhile.
+        if pump.slots.is_empty() && pump.outbox.is_empty() {
+            return Ok(false);
+        }
         pump.slots.all().map(|(id, live, _)| Ownership { id, fence: live.fence }).collect()
     };
-    let before = owners(shared);
-    if before.is_empty() {
-        return Ok(false);
-    }
     let beaten = shared.store.beat(&shared.key, shared.lease())?;
     if !beaten.cancelled.is_empty() {
         shared.cancel(&beaten.cancelled);

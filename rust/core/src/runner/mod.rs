@@ -262,16 +262,28 @@ impl Runner {
     }
 
     /// Block until every claim is settled and stored, `deadline` passes, or [`Self::hurry`]: how many are unfinished.
+    ///
+    /// After [`Self::stop`] the calling thread also sends outcomes: the threads that otherwise send them may have ended,
+    /// or may be in bodies that were given up.
     pub fn drain(&self, deadline: Instant) -> usize {
         let mut pump = self.shared.pump.lock();
         loop {
             let unfinished = pump.slots.len() + pump.outbox.len();
-            if unfinished == 0 || self.shared.hurried.load(Ordering::Acquire) {
+            if (unfinished == 0 && !pump.exchanging) || self.shared.hurried.load(Ordering::Acquire) {
                 return unfinished;
             }
-            if self.shared.quiet.wait_until(&mut pump, deadline).timed_out() {
-                return pump.slots.len() + pump.outbox.len();
+            let now = Instant::now();
+            if now >= deadline {
+                return unfinished;
             }
+            if pump.stopping && pump.wants_exchange(now) {
+                if self.shared.exchange(&mut pump).is_err() {
+                    return pump.slots.len() + pump.outbox.len();
+                }
+                continue;
+            }
+            let again = pump.not_before.filter(|_| pump.outbox.is_waiting());
+            self.shared.quiet.wait_until(&mut pump, again.map_or(deadline, |at| at.min(deadline)));
         }
     }
 

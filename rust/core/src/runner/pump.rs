@@ -126,7 +126,7 @@ impl Pump {
     }
 
     /// Whether a round trip to the store has a purpose now.
-    fn wants_exchange(&self, now: Instant) -> bool {
+    pub(super) fn wants_exchange(&self, now: Instant) -> bool {
         !self.exchanging
             && !self.closed
             && self.not_before.is_none_or(|at| at <= now)

@@ -1,6 +1,8 @@
 //! What the tests of the engine share.
 #![allow(clippy::unwrap_used, dead_code, reason = "a test fails by panicking; each file uses a part")]
 
+pub mod flaky;
+
 use std::sync::Arc;
 use std::time::Duration;
 

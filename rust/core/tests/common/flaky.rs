@@ -1,0 +1,99 @@
+//! A store that fails when it settles, as often as a test says.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pynenc_core::call::Submission;
+use pynenc_core::claim::{ClaimRequest, Claimed};
+use pynenc_core::error::{Error, Result};
+use pynenc_core::ids::{InvocationId, Millis, Ownership, RunnerKey};
+use pynenc_core::notify::Hub;
+use pynenc_core::recover::{Recovered, RecoveryPolicy};
+use pynenc_core::result::{Filter, History, Page, Record, Watched};
+use pynenc_core::settle::{Settled, Settlement};
+use pynenc_core::store::{Beaten, Cancelled, Paused, Purge, Reach, Store};
+use pynenc_core::submit::Submitted;
+
+/// A memory store that fails as told: before doing anything, or after having done it (the answer got lost).
+pub struct Flaky {
+    inner: Arc<dyn Store>,
+    pub fail_before: AtomicUsize,
+    pub fail_after: AtomicUsize,
+    /// How often a runner has renewed its leases.
+    pub beats: AtomicUsize,
+}
+
+impl Flaky {
+    pub fn over(inner: Arc<dyn Store>, fail_before: usize, fail_after: usize) -> Arc<Self> {
+        let (fail_before, fail_after) = (AtomicUsize::new(fail_before), AtomicUsize::new(fail_after));
+        Arc::new(Self { inner, fail_before, fail_after, beats: AtomicUsize::new(0) })
+    }
+
+    fn fails(counter: &AtomicUsize) -> Result<()> {
+        match counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)) {
+            Ok(_) => Err(Error::Backend { backend: "flaky", message: "injected".into() }),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+impl Store for Flaky {
+    fn hub(&self) -> &Arc<Hub> {
+        self.inner.hub()
+    }
+    fn submit(&self, batch: &[Submission]) -> Result<Vec<Submitted>> {
+        self.inner.submit(batch)
+    }
+    fn claim(&self, request: &ClaimRequest) -> Result<Claimed> {
+        self.inner.claim(request)
+    }
+    fn begin(&self, owner: Ownership) -> Result<()> {
+        self.inner.begin(owner)
+    }
+    fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>> {
+        Self::fails(&self.fail_before)?;
+        let answer = self.inner.settle(batch)?;
+        Self::fails(&self.fail_after)?;
+        Ok(answer)
+    }
+    fn pause(&self, waiter: Ownership, targets: &[InvocationId]) -> Result<Paused> {
+        self.inner.pause(waiter, targets)
+    }
+    fn resume(&self, waiters: &[Ownership]) -> Result<Vec<bool>> {
+        self.inner.resume(waiters)
+    }
+    fn cancel(&self, id: InvocationId, reach: Reach) -> Result<Cancelled> {
+        self.inner.cancel(id, reach)
+    }
+    fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Beaten> {
+        self.beats.fetch_add(1, Ordering::SeqCst);
+        self.inner.beat(runner, lease)
+    }
+    fn recover(&self, policy: RecoveryPolicy) -> Result<Recovered> {
+        self.inner.recover(policy)
+    }
+    fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {
+        self.inner.watch(ids)
+    }
+    fn get(&self, id: InvocationId) -> Result<Record> {
+        self.inner.get(id)
+    }
+    fn list(&self, filter: &Filter, page: Page) -> Result<Vec<InvocationId>> {
+        self.inner.list(filter, page)
+    }
+    fn count(&self, filter: &Filter) -> Result<usize> {
+        self.inner.count(filter)
+    }
+    fn backlog(&self, queues: &[Arc<str>], limit: usize) -> Result<usize> {
+        self.inner.backlog(queues, limit)
+    }
+    fn history(&self, id: InvocationId) -> Result<History> {
+        self.inner.history(id)
+    }
+    fn purge(&self, what: Purge) -> Result<usize> {
+        self.inner.purge(what)
+    }
+    fn close(&self) -> Result<()> {
+        self.inner.close()
+    }
+}
