@@ -88,10 +88,22 @@ class RedisServer:
 
     def ask(self, *words: str | bytes, timeout: float = 10.0) -> Any:
         """Send one command on a connection of its own: its answer. Raises `ServerError` for one that is an error."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
-            connection.sendall(_encoded(words))
-            with connection.makefile("rb") as stream:
-                return _answer(stream)
+        return self._ask([words], timeout)
+
+    def ask_as(self, user: str, password: str, *words: str | bytes, timeout: float = 10.0) -> Any:
+        """Log in and send one command: its answer. Raises `ServerError` for an error, that of the login too."""
+        return self._ask([("AUTH", user, password), words], timeout)
+
+    def _ask(self, commands: list[tuple[str | bytes, ...]], timeout: float) -> Any:
+        answer: Any = None
+        with (
+            socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection,
+            connection.makefile("rb") as stream,
+        ):
+            for words in commands:
+                connection.sendall(_encoded(words))
+                answer = _answer(stream)
+        return answer
 
     def command(self, *words: str) -> None:
         """The same, whatever the answer is."""

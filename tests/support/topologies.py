@@ -13,8 +13,8 @@ from typing import Any
 from support.servers import RedisServer, ServerError, free_port, server_folder
 from support.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
-ACL_FILES = ROOT / "rust" / "stores" / "redis" / "acl"
+from pynenc.cli.redis_acl import rules_of, user_of
+
 SERVICE = "main"
 PASSWORD = "a-secret-of-the-tests"
 
@@ -314,18 +314,10 @@ def tls_server() -> Iterator[TlsServer]:
             server.kill()
 
 
-def user_of(role: str, app_id: str) -> str:
-    """The name of an app's user, so that apps of several tests can share a server."""
-    return f"pynenc-{role}-{app_id}"
-
-
 def add_users(server: RedisServer, app_id: str) -> None:
-    """The users of the shipped ACL files, for one app; the default user may only look at users."""
+    """The users that `pynenc redis acl` makes for one app; the default user may only look at users."""
     for role in ("producer", "worker", "monitor", "admin"):
-        line = (ACL_FILES / f"{role}.acl").read_text()
-        words = line.replace("{app:", f"{{{app_id}:").replace("change-me", PASSWORD).split()
-        assert words[:2] == ["user", f"pynenc-{role}"]
-        server.ask("ACL", "SETUSER", user_of(role, app_id), *words[2:])
+        server.ask("ACL", "SETUSER", user_of(role, app_id), *rules_of(role, app_id, password=PASSWORD))
     server.ask("ACL", "SETUSER", "default", "-@all", "+acl", "+ping", "+hello")
 
 

@@ -21,8 +21,10 @@ import pytest
 from support import flags, ledger
 from support.seed_runners import SevenMemberRunner
 from support.servers import RedisServer, redis_server
-from support.topologies import PASSWORD, Cluster, add_users, cluster, denials_of, user_of
+from support.topologies import PASSWORD, Cluster, add_users, cluster, denials_of
 from support.waiting import wait_until
+
+from pynenc.cli.redis_acl import user_of
 
 JOBS = "support.jobs"
 STOP_DEADLINE_SEC = 40.0

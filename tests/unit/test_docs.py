@@ -102,4 +102,4 @@ def test_the_command_line_reference_names_every_option_and_no_other() -> None:
             options.update(option for option in action.option_strings if option not in {"-h", "--help"})
             parsers.extend((getattr(action, "choices", None) or {}).values() if action.nargs == "A..." else [])
     reference = (ROOT / "docs" / "reference" / "command-line.md").read_text()
-    assert set(re.findall(r"`(--?[a-z]+)`", reference)) == options
+    assert set(re.findall(r"`(--?[a-z-]+)`", reference)) == options

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 from pynenc import __version__
-from pynenc.cli import monitor, runner, show_config, status
+from pynenc.cli import monitor, redis_acl, runner, show_config, status
 from pynenc.exceptions import PynencError
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
@@ -63,5 +63,6 @@ def _parser() -> argparse.ArgumentParser:
     runner.add_parser(commands)
     show_config.add_parser(commands)
     status.add_parser(commands)
+    redis_acl.add_parser(commands)
     monitor.add_parser(commands)
     return parser

@@ -17,6 +17,7 @@ _PREFIXES = {"Mem": "memory", "SQLite": "sqlite", "Redis": "redis"}
 CLASS_PREFIX = {kind: prefix for prefix, kind in _PREFIXES.items()}
 """How the views of a kind of store are called: `MemBroker`, `SQLiteBroker`, …"""
 _FILE = re.compile(r"[^?#\x00]*[^/?#\x00]")
+_NOT_IN_REDIS_APP_ID = ":*?[]^\\"
 _REDIS = re.compile(r"rediss?(\+(unix|sentinel|cluster))?://")
 
 
@@ -27,11 +28,15 @@ def resolve_store_url(conf: ConfigPynenc) -> str:
         ConfigError: the URL is of no form that is known, or class names of different stores are mixed.
     """
     if conf.store_url:
-        return _checked(conf.store_url, conf.source_of("store_url"))
+        url = _checked(conf.store_url, conf.source_of("store_url"))
+        if kind_of(url) == "redis":
+            _check_app_id(conf)
+        return url
     kind = _kind_by_class_names(conf)
     if kind == "memory":
         return "memory://"
     if kind == "redis":
+        _check_app_id(conf)
         return _redis_url(conf)
     if conf.sqlite_db_path:
         return _sqlite_url(conf.sqlite_db_path, conf.source_of("sqlite_db_path"))
@@ -58,6 +63,27 @@ def _checked(url: str, source: str) -> str:
     elif not _REDIS.match(url):
         raise wrong(f"has the unknown scheme {scheme!r}")
     return url
+
+
+def check_redis_app_id(app_id: str) -> str | None:
+    """What is wrong with an app id in Redis, as `must …`; None if nothing is.
+
+    The id is part of each key, and of the patterns by which users of the server are kept to the keys of their app.
+    """
+    if not app_id or any(sign in app_id for sign in "{}"):
+        return "must not be empty nor hold { or }"
+    if any(sign in app_id for sign in _NOT_IN_REDIS_APP_ID):
+        return f"must not hold any of {' '.join(_NOT_IN_REDIS_APP_ID)} in a Redis store"
+    return None
+
+
+def _check_app_id(conf: ConfigPynenc) -> None:
+    wrong = check_redis_app_id(conf.app_id)
+    if wrong is not None:
+        raise ConfigError(
+            f"ConfigPynenc.app_id {wrong}, got {conf.app_id!r} (from {conf.source_of('app_id')}): key patterns of "
+            "Redis users would reach the keys of other apps; choose another app_id"
+        )
 
 
 def _kind_by_class_names(conf: ConfigPynenc) -> str | None:

@@ -180,3 +180,11 @@ def test_the_store_that_the_settings_name_is_the_one_that_is_opened() -> None:
     app = Pynenc("two", {"sqlite_db_path": "here.db"})
     assert app._store.kind == "sqlite"
     app._store.close()
+
+
+@pytest.mark.parametrize("sign", list(":*?[]^"))
+@pytest.mark.parametrize("values", [{"store_url": "redis://localhost"}, {"broker_cls": "RedisBroker"}])
+def test_an_app_id_that_key_patterns_would_misread_is_refused_in_redis(sign: str, values: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=r"ConfigPynenc\.app_id must not hold .* choose another app_id") as caught:
+        _url(app_id=f"shop{sign}eu", **values)
+    assert f"'shop{sign}eu' (from config_values)" in str(caught.value)

@@ -9,6 +9,9 @@ use pynenc_core::{Error, Result};
 
 use crate::url::RedisUrl;
 
+/// Signs that separate the parts of a key, or that mean something in the pattern of a user's keys.
+const NOT_IN_APP_ID: [char; 7] = [':', '*', '?', '[', ']', '^', '\\'];
+
 /// What an acknowledged submission or settlement has survived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -25,7 +28,7 @@ pub enum Durability {
 pub struct RedisOptions {
     /// Where the servers are; see [`crate::parse_url`].
     pub url: RedisUrl,
-    /// Name of the app: part of every key. No braces.
+    /// Name of the app: part of every key. None of `{ } : * ? [ ] ^ \`.
     pub app_id: String,
     /// How long finished invocations are kept, in milliseconds.
     pub retention: Millis,
@@ -73,6 +76,12 @@ impl RedisOptions {
         let wrong = |what: String| Err(Error::Invalid(format!("Redis store: {what}")));
         if self.app_id.is_empty() || self.app_id.contains(['{', '}']) {
             return wrong(format!("app_id must be non-empty and without braces, got {:?}", self.app_id));
+        }
+        if self.app_id.contains(NOT_IN_APP_ID) {
+            return wrong(format!(
+                "app_id must not hold any of : * ? [ ] ^ \\, because key patterns of users would reach other apps, got {:?}",
+                self.app_id
+            ));
         }
         if self.shards == 0 || self.shards > MAX_SHARD + 1 {
             return wrong(format!("shards must be within 1..={}, got {}", MAX_SHARD + 1, self.shards));

@@ -30,11 +30,13 @@ struct Roles {
 
 impl Roles {
     fn new() -> Self {
-        let (server, app) = (Server::start(), app_id());
-        for (_, file) in ROLES {
-            let line = file.replace("{app:", &format!("{{{app}:")).replace("change-me", "secret");
-            let words: Vec<&str> = line.split_whitespace().skip(1).collect();
-            let () = server.run(&[&["ACL", "SETUSER"], &words[..]].concat());
+        // A script that runs for longer than this can be killed.
+        let (server, app) = (Server::with(&["--save", "", "--busy-reply-threshold", "50"]), app_id());
+        for (role, file) in ROLES {
+            let line = file.replace("{app:", &format!("{{{app}:"));
+            let words: Vec<&str> = line.split_whitespace().skip(2).collect();
+            let name = format!("pynenc-{role}");
+            let () = server.run(&[&["ACL", "SETUSER", &name], &words[..], &[">secret"]].concat());
         }
         let () = server.run(&["ACL", "SETUSER", "default", "-@all", "+acl", "+ping", "+hello", "+client"]);
         Self { server, app }
@@ -43,6 +45,12 @@ impl Roles {
     fn open(&self, role: &str) -> std::sync::Arc<RedisStore> {
         let url = format!("redis://pynenc-{role}:secret@127.0.0.1:{}", self.server.port);
         RedisStore::open(RedisOptions { app_id: self.app.clone(), ..options(&url) }).unwrap()
+    }
+
+    /// A connection of the test's own, with the rights of a role.
+    fn connect(&self, role: &str) -> redis::Connection {
+        let url = format!("redis://pynenc-{role}:secret@127.0.0.1:{}", self.server.port);
+        redis::Client::open(url).unwrap().get_connection_with_timeout(PATIENCE).unwrap()
     }
 
     fn denials(&self) -> Vec<redis::Value> {
@@ -136,4 +144,74 @@ fn no_role_reaches_another_app() {
         let error = RedisStore::open(options(&url)).err().expect("refused");
         assert!(matches!(error, Error::Unusable { .. }), "{error}");
     }
+}
+
+#[test]
+fn no_role_reaches_an_app_whose_id_begins_with_its_own() {
+    let roles = Roles::new();
+    let others = ["ping", ":eu", "*"].map(|rest| format!("{{{}{rest}:0}}m", roles.app));
+    for (role, _) in ROLES {
+        let mut connection = roles.connect(role);
+        for key in &others {
+            for command in ["GET", "DEL"] {
+                let answer: redis::RedisResult<redis::Value> = redis::cmd(command).arg(key).query(&mut connection);
+                let error = answer.expect_err(key);
+                assert_eq!(error.code(), Some("NOPERM"), "{role} {command} {key}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_app_id_that_a_pattern_would_misread_is_refused() {
+    let server = Server::start();
+    for sign in [":", "*", "?", "[", "]", "^", "\\"] {
+        let options = RedisOptions { app_id: format!("shop{sign}eu"), ..options(&server.url()) };
+        let error = RedisStore::open(options).err().expect(sign);
+        assert!(matches!(error, Error::Invalid(_)) && error.to_string().contains("app_id"), "{error}");
+    }
+    assert_eq!(server.keys(), Vec::<String>::new());
+}
+
+#[test]
+fn an_admin_reads_neither_settings_nor_what_others_sent() {
+    let roles = Roles::new();
+    let mut admin = roles.connect("admin");
+    for words in [
+        &["CONFIG", "GET", "requirepass", "masterauth"][..],
+        &["CONFIG", "SET", "maxmemory", "1"],
+        &["SLOWLOG", "GET"],
+        &["MONITOR"],
+        &["SCAN", "0"],
+        &["KEYS", "*"],
+        &["ACL", "LIST"],
+        &["FLUSHALL"],
+    ] {
+        let answer: redis::RedisResult<redis::Value> =
+            words.iter().fold(redis::Cmd::new(), |mut cmd, word| cmd.arg(word).take()).query(&mut admin);
+        assert_eq!(answer.expect_err(words[0]).code(), Some("NOPERM"), "{words:?}");
+    }
+}
+
+#[test]
+fn an_admin_ends_a_script_without_end() {
+    let roles = Roles::new();
+    let mut admin = roles.connect("admin");
+    let mut stuck = roles.connect("worker");
+    let sent = std::thread::spawn(move || {
+        let answer: redis::RedisResult<redis::Value> =
+            redis::cmd("EVAL").arg("while true do end").arg(0).query(&mut stuck);
+        answer.expect_err("killed").to_string()
+    });
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        // Until it runs there is nothing to kill; once it runs, only this is answered.
+        let answer: redis::RedisResult<String> = redis::cmd("SCRIPT").arg("KILL").query(&mut admin);
+        match answer {
+            Ok(_) => break,
+            Err(error) => assert_eq!(error.code(), Some("NOTBUSY"), "{error}"),
+        }
+        assert!(Instant::now() < deadline);
+    }
+    assert!(sent.join().unwrap().contains("killed"));
 }
