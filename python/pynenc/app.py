@@ -335,6 +335,11 @@ class Pynenc(metaclass=AppMeta):
                     password=conf.redis_password or None,
                 )
                 self._opened = (_forks, store, url)
+                if url.startswith("redis"):
+                    # What the store had to say about the server. A client has no thread that asks later.
+                    from pynenc.runner._core_logs import CoreLogs
+
+                    CoreLogs(self.logger).drain(force=True)
             return self._opened[1]
 
     @property

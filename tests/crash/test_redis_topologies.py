@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 from support.processes import Processes
-from support.topologies import PASSWORD, add_users, denials_of, sentinels, tls_server, user_of
+from support.servers import redis_server
+from support.topologies import PASSWORD, add_users, denials_of, sentinels, tls_server
 from support.worlds import StoreKind, load_jobs, set_environment, shared_redis_with_users
+
+from pynenc import Pynenc
+from pynenc.cli.redis_acl import user_of
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +57,24 @@ def test_processes_log_in_with_the_rights_of_their_role_and_need_no_more(
     assert load_jobs().app.orchestrator.count_invocations(statuses=["success"]) == 500
     assert PASSWORD not in runner.output() + client.output()
     assert denials_of(server, app_id) == []
+
+
+def test_a_server_on_the_network_that_lets_everybody_in_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with redis_server() as server:
+
+        def logged(url: str) -> str:
+            Pynenc._clear_instances()
+            set_environment(monkeypatch, tmp_path, StoreKind("redis", lambda folder: url, shared=True))
+            assert load_jobs().app.orchestrator.count_invocations() == 0
+            return capsys.readouterr().err
+
+        warning = 'lets the user "default" in without a password'
+        # A name that the system resolves to the test's server, and that does not look like one of the loopback.
+        network = f"127.1:{server.port}"
+        assert warning in logged(f"redis://{network}")
+        assert warning in logged(f"redis://default:anything@{network}")
+        assert warning not in logged(server.url)
+        server.ask("ACL", "SETUSER", "default", "resetpass", ">" + PASSWORD)
+        assert warning not in logged(f"redis://:{PASSWORD}@{network}")

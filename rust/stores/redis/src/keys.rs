@@ -50,11 +50,17 @@ impl Kind {
 #[derive(Clone)]
 pub struct Keys {
     prefix: Vec<u8>,
+    shard: u16,
 }
 
 impl Keys {
     pub fn new(app_id: &str, shard: u16) -> Self {
-        Self { prefix: format!("{{{app_id}:{shard}}}").into_bytes() }
+        Self { prefix: format!("{{{app_id}:{shard}}}").into_bytes(), shard }
+    }
+
+    /// Number of the shard.
+    pub fn shard(&self) -> u16 {
+        self.shard
     }
 
     /// What every key begins with.
@@ -96,7 +102,7 @@ mod tests {
     #[test]
     fn the_slot_is_that_of_the_hash_tag() {
         // CRC16 of "123456789" is 0x31c3 by the specification of Redis Cluster.
-        let keys = Keys { prefix: b"{123456789}".to_vec() };
+        let keys = Keys { prefix: b"{123456789}".to_vec(), shard: 0 };
         assert_eq!(keys.slot(), 0x31c3);
     }
 }

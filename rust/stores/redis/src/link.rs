@@ -104,6 +104,11 @@ impl Link {
         self.state.lock().place.as_ref().map_or_else(|| "no server found yet".into(), ToString::to_string)
     }
 
+    /// Whether the server is reached without a network.
+    pub fn is_local(&self) -> bool {
+        self.state.lock().place.as_ref().is_none_or(Place::is_local)
+    }
+
     /// One round trip for all of these, tried again until it succeeds or the deadline passes. `build` is told how often
     /// it was tried before: the answers may have been lost, so everything sent must be harmless when sent again.
     pub fn run(&self, build: impl Fn(u32) -> Vec<Request>) -> Result<Vec<Value>> {

@@ -30,7 +30,43 @@ pub fn check(options: &RedisOptions, link: &Link) -> Result<Vec<u8>> {
     }
     check_eviction(options, &info, &place)?;
     check_persistence(options, &info, &place, version)?;
+    if link.keys.shard() == 0 {
+        warn_of_open_default(options, link);
+    }
     marker(link)
+}
+
+/// A server that other machines reach, and that lets everybody in, belongs to everybody on that network. A certificate
+/// that the server asks for protects it as well as a password.
+fn warn_of_open_default(options: &RedisOptions, link: &Link) {
+    let credentials = &options.url.credentials;
+    let is_default = credentials.user.as_deref().is_none_or(|user| user == "default");
+    if !is_default || options.url.client_cert.is_some() || link.is_local() {
+        return;
+    }
+    // Redis accepts any password for a user that needs none. Without the right to ask, the password counts as needed.
+    let is_open = || match link.run_one(|_| Request::command(&[b"ACL", b"GETUSER", b"default"])) {
+        Ok(answer) => names(&answer, b"nopass"),
+        Err(_) => false,
+    };
+    if credentials.password.is_none() || is_open() {
+        log::warn!(
+            "the Redis server at {} is not on this machine's loopback and lets the user \"default\" in without a password: \
+             whoever reaches it can read and change all work. Give each role a user of its own (`pynenc redis acl`)",
+            link.place_name()
+        );
+    }
+}
+
+/// Whether an answer, or a part of it, is this text.
+fn names(answer: &Value, text: &[u8]) -> bool {
+    match answer {
+        Value::BulkString(bytes) => bytes == text,
+        Value::SimpleString(found) => found.as_bytes() == text,
+        Value::Array(parts) | Value::Set(parts) => parts.iter().any(|part| names(part, text)),
+        Value::Map(pairs) => pairs.iter().any(|(key, value)| names(key, text) || names(value, text)),
+        _ => false,
+    }
 }
 
 fn check_eviction(options: &RedisOptions, info: &Info, place: &str) -> Result<()> {

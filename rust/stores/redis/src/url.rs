@@ -1,6 +1,7 @@
 //! The URL that says where the servers are.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use pynenc_core::{Error, Result};
@@ -21,6 +22,19 @@ pub(crate) enum Mode {
 pub(crate) enum Place {
     Tcp(String, u16),
     Unix(PathBuf),
+}
+
+impl Place {
+    /// Whether no network lies between: a socket, or a loopback address.
+    pub(crate) fn is_local(&self) -> bool {
+        match self {
+            Place::Unix(_) => true,
+            Place::Tcp(host, _) => {
+                host.eq_ignore_ascii_case("localhost")
+                    || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+            }
+        }
+    }
 }
 
 impl fmt::Display for Place {
