@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from pynenc.runner._channel import Channel, Message
 
 _TICK_SEC = 0.25
+_IDLE_SEC = 1.0
+"""How often a worker without bodies looks whether its store still works."""
+
 _MOST_THREADS = 100_000
 """Bodies that wait keep their thread, so there may be more threads than slots."""
 
@@ -75,6 +78,7 @@ class LoopWorker(Worker):
         # At a stop it is joined: it may be amid a claim, which must not be left behind.
         self._threads.add(pump)
         pump.start()
+        loop.call_later(_IDLE_SEC, self._idle)
         await self._ended.wait()
         self._hand_back(engine)
         bodies = list(self._bodies)
@@ -217,6 +221,14 @@ class LoopWorker(Worker):
         if self._ticking:
             self._pulse(self._engine)
             self._loop.call_later(_TICK_SEC, self._tick)
+
+    def _idle(self) -> None:
+        """Without bodies nothing ticks: notice a store that fails all the same."""
+        if self._loop is None:
+            return
+        if not self._ticking:
+            self._look_after()
+        self._loop.call_later(_IDLE_SEC, self._idle)
 
     def _pulse(self, engine: _core.Engine) -> None:
         engine.pulse(self.conf.loop_limit_sec)

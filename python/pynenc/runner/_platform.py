@@ -19,6 +19,9 @@ _PR_SET_PDEATHSIG = 1
 ORPHANED = 70
 """Exit code of a process whose runner is gone."""
 
+DEAF = 71
+"""Exit code of a worker whose store has failed for too long."""
+
 SHORT = 72
 """Exit code of a worker that could not start a thread, before it had claimed anything."""
 
@@ -227,6 +230,11 @@ def is_shortage(error: BaseException) -> bool:
     text = str(error)
     # Of Python's threads, and of Rust's.
     return "can't start new thread" in text or any(f"(os error {number})" in text for number in _SHORTAGES)
+
+
+def was_deaf(status: int) -> bool:
+    """Whether a wait status says that the store had failed a worker for `store_deaf_after_sec`."""
+    return status >= 0 and os.WIFEXITED(status) and os.WEXITSTATUS(status) == DEAF
 
 
 def was_short(status: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import selectors
 import signal
@@ -26,6 +27,7 @@ from pynenc.runner._platform import (
     is_shortage,
     new_selector,
     require_fork,
+    was_deaf,
     was_short,
     was_sigkilled,
 )
@@ -72,6 +74,7 @@ class ProcessPoolRunner(NativeWaitRunner):
         self._failures = 0
         self._deaths: deque[float] = deque(maxlen=32)
         self._not_before = 0.0
+        self._deaf_at = -math.inf
         self._unrevoked: list[tuple[str, str, int]] = []
 
     @cached_property
@@ -111,6 +114,7 @@ class ProcessPoolRunner(NativeWaitRunner):
         self._hurried = False
         self._failures = 0
         self._deaths.clear()
+        self._deaf_at = -math.inf
         self._not_before = 0.0
         self._selector = new_selector()
         self._bell = socket.socketpair()
@@ -377,7 +381,8 @@ class ProcessPoolRunner(NativeWaitRunner):
                 self._recover(member, "unable to start a thread")
             self._wait_for_room("it could not start its threads")
             return
-        how = how_it_ended(status)
+        deaf = was_deaf(status)
+        how = "deaf: its store had failed for store_deaf_after_sec" if deaf else how_it_ended(status)
         if not member.key:
             if not was_sigkilled(status):
                 self._strike(f"worker process {pid} did not get ready: it was {how}")
@@ -386,6 +391,8 @@ class ProcessPoolRunner(NativeWaitRunner):
             self.logger.error("worker process %d did not get ready: it was %s", pid, how)
         else:
             self._recover(member, f"killed, {member.killed}" if member.killed else how)
+            if deaf:
+                self._went_deaf(pid)
         if member.killed:
             return
         now = time.monotonic()
@@ -393,6 +400,17 @@ class ProcessPoolRunner(NativeWaitRunner):
         recent = sum(1 for death in self._deaths if now - death < _CALM_SEC)
         if recent > _STRIKES:
             self._not_before = now + min(5.0, 0.1 * 2.0 ** (recent - _STRIKES))
+
+    def _went_deaf(self, pid: int) -> None:
+        """End this runner if the store fails more than one worker: new ones would go deaf too."""
+        limit, now = self.app.conf.store_deaf_after_sec, time.monotonic()
+        again = now - self._deaf_at < 2 * limit + _CALM_SEC
+        self._deaf_at = now
+        if (again or self._wanted() == 1 or self.max_parallel_slots == 1) and self.running:
+            raise RunnerError(
+                f"{self.runner_id}: the store {self.app._store.url} has failed worker process {pid} for longer than "
+                f"store_deaf_after_sec ({limit:g} s); what ran here is recovered by others"
+            )
 
     def _recover(self, member: Member, how: str) -> None:
         """Hand back at once what a dead worker owned."""

@@ -15,7 +15,7 @@ from pynenc.conf import config_runner
 from pynenc.exceptions import RunnerError
 from pynenc.runner._engine_runner import EngineRunner
 from pynenc.runner._identity import RunnerId, RunnerLog
-from pynenc.runner._platform import ORPHANED, resident_mb
+from pynenc.runner._platform import DEAF, ORPHANED, resident_mb
 from pynenc.runner._signals import SignalTakeover, in_copies
 from pynenc.runner.execute import execute
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from pynenc.conf.config_runner import ConfigRunner
     from pynenc.runner._channel import Channel, Message
     from pynenc.runner.outcome import Outcome
-
-DEAF = 71
-"""Exit code of a worker whose store has failed for too long."""
 
 _FOR_EVER_SEC = 3e7
 

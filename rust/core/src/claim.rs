@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::call::{Concurrency, Payload, WhenBlocked};
+use crate::error::Error;
 use crate::ids::{Fence, InvocationId, Millis, Ownership, RunnerKey};
 
 /// A runner asks for work.
@@ -59,6 +60,8 @@ pub struct Claimed {
     pub claims: Vec<Claim>,
     /// Wall-clock time at which the next invocation that is not due yet becomes due, if the store knows of one.
     pub next_due: Option<Millis>,
+    /// With an exchange that recorded its outcomes: why nothing could be claimed.
+    pub failed: Option<Error>,
 }
 
 /// The `reason` recorded with an invocation that was dropped.

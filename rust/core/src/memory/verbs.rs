@@ -57,7 +57,7 @@ impl State {
                 None => {}
             }
         }
-        Claimed { claims, next_due: self.index.next_due(&request.queues) }
+        Claimed { claims, next_due: self.index.next_due(&request.queues), failed: None }
     }
 
     fn take(&mut self, id: InvocationId, request: &ClaimRequest, now: Millis, expires: Millis) -> Option<Claim> {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use parking_lot::MutexGuard;
 
 use super::Shared;
+use super::health::Duty;
 use super::pump::Pump;
 use crate::claim::Claimed;
 use crate::error::{Error, Result};
@@ -24,19 +25,32 @@ impl Shared {
         }
         pump.exchanging = true;
         let request = (wanted > 0).then(|| self.request(wanted, true));
+        let duties = [(Duty::Settle, count > 0), (Duty::Claim, wanted > 0)];
+        let duties = || duties.into_iter().filter_map(|(duty, asked)| asked.then_some(duty));
+        duties().for_each(|duty| pump.health.begin(duty));
         let answer = MutexGuard::unlocked(pump, || self.store.exchange(&batch, request.as_ref()));
         pump.exchanging = false;
         pump.slots.unreserve(reserved);
         if !matches!(&answer, Ok((settled, _)) if settled.iter().all(|one| *one != Settled::Stale)) {
             expected.into_iter().for_each(|id| pump.slots.unexpect(id));
         }
-        pump.note_store(answer.is_ok());
+        duties().for_each(|duty| pump.health.end(duty, answer.is_ok()));
         match answer {
             Ok((answers, claimed)) => {
                 self.note_answers(&batch, &answers);
                 pump.outbox.delivered(count);
-                pump.failures = 0;
-                pump.not_before = None;
+                match &claimed.failed {
+                    None => {
+                        pump.failures = 0;
+                        pump.not_before = None;
+                    }
+                    Some(error) => {
+                        pump.health.begin(Duty::Claim);
+                        pump.health.end(Duty::Claim, false);
+                        pump.work = true;
+                        self.back_off(pump, error);
+                    }
+                }
                 self.accept(pump, claimed, wanted);
                 if count > 0 || pump.stopping {
                     self.quiet.notify_all();

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::Shared;
+use super::health::Duty;
 use crate::error::{Error, Result};
 use crate::ids::{Millis, Ownership};
 use crate::store::Purge;
@@ -112,14 +113,8 @@ impl Agenda {
         if self.beat <= now {
             self.asked = now;
             let pause = match beat(shared) {
-                Ok(looked) => {
-                    if looked {
-                        shared.pump.lock().note_store(true);
-                    }
-                    shared.config.lease / 3
-                }
+                Ok(()) => shared.config.lease / 3,
                 Err(error) => {
-                    shared.pump.lock().note_store(false);
                     log::warn!("leases could not be renewed, trying again: {error}");
                     shared.config.lease / 10
                 }
@@ -128,7 +123,6 @@ impl Agenda {
         }
         if self.sweep <= now {
             if let Err(error) = self.recover(shared) {
-                shared.pump.lock().note_store(false);
                 log::warn!("claims of dead runners could not be looked for: {error}");
             }
             self.sweep = now + self.sweep_pause(shared);
@@ -173,7 +167,10 @@ impl Agenda {
             return Ok(());
         }
         loop {
-            let recovered = shared.store.recover(shared.config.recovery)?;
+            shared.pump.lock().health.begin(Duty::Recover);
+            let recovered = shared.store.recover(shared.config.recovery);
+            shared.pump.lock().health.end(Duty::Recover, recovered.is_ok());
+            let recovered = recovered?;
             self.next_expiry = recovered.next_expiry;
             for id in &recovered.requeued {
                 log::warn!("invocation {id} is queued again: its runner stopped renewing the lease");
@@ -185,7 +182,6 @@ impl Agenda {
                 break;
             }
         }
-        shared.pump.lock().note_store(true);
         // Read before the sweep: a change during it is looked at by the next one.
         self.swept_at = Some(changes);
         Ok(())
@@ -208,24 +204,27 @@ impl Agenda {
     }
 }
 
-/// Renew every lease in one call, and notice the claims that are no longer ours; whether there was anything to renew.
-fn beat(shared: &Shared) -> Result<bool> {
+/// Renew every lease in one call, and notice the claims that are no longer ours.
+fn beat(shared: &Shared) -> Result<()> {
     let before: Vec<Ownership> = {
         let pump = shared.pump.lock();
         // The claims of unsent outcomes are still ours in the store: they must not be run again meanwhile.
         if pump.slots.is_empty() && pump.outbox.is_empty() {
-            return Ok(false);
+            return Ok(());
         }
         pump.slots.all().map(|(id, live, _)| Ownership { id, fence: live.fence }).collect()
     };
-    let beaten = shared.store.beat(&shared.key, shared.lease())?;
+    shared.pump.lock().health.begin(Duty::Beat);
+    let beaten = shared.store.beat(&shared.key, shared.lease());
+    shared.pump.lock().health.end(Duty::Beat, beaten.is_ok());
+    let beaten = beaten?;
     if !beaten.cancelled.is_empty() {
         shared.cancel(&beaten.cancelled);
     }
     let kept: std::collections::HashSet<Ownership> = beaten.owned.into_iter().collect();
     let missing: Vec<Ownership> = before.into_iter().filter(|owner| !kept.contains(owner)).collect();
     if missing.is_empty() {
-        return Ok(true);
+        return Ok(());
     }
     let mut pump = shared.pump.lock();
     for owner in missing {
@@ -240,5 +239,5 @@ fn beat(shared: &Shared) -> Result<bool> {
         }
     }
     pump.forget_settled_losses();
-    Ok(true)
+    Ok(())
 }

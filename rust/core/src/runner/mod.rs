@@ -7,6 +7,7 @@
 mod ahead;
 mod cancel;
 mod exchange;
+mod health;
 mod heart;
 mod lending;
 pub mod outbox;
@@ -29,6 +30,7 @@ use crate::ids::{InvocationId, Millis, Ownership, RunnerKey, random_u64};
 use crate::recover::RecoveryPolicy;
 use crate::settle::{Outcome, Settled, Settlement};
 use crate::store::Store;
+use health::Duty;
 pub use lending::Lending;
 pub use parking::TARGETS_TOLD;
 use pump::Pump;
@@ -92,7 +94,7 @@ impl Runner {
         }
         let key: RunnerKey = format!("{}#{:016x}", config.runner_id, random_u64()).into();
         let shared = Arc::new(Shared {
-            pump: Mutex::new(Pump::new(config.slots)),
+            pump: Mutex::new(Pump::new(config.slots, config.lease)),
             store,
             config,
             key,
@@ -186,8 +188,11 @@ impl Runner {
         if shared.pump.lock().stopping {
             return Ok(Vec::new());
         }
-        let claims = shared.store.claim(&shared.request(limit, false))?.claims;
+        shared.pump.lock().health.begin(Duty::Claim);
+        let claimed = shared.store.claim(&shared.request(limit, false));
         let mut pump = shared.pump.lock();
+        pump.health.end(Duty::Claim, claimed.is_ok());
+        let claims = claimed?.claims;
         for claim in &claims {
             pump.slots.take_outside(claim.ownership());
         }
@@ -206,8 +211,11 @@ impl Runner {
         let live =
             self.shared.pump.lock().slots.all().find(|(id, live, _)| *id == owner.id && live.fence == owner.fence);
         let (started, slot) = live.map_or((0, 0), |(_, live, _)| (live.started, live.slot));
-        let settled = self.shared.store.settle(&[Settlement { owner, outcome, started, slot }])?;
+        self.shared.pump.lock().health.begin(Duty::Settle);
+        let settled = self.shared.store.settle(&[Settlement { owner, outcome, started, slot }]);
         let mut pump = self.shared.pump.lock();
+        pump.health.end(Duty::Settle, settled.is_ok());
+        let settled = settled?;
         pump.slots.end(owner);
         self.shared.slot_freed(&mut pump);
         Ok(settled.first().copied().unwrap_or(Settled::Stale))
@@ -344,9 +352,10 @@ impl Runner {
         self.shared.end_lending(lending, returns);
     }
 
-    /// For how long every call of the store has failed; `None` while it works.
+    /// For how long one of the calls that a runner lives by (claim, settle, renew, recover) has failed each time, whatever
+    /// else works; `None` while none fails.
     pub fn failing_for(&self) -> Option<Duration> {
-        self.shared.pump.lock().failing_for()
+        self.shared.pump.lock().health.failing_for()
     }
 
     /// Every claim this runner owns and where it stands.

@@ -15,6 +15,7 @@ use parking_lot::{Condvar, MutexGuard};
 use super::Shared;
 use super::ahead::Ahead;
 use super::cancel::Cancels;
+use super::health::Health;
 use super::outbox::{BATCH, Outbox};
 use super::parking::Waits;
 use super::slots::Slots;
@@ -54,8 +55,8 @@ pub(super) struct Pump {
     /// The store failed: no round trip before this.
     pub not_before: Option<Instant>,
     pub failures: u32,
-    /// Since when every call of the store has failed.
-    failing: Option<Instant>,
+    /// What of the store fails.
+    pub health: Health,
     /// When the next invocation that is not due yet becomes due.
     pub due: Option<Instant>,
     /// Live claims that a beat has found to be someone else's by now; each is reported once.
@@ -75,7 +76,7 @@ thread_local! {
 }
 
 impl Pump {
-    pub fn new(slots: usize) -> Self {
+    pub fn new(slots: usize, lease: Duration) -> Self {
         Self {
             slots: Slots::new(slots),
             waits: Waits::default(),
@@ -92,22 +93,12 @@ impl Pump {
             stuck: false,
             not_before: None,
             failures: 0,
-            failing: None,
+            health: Health::new(lease),
             due: None,
             lost: HashSet::new(),
             stopping: false,
             closed: false,
         }
-    }
-
-    /// A call of the store has succeeded or failed.
-    pub fn note_store(&mut self, works: bool) {
-        self.failing = if works { None } else { self.failing.or_else(|| Some(Instant::now())) };
-    }
-
-    /// For how long every call of the store has failed.
-    pub fn failing_for(&self) -> Option<Duration> {
-        self.failing.map(|since| since.elapsed())
     }
 
     /// Threads that are, or will be in a moment, ready to run a body.

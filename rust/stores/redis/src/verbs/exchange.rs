@@ -25,10 +25,8 @@ pub fn exchange(
         (Some(request), _) => {
             let settled = settle::settle(shared, batch)?;
             // The outcomes are recorded: the claim may fail on its own, and is made again by the next exchange.
-            let claimed = claim::claim(shared, request).unwrap_or_else(|error| {
-                log::warn!("outcomes were recorded, but nothing could be claimed: {error}");
-                Claimed::default()
-            });
+            let claimed = claim::claim(shared, request)
+                .unwrap_or_else(|error| Claimed { failed: Some(error), ..Claimed::default() });
             Ok((settled, claimed))
         }
     }

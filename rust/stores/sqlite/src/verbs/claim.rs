@@ -54,7 +54,7 @@ pub(crate) fn nothing_to_take(db: &Connection, request: &ClaimRequest, now: Mill
         }
     }
     let next_due = next_due(db, &request.queues)?;
-    Ok(next_due.is_none_or(|due| due > now).then(|| Claimed { claims: Vec::new(), next_due }))
+    Ok(next_due.is_none_or(|due| due > now).then(|| Claimed { next_due, ..Claimed::default() }))
 }
 
 /// Claim on behalf of `request` inside a transaction.
@@ -82,7 +82,7 @@ pub(crate) fn take(tx: &mut Tx<'_>, request: &ClaimRequest) -> Result<Claimed, F
             }
         }
     }
-    Ok(Claimed { claims, next_due: next_due(tx.db, &request.queues)? })
+    Ok(Claimed { claims, next_due: next_due(tx.db, &request.queues)?, failed: None })
 }
 
 fn promote(tx: &mut Tx<'_>, queues: &[Arc<str>]) -> Result<(), Fault> {

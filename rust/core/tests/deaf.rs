@@ -1,0 +1,209 @@
+//! One verb of the store fails for good while the others work: the runner knows, whatever else it hears.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use common::{config, submit};
+use parking_lot::Mutex;
+use pynenc_core::call::Submission;
+use pynenc_core::claim::{ClaimRequest, Claimed};
+use pynenc_core::clock::SystemClock;
+use pynenc_core::error::{Error, Result};
+use pynenc_core::ids::{InvocationId, Millis, Ownership, RunnerKey};
+use pynenc_core::memory::MemoryStore;
+use pynenc_core::notify::Hub;
+use pynenc_core::recover::{Recovered, RecoveryPolicy};
+use pynenc_core::result::{Filter, History, Page, Record, Watched};
+use pynenc_core::runner::Runner;
+use pynenc_core::settle::{Outcome, Settled, Settlement};
+use pynenc_core::store::{Beaten, Cancelled, Paused, Purge, Reach, Store};
+use pynenc_core::submit::Submitted;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const LEASE: Duration = Duration::from_millis(150);
+
+/// A store of which one verb can be made to fail. Counts the calls of the others.
+struct OneVerbFails {
+    inner: Arc<dyn Store>,
+    failing: Mutex<&'static str>,
+    calls: Mutex<HashMap<&'static str, usize>>,
+}
+
+impl OneVerbFails {
+    fn check(&self, verb: &'static str) -> Result<()> {
+        *self.calls.lock().entry(verb).or_default() += 1;
+        if *self.failing.lock() == verb {
+            return Err(Error::Unusable { backend: "test", message: format!("NOPERM {verb}") });
+        }
+        Ok(())
+    }
+
+    fn count(&self, verb: &str) -> usize {
+        self.calls.lock().get(verb).copied().unwrap_or(0)
+    }
+}
+
+impl Store for OneVerbFails {
+    fn hub(&self) -> &Arc<Hub> {
+        self.inner.hub()
+    }
+    fn submit(&self, batch: &[Submission]) -> Result<Vec<Submitted>> {
+        self.inner.submit(batch)
+    }
+    fn claim(&self, request: &ClaimRequest) -> Result<Claimed> {
+        self.check("claim")?;
+        self.inner.claim(request)
+    }
+    fn begin(&self, owner: Ownership) -> Result<()> {
+        self.inner.begin(owner)
+    }
+    fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>> {
+        self.check("settle")?;
+        self.inner.settle(batch)
+    }
+    fn pause(&self, waiter: Ownership, targets: &[InvocationId]) -> Result<Paused> {
+        self.inner.pause(waiter, targets)
+    }
+    fn resume(&self, waiters: &[Ownership]) -> Result<Vec<bool>> {
+        self.inner.resume(waiters)
+    }
+    fn cancel(&self, id: InvocationId, reach: Reach) -> Result<Cancelled> {
+        self.inner.cancel(id, reach)
+    }
+    fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Beaten> {
+        self.check("beat")?;
+        self.inner.beat(runner, lease)
+    }
+    fn recover(&self, policy: RecoveryPolicy) -> Result<Recovered> {
+        self.check("recover")?;
+        self.inner.recover(policy)
+    }
+    fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {
+        self.inner.watch(ids)
+    }
+    fn get(&self, id: InvocationId) -> Result<Record> {
+        self.inner.get(id)
+    }
+    fn list(&self, filter: &Filter, page: Page) -> Result<Vec<InvocationId>> {
+        self.inner.list(filter, page)
+    }
+    fn count(&self, filter: &Filter) -> Result<usize> {
+        self.inner.count(filter)
+    }
+    fn backlog(&self, queues: &[Arc<str>], limit: usize) -> Result<usize> {
+        self.inner.backlog(queues, limit)
+    }
+    fn history(&self, id: InvocationId) -> Result<History> {
+        self.inner.history(id)
+    }
+    fn purge(&self, what: Purge) -> Result<usize> {
+        self.inner.purge(what)
+    }
+    fn close(&self) -> Result<()> {
+        self.inner.close()
+    }
+}
+
+fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A runner with two slots. The first body runs until `release`; the others end at once.
+fn busy_runner(store: &Arc<dyn Store>, release: &Arc<AtomicBool>) -> Arc<Runner> {
+    let runner = Arc::new(Runner::new(store.clone(), config(2, LEASE)).unwrap());
+    runner.start().unwrap();
+    let first = submit(store, 1)[0];
+    for _ in 0..2 {
+        let (runner, release) = (runner.clone(), release.clone());
+        std::thread::spawn(move || {
+            while let Ok(Some(claim)) = runner.next() {
+                while claim.id == first && !release.load(Ordering::Acquire) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                runner.settle(claim.ownership(), Outcome::Success([].into()));
+            }
+        });
+    }
+    runner
+}
+
+fn a_runner_notices_that_this_fails_alone(verb: &'static str) {
+    let inner: Arc<dyn Store> = MemoryStore::new(Arc::new(SystemClock), 86_400_000);
+    let flawed = Arc::new(OneVerbFails { inner, failing: Mutex::new(""), calls: Mutex::default() });
+    let store: Arc<dyn Store> = flawed.clone();
+    let release = Arc::new(AtomicBool::new(false));
+    let runner = busy_runner(&store, &release);
+    eventually("the first body runs", || runner.live().len() == 1);
+    assert_eq!(runner.failing_for(), None);
+
+    *flawed.failing.lock() = verb;
+    submit(&store, 1);
+    eventually("the failure is known and lasts", || {
+        // A change of the store, for which the sweep looks.
+        submit(&store, 1);
+        runner.failing_for().is_some_and(|span| span > 6 * LEASE)
+    });
+    let others: Vec<_> = ["beat", "recover"].into_iter().filter(|other| *other != verb).collect();
+    let before: Vec<_> = others.iter().map(|other| flawed.count(other)).collect();
+    let of_others = || others.iter().zip(&before).all(|(other, before)| flawed.count(other) > before + 1);
+    eventually("the other verbs go on and succeed", || {
+        submit(&store, 1);
+        of_others()
+    });
+    assert!(runner.failing_for().is_some_and(|span| span > 6 * LEASE), "and clear nothing");
+
+    *flawed.failing.lock() = "";
+    eventually("a success of the verb itself does", || {
+        submit(&store, 1);
+        runner.failing_for().is_none()
+    });
+    release.store(true, Ordering::Release);
+    runner.stop();
+    runner.close().unwrap();
+}
+
+#[test]
+fn a_runner_notices_that_claims_alone_fail() {
+    a_runner_notices_that_this_fails_alone("claim");
+}
+
+#[test]
+fn a_runner_notices_that_settlements_alone_fail() {
+    a_runner_notices_that_this_fails_alone("settle");
+}
+
+#[test]
+fn a_runner_notices_that_beats_alone_fail() {
+    a_runner_notices_that_this_fails_alone("beat");
+}
+
+#[test]
+fn a_runner_notices_that_recoveries_alone_fail() {
+    a_runner_notices_that_this_fails_alone("recover");
+}
+
+#[test]
+fn a_runner_of_a_users_own_notices_that_its_claims_fail() {
+    let inner: Arc<dyn Store> = MemoryStore::new(Arc::new(SystemClock), 86_400_000);
+    let flawed = Arc::new(OneVerbFails { inner, failing: Mutex::new("claim"), calls: Mutex::default() });
+    let store: Arc<dyn Store> = flawed.clone();
+    let runner = Runner::new(store, config(1, LEASE)).unwrap();
+    runner.start().unwrap();
+    eventually("the failure is known and lasts", || {
+        assert!(runner.claim(1).is_err());
+        runner.failing_for().is_some_and(|span| span > LEASE)
+    });
+    *flawed.failing.lock() = "";
+    assert_eq!(runner.claim(1), Ok(Vec::new()));
+    assert_eq!(runner.failing_for(), None);
+    runner.close().unwrap();
+}
