@@ -7,23 +7,22 @@ import contextlib
 import inspect
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from pynenc.runner._loop_watch import LoopWatch
+from pynenc.runner._body_task import BodyTask
+from pynenc.runner._loop_watch import Clock, LoopWatch
+from pynenc.runner._platform import LOOP_BROKE
 from pynenc.runner._worker import Worker
 from pynenc.runner.execute import execute, execute_async
-from pynenc.runner.outcome import no_thread
+from pynenc.runner.outcome import describe, no_thread
 
 if TYPE_CHECKING:
     from pynenc import _core
     from pynenc.app import Pynenc
     from pynenc.invocation.dist_invocation import DistributedInvocation
     from pynenc.runner._channel import Channel, Message
-
-_TICK_SEC = 0.25
-_IDLE_SEC = 1.0
-"""How often a worker without bodies looks whether its store still works."""
 
 _MOST_THREADS = 100_000
 """Bodies that wait keep their thread, so there may be more threads than slots."""
@@ -41,51 +40,52 @@ class LoopWorker(Worker):
     def __init__(self, app: Pynenc, channel: Channel, message: Message) -> None:
         super().__init__(app, channel, message)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended: asyncio.Event | None = None
+        self._watch: LoopWatch | None = None
         self._bodies: set[asyncio.Future[None]] = set()
         self._pool = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="pynenc-slot")
         self._ticking = False
         self._ticks = 0
         self._hurried = False
+        self._ending = False
+        self._over = False
+        self._warned: set[str] = set()
 
     def runner_loop_iteration(self) -> None:
-        """Run the event loop until everything is settled after a stop; one iteration is all there is."""
+        """Run the event loop until everything is settled after a stop; one iteration is all there is.
+
+        The loop is driven by callbacks, not by a task that a body could cancel. Whatever else ends the loop ends the
+        process: a loop in an unknown state must not hold claims.
+        """
+        engine = self._engine
+        if engine is None:
+            self.running = False
+            return
         loop = self._loop = _new_loop()
         asyncio.set_event_loop(loop)
-        main = loop.create_task(self._main(loop))
-        while not main.done():
+        self._begin_loop(engine, loop)
+        while not self._over:
             try:
-                loop.run_until_complete(main)
+                loop.run_forever()
+                if not self._over:
+                    self._warn_once("a body has stopped the event loop; the loop belongs to the worker and goes on")
             except (SystemExit, KeyboardInterrupt) as error:
                 # Raised in a task that a body has made and does not await: it must not end those of the others.
                 self.logger.warning("a task on the event loop raised %s; it is ignored", type(error).__name__)
-            except OSError as error:
-                # Not of a body's: of the loop itself, whose descriptors are gone.
-                self._leave(error)
+            except BaseException as error:
+                self._die(f"its event loop broke: {describe(error)}")
         self.running = False
         if self._fault is not None:
             raise self._fault
 
-    async def _main(self, loop: asyncio.AbstractEventLoop) -> None:
-        engine = self._engine
-        if engine is None:
-            return
-        self._ended = asyncio.Event()
-        if self._hurried:
-            self._ended.set()
-        self._watch = LoopWatch(self.logger, loop, threading.get_ident(), self.conf.loop_warning_sec)  # type: ignore[attr-defined]
+    def _begin_loop(self, engine: _core.Engine, loop: asyncio.AbstractEventLoop) -> None:
+        conf: Any = self.conf
+        self._watch = LoopWatch(self.logger, loop, self._tick, self._die, conf.loop_warning_sec, conf.loop_limit_sec)
         pump = threading.Thread(target=self._pump, args=(engine, loop), name="pynenc-pump", daemon=True)
         # At a stop it is joined: it may be amid a claim, which must not be left behind.
         self._threads.add(pump)
         pump.start()
-        loop.call_later(_IDLE_SEC, self._idle)
-        await self._ended.wait()
-        self._hand_back(engine)
-        bodies = list(self._bodies)
-        for body in bodies:
-            body.cancel()
-        if bodies:
-            await asyncio.wait(bodies, timeout=_CANCEL_SEC)
+        if self._hurried:
+            loop.call_soon(self._end)
 
     def _pump(self, engine: _core.Engine, loop: asyncio.AbstractEventLoop) -> None:
         """On a thread of its own: take claims for the loop."""
@@ -93,22 +93,56 @@ class LoopWorker(Worker):
             while claims := engine.next_batch(self.max_parallel_slots):
                 if not self._ticking:
                     self._pulse(engine)
-                loop.call_soon_threadsafe(self._begin, claims)
+                self._call(loop, self._begin, claims)
         except BaseException as error:
             if not engine.stopping:
                 self._fault = error
-        loop.call_soon_threadsafe(self._end)
+        self._call(loop, self._end)
+
+    def _call(self, loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any) -> None:
+        """Call this on the loop. From any thread."""
+        try:
+            loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError as error:
+            if not self._over:
+                self._die(f"its event loop is closed: {error}")
 
     def _end(self) -> None:
-        if self._ended is not None:
-            self._ended.set()
+        """On the loop: hand back what is unfinished, and end the loop when the bodies have ended."""
+        loop, engine = self._loop, self._engine
+        if self._ending or loop is None or engine is None:
+            return
+        self._ending = True
+        self._hand_back(engine)
+        for body in list(self._bodies):
+            body.cancel()
+        if self._bodies:
+            loop.call_later(_CANCEL_SEC, self._end_loop)
+        else:
+            self._end_loop()
+
+    def _end_loop(self) -> None:
+        self._over = True
+        if self._watch is not None:
+            self._watch.end()
+        if self._loop is not None:
+            self._loop.stop()
+
+    def _die(self, reason: str) -> NoReturn:
+        """End this process at once, from any thread. Its runner gives what ran here to others."""
+        self._end_at_once(reason, LOOP_BROKE)
+
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self.logger.warning(text)
 
     def _obey(self, message: Message) -> None:
         super()._obey(message)
         if "hurry" in message:
             self._hurried = True
             if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._end)
+                self._call(self._loop, self._end)
 
     def _dies_for_one(self) -> bool:
         return False
@@ -116,24 +150,38 @@ class LoopWorker(Worker):
     # -- bodies ----------------------------------------------------------------------------------------------------
 
     def _begin(self, claims: list[_core.Claim]) -> None:
-        loop = asyncio.get_running_loop()
+        loop, watch = self._loop, self._watch
+        if loop is None or watch is None:
+            return
+        # A body may have changed what the thread takes for its running loop.
+        asyncio._set_running_loop(loop)
         for claim in claims:
             body: asyncio.Future[None]
-            name = f"{claim.task_id} (invocation {claim.invocation_id})"
             if claim.task_id not in self.app.tasks:
-                body = loop.create_task(self._run_imported(claim), name=name)
+                body = BodyTask(self._run_imported(claim), loop, claim, self._refuse_to_cancel)
             elif self._is_coroutine(claim.task_id):
-                body = loop.create_task(self._run_here(claim), name=name)
+                body = BodyTask(self._run_here(claim), loop, claim, self._refuse_to_cancel)
             else:
-                thread = self._begin_on_thread(claim)
+                thread = self._begin_on_thread(loop, claim)
                 if thread is None:
                     continue
                 body = thread
             self._bodies.add(body)
-            body.add_done_callback(self._bodies.discard)
-        if not self._ticking:
-            self._ticking = True
-            self._tick()
+            body.add_done_callback(self._ended)
+        self._ticking = True
+        watch.begin()
+
+    def _ended(self, body: asyncio.Future[None]) -> None:
+        self._bodies.discard(body)
+        if self._ending and not self._bodies:
+            self._end_loop()
+
+    def _refuse_to_cancel(self, name: str, invocation_id: str) -> None:
+        self.logger.warning(
+            "invocation %s tried to cancel %s, which runs beside it on the event loop; that one goes on",
+            invocation_id,
+            name,
+        )
 
     def _is_coroutine(self, task_id: str) -> bool:
         try:
@@ -152,17 +200,17 @@ class LoopWorker(Worker):
             return
         if is_coroutine:
             await self._run_here(claim)
-        elif (thread := self._begin_on_thread(claim)) is not None:
+        elif (thread := self._begin_on_thread(loop, claim)) is not None:
             await thread
 
     async def _run_here(self, claim: _core.Claim) -> None:
         self._settle(claim, await execute_async(self.app, self, claim))
 
-    def _begin_on_thread(self, claim: _core.Claim) -> asyncio.Future[None] | None:
+    def _begin_on_thread(self, loop: asyncio.AbstractEventLoop, claim: _core.Claim) -> asyncio.Future[None] | None:
         """None if no thread could be started: it is handed back then."""
         ticket = [claim]
         try:
-            return asyncio.get_running_loop().run_in_executor(self._pool, self._run_on_thread, ticket)
+            return loop.run_in_executor(self._pool, self._run_on_thread, ticket)
         except RuntimeError as error:
             # It is in the queue of the pool all the same, and a thread may have taken it.
             with contextlib.suppress(IndexError):
@@ -208,27 +256,19 @@ class LoopWorker(Worker):
 
     # -- the pulse -------------------------------------------------------------------------------------------------
 
-    def _tick(self) -> None:
-        """While there are bodies: show that the loop is not blocked."""
-        if self._engine is None or self._loop is None:
-            return
+    def _tick(self) -> bool:
+        """On the loop: show that the loop is not blocked; whether bodies run."""
+        engine = self._engine
+        if engine is None:
+            return False
         self._ticking = bool(self._bodies)
-        self._watch.tick(self._ticking)
         self._ticks += 1
         if not self._ticking or self._ticks % 4 == 0:
             self._report()
             self._look_after()
         if self._ticking:
-            self._pulse(self._engine)
-            self._loop.call_later(_TICK_SEC, self._tick)
-
-    def _idle(self) -> None:
-        """Without bodies nothing ticks: notice a store that fails all the same."""
-        if self._loop is None:
-            return
-        if not self._ticking:
-            self._look_after()
-        self._loop.call_later(_IDLE_SEC, self._idle)
+            self._pulse(engine)
+        return self._ticking
 
     def _pulse(self, engine: _core.Engine) -> None:
         engine.pulse(self.conf.loop_limit_sec)
@@ -239,5 +279,8 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     try:
         import uvloop  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
-        return asyncio.new_event_loop()
+        loop = asyncio.new_event_loop()
+        # The timers of all bodies depend on it, so a body that replaces `time.monotonic` must not stop them.
+        loop.time = Clock.now  # type: ignore[method-assign]
+        return loop
     return uvloop.new_event_loop()  # type: ignore[no-any-return,unused-ignore]

@@ -37,6 +37,8 @@ class Member:
     """Whether it was told to stop."""
     bye: bool = False
     """Whether it said that it has settled or handed back everything."""
+    last_words: str = ""
+    """Why it ended itself; empty if it did not say."""
     killed: str = ""
     """Why we killed it; empty if we did not."""
     limited: dict[str, Limited] = field(default_factory=dict)

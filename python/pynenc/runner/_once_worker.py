@@ -53,7 +53,8 @@ class OnceWorker(Worker):
 
     def runner_loop_iteration(self) -> None:
         """Wait for the one invocation to be through; one iteration is all there is."""
-        self._go.wait()
+        while not self._go.wait(_LOOK_SEC):
+            self._look_after()
         while not self._over.wait(_LOOK_SEC):
             self._look_after()
         self.running = False

@@ -20,10 +20,15 @@ ORPHANED = 70
 """Exit code of a process whose runner is gone."""
 
 DEAF = 71
-"""Exit code of a worker whose store has failed for too long."""
+"""Exit code of a worker that cannot reach its store."""
 
 SHORT = 72
 """Exit code of a worker that could not start a thread, before it had claimed anything."""
+
+LOOP_BROKE = 73
+"""Exit code of a worker whose event loop has ended unexpectedly."""
+
+_REASONS = {DEAF: "it could not reach its store", LOOP_BROKE: "its event loop broke"}
 
 SHORT_OF_SEC = 1.0
 """When to try again if the system has nothing left for another process or thread: no event tells that it has."""
@@ -252,7 +257,8 @@ def how_it_ended(status: int) -> str:
     if status < 0:
         return "ended, and how is not known"
     if not os.WIFSIGNALED(status):
-        return f"ended by itself with exit code {os.waitstatus_to_exitcode(status)} (os._exit?)"
+        code = os.waitstatus_to_exitcode(status)
+        return f"ended by itself with exit code {code} ({_REASONS.get(code, 'os._exit?')})"
     signum = os.WTERMSIG(status)
     try:
         name = signal.Signals(signum).name

@@ -299,6 +299,7 @@ class ProcessPoolRunner(NativeWaitRunner):
             if "spent" in message and not member.spent:
                 member.spent = message["spent"]
             member.bye = member.bye or "bye" in message
+            member.last_words = message.get("died", member.last_words)
             self._heard(member, message)
         if member.channel.ended:
             # It is ending; how, the zygote will tell.
@@ -382,7 +383,12 @@ class ProcessPoolRunner(NativeWaitRunner):
             self._wait_for_room("it could not start its threads")
             return
         deaf = was_deaf(status)
-        how = "deaf: its store had failed for store_deaf_after_sec" if deaf else how_it_ended(status)
+        if deaf:
+            how = "deaf: its store had failed for store_deaf_after_sec"
+        elif member.last_words:
+            how = f"ended by itself: {member.last_words}"
+        else:
+            how = how_it_ended(status)
         if not member.key:
             if not was_sigkilled(status):
                 self._strike(f"worker process {pid} did not get ready: it was {how}")

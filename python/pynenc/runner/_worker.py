@@ -18,6 +18,7 @@ from pynenc.runner._identity import RunnerId, RunnerLog
 from pynenc.runner._platform import DEAF, ORPHANED, resident_mb
 from pynenc.runner._signals import SignalTakeover, in_copies
 from pynenc.runner.execute import execute
+from pynenc.runner.outcome import NOTE_CHARS
 
 if TYPE_CHECKING:
     from pynenc import _core
@@ -111,9 +112,15 @@ class Worker(EngineRunner):
 
     def _leave(self, error: Exception) -> NoReturn:
         """End now: without a store that works, nothing can be settled or handed back. Our runner does what is left."""
+        self._end_at_once(str(error), DEAF)
+
+    def _end_at_once(self, reason: str, code: int) -> NoReturn:
+        """End this process as it is, from any thread, and tell the runner why."""
         with contextlib.suppress(Exception):
-            self.logger.error("this worker process ends: %s", error)
-        os._exit(DEAF)
+            self.logger.error("this worker process ends: %s", reason)
+        with contextlib.suppress(Exception):
+            self._channel.send({"died": reason[:NOTE_CHARS]})
+        os._exit(code)
 
     def _execute(self, claim: _core.Claim) -> Outcome:
         outcome = execute(self.app, self, claim)

@@ -20,6 +20,7 @@ from pynenc.exceptions import (
     TaskTimeoutError,
 )
 from pynenc.invocation.dist_invocation import DistributedInvocation
+from pynenc.runner._body_task import disturbed_by
 from pynenc.runner._limits import GRACE_SEC, BodyLimit, CoroutineLimit, Limits, keep_time
 from pynenc.runner.outcome import (
     MAX_DELAY_SEC,
@@ -82,6 +83,8 @@ async def execute_async(app: Pynenc, runner: BaseRunner, claim: _core.Claim) -> 
             try:
                 value = await limit.run(task.func(*args, **kwargs))
             except BaseException as error:
+                if isinstance(error, asyncio.CancelledError) and not limit.stage and (other := disturbed_by()):
+                    return _disturbed(app, runner, claim, other)
                 return _raised(app, task, runner, claim, error, limit)
             finally:
                 runner._running_bodies.unguard(claim)
@@ -89,6 +92,15 @@ async def execute_async(app: Pynenc, runner: BaseRunner, claim: _core.Claim) -> 
     except BaseException as bug:
         app.logger.exception("executing invocation %s of %s broke in the engine", claim.invocation_id, claim.task_id)
         return _broken(app, task, runner, claim, bug)
+
+
+def _disturbed(app: Pynenc, runner: BaseRunner, claim: _core.Claim, other: str) -> Outcome:
+    """The outcome of a coroutine body whose tasks another body has cancelled: it is run again."""
+    context.body_ended()
+    reason = f"invocation {other}, which ran beside it, cancelled its tasks"
+    app.logger.warning("invocation %s of %s is run again: %s", claim.invocation_id, claim.task_id, reason)
+    delay = 0.0 if claim.releases == 0 else min(MAX_DELAY_SEC, 2.0 ** min(claim.releases, 16))
+    return Outcome(_core.RELEASE, None, delay, f"{runner.runner_id}: {reason}"[:NOTE_CHARS])
 
 
 def _execute(

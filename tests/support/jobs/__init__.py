@@ -1,6 +1,18 @@
 """The tasks of the tests, written as a user writes them: one app, modules that import it, plain functions."""
 
-from support.jobs import basics, cancels, chaos, controls, faults, limits, payloads, rogues, waits
+from support.jobs import basics, cancels, chaos, controls, faults, hostile, limits, payloads, rogues, waits
 from support.jobs.app import app
 
-__all__ = ["app", "basics", "cancels", "chaos", "controls", "faults", "limits", "payloads", "rogues", "waits"]
+__all__ = [
+    "app",
+    "basics",
+    "cancels",
+    "chaos",
+    "controls",
+    "faults",
+    "hostile",
+    "limits",
+    "payloads",
+    "rogues",
+    "waits",
+]
