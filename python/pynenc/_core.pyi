@@ -162,6 +162,9 @@ class HistoryEntry:
     def started(self) -> float:
         """With an outcome: Unix time at which the body started; else 0.0."""
     @property
+    def times(self) -> int:
+        """Of a claim that was handed back: how many in a row, for the same reason, this entry stands for; else 1."""
+    @property
     def note(self) -> str: ...
 
 @final

@@ -66,8 +66,21 @@ def test_a_task_unknown_here_is_handed_back_with_a_note_and_not_yielded(jobs: An
         jobs.app.tasks.update(known)
     assert jobs.app.orchestrator.get_invocation_status(invocation) is InvocationStatus.REROUTED
     record = jobs.app._store.get(invocation.invocation_id)
-    assert "does not know task" in record.note
+    assert "is not known here" in record.note
     assert record.releases == 1
+
+
+def test_a_history_counts_equal_hand_backs_in_a_row(jobs: Any) -> None:
+    invocation = jobs.basics.add(1, 1)
+    for _ in range(3):
+        jobs.app.broker.route_invocation(jobs.app.broker.retrieve_invocation())
+    history = jobs.app.state_backend.get_history(invocation)
+    assert [(str(entry.status), entry.times) for entry in history] == [
+        ("registered", 1),
+        ("pending", 1),
+        ("rerouted", 3),
+    ]
+    assert jobs.app._store.get(invocation.invocation_id).releases == 3
 
 
 def test_the_owner_sets_result_exception_and_retry(jobs: Any) -> None:

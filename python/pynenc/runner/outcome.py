@@ -35,9 +35,11 @@ def unknown_task(app: Pynenc, runner_id: str, claim: _core.Claim, error: Excepti
     """Hand a claim back whose task this process does not know: to come again after a delay that doubles each time."""
     # Doubling from the setting; the exponent is bounded so that the power cannot overflow.
     delay = min(MAX_DELAY_SEC, app.conf.unknown_task_delay_sec * 2.0 ** min(claim.releases, 16))
-    note = f"{runner_id} does not know task {claim.task_id}: {describe(error)}"[:NOTE_CHARS]
+    # Without the name of the runner: equal notes are folded into one entry of the history, whichever runner gave it back.
+    note = f"task {claim.task_id} is not known here: {describe(error)}"[:NOTE_CHARS]
     app.logger.warning(
-        "invocation %s goes back to the queue for %g s: %s. Start a runner that imports this task, or cancel it.",
+        "%s: invocation %s goes back to the queue for %g s: %s. Start a runner that imports this task, or cancel it.",
+        runner_id,
         claim.invocation_id,
         delay,
         note,
@@ -48,8 +50,10 @@ def unknown_task(app: Pynenc, runner_id: str, claim: _core.Claim, error: Excepti
 def no_thread(app: Pynenc, runner_id: str, claim: _core.Claim, error: Exception) -> Outcome:
     """Hand a claim back for which no thread could be started: to come again after a delay that doubles each time."""
     delay = min(MAX_DELAY_SEC, 2.0 ** min(claim.releases, 16))
-    note = f"{runner_id} cannot start a thread: {describe(error)}"[:NOTE_CHARS]
-    app.logger.error("invocation %s goes back to the queue for %g s: %s", claim.invocation_id, delay, note)
+    note = f"cannot start a thread: {describe(error)}"[:NOTE_CHARS]
+    app.logger.error(
+        "%s: invocation %s goes back to the queue for %g s: %s", runner_id, claim.invocation_id, delay, note
+    )
     return Outcome(_core.RELEASE, None, delay, note)
 
 

@@ -36,6 +36,8 @@ class InvocationHistory:
     """With an outcome: when the body started."""
     note: str = ""
     """Why, where there is something to say."""
+    times: int = 1
+    """With a claim that was handed back: how many in a row, for the same reason, this one stands for."""
     registered_by_inv_id: str | None = None
     """The invocation in whose body the call was made."""
 
@@ -87,6 +89,7 @@ class BaseStateBackend(View):
                 slot=entry.slot,
                 started=datetime.fromtimestamp(entry.started, UTC) if entry.started else None,
                 note=entry.note,
+                times=entry.times,
                 registered_by_inv_id=parent_id,
             )
             for entry in self._store.history(invocation_id)

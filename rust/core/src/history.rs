@@ -22,6 +22,8 @@ pub struct Entry {
     pub started: Millis,
     /// Why, in a few words; often empty.
     pub note: Arc<str>,
+    /// How many hand-backs in a row this one stands for: see [`fold_release`]. 1 with every other entry.
+    pub times: u32,
 }
 
 /// Longest runner name and note kept, in bytes; longer ones are cut at a character boundary.
@@ -41,12 +43,13 @@ pub fn has_room(size: usize, status: Status) -> bool {
 impl Entry {
     /// An entry about a status change by `runner`, with nothing else to say.
     pub fn new(status: Status, at: Millis, runner: &str) -> Self {
-        Self { status, at, runner: runner.into(), slot: 0, started: 0, note: "".into() }
+        Self { status, at, runner: runner.into(), slot: 0, started: 0, note: "".into(), times: 1 }
     }
 
     /// Append this entry to a packed history.
     ///
-    /// Layout, little-endian: status u8, at i64, slot u32, started i64, runner length u16 + bytes, note length u16 + bytes.
+    /// Layout, little-endian: status u8, at i64, slot u32, started i64, runner length u16 + bytes, note length u16 + bytes;
+    /// then, if it stands for several, a 0 and `times` u32.
     pub fn pack(&self, into: &mut Vec<u8>) {
         into.push(self.status as u8);
         into.extend_from_slice(&self.at.to_le_bytes());
@@ -57,7 +60,50 @@ impl Entry {
             into.extend_from_slice(&(text.len() as u16).to_le_bytes());
             into.extend_from_slice(text.as_bytes());
         }
+        if self.times > 1 {
+            into.push(REPEATED);
+            into.extend_from_slice(&self.times.to_le_bytes());
+        }
     }
+}
+
+/// What stands in the place of a status, before the number of times of the entry before it.
+const REPEATED: u8 = 0;
+
+/// The history in place of `packed`, if that ends with two equal hand-backs: the last one, counted with the one before it.
+///
+/// A hand-back is a claim that was given back unfinished and did nothing else: `pending`, `rerouted`, or `pending`,
+/// `running`, `killed`, `rerouted`. Two are equal if their notes are. So what comes and goes without end, such as a task
+/// that no runner knows, takes the room of one.
+pub fn fold_release(packed: &[u8]) -> Option<Vec<u8>> {
+    let (mut entries, mut rest) = (Vec::new(), packed);
+    while let Some((entry, after)) = unpack_one(rest) {
+        entries.push((packed.len() - rest.len(), entry));
+        rest = after;
+    }
+    let last = release_before(&entries, entries.len())?;
+    let before = release_before(&entries, last)?;
+    let (folded, latest) = (&entries[last - 1].1, &entries.last()?.1);
+    if folded.note != latest.note {
+        return None;
+    }
+    let mut history = packed[..entries[before].0].to_vec();
+    for (_, entry) in &entries[last..] {
+        let times = if entry.status == Status::Rerouted { folded.times.saturating_add(1) } else { 1 };
+        Entry { times, ..entry.clone() }.pack(&mut history);
+    }
+    Some(history)
+}
+
+/// Where the hand-back begins that ends just before `end`, if one does.
+fn release_before(entries: &[(usize, Entry)], end: usize) -> Option<usize> {
+    let shapes: [&[Status]; 2] =
+        [&[Status::Pending, Status::Rerouted], &[Status::Pending, Status::Running, Status::Killed, Status::Rerouted]];
+    let is_there = |shape: &&&[Status]| {
+        end.checked_sub(shape.len())
+            .is_some_and(|from| entries[from..end].iter().map(|(_, entry)| entry.status).eq(shape.iter().copied()))
+    };
+    shapes.iter().find(is_there).map(|shape| end - shape.len())
 }
 
 fn cut(text: &str) -> &str {
@@ -85,15 +131,20 @@ fn unpack_one(bytes: &[u8]) -> Option<(Entry, &[u8])> {
     let (started, bytes) = bytes.split_first_chunk::<8>()?;
     let (runner, bytes) = unpack_text(bytes)?;
     let (note, bytes) = unpack_text(bytes)?;
-    let entry = Entry {
+    let mut entry = Entry {
         status: Status::from_code(*status)?,
         at: Millis::from_le_bytes(*at),
         runner: runner.into(),
         slot: u32::from_le_bytes(*slot),
         started: Millis::from_le_bytes(*started),
         note: note.into(),
+        times: 1,
     };
-    Some((entry, bytes))
+    let Some((times, after)) = bytes.strip_prefix(&[REPEATED]).and_then(|after| after.split_first_chunk::<4>()) else {
+        return Some((entry, bytes));
+    };
+    entry.times = u32::from_le_bytes(*times);
+    Some((entry, after))
 }
 
 fn unpack_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
@@ -115,6 +166,7 @@ mod tests {
             slot: 3,
             started: 12,
             note: "n".into(),
+            times: 3,
         };
         let mut packed = Vec::new();
         Entry::new(Status::Registered, 5, "").pack(&mut packed);
@@ -135,5 +187,32 @@ mod tests {
         let mut packed = Vec::new();
         Entry::new(Status::Registered, 5, &"é".repeat(5000)).pack(&mut packed);
         assert_eq!(unpack(&packed)[0].runner.len(), TEXT_LIMIT);
+    }
+
+    fn hand_back(packed: &mut Vec<u8>, at: Millis, note: &str) {
+        for status in [Status::Pending, Status::Running, Status::Killed] {
+            Entry::new(status, at, "r").pack(packed);
+        }
+        Entry { note: note.into(), ..Entry::new(Status::Rerouted, at, "r") }.pack(packed);
+    }
+
+    #[test]
+    fn equal_hand_backs_in_a_row_are_counted_in_one() {
+        let mut packed = Vec::new();
+        Entry::new(Status::Registered, 1, "").pack(&mut packed);
+        hand_back(&mut packed, 2, "no such task");
+        assert_eq!(fold_release(&packed), None, "there is one");
+        let size = packed.len();
+        for at in 3..100 {
+            hand_back(&mut packed, at, "no such task");
+            packed = fold_release(&packed).unwrap();
+        }
+        let entries = unpack(&packed);
+        assert_eq!((entries.len(), packed.len()), (5, size + 5));
+        let last = entries.last().unwrap();
+        assert_eq!((last.status, last.at, last.times), (Status::Rerouted, 99, 98));
+        hand_back(&mut packed, 100, "another reason");
+        assert_eq!(fold_release(&packed), None, "they are not equal");
+        assert_eq!(unpack(&packed).len(), 9);
     }
 }

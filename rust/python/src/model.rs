@@ -267,6 +267,10 @@ impl PyHistoryEntry {
         convert::seconds(self.0.started)
     }
     #[getter]
+    fn times(&self) -> u32 {
+        self.0.times
+    }
+    #[getter]
     fn note(&self) -> &str {
         &self.0.note
     }

@@ -134,6 +134,8 @@ macro_rules! store_conformance {
                 a_lease_that_ended_unnoticed_can_still_be_settled,
                 an_exchange_settles_first_and_then_claims,
                 a_history_does_not_grow_without_end,
+                equal_hand_backs_in_a_row_are_counted_in_one,
+                hand_backs_of_bodies_that_waited_are_not_folded,
             }
             completions {
                 a_loop_is_told_of_what_finishes,

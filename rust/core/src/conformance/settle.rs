@@ -3,6 +3,7 @@
 use super::kit::*;
 use crate::Error;
 use crate::claim::ClaimRequest;
+use crate::clock::Clock;
 use crate::ids::Ownership;
 use crate::settle::{Settled, Settlement};
 use crate::status::Status;
@@ -195,8 +196,8 @@ pub fn an_exchange_settles_first_and_then_claims(f: &Fixture) {
 pub fn a_history_does_not_grow_without_end(f: &Fixture) {
     let id = f.submit(call());
     let note = "n".repeat(900);
-    for _ in 0..120 {
-        let outcome = crate::settle::Outcome::Release { due: 0, note: note.as_str().into() };
+    for at in 0..120 {
+        let outcome = crate::settle::Outcome::Release { due: 0, note: format!("{at}{note}").into() };
         f.settle(f.claim_one(), outcome);
     }
     f.succeed(f.claim_one());
@@ -205,4 +206,51 @@ pub fn a_history_does_not_grow_without_end(f: &Fixture) {
     assert!(notes < crate::history::SIZE_LIMIT, "{notes} bytes of notes");
     assert_eq!(history.last().unwrap().status, Status::Success, "the outcome is recorded all the same");
     assert_eq!(f.store.get(id).unwrap().releases, 120);
+}
+
+pub fn equal_hand_backs_in_a_row_are_counted_in_one(f: &Fixture) {
+    for begin in [false, true] {
+        let id = f.submit(call());
+        let hand_back = |runner: &str, note: &str| {
+            let request = ClaimRequest { runner: runner.into(), begin, ..request(1) };
+            let owner = f.claim_with(&request).claims[0].ownership();
+            assert_eq!(owner.id, id);
+            f.clock.advance(1);
+            let outcome = crate::settle::Outcome::Release { due: 0, note: note.into() };
+            assert_eq!(f.settle(owner, outcome), Settled::Done);
+        };
+        for round in 0..50 {
+            hand_back(if round % 2 == 0 { "r1" } else { "another runner" }, "no such task");
+        }
+        let cycle = if begin { 4 } else { 2 };
+        let history = f.store.history(id).unwrap();
+        assert_eq!(history.len(), 1 + cycle, "{history:?}");
+        let last = history.last().unwrap();
+        assert_eq!((last.status, last.times, &*last.note), (Status::Rerouted, 50, "no such task"));
+        assert_eq!((&*last.runner, last.at), ("another runner", f.clock.wall()), "the last one is shown");
+        assert_eq!(f.store.get(id).unwrap().releases, 50);
+
+        // Another reason stands by itself, and is counted anew; so is one that comes back after that.
+        for (note, times) in [("stopping", 3), ("no such task", 2), ("", 2)] {
+            (0..times).for_each(|_| hand_back("r1", note));
+        }
+        let history = f.store.history(id).unwrap();
+        let counted: Vec<_> = history.iter().filter(|entry| entry.status == Status::Rerouted).collect();
+        let counted: Vec<_> = counted.iter().map(|entry| (&*entry.note, entry.times)).collect();
+        assert_eq!(counted, [("no such task", 50), ("stopping", 3), ("no such task", 2), ("", 2)]);
+        f.succeed(f.claim_one());
+        assert_eq!(f.trail(id).last(), Some(&Status::Success));
+    }
+}
+
+pub fn hand_backs_of_bodies_that_waited_are_not_folded(f: &Fixture) {
+    let target = f.submit(call().due(START + 1_000_000));
+    let id = f.submit(call());
+    for _ in 0..3 {
+        let owner = f.claim_one();
+        f.pause(owner, &[target]);
+        f.settle(owner, crate::settle::Outcome::Release { due: 0, note: "stopping".into() });
+    }
+    let trail = f.trail(id);
+    assert_eq!(trail.iter().filter(|status| **status == Status::Paused).count(), 3, "{trail:?}");
 }

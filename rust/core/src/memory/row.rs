@@ -94,7 +94,7 @@ impl Row {
     /// Change the status and record that, with nothing else to say.
     pub fn enter(&mut self, status: Status, at: Millis, runner: &Arc<str>) {
         let note = Arc::default();
-        self.enter_with(Entry { status, at, runner: runner.clone(), slot: 0, started: 0, note });
+        self.enter_with(Entry { status, at, runner: runner.clone(), slot: 0, started: 0, note, times: 1 });
     }
 
     /// Change the status as `entry` says and record it.
@@ -107,6 +107,13 @@ impl Row {
     fn record_entry(&mut self, entry: Entry) {
         if history::has_room(self.history.len(), entry.status) {
             entry.pack(&mut self.history);
+        }
+    }
+
+    /// Count the hand-back that was just recorded with an equal one before it.
+    pub fn fold_release(&mut self) {
+        if let Some(folded) = history::fold_release(&self.history) {
+            self.history = folded;
         }
     }
 

@@ -91,7 +91,7 @@ impl State {
         if let Some(row) = self.rows.get_mut(&id) {
             self.index.deregister(row);
             let note = reason.clone();
-            row.enter_with(Entry { status, at: now, runner: self.nobody.clone(), slot: 0, started: 0, note });
+            row.enter_with(Entry { status, at: now, runner: self.nobody.clone(), slot: 0, started: 0, note, times: 1 });
             row.note = Some(reason.clone());
         }
         self.finish(id, End { payload: None, reason: Some(reason) }, now, news);

@@ -130,6 +130,7 @@ impl State {
                 row.note = Some(note.clone()).filter(|note| !note.is_empty());
             }),
             Outcome::Release { due, note } => self.requeue(id, now, news, |row| {
+                row.fold_release();
                 row.releases += 1;
                 // Handed back without delay, it keeps its place in line.
                 row.due = if *due > 0 { (*due).max(now) } else { row.due };
@@ -353,5 +354,5 @@ fn record_outcome(row: &mut Row, settlement: &Settlement, now: Millis, runner: A
     }
     let note = settlement.outcome.note();
     let Settlement { started, slot, .. } = *settlement;
-    row.enter_with(Entry { status: *last, at: now, runner, slot, started, note });
+    row.enter_with(Entry { status: *last, at: now, runner, slot, started, note, times: 1 });
 }

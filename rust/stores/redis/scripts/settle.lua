@@ -150,12 +150,40 @@ for i = 1, n do
   end
 end
 
+-- Where the claim that `r` hands back begins in its history, if it did nothing else: `pending`, or `pending` and `running`.
+local function claim_begins(r)
+  local hist, named, began = r.hist, pack('>I2c0', #r.runner, r.runner), r.status == 6
+  local start = #hist - #named - (began and 13 or 6)
+  if start < 1 or byte(hist, start) ~= 20 or sub(hist, start + 7, start + 6 + #named) ~= named then return end
+  if r.status == 4 or (began and byte(hist, #hist - 6) == 134) then return start end
+end
+
+-- Two equal hand-backs in a row are one, counted: the history ends with one that begins at `start` and whose last entry is of
+-- this length. A hand-back ends with a mark: 15, how many it stands for, how long it is. Equal are those with the same note.
+local function fold_release(hist, start, length)
+  local cycle, count, keep = sub(hist, start), 1, start - 1
+  if start > 7 and byte(hist, start - 7) == 15 then
+    local times, size = unpack('>I4I2', hist, start - 6)
+    local past = start - 7
+    local before, last = past - size, past - length
+    local kind, note = byte(hist, #hist - length + 1), sub(hist, #hist - length + 8, -11)
+    if
+      before >= 1 and last > before and byte(hist, before) == 20 and byte(hist, last) == kind
+      and sub(hist, last + 7, past - 11) == note
+    then
+      count, keep = times + 1, before - 1
+    end
+  end
+  return sub(hist, 1, keep) .. cycle .. pack('>BI4I2', 15, count, #cycle)
+end
+
 local work, changed = false, {}
 local function settle(id, r, kind, where, due, apart, text)
   local code = '0'
   if (kind == 3 or kind == 4) and m().has(r, WISHED) then
     code, kind, text = '3', 5, 'cancelled while it ran, and not run again'
   end
+  local start = kind == 4 and claim_begins(r)
   if kind == 4 then
     if r.status ~= 4 then m().enter_held(r, 9, 0, '') end
   elseif (r.status == 8 and kind ~= 5) or (kind == 2 and r.status == 4) then
@@ -173,12 +201,13 @@ local function settle(id, r, kind, where, due, apart, text)
     r.flags = r.flags + REASON
     m().finish(r, id, text, false)
   else
-    local status = kind == 3 and 10 or 3
+    local status, from = kind == 3 and 10 or 3, #r.hist
     if text == '' then
       m().enter_held(r, status, 64, where)
     else
       m().enter_held(r, status, 96, pack('>I2c0', #text, text) .. where)
     end
+    if start and #r.hist < HISTORY_LIMIT then r.hist = fold_release(r.hist, start, #r.hist - from) end
     m().let_go(r, id)
     r.note = text
     if kind == 3 then

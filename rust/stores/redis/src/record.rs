@@ -36,6 +36,8 @@ const RESULT: u8 = 16;
 /// Of the kind of an entry of a history: the name of the runner follows; it is the one last named.
 pub const NAMES_RUNNER: u8 = 16;
 pub const SAME_RUNNER: u8 = 128;
+/// In the place of the kind of an entry: how many hand-backs the one before it stands for; `settle.lua` says more.
+const REPEATED: u8 = 15;
 
 /// Reads from the front of a byte string; `None` as soon as there is less than asked for.
 struct Cursor<'a>(&'a [u8]);
@@ -196,7 +198,14 @@ impl<'a> Packed<'a> {
     pub fn history(&self) -> History {
         let mut entries = vec![Entry::new(Status::Registered, self.arrived, "")];
         let (mut rest, mut last) = (Cursor(self.history), Arc::from(""));
-        while let Some(entry) = entry(&mut rest, &mut last) {
+        loop {
+            if let Some([REPEATED, marker @ ..]) = rest.0.split_at_checked(7).map(|(marker, _)| marker) {
+                let times = marker.iter().take(4).fold(0, |times, byte| times << 8 | u32::from(*byte));
+                entries.last_mut().into_iter().for_each(|entry| entry.times = times);
+                rest.0 = &rest.0[7..];
+                continue;
+            }
+            let Some(entry) = entry(&mut rest, &mut last) else { break };
             entries.push(entry);
         }
         entries

@@ -1,13 +1,13 @@
 //! Record outcomes.
 
-use pynenc_core::history::Entry;
+use pynenc_core::history::{self, Entry};
 use pynenc_core::ids::Ownership;
 use pynenc_core::settle::{Outcome, Settled, Settlement};
 
 use crate::fault::Fault;
 use crate::row::{Hot, Trail};
 use crate::steps::{End, finish, place_freed, requeue};
-use crate::tx::Tx;
+use crate::tx::{Tx, sql};
 use crate::writer::Verb;
 
 pub(crate) struct Settle {
@@ -84,10 +84,22 @@ fn settle(tx: &mut Tx<'_>, settlement: &Settlement, hot: Option<Hot>) -> Result<
     if let Some(note) = requeued {
         hot.note = Some(note.clone()).filter(|note| !note.is_empty());
         requeue(tx, &hot, status, &trail)?;
+        if matches!(settlement.outcome, Outcome::Release { .. }) && hot.releases > 1 {
+            fold_release(tx, &hot)?;
+        }
     }
     tx.effects.changed = true;
     place_freed(tx, hot.concurrency.as_ref())?;
     Ok(Settled::Done)
+}
+
+/// Count a hand-back with an equal one before it.
+fn fold_release(tx: &Tx<'_>, hot: &Hot) -> Result<(), Fault> {
+    let history: Option<Vec<u8>> = tx.one(sql!("steps/history"), [hot.seq], |row| row.get(0))?;
+    if let Some(folded) = history.and_then(|history| history::fold_release(&history)) {
+        tx.write(sql!("steps/set_history"), (hot.seq, folded))?;
+    }
+    Ok(())
 }
 
 /// The statuses that an outcome passes through; the last one says where and since when the body ran.
@@ -99,6 +111,6 @@ fn record_outcome(tx: &Tx<'_>, hot: &Hot, settlement: &Settlement) -> Trail {
     }
     let note = settlement.outcome.note();
     let Settlement { started, slot, .. } = *settlement;
-    trail.enter_with(&Entry { status: *last, at: tx.now, runner: hot.runner().into(), slot, started, note });
+    trail.enter_with(&Entry { status: *last, at: tx.now, runner: hot.runner().into(), slot, started, note, times: 1 });
     trail
 }

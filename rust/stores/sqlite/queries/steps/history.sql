@@ -1,0 +1,1 @@
+SELECT history FROM invocation WHERE seq = ?1

@@ -1,0 +1,1 @@
+UPDATE invocation SET history = ?2 WHERE seq = ?1
