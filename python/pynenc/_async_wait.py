@@ -239,6 +239,8 @@ class ParkingHub(Hub):
         super().__init__(app, home)
         self._runner = runner
         self._current = current
+        if runner._engine is not None and current._claim is not None:
+            self._completions.belong_to(runner._engine, current._claim)
         self._arrived: list[_core.Terminal] = []
         self._failures: list[Failure] = []
         self._end: Callable[[bool], object] | None = None

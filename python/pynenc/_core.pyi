@@ -178,7 +178,7 @@ class Store:
         app_id: str = "pynenc",
         result_ttl_sec: float = 86400.0,
         durability: str = "default",
-        busy_timeout_sec: float = 30.0,
+        store_timeout_sec: float = 10.0,
         lease_sec: float = 10.0,
         shards: int = 1,
         allow_eviction: bool = False,
@@ -190,8 +190,9 @@ class Store:
         `memory://` (each is new and private to the handle), `sqlite:///path`, or one of `redis://`, `rediss://`,
         `redis+unix://`, `redis+sentinel://`, `redis+cluster://`. What is about the other stores is ignored: the
         `app_id`, the shards, the credentials (they win over those of the URL), eviction and `lease_sec` (the length of
-        an outage after which leases get an extension) are for Redis, `busy_timeout_sec` is for SQLite. Raises `ConfigError` for a URL that names no known
-        store and `StateBackendError` for a store that cannot be used, saying why and what to do."""
+        an outage after which leases get an extension) are for Redis. A verb that cannot reach its server, or that finds
+        the SQLite file locked, is tried for `store_timeout_sec` before it fails. Raises `ConfigError` for a URL that
+        names no known store and `StateBackendError` for a store that cannot be used, saying why and what to do."""
     @property
     def kind(self) -> str:
         """`"memory"`, `"sqlite"` or `"redis"`."""
@@ -322,6 +323,9 @@ class Completions:
     ) -> tuple[list[Terminal], list[tuple[list[str], BaseException]], tuple[bool, BaseException | None] | None]:
         """What has finished since; ids that are registered no longer, with the reason: a record that does not exist, a
         store that failed; and after `lend`, once: whether the body still has its claim, or what went wrong."""
+    def belong_to(self, engine: Engine, claim: Claim) -> None:
+        """The body of `claim` waits here: a store that fails is asked again for as long as it has its claim and the
+        engine is open, instead of being reported by `drain`."""
     def lend(self, engine: Engine, claim: Claim, invocation_ids: Sequence[str]) -> Lending:
         """As `Engine.park`, for a body on an event loop that waits for these (of which the first `TARGETS_TOLD` are
         told to the store) and others that are registered here: does not block. `Lending.end` must follow, and `drain`
@@ -389,8 +393,9 @@ class Engine:
         self, claim: Claim, outcome: int, payload: bytes | None = None, delay_sec: float = 0.0, note: str = ""
     ) -> int:
         """End one of those; returns when the store has it: DONE, REPLAYED or STALE."""
-    def park(self, claim: Claim, waiter: Waiter) -> tuple[bool, bool]:
-        """The body of `claim` is about to wait: `(parked, spawn)`.
+    def park(self, claim: Claim, waiter: Waiter) -> tuple[bool, bool] | None:
+        """The body of `claim` is about to wait: `(parked, spawn)`. None: the store failed, and the body still has its
+        claim; nothing changed, ask again after a pause. From now on `waiter` waits through failures of the store.
 
         parked False: something has finished already and nothing changed; ask the waiter. Else the slot is free now
         and `unpark` must follow. spawn True: no thread is waiting in `next` for the free slot; start one.

@@ -328,6 +328,7 @@ class Pynenc(metaclass=AppMeta):
                     app_id=conf.app_id,
                     result_ttl_sec=conf.result_ttl_sec,
                     durability=conf.durability,
+                    store_timeout_sec=conf.store_timeout_sec,
                     lease_sec=conf.lease_sec,
                     shards=conf.shards,
                     allow_eviction=conf.redis_allow_eviction,

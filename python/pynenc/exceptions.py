@@ -186,7 +186,12 @@ class InvocationTimeoutError(PynencError, TimeoutError):
 
 
 class StateBackendError(PynencError):
-    """The store cannot be used, or an operation on it failed."""
+    """The store cannot be used, or an operation on it failed.
+
+    `may_pass` is True if the same operation may succeed later: the store could not be reached, or was locked.
+    """
+
+    may_pass: bool = False
 
 
 class InvocationNotFoundError(StateBackendError, _AboutSubject):

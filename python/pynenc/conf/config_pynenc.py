@@ -74,6 +74,12 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
         doc="what acknowledged means: full or fsync, normal or fast, replicated(n); default: SQLite full, Redis fast",
     )
     shards: int = setting(1, unit="shards", at_least=1, at_most=4096, doc="Redis: over how many shards the app spreads")
+    store_timeout_sec: float = setting(
+        10.0,
+        unit="s",
+        above=0,
+        doc="how long a call tries a store that is away or locked before it raises; bodies that wait go on waiting",
+    )
     store_deaf_after_sec: float = setting(
         60.0, unit="s", above=0, doc="a runner whose store fails for so long without a break says so and ends"
     )

@@ -22,6 +22,10 @@ _LIMIT_SEC = 0.005
 """How often a body that waits looks around when its time is over, until it is interrupted."""
 
 
+_PAUSE_SEC, _LONGEST_PAUSE_SEC = 0.05, 1.0
+"""Between two tries to tell the store that a body waits, while it cannot be reached: at first, and at most."""
+
+
 class RunnerWaits:
     """The part of `BaseRunner` that waits go through."""
 
@@ -42,7 +46,8 @@ class RunnerWaits:
         """Within this block the body of `current` waits for what `waiter` is for.
 
         Its slot is lent out, its targets go first, and wait cycles are found. Leaving the block takes the slot back,
-        before all new work. Outside of a body nothing happens.
+        before all new work. Outside of a body nothing happens. A store that cannot be reached is asked again for as
+        long as the body has its claim and the runner runs.
 
         Raises:
             CycleDetectedError: what it waits for waits for it.
@@ -54,7 +59,12 @@ class RunnerWaits:
         if engine is None or claim is None:
             yield
             return
-        parked, spawn = engine.park(claim, waiter)
+        pause = _PAUSE_SEC
+        # Here and not in Rust, so that what interrupts the body reaches it between two tries.
+        while (answer := engine.park(claim, waiter)) is None:
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SEC)
+        parked, spawn = answer
         if not parked:
             # One of the targets is finished already; the waiter has it.
             yield

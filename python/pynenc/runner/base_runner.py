@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from pynenc.runner._bodies import Bodies
     from pynenc.runner.outcome import Outcome
 
+_PAUSE_SEC = 0.2
+"""After an iteration of the loop that could not reach the store."""
+
 
 class BaseRunner(RunnerWaits, ABC):
     """Runs the invocations of one app. Subclass it with the seven abstract members to run them your own way.
@@ -67,6 +71,8 @@ class BaseRunner(RunnerWaits, ABC):
         self.running = False
         self.logger = RunnerLog(self)
         self._engine: _core.Engine | None = None
+        self._deaf_since: float | None = None
+        """Since when every iteration of the loop has failed for the store."""
         self._id: tuple[int, RunnerId] | None = None
         self._core_logs = CoreLogs(app.logger)
         self._recovery_minutes = RecoveryMinutes(self)
@@ -222,7 +228,7 @@ class BaseRunner(RunnerWaits, ABC):
                 while self.running:
                     if pulse is not None:
                         pulse.beat()
-                    self.runner_loop_iteration()
+                    self._iterate()
                     self._look_after()
             except KeyboardInterrupt:
                 self.logger.warning("KeyboardInterrupt received, stopping")
@@ -235,6 +241,20 @@ class BaseRunner(RunnerWaits, ABC):
                 self.on_stop()
         finally:
             context.current_runner.reset(token)
+
+    def _iterate(self) -> None:
+        """One iteration of the loop. A store that cannot be reached ends it only after `store_deaf_after_sec`."""
+        try:
+            self.runner_loop_iteration()
+        except StateBackendError as error:
+            now = time.monotonic()
+            self._deaf_since = since = self._deaf_since or now
+            if not error.may_pass or now - since > self.app.conf.store_deaf_after_sec:
+                raise
+            self.logger.debug("an iteration of the runner loop failed, trying again: %s", error)
+            time.sleep(_PAUSE_SEC)
+        else:
+            self._deaf_since = None
 
     def _new_pulse(self) -> LoopPulse | None:
         """Of the loop of a user's own. Built-in runners have other ways to see that their bodies live."""

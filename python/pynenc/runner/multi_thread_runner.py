@@ -7,6 +7,7 @@ import time
 from functools import cached_property
 
 from pynenc.conf.config_runner import ConfigMultiThreadRunner
+from pynenc.exceptions import StateBackendError
 from pynenc.runner._pool import ProcessPoolRunner
 
 _LOOK_SEC = 0.2
@@ -69,7 +70,11 @@ class MultiThreadRunner(ProcessPoolRunner):
             return
         self._next_count = now + 1.0
         room = (self.max_parallel_slots - self._target) * self._slots_per_worker()
-        waiting = self.app._store.backlog(list(self.conf.queues), room)
+        try:
+            waiting = self.app._store.backlog(list(self.conf.queues), room)
+        except StateBackendError:
+            # Nothing can be claimed either. The engine says when the store has been away for too long.
+            return
         if waiting and self._backlog:
             self._target += -(-waiting // self._slots_per_worker())
         # Seen once, it may be on its way to a slot that has just become free: what this process hears of its workers

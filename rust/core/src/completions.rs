@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -15,7 +15,10 @@ use crate::ids::InvocationId;
 use crate::notify::{Mailbox, Subscription};
 use crate::result::{Terminal, Watched};
 use crate::store::Store;
-use crate::wait::FIRST_LOOK_AFTER;
+use crate::wait::{FIRST_LOOK_AFTER, Patience, is_endured};
+
+/// After a look that failed and that is to be repeated.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// What [`Completions::drain`] has to say.
 #[derive(Debug, Default)]
@@ -54,8 +57,8 @@ impl Completions {
                 }
             });
             let agenda = looker.agenda.clone();
-            let (pending, tray) = (Mutex::default(), Mutex::default());
-            Desk { store, glances, mailbox, alarm: Box::new(alarm), agenda, pending, tray }
+            let (pending, tray, patience) = (Mutex::default(), Mutex::default(), Mutex::default());
+            Desk { store, glances, mailbox, alarm: Box::new(alarm), agenda, pending, tray, patience }
         });
         Ok(Self { desk, looker })
     }
@@ -87,6 +90,11 @@ impl Completions {
         self.desk.forget(ids);
     }
 
+    /// Look again at what could not be looked at for as long as `patience` says so, instead of reporting the failure.
+    pub fn set_patience(&self, patience: Patience) {
+        *self.desk.patience.lock() = Some(patience);
+    }
+
     /// What has happened since the last call.
     pub fn drain(&self) -> News {
         let mut news = std::mem::take(&mut self.desk.tray.lock().news);
@@ -112,7 +120,7 @@ impl Completions {
             ids.retain(|id| !but.contains(id));
         }
         if !ids.is_empty() {
-            self.looker.agenda.look_later(&self.desk, ids);
+            self.looker.agenda.look_later(&self.desk, ids, FIRST_LOOK_AFTER);
         }
     }
 }
@@ -135,6 +143,7 @@ pub(crate) struct Desk {
     agenda: Arc<Agenda>,
     pending: Mutex<HashMap<InvocationId, Subscription>>,
     tray: Mutex<Tray>,
+    patience: Mutex<Option<Patience>>,
 }
 
 #[derive(Default)]
@@ -212,7 +221,7 @@ impl Desk {
     }
 
     /// On the thread of the looker.
-    fn look(&self) {
+    fn look(self: &Arc<Self>) {
         let mut ids = std::mem::take(&mut self.tray.lock().questions);
         if !self.glances {
             let (mail, given_up) = self.mail();
@@ -227,7 +236,13 @@ impl Desk {
         let panicked = || Error::Backend { backend: "store", message: "a look at it panicked".into() };
         self.leave_on_tray(match looked.unwrap_or_else(|_| Err(panicked())) {
             Ok(seen) => self.sort(seen),
-            Err(error) => self.failed(ids, error),
+            Err(error) => {
+                let patience = self.patience.lock().clone();
+                if is_endured(&error, patience.as_ref()) {
+                    return self.agenda.look_later(self, ids, RETRY_AFTER);
+                }
+                self.failed(ids, error)
+            }
         });
     }
 
@@ -328,13 +343,15 @@ impl Agenda {
         });
     }
 
-    fn look_later(self: &Arc<Self>, desk: &Arc<Desk>, ids: Vec<InvocationId>) {
-        let at = Instant::now() + FIRST_LOOK_AFTER;
+    fn look_later(self: &Arc<Self>, desk: &Arc<Desk>, ids: Vec<InvocationId>, pause: Duration) {
+        let at = Instant::now() + pause;
         self.write(|entries| {
-            // With others before these the thread wakes soon enough.
-            let first = entries.later.is_empty();
-            entries.later.extend(ids.into_iter().map(|id| (at, Arc::downgrade(desk), id)));
-            first
+            // Mostly the last ones. With others before these the thread wakes soon enough.
+            let start = entries.later.partition_point(|(other, ..)| *other <= at);
+            for (place, id) in (start..).zip(ids) {
+                entries.later.insert(place, (at, Arc::downgrade(desk), id));
+            }
+            start == 0
         });
     }
 

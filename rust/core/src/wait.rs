@@ -14,6 +14,18 @@ use crate::store::Store;
 /// costs this much.
 pub(crate) const FIRST_LOOK_AFTER: Duration = Duration::from_millis(100);
 
+/// Pause after a look that failed: at first, and at most. A store that cannot be reached has tried for long by then.
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_LIMIT: Duration = Duration::from_secs(2);
+
+/// Decides whether a wait goes on although the store failed. The body of a task waits for as long as it has its claim.
+pub type Patience = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Whether a wait survives `error`: only a failure that may pass, and only while `patience` lasts.
+pub(crate) fn is_endured(error: &Error, patience: Option<&Patience>) -> bool {
+    matches!(error, Error::Backend { .. }) && patience.is_some_and(|lasts| lasts())
+}
+
 /// The look with which every wait begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum FirstLook {
@@ -32,6 +44,9 @@ pub struct Waiter {
     /// In the order they were given: whoever can report only some of them reports the first.
     order: Vec<InvocationId>,
     first_look: FirstLook,
+    patience: Option<Patience>,
+    /// Pause after the next look that fails.
+    retry: Duration,
 }
 
 impl Waiter {
@@ -45,7 +60,21 @@ impl Waiter {
         let mut remaining = HashSet::with_capacity(ids.len());
         let order: Vec<_> = ids.iter().copied().filter(|id| remaining.insert(*id)).collect();
         let subscription = store.hub().subscribe(&mailbox, &order);
-        Self { store, mailbox, _subscription: subscription, remaining, order, first_look: FirstLook::Due }
+        Self {
+            store,
+            mailbox,
+            _subscription: subscription,
+            remaining,
+            order,
+            first_look: FirstLook::Due,
+            patience: None,
+            retry: RETRY_FIRST,
+        }
+    }
+
+    /// Wait through failures of the store for as long as `patience` says so, instead of returning the first one.
+    pub fn set_patience(&mut self, patience: Patience) {
+        self.patience = Some(patience);
     }
 
     /// Whether everything has been yielded.
@@ -73,8 +102,9 @@ impl Waiter {
     pub fn wait(&mut self, deadline: Option<Instant>) -> Result<Vec<Terminal>> {
         loop {
             let delivery = self.mailbox.take();
+            let interrupted = delivery.interrupted;
             let news = self.absorb(delivery, true)?;
-            if !news.is_empty() || self.is_done() {
+            if interrupted || !news.is_empty() || self.is_done() {
                 return Ok(news);
             }
             let soon = if let FirstLook::PutOff(until) = self.first_look { Some(until) } else { None };
@@ -83,7 +113,8 @@ impl Waiter {
             // News of others must not put it off further.
             let late = soon.is_some_and(|at| at <= Instant::now());
             let news = self.absorb(delivery, !nothing && !late)?;
-            let over = nothing && (soon.is_none() || deadline.is_some_and(|at| at <= Instant::now()));
+            // Also when a look was due and failed: a deadline holds while the store is away.
+            let over = deadline.is_some_and(|at| at <= Instant::now()) || (nothing && soon.is_none());
             if over || interrupted || !news.is_empty() {
                 return Ok(news);
             }
@@ -110,7 +141,17 @@ impl Waiter {
         }
         let mut news = Vec::new();
         let mut lost = None;
-        for watched in self.store.watch(&look_at)? {
+        let seen = match self.store.watch(&look_at) {
+            Ok(seen) => seen,
+            Err(error) => {
+                // What the delivery said is not known any more: look at everything.
+                self.first_look = FirstLook::PutOff(Instant::now() + self.retry);
+                self.retry = (self.retry * 2).min(RETRY_LIMIT);
+                return if is_endured(&error, self.patience.as_ref()) { Ok(Vec::new()) } else { Err(error) };
+            }
+        };
+        self.retry = RETRY_FIRST;
+        for watched in seen {
             match watched {
                 Watched::Finished(terminal) => {
                     self.remaining.remove(&terminal.id);

@@ -10,7 +10,7 @@ use common::{config, submit};
 use pynenc_core::clock::SystemClock;
 use pynenc_core::memory::MemoryStore;
 use pynenc_core::result::Filter;
-use pynenc_core::runner::Runner;
+use pynenc_core::runner::{Parked, Runner};
 use pynenc_core::settle::Outcome;
 use pynenc_core::status::Status;
 use pynenc_core::store::Store;
@@ -47,8 +47,7 @@ fn ten_thousand_parents_of_one_child_are_all_woken_and_need_little_memory() {
         assert!(!claims.is_empty() && claims.len() < SLOTS, "one slot is the child's");
         for claim in claims {
             let mut waiter = Waiter::new(store.clone(), &[child]);
-            let (parked, _) = runner.park(claim.ownership(), &mut waiter).unwrap();
-            assert!(parked);
+            assert!(matches!(runner.park(claim.ownership(), &mut waiter).unwrap(), Parked::Lent { .. }));
             waiting.push((claim.ownership(), waiter));
         }
     }

@@ -16,8 +16,8 @@ use pynenc_core::error::Error;
 use pynenc_core::ids::InvocationId;
 use pynenc_core::memory::MemoryStore;
 use pynenc_core::result::Filter;
-use pynenc_core::runner::Runner;
 use pynenc_core::runner::slots::Phase;
+use pynenc_core::runner::{Parked, Runner};
 use pynenc_core::settle::{Outcome, Settled, Settlement};
 use pynenc_core::status::Status;
 use pynenc_core::store::Store;
@@ -94,11 +94,11 @@ fn wait_inside(store: &Arc<dyn Store>, runner: &Runner, claim: &Claim, ids: &[In
         if !waiter.ready().unwrap().is_empty() {
             continue;
         }
-        let (parked, more) = runner.park(claim.ownership(), &mut waiter).unwrap();
-        if more {
+        let parked = runner.park(claim.ownership(), &mut waiter).unwrap();
+        if parked == (Parked::Lent { spawn: true }) {
             spawn();
         }
-        if parked {
+        if parked != Parked::Not {
             waiter.wait(Some(Instant::now() + PATIENCE)).unwrap();
             assert!(runner.unpark(claim.ownership(), waiter.mailbox()).unwrap());
         }
@@ -201,7 +201,7 @@ fn an_outcome_after_the_hand_back_is_discarded_and_its_wait_ends() {
     let claim = runner.next().unwrap().unwrap();
     let never = submit_below(&store, 1, Some(&claim));
     let mut waiter = Waiter::new(store.clone(), &never);
-    assert_eq!(runner.park(claim.ownership(), &mut waiter).unwrap(), (true, true));
+    assert_eq!(runner.park(claim.ownership(), &mut waiter).unwrap(), Parked::Lent { spawn: true });
     assert_eq!(runner.live(), [(claim.ownership(), Phase::Waiting)]);
     runner.stop();
     assert_eq!(runner.hand_back("over").unwrap(), 1);

@@ -186,6 +186,12 @@ impl PyCompletions {
         Ok((convert::terminals(py, news.finished), failed.collect(), regained))
     }
 
+    fn belong_to(&self, engine: &PyEngine, claim: &PyClaim) -> PyResult<()> {
+        let patience = engine.0.get()?.patience(claim.0.ownership());
+        self.0.get()?.get().map_err(to_py)?.set_patience(patience);
+        Ok(())
+    }
+
     fn lend(&self, engine: &PyEngine, claim: &PyClaim, invocation_ids: Vec<String>) -> PyResult<PyLending> {
         let (runner, completions) = (engine.0.get()?.clone(), self.0.get()?.get().map_err(to_py)?);
         let lending = runner.lend(claim.0.ownership(), convert::known_ids(&invocation_ids)?, &completions);

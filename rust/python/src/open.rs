@@ -19,7 +19,7 @@ pub struct OpenOptions<'a> {
     pub app_id: &'a str,
     pub result_ttl_sec: f64,
     pub durability: &'a str,
-    pub busy_timeout_sec: f64,
+    pub store_timeout_sec: f64,
     pub lease_sec: f64,
     pub shards: u16,
     pub allow_eviction: bool,
@@ -62,7 +62,7 @@ fn sqlite(py: Python<'_>, url: &str, options: &OpenOptions<'_>) -> PyResult<Open
         path,
         durability: sqlite_durability(options.durability)?,
         retention: convert::millis(options.result_ttl_sec, "result_ttl_sec")?,
-        busy_timeout: convert::span(options.busy_timeout_sec, "busy_timeout_sec")?,
+        busy_timeout: convert::span(options.store_timeout_sec, "store_timeout_sec")?,
         clock,
     };
     let store = py.detach(|| SqliteStore::open(options)).map_err(to_py)?;
@@ -82,6 +82,7 @@ fn redis(py: Python<'_>, url: &str, options: OpenOptions<'_>) -> PyResult<Opened
         durability: redis_durability(options.durability)?,
         shards: options.shards,
         allow_eviction: options.allow_eviction,
+        retry_deadline: convert::span(options.store_timeout_sec, "store_timeout_sec")?,
         grace: convert::millis(options.lease_sec, "lease_sec")?,
         ..RedisOptions::new(parsed, options.app_id)
     };

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::recover::RecoveryPolicy;
-use pynenc_core::runner::{Runner, RunnerConfig};
+use pynenc_core::runner::{Parked, Runner, RunnerConfig};
 use pyo3::prelude::*;
 
 use crate::convert::{self, SIGNAL_SLICE};
@@ -162,9 +162,14 @@ impl PyEngine {
         py.detach(|| runner.settle_now(claim.0.ownership(), outcome)).map(convert::settled).map_err(to_py)
     }
 
-    fn park(&self, py: Python<'_>, claim: &PyClaim, waiter: &PyWaiter) -> PyResult<(bool, bool)> {
+    fn park(&self, py: Python<'_>, claim: &PyClaim, waiter: &PyWaiter) -> PyResult<Option<(bool, bool)>> {
         let (runner, waiter) = (self.0.get()?, waiter.0.get()?);
-        py.detach(|| runner.park(claim.0.ownership(), &mut waiter.lock())).map_err(to_py)
+        let parked = py.detach(|| runner.park(claim.0.ownership(), &mut waiter.lock())).map_err(to_py)?;
+        Ok(match parked {
+            Parked::Not => Some((false, false)),
+            Parked::Lent { spawn } => Some((true, spawn)),
+            Parked::Later => None,
+        })
     }
 
     fn unpark(&self, py: Python<'_>, claim: &PyClaim, waiter: &PyWaiter) -> PyResult<bool> {

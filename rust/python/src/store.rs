@@ -63,7 +63,7 @@ fn texts(ids: impl IntoIterator<Item = InvocationId>) -> Vec<String> {
 #[pymethods]
 impl PyStore {
     #[staticmethod]
-    #[pyo3(signature = (url, *, app_id = "pynenc", result_ttl_sec = 86400.0, durability = "default", busy_timeout_sec = 30.0, lease_sec = 10.0, shards = 1, allow_eviction = false, username = None, password = None))]
+    #[pyo3(signature = (url, *, app_id = "pynenc", result_ttl_sec = 86400.0, durability = "default", store_timeout_sec = 10.0, lease_sec = 10.0, shards = 1, allow_eviction = false, username = None, password = None))]
     #[expect(clippy::too_many_arguments, reason = "the options of a store; keywords only")]
     fn open(
         py: Python<'_>,
@@ -71,7 +71,7 @@ impl PyStore {
         app_id: &str,
         result_ttl_sec: f64,
         durability: &str,
-        busy_timeout_sec: f64,
+        store_timeout_sec: f64,
         lease_sec: f64,
         shards: u16,
         allow_eviction: bool,
@@ -83,7 +83,7 @@ impl PyStore {
             app_id,
             result_ttl_sec,
             durability,
-            busy_timeout_sec,
+            store_timeout_sec,
             lease_sec,
             shards,
             allow_eviction,

@@ -176,3 +176,35 @@ def wait_and_say_where(name: str) -> str:
     """Wait for a body that waits for the flag `name`."""
     flags.raise_flag("waits-here", str(os.getpid()))
     return str(until(name).result)
+
+
+@app.task
+def wait_for_two(name: str) -> list[Any]:
+    """One wait for a group."""
+    group = until.parallelize([(name,), (name,)])
+    flags.raise_flag(f"{name}-waits")
+    return list(group.results)
+
+
+@app.task
+async def wait_for_two_in_a_coroutine(name: str) -> list[Any]:
+    group = await until.submit_many([(name,), (name,)])
+    flags.raise_flag(f"{name}-waits")
+    return [result async for result in group.async_results()]
+
+
+@app.task
+def wait_when_told(name: str) -> Any:
+    """Submits, and begins to wait only when the flag is raised."""
+    child = until(name)
+    flags.raise_flag(f"{name}-waits")
+    flags.await_flag(f"{name}-begin", 300)
+    return child.result
+
+
+@app.task
+async def wait_when_told_in_a_coroutine(name: str) -> Any:
+    child = await until.submit(name)
+    flags.raise_flag(f"{name}-waits")
+    await asyncio.to_thread(flags.await_flag, f"{name}-begin", 300)
+    return await child

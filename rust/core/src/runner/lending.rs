@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -23,6 +23,9 @@ const MOST_THREADS: usize = 8;
 
 /// How long such a thread stays with nothing to do.
 const IDLE: Duration = Duration::from_secs(5);
+
+/// After a store that failed, before the next body is told to it.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Bodies that go on told to the store in one call.
 const RESUMED_AT_ONCE: usize = 256;
@@ -225,6 +228,11 @@ impl Shared {
         let answer = if is_over(&lending.stage.lock()) { Ok(false) } else { self.lend_slot(lending) };
         let lent = match answer {
             Ok(lent) => lent,
+            Err(Error::Backend { .. }) if self.holds_claim(lending.owner) => {
+                // To the end of the line: another body may wait for another shard, which answers.
+                self.quiet.wait_for(&mut self.pump.lock(), PAUSE);
+                return self.send(Job::Park(lending.clone()));
+            }
             Err(error) => return lending.tell(Err(error)),
         };
         let end = {
@@ -310,7 +318,7 @@ impl Shared {
 
     fn resume_all(&self, lendings: &[Arc<Lending>]) {
         let owners: Vec<_> = lendings.iter().map(|lending| lending.owner).collect();
-        match self.resume(&owners, Instant::now() + self.config.lease) {
+        match self.resume(&owners) {
             Ok(answers) => {
                 let answers = answers.into_iter().chain(std::iter::repeat(false));
                 lendings.iter().zip(answers).for_each(|(lending, answer)| lending.tell(Ok(answer)));

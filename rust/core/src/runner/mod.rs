@@ -32,7 +32,7 @@ use crate::settle::{Outcome, Settled, Settlement};
 use crate::store::Store;
 use health::Duty;
 pub use lending::Lending;
-pub use parking::TARGETS_TOLD;
+pub use parking::{Parked, TARGETS_TOLD};
 use pump::Pump;
 use slots::Phase;
 
@@ -323,8 +323,13 @@ impl Runner {
         self.shared.flush(Instant::now() + self.shared.config.lease)
     }
 
-    /// About to wait, see [`parking`]: `(parked, spawn)`.
-    pub fn park(&self, owner: Ownership, waiter: &mut crate::wait::Waiter) -> Result<(bool, bool)> {
+    /// For the waits of the body of `owner`: they go on while it has its claim and this runner runs.
+    pub fn patience(&self, owner: Ownership) -> crate::wait::Patience {
+        self.shared.patience(owner)
+    }
+
+    /// About to wait, see [`parking`].
+    pub fn park(&self, owner: Ownership, waiter: &mut crate::wait::Waiter) -> Result<Parked> {
         self.shared.park(owner, waiter)
     }
 

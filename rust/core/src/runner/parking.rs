@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Condvar, MutexGuard};
 
@@ -14,7 +14,7 @@ use crate::ids::{InvocationId, Ownership};
 use crate::notify::Mailbox;
 use crate::settle::{Outcome, Settlement};
 use crate::store::Paused;
-use crate::wait::Waiter;
+use crate::wait::{Patience, Waiter};
 
 /// So many targets of one wait are told to the store, for precedence and the detection of cycles. Those beyond are
 /// told when the first ones have finished: bounds the cost of waiting for a thousand one by one.
@@ -135,16 +135,48 @@ pub(super) enum Regained {
     Lost,
 }
 
+/// How [`Shared::park`] ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parked {
+    /// One of the targets has finished: nothing changed, ask the waiter.
+    Not,
+    /// The slot is lent out; with `spawn` no thread is left to use it.
+    Lent {
+        /// Whether a thread shall be started.
+        spawn: bool,
+    },
+    /// The store failed and the body still has its claim: nothing changed, try again after a pause.
+    Later,
+}
+
 impl Shared {
-    /// The body of `owner` is about to wait: tell the store, then lend the slot. `(parked, spawn)`.
-    pub(super) fn park(&self, owner: Ownership, waiter: &mut Waiter) -> Result<(bool, bool)> {
+    /// Whether the claim of `owner` is live here, as far as this process knows.
+    pub(super) fn holds_claim(&self, owner: Ownership) -> bool {
+        let pump = self.pump.lock();
+        !pump.closed && pump.slots.phase(owner).is_some() && !pump.lost.contains(&owner)
+    }
+
+    /// A body waits for as long as it has its claim, however long the store is away.
+    pub(super) fn patience(self: &Arc<Self>, owner: Ownership) -> Patience {
+        let shared = Arc::downgrade(self);
+        Arc::new(move || shared.upgrade().is_some_and(|shared| shared.holds_claim(owner)))
+    }
+
+    /// The body of `owner` is about to wait: tell the store, then lend the slot.
+    pub(super) fn park(self: &Arc<Self>, owner: Ownership, waiter: &mut Waiter) -> Result<Parked> {
         let targets = waiter.remaining(TARGETS_TOLD);
         if targets.is_empty() {
-            return Ok((false, false));
+            return Ok(Parked::Not);
         }
-        if let Paused::Ready(_) = self.store.pause(owner, &targets)? {
-            waiter.look_again();
-            return Ok((false, false));
+        waiter.set_patience(self.patience(owner));
+        match self.store.pause(owner, &targets) {
+            Ok(Paused::Parked) => {}
+            Ok(Paused::Ready(_)) => {
+                waiter.look_again();
+                return Ok(Parked::Not);
+            }
+            Err(Error::Backend { .. }) if self.holds_claim(owner) => return Ok(Parked::Later),
+            Err(error) => return Err(error),
         }
         let mut pump = self.pump.lock();
         if pump.slots.phase(owner).is_none() {
@@ -159,7 +191,7 @@ impl Shared {
         }
         // Another thread of the body that was in line for the slot goes on without it: the body waits again.
         pump.waits.wake_resuming(owner.id);
-        Ok((true, spawn))
+        Ok(Parked::Lent { spawn })
     }
 
     /// What a thread of the body waited for has come, or it gave up waiting. If no other thread of it waits, get the
@@ -171,21 +203,21 @@ impl Shared {
             Regained::OthersWait => return Ok(true),
             Regained::Lost => return Ok(false),
         }
-        let answers = self.resume(&[owner], Instant::now() + self.config.lease)?;
+        let answers = self.resume(&[owner])?;
         Ok(answers.first().copied().unwrap_or(false))
     }
 
-    /// Tell the store that these bodies go on; one that fails is asked again until `give_up`.
-    pub(super) fn resume(&self, owners: &[Ownership], give_up: Instant) -> Result<Vec<bool>> {
+    /// Tell the store that these bodies go on; a store that fails is asked again while one of them has its claim.
+    pub(super) fn resume(&self, owners: &[Ownership]) -> Result<Vec<bool>> {
         let mut pause = Duration::from_millis(20);
         loop {
             match self.store.resume(owners) {
-                Err(error @ Error::Backend { .. }) if Instant::now() < give_up => {
-                    log::warn!("invocation {} waits for the store to let it go on: {error}", owners[0].id);
-                    let mut pump = self.pump.lock();
-                    if pump.closed {
+                Err(error @ Error::Backend { .. }) => {
+                    log::debug!("invocation {} waits for the store to let it go on: {error}", owners[0].id);
+                    if !owners.iter().any(|owner| self.holds_claim(*owner)) {
                         return Ok(vec![false; owners.len()]);
                     }
+                    let mut pump = self.pump.lock();
                     self.quiet.wait_for(&mut pump, pause);
                     pause = (pause * 2).min(Duration::from_secs(1));
                 }

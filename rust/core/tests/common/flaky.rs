@@ -1,7 +1,7 @@
-//! A store that fails when it settles, as often as a test says.
+//! A store that fails when it settles, as often as a test says, or that is away for those who wait.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pynenc_core::call::Submission;
 use pynenc_core::claim::{ClaimRequest, Claimed};
@@ -21,12 +21,25 @@ pub struct Flaky {
     pub fail_after: AtomicUsize,
     /// How often a runner has renewed its leases.
     pub beats: AtomicUsize,
+    /// Whether nobody can ask it anything about waiting.
+    pub away: AtomicBool,
+    /// How often somebody tried all the same.
+    pub refused: AtomicUsize,
 }
 
 impl Flaky {
     pub fn over(inner: Arc<dyn Store>, fail_before: usize, fail_after: usize) -> Arc<Self> {
         let (fail_before, fail_after) = (AtomicUsize::new(fail_before), AtomicUsize::new(fail_after));
-        Arc::new(Self { inner, fail_before, fail_after, beats: AtomicUsize::new(0) })
+        let (beats, refused, away) = Default::default();
+        Arc::new(Self { inner, fail_before, fail_after, beats, away, refused })
+    }
+
+    fn answers(&self) -> Result<()> {
+        if self.away.load(Ordering::SeqCst) {
+            self.refused.fetch_add(1, Ordering::SeqCst);
+            return Err(Error::Backend { backend: "flaky", message: "away".into() });
+        }
+        Ok(())
     }
 
     fn fails(counter: &AtomicUsize) -> Result<()> {
@@ -57,9 +70,11 @@ impl Store for Flaky {
         Ok(answer)
     }
     fn pause(&self, waiter: Ownership, targets: &[InvocationId]) -> Result<Paused> {
+        self.answers()?;
         self.inner.pause(waiter, targets)
     }
     fn resume(&self, waiters: &[Ownership]) -> Result<Vec<bool>> {
+        self.answers()?;
         self.inner.resume(waiters)
     }
     fn cancel(&self, id: InvocationId, reach: Reach) -> Result<Cancelled> {
@@ -73,6 +88,7 @@ impl Store for Flaky {
         self.inner.recover(policy)
     }
     fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {
+        self.answers()?;
         self.inner.watch(ids)
     }
     fn get(&self, id: InvocationId) -> Result<Record> {
