@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Unpack, overload
 from pynenc import context
 from pynenc._apps import AppMeta
 from pynenc._settings_watch import SettingsWatch
+from pynenc._unknown_tasks import UnknownTasks
 from pynenc.conf.config_pynenc import ConfigPynenc
 from pynenc.direct_task import make_direct
 from pynenc.exceptions import AlreadyInitializedError, TaskError
@@ -41,6 +42,9 @@ R = TypeVar("R")
 T = TypeVar("T")
 E = TypeVar("E", bound=Exception)
 
+
+_SHOWN_CHARACTERS = 200
+"""How much of the id of an unknown task is shown: it may be anything that somebody has written into the store."""
 
 _forks = 0
 """How often this process has been forked off: what a parent has opened is not for its child."""
@@ -79,6 +83,9 @@ class Pynenc(metaclass=AppMeta):
         self._config_filepath = config_filepath
         self._conf: ConfigPynenc | None = None
         self._tasks: dict[TaskId, Task[..., Any]] = {}
+        self._unknown_tasks = UnknownTasks()
+        self._found_in = ""
+        """Name of the module that the command line named, or found the app in."""
         self._lock = threading.RLock()
         self._opened: tuple[int, _core.Store, str] | None = None
         self._settings_checked = False
@@ -219,20 +226,17 @@ class Pynenc(metaclass=AppMeta):
         return register if func is None else register(func)
 
     def get_task(self, task_id: str) -> Task[..., Any]:
-        """The task with this id. If it is not registered, its module is imported first, if that lies with the app's.
+        """The registered task with this id. Imports nothing: an id may come from the store.
 
         Raises:
-            TaskError: there is none.
+            TaskError: there is none; the message says how to have its module imported.
         """
         # Task ids hash and compare as the text they are.
         task = self._tasks.get(task_id)  # type: ignore[call-overload]
         if task is None:
-            from pynenc._task_import import import_module_of
+            from pynenc._task_modules import why_unknown
 
-            problem = import_module_of(self, TaskId(task_id))
-            task = self._tasks.get(task_id)  # type: ignore[call-overload]
-            if task is None:
-                raise TaskError(task_id, f"app {self.app_id!r} has no task {task_id!r} in this process: {problem}")
+            raise TaskError(task_id[:_SHOWN_CHARACTERS], why_unknown(self, task_id))
         return task  # type: ignore[no-any-return]
 
     def register_exception(self, cls: type[E]) -> type[E]:

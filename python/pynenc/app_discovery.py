@@ -219,7 +219,7 @@ def _named(module: ModuleType, variable: str, label: str) -> FoundApp:
 def _apps_in(module: ModuleType) -> Iterator[FoundApp]:
     """Each app of a module once, under its first name."""
     seen: set[int] = set()
-    for name, value in list(vars(module).items()):
+    for name, value in vars(module).copy().items():
         if isinstance(value, Pynenc) and id(value) not in seen:
             seen.add(id(value))
             yield _found(module, name, value)

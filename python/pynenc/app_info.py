@@ -36,8 +36,8 @@ class AppInfo:
         The module that was imported first counts; `__main__` only if no other has it, for elsewhere that is another.
         """
         named = cls(app.app_id, "", dict(app.config_values), app.config_filepath)
-        for name, module in list(sys.modules.items()):
-            for variable, value in list(getattr(module, "__dict__", {}).items()):
+        for name, module in sys.modules.copy().items():
+            for variable, value in dict(getattr(module, "__dict__", {})).items():
                 if value is not app:
                     continue
                 filepath = getattr(module, "__file__", None)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
 import signal
-import sys
-from datetime import timedelta
-from itertools import pairwise
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.processes import Processes
 from support.waiting import wait_until
-from support.worlds import World, load_jobs
+from support.worlds import RUNNERS, STORES, World, load_jobs, set_environment
 
 from pynenc import _core
-from pynenc.exceptions import InvocationExpiredError, InvocationNotFoundError
+from pynenc._unknown_tasks import MAX_LINES_PER_MINUTE, MAX_NAMES, UnknownTasks
+from pynenc.exceptions import (
+    InvocationAbandonedError,
+    InvocationExpiredError,
+    InvocationNotFoundError,
+    TaskError,
+)
 from pynenc.invocation import DistributedInvocation
+from pynenc.runner.outcome import unknown_task
 
 NO_SUCH_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 
@@ -94,65 +100,110 @@ def test_a_task_that_a_runner_does_not_know_is_left_for_one_that_does(
     assert stranger.wait() == 0
 
 
-def test_a_module_beside_the_app_that_exits_when_it_is_imported_ends_no_runner(
-    world: World, processes: Processes, tmp_path: Path
-) -> None:
-    """Its task is unknown to a runner that has not imported it, and looks as if it could be found."""
-    (tmp_path / "beside.py").write_text("from pynenc import Pynenc\n\napp = Pynenc()\n")
-    (tmp_path / "leaves.py").write_text("raise SystemExit(3)\n")
-    runner = processes.runner(str(tmp_path / "beside.py"), PYNENC__UNKNOWN_TASK_DELAY_SEC="0.05")
-    store = world.app._store
-    [(invocation_id, _)] = store.submit(_core.TaskSpec("leaves.job"), [(b"", "", None, None)])
-    wait_until(lambda: store.get(invocation_id).releases >= 3, "it is given back three times")
-    assert runner.process.poll() is None
-    assert "leaves" in (store.get(invocation_id).note or "")
-
-
-@pytest.mark.parametrize(
-    "runner_cls", ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner", "AsyncRunner"]
-)
-def test_a_module_that_hangs_when_it_is_imported_holds_no_slot(
-    processes: Processes, sqlite_env: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runner_cls: str
-) -> None:
-    app = "from pynenc import Pynenc\n\napp = Pynenc()\n\n@app.task\ndef canary() -> str:\n    return 'alive'\n"
-    (tmp_path / "aviary.py").write_text(app)
-    (tmp_path / "hangs.py").write_text("import threading\n\nthreading.Event().wait()\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "aviary", raising=False)
-    canary = importlib.import_module("aviary").canary
-    store = canary.app._store
-    poison = [store.submit(_core.TaskSpec("hangs.job"), [(b"", "", None, None)])[0][0] for _ in range(2)]
-    sizes = ("MAX_THREADS", "NUM_PROCESSES", "MAX_PROCESSES", "PROCESSES", "CONCURRENCY")
-    runner = processes.runner(
-        str(tmp_path / "aviary.py"),
-        PYNENC__RUNNER_CLS=runner_cls,
-        PYNENC__TASK_IMPORT_LIMIT_SEC="0.3",
-        PYNENC__UNKNOWN_TASK_DELAY_SEC="0.2",
-        **{f"PYNENC__{size}": "1" for size in sizes},
-    )
-    for invocation_id in poison:
-        wait_until(lambda one=invocation_id: store.get(one).releases >= 2, "it is given back twice")  # type: ignore[misc]
-    assert canary().get_result(timeout=60) == "alive"
-    for invocation_id in poison:
-        returns = [
-            entry for entry in canary.app.state_backend.get_history(invocation_id) if str(entry.status) == "rerouted"
-        ]
-        assert "importing module hangs goes on at " in (returns[0].note or "")
-        assert "given up after 0.3 s" in (returns[0].note or "")
-        # Exact to the millisecond, as the times are; seconds in floating point are not.
-        assert returns[1].timestamp - returns[0].timestamp >= timedelta(seconds=0.2), "it waits in between"
-    runner.send(signal.SIGTERM)
-    assert runner.wait() == 0
-
-
 def test_each_return_of_an_unknown_task_waits_longer(world: World, processes: Processes, stranger_spec: str) -> None:
     processes.runner(stranger_spec, PYNENC__UNKNOWN_TASK_DELAY_SEC="0.2")
     invocation = world.jobs.basics.add(20, 22)
-    wait_until(lambda: world.app._store.get(invocation.invocation_id).releases >= 4, "it is given back four times")
-    given_back = [
-        entry.timestamp
-        for entry in world.app.state_backend.get_history(invocation.invocation_id)
-        if str(entry.status) == "rerouted"
+    store = world.app._store
+    wait_until(lambda: store.get(invocation.invocation_id).releases >= 4, "it is given back four times")
+    record, [*_, last] = store.get(invocation.invocation_id), store.history(invocation.invocation_id)
+    # 0.2 s at first, then 0.4, 0.8, 1.6.
+    assert record.due - last.at > 1.0
+
+
+# -- the end of unknown tasks ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=STORES, ids=lambda kind: kind.name)
+def short_lived(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
+    """A store of each kind whose unknown tasks end soon, and a ThreadRunner that is not started yet."""
+    set_environment(monkeypatch, tmp_path, request.param)
+    monkeypatch.setenv("PYNENC__UNKNOWN_TASK_DELAY_SEC", "0.02")
+    monkeypatch.setenv("PYNENC__UNKNOWN_TASK_TTL", "0.3")
+    world = World(request.param, RUNNERS[0], load_jobs())
+    yield world
+    world.close()
+
+
+def _plant(app: Any, task_id: str) -> str:
+    [(invocation_id, _)] = app._store.submit(_core.TaskSpec(task_id), [(b"\x01{}", "", None, None)])
+    return str(invocation_id)
+
+
+def test_a_call_that_no_runner_knows_fails_for_good_some_time_after_it_was_first_refused(short_lived: World) -> None:
+    app = short_lived.app
+    planted = _plant(app, "nowhere.job")
+    short_lived.start()
+    wait_until(lambda: app._store.status(planted) == "failed", "it ends")
+    history = app.state_backend.get_history(planted)
+    refused = [entry for entry in history if str(entry.status) == "rerouted"]
+    assert refused, "it was refused before it failed"
+    assert "module nowhere is not imported" in refused[0].note
+    # What the caller gets, who knows the task.
+    app.tasks["nowhere.job"] = short_lived.jobs.basics.add
+    with pytest.raises(InvocationAbandonedError, match=r"nowhere\.job.*unknown_task_ttl \(0\.3 s\)"):
+        DistributedInvocation(app, planted).get_result(timeout=30)
+
+
+def test_a_call_that_has_waited_long_in_the_queue_is_not_ended_by_the_first_runner_that_refuses_it(
+    short_lived: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = short_lived.app
+    planted = _plant(app, "nowhere.job")
+    wait_until(lambda: _core.invocation_age_sec(planted) > 0.4, "it is older than unknown_task_ttl")
+    [claim] = app._store.claim("somebody", 1)
+    outcome = unknown_task(app, "somebody", claim, TaskError("nowhere.job", "not here"))
+    assert outcome.kind == _core.RELEASE
+
+
+def test_a_call_of_an_unknown_task_never_ends_where_its_time_is_0(
+    short_lived: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short_lived.app.conf.unknown_task_ttl = 0
+    planted = _plant(short_lived.app, "nowhere.job")
+    short_lived.start()
+    wait_until(lambda: short_lived.app._store.get(planted).releases >= 6, "it is refused again and again")
+    assert short_lived.app._store.status(planted) != "failed"
+
+
+def test_refusals_of_one_name_are_logged_once_a_minute(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.app.conf.unknown_task_delay_sec = 0.0
+    planted = [_plant(world.app, "nowhere.job") for _ in range(20)]
+    world.start()
+    for one in planted:
+        wait_until(lambda one=one: world.app._store.get(one).releases >= 3, "it is refused")  # type: ignore[misc]
+    world.stop()
+    lines = [line for line in capsys.readouterr().err.splitlines() if "goes back to the queue" in line]
+    assert len(lines) == 1, lines
+    assert "nowhere.job" in lines[0]
+    assert "PYNENC__TASK_MODULES" in lines[0]
+    assert "--import nowhere" in lines[0]
+
+
+def test_the_log_of_unknown_names_is_bounded_in_names_and_in_lines() -> None:
+    unknown = UnknownTasks()
+    logged = [unknown.refused(f"module_{number}.job") for number in range(10 * MAX_NAMES)]
+    assert sum(line is not None for line in logged) <= 2 * MAX_LINES_PER_MINUTE
+    assert len(unknown._seen) <= MAX_NAMES
+
+
+def test_the_line_of_the_next_minute_says_how_often_a_name_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    unknown = UnknownTasks()
+    assert unknown.refused("a.b") == ""
+    assert [unknown.refused("a.b") for _ in range(7)] == [None] * 7
+    now[0] += 61
+    assert "7 more times" in (unknown.refused("a.b") or "")
+
+
+def test_refusals_on_many_threads_at_once_are_counted_once_each() -> None:
+    unknown = UnknownTasks()
+    lines: list[str | None] = []
+    threads = [
+        threading.Thread(target=lambda: lines.extend(unknown.refused("a.b") for _ in range(500))) for _ in range(8)
     ]
-    pauses = [after - before for before, after in pairwise(given_back)]
-    assert pauses[2] > pauses[0]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [line for line in lines if line is not None] == [""]

@@ -13,7 +13,14 @@ import pytest
 from support.worlds import load_jobs
 
 from pynenc import ConcurrencyControlType, Pynenc
-from pynenc.exceptions import ConfigError, InvalidTaskOptionsError, PayloadTooLargeError, RetryError, SerializationError
+from pynenc.exceptions import (
+    ConfigError,
+    InvalidTaskOptionsError,
+    PayloadTooLargeError,
+    RetryError,
+    SerializationError,
+    TaskError,
+)
 from pynenc.invocation import DistributedInvocation, DistributedInvocationGroup
 from pynenc.task import Task
 
@@ -250,25 +257,25 @@ def test_the_logger_works_outside_of_a_body(jobs: Any) -> None:
     assert [record.getMessage() for record in records] == ["from outside"]
 
 
-def test_a_module_beside_the_app_is_imported_to_find_a_task_and_another_is_not(
+def test_looking_up_a_task_imports_no_module_and_names_the_remedy(
     memory_env: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
-    for path, text in {
-        folder / "shop_app.py": "from pynenc import Pynenc\napp = Pynenc()\n",
-        folder / "shop_tasks.py": "from shop_app import app\n@app.task\ndef sell(): ...\n",
-        elsewhere / "stranger.py": "raise SystemExit('imported')\n",
+    for name, text in {
+        "shop_app.py": "from pynenc import Pynenc\napp = Pynenc()\n",
+        "shop_tasks.py": "from shop_app import app\n@app.task\ndef sell(): ...\n",
     }.items():
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-        monkeypatch.syspath_prepend(str(path.parent))
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
     app = importlib.import_module("shop_app").app
     try:
-        assert app.get_task("shop_tasks.sell").task_id == "shop_tasks.sell"
-        for unknown in ("shop_tasks.buy", "shop_nothing.sell", "stranger.task", "os.system", "", "sell", "../x.y"):
-            with pytest.raises(Exception, match="no task"):
+        for unknown in ("shop_tasks.sell", "shop_tasks.buy", "shop_nothing.sell", "os.system", "", "sell", "../x.y"):
+            with pytest.raises(TaskError, match="no task"):
                 app.get_task(unknown)
-        assert "stranger" not in sys.modules
+        with pytest.raises(TaskError, match=r"PYNENC__TASK_MODULES.*--import shop_tasks"):
+            app.get_task("shop_tasks.sell")
+        assert "shop_tasks" not in sys.modules
+        importlib.import_module("shop_tasks")
+        assert app.get_task("shop_tasks.sell").task_id == "shop_tasks.sell"
     finally:
         for name in ("shop_app", "shop_tasks"):
             sys.modules.pop(name, None)

@@ -14,6 +14,7 @@ from pynenc.conf.base import describe
 def load_app(arguments: argparse.Namespace) -> FoundApp:
     """Find and import it. Raises `AppDiscoveryError`."""
     found = find_app(arguments.app)
+    found.app._found_in = found.module
     if arguments.verbose:
         found.app.conf.logging_level = "debug"
         found.app.logger.setLevel(logging.DEBUG)

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ from pynenc.util.subclasses import get_subclass
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
 
+
+_SHOWN_MODULES = 20
 
 LEFTOVER_GRACE_SEC = 0.3
 """How long bodies, and threads that are no daemons, get after the runner has stopped: the program shall end within a
@@ -46,6 +49,13 @@ def add_parser(commands: Any) -> None:
     start.add_argument("--threads", type=_positive, metavar="N", help="run at most N tasks at a time in a process")
     start.add_argument("--concurrency", type=_positive, metavar="N", help="run at most N tasks on an event loop")
     start.add_argument("--queues", type=_names, metavar="A,B", help="take work from these queues only")
+    start.add_argument(
+        "--import",
+        action="append",
+        dest="modules",
+        metavar="MODULE",
+        help="import this module with tasks too, as task_modules does; may be given several times",
+    )
     start.set_defaults(run=run_start)
 
     show = actions.add_parser(
@@ -64,6 +74,8 @@ def run_start(arguments: argparse.Namespace) -> int:
         app = found.app
         runner, reason = _make_runner(app, arguments.runner)
         _configure(runner, arguments)
+        if arguments.modules:
+            app.conf.task_modules = (*app.conf.task_modules, *arguments.modules)
         queues = ", ".join(runner.conf.queues) or "all"
         print(f"Starting runner for app: {app.app_id}", flush=True)
         print(f"Runner: {type(runner).__name__} ({reason}), queues: {queues}", flush=True)
@@ -72,11 +84,21 @@ def run_start(arguments: argparse.Namespace) -> int:
         # Ahead of `run`, so that hardly any code of others runs between the last look for a stop and the moment when
         # the runner takes the signals.
         runner._import_modules()
+        runner._modules_imported = True
+        _say_what_was_found(app)
         stop.insist()
         runner.run()
         if arguments.program:
             _leave_unless_quiet(app)
     return 0
+
+
+def _say_what_was_found(app: Pynenc) -> None:
+    """Print how many tasks of which modules this runner knows."""
+    modules = Counter(task_id.module for task_id in app.tasks)
+    shown = ", ".join(f"{module} ({count})" for module, count in sorted(modules.items())[:_SHOWN_MODULES])
+    more = len(modules) - _SHOWN_MODULES
+    print(f"Tasks: {len(app.tasks)}, in {shown or 'no module'}{f' and {more} more' if more > 0 else ''}", flush=True)
 
 
 def _leave_unless_quiet(app: Pynenc) -> None:

@@ -102,8 +102,20 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
     unknown_task_delay_sec: float = setting(
         1.0, unit="s", at_least=0, doc="first pause of an invocation whose task a runner does not know; it doubles"
     )
+    unknown_task_ttl: float = setting(
+        86400.0,
+        unit="s",
+        at_least=0,
+        doc="how long after runners first refused it a call of a task that they do not know fails for good; 0 is never",
+    )
+    task_modules: tuple[str, ...] = setting(
+        (), doc="modules with tasks that a runner imports when it starts, besides those that it finds beside the app"
+    )
+    find_task_modules: bool = setting(
+        True, doc="whether a runner imports the modules beside the app whose source uses a task decorator of it"
+    )
     task_import_limit_sec: float = setting(
-        30.0, unit="s", above=0, doc="a module of a task that takes longer to import is given up, and its task unknown"
+        30.0, unit="s", above=0, doc="a module that takes longer to import when a runner starts is given up, and said"
     )
     runner_cls: str = setting("DummyRunner", doc="class of the runner, by name; its module has to be imported")
     orchestrator_cls: str = setting("", doc="class of app.orchestrator, by name; empty suits the store")

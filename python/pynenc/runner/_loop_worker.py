@@ -157,9 +157,7 @@ class LoopWorker(Worker):
         asyncio._set_running_loop(loop)
         for claim in claims:
             body: asyncio.Future[None]
-            if claim.task_id not in self.app.tasks:
-                body = BodyTask(self._run_imported(claim), loop, claim, self._refuse_to_cancel)
-            elif self._is_coroutine(claim.task_id):
+            if self._is_coroutine(claim.task_id):
                 body = BodyTask(self._run_here(claim), loop, claim, self._refuse_to_cancel)
             else:
                 thread = self._begin_on_thread(loop, claim)
@@ -187,21 +185,8 @@ class LoopWorker(Worker):
         try:
             return inspect.iscoroutinefunction(self.app.get_task(task_id).func)
         except Exception:
-            # Told to whoever reads the log when it is executed.
+            # A task that is unknown here: `execute` hands it back.
             return False
-
-    async def _run_imported(self, claim: _core.Claim) -> None:
-        """Have the module of the task imported elsewhere: it may take its time, or hang."""
-        loop = asyncio.get_running_loop()
-        try:
-            is_coroutine = await loop.run_in_executor(self._pool, self._is_coroutine, claim.task_id)
-        except RuntimeError as error:
-            self._give_back(claim, error)
-            return
-        if is_coroutine:
-            await self._run_here(claim)
-        elif (thread := self._begin_on_thread(loop, claim)) is not None:
-            await thread
 
     async def _run_here(self, claim: _core.Claim) -> None:
         self._settle(claim, await execute_async(self.app, self, claim))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pynenc._task_modules import task_module_names
 from pynenc.app_info import AppInfo
 from pynenc.runner._channel import Channel, Message
 
@@ -76,12 +77,11 @@ def _introduction(app: Pynenc) -> Message:
     settings: dict[str, Any] = {
         name: getattr(app.conf, name) for name in app.conf._sources if app.conf.source_of(name) == "assignment"
     }
-    modules = dict.fromkeys(task_id.module for task_id in app.tasks)
     return {
         "pid": os.getpid(),
         "path": sys.path,
         "app": AppInfo.from_app(app).to_json(),
-        "modules": [name for name in modules if name != "__main__"],
+        "modules": task_module_names(app),
         "settings": {name: _plain(value) for name, value in settings.items()},
     }
 

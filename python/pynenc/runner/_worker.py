@@ -99,6 +99,9 @@ class Worker(EngineRunner):
         elif self._engine is not None:
             self._channel.send({"ready": self._engine.key})
 
+    def _import_modules(self) -> None:
+        """The process that this one was forked from has imported them."""
+
     def runner_loop_iteration(self) -> None:
         """Supervise for up to a second, then report what has changed."""
         super().runner_loop_iteration()

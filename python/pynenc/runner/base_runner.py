@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import signal
 import socket
@@ -15,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pynenc import _core, context
+from pynenc._task_modules import import_task_modules
 from pynenc.conf.config_runner import LOOP_LIMIT_SEC, ConfigRunner
 from pynenc.exceptions import (
     ConfigError,
@@ -60,6 +60,9 @@ class BaseRunner(RunnerWaits, ABC):
 
     _native_wait: ClassVar[bool] = False
     """Whether waits may go through `_wait` instead of `waiting_for_results`. Only for built-in runners."""
+
+    _modules_imported = False
+    """Whether the modules of the tasks were imported ahead of the next start."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Let classes run that were written for pynenc 0.4, and whose hook for waits is `_waiting_for_results`."""
@@ -302,16 +305,11 @@ class BaseRunner(RunnerWaits, ABC):
             raise RunnerError(f"{self.runner_id} runs already: stop it and wait_until_stopped() before starting again")
 
     def _import_modules(self) -> None:
-        """Import what `trigger_task_modules` names."""
-        for module in self.app.conf.trigger_task_modules:
-            try:
-                importlib.import_module(module)
-            except (Exception, SystemExit) as error:
-                raise ConfigError(
-                    f"ConfigPynenc.trigger_task_modules: importing {module!r} failed with {type(error).__name__}: "
-                    f"{error} "
-                    f"(from {self.app.conf.source_of('trigger_task_modules')})"
-                ) from error
+        """Import the modules of the app's tasks, unless that was done for this start already."""
+        if self._modules_imported:
+            self._modules_imported = False
+        else:
+            import_task_modules(self.app)
 
     def _slots(self) -> int:
         try:

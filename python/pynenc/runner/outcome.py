@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pynenc import _core, context
-from pynenc.exceptions import InvocationNotFoundError, InvocationStatusOwnershipError, StateBackendError
+from pynenc.exceptions import (
+    InvocationAbandonedError,
+    InvocationNotFoundError,
+    InvocationStatusOwnershipError,
+    StateBackendError,
+)
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -22,6 +29,10 @@ NOTE_CHARS = 300
 """Longest note of ours in a history."""
 
 
+_SHOWN_CHARS = 120
+_SINCE = re.compile(r" is not known here, refused since (\S{10,30}\+00:00): ")
+
+
 class Outcome(NamedTuple):
     """How a claim ends: the arguments of `settle` after the claim."""
 
@@ -32,19 +43,54 @@ class Outcome(NamedTuple):
 
 
 def unknown_task(app: Pynenc, runner_id: str, claim: _core.Claim, error: Exception) -> Outcome:
-    """Hand a claim back whose task this process does not know: to come again after a delay that doubles each time."""
+    """Hand a claim back whose task this process does not know: to come again after a delay that doubles each time.
+
+    `unknown_task_ttl` after it was first refused it fails for good instead.
+    """
+    now = datetime.now(UTC)
+    since = _refused_since(app, claim) or now
+    refused_for = (now - since).total_seconds()
+    if 0 < app.conf.unknown_task_ttl <= refused_for:
+        text = (
+            f"no runner that was offered it in {refused_for:.0f} s knows task {claim.task_id[:NOTE_CHARS]}; it fails "
+            f"for good after unknown_task_ttl ({app.conf.unknown_task_ttl:g} s)"
+        )
+        app.logger.error("invocation %s failed for good: %s", claim.invocation_id, text)
+        abandoned = InvocationAbandonedError(claim.invocation_id, text)
+        return Outcome(_core.FAILURE, app._codec.encode_exception(None, abandoned))
     # Doubling from the setting; the exponent is bounded so that the power cannot overflow.
     delay = min(MAX_DELAY_SEC, app.conf.unknown_task_delay_sec * 2.0 ** min(claim.releases, 16))
-    # Without the name of the runner: equal notes are folded into one entry of the history, whichever runner gave it back.
-    note = f"task {claim.task_id} is not known here: {describe(error)}"[:NOTE_CHARS]
-    app.logger.warning(
-        "%s: invocation %s goes back to the queue for %g s: %s. Start a runner that imports this task, or cancel it.",
-        runner_id,
-        claim.invocation_id,
-        delay,
-        note,
-    )
+    # Equal notes are folded into one entry of the history, whichever runner gave it back: it does not name the runner,
+    # and carries the time of the first one.
+    stamp = since.isoformat(timespec="milliseconds")
+    note = f"task {claim.task_id[:_SHOWN_CHARS]} is not known here, refused since {stamp}: {describe(error)}"[
+        :NOTE_CHARS
+    ]
+    more = app._unknown_tasks.refused(claim.task_id)
+    if more is not None:
+        app.logger.warning(
+            "%s: invocation %s goes back to the queue for %g s, for a runner that knows its task, and fails for good "
+            "%g s after it was first refused: %s.%s",
+            runner_id,
+            claim.invocation_id,
+            delay,
+            app.conf.unknown_task_ttl,
+            error,
+            more,
+        )
     return Outcome(_core.RELEASE, None, delay, note)
+
+
+def _refused_since(app: Pynenc, claim: _core.Claim) -> datetime | None:
+    """When a runner first refused this invocation; None if none has."""
+    if not claim.releases:
+        return None
+    try:
+        found = [_SINCE.search(entry.note) for entry in app._store.history(claim.invocation_id)]
+        return min((datetime.fromisoformat(match[1]) for match in found if match is not None), default=None)
+    except (StateBackendError, ValueError):
+        # A history that cannot be read now, or a note that another program has written.
+        return None
 
 
 def no_thread(app: Pynenc, runner_id: str, claim: _core.Claim, error: Exception) -> Outcome:

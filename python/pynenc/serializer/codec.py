@@ -127,7 +127,7 @@ class Codec:
         what = f"the result of task {task.task_id}"
         return self._load(what, self._body(what, payload, self.serializer.tag))
 
-    def encode_exception(self, task: Task[Any, Any], exc: BaseException, invocation_id: str = "") -> bytes:
+    def encode_exception(self, task: Task[Any, Any] | None, exc: BaseException, invocation_id: str = "") -> bytes:
         """What a body raised, with its traceback as text. Never raises, whatever the exception does when looked at."""
         return bytes([_EXCEPTION_TAG]) + encode_error(exc, self._conf.max_payload_bytes - 1)
 

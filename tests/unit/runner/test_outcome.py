@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pynenc import _core
+from pynenc._unknown_tasks import UnknownTasks
 from pynenc.exceptions import InvocationNotFoundError, InvocationStatusOwnershipError, StateBackendError
 from pynenc.runner import outcome
 from pynenc.runner.outcome import MAX_DELAY_SEC, NOTE_CHARS, Outcome, describe, settle_claim, unknown_task
@@ -25,8 +26,9 @@ def _claim(releases: int = 0) -> _core.Claim:
 
 @pytest.fixture
 def app() -> Any:
-    conf = SimpleNamespace(lease_sec=0.3, unknown_task_delay_sec=1.0)
-    return SimpleNamespace(conf=conf, logger=logging.getLogger("test"), _store=None)
+    conf = SimpleNamespace(lease_sec=0.3, unknown_task_delay_sec=1.0, unknown_task_ttl=60.0)
+    store = SimpleNamespace(history=lambda invocation_id: [])
+    return SimpleNamespace(conf=conf, logger=logging.getLogger("test"), _store=store, _unknown_tasks=UnknownTasks())
 
 
 @pytest.fixture

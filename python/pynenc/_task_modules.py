@@ -1,0 +1,160 @@
+"""What a runner imports when it starts, so that it knows the tasks of its app.
+
+These are the modules that the settings list, and those beside the app whose source uses one of its task decorators.
+What the store says never decides: a task id in a record is looked up among the registered tasks, and no more.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+import traceback
+from typing import TYPE_CHECKING
+
+from pynenc._task_sources import Found, find_task_modules
+from pynenc.exceptions import ConfigError
+from pynenc.identifiers import TaskId
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+
+_SHOWN_CHARACTERS = 200
+
+_hanging: dict[str, _Import] = {}
+"""The imports that were given up and go on, by the name of the module."""
+
+
+def import_task_modules(app: Pynenc) -> None:
+    """Import what a runner of this app needs. Blocks for the imports, each for `task_import_limit_sec` at most.
+
+    A module that fails or hangs is named in the log, and the others count.
+
+    Raises:
+        ConfigError: a module that a setting lists does not exist.
+    """
+    failed: list[str] = []
+    for setting in ("trigger_task_modules", "task_modules"):
+        for name in getattr(app.conf, setting):
+            _import_listed(app, setting, name, failed)
+    found = find_task_modules(app, modules_with(app)) if app.conf.find_task_modules else Found([], [])
+    for name in found.modules:
+        problem = _imported(name, app.conf.task_import_limit_sec)
+        if problem is not None:
+            failed.append(problem)
+    for problem in (*failed, *found.problems):
+        app.logger.warning("%s; its tasks are unknown to this runner", problem)
+
+
+def _import_listed(app: Pynenc, setting: str, name: str, failed: list[str]) -> None:
+    problem = _imported(name, app.conf.task_import_limit_sec)
+    if problem is None:
+        return
+    if problem.endswith(_MISSING.format(name)) or setting == "trigger_task_modules":
+        raise ConfigError(f"ConfigPynenc.{setting}: {problem} (from {app.conf.source_of(setting)})")
+    failed.append(problem)
+
+
+def modules_with(app: Pynenc) -> list[str]:
+    """Names of the imported modules that have the app in a variable, and of the one that the command line named."""
+    names = dict.fromkeys([app._found_in] if app._found_in else [])
+    # A copy made in one step: listing the items may run other code amid them, which may import something.
+    for name, module in sys.modules.copy().items():
+        namespace = getattr(module, "__dict__", None)
+        if type(namespace) is dict and any(value is app for value in namespace.copy().values()):
+            names[name] = None
+    names.pop("__main__", None)
+    return list(names)
+
+
+def task_module_names(app: Pynenc) -> list[str]:
+    """The modules that a process has to import to know the tasks that this one knows."""
+    listed = (*app.conf.trigger_task_modules, *app.conf.task_modules)
+    home = [app._found_in] if app._found_in else []
+    names = dict.fromkeys([*home, *listed, *(task_id.module for task_id in app.tasks.copy())])
+    return [name for name in names if name != "__main__" and name in sys.modules and name not in _hanging]
+
+
+def why_unknown(app: Pynenc, task_id: str) -> str:
+    """In words, why a task is not known here, and what to do. Imports nothing."""
+    module = TaskId(task_id).module
+    shown = task_id if len(task_id) <= _SHOWN_CHARACTERS else task_id[:_SHOWN_CHARACTERS] + "…"
+    text = f"app {app.app_id!r} has no task {shown!r} in this process: "
+    if not module or not all(part.isidentifier() for part in task_id.split(".")):
+        return text + "this is not the id of a task"
+    if module in sys.modules:
+        return text + f"module {module[:_SHOWN_CHARACTERS]} is imported, but registers no task of this name"
+    if len(task_id) > _SHOWN_CHARACTERS:
+        return text + "its module is not imported"
+    return text + (
+        f"module {module} is not imported. Import it in the module of the app, list it in task_modules "
+        f"(PYNENC__TASK_MODULES), or start the runner with --import {module}"
+    )
+
+
+# -- one import --------------------------------------------------------------------------------------------------------
+
+_MISSING = "there is no module {0!r}"
+
+
+def _imported(name: str, limit_sec: float) -> str | None:
+    """Have a module imported; in words, why it is not. None if it is."""
+    hanging = _hanging.get(name)
+    if hanging is None and name in sys.modules:
+        return None
+    one = hanging or _Import(name)
+    problem = one.outcome(0.0 if hanging is not None else limit_sec)
+    if one.goes_on:
+        _hanging[name] = one
+    else:
+        _hanging.pop(name, None)
+    return problem
+
+
+class _Import:
+    """The import of one module, on a thread of its own from the start of this object: nobody can end one that hangs."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        self._ended = threading.Event()
+        self._failure: str | None = None
+        self._waited_sec = 0.0
+        self._thread = threading.Thread(target=self._run, name=f"pynenc-import-{module}", daemon=True)
+        self._thread.start()
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it has not ended yet."""
+        return not self._ended.is_set()
+
+    def outcome(self, limit_sec: float) -> str | None:
+        """In words, why there is no module; None if it is imported. Blocks for `limit_sec` at most."""
+        if not self._ended.wait(limit_sec):
+            self._waited_sec += limit_sec
+            return (
+                f"importing module {self._module} goes on{self._place()}; it was given up after {self._waited_sec:g} s"
+            )
+        return self._failure
+
+    def _run(self) -> None:
+        try:
+            importlib.import_module(self._module)
+        except ModuleNotFoundError as error:
+            missing = error.name is not None and f"{self._module}.".startswith(f"{error.name}.")
+            self._failure = _MISSING.format(self._module) if missing else self._failed_with(error)
+        except BaseException as error:
+            # `sys.exit()` at the end of a script is no reason for a runner to end.
+            self._failure = self._failed_with(error)
+        finally:
+            self._ended.set()
+
+    def _failed_with(self, error: BaseException) -> str:
+        return f"importing module {self._module} failed with {type(error).__name__}: {error}"
+
+    def _place(self) -> str:
+        """The line that the import has reached, for the one who looks for what it waits for."""
+        frame = sys._current_frames().get(self._thread.ident or 0)
+        if frame is None:
+            return ""
+        line = traceback.extract_stack(frame)[-1]
+        return f" at {line.filename}:{line.lineno}"
