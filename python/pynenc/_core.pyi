@@ -66,8 +66,30 @@ class TaskSpec:
         running_limit: int = 1,
         park_when_blocked: bool = False,
         refuse_different: bool = False,
+        signer: Signer | None = None,
     ) -> TaskSpec:
-        """`running_limit` counts only for calls with a running key; `park_when_blocked` False drops blocked ones."""
+        """With a `signer` the arguments of each call are signed when it has its id. `running_limit` counts only for calls with a running key; `park_when_blocked` False drops blocked ones."""
+
+# What a signed payload is.
+ARGUMENTS: Final[int]
+RESULT: Final[int]
+EXCEPTION: Final[int]
+
+@final
+class Signer:
+    """Signs payloads with the newest key of an app, and opens what was signed with any of its keys.
+
+    Pure computation: it may be used in a forked child. It cannot be pickled, and does not show its keys."""
+
+    def __new__(cls, app_id: str, keys: Sequence[tuple[str, bytes]]) -> Signer:
+        """`keys` are pairs of id and secret, newest first. `ValueError` for none, or for an id that is none."""
+    @property
+    def overhead(self) -> int:
+        """By how many bytes a signed payload is longer than its body."""
+    def sign(self, task_id: str, invocation_id: str, kind: int, body: bytes) -> bytes:
+        """`body` in an envelope that is good for this task, invocation and kind (ARGUMENTS, RESULT, EXCEPTION)."""
+    def open(self, task_id: str, invocation_id: str, kind: int, payload: bytes) -> bytes:
+        """The body of an envelope; `ValueError` says why it is refused."""
 
 @final
 class Claim:

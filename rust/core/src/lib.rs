@@ -17,7 +17,7 @@
 //!    thread and for an event loop.
 //!
 //! [`status`] is the state machine, [`recover`] the treatment of dead runners, [`store`] the trait with a verb per
-//! step, [`memory`] its reference implementation, and `conformance` the suite every implementation passes.
+//! step, [`signing`] the envelope of payloads, [`memory`] its reference implementation, and `conformance` the suite every implementation passes.
 
 pub mod call;
 pub mod claim;
@@ -35,6 +35,7 @@ pub mod recover;
 pub mod result;
 pub mod runner;
 pub mod settle;
+pub mod signing;
 pub mod status;
 pub mod store;
 pub mod submit;

@@ -8,11 +8,13 @@ mod model;
 mod open;
 mod process;
 mod runner;
+mod signing;
 mod store;
 mod waiter;
 
 use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::ids::InvocationId;
+use pynenc_core::signing::Kind;
 use pynenc_core::status::Status;
 use pyo3::prelude::*;
 
@@ -48,6 +50,8 @@ mod _core {
     #[pymodule_export]
     use super::runner::PyEngine;
     #[pymodule_export]
+    use super::signing::PySigner;
+    #[pymodule_export]
     use super::store::PyStore;
     #[pymodule_export]
     use super::waiter::PyWaiter;
@@ -73,6 +77,9 @@ mod _core {
             ("DONE", convert::DONE),
             ("REPLAYED", convert::REPLAYED),
             ("STALE", convert::STALE),
+            ("ARGUMENTS", Kind::Arguments as u8),
+            ("RESULT", Kind::Result as u8),
+            ("EXCEPTION", Kind::Exception as u8),
         ] {
             module.add(name, value)?;
         }

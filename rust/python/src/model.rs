@@ -7,11 +7,13 @@ use pynenc_core::claim::Claim;
 use pynenc_core::history::Entry;
 use pynenc_core::ids::{Fence, InvocationId, Millis};
 use pynenc_core::result::Record;
+use pynenc_core::signing::{Kind, Signer};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyType};
 
 use crate::convert;
+use crate::signing::PySigner;
 
 /// `(encoded arguments, args id or "", registration key or None, running key or None)`.
 pub type PyCall<'py> = (Bound<'py, PyBytes>, String, Option<String>, Option<String>);
@@ -22,12 +24,13 @@ pub struct PyTaskSpec {
     limit: u32,
     blocked: WhenBlocked,
     refuse_different: bool,
+    signer: Option<Arc<Signer>>,
 }
 
 #[pymethods]
 impl PyTaskSpec {
     #[new]
-    #[pyo3(signature = (task_id, *, queue = "default", priority = 0.0, running_limit = 1, park_when_blocked = false, refuse_different = false))]
+    #[pyo3(signature = (task_id, *, queue = "default", priority = 0.0, running_limit = 1, park_when_blocked = false, refuse_different = false, signer = None))]
     fn new(
         task_id: &str,
         queue: &str,
@@ -35,6 +38,7 @@ impl PyTaskSpec {
         running_limit: u32,
         park_when_blocked: bool,
         refuse_different: bool,
+        signer: Option<&PySigner>,
     ) -> PyResult<Self> {
         let wrong = |what: &str| Err(PyValueError::new_err(format!("TaskSpec({task_id:?}): {what}")));
         if task_id.is_empty() {
@@ -48,11 +52,21 @@ impl PyTaskSpec {
             limit: running_limit.max(1),
             blocked: if park_when_blocked { WhenBlocked::Park } else { WhenBlocked::Drop },
             refuse_different,
+            signer: signer.map(|signer| signer.0.clone()),
         })
     }
 }
 
 impl PyTaskSpec {
+    /// Sign the arguments of calls that have their ids, if the app signs.
+    pub fn sign(&self, batch: &mut [Submission]) {
+        if let Some(signer) = &self.signer {
+            for call in batch {
+                call.payload = signer.sign(&call.route.task, call.id, Kind::Arguments, &call.payload);
+            }
+        }
+    }
+
     /// One submission of this task.
     pub fn submission(
         &self,

@@ -125,7 +125,7 @@ impl PyStore {
         let due = if delay == 0 { 0 } else { now + delay };
         let store = self.store.get()?;
         let turn = store.next_turn();
-        let batch: Vec<_> = calls
+        let mut batch: Vec<_> = calls
             .into_iter()
             .map(|call| {
                 let mut one = spec.submission(call, InvocationId::generate(now, 0), parent, depth, due);
@@ -136,7 +136,10 @@ impl PyStore {
                 one
             })
             .collect();
-        let answers = self.detached(py, |store| store.submit(&batch))?;
+        let answers = self.detached(py, |store| {
+            spec.sign(&mut batch);
+            store.submit(&batch)
+        })?;
         Ok(answers
             .into_iter()
             .map(|answer| match answer {
