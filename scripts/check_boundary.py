@@ -32,6 +32,7 @@ CORE_IMPORTERS = frozenset(
         "runner/base_runner.py",
         "runner/execute.py",
         "runner/outcome.py",
+        "serializer/signing.py",
         "state_backend/base_state_backend.py",
         "submit.py",
         "util/views.py",

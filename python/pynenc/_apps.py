@@ -10,6 +10,7 @@ from pynenc.exceptions import ConfigError
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
+    from pynenc.serializer.payload_codec import PayloadCodec
 
 _lock = threading.RLock()
 
@@ -24,7 +25,14 @@ class AppMeta(type):
     _by_id: dict[str, list[Pynenc]]
     _bootstrap: dict[str, Pynenc]
 
-    def _make(cls, *args: Any, **kwargs: Any) -> Any:
+    def _make(cls, *args: Any, payload_codec: PayloadCodec | None = None, **kwargs: Any) -> Any:
+        app = cls._find_or_make(*args, **kwargs)
+        # A module that is imported a second time makes another codec, and has the app with the first.
+        if payload_codec is not None and app.payload_codec is None:
+            app.payload_codec = payload_codec
+        return app
+
+    def _find_or_make(cls, *args: Any, **kwargs: Any) -> Pynenc:
         app_id, values, filepath = normalise(*args, **kwargs)
         made = cast("Pynenc", super().__call__(app_id, values, filepath))
         name = app_id or made.app_id

@@ -18,6 +18,7 @@ _STORE_PLACE = frozenset(
 _STORE_OPTIONS = frozenset(
     {"app_id", "durability", "shards", "result_ttl_sec", "redis_username", "redis_password", "redis_allow_eviction"}
 )
+_SEALS = frozenset({"signing_keys", "payload_codec_cls", "app_id"})
 _COMPONENTS = frozenset({*COMPONENT_FIELDS, "trigger_cls", "client_data_store_cls"})
 
 
@@ -42,6 +43,8 @@ class SettingsWatch:
             raise _too_late(name, "has made its logger")
         if name == "serializer_cls" and not app._parts.keys().isdisjoint({"codec", "serializer"}):
             raise _too_late(name, "has made its serializer")
+        if name in _SEALS and "codec" in app._parts:
+            raise _too_late(name, "has made its codec")
         if name in _COMPONENTS:
             app._parts.pop(name.removesuffix("_cls"), None)
         if name in _LOGGING and "logger" in app._parts:

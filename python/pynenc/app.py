@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pynenc.runner.base_runner import BaseRunner
     from pynenc.serializer.base_serializer import BaseSerializer
     from pynenc.serializer.codec import Codec
+    from pynenc.serializer.payload_codec import PayloadCodec
     from pynenc.state_backend.base_state_backend import BaseStateBackend
     from pynenc.trigger.base_trigger import BaseTrigger
 
@@ -75,12 +76,15 @@ class Pynenc(metaclass=AppMeta):
         app_id: str | None = None,
         config_values: dict[str, Any] | None = None,
         config_filepath: str | None = None,
+        *,
+        payload_codec: PayloadCodec | None = None,
     ) -> None:
         self._given_id = app_id
         # As given: what is assigned later does not make it another app.
         self._made_with = (dict(config_values or {}), config_filepath)
         self._config_values: dict[str, Any] = dict(config_values or {})
         self._config_filepath = config_filepath
+        self._payload_codec = payload_codec
         self._conf: ConfigPynenc | None = None
         self._tasks: dict[TaskId, Task[..., Any]] = {}
         self._unknown_tasks = UnknownTasks()
@@ -137,6 +141,31 @@ class Pynenc(metaclass=AppMeta):
     def config_filepath(self, path: str | None) -> None:
         self._reconfigure("config_filepath")
         self._config_filepath = None if path is None else str(path)
+
+    @property
+    def payload_codec(self) -> PayloadCodec | None:
+        """What encodes payloads, for example encrypts them; None leaves it to `payload_codec_cls`. Does not travel.
+
+        Raises:
+            AlreadyInitializedError: on setting, when the app has been used.
+            TypeError: on setting, for what is no codec.
+        """
+        return self._payload_codec
+
+    @payload_codec.setter
+    def payload_codec(self, codec: PayloadCodec | None) -> None:
+        from pynenc.serializer.payload_codec import PayloadCodec
+
+        if codec is not None and not isinstance(codec, PayloadCodec):
+            raise TypeError(f"Pynenc.payload_codec must be an instance of a PayloadCodec, got {type(codec).__name__}")
+        self._reconfigure("payload_codec")
+        self._payload_codec = codec
+
+    @property
+    def refused_payloads(self) -> dict[str, int]:
+        """How many payloads this process has refused for their signature, by kind."""
+        refusals = self._codec.refusals
+        return {} if refusals is None else refusals.counts()
 
     def _reconfigure(self, name: str) -> None:
         """Have the settings read again."""
@@ -437,9 +466,9 @@ class Pynenc(metaclass=AppMeta):
         codec: Codec | None = self._parts.get("codec")
         if codec is not None:
             return codec
-        from pynenc.serializer.codec import Codec
+        from pynenc.serializer.codec import codec_of
 
-        return self._part("codec", lambda: Codec(self))
+        return self._part("codec", lambda: codec_of(self))
 
     def _component(self, name: str, base: type[T]) -> T:
         """The component of the class that the setting `<name>_cls` names, among the imported subclasses of `base`.

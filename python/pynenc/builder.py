@@ -11,6 +11,7 @@ from pynenc.util.subclasses import get_subclass
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
+    from pynenc.serializer.payload_codec import PayloadCodec
 
 _COMPONENTS = {"orchestrator_cls": "Orchestrator", "broker_cls": "Broker", "state_backend_cls": "StateBackend"}
 
@@ -26,6 +27,7 @@ class PynencBuilder:
 
     def __init__(self) -> None:
         self._config: dict[str, Any] = {}
+        self._payload_codec: PayloadCodec | None = None
 
     # -- the app and its store -------------------------------------------------------------------------------------
 
@@ -177,6 +179,22 @@ class PynencBuilder:
         """Values travel as JSON that names classes: whoever can write to the store can run code here."""
         return self._set(serializer_cls="JsonPickleSerializer")
 
+    def signing(self, *keys: str) -> PynencBuilder:
+        """Sign payloads and refuse all others; `keys` are `id:secret` texts, newest first."""
+        return self._set(signing_keys=list(keys))
+
+    def payload_codec(self, codec: PayloadCodec | type[PayloadCodec] | str) -> PynencBuilder:
+        """Encode payloads, for example encrypt them.
+
+        Args:
+            codec: an instance, or a class or its name, to be instantiated without arguments in each process.
+        """
+        if isinstance(codec, (str, type)):
+            self._payload_codec = None
+            return self._set(payload_codec_cls=codec if isinstance(codec, str) else codec.__name__)
+        self._payload_codec = codec
+        return self
+
     # -- logging ---------------------------------------------------------------------------------------------------
 
     def logging(
@@ -246,7 +264,7 @@ class PynencBuilder:
         for validator in self._plugin_validators:
             validator(self._config)
         settings = dict(self._config)
-        return Pynenc(settings.get("app_id"), config_values=settings)
+        return Pynenc(settings.get("app_id"), config_values=settings, payload_codec=self._payload_codec)
 
     @classmethod
     def register_plugin_method(cls, name: str, method: Callable[..., Any]) -> None:

@@ -77,6 +77,17 @@ class PayloadTooLargeError(SerializationError):
     """An encoded value is larger than `max_payload_bytes`."""
 
 
+class PayloadCodecError(SerializationError):
+    """The `PayloadCodec` of the app failed, or a payload is none that it has encoded."""
+
+
+class SignatureError(PynencError):
+    """A payload was refused because it is not signed with one of `signing_keys`, or not for this place.
+
+    It was not decoded. The message says which invocation, which payload and why.
+    """
+
+
 class TaskError(_AboutSubject):
     """Something is wrong with a task: `(task_id, message)`."""
 

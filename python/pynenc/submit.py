@@ -42,6 +42,7 @@ class SubmitPlan:
             priority=task.broker_priority,
             park_when_blocked=conf.reroute_on_concurrency_control,
             refuse_different=conf.on_diff_non_key_args_raise,
+            signer=task.app._codec.signer,
         )
 
     def encode(self, kwargs: dict[str, Any]) -> _core.Call:

@@ -214,7 +214,7 @@ def mask(value: Any) -> Any:
 
 def _shown(field: Setting, value: Any) -> str:
     if field.secret:
-        return "***" if value else "''"
+        return "***" if value else repr(value) if isinstance(value, str) else "none"
     if isinstance(value, enum.Enum):
         return str(value.value)
     if isinstance(value, (tuple, list, set, frozenset)):

@@ -8,6 +8,7 @@ from typing import Any
 from pynenc.conf.base import WITHOUT_EFFECT, setting
 from pynenc.conf.config_redis import ConfigRedis
 from pynenc.conf.config_sqlite import ConfigSQLite
+from pynenc.conf.signing_keys import SigningKey, parse_signing_keys
 from pynenc.util.cron import CronSchedule
 
 __all__ = ["ArgumentPrintMode", "ConfigPynenc", "ConfigRedis", "ConfigSQLite"]
@@ -122,6 +123,10 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
     broker_cls: str = setting("", doc="class of app.broker, by name; empty suits the store")
     state_backend_cls: str = setting("", doc="class of app.state_backend, by name; empty suits the store")
     serializer_cls: str = setting("JsonSerializer", doc="how values travel; pickles run code of whoever writes them")
+    signing_keys: tuple[SigningKey, ...] = setting(
+        (), secret=True, parse=parse_signing_keys, doc="id:secret, newest first: sign payloads, refuse all others"
+    )
+    payload_codec_cls: str = setting("", doc="class of the PayloadCodec, by name; empty leaves payloads as they are")
     dev_mode_force_sync_tasks: bool = setting(False, doc="bodies run in the caller, without a store or a runner")
     trigger_task_modules: tuple[str, ...] = setting((), doc="modules that a runner imports when it starts")
     logging_level: str = setting(

@@ -16,6 +16,7 @@ from pynenc.exceptions import (
     InvocationNotFoundError,
     InvocationStatusOwnershipError,
     RunnerError,
+    SignatureError,
     TaskCancelledError,
     TaskTimeoutError,
 )
@@ -75,7 +76,7 @@ async def execute_async(app: Pynenc, runner: BaseRunner, claim: _core.Claim) -> 
             try:
                 args, kwargs = task._apply(app._codec.decode_arguments(task, claim.payload, invocation.invocation_id))
             except Exception as error:
-                return _failed(app, task, runner, claim, error)
+                return _undecodable(app, task, runner, claim, error)
             limit = CoroutineLimit(
                 task._limits, lambda: runner._give_up(claim, given_up(app, task, runner, claim, limit.cancelled_after))
             )
@@ -120,7 +121,7 @@ def _execute(
     try:
         args, kwargs = task._apply(app._codec.decode_arguments(task, claim.payload, invocation.invocation_id))
     except Exception as error:
-        return _failed(app, task, runner, claim, error)
+        return _undecodable(app, task, runner, claim, error)
     if task._limits is not None or runner._running_bodies.is_early(claim.invocation_id):
         try:
             keep_time()
@@ -293,6 +294,15 @@ def _failed(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.
         # An exception whose parts raise when they are read: the outcome matters, the line does not.
         app.logger.error("task %s failed: %s", task.task_id, describe(error))
     return Outcome(_core.FAILURE, payload)
+
+
+def _undecodable(
+    app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, error: Exception
+) -> Outcome:
+    if isinstance(error, SignatureError):
+        # Counted and logged already, once a minute: whoever plants payloads must not fill the log.
+        return Outcome(_core.FAILURE, app._codec.encode_exception(task, error, claim.invocation_id))
+    return _failed(app, task, runner, claim, error)
 
 
 def _broken(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, bug: BaseException) -> Outcome:

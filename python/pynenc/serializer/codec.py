@@ -22,7 +22,9 @@ from pynenc.serializer.pickle_serializer import PickleSerializer
 from pynenc.util.subclasses import get_subclass
 
 if TYPE_CHECKING:
+    from pynenc import _core
     from pynenc.app import Pynenc
+    from pynenc.serializer.signing import Refusals
     from pynenc.task import Task
 
 _EXCEPTION_TAG: Final = 4
@@ -31,6 +33,9 @@ _NAMES: Final = {
     PickleSerializer.tag: "PickleSerializer",
     JsonPickleSerializer.tag: "JsonPickleSerializer",
     _EXCEPTION_TAG: "an exception",
+    5: "an app with a PayloadCodec",
+    6: "an app with signing_keys",
+    7: "a PayloadCodec that failed",
     BaseSerializer.tag: "a serializer of its own",
 }
 _JSON: Final = bytes([JsonSerializer.tag])
@@ -48,6 +53,12 @@ class Codec:
     With `JsonSerializer` values are decoded by the annotations of the task. Exceptions are JSON with every serializer.
     """
 
+    signer: _core.Signer | None = None
+    """Signs the arguments of calls when their ids are known; None if the app does not sign."""
+
+    refusals: Refusals | None = None
+    """Counts the payloads that were refused; None if the app does not sign."""
+
     def __init__(self, app: Pynenc) -> None:
         """
         Raises:
@@ -59,10 +70,12 @@ class Codec:
         self._exceptions: dict[tuple[str, str], type[Exception]] = {}
         self.serializer: type[BaseSerializer] = get_subclass(BaseSerializer, app.conf.serializer_cls)  # type: ignore[type-abstract]
         self._is_json = issubclass(self.serializer, JsonSerializer)
-        if issubclass(self.serializer, PickleSerializer | JsonPickleSerializer):
+        unsafe = issubclass(self.serializer, PickleSerializer | JsonPickleSerializer)
+        # With signatures nobody but the processes of the app can write what is unpickled.
+        if unsafe and not app.conf.signing_keys:
             warnings.warn(
                 f"serializer_cls is {self.serializer.__name__}: whoever can write to the store can run code in every "
-                "process of this app. JsonSerializer, the default, is safe.",
+                "process of this app. JsonSerializer, the default, is safe; signing_keys keep others from writing.",
                 UserWarning,
                 stacklevel=3,
             )
@@ -129,7 +142,11 @@ class Codec:
 
     def encode_exception(self, task: Task[Any, Any] | None, exc: BaseException, invocation_id: str = "") -> bytes:
         """What a body raised, with its traceback as text. Never raises, whatever the exception does when looked at."""
-        return bytes([_EXCEPTION_TAG]) + encode_error(exc, self._conf.max_payload_bytes - 1)
+        return self.plain_exception(exc, self._conf.max_payload_bytes)
+
+    def plain_exception(self, exc: BaseException, limit: int) -> bytes:
+        """An exception in at most `limit` bytes, without what protects it in the store. Never raises."""
+        return bytes([_EXCEPTION_TAG]) + encode_error(exc, limit - 1)
 
     def decode_exception(self, task: Task[Any, Any], payload: bytes, invocation_id: str = "") -> BaseException:
         """The exception to raise in place of the remote one, whose traceback it has as a note.
@@ -223,8 +240,23 @@ class Codec:
         wanted = "an exception" if expected == _EXCEPTION_TAG else self.serializer.__name__
         raise SerializationError(
             f"{what} cannot be read: it was written by {found}, and this process reads {wanted}; give every process "
-            "of the app the same serializer_cls"
+            "of the app the same serializer_cls, signing_keys and payload codec"
         )
+
+
+def codec_of(app: Pynenc) -> Codec:
+    """The codec of an app, as its settings say.
+
+    Raises:
+        ValueError: `serializer_cls` or `payload_codec_cls` names no imported class.
+        ConfigError: the class of `payload_codec_cls` cannot work.
+    """
+    if not app.conf.signing_keys and app.payload_codec is None and not app.conf.payload_codec_cls:
+        return Codec(app)
+    # Imported here: most apps need none of it.
+    from pynenc.serializer.sealed_codec import SealedCodec
+
+    return SealedCodec(app)
 
 
 def _after_tag(payload: bytes) -> bytes | memoryview:

@@ -1,0 +1,128 @@
+"""The codec of an app that signs its payloads, encodes them with a `PayloadCodec`, or both.
+
+Values are serialized, then encoded, then signed. What is read is verified first, then decoded, then deserialized.
+Arguments are signed by the store's handle, when it has made the id of the invocation: see `submit.py`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pynenc.exceptions import PayloadCodecError
+from pynenc.serializer.codec import Codec
+from pynenc.serializer.json_codec import too_large
+from pynenc.serializer.payload_codec import (
+    PayloadCodec,
+    PayloadContext,
+    PayloadKind,
+    configured_codec,
+    decode_payload,
+    encode_payload,
+)
+from pynenc.serializer.signing import KINDS, Refusals, configured_signer
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+    from pynenc.task import Task
+
+_NOT_ENCODED: Final = b"\x07"
+"""In place of an exception that the `PayloadCodec` could not encode: says that much and nothing else."""
+
+
+class SealedCodec(Codec):
+    """A `Codec` whose payloads are good for one task, one invocation and one kind only. Thread-safe."""
+
+    def __init__(self, app: Pynenc) -> None:
+        """Raises as `Codec`, and `ConfigError` for a `payload_codec_cls` that cannot work."""
+        super().__init__(app)
+        self.signer = configured_signer(app)
+        self._payload_codec: PayloadCodec | None = configured_codec(app)
+        self._overhead = 0 if self.signer is None else self.signer.overhead
+        self._app_id = app.app_id
+        self.refusals = self._refused = Refusals(app)
+
+    def encode_arguments(self, task: Task[Any, Any], kwargs: dict[str, Any]) -> bytes:
+        """The arguments of one call, not signed yet. Raises as `Codec`, and `PayloadCodecError`."""
+        return self._fitting(
+            task, "arguments", self._encoded(task, "arguments", super().encode_arguments(task, kwargs))
+        )
+
+    def decode_arguments(self, task: Task[Any, Any], payload: bytes, invocation_id: str = "") -> dict[str, Any]:
+        """What `encode_arguments` was given. Raises as `Codec`, `SignatureError` and `PayloadCodecError`."""
+        return super().decode_arguments(task, self.open_arguments(task, payload, invocation_id))
+
+    def open_arguments(self, task: Task[Any, Any], payload: bytes, invocation_id: str) -> bytes:
+        """The payload as `write_arguments` made it. Raises `SignatureError` and `PayloadCodecError`."""
+        return self._decoded(task, "arguments", self._verified(task, "arguments", payload, invocation_id))
+
+    def encode_result(self, task: Task[Any, Any], value: Any, invocation_id: str = "") -> bytes:
+        """What the body of this invocation returned. Raises as `Codec`, and `PayloadCodecError`."""
+        encoded = self._encoded(task, "result", super().encode_result(task, value))
+        return self._signed(task, "result", self._fitting(task, "result", encoded), invocation_id)
+
+    def decode_result(self, task: Task[Any, Any], payload: bytes | None, invocation_id: str = "") -> Any:
+        """What the body returned. Raises as `Codec`, `SignatureError` and `PayloadCodecError`."""
+        verified = self._verified(task, "result", payload or b"", invocation_id)
+        return super().decode_result(task, self._decoded(task, "result", verified))
+
+    def encode_exception(self, task: Task[Any, Any], exc: BaseException, invocation_id: str = "") -> bytes:
+        """What a body raised. If the `PayloadCodec` fails, only this fact: never what it should have encoded."""
+        try:
+            encoded = self._encoded_exception(task, exc)
+        except PayloadCodecError as error:
+            self._app.logger.error("the exception of invocation %s is not stored: %s", invocation_id, error)
+            encoded = _NOT_ENCODED
+        return self._signed(task, "exception", encoded, invocation_id)
+
+    def decode_exception(self, task: Task[Any, Any], payload: bytes, invocation_id: str = "") -> BaseException:
+        """The exception to raise in place of the remote one. Raises as `decode_result`."""
+        verified = self._verified(task, "exception", payload, invocation_id)
+        if verified == _NOT_ENCODED:
+            return PayloadCodecError(
+                f"invocation {invocation_id} of task {task.task_id} failed, and the PayloadCodec of its runner could "
+                "not encode the exception: see the log of the runner"
+            )
+        return super().decode_exception(task, self._decoded(task, "exception", verified))
+
+    def _encoded_exception(self, task: Task[Any, Any], exc: BaseException) -> bytes:
+        """Cut so that it fits after the codec has made it longer, or shorter."""
+        most = self._conf.max_payload_bytes - self._overhead
+        limit = most
+        for _ in range(8):
+            plain = self.plain_exception(exc, limit)
+            encoded = self._encoded(task, "exception", plain)
+            if len(encoded) <= most:
+                return encoded
+            limit = min(limit, len(plain)) * most // len(encoded) - 16
+        raise PayloadCodecError(
+            f"the exception of task {task.task_id} is larger than max_payload_bytes = {self._conf.max_payload_bytes} "
+            "when it is encoded, however much is cut"
+        )
+
+    def _encoded(self, task: Task[Any, Any], kind: PayloadKind, plain: bytes) -> bytes:
+        codec = self._payload_codec
+        return plain if codec is None else encode_payload(codec, plain, self._context(task, kind))
+
+    def _decoded(self, task: Task[Any, Any], kind: PayloadKind, payload: bytes) -> bytes:
+        codec = self._payload_codec
+        return payload if codec is None else decode_payload(codec, payload, self._context(task, kind))
+
+    def _fitting(self, task: Task[Any, Any], kind: PayloadKind, encoded: bytes) -> bytes:
+        limit = self._conf.max_payload_bytes
+        if len(encoded) + self._overhead > limit:
+            raise too_large(f"the {kind} of task {task.task_id}", len(encoded) + self._overhead, limit)
+        return encoded
+
+    def _signed(self, task: Task[Any, Any], kind: PayloadKind, body: bytes, invocation_id: str) -> bytes:
+        return body if self.signer is None else self.signer.sign(task.task_id, invocation_id, KINDS[kind], body)
+
+    def _verified(self, task: Task[Any, Any], kind: PayloadKind, payload: bytes, invocation_id: str) -> bytes:
+        if self.signer is None:
+            return payload
+        try:
+            return self.signer.open(task.task_id, invocation_id, KINDS[kind], payload)
+        except ValueError as error:
+            raise self._refused.refuse(self._context(task, kind), invocation_id, str(error)) from None
+
+    def _context(self, task: Task[Any, Any], kind: PayloadKind) -> PayloadContext:
+        return PayloadContext(self._app_id, task.task_id, kind)

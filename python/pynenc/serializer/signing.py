@@ -1,0 +1,62 @@
+"""Signed payloads: how an app gets its signer, and what becomes of payloads that are refused."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pynenc import _core
+from pynenc.exceptions import SignatureError
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+    from pynenc.serializer.payload_codec import PayloadContext
+
+QUIET_SEC = 60.0
+"""How long refusals of one kind are only counted after one of them was logged."""
+
+KINDS = {"arguments": _core.ARGUMENTS, "result": _core.RESULT, "exception": _core.EXCEPTION}
+
+
+def configured_signer(app: Pynenc) -> _core.Signer | None:
+    """The signer with the `signing_keys` of an app; None without keys."""
+    keys = app.conf.signing_keys
+    if not keys:
+        return None
+    return _core.Signer(app.app_id, [(key.key_id, key.secret) for key in keys])
+
+
+class Refusals:
+    """Counts the payloads that this process has refused, and logs one line per kind and minute. Thread-safe."""
+
+    def __init__(self, app: Pynenc, clock: Callable[[], float] = time.monotonic) -> None:
+        self._app = app
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = {}
+        self._logged: dict[str, tuple[float, int]] = {}
+
+    def counts(self) -> dict[str, int]:
+        """How many so far, by kind."""
+        with self._lock:
+            return dict(self._counts)
+
+    def refuse(self, context: PayloadContext, invocation_id: str, why: str) -> SignatureError:
+        """Count a refusal; the exception to raise."""
+        error = SignatureError(
+            f"the {context.kind} of invocation {invocation_id} of task {context.task_id} was refused before it was "
+            f"decoded: {why}. Someone may have changed or planted it in the store; if not, give every process of app "
+            f"{context.app_id!r} the same signing_keys"
+        )
+        now = self._clock()
+        with self._lock:
+            count = self._counts[context.kind] = self._counts.get(context.kind, 0) + 1
+            last, logged = self._logged.get(context.kind, (-QUIET_SEC, 0))
+            if now - last < QUIET_SEC:
+                return error
+            self._logged[context.kind] = now, count
+        before = "" if count - logged == 1 else f" ({count - logged} since the last such line, {count} in all)"
+        self._app.logger.error("%s%s", error, before)
+        return error
