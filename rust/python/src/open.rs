@@ -40,10 +40,11 @@ pub fn open(py: Python<'_>, url: &str, options: OpenOptions<'_>) -> PyResult<Ope
         _ if url.starts_with("sqlite:") => sqlite(py, url, &options),
         "redis" | "rediss" => redis(py, url, options),
         _ if scheme.starts_with("redis+") || scheme.starts_with("rediss+") => redis(py, url, options),
-        _ => Err(ConfigError::new_err(format!(
-            "store_url names no store of this build: its scheme is {scheme:?}; known are memory://, sqlite:///path, \
-             redis://, rediss://, redis+unix://, redis+sentinel:// and redis+cluster://"
-        ))),
+        // Nothing of it is quoted: it may be a password.
+        _ => Err(ConfigError::new_err(
+            "store_url names no store of this build by its scheme; known are memory://, sqlite:///path, redis://, \
+             rediss://, redis+unix://, redis+sentinel:// and redis+cluster://",
+        )),
     }
 }
 

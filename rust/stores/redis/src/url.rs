@@ -118,19 +118,22 @@ const FORMS: &str = "redis://[user:password@]host[:port][/db], rediss://… for 
 /// Read a URL of this store. `rediss`, `rediss+sentinel` and `rediss+cluster` use TLS, with verification.
 ///
 /// Query parameters: `db`, `ca_cert`, `client_cert`, `client_key` (paths of PEM files), `sentinel_user`,
-/// `sentinel_password`. Fails with [`Error::Invalid`], saying what is wrong, never with the password in the text.
+/// `sentinel_password`. Fails with [`Error::Invalid`], which says what is wrong and quotes nothing behind the scheme: what
+/// cannot be read may be a part of a password.
 pub fn parse_url(url: &str) -> Result<RedisUrl> {
-    read(url).map_err(|what| Error::Invalid(format!("store URL {}: {what}; forms are {FORMS}", masked(url))))
+    read(url).map_err(|what| Error::Invalid(format!("store URL {}: {what}; forms are {FORMS}", begin_of(url))))
 }
 
-/// The URL without whatever may be a secret in it.
-fn masked(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let authority = rest.rsplit_once('@').map_or(rest, |(_, places)| places);
-    let shown = authority.split_once('?').map_or(authority, |(before, _)| before);
-    let secret = if authority.len() < rest.len() { "***@" } else { "" };
-    format!("\"{scheme}://{secret}{shown}\"")
+/// The scheme, if it is one of this store.
+fn begin_of(url: &str) -> String {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme).filter(|scheme| SCHEMES.contains(scheme));
+    scheme.map_or_else(|| "(not shown)".into(), |scheme| format!("{scheme}://… (the rest is not shown)"))
 }
+
+const SCHEMES: [&str; 7] =
+    ["redis", "rediss", "redis+unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"];
+
+const ESCAPES: &str = "in a password write / as %2F, ? as %3F, # as %23, @ as %40, & as %26";
 
 fn read(url: &str) -> Result<RedisUrl, String> {
     let (scheme, rest) = url.split_once("://").ok_or("has no scheme")?;
@@ -142,16 +145,22 @@ fn read(url: &str) -> Result<RedisUrl, String> {
         "rediss+sentinel" => (true, Mode::Sentinel),
         "redis+cluster" => (false, Mode::Cluster),
         "rediss+cluster" => (true, Mode::Cluster),
-        _ => return Err(format!("the scheme {scheme:?} is none of this store")),
+        _ => return Err("the scheme is none of this store".into()),
     };
     if rest.contains('#') {
-        return Err("has a fragment, which means nothing here; write # in a password as %23".into());
+        return Err(format!("has a fragment, which means nothing here; {ESCAPES}"));
     }
+    let whole = rest;
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = match scheme {
         "redis+unix" => rest.split_at(rest.find('/').ok_or("names no socket")?),
         _ => rest.split_once('/').unwrap_or((rest, "")),
     };
+    // A path of a socket may hold one if nothing stands before it, where a password could begin.
+    let is_plain_path = scheme == "redis+unix" && authority.is_empty() && !query.contains('@');
+    if whole[authority.len()..].contains('@') && !is_plain_path {
+        return Err(format!("has an @ behind the host; {ESCAPES}"));
+    }
     let (secret, hosts) = authority.rsplit_once('@').map_or((None, authority), |(secret, hosts)| (Some(secret), hosts));
     let mut made = RedisUrl {
         mode,
@@ -166,6 +175,9 @@ fn read(url: &str) -> Result<RedisUrl, String> {
         client_key: None,
     };
     if scheme == "redis+unix" {
+        if !hosts.is_empty() {
+            return Err("a socket has no host: the path begins with /, after the @ if there is one".into());
+        }
         made.places.push(Place::Unix(decoded(path)?.into()));
     } else {
         let port = if mode == Mode::Sentinel { 26379 } else { 6379 };
@@ -207,7 +219,12 @@ fn place(text: &str, default_port: u16) -> Result<Place, String> {
     if host.is_empty() {
         return Err("names no host".into());
     }
-    let port = port.map_or(Ok(default_port), |port| port.parse().map_err(|_| format!("{port:?} is no port")))?;
+    if host.contains(['[', ']']) {
+        return Err("has a bracket that is no part of an IPv6 address in brackets".into());
+    }
+    let port = port.map_or(Ok(default_port), |port| {
+        port.parse().map_err(|_| format!("has no port from 0 to 65535 behind a host and its colon; {ESCAPES}"))
+    })?;
     Ok(Place::Tcp(decoded(host)?, port))
 }
 
@@ -229,7 +246,10 @@ fn read_path(made: &mut RedisUrl, path: &str) -> Result<(), String> {
 }
 
 fn number(text: &str) -> Result<i64, String> {
-    text.parse().ok().filter(|number| *number >= 0).ok_or_else(|| format!("{text:?} is no number of a database"))
+    text.parse()
+        .ok()
+        .filter(|number| *number >= 0)
+        .ok_or_else(|| format!("has no number of a database where one belongs; {ESCAPES}"))
 }
 
 fn read_query(made: &mut RedisUrl, query: &str) -> Result<(), String> {
@@ -243,7 +263,12 @@ fn read_query(made: &mut RedisUrl, query: &str) -> Result<(), String> {
             "client_key" => made.client_key = Some(value.into()),
             "sentinel_user" => made.sentinel_credentials.user = Some(value),
             "sentinel_password" => made.sentinel_credentials.password = Some(value),
-            _ => return Err(format!("the query parameter {name:?} is not known")),
+            _ => {
+                return Err(format!(
+                    "a query parameter is not known; known are db, ca_cert, client_cert, client_key, sentinel_user and \
+                     sentinel_password; {ESCAPES}"
+                ));
+            }
         }
     }
     Ok(())
@@ -299,6 +324,18 @@ mod tests {
             "http://me:s3cr3t@host",
             "redis://host?password=s3cr3t",
             "redis+sentinel://:s3cr3t@a/s?sentinel_password=s3cr3t",
+            "redis+sentinel://a/s3cr3t/s3cr3t?sentinel_password=x",
+            "s3cr3t",
+            "s3cr3t://host",
+            "me:s3cr3t@redis://host",
+            "redis://s3cr3t:s3cr3t",
+            "redis://host?s3cr3t",
+            "redis://host?db=s3cr3t",
+            "redis://host/s3cr3t",
+            "redis+unix://:s3cr3t/s3cr3t@/run/r.sock",
+            "redis://[s3cr3t",
+            "redis://[::1]s3cr3t",
+            "redis+sentinel://a/s?sentinel_password=x&s3cr3t",
         ] {
             let shown = match parse_url(text) {
                 Ok(url) => format!("{url} {url:?}"),
@@ -306,6 +343,44 @@ mod tests {
             };
             assert!(!shown.contains("s3cr3t"), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_password_that_is_not_escaped_is_refused_or_understood_and_no_part_of_it_is_shown() {
+        for sign in ['/', '?', '#', '@', '&', ':', '%', ',', '[', ']', '='] {
+            for user in ["", "me"] {
+                for form in [
+                    "redis://{}@host:6379/0",
+                    "rediss://{}@host",
+                    "redis+unix://{}@/run/r.sock?db=1",
+                    "redis+sentinel://{}@a:1,b/main/4?sentinel_user=x",
+                    "redis+cluster://{}@a,b:2",
+                ] {
+                    for password in
+                        [format!("s3cr3t{sign}s3cr3t"), format!("12{sign}s3cr3t"), format!("s3cr3t{sign}12")]
+                    {
+                        let text = form.replace("{}", &format!("{user}:{password}"));
+                        let shown = match parse_url(&text) {
+                            Ok(url) => {
+                                // `%12` is an escape.
+                                let found = url.credentials.password.as_ref();
+                                assert!(sign == '%' || found == Some(&password), "{text}");
+                                format!("{url} {url:?}")
+                            }
+                            Err(error) => error.to_string(),
+                        };
+                        assert!(!shown.contains("s3cr3t"), "{text}: {shown}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_socket_may_lie_in_a_folder_with_an_at() {
+        let url = parse_url("redis+unix:///run/user@1000/r.sock").unwrap();
+        assert_eq!(url.places, [Place::Unix("/run/user@1000/r.sock".into())]);
+        assert!(parse_url("redis+unix://me:pa/ss@/run/r.sock").is_err());
     }
 
     #[test]
@@ -320,8 +395,11 @@ mod tests {
             ("redis+sentinel://a", "no service"),
             ("redis://a?ca_cert=x", "no TLS"),
             ("rediss://a?client_cert=x", "belong together"),
-            ("redis://a?x=1", "\"x\" is not known"),
+            ("redis://a?x=1", "parameter is not known"),
             ("redis://a%zz", "hexadecimal"),
+            ("redis://me:pa/ss@a", "%2F"),
+            ("redis://me:pa?ss@a", "%3F"),
+            ("redis://me:pa#ss@a", "%23"),
         ] {
             let error = parse_url(text).unwrap_err().to_string();
             assert!(error.contains(part) && error.contains("redis+sentinel://"), "{error}");

@@ -36,9 +36,11 @@ pub struct SqliteOptions {
 ///
 /// Fails with [`Error::Invalid`] for anything else, saying what was expected.
 pub fn parse_url(url: &str) -> Result<PathBuf> {
+    // What stands before an @ may be a password.
+    let shown = if url.contains('@') { "(not shown)".into() } else { format!("{url:?}") };
     let wrong = |what: &str| {
         Err(Error::Invalid(format!(
-            "store URL {url:?}: {what}; write sqlite:///folder/app.db for a path below the working directory, \
+            "store URL {shown}: {what}; write sqlite:///folder/app.db for a path below the working directory, \
              sqlite:////folder/app.db for an absolute one"
         )))
     };
