@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.ledger import Ledger
 from support.processes import Processes, processes_in
+from support.secrecy import leaks_below, leaks_in_report, without_secret
 from support.worlds import STORES, World, load_jobs, set_environment
 
 SEED = int(os.environ.get("TESTS_SEED") or random.SystemRandom().randrange(2**32))
@@ -35,6 +36,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if os.environ.get("PYNENC_CI") == "1" and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, which PYNENC_CI=1 does not accept: {report.longrepr}"
+    # Whatever the suite prints and logs: its apps have this secret among their settings.
+    if leaks := leaks_in_report(report):
+        report.outcome = "failed"
+        report.longrepr = f"the secret of the suite is in {', '.join(leaks)}\n{without_secret(report.longreprtext)}"
+        report.sections = [(name, without_secret(text)) for name, text in report.sections]
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +53,8 @@ def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     from pynenc import Pynenc
 
     Pynenc._clear_instances()
+    leaks = leaks_below(tmp_path)
+    assert not leaks, f"the secret of the suite is in {', '.join(leaks)}"
 
 
 @pytest.fixture

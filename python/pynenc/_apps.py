@@ -6,6 +6,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, cast
 
+from pynenc.conf.masking import without_secrets
 from pynenc.exceptions import ConfigError
 
 if TYPE_CHECKING:
@@ -51,8 +52,18 @@ class AppMeta(type):
         __call__ = _make
 
     def unpickled(cls, app_id: str, values: dict[str, Any], filepath: str | None) -> Any:
-        """The app that came with a pickle."""
-        app = cls(app_id, values, filepath)
+        """The app that came with a pickle, which has no secrets unless `multiprocessing` made it for this process.
+
+        An app that this process has already is taken for it if nothing but secrets tells them apart.
+        """
+        with _lock:
+            made_as = cast("type[Pynenc]", cls)
+            known = [app for app in cls._by_id.get(app_id, ()) if type(app) is made_as]
+            same = [app for app in known if app._made_with == (values, filepath)]
+            same += [
+                app for app in known if (without_secrets(app._made_with[0]), app._made_with[1]) == (values, filepath)
+            ]
+        app = same[0] if same and app_id not in cls._bootstrap else cls(app_id, values, filepath)
         if _is_spawned():
             cls._bootstrap.setdefault(app_id, app)
         return app
@@ -93,5 +104,7 @@ def normalise(
 def _is_spawned() -> bool:
     """Whether this process is a worker that `multiprocessing` has started."""
     processes = sys.modules.get("multiprocessing.process")
-    # While it unpickles what it was started with it does not know its parent yet, but has its main module by this name.
-    return processes is not None and (processes.parent_process() is not None or "__mp_main__" in sys.modules)
+    if processes is None:
+        return False
+    # While it unpickles what it was started with it does not know its parent yet.
+    return processes.parent_process() is not None or getattr(processes.current_process(), "_inheriting", False)

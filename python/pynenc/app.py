@@ -6,13 +6,14 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, Unpack, overload
 
 from pynenc import context
 from pynenc._apps import AppMeta
 from pynenc._settings_watch import SettingsWatch
 from pynenc._unknown_tasks import UnknownTasks
 from pynenc.conf.config_pynenc import ConfigPynenc
+from pynenc.conf.masking import MaskedDict, is_spawning, without_secrets
 from pynenc.direct_task import make_direct
 from pynenc.exceptions import AlreadyInitializedError, TaskError
 from pynenc.identifiers import TaskId
@@ -65,7 +66,7 @@ class Pynenc(metaclass=AppMeta):
     """An app. `Pynenc(app_id=None, config_values=None, config_filepath=None)`, or without the leading id.
 
     Making one reads the configuration that names it, and starts and opens nothing. The same arguments give the same
-    object, so that a module that is imported twice has one app. Picklable: what travels is the arguments.
+    object, so that a module that is imported twice has one app. Picklable: what travels is the arguments, less secrets.
     """
 
     _by_id: ClassVar[dict[str, list[Pynenc]]] = {}
@@ -82,7 +83,7 @@ class Pynenc(metaclass=AppMeta):
         self._given_id = app_id
         # As given: what is assigned later does not make it another app.
         self._made_with = (dict(config_values or {}), config_filepath)
-        self._config_values: dict[str, Any] = dict(config_values or {})
+        self._config_values: dict[str, Any] = MaskedDict(config_values or {})
         self._config_filepath = config_filepath
         self._payload_codec = payload_codec
         self._conf: ConfigPynenc | None = None
@@ -130,7 +131,7 @@ class Pynenc(metaclass=AppMeta):
     @config_values.setter
     def config_values(self, values: dict[str, Any] | None) -> None:
         self._reconfigure("config_values")
-        self._config_values = dict(values or {})
+        self._config_values = MaskedDict(values or {})
 
     @property
     def config_filepath(self) -> str | None:
@@ -511,7 +512,19 @@ class Pynenc(metaclass=AppMeta):
         cls._bootstrap.clear()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_restore, (type(self), self.app_id, *self._made_with))
+        """Pickle the id and the settings that the app was made with.
+
+        Secrets are left out, since pickles are stored and sent, unless `multiprocessing` pickles for a process that it
+        starts. Loading gives the app of that process, or makes one that has its secrets from the environment or a file.
+        """
+        values, filepath = self._made_with
+        return (_restore, (type(self), self.app_id, values if is_spawning() else without_secrets(values), filepath))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
 
     def __repr__(self) -> str:
         return f"Pynenc(app_id={self.app_id!r})"

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pynenc.conf.masking import is_spawning, masked_values, without_secrets
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -64,8 +66,18 @@ class AppInfo:
                 return found
         return Pynenc(self.app_id, self.config_values, self.config_filepath)
 
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={masked_values(value)!r}" for name, value in vars(self).items())
+        return f"AppInfo({shown})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle holds: secrets only on its way to a process that `multiprocessing` starts."""
+        values = self.config_values
+        kept = values if values is None or is_spawning() else without_secrets(values)
+        return {**vars(self), "config_values": kept}
+
     def to_json(self) -> str:
-        """One JSON object; sets among the settings become lists."""
+        """One JSON object, secrets included; sets among the settings become lists."""
         return msgspec.json.encode(asdict(self), enc_hook=str).decode()
 
     @classmethod

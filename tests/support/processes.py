@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from support.secrecy import SENTINEL
 from support.waiting import wait_until
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -108,6 +109,8 @@ def processes_in(folder: Path) -> Iterator[Processes]:
         yield processes
     finally:
         processes.end()
+    leaks = [" ".join(child.arguments) for child in processes.children if SENTINEL in child.output()]
+    assert not leaks, f"the secret of the suite is in the output of {'; '.join(leaks)}"
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.secrecy import SENTINEL
 from support.servers import RedisServer, ServerError, free_port, server_folder
 from support.waiting import wait_until
 
 from pynenc.cli.redis_acl import rules_of, user_of
 
 SERVICE = "main"
-PASSWORD = "a-secret-of-the-tests"
+PASSWORD = SENTINEL
 
 NODE_TIMEOUT_SEC = 1.0
 _SLOTS = [(0, 5460), (5461, 10922), (10923, 16383)]

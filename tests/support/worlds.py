@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from support import flags, ledger
+from support.secrecy import SENTINEL
 from support.seed_runners import SevenMemberRunner
 from support.servers import RedisServer, redis_server
 from support.topologies import PASSWORD, Cluster, add_users, cluster, denials_of
@@ -75,9 +76,10 @@ def shared_cluster() -> Cluster:
 
 @functools.cache
 def shared_redis_with_users() -> RedisServer:
-    """A server that lets nobody in without a password."""
+    """A server that lets nobody in without a password; `operator` may do everything."""
     context = redis_server()
     server = context.__enter__()
+    server.ask("ACL", "SETUSER", "operator", "on", ">" + PASSWORD, "~*", "&*", "+@all")
     atexit.register(context.__exit__, None, None, None)
     return server
 
@@ -167,6 +169,9 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, folder: Path, store: StoreK
     """Configure the apps of this test, here and in its children: everything goes through the environment."""
     monkeypatch.setenv("PYNENC__APP_ID", f"app-{uuid.uuid4().hex[:12]}")
     monkeypatch.setenv("PYNENC__STORE_URL", store.url(folder))
+    if not store.name.startswith("redis"):
+        # Of no use to these stores: only to be found where it must not be.
+        monkeypatch.setenv("PYNENC__REDIS_PASSWORD", SENTINEL)
     for name, value in store.settings.items():
         monkeypatch.setenv(f"PYNENC__{name}", value)
     monkeypatch.setenv(flags.DIR_VARIABLE, str(folder))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 import math
 import re
 import typing
 from collections.abc import Callable, Iterator
 from types import UnionType
-from typing import Any, get_args, get_origin
+from typing import Any, Self, get_args, get_origin
 
 import msgspec
 
 from pynenc.conf.foreign import default_of, is_foreign_field, parser_of
+from pynenc.conf.masking import UNREADABLE, harmless, is_spawning, mask, masked_values, register, shown_value
 from pynenc.conf.sources import Layer, environment_layers, file_layers, section_layers
 from pynenc.exceptions import ConfigError, ConfigMultiInheritanceError
 
@@ -20,8 +22,6 @@ WITHOUT_EFFECT = "accepted for compatibility, without effect"
 """The doc of a setting that pynenc has and nothing here reads, or how it begins."""
 
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
-# Up to the last `@`: a password that was not escaped may hold any of `/?#@`.
-_URL_PASSWORD = re.compile(r"(://[^/?#@:]*:).*(@)", re.DOTALL)
 
 
 class Setting:
@@ -38,12 +38,14 @@ class Setting:
         self.parse: Callable[[Any], Any] | None = rules["parse"]
         self.doc: str = rules["doc"]
         self.secret: bool = rules["secret"]
+        self.url: bool = rules["url"]
         self.kind: Any = None
         """The type of its values, where no annotation of the class says it."""
         self.name = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
+        register(name, secret=self.secret, url=self.url)
 
     def default_value(self) -> Any:
         """A default of its own for each instance: a mutable one is not shared."""
@@ -80,6 +82,7 @@ def setting(
     pattern: str | None = None,
     parse: Callable[[Any], Any] | None = None,
     secret: bool = False,
+    url: bool = False,
 ) -> Any:
     """Declare a field: `max_threads: int = setting(0, unit="threads", at_least=0, doc="…")`.
 
@@ -92,10 +95,11 @@ def setting(
         pattern: a regular expression that the whole text, or every item, must match.
         parse: makes a value of what a source has; raises `ValueError` with the words after `must`.
         secret: never shown.
+        url: shown without its password, and not at all if it cannot be read as a URL.
     """
     return Setting(
         default, unit=unit, at_least=at_least, at_most=at_most, above=above, choices=choices, pattern=pattern,
-        parse=parse, doc=doc, secret=secret,
+        parse=parse, doc=doc, secret=secret, url=url,
     )  # fmt: skip
 
 
@@ -178,6 +182,31 @@ class ConfigBase:
         self.__dict__[name] = self._checked(field, value, "assignment", is_text=False)
         self._sources[name] = "assignment"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle holds: secrets only on its way to a process that `multiprocessing` starts."""
+        state = dict(self.__dict__)
+        if not is_spawning():
+            for name, field in fields_of(type(self)).items():
+                value = UNREADABLE if field.secret else harmless(state[name], name)
+                state[name] = field.default_value() if value is UNREADABLE else value
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def __copy__(self) -> Self:
+        return self._copied({**self.__dict__, "_sources": dict(self._sources)})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # A copy belongs to no app, which would not hear of its changes.
+        return self._copied(copy.deepcopy({key: each for key, each in self.__dict__.items() if key != "_watch"}, memo))
+
+    def _copied(self, state: dict[str, Any]) -> Self:
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(state)
+        copied.__dict__.pop("_watch", None)
+        return copied
+
     def __call__(self) -> Any:
         """Itself: `runner.conf` and `runner.conf()` are both in use."""
         return self
@@ -194,7 +223,7 @@ class ConfigBase:
         except (ValueError, TypeError) as error:
             wrong = str(error)
         if wrong is not None:
-            shown = "a hidden value" if field.secret else mask(repr(value))
+            shown = "a hidden value" if field.secret else shown_value(value, field.name)
             raise ConfigError(f"{type(self).__name__}.{field.name} {wrong}, got {shown} (from {source})")
         return converted
 
@@ -207,20 +236,18 @@ def describe(conf: ConfigBase) -> list[tuple[str, str, str, str, str]]:
     ]
 
 
-def mask(value: Any) -> Any:
-    """A value without the password of a URL."""
-    return _URL_PASSWORD.sub(r"\1***\2", value) if isinstance(value, str) else value
-
-
 def _shown(field: Setting, value: Any) -> str:
     if field.secret:
         return "***" if value else repr(value) if isinstance(value, str) else "none"
     if isinstance(value, enum.Enum):
         return str(value.value)
     if isinstance(value, (tuple, list, set, frozenset)):
-        items = [f"{item.__module__}.{item.__qualname__}" if isinstance(item, type) else str(item) for item in value]
+        items = [
+            f"{item.__module__}.{item.__qualname__}" if isinstance(item, type) else str(masked_values(item))
+            for item in value
+        ]
         return ", ".join(sorted(items) if isinstance(value, (set, frozenset)) else items) or "none"
-    return repr(mask(value)) if isinstance(value, str) else str(value)
+    return repr(mask(value, field.name)) if isinstance(value, str) else str(masked_values(value))
 
 
 def _config_classes(cls: type) -> list[type]:

@@ -58,8 +58,8 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
                 raise
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy belongs to no app."""
-        return {name: value for name, value in self.__dict__.items() if name != "_watch"}
+        """What a pickle holds, which belongs to no app."""
+        return {name: value for name, value in super().__getstate__().items() if name != "_watch"}
 
     app_id: str = setting(
         "pynenc",
@@ -67,7 +67,7 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
         doc="processes with the same id, on the same store, work together",
     )
     store_url: str = setting(
-        "", doc="the store: memory://, sqlite:///path, redis://…; empty is sqlite:///.pynenc/<app_id>.db"
+        "", url=True, doc="the store: memory://, sqlite:///path, redis://…; empty is sqlite:///.pynenc/<app_id>.db"
     )
     durability: str = setting(
         "default",

@@ -10,7 +10,7 @@ _OWN_CONNECTIONS = WITHOUT_EFFECT + ": the engine keeps its own connections and 
 class ConfigRedis(ConfigBase):
     """Where the Redis store is, where class names choose Redis; `store_url` says the same in one line."""
 
-    redis_url: str = setting("", doc="URL of the server; wins over the other redis settings")
+    redis_url: str = setting("", url=True, doc="URL of the server; wins over the other redis settings")
     redis_host: str = setting("localhost", doc="host of the server")
     redis_port: int = setting(6379, at_least=1, at_most=65535, doc="port of the server")
     redis_db: int = setting(0, at_least=0, doc="number of the database")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,9 +39,12 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise ConfigFileError(f"configuration file {str(file)!r}: its name must end in .toml, .json, .yaml or .yml")
     try:
         text = file.read_text(encoding="utf-8")
-        found = parse(text) if text.strip() else {}
+        found, problem = (parse(text) if text.strip() else {}), None
     except (OSError, ValueError, RecursionError) as error:
-        raise ConfigFileError(f"configuration file {str(file)!r} cannot be read: {error}") from error
+        found, problem = {}, _without_quotes(error)
+    if problem is not None:
+        # Outside of the handler: the parser's own error may quote the file, and a context is shown by some tools.
+        raise ConfigFileError(f"configuration file {str(file)!r} cannot be read: {problem}")
     if not isinstance(found, dict):
         raise ConfigFileError(f"configuration file {str(file)!r} must hold a mapping, got {type(found).__name__}")
     return found
@@ -49,13 +53,36 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
 def _yaml(text: str) -> Any:
     try:
         import yaml
-    except ImportError as error:
-        raise ValueError("PyYAML is not installed: pip install 'pynenc-rs[yaml]'") from error
+    except ImportError:
+        raise _Unavailable("PyYAML is not installed: pip install 'pynenc-rs[yaml]'") from None
     try:
         found = yaml.safe_load(text)
         return {} if found is None else found
     except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+        raise _Unavailable(f"it is not valid YAML{where}") from None
+
+
+class _Unavailable(ValueError):
+    """A problem in our own words, which quote nothing of the file."""
+
+
+_POSITION = re.compile(r"\(at (line \d+, column \d+|end of document)\)\Z")
+
+
+def _without_quotes(error: Exception) -> str:
+    """What is wrong with a file, and where, without any of its text: a line may hold a password."""
+    if isinstance(error, (OSError, _Unavailable)):
+        return str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8 at byte {error.start}"
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is not valid JSON at line {error.lineno}, column {error.colno}"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    found = _POSITION.search(str(error))
+    return f"it is not valid{f' at {found[1]}' if found else ''}"
 
 
 _PARSERS: dict[str, Callable[[str], Any]] = {

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from pynenc.conf.base import mask
+from pynenc.conf.masking import masked_url
 from pynenc.exceptions import ConfigError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def resolve_store_url(conf: ConfigPynenc) -> str:
 def _checked(url: str, source: str) -> str:
     def wrong(why: str) -> ConfigError:
         return ConfigError(
-            f"ConfigPynenc.store_url {why}, got {mask(repr(url))} (from {source}); known are memory://, "
+            f"ConfigPynenc.store_url {why}, got {_shown(url)} (from {source}); known are memory://, "
             "sqlite:///folder/app.db, sqlite:////absolute/app.db, redis://host:port/db (also rediss://), "
             "redis+unix://, redis+sentinel:// and redis+cluster://"
         )
@@ -61,8 +61,14 @@ def _checked(url: str, source: str) -> str:
         if not rest.startswith("/") or not _FILE.fullmatch(rest[1:]):
             raise wrong("must name a file behind sqlite:///")
     elif not _REDIS.match(url):
-        raise wrong(f"has the unknown scheme {scheme!r}")
+        raise wrong("has an unknown scheme" if masked_url(url) is None else f"has the unknown scheme {scheme!r}")
     return url
+
+
+def _shown(url: str) -> str:
+    """A refused URL for an error; what cannot be read as a URL may be a password."""
+    shown = masked_url(url)
+    return "a text that is not shown, since it may hold a password" if shown is None else repr(shown)
 
 
 def check_redis_app_id(app_id: str) -> str | None:
@@ -116,7 +122,7 @@ def _redis_url(conf: ConfigPynenc) -> str:
         if not _REDIS.match(url):
             raise ConfigError(
                 "ConfigPynenc.redis_url must begin with redis://, rediss:// or another redis scheme, "
-                f"got {mask(repr(url))} (from {conf.source_of('redis_url')})"
+                f"got {_shown(url)} (from {conf.source_of('redis_url')})"
             )
         return url
     login = quote(conf.redis_username, safe="")

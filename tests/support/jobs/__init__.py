@@ -1,6 +1,6 @@
 """The tasks of the tests, written as a user writes them: one app, modules that import it, plain functions."""
 
-from support.jobs import basics, cancels, chaos, controls, faults, hostile, limits, payloads, rogues, waits
+from support.jobs import basics, cancels, chaos, controls, faults, hostile, limits, payloads, rogues, secretive, waits
 from support.jobs.app import app
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "limits",
     "payloads",
     "rogues",
+    "secretive",
     "waits",
 ]

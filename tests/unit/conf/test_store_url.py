@@ -8,6 +8,7 @@ import pytest
 
 from pynenc import Pynenc
 from pynenc.conf.config_pynenc import ConfigPynenc
+from pynenc.conf.masking import masked_url
 from pynenc.conf.store_url import COMPONENT_FIELDS, kind_of, resolve_store_url
 from pynenc.exceptions import ConfigError
 
@@ -65,14 +66,17 @@ def test_a_url_is_taken_as_it_is(url: str) -> None:
         ("sqlite:///a\0b", "must name a file behind sqlite:///"),
         ("postgres://host/db", "has the unknown scheme 'postgres'"),
         ("redis+udp://host", "has the unknown scheme 'redis+udp'"),
-        ("://", "has the unknown scheme ''"),
+        ("://", "has an unknown scheme"),
     ],
 )
 def test_a_url_that_cannot_work_is_refused_with_what_can(url: str, reason: str) -> None:
     with pytest.raises(ConfigError) as raised:
         _url(store_url=url)
     message = str(raised.value)
-    assert message.startswith(f"ConfigPynenc.store_url {reason}, got {url!r} (from config_values)")
+    # What cannot be read as a URL may be a password.
+    shown = masked_url(url)
+    got = "a text that is not shown, since it may hold a password" if shown is None else repr(shown)
+    assert message.startswith(f"ConfigPynenc.store_url {reason}, got {got} (from config_values)")
     known = ("memory://", "sqlite:///folder/app.db", "sqlite:////absolute/app.db", "redis://host:port/db")
     assert all(form in message for form in known)
 
@@ -81,8 +85,10 @@ def test_the_password_in_a_refused_url_is_masked(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PYNENC__STORE_URL", "postgres://me:hunter/2@host/db")
     with pytest.raises(ConfigError, match=r"environment variable PYNENC__STORE_URL") as raised:
         _url()
-    assert "'postgres://me:***@host/db'" in str(raised.value)
     assert "hunter" not in str(raised.value)
+    monkeypatch.setenv("PYNENC__STORE_URL", "postgres://me:hunter%2F2@host/db")
+    with pytest.raises(ConfigError, match=r"'postgres://me:\*\*\*@host/db'"):
+        _url()
 
 
 @pytest.mark.parametrize("field", COMPONENT_FIELDS)
