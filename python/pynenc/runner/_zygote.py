@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from pynenc.app_info import AppInfo
 from pynenc.runner._channel import Channel, Message
+from pynenc.runner._monkey_patches import refuse_patched_modules
 from pynenc.runner._platform import (
     SHORT,
     DeathWatch,
@@ -75,6 +76,7 @@ def _load(channel: Channel, message: Message) -> Pynenc | None:
         app = AppInfo.from_json(message["app"]).load()
         for name in message["modules"]:
             importlib.import_module(name)
+        refuse_patched_modules("a worker process")
         for name, value in message["settings"].items():
             setattr(app.conf, name, value)
     except BaseException as error:

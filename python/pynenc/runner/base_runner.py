@@ -27,6 +27,7 @@ from pynenc.runner._cancels import serve_cancels
 from pynenc.runner._core_logs import CoreLogs
 from pynenc.runner._identity import RunnerId, RunnerLog
 from pynenc.runner._loop_pulse import LoopPulse
+from pynenc.runner._monkey_patches import refuse_patched_modules
 from pynenc.runner._recovery_minutes import RecoveryMinutes
 from pynenc.runner._signals import SignalTakeover
 from pynenc.runner._waits import RunnerWaits
@@ -306,10 +307,12 @@ class BaseRunner(RunnerWaits, ABC):
 
     def _import_modules(self) -> None:
         """Import the modules of the app's tasks, unless that was done for this start already."""
+        refuse_patched_modules(type(self).__name__)
         if self._modules_imported:
             self._modules_imported = False
         else:
             import_task_modules(self.app)
+            refuse_patched_modules(type(self).__name__)
 
     def _slots(self) -> int:
         try:
