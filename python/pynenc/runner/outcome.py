@@ -57,7 +57,7 @@ def unknown_task(app: Pynenc, runner_id: str, claim: _core.Claim, error: Excepti
         )
         app.logger.error("invocation %s failed for good: %s", claim.invocation_id, text)
         abandoned = InvocationAbandonedError(claim.invocation_id, text)
-        return Outcome(_core.FAILURE, app._codec.encode_exception(None, abandoned))
+        return Outcome(_core.FAILURE, app._codec.encode_exception(claim.task_id, abandoned, claim.invocation_id))
     # Doubling from the setting; the exponent is bounded so that the power cannot overflow.
     delay = min(MAX_DELAY_SEC, app.conf.unknown_task_delay_sec * 2.0 ** min(claim.releases, 16))
     # Equal notes are folded into one entry of the history, whichever runner gave it back: it does not name the runner,

@@ -140,8 +140,12 @@ class Codec:
         what = f"the result of task {task.task_id}"
         return self._load(what, self._body(what, payload, self.serializer.tag))
 
-    def encode_exception(self, task: Task[Any, Any] | None, exc: BaseException, invocation_id: str = "") -> bytes:
-        """What a body raised, with its traceback as text. Never raises, whatever the exception does when looked at."""
+    def encode_exception(self, task: Task[Any, Any] | str, exc: BaseException, invocation_id: str = "") -> bytes:
+        """What a body raised, with its traceback as text. Never raises, whatever the exception does when looked at.
+
+        Args:
+            task: the task of the invocation, or the id of one that this process does not know.
+        """
         return self.plain_exception(exc, self._conf.max_payload_bytes)
 
     def plain_exception(self, exc: BaseException, limit: int) -> bytes:

@@ -44,7 +44,7 @@ class SealedCodec(Codec):
     def encode_arguments(self, task: Task[Any, Any], kwargs: dict[str, Any]) -> bytes:
         """The arguments of one call, not signed yet. Raises as `Codec`, and `PayloadCodecError`."""
         return self._fitting(
-            task, "arguments", self._encoded(task, "arguments", super().encode_arguments(task, kwargs))
+            task.task_id, "arguments", self._encoded(task.task_id, "arguments", super().encode_arguments(task, kwargs))
         )
 
     def decode_arguments(self, task: Task[Any, Any], payload: bytes, invocation_id: str = "") -> dict[str, Any]:
@@ -53,76 +53,79 @@ class SealedCodec(Codec):
 
     def open_arguments(self, task: Task[Any, Any], payload: bytes, invocation_id: str) -> bytes:
         """The payload as `write_arguments` made it. Raises `SignatureError` and `PayloadCodecError`."""
-        return self._decoded(task, "arguments", self._verified(task, "arguments", payload, invocation_id))
+        return self._decoded(
+            task.task_id, "arguments", self._verified(task.task_id, "arguments", payload, invocation_id)
+        )
 
     def encode_result(self, task: Task[Any, Any], value: Any, invocation_id: str = "") -> bytes:
         """What the body of this invocation returned. Raises as `Codec`, and `PayloadCodecError`."""
-        encoded = self._encoded(task, "result", super().encode_result(task, value))
-        return self._signed(task, "result", self._fitting(task, "result", encoded), invocation_id)
+        encoded = self._encoded(task.task_id, "result", super().encode_result(task, value))
+        return self._signed(task.task_id, "result", self._fitting(task.task_id, "result", encoded), invocation_id)
 
     def decode_result(self, task: Task[Any, Any], payload: bytes | None, invocation_id: str = "") -> Any:
         """What the body returned. Raises as `Codec`, `SignatureError` and `PayloadCodecError`."""
-        verified = self._verified(task, "result", payload or b"", invocation_id)
-        return super().decode_result(task, self._decoded(task, "result", verified))
+        verified = self._verified(task.task_id, "result", payload or b"", invocation_id)
+        return super().decode_result(task, self._decoded(task.task_id, "result", verified))
 
-    def encode_exception(self, task: Task[Any, Any], exc: BaseException, invocation_id: str = "") -> bytes:
+    def encode_exception(self, task: Task[Any, Any] | str, exc: BaseException, invocation_id: str = "") -> bytes:
         """What a body raised. If the `PayloadCodec` fails, only this fact: never what it should have encoded."""
+        task_id = task if isinstance(task, str) else task.task_id
         try:
-            encoded = self._encoded_exception(task, exc)
+            encoded = self._encoded_exception(task_id, exc)
         except PayloadCodecError as error:
             self._app.logger.error("the exception of invocation %s is not stored: %s", invocation_id, error)
             encoded = _NOT_ENCODED
-        return self._signed(task, "exception", encoded, invocation_id)
+        return self._signed(task_id, "exception", encoded, invocation_id)
 
     def decode_exception(self, task: Task[Any, Any], payload: bytes, invocation_id: str = "") -> BaseException:
         """The exception to raise in place of the remote one. Raises as `decode_result`."""
-        verified = self._verified(task, "exception", payload, invocation_id)
+        verified = self._verified(task.task_id, "exception", payload, invocation_id)
         if verified == _NOT_ENCODED:
             return PayloadCodecError(
                 f"invocation {invocation_id} of task {task.task_id} failed, and the PayloadCodec of its runner could "
                 "not encode the exception: see the log of the runner"
             )
-        return super().decode_exception(task, self._decoded(task, "exception", verified))
+        return super().decode_exception(task, self._decoded(task.task_id, "exception", verified))
 
-    def _encoded_exception(self, task: Task[Any, Any], exc: BaseException) -> bytes:
+    def _encoded_exception(self, task_id: str, exc: BaseException) -> bytes:
         """Cut so that it fits after the codec has made it longer, or shorter."""
         most = self._conf.max_payload_bytes - self._overhead
         limit = most
         for _ in range(8):
             plain = self.plain_exception(exc, limit)
-            encoded = self._encoded(task, "exception", plain)
+            encoded = self._encoded(task_id, "exception", plain)
             if len(encoded) <= most:
                 return encoded
             limit = min(limit, len(plain)) * most // len(encoded) - 16
         raise PayloadCodecError(
-            f"the exception of task {task.task_id} is larger than max_payload_bytes = {self._conf.max_payload_bytes} "
+            f"the exception of task {task_id} is larger than max_payload_bytes = {self._conf.max_payload_bytes} "
             "when it is encoded, however much is cut"
         )
 
-    def _encoded(self, task: Task[Any, Any], kind: PayloadKind, plain: bytes) -> bytes:
+    def _encoded(self, task_id: str, kind: PayloadKind, plain: bytes) -> bytes:
         codec = self._payload_codec
-        return plain if codec is None else encode_payload(codec, plain, self._context(task, kind))
+        return plain if codec is None else encode_payload(codec, plain, self._context(task_id, kind))
 
-    def _decoded(self, task: Task[Any, Any], kind: PayloadKind, payload: bytes) -> bytes:
+    def _decoded(self, task_id: str, kind: PayloadKind, payload: bytes) -> bytes:
         codec = self._payload_codec
-        return payload if codec is None else decode_payload(codec, payload, self._context(task, kind))
+        return payload if codec is None else decode_payload(codec, payload, self._context(task_id, kind))
 
-    def _fitting(self, task: Task[Any, Any], kind: PayloadKind, encoded: bytes) -> bytes:
+    def _fitting(self, task_id: str, kind: PayloadKind, encoded: bytes) -> bytes:
         limit = self._conf.max_payload_bytes
         if len(encoded) + self._overhead > limit:
-            raise too_large(f"the {kind} of task {task.task_id}", len(encoded) + self._overhead, limit)
+            raise too_large(f"the {kind} of task {task_id}", len(encoded) + self._overhead, limit)
         return encoded
 
-    def _signed(self, task: Task[Any, Any], kind: PayloadKind, body: bytes, invocation_id: str) -> bytes:
-        return body if self.signer is None else self.signer.sign(task.task_id, invocation_id, KINDS[kind], body)
+    def _signed(self, task_id: str, kind: PayloadKind, body: bytes, invocation_id: str) -> bytes:
+        return body if self.signer is None else self.signer.sign(task_id, invocation_id, KINDS[kind], body)
 
-    def _verified(self, task: Task[Any, Any], kind: PayloadKind, payload: bytes, invocation_id: str) -> bytes:
+    def _verified(self, task_id: str, kind: PayloadKind, payload: bytes, invocation_id: str) -> bytes:
         if self.signer is None:
             return payload
         try:
-            return self.signer.open(task.task_id, invocation_id, KINDS[kind], payload)
+            return self.signer.open(task_id, invocation_id, KINDS[kind], payload)
         except ValueError as error:
-            raise self._refused.refuse(self._context(task, kind), invocation_id, str(error)) from None
+            raise self._refused.refuse(self._context(task_id, kind), invocation_id, str(error)) from None
 
-    def _context(self, task: Task[Any, Any], kind: PayloadKind) -> PayloadContext:
-        return PayloadContext(self._app_id, task.task_id, kind)
+    def _context(self, task_id: str, kind: PayloadKind) -> PayloadContext:
+        return PayloadContext(self._app_id, task_id, kind)

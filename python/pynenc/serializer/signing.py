@@ -46,8 +46,8 @@ class Refusals:
     def refuse(self, context: PayloadContext, invocation_id: str, why: str) -> SignatureError:
         """Count a refusal; the exception to raise."""
         error = SignatureError(
-            f"the {context.kind} of invocation {invocation_id} of task {context.task_id} was refused before it was "
-            f"decoded: {why}. Someone may have changed or planted it in the store; if not, give every process of app "
+            f"refused the {context.kind} of invocation {invocation_id} of task {context.task_id} without decoding: "
+            f"{why}. Someone may have changed or planted it in the store; if not, give every process of app "
             f"{context.app_id!r} the same signing_keys"
         )
         now = self._clock()
