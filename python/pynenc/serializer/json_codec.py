@@ -19,6 +19,7 @@ from pynenc.serializer.checks import (
     inspect_value,
     is_restored,
 )
+from pynenc.serializer.collisions import guard_of, guard_of_fields
 from pynenc.serializer.hooks import decode_hook, encode_other, encode_with_sets, has_own_form
 
 if TYPE_CHECKING:
@@ -45,12 +46,14 @@ class JsonTaskCodec:
 
     __slots__ = (
         "_app",
+        "_argument_guard",
         "_arguments",
         "_decode_arguments",
         "_decode_result",
         "_names",
         "_omitted",
         "_result",
+        "_result_guard",
         "_task",
         "func",
     )
@@ -64,6 +67,8 @@ class JsonTaskCodec:
         self._names = tuple(slot.name for slot in parameters)
         self._arguments = {slot.name: slot for slot in parameters}
         self._omitted = {slot.name: slot.default for slot in parameters if _cannot_travel(slot.default)}
+        self._argument_guard = guard_of_fields({slot.name: slot.type for slot in parameters}, hook)
+        self._result_guard = guard_of(self._result.type, hook)
         self._decode_arguments = msgspec.json.Decoder(_struct(parameters), dec_hook=hook).decode
         self._decode_result = msgspec.json.Decoder(self._result.type, dec_hook=hook).decode
 
@@ -89,6 +94,8 @@ class JsonTaskCodec:
     def decode_arguments(self, body: bytes | memoryview) -> dict[str, Any]:
         """The arguments that were passed, each of its annotated type. `SerializationError` if one does not fit."""
         try:
+            if self._argument_guard is not None:
+                self._argument_guard.inspect(body)
             values = msgspec.structs.astuple(self._decode_arguments(body))
         except Exception as error:
             raise SerializationError(
@@ -113,6 +120,8 @@ class JsonTaskCodec:
     def decode_result(self, body: bytes | memoryview) -> Any:
         """The result, of its annotated type. `SerializationError` if it does not fit."""
         try:
+            if self._result_guard is not None:
+                self._result_guard.inspect(body)
             return self._decode_result(body)
         except Exception as error:
             raise SerializationError(

@@ -1,0 +1,413 @@
+"""Keep a payload from choosing elements of a set, or keys of a dict, that all have the same hash.
+
+Python's hashes of numbers, of UUIDs, and of tuples and objects made of them can be computed by anybody. Putting many
+elements with one hash into a set takes quadratic time, in C and with the GIL held: 400 kB stop a process for 15 s. So
+before a payload is decoded as its annotations say, the elements of its sets and the keys of its dicts are decoded as
+lists, which is linear, and counted by their hashes.
+"""
+
+from __future__ import annotations
+
+import collections
+import collections.abc
+import dataclasses
+import enum
+import json
+import sys
+import types
+import typing
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import date, time
+from typing import Any, get_args, get_origin
+
+import msgspec
+
+from pynenc.serializer.checks import MAX_DEPTH
+
+MAX_EQUAL_HASHES = 64
+"""So many different elements with one hash are let through: that costs microseconds."""
+
+MIN_BYTES = 1024
+"""A shorter payload cannot hold enough elements to matter."""
+
+Raw = bytes | memoryview | msgspec.Raw
+"""A value as it is written."""
+
+Check = Callable[[Raw, str, int], None]
+"""Looks at a value at this path, so deep within the payload. Raises `ValueError`."""
+
+_SETS = (set, frozenset, collections.abc.Set, collections.abc.MutableSet)
+_DICTS = (
+    dict, Counter, collections.OrderedDict, collections.defaultdict, collections.abc.Mapping,
+    collections.abc.MutableMapping,
+)  # fmt: skip
+_LISTS = (
+    list, collections.deque, collections.abc.Sequence, collections.abc.MutableSequence, collections.abc.Collection,
+    collections.abc.Iterable,
+)  # fmt: skip
+_SAFE = (str, bytes, bytearray, bool, type(None), enum.Enum, date, time)
+"""Their hashes cannot be computed outside of the process, or there are few of them."""
+
+
+class Guard:
+    """Checks the payloads of one type. Thread-safe."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+
+    def inspect(self, body: bytes | memoryview) -> None:
+        """Look at a payload in linear time. Raises `ValueError` if too many elements in it have the same hash."""
+        if len(body) >= MIN_BYTES:
+            self._check(body, "$", 0)
+
+
+def guard_of(hint: Any, hook: Callable[[Any, Any], Any]) -> Guard | None:
+    """What has to be checked in payloads of this annotation; None if nothing in it has computable hashes."""
+    builder = _Builder(hook)
+    check = builder.of(hint, {})
+    return Guard(check) if check is not None and builder.counts else None
+
+
+def guard_of_fields(fields: dict[str, Any], hook: Callable[[Any, Any], Any]) -> Guard | None:
+    """The same for one JSON object with these fields."""
+    builder = _Builder(hook)
+    check = _object({name: child for name, hint in fields.items() if (child := builder.of(hint, {})) is not None})
+    return Guard(check) if builder.counts else None
+
+
+def _begins(raw: Raw) -> bytes:
+    """The first byte of a value that is no space."""
+    first = bytes(memoryview(raw)[:1])
+    return bytes(raw).lstrip()[:1] if first.isspace() else first
+
+
+_fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_items_of = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def _members(raw: Raw) -> dict[str, msgspec.Raw]:
+    """The members of an object. One that repeats a key is refused: a decoder would build the value of each.
+
+    No encoder of ours repeats one.
+    """
+    found = _fields_of(raw)
+    # As our encoder writes it, nothing was left out. Else it may have been written by another one.
+    if len(msgspec.json.encode(found)) != len(memoryview(raw)):
+        json.loads(str(raw, "utf-8"), object_pairs_hook=_without_repeats, parse_int=str, parse_float=str)
+    return found
+
+
+def _deeper(depth: int) -> int:
+    if depth >= MAX_DEPTH:
+        raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
+    return depth + 1
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise ValueError("an object has a key twice")
+
+
+class _Builder:
+    """Makes the check of an annotation, and of everything in it."""
+
+    def __init__(self, hook: Callable[[Any, Any], Any]) -> None:
+        self._hook = hook
+        self._classes: dict[Any, list[Check]] = {}
+        self.counts = False
+        """Whether anything has to be counted at all."""
+
+    def of(self, hint: Any, bound: dict[Any, Any], pydantic: bool = False) -> Check | None:
+        """The check of values with this annotation; None if there is nothing to check."""
+        hint = _bare(hint, bound)
+        kind, parameters = get_origin(hint) or hint, get_args(hint)
+        if kind in (typing.Union, types.UnionType):
+            return _all_of(self.of(one, bound, pydantic) for one in parameters)
+        if not isinstance(kind, type):
+            return None
+        if kind in _SETS:
+            return self._set(_first(parameters), bound, pydantic)
+        if kind in _DICTS:
+            return self._dict(kind, parameters, bound, pydantic)
+        if kind is tuple and parameters and parameters[-1] is not Ellipsis:
+            return _positions([self.of(one, bound, pydantic) for one in parameters])
+        if kind in _LISTS or kind is tuple:
+            item = self.of(_first(parameters), bound, pydantic)
+            return None if item is None else _items(item)
+        return self._class(hint, kind, parameters, bound)
+
+    def _set(self, item: Any, bound: dict[Any, Any], pydantic: bool) -> Check | None:
+        inner = self.of(item, bound, pydantic)
+        item = _filled(item, bound)
+        if inner is None and _is_safe(_bare(item, bound)):
+            return None
+        self.counts = True
+        decode = self._decoder(list[item], pydantic)
+
+        def check(raw: Raw, path: str, depth: int) -> None:
+            if _begins(raw) != b"[":
+                return
+            if inner is not None:
+                for index, one in enumerate(_items_of(raw)):
+                    inner(one, f"{path}[{index}]", _deeper(depth))
+            if len(memoryview(raw)) > 2 * MAX_EQUAL_HASHES:
+                _count(_elements(raw, decode), f"elements of a set have the same hash - at `{path}`")
+
+        return check
+
+    def _dict(
+        self, kind: type[Any], parameters: tuple[Any, ...], bound: dict[Any, Any], pydantic: bool
+    ) -> Check | None:
+        key = _first(parameters)
+        value_hint = parameters[1] if len(parameters) > 1 else int if kind is Counter else Any
+        inner = self.of(value_hint, bound, pydantic)
+        key = _filled(key, bound)
+        bare = _bare(key, bound)
+        decode: Callable[[list[str]], list[Any]] | None = None
+        if bare is not Any and not _is_safe(bare):
+            self.counts = True
+            decode = self._key_decoder(key, pydantic)
+        if decode is None and inner is None:
+            return None
+
+        def check(raw: Raw, path: str, depth: int) -> None:
+            if _begins(raw) != b"{":
+                return
+            members = _members(raw)
+            if decode is not None and len(members) > MAX_EQUAL_HASHES:
+                _count(_keys(list(members), decode), f"keys of a dict have the same hash - at `{path}`")
+            if inner is not None:
+                for one in members.values():
+                    inner(one, f"{path}[...]", _deeper(depth))
+
+        return check
+
+    def _decoder(self, many: Any, pydantic: bool) -> Callable[[Raw], list[Any]]:
+        """Decodes a list of elements as the payload's decoder would."""
+        if pydantic:
+            adapter = sys.modules["pydantic"].TypeAdapter(many)
+            return lambda raw: list(adapter.validate_json(bytes(raw)))
+        decode: Callable[[Raw], list[Any]] = msgspec.json.Decoder(many, dec_hook=self._hook).decode
+        return decode
+
+    def _key_decoder(self, key: Any, pydantic: bool) -> Callable[[list[str]], list[Any]]:
+        if pydantic:
+            decode = self._decoder(list[key], pydantic=True)
+            return lambda keys: decode(msgspec.json.encode(keys))
+        hook = self._hook
+        return lambda items: list(msgspec.convert(items, list[key], dec_hook=hook, strict=False))
+
+    def _class(self, hint: Any, kind: type[Any], parameters: tuple[Any, ...], bound: dict[Any, Any]) -> Check | None:
+        """The check of a class with fields; made once, for it may hold itself."""
+        is_pydantic = _is_pydantic(kind)
+        if is_pydantic or _has_fields(kind):
+            known = self._classes.get(hint)
+            if known is not None:
+                return lambda raw, path, depth: known[0](raw, path, depth) if known else None
+            made = self._classes[hint] = []
+            typevars = getattr(kind, "__parameters__", ())
+            inside = dict(zip(typevars, (_filled(one, bound) for one in parameters), strict=False))
+            check = self._pydantic(kind) if is_pydantic else self._fields(kind, inside)
+            made.append(check or _nothing)
+            return check
+        return None
+
+    def _fields(self, kind: type[Any], bound: dict[Any, Any]) -> Check | None:
+        try:
+            hints = typing.get_type_hints(kind, include_extras=True)
+        except Exception:
+            # A name that exists for type checkers only: `msgspec` cannot decode it either.
+            return None
+        children = {name: self.of(hint, bound) for name, hint in hints.items()}
+        if not any(children.values()):
+            return None
+        if issubclass(kind, tuple):
+            return _positions([children.get(name) for name in getattr(kind, "_fields", ())])
+        if issubclass(kind, msgspec.Struct):
+            fields = msgspec.structs.fields(kind)
+            if kind.__struct_config__.array_like:
+                tag = [None] if kind.__struct_config__.tag is not None else []
+                return _positions([*tag, *(children.get(field.name) for field in fields)])
+            return _object({field.encode_name: one for field in fields if (one := children.get(field.name))})
+        return _object({name: one for name, one in children.items() if one is not None})
+
+    def _pydantic(self, kind: Any) -> Check | None:
+        found: dict[str, Check] = {}
+        for name, field in kind.model_fields.items():
+            child = self.of(field.annotation, {}, pydantic=True)
+            if child is None:
+                continue
+            if name == "root" and getattr(kind, "__pydantic_root_model__", False):
+                return child
+            choices = getattr(field.validation_alias, "choices", [field.validation_alias])
+            for alias in (name, field.alias, *choices):
+                first = getattr(alias, "path", [alias])[0]
+                if isinstance(first, str):
+                    found[first] = child
+        return _object(found) if found else None
+
+
+# -- what a check consists of ------------------------------------------------------------------------------------------
+
+
+def _nothing(raw: Raw, path: str, depth: int) -> None:
+    """There is nothing to check."""
+
+
+def _all_of(checks: Iterable[Check | None]) -> Check | None:
+    present = [check for check in checks if check is not None]
+    if len(present) <= 1:
+        return present[0] if present else None
+
+    def check(raw: Raw, path: str, depth: int) -> None:
+        for one in present:
+            one(raw, path, depth)
+
+    return check
+
+
+def _items(item: Check) -> Check:
+    def check(raw: Raw, path: str, depth: int) -> None:
+        if _begins(raw) == b"[":
+            for index, one in enumerate(_items_of(raw)):
+                item(one, f"{path}[{index}]", _deeper(depth))
+
+    return check
+
+
+def _positions(items: list[Check | None]) -> Check | None:
+    if not any(items):
+        return None
+
+    def check(raw: Raw, path: str, depth: int) -> None:
+        if _begins(raw) == b"[":
+            for index, (item, one) in enumerate(zip(items, _items_of(raw), strict=False)):
+                if item is not None:
+                    item(one, f"{path}[{index}]", _deeper(depth))
+
+    return check
+
+
+def _object(fields: dict[str, Check]) -> Check:
+    def check(raw: Raw, path: str, depth: int) -> None:
+        if _begins(raw) == b"{":
+            members = _members(raw)
+            for name, field in fields.items():
+                if name in members:
+                    field(members[name], f"{path}.{name}", _deeper(depth))
+
+    return check
+
+
+def _elements(raw: Raw, decode: Callable[[Raw], list[Any]]) -> list[Any]:
+    try:
+        return decode(raw)
+    except Exception:
+        # One by one: an element that does not fit must not hide those before it.
+        return _those_that_fit([b"[%b]" % bytes(item) for item in _items_of(raw)], decode)
+
+
+def _keys(keys: list[str], decode: Callable[[list[str]], list[Any]]) -> list[Any]:
+    try:
+        return decode(keys)
+    except Exception:
+        return _those_that_fit([[key] for key in keys], decode)
+
+
+def _those_that_fit(ones: Iterable[Any], decode: Callable[[Any], list[Any]]) -> list[Any]:
+    found: list[Any] = []
+    for one in ones:
+        try:
+            found += decode(one)
+        except Exception:
+            continue
+    return found
+
+
+def _count(items: list[Any], what: str) -> None:
+    """Raise if too many different items have one hash. In linear time, whatever they are."""
+    try:
+        hashes = [hash(item) for item in items]
+    except TypeError:
+        # They cannot be in a set at all, which the decoder will say.
+        return
+    many = {value for value, count in Counter(hashes).items() if count > MAX_EQUAL_HASHES}
+    if not many:
+        return
+    different: dict[int, list[Any]] = {value: [] for value in many}
+    for item, value in zip(items, hashes, strict=True):
+        seen = different.get(value)
+        if seen is not None and item not in seen:
+            seen.append(item)
+            if len(seen) > MAX_EQUAL_HASHES:
+                raise ValueError(f"more than {MAX_EQUAL_HASHES} {what}")
+
+
+# -- annotations -------------------------------------------------------------------------------------------------------
+
+
+def _bare(hint: Any, bound: dict[Any, Any]) -> Any:
+    """An annotation without what says nothing about the values: `Annotated`, `NewType`, aliases, `Required`."""
+    for _ in range(50):
+        if isinstance(hint, typing.TypeVar):
+            hint = bound.get(hint, hint.__bound__ or Any)
+        elif hasattr(hint, "__supertype__"):
+            hint = hint.__supertype__
+        elif type(hint).__name__ == "TypeAliasType":
+            hint = hint.__value__
+        elif get_origin(hint) is typing.Annotated or getattr(get_origin(hint), "_name", "") in _WRAPPERS:
+            hint = get_args(hint)[0]
+        elif type(get_origin(hint)).__name__ == "TypeAliasType":
+            alias = get_origin(hint)
+            bound = {**bound, **dict(zip(alias.__type_params__, get_args(hint), strict=False))}
+            hint = alias.__value__
+        else:
+            return hint
+    return Any
+
+
+_WRAPPERS = ("Required", "NotRequired", "ReadOnly", "ClassVar", "Final")
+
+
+def _filled(hint: Any, bound: dict[Any, Any]) -> Any:
+    """An annotation with its type variables filled in, for a decoder."""
+    if isinstance(hint, typing.TypeVar):
+        return _bare(hint, bound)
+    parameters = getattr(hint, "__parameters__", ())
+    if bound and parameters and get_origin(hint) is not None:
+        return hint[tuple(_bare(one, bound) for one in parameters)]
+    return hint
+
+
+def _first(parameters: tuple[Any, ...]) -> Any:
+    return parameters[0] if parameters else Any
+
+
+def _is_safe(hint: Any) -> bool:
+    """Whether nobody can compute many different values with one hash."""
+    if hint is Any or get_origin(hint) is typing.Literal:
+        # Without an annotation elements are texts, numbers, lists: see `_set`, which counts numbers.
+        return hint is not Any
+    if get_origin(hint) in (typing.Union, types.UnionType):
+        return all(_is_safe(one) for one in get_args(hint))
+    if not isinstance(hint, type):
+        return False
+    # An enumeration has as many members as its author has written.
+    return issubclass(hint, _SAFE)
+
+
+def _has_fields(kind: type[Any]) -> bool:
+    return (
+        issubclass(kind, msgspec.Struct)
+        or dataclasses.is_dataclass(kind)
+        or hasattr(kind, "__attrs_attrs__")
+        or typing.is_typeddict(kind)
+        or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
+    )
+
+
+def _is_pydantic(kind: type[Any]) -> bool:
+    module = sys.modules.get("pydantic")
+    base = getattr(module, "BaseModel", None)
+    return isinstance(base, type) and issubclass(kind, base)
