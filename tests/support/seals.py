@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,35 +49,41 @@ def outcome_of(app: Any, invocation: Any) -> bytes:
     return bytes(terminal[2])
 
 
-def rewrite(world: World, old: bytes, new: bytes) -> None:
-    """Exchange a payload in the files or keys of a store of which there is exactly one, past all of our code."""
-    assert len(old) == len(new)
+def flipped(payload: bytes, random_: random.Random) -> bytes:
+    """A payload with one of its bits flipped."""
+    bit = random_.randrange(len(payload) * 8)
+    changed = bytearray(payload)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def rewrite(world: World, changes: Sequence[tuple[bytes, bytes]]) -> None:
+    """Exchange payloads in the file or the keys of a store, past all of our code. Each old one is there once."""
     if world.store.name == "sqlite":
-        _rewrite_sqlite(Path(os.environ["PYNENC__STORE_URL"].removeprefix("sqlite:///")), old, new)
+        _rewrite_sqlite(Path(os.environ["PYNENC__STORE_URL"].removeprefix("sqlite:///")), changes)
     else:
-        _rewrite_redis(str(world.app.app_id), old, new)
+        _rewrite_redis(str(world.app.app_id), changes)
 
 
-def _rewrite_sqlite(path: Path, old: bytes, new: bytes) -> None:
+def _rewrite_sqlite(path: Path, changes: Sequence[tuple[bytes, bytes]]) -> None:
     connection = sqlite3.connect(path, timeout=30)
     try:
-        changed = sum(
-            connection.execute(f"UPDATE {table} SET payload = ? WHERE payload = ?", (new, old)).rowcount
-            for table in ("arguments", "outcome")
-        )
+        for old, new in changes:
+            changed = sum(
+                connection.execute(f"UPDATE {table} SET payload = ? WHERE payload = ?", (new, old)).rowcount
+                for table in ("arguments", "outcome")
+            )
+            assert changed == 1
         connection.commit()
     finally:
         connection.close()
-    assert changed == 1
 
 
-def _rewrite_redis(app_id: str, old: bytes, new: bytes) -> None:
+def _rewrite_redis(app_id: str, changes: Sequence[tuple[bytes, bytes]]) -> None:
     server = shared_redis()
-    changed = 0
-    for key in server.ask("KEYS", f"{{{app_id}:*}}*"):
-        if server.ask("TYPE", key) == "string":
-            value = server.ask("GET", key)
-            if old in value:
-                server.ask("SET", key, value.replace(old, new), "KEEPTTL")
-                changed += 1
-    assert changed == 1
+    keys = [key for key in server.ask("KEYS", f"{{{app_id}:*}}*") if server.ask("TYPE", key) == "string"]
+    values = {key: server.ask("GET", key) for key in keys}
+    for old, new in changes:
+        [key] = [key for key, value in values.items() if old in value]
+        values[key] = values[key].replace(old, new)
+        server.ask("SET", key, values[key], "KEEPTTL")

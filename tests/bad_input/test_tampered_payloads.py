@@ -1,0 +1,92 @@
+"""Signed payloads of which one bit is flipped in the store: none is accepted, no body runs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.ledger import Ledger
+from support.seals import NEW_KEY, flipped, forge, outcome_of, rewrite, sign
+from support.worlds import RUNNERS, STORES, World, make_world
+
+from pynenc import _core
+from pynenc.exceptions import SignatureError
+from pynenc.runner.execute import execute
+
+SAMPLES = 200
+
+
+@pytest.fixture(params=STORES, ids=lambda store: store.name)
+def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
+    """A fresh store, an app that signs, and a ThreadRunner that the test may start."""
+    sign(monkeypatch, NEW_KEY)
+    world = make_world(request.param, RUNNERS[0], monkeypatch, tmp_path)
+    yield world
+    world.close()
+
+
+def _texts(seed: int) -> list[str]:
+    """Texts of many sizes; the longest are not stored in the record itself."""
+    return [f"{number}-" + "x" * (number**2 // 8) for number in random.Random(seed).sample(range(SAMPLES), SAMPLES)]
+
+
+def _all_refused(invocations: list[Any]) -> None:
+    for invocation in invocations:
+        with pytest.raises(SignatureError, match=str(invocation.invocation_id)):
+            invocation.get_result(timeout=60)
+
+
+def test_flipped_arguments_are_refused_and_never_run(world: World, seed: int) -> None:
+    app, note, random_ = world.app, world.jobs.basics.note, random.Random(seed)
+    invocations = list(note.parallelize([(text,) for text in _texts(seed)]).invocations)
+    if world.store.name == "memory":
+        # Nobody else can write there; what a runner does with such a claim is the same.
+        for claim in app._store.claim("rogue", SAMPLES, begin=True):
+            fields = list(claim.__reduce__()[1])
+            fields[3] = flipped(claim.payload, random_)
+            outcome = execute(app, app.runner, _core.Claim(*fields))
+            assert outcome.kind == _core.FAILURE
+            app._store.settle(claim.invocation_id, claim.fence, outcome.kind, outcome.payload)
+    else:
+        payloads = [app._store.get(str(invocation.invocation_id)).payload for invocation in invocations]
+        rewrite(world, [(payload, flipped(payload, random_)) for payload in payloads])
+        world.start(slots=2)
+    _all_refused(invocations)
+    assert Ledger.of_environment().events() == []
+    assert app.refused_payloads == {"arguments": SAMPLES}
+
+
+@pytest.mark.parametrize("kind", ["result", "exception"])
+def test_flipped_outcomes_are_refused_by_their_reader(world: World, kind: str, seed: int) -> None:
+    app, random_ = world.app, random.Random(seed)
+    task = world.jobs.payloads.of_str if kind == "result" else world.jobs.faults.raise_value_error
+    texts = _texts(seed)
+    invocations: list[Any] = []
+    if world.store.name == "memory":
+        codec = app._codec
+        for text in texts:
+            invocation = task(text)
+            invocations.append(invocation)
+            if kind == "result":
+                payload = codec.encode_result(task, text, invocation.invocation_id)
+            else:
+                payload = codec.encode_exception(task, ValueError(text), invocation.invocation_id)
+            forge(app, invocation, _core.SUCCESS if kind == "result" else _core.FAILURE, flipped(payload, random_))
+    else:
+        world.start(slots=2)
+        invocations += task.parallelize([(text,) for text in texts]).invocations
+        outcomes = []
+        for invocation in invocations:
+            try:
+                invocation.get_result(timeout=60)
+            except ValueError:
+                assert kind == "exception"
+            outcomes.append(outcome_of(app, invocation))
+        world.stop()
+        rewrite(world, [(payload, flipped(payload, random_)) for payload in outcomes])
+    # Handles that have not seen the true outcome.
+    _all_refused([app.state_backend.get_invocation(str(invocation.invocation_id)) for invocation in invocations])
+    assert app.refused_payloads == {kind: SAMPLES}
