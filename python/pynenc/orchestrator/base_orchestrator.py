@@ -113,7 +113,10 @@ class BaseOrchestrator(Upkeep):
         self, invocation: InvocationOrId, exception: BaseException, runner_ctx: Any = None
     ) -> None:
         """Queue an invocation that the caller runs again, as after a retriable exception."""
-        self._settle(owned_claim(invocation, "retry"), Outcome(_core.RETRY, note=describe(exception)))
+        self._settle(
+            owned_claim(invocation, "retry"),
+            Outcome(_core.RETRY, note=self.app._codec.note(exception, describe(exception))),
+        )
 
     def reroute_invocations(self, invocations: Iterable[InvocationOrId], runner_ctx: Any = None) -> None:
         """Hand invocations that the caller owns back to the queue; those of others raise `…OwnershipError`."""

@@ -277,7 +277,7 @@ def _raised(
             claim.retries + 1,
             task.conf.max_retries,
         )
-        return Outcome(_core.RETRY, note=note)
+        return Outcome(_core.RETRY, note=app._codec.note(error, note))
     return _failed(app, task, runner, claim, error)
 
 
@@ -310,7 +310,7 @@ def _broken(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.
         return Outcome(_core.FAILURE, app._codec.encode_exception(task, bug, claim.invocation_id))
     except BaseException as second:
         # Not even that can be written down; what is left is to let another process try.
-        note = f"{runner.runner_id} could not record a failure: {describe(second)}"
+        note = f"{runner.runner_id} could not record a failure: {app._codec.note(second, describe(second))}"
         return Outcome(_core.RELEASE, None, MAX_DELAY_SEC, note[:NOTE_CHARS])
 
 

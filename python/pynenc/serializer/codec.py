@@ -166,6 +166,10 @@ class Codec:
         known = {(cls.__module__, cls.__qualname__): cls for cls in task.retriable_exceptions} | self._exceptions
         return decode_error(what, self._body(what, payload, _EXCEPTION_TAG), task.func, known)
 
+    def note(self, error: BaseException, text: str) -> str:
+        """Return what the history of an invocation says about an exception, given its text."""
+        return text
+
     def write_arguments(self, task: Task[Any, Any], kwargs: dict[str, Any]) -> bytes:
         """Encode arguments without what protects them in the store. Raises as `encode_arguments`."""
         return Codec.encode_arguments(self, task, kwargs)

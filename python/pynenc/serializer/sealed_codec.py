@@ -87,6 +87,10 @@ class SealedCodec(Codec):
             )
         return super().decode_exception(task, self._decoded(task.task_id, "exception", verified))
 
+    def note(self, error: BaseException, text: str) -> str:
+        """Return the type alone where a `PayloadCodec` keeps the message of an exception from the store."""
+        return text if self._payload_codec is None else type(error).__name__
+
     def _encoded_exception(self, task_id: str, exc: BaseException) -> bytes:
         """Cut so that it fits after the codec has made it longer, or shorter."""
         most = self._conf.max_payload_bytes - self._overhead
