@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from typing import Any
 
 from pynenc.conf.base import WITHOUT_EFFECT, setting
 from pynenc.conf.config_redis import ConfigRedis
 from pynenc.conf.config_sqlite import ConfigSQLite
 from pynenc.conf.signing_keys import SigningKey, parse_signing_keys
+from pynenc.conf.sources import Layer
+from pynenc.exceptions import ConfigError
 from pynenc.util.cron import CronSchedule
 
 __all__ = ["ArgumentPrintMode", "ConfigPynenc", "ConfigRedis", "ConfigSQLite"]
@@ -27,6 +30,10 @@ def _lower(value: Any) -> str:
 
 def _cron(value: Any) -> str:
     return CronSchedule.parse(value).text
+
+
+_PROTECTIONS = frozenset({"signing_keys", "payload_codec_cls"})
+"""What files and the environment may change, and not turn off if the code turns it on."""
 
 
 class ArgumentPrintMode(enum.StrEnum):
@@ -56,6 +63,20 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
             except BaseException:
                 self.__dict__[name], self._sources[name] = before[0], before[1] or "default"
                 raise
+
+    def _layers(self, config_values: dict[str, Any], config_filepath: str | None) -> Iterator[Layer]:
+        """The sources, the later ones winning. Raises `ConfigError` for one that turns off what the code turns on."""
+        on: set[str] = set()
+        for layer in super()._layers(config_values, config_filepath):
+            for name in _PROTECTIONS & layer.values.keys():
+                if layer.source.startswith("config_values"):
+                    on = on | {name} if layer.values[name] else on - {name}
+                elif name in on and not layer.values[name]:
+                    raise ConfigError(
+                        f"ConfigPynenc.{name} is set in the code of the app and emptied by {layer.source}, which would "
+                        "let unprotected payloads pass: change it in the code, or take it out of that source"
+                    )
+            yield layer
 
     def __getstate__(self) -> dict[str, Any]:
         """What a pickle holds, which belongs to no app."""

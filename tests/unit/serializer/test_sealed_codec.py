@@ -199,6 +199,26 @@ def test_keys_come_from_the_environment_a_file_or_the_constructor(
     ]
 
 
+@pytest.mark.parametrize("name", ["signing_keys", "payload_codec_cls"])
+def test_a_file_cannot_turn_off_what_the_code_turns_on(
+    name: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"signing_keys": [NEW_KEY], "payload_codec_cls": "Veiled"}
+    (tmp_path / "pyproject.toml").write_text(f"[tool.pynenc.pynenc]\n{name} = ''\n")
+    for given in (values, {"pynenc": values}):
+        with pytest.raises(ConfigError, match=rf"{name} is set in the code of the app and emptied by .*pyproject.toml"):
+            _ = Pynenc("kept", given).conf
+    assert not getattr(Pynenc("kept", {}).conf, name)
+    # Another key is a rotation.
+    (tmp_path / "pyproject.toml").write_text(f"[tool.pynenc]\nsigning_keys = ['{OLD_KEY}']\n")
+    assert [key.key_id for key in Pynenc("kept", values).conf.signing_keys] == ["2026-01"]
+    monkeypatch.setenv("PYNENC__SIGNING_KEYS", "")
+    monkeypatch.setenv("PYNENC__PAYLOAD_CODEC_CLS", "")
+    (tmp_path / "pyproject.toml").unlink()
+    Pynenc._clear_instances()
+    assert getattr(Pynenc("kept", values).conf, name), "an empty variable counts as not set"
+
+
 def test_the_secret_is_shown_by_nothing(caplog: pytest.LogCaptureFixture, tmp_path: Any) -> None:
     secret = NEW_KEY.partition(":")[2]
     app = PynencBuilder().app_id("hidden").sqlite(str(tmp_path / "a.db")).signing(NEW_KEY).build()
