@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import assert_type
 
-from pynenc import Pynenc, Task
+from pynenc import Pynenc, PynencBuilder, Task
+from pynenc.serializer import PayloadCodec, PayloadContext
 
 app = Pynenc(app_id="typecheck")
 
@@ -55,6 +56,32 @@ async def submitting() -> None:
     assert_type(group.get_results(), list[list[str]])
     async for result in group.async_results():
         assert_type(result, list[str])
+
+
+class Plain(PayloadCodec):
+    """A codec of a user."""
+
+    def encode(self, data: bytes, context: PayloadContext) -> bytes:
+        """As it is."""
+        assert_type(context.task_id, str)
+        return data
+
+    def decode(self, data: bytes, context: PayloadContext) -> bytes:
+        """As it was."""
+        return data
+
+
+def protecting() -> None:
+    """Keys are texts, a codec is an instance, a class or a name."""
+    built = PynencBuilder().signing("new:secret", "old:secret").payload_codec(Plain()).build()
+    assert_type(built, Pynenc)
+    assert_type(built.payload_codec, PayloadCodec | None)
+    assert_type(built.refused_payloads, dict[str, int])
+    PynencBuilder().payload_codec(Plain).payload_codec("Plain")
+    Pynenc("shop", payload_codec=Plain())
+    PynencBuilder().signing(7)  # type: ignore[arg-type]
+    PynencBuilder().payload_codec(7)  # type: ignore[arg-type]
+    Pynenc("shop", payload_codec="Plain")  # type: ignore[arg-type]
 
 
 def takes_a_task(task: Task[[int], list[str]]) -> None:
