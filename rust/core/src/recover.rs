@@ -10,11 +10,13 @@ pub struct RecoveryPolicy {
     pub max_recoveries: u32,
     /// At most so many in one call.
     pub limit: usize,
+    /// The lease of runners, in milliseconds, for [`Signs`]. Zero recovers whatever has ended, even after a stall.
+    pub grace: Millis,
 }
 
 impl Default for RecoveryPolicy {
     fn default() -> Self {
-        Self { max_recoveries: 3, limit: 100 }
+        Self { max_recoveries: 3, limit: 100, grace: 0 }
     }
 }
 
@@ -66,6 +68,46 @@ pub fn judge(status: Status, recoveries: u32, policy: RecoveryPolicy) -> Verdict
     }
 }
 
+/// When runners were last heard of, kept by the store: tells a runner that died from a stall of everything.
+///
+/// While anything is claimed, a runner renews its leases every third of a lease, or looks for dead runners every half.
+/// If nobody did either for longer, and a lease has ended or is about to, then nobody could: the store was locked or away, or all
+/// processes were frozen. Every runner then gets one lease to renew what it holds before anything is recovered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signs {
+    /// The last renewal or look, on the clock of the leases; `None` before the first.
+    pub heard: Option<Millis>,
+    /// Nothing is recovered before this time.
+    pub quiet_until: Millis,
+}
+
+impl Signs {
+    /// A runner whose leases last `lease` renews them, or looks for dead runners. `ends`: whether a lease ends before
+    /// [`soon`].
+    #[must_use]
+    pub fn heard(self, now: Millis, lease: Millis, ends: bool) -> Self {
+        let silent = self.heard.is_some_and(|heard| now.saturating_sub(heard) > silence(lease));
+        let quiet_until = if lease > 0 && ends && silent { now.saturating_add(lease) } else { self.quiet_until };
+        Self { heard: Some(now), quiet_until }
+    }
+
+    /// Whether runners still have time to renew their leases.
+    pub fn is_quiet(self, now: Millis, policy: RecoveryPolicy) -> bool {
+        policy.grace > 0 && now < self.quiet_until
+    }
+}
+
+/// A lease that ends before this may do so because of a stall that is just over: its runner tries again within less.
+pub fn soon(now: Millis, lease: Millis) -> Millis {
+    now.saturating_add(lease / 5)
+}
+
+/// How long nobody is heard of before that is a stall. Between a half of a lease, the longest pause of runners that work,
+/// and two thirds: with a shorter silence no lease ends that its runner was about to renew.
+pub fn silence(lease: Millis) -> Millis {
+    lease / 5 * 3
+}
+
 /// Delay before a recovered invocation may run again, so that a body that kills runners cannot kill them in a row.
 pub fn backoff(recoveries: u32) -> Millis {
     match recoveries {
@@ -96,11 +138,20 @@ mod tests {
 
     #[test]
     fn a_body_that_keeps_killing_its_runner_is_buried() {
-        let policy = RecoveryPolicy { max_recoveries: 3, limit: 1 };
+        let policy = RecoveryPolicy { max_recoveries: 3, limit: 1, grace: 0 };
         assert_eq!(judge(Status::Running, 2, policy), Verdict::Requeue(Status::RunningRecovery));
         assert_eq!(judge(Status::Running, 3, policy), Verdict::Bury(Status::RunningRecovery));
         assert_eq!(judge(Status::Paused, 3, policy), Verdict::Bury(Status::RunningRecovery));
         assert_eq!(judge(Status::Pending, 99, policy), Verdict::Requeue(Status::PendingRecovery));
+    }
+
+    #[test]
+    fn silence_is_a_stall_only_if_a_lease_ends() {
+        let signs = Signs { heard: Some(0), quiet_until: 0 };
+        assert_eq!(signs.heard(9_000, 10_000, false).quiet_until, 0);
+        assert_eq!(signs.heard(6_000, 10_000, true).quiet_until, 0, "others were heard while that lease ran out");
+        assert_eq!(signs.heard(6_001, 10_000, true), Signs { heard: Some(6_001), quiet_until: 16_001 });
+        assert_eq!(Signs::default().heard(6_001, 10_000, true).quiet_until, 0, "nobody was heard of before");
     }
 
     #[test]

@@ -20,7 +20,6 @@ pub struct OpenOptions<'a> {
     pub result_ttl_sec: f64,
     pub durability: &'a str,
     pub store_timeout_sec: f64,
-    pub lease_sec: f64,
     pub shards: u16,
     pub allow_eviction: bool,
     pub credentials: (Option<String>, Option<String>),
@@ -84,7 +83,6 @@ fn redis(py: Python<'_>, url: &str, options: OpenOptions<'_>) -> PyResult<Opened
         shards: options.shards,
         allow_eviction: options.allow_eviction,
         retry_deadline: convert::span(options.store_timeout_sec, "store_timeout_sec")?,
-        grace: convert::millis(options.lease_sec, "lease_sec")?,
         ..RedisOptions::new(parsed, options.app_id)
     };
     let store = interruptibly(py, move || RedisStore::open(options))?;

@@ -7,7 +7,7 @@ use pynenc_core::claim::ClaimRequest;
 use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::completions::Looker;
 use pynenc_core::error::Result;
-use pynenc_core::ids::{Fence, InvocationId, Ownership};
+use pynenc_core::ids::{Fence, InvocationId, Millis, Ownership};
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Page, Watched};
 use pynenc_core::settle::{Settled, Settlement};
@@ -37,6 +37,8 @@ pub struct PyStore {
     looker: Owned<Looker>,
     kind: &'static str,
     url: String,
+    /// The lease of the app's runners, in milliseconds.
+    lease: Millis,
 }
 
 impl PyStore {
@@ -79,16 +81,9 @@ impl PyStore {
         password: Option<String>,
     ) -> PyResult<Self> {
         let credentials = (username, password);
-        let options = OpenOptions {
-            app_id,
-            result_ttl_sec,
-            durability,
-            store_timeout_sec,
-            lease_sec,
-            shards,
-            allow_eviction,
-            credentials,
-        };
+        let options =
+            OpenOptions { app_id, result_ttl_sec, durability, store_timeout_sec, shards, allow_eviction, credentials };
+        let lease = convert::millis(lease_sec, "lease_sec")?;
         let opened = open::open(py, url, options)?;
         let what = match opened.kind {
             "memory" => "memory store",
@@ -96,7 +91,7 @@ impl PyStore {
             _ => "Redis store",
         };
         let looker = Owned::new(Looker::new(), what);
-        Ok(Self { store: Owned::new(opened.store, what), looker, kind: opened.kind, url: opened.url })
+        Ok(Self { store: Owned::new(opened.store, what), looker, kind: opened.kind, url: opened.url, lease })
     }
 
     #[getter]
@@ -221,7 +216,8 @@ impl PyStore {
 
     #[pyo3(signature = (max_recoveries = 3, limit = 100))]
     fn recover(&self, py: Python<'_>, max_recoveries: u32, limit: usize) -> PyResult<(Vec<String>, Vec<String>)> {
-        let recovered = self.detached(py, |store| store.recover(RecoveryPolicy { max_recoveries, limit }))?;
+        let policy = RecoveryPolicy { max_recoveries, limit, grace: self.lease };
+        let recovered = self.detached(py, |store| store.recover(policy))?;
         Ok((texts(recovered.requeued), texts(recovered.buried)))
     }
 

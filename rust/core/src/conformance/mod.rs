@@ -24,6 +24,7 @@ pub mod queue;
 pub mod recover;
 pub mod result;
 pub mod settle;
+pub mod stall;
 pub mod submit;
 pub mod threads;
 pub mod wait;
@@ -216,6 +217,15 @@ macro_rules! store_conformance {
                 a_recovered_invocation_keeps_its_place_in_line,
                 the_claims_of_a_dead_runner_are_recovered_at_once,
                 a_runner_that_is_known_to_die_with_a_body_again_and_again_buries_it,
+            }
+            stall {
+                after_a_stall_the_first_sweep_recovers_nothing,
+                after_a_stall_a_runner_that_renews_first_recovers_nothing_of_the_others,
+                after_a_stall_a_lease_that_is_about_to_end_is_left_alone,
+                a_runner_that_died_in_a_stall_is_recovered_a_lease_after_it,
+                a_stall_that_ends_long_before_the_leases_delays_no_recovery,
+                a_dead_runner_is_recovered_when_its_lease_ends_while_others_are_heard_of,
+                a_time_without_claims_is_no_stall,
             }
             result {
                 a_watch_answers_in_the_order_of_the_ids,

@@ -204,7 +204,7 @@ impl<'a> Model<'a> {
 
     fn recover(&mut self) {
         self.both(|store| {
-            let mut recovered = store.recover(RecoveryPolicy { max_recoveries: 2, limit: 1000 })?;
+            let mut recovered = store.recover(RecoveryPolicy { max_recoveries: 2, limit: 1000, grace: 0 })?;
             // Among leases that end at the same time any may come first.
             recovered.requeued.sort_unstable();
             recovered.buried.sort_unstable();

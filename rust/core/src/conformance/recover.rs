@@ -134,7 +134,7 @@ pub fn each_claim_has_the_lease_it_asked_for(f: &Fixture) {
 pub fn a_body_that_keeps_killing_its_runner_is_buried(f: &Fixture) {
     use Status::*;
     let id = f.submit(call());
-    let policy = RecoveryPolicy { max_recoveries: 1, limit: 10 };
+    let policy = RecoveryPolicy { max_recoveries: 1, limit: 10, grace: 0 };
     for _ in 0..2 {
         assert_eq!(f.claim_ids(1), [id]);
         f.clock.advance(LEASE);
@@ -152,7 +152,7 @@ pub fn a_body_that_keeps_killing_its_runner_is_buried(f: &Fixture) {
 
 pub fn repeated_recovery_waits_longer_and_longer(f: &Fixture) {
     let id = f.submit(call());
-    let policy = RecoveryPolicy { max_recoveries: 9, limit: 10 };
+    let policy = RecoveryPolicy { max_recoveries: 9, limit: 10, grace: 0 };
     for recoveries in 1..=4 {
         assert_eq!(f.claim_ids(1), [id]);
         f.clock.advance(LEASE);
@@ -212,7 +212,7 @@ pub fn the_claims_of_a_dead_runner_are_recovered_at_once(f: &Fixture) {
 
 pub fn a_runner_that_is_known_to_die_with_a_body_again_and_again_buries_it(f: &Fixture) {
     let id = f.submit(call());
-    let policy = RecoveryPolicy { max_recoveries: 1, limit: 10 };
+    let policy = RecoveryPolicy { max_recoveries: 1, limit: 10, grace: 0 };
     for runner in ["r1", "r2"] {
         assert_eq!(f.claim_with(&ClaimRequest { runner: runner.into(), ..request(1) }).claims[0].id, id);
         let recovered = f.store.revoke(&runner.into(), "killed by signal 11", policy).unwrap();

@@ -139,7 +139,7 @@ impl Store for MemoryStore {
     }
 
     fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Beaten> {
-        self.verb(|state, _| Ok(state.beat(runner, self.clock.steady().saturating_add(lease))))
+        self.verb(|state, _| Ok(state.beat(runner, lease, self.clock.steady())))
     }
 
     fn recover(&self, policy: RecoveryPolicy) -> Result<Recovered> {

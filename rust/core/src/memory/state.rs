@@ -10,6 +10,7 @@ use crate::claim::{Admission, admit};
 use crate::error::{Error, Result};
 use crate::history::Entry;
 use crate::ids::{InvocationId, Millis, Ownership};
+use crate::recover::{Signs, soon};
 use crate::result::{Filter, Watched};
 use crate::status::Status;
 
@@ -19,6 +20,7 @@ pub struct State {
     pub rows: HashMap<InvocationId, Row>,
     pub index: Index,
     pub next_sequence: u64,
+    pub signs: Signs,
     /// How long finished invocations are kept, in milliseconds.
     pub retention: Millis,
     /// Who is named in the history for what no runner did.
@@ -32,6 +34,7 @@ impl State {
             rows: HashMap::new(),
             index: Index::default(),
             next_sequence: 0,
+            signs: Signs::default(),
             retention,
             nobody: Arc::default(),
         }
@@ -39,6 +42,12 @@ impl State {
 
     pub fn row(&self, id: InvocationId) -> Result<&Row> {
         self.rows.get(&id).ok_or(Error::NotFound(id))
+    }
+
+    /// A runner whose leases last `lease` has renewed them, or looks for dead runners.
+    pub fn hear(&mut self, now: Millis, lease: Millis) {
+        let ends = self.index.first_lease().is_some_and(|(expires, _)| expires <= soon(now, lease));
+        self.signs = self.signs.heard(now, lease, ends);
     }
 
     /// The invocation that `owner` holds, or why that is not so.

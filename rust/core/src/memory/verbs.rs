@@ -234,7 +234,9 @@ impl State {
         Ok(Cancelled::Done)
     }
 
-    pub fn beat(&mut self, runner: &RunnerKey, expires: Millis) -> Beaten {
+    pub fn beat(&mut self, runner: &RunnerKey, lease: Millis, steady: Millis) -> Beaten {
+        self.hear(steady, lease);
+        let expires = steady.saturating_add(lease);
         let mut beaten = Beaten::default();
         for id in self.index.owned(runner) {
             if let Some(row) = self.rows.get_mut(&id) {
@@ -250,6 +252,11 @@ impl State {
 
     pub fn recover(&mut self, policy: RecoveryPolicy, now: Millis, steady: Millis, news: &mut News) -> Recovered {
         let mut recovered = Recovered::default();
+        self.hear(steady, policy.grace);
+        if self.signs.is_quiet(steady, policy) {
+            recovered.next_expiry = self.index.first_lease().map(|(expires, _)| expires.max(self.signs.quiet_until));
+            return recovered;
+        }
         for _ in 0..policy.limit {
             let Some((_, id)) = self.index.first_lease().filter(|(expires, _)| *expires <= steady) else { break };
             self.recover_one(id, policy, "", now, news, &mut recovered);

@@ -14,6 +14,7 @@ use super::Shared;
 use super::health::Duty;
 use crate::error::{Error, Result};
 use crate::ids::{Millis, Ownership};
+use crate::recover::RecoveryPolicy;
 use crate::store::Purge;
 
 /// Removal of expired results: how often to look when something changed, and when nothing did.
@@ -162,13 +163,15 @@ impl Agenda {
 
     fn recover(&mut self, shared: &Shared) -> Result<()> {
         let changes = shared.store.hub().changes();
-        let expired = self.next_expiry.is_some_and(|at| at <= shared.config.clock.steady());
-        if shared.store.hears_everything() && self.swept_at == Some(changes) && !expired {
+        // While anything is claimed, runners are heard of: see `recover::Signs`.
+        let idle = self.next_expiry.is_none() && self.swept_at == Some(changes);
+        if shared.store.hears_everything() && idle {
             return Ok(());
         }
         loop {
+            let policy = RecoveryPolicy { grace: shared.lease(), ..shared.config.recovery };
             shared.pump.lock().health.begin(Duty::Recover);
-            let recovered = shared.store.recover(shared.config.recovery);
+            let recovered = shared.store.recover(policy);
             shared.pump.lock().health.end(Duty::Recover, recovered.is_ok());
             let recovered = recovered?;
             self.next_expiry = recovered.next_expiry;

@@ -4,10 +4,10 @@
 -- KEYS: 1 l, 2 f, 3 m, and 4 w:<runner> if that runner is known to be dead: then all it owns, whatever the leases.
 -- Found inside: the records whose lease ended with what belongs to them.
 -- ARGV: 5 most in one call, 6 most recoveries of one invocation, 7 words of the reason of a burial before and 8 after the
--- number, 9 grace: after so many milliseconds without a beat or a recovery by anyone (an outage), every lease that
--- ended meanwhile is extended once by as much (0: never), 10 how the runner died, for the history, 11 reason of those
+-- number, 9 grace: lease of the runners in milliseconds, for `hear` (0: recovers whatever has ended), 10 how the runner died, for the history, 11 reason of those
 -- whose cancellation was wished for.
 -- Answer: now, next expiry or '', ids queued again, ids buried, ids cancelled, whether others may claim something now.
+-- [signs]
 local M = moves()
 local limit, most, grace = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[9])
 local dead, death = KEYS[4], ARGV[10]
@@ -22,16 +22,6 @@ local function next_expiry()
   return first[2] and tonumber(first[2]) or ''
 end
 
-local seen = tonumber(call('HGET', KEYS[3], 'h') or now)
-if grace > 0 and not dead then
-  local over = call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', '0', '500')
-  if now - seen > grace and #over > 0 then
-    for _, id in ipairs(over) do call('ZADD', KEYS[1], now + grace, id) end
-    -- With more than 500 of them the outage lasts on until the next call has extended the rest.
-    if #over < 500 then call('HSET', KEYS[3], 'h', now) end
-    return { now, next_expiry(), {}, {}, {}, 0 }
-  end
-end
 local function backoff(n)
   if n <= 1 then return 0 end
   return math.min(500 * 2 ^ math.min(n - 2, 6), 30000)
@@ -54,7 +44,13 @@ for _, id in ipairs(ended) do
   records[id] = M.load(id)
   if records[id] then M.expect_places(records[id]) end
 end
-call('HSET', KEYS[3], 'h', now)
+if not dead then
+  local quiet = hear(KEYS[3], KEYS[1], grace)
+  if grace > 0 and now < quiet then
+    local first = next_expiry()
+    return { now, first ~= '' and math.max(first, quiet) or '', {}, {}, {}, 0 }
+  end
+end
 for _, id in ipairs(ended) do
   -- Read again: an earlier one may have called it back.
   local r = records[id] and M.load(id)

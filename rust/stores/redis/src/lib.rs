@@ -28,7 +28,7 @@
 //! | `f` | list | finished, with the time at which each expires |
 //! | `o:<n>`, `o` | string, hash | ids in order of arrival, 256 in each; how many places of each are not forgotten |
 //! | `b`, `b:<queue>` | sorted set | tags of idle runner processes, to be woken one by one |
-//! | `m` | hash | marker, which begins with the number of this layout, 2; numbers of arrivals and of wake-ups, time of the last beat |
+//! | `m` | hash | marker, which begins with the number of this layout, 2; numbers of arrivals and of wake-ups; when a runner was last heard of, and until when nothing is recovered |
 //!
 //! A queue's member is 30 bytes: rank and priority descending, due time, number of arrival, id. With the record (about
 //! 110 bytes and the arguments) and 16 bytes in the order of arrival, a queued invocation takes below 500 bytes.

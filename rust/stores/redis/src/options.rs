@@ -46,9 +46,6 @@ pub struct RedisOptions {
     pub retry_deadline: Duration,
     /// Outcomes up to this size travel with the notification to whoever waits, in bytes.
     pub max_payload_in_push: usize,
-    /// After an outage of the store longer than this, leases are extended once by as much; at least the longest lease.
-    /// Zero never does.
-    pub grace: Millis,
     /// For tests: take time from here instead of from the server.
     pub clock: Option<Arc<dyn Clock>>,
 }
@@ -67,7 +64,6 @@ impl RedisOptions {
             command_timeout: Duration::from_secs(5),
             retry_deadline: Duration::from_secs(10),
             max_payload_in_push: 2048,
-            grace: 10_000,
             clock: None,
         }
     }

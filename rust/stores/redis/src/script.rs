@@ -12,6 +12,10 @@ const LIBRARY: &str = concat!(include_str!("../scripts/lib.lua"), "\n", include_
 /// Where a script that has a shorter way for the usual case goes on with the library.
 const MARK: &str = "-- [library]\n";
 
+/// Where a script takes in `signs.lua`, which most scripts do without.
+const SIGNS_MARK: &str = "-- [signs]\n";
+const SIGNS: &str = include_str!("../scripts/signs.lua");
+
 /// In a cluster every script begins with this: a command on two keys that never exist is refused, on either node, while
 /// the slot is on its way from one to the other. Otherwise it would be refused, or find nothing, at the first key that has
 /// left or not yet come, in the middle of what it writes.
@@ -44,6 +48,7 @@ impl Script {
     fn new(file: &str) -> Self {
         let (flags, body) = file.split_once('\n').unwrap_or((file, ""));
         let (quick, body) = body.split_once(MARK).unwrap_or(("", body));
+        let body = body.replace(SIGNS_MARK, SIGNS);
         let version = |first: &str| {
             Version::new(format!("{flags}\n{first}{quick}{LIBRARY}\n{body}").replace("$DROP_REASON", DROP_REASON))
         };

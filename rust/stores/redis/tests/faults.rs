@@ -181,19 +181,20 @@ fn a_server_that_may_evict_is_refused_unless_allowed() {
 #[test]
 fn an_outage_longer_than_a_lease_gives_every_lease_a_second_chance() {
     let server = Server::start();
-    let store = RedisStore::open(RedisOptions { grace: 200, ..options(&server.url()) }).unwrap();
+    let store = RedisStore::open(options(&server.url())).unwrap();
+    let policy = RecoveryPolicy { grace: 200, ..RecoveryPolicy::default() };
     submit(&*store);
     let owner = store.claim(&ClaimRequest { lease: 200, ..request("r1", 1) }).unwrap().claims[0].ownership();
     store.beat(&"r1".into(), 200).unwrap();
     server.signal("STOP");
     std::thread::sleep(Duration::from_millis(500));
     server.signal("CONT");
-    assert_eq!(store.recover(RecoveryPolicy::default()).unwrap().requeued, []);
+    assert_eq!(store.recover(policy).unwrap().requeued, []);
     assert_eq!(store.beat(&"r1".into(), 200).map(|beaten| beaten.owned), Ok(vec![owner]));
     // One that is really dead is recovered once its second lease is over.
     for _ in 0..4 {
         std::thread::sleep(Duration::from_millis(80));
-        if store.recover(RecoveryPolicy::default()).unwrap().requeued == [owner.id] {
+        if store.recover(policy).unwrap().requeued == [owner.id] {
             return;
         }
     }

@@ -257,6 +257,7 @@ fn prepare(db: &Connection) -> Result<(), Refusal> {
     if known.as_deref() != Some(&boot) {
         // The steady clock began anew: what the leases say means nothing, and whoever held them is gone.
         db.execute(sql!("open/expire_leases"), [])?;
+        db.execute(sql!("open/forget_signs"), [])?;
         db.execute(sql!("open/set_boot"), [&boot])?;
     }
     Ok(())

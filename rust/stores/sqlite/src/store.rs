@@ -213,8 +213,10 @@ impl Store for SqliteStore {
     }
 
     fn recover(&self, policy: RecoveryPolicy) -> Result<Recovered> {
-        let next_expiry = self.read(recover::next_expiry)?;
-        if next_expiry.is_none_or(|end| end > self.shared.clock.steady()) {
+        let steady = self.shared.clock.steady();
+        let (next_expiry, heard) = self.read(|db| Ok((recover::next_expiry(db)?, recover::heard(db)?)))?;
+        let nothing_to_note = policy.grace == 0 || recover::is_fresh(heard, steady, policy.grace);
+        if next_expiry.is_none_or(|end| end > steady && nothing_to_note) {
             return Ok(Recovered { next_expiry, ..Recovered::default() });
         }
         self.write(recover::Recover(policy))

@@ -70,15 +70,13 @@ fn request(shared: &Shared, link: &Link, policy: RecoveryPolicy, limit: usize, d
     const MARK: u32 = 4_000_000_000;
     let reason = if death.is_empty() { burial_reason(MARK) } else { burial_reason_of_death(MARK, death) };
     let (before, after) = reason.split_once(&MARK.to_string()).unwrap_or((&reason, ""));
-    // Time that a test sets does not pass by itself: there is no outage to be told from a long step.
-    let grace = if shared.options.clock.is_some() { 0 } else { shared.options.grace };
     shared
         .common(request, link)
         .number(limit as i64)
         .number(i64::from(policy.max_recoveries))
         .arg(before)
         .arg(after)
-        .number(grace)
+        .number(policy.grace)
         .arg(death)
         .arg(CANCELLED_WHILE_RUNNING)
 }

@@ -6,6 +6,7 @@ use pynenc_core::store::Beaten;
 use crate::fault::Fault;
 use crate::row::read_id;
 use crate::tx::{Tx, sql};
+use crate::verbs::recover::hear;
 use crate::writer::Verb;
 
 pub(crate) struct Beat {
@@ -21,6 +22,7 @@ impl Verb for Beat {
     }
 
     fn run(&self, tx: &mut Tx<'_>) -> Result<Beaten, Fault> {
+        hear(tx, self.lease)?;
         let expires = tx.steady.saturating_add(self.lease);
         let mut beaten = Beaten::default();
         tx.all(sql!("beat/extend"), (&*self.runner, expires), |row| {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use pynenc_core::history::Entry;
 use pynenc_core::ids::{Millis, RunnerKey};
-use pynenc_core::recover::{Recovered, RecoveryPolicy, Verdict, backoff, burial_reason, burial_reason_of_death, judge};
+use pynenc_core::recover::{
+    Recovered, RecoveryPolicy, Signs, Verdict, backoff, burial_reason, burial_reason_of_death, judge, soon,
+};
 use pynenc_core::status::Status;
 use pynenc_core::store::CANCELLED_WHILE_RUNNING;
 use rusqlite::Connection;
@@ -25,13 +27,49 @@ impl Verb for Recover {
     }
 
     fn run(&self, tx: &mut Tx<'_>) -> Result<Recovered, Fault> {
-        let mut recovered = Recovered::default();
+        let mut recovered = Recovered { next_expiry: next_expiry(tx.db)?, ..Recovered::default() };
+        if recovered.next_expiry.is_none() {
+            // Nothing is claimed: runners that have nothing to do write nothing.
+            return Ok(recovered);
+        }
+        let signs = hear(tx, self.0.grace)?;
+        if signs.is_quiet(tx.steady, self.0) {
+            recovered.next_expiry = recovered.next_expiry.map(|at| at.max(signs.quiet_until));
+            return Ok(recovered);
+        }
         for hot in tx.all(sql!("recover/expired"), (tx.steady, as_limit(self.0.limit)), Hot::read)? {
             recover_one(tx, hot, self.0, "", &mut recovered)?;
         }
         recovered.next_expiry = next_expiry(tx.db)?;
         Ok(recovered)
     }
+}
+
+/// A runner whose leases last `lease` renews them, or looks for dead runners.
+pub(crate) fn hear(tx: &Tx<'_>, lease: Millis) -> Result<Signs, Fault> {
+    let read = |row: &rusqlite::Row<'_>| {
+        let quiet_until = row.get::<_, Option<Millis>>(1)?.unwrap_or_default();
+        Ok((Signs { heard: row.get(0)?, quiet_until }, row.get::<_, bool>(2)?))
+    };
+    let (before, ends) = tx.one(sql!("recover/signs"), [soon(tx.steady, lease)], read)?.unwrap_or_default();
+    let signs = before.heard(tx.steady, lease, ends);
+    if !is_fresh(before.heard, tx.steady, lease) {
+        tx.write(sql!("recover/set_sign"), ("heard", tx.steady))?;
+    }
+    if signs.quiet_until != before.quiet_until {
+        tx.write(sql!("recover/set_sign"), ("quiet_until", signs.quiet_until))?;
+    }
+    Ok(signs)
+}
+
+/// When a runner was last heard of.
+pub(crate) fn heard(db: &Connection) -> Result<Option<Millis>, Fault> {
+    Ok(db.prepare_cached(sql!("recover/signs"))?.query_row([0], |row| row.get(0))?)
+}
+
+/// Whether a sign was written down so recently that another is not: each write wakes the other processes.
+pub(crate) fn is_fresh(heard: Option<Millis>, now: Millis, lease: Millis) -> bool {
+    heard.is_some_and(|heard| (0..lease / 20).contains(&(now - heard)))
 }
 
 /// Recover what a runner owns that is known to be dead; `death` says how it died.

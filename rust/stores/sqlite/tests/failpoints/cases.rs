@@ -205,7 +205,7 @@ fn claims_for_each_verdict(store: &dyn Store) -> Vec<Ownership> {
 
 /// Whoever had started when its runner died is not run again.
 fn policy() -> RecoveryPolicy {
-    RecoveryPolicy { max_recoveries: 0, limit: 100 }
+    RecoveryPolicy { max_recoveries: 0, limit: 100, grace: 0 }
 }
 
 fn recover_them(store: &dyn Store, _: &[Ownership]) {
