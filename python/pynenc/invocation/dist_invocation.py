@@ -16,6 +16,7 @@ from pynenc.exceptions import (
     InvocationError,
     InvocationNotFoundError,
     InvocationTimeoutError,
+    SignatureError,
 )
 from pynenc.identifiers import CallId, InvocationId
 from pynenc.invocation.base_invocation import BaseInvocation, checked_timeout, raisable
@@ -157,6 +158,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
             InvocationConcurrencyControlledError: dropped, because another one held its key.
             InvocationCancelledError: cancelled, see `cancel`.
             InvocationNotFoundError: no such id; `InvocationExpiredError` if its result was kept for `result_ttl_sec`.
+            SignatureError: the app has `signing_keys`, and its arguments or its outcome are not signed for it.
             CycleDetectedError: it waits for the invocation whose body asks.
             RunnerError: the store is in memory and nothing in this process runs it.
             TypeError, ValueError: the timeout is no number.
@@ -213,11 +215,19 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         if terminal is None:
             raise InvocationError(self.invocation_id, f"invocation {self.invocation_id} is not finished")
         _, status, payload, reason = terminal
-        if status == InvocationStatus.SUCCESS:
-            self._value = self.app._codec.decode_result(self.task, payload, self.invocation_id)
-            return self._value  # type: ignore[no-any-return]
-        if payload is not None:
-            raise raisable(self.app._codec.decode_exception(self.task, payload, self.invocation_id))
+        try:
+            if status == InvocationStatus.SUCCESS:
+                self._value = self.app._codec.decode_result(self.task, payload, self.invocation_id)
+                return self._value  # type: ignore[no-any-return]
+            error = (
+                None if payload is None else self.app._codec.decode_exception(self.task, payload, self.invocation_id)
+            )
+        except SignatureError:
+            # A forged message ends this wait. The next one asks the store, which may know better.
+            self._terminal = None
+            raise
+        if error is not None:
+            raise raisable(error)
         text = f"invocation {self.invocation_id} ended as {status}" + (f": {reason}" if reason else "")
         if status == InvocationStatus.CONCURRENCY_CONTROLLED_FINAL:
             raise InvocationConcurrencyControlledError(self.invocation_id, text)
