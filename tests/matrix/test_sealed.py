@@ -57,11 +57,11 @@ def test_values_errors_retries_and_children_travel_sealed(world: World) -> None:
     assert SECRET_WORD.encode() not in world.app._store.get(str(sent.invocation_id)).payload
     world.start(slots=2)
     assert sent.result == SECRET_WORD
+    assert nothing.result is None
+    assert retried.result == 2
     notes = [entry.note for entry in world.app.state_backend.get_history(retried.invocation_id)]
     assert "RetryError" in notes
     assert not [note for note in notes if "attempt" in note], "the message of an exception is encoded, or not stored"
-    assert nothing.result is None
-    assert retried.result == 2
     assert waiting.result == 42
     assert limited.result is not None
     assert sorted(many.results) == [2 * n for n in range(30)]
