@@ -121,6 +121,12 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
     max_payload_bytes: int = setting(
         8 * 1024 * 1024, unit="bytes", at_least=1, doc="largest encoded arguments or result of one invocation"
     )
+    decode_limit_sec: float = setting(
+        5.0,
+        unit="s",
+        above=0,
+        doc="how long a runner decodes the arguments of one call: then it fails, or its process is killed",
+    )
     unknown_task_delay_sec: float = setting(
         1.0, unit="s", at_least=0, doc="first pause of an invocation whose task a runner does not know; it doubles"
     )

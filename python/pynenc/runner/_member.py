@@ -43,8 +43,16 @@ class Member:
     """Why we killed it; empty if we did not."""
     limited: dict[str, Limited] = field(default_factory=dict)
     """Bodies on its threads that have a time limit, by invocation."""
+    decoding: dict[str, float] = field(default_factory=dict)
+    """When it is killed if it has not decoded the arguments of an invocation by then."""
+    doomed: str = ""
+    """Why we killed it, where that counts as a death of what it ran."""
     done: int = 0
     live: int = 0
     idle_since: float | None = None
     state: str = ""
     """For runners that keep the slots themselves."""
+
+    def deadlines(self) -> list[float]:
+        """When it is killed, by the monotonic clock, if what it does has not ended by then."""
+        return [*(one.kill_at for one in self.limited.values()), *self.decoding.values()]

@@ -242,7 +242,7 @@ class ProcessPoolRunner(NativeWaitRunner):
 
     def _listen(self, timeout_sec: float) -> None:
         """Block until something happens, at most so long, and act on it."""
-        due = min((one.kill_at for member in self._members.values() for one in member.limited.values()), default=None)
+        due = min((kill_at for member in self._members.values() for kill_at in member.deadlines()), default=None)
         if due is not None:
             timeout_sec = min(timeout_sec, max(0.0, due - time.monotonic()))
         for key, _ in self._selector.select(timeout_sec):
@@ -255,6 +255,7 @@ class ProcessPoolRunner(NativeWaitRunner):
                     self._bell[0].recv(256)
         if due is not None and due <= time.monotonic():
             self._enforce_limits()
+            self._end_decoders()
 
     def _enforce_limits(self) -> None:
         """Kill the workers whose bodies do not stop at their time limit; those bodies fail, and are not run again."""
@@ -278,6 +279,19 @@ class ProcessPoolRunner(NativeWaitRunner):
                     when = "when it was cancelled" if cancelled else "at its timeout"
                     self._kill(member, f"because invocation {invocation_id} did not stop {when}")
 
+    def _end_decoders(self) -> None:
+        """Kill the workers that hold the GIL while they decode arguments, as if they had died of them."""
+        now = time.monotonic()
+        for member in self._members.values():
+            late = [invocation_id for invocation_id, kill_at in member.decoding.items() if kill_at <= now]
+            if late and member.pid:
+                limit = self.app.conf.decode_limit_sec
+                member.doomed = f"killed, because the arguments of invocation {late[0]} took longer to decode than "
+                member.doomed += f"decode_limit_sec ({limit:g} s) or the timeout of its task"
+                member.decoding.clear()
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(member.pid, signal.SIGKILL)
+
     def _hear(self, member: Member) -> None:
         for message in member.channel.drain():
             if "ready" in message:
@@ -296,6 +310,11 @@ class ProcessPoolRunner(NativeWaitRunner):
                 member.limited[claim.invocation_id] = Limited(claim, time.monotonic() + seconds, cancelled_after)
             if "over" in message:
                 member.limited.pop(message["over"], None)
+            if "decoding" in message:
+                invocation_id, seconds = message["decoding"]
+                member.decoding[invocation_id] = time.monotonic() + seconds
+            if "decoded" in message:
+                member.decoding.pop(message["decoded"], None)
             if "spent" in message and not member.spent:
                 member.spent = message["spent"]
             member.bye = member.bye or "bye" in message
@@ -385,6 +404,8 @@ class ProcessPoolRunner(NativeWaitRunner):
         deaf = was_deaf(status)
         if deaf:
             how = "deaf: its store had failed for store_deaf_after_sec"
+        elif member.doomed:
+            how = member.doomed
         elif member.last_words:
             how = f"ended by itself: {member.last_words}"
         else:

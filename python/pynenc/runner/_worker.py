@@ -145,6 +145,12 @@ class Worker(EngineRunner):
             self._limited.discard(claim.invocation_id)
             self._channel.send({"over": claim.invocation_id})
 
+    def _decoding_begins(self, claim: _core.Claim, seconds: float) -> None:
+        self._channel.send({"decoding": (claim.invocation_id, seconds)})
+
+    def _decoding_ends(self, claim: _core.Claim) -> None:
+        self._channel.send({"decoded": claim.invocation_id})
+
     def _give_up(self, claim: _core.Claim, outcome: Outcome) -> None:
         # Otherwise its runner kills this process at the same time, so that nothing of the body is left.
         if not self._dies_for_one():

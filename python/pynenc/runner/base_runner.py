@@ -416,6 +416,12 @@ class BaseRunner(RunnerWaits, ABC):
     def _limit_ends(self, claim: _core.Claim) -> None:
         """A body for which that was said, or could have been, has ended."""
 
+    def _decoding_begins(self, claim: _core.Claim, seconds: float) -> None:
+        """The arguments of `claim` are decoded on a thread here, which may take so many seconds."""
+
+    def _decoding_ends(self, claim: _core.Claim) -> None:
+        """The arguments for which that was said are decoded."""
+
     def _give_up(self, claim: _core.Claim, outcome: Outcome) -> None:
         """Settle a body that does not stop; must not block. Called on a thread that keeps the time for all bodies."""
         engine = self._engine

@@ -22,6 +22,7 @@ from pynenc.exceptions import (
 )
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.runner._body_task import disturbed_by
+from pynenc.runner._decoding import CannotSupervise, decode, rest_of
 from pynenc.runner._limits import GRACE_SEC, BodyLimit, CoroutineLimit, Limits, keep_time
 from pynenc.runner.outcome import (
     MAX_DELAY_SEC,
@@ -73,12 +74,16 @@ async def execute_async(app: Pynenc, runner: BaseRunner, claim: _core.Claim) -> 
     invocation = DistributedInvocation(app, claim.invocation_id, task=task, claim=claim, parent_id=claim.parent_id)
     try:
         with context.enter_invocation(invocation, runner):
+            began = time.monotonic()
             try:
-                args, kwargs = task._apply(app._codec.decode_arguments(task, claim.payload, invocation.invocation_id))
+                args, kwargs = task._apply(decode(app, task, runner, claim))
+            except CannotSupervise as error:
+                return no_thread(app, str(runner.runner_id), claim, error.__cause__ or error)
             except Exception as error:
                 return _undecodable(app, task, runner, claim, error)
             limit = CoroutineLimit(
-                task._limits, lambda: runner._give_up(claim, given_up(app, task, runner, claim, limit.cancelled_after))
+                rest_of(task._limits, began),
+                lambda: runner._give_up(claim, given_up(app, task, runner, claim, limit.cancelled_after)),
             )
             runner._running_bodies.guard(claim, limit)
             try:
@@ -118,8 +123,11 @@ def _execute(
     context.current_invocation.set(invocation)
     context.current_runner.set(runner)
     context.current_runner_args.set(runner_args)
+    began = 0.0 if task._limits is None else time.monotonic()
     try:
-        args, kwargs = task._apply(app._codec.decode_arguments(task, claim.payload, invocation.invocation_id))
+        args, kwargs = task._apply(decode(app, task, runner, claim))
+    except CannotSupervise as error:
+        return no_thread(app, str(runner.runner_id), claim, error.__cause__ or error)
     except Exception as error:
         return _undecodable(app, task, runner, claim, error)
     if task._limits is not None or runner._running_bodies.is_early(claim.invocation_id):
@@ -129,7 +137,7 @@ def _execute(
             # Without anybody to end it at its limit, or because it is cancelled already, it does not begin.
             return no_thread(app, str(runner.runner_id), claim, error)
     try:
-        value = _run_body(app, task, runner, claim, invocation, args, kwargs)
+        value = _run_body(app, task, runner, claim, invocation, args, kwargs, began)
     except BaseException as error:
         return _raised(app, task, runner, claim, error, invocation._limit)
     return _returned(app, task, runner, claim, value)
@@ -143,10 +151,11 @@ def _run_body(
     invocation: DistributedInvocation[Any, Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
+    began: float,
 ) -> Any:
     """What the body returns, on the calling thread; it can be interrupted meanwhile."""
     if task._limits is not None or task._is_coroutine:
-        return _run_guarded(app, task, runner, claim, invocation, args, kwargs)
+        return _run_guarded(app, task, runner, claim, invocation, args, kwargs, began)
     invocation._thread = threading.get_ident()
     bodies, invocation_id = runner._running_bodies, claim.invocation_id
     undisturbed = False
@@ -177,9 +186,10 @@ def _run_guarded(
     invocation: DistributedInvocation[Any, Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
+    began: float,
 ) -> Any:
     """The same for a task with time limits, or a coroutine without a loop of its runner's."""
-    limits = task._limits
+    limits = rest_of(task._limits, began)
     # A coroutine is cancelled by its own loop; an exception out of nowhere would hit that instead of the body.
     inner = CoroutineLimit(limits) if task._is_coroutine else None
 

@@ -93,7 +93,7 @@ def _refused_since(app: Pynenc, claim: _core.Claim) -> datetime | None:
         return None
 
 
-def no_thread(app: Pynenc, runner_id: str, claim: _core.Claim, error: Exception) -> Outcome:
+def no_thread(app: Pynenc, runner_id: str, claim: _core.Claim, error: BaseException) -> Outcome:
     """Hand a claim back for which no thread could be started: to come again after a delay that doubles each time."""
     delay = min(MAX_DELAY_SEC, 2.0 ** min(claim.releases, 16))
     note = f"cannot start a thread: {describe(error)}"[:NOTE_CHARS]

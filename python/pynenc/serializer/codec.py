@@ -41,6 +41,9 @@ _NAMES: Final = {
 _JSON: Final = bytes([JsonSerializer.tag])
 _NONE: Final = _JSON + b"null"
 
+_LARGE: Final = 32 * 1024
+"""Up to this size decoding takes microseconds, as long as no code of the user's takes part."""
+
 _SMALL: Final = 4096
 """Up to this size copying a payload costs less than a view on it."""
 
@@ -112,6 +115,10 @@ class Codec:
         if not isinstance(kwargs, dict):
             raise SerializationError(f"{what} are no dict but {type(kwargs).__name__}")
         return kwargs
+
+    def may_take_long(self, task: Task[Any, Any], payload: bytes) -> bool:
+        """Whether decoding these arguments may take long: they are large, or code of the user's takes part."""
+        return len(payload) > _LARGE or not self._is_json or self._json(task).runs_user_code
 
     def encode_result(self, task: Task[Any, Any], value: Any, invocation_id: str = "") -> bytes:
         """What the body of this invocation returned.

@@ -24,6 +24,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from pynenc.serializer.checks import MAX_DEPTH
+from pynenc.serializer.user_code import is_pydantic, runs_user_code
 
 MAX_EQUAL_HASHES = 64
 """So many different elements with one hash are let through: that costs microseconds."""
@@ -62,18 +63,22 @@ class Guard:
             self._check(body, "$", 0)
 
 
-def guard_of(hint: Any, hook: Callable[[Any, Any], Any]) -> Guard | None:
-    """What has to be checked in payloads of this annotation; None if nothing in it has computable hashes."""
-    builder = _Builder(hook)
-    check = builder.of(hint, {})
-    return Guard(check) if check is not None and builder.counts else None
+def guard_of_fields(
+    fields: dict[str, Any], hook: Callable[[Any, Any], Any], *, whole: bool = False
+) -> tuple[Guard | None, bool]:
+    """What has to be checked in payloads that are one JSON object with these annotations, and what they run.
 
+    Args:
+        whole: the payload is the value of the only field itself.
 
-def guard_of_fields(fields: dict[str, Any], hook: Callable[[Any, Any], Any]) -> Guard | None:
-    """The same for one JSON object with these fields."""
+    Returns:
+        The guard, None if nothing in them has computable hashes; and whether decoding runs code of the user's.
+    """
     builder = _Builder(hook)
-    check = _object({name: child for name, hint in fields.items() if (child := builder.of(hint, {})) is not None})
-    return Guard(check) if builder.counts else None
+    children = {name: child for name, hint in fields.items() if (child := builder.of(hint, {})) is not None}
+    if not builder.counts:
+        return None, builder.runs_user_code
+    return Guard(next(iter(children.values())) if whole else _object(children)), builder.runs_user_code
 
 
 def _begins(raw: Raw) -> bytes:
@@ -117,6 +122,8 @@ class _Builder:
         self._classes: dict[Any, list[Check]] = {}
         self.counts = False
         """Whether anything has to be counted at all."""
+        self.runs_user_code = False
+        """Whether decoding runs methods or validators that a user has written."""
 
     def of(self, hint: Any, bound: dict[Any, Any], pydantic: bool = False) -> Check | None:
         """The check of values with this annotation; None if there is nothing to check."""
@@ -200,15 +207,16 @@ class _Builder:
 
     def _class(self, hint: Any, kind: type[Any], parameters: tuple[Any, ...], bound: dict[Any, Any]) -> Check | None:
         """The check of a class with fields; made once, for it may hold itself."""
-        is_pydantic = _is_pydantic(kind)
-        if is_pydantic or _has_fields(kind):
+        of_pydantic = is_pydantic(kind)
+        self.runs_user_code = self.runs_user_code or runs_user_code(kind)
+        if of_pydantic or _has_fields(kind):
             known = self._classes.get(hint)
             if known is not None:
                 return lambda raw, path, depth: known[0](raw, path, depth) if known else None
             made = self._classes[hint] = []
             typevars = getattr(kind, "__parameters__", ())
             inside = dict(zip(typevars, (_filled(one, bound) for one in parameters), strict=False))
-            check = self._pydantic(kind) if is_pydantic else self._fields(kind, inside)
+            check = self._pydantic(kind) if of_pydantic else self._fields(kind, inside)
             made.append(check or _nothing)
             return check
         return None
@@ -405,9 +413,3 @@ def _has_fields(kind: type[Any]) -> bool:
         or typing.is_typeddict(kind)
         or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
     )
-
-
-def _is_pydantic(kind: type[Any]) -> bool:
-    module = sys.modules.get("pydantic")
-    base = getattr(module, "BaseModel", None)
-    return isinstance(base, type) and issubclass(kind, base)

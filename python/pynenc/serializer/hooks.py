@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 import msgspec
 
 from pynenc.serializer.checks import inspect_value, is_task
+from pynenc.serializer.user_code import is_pydantic
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -43,7 +44,7 @@ def encode_other(value: Any) -> Any:
         return {INVOCATION_KEY: str(value.invocation_id)}
     if is_task(kind):
         return {TASK_KEY: str(value.task_id)}
-    if _is_pydantic(kind):
+    if is_pydantic(kind):
         # What the model itself reads back: with its aliases, and without what it computes.
         return _checked(value.model_dump(mode="json", by_alias=True, round_trip=True))
     if _is_json_serializable(kind):
@@ -56,7 +57,7 @@ def encode_other(value: Any) -> Any:
 
 def encode_with_sets(value: Any) -> Any:
     """The same for a text that is to be sorted: a model's sets stay sets, of which `model_dump` makes lists."""
-    if _is_pydantic(type(value)):
+    if is_pydantic(type(value)):
         return value.model_dump(by_alias=True, round_trip=True)
     return encode_other(value)
 
@@ -64,7 +65,7 @@ def encode_with_sets(value: Any) -> Any:
 def has_own_form(value: Any) -> bool:
     """Whether its class says what it is written as."""
     kind = type(value)
-    return _is_pydantic(kind) or (_is_json_serializable(kind) and not (_is_invocation(kind) or is_task(kind)))
+    return is_pydantic(kind) or (_is_json_serializable(kind) and not (_is_invocation(kind) or is_task(kind)))
 
 
 def decode_hook(app: Pynenc | None) -> DecodeHook:
@@ -87,7 +88,7 @@ def decode_hook(app: Pynenc | None) -> DecodeHook:
             return deque(items) if kind is deque else items
         if issubclass(kind, dict):
             return _mapping(kind, get_args(annotation), value, decode)
-        if _is_pydantic(kind):
+        if is_pydantic(kind):
             # As JSON: a strict model takes a text for a date there, and not from Python.
             return kind.model_validate_json(msgspec.json.encode(value))  # type: ignore[attr-defined]
         if _is_json_serializable(kind):
@@ -138,13 +139,6 @@ def _task(app: Pynenc | None, kind: type[Any], value: Any) -> Any:
 def _is_invocation(kind: type[Any]) -> bool:
     module = sys.modules.get("pynenc.invocation.base_invocation")
     return module is not None and issubclass(kind, module.BaseInvocation)
-
-
-def _is_pydantic(kind: type[Any]) -> bool:
-    # Who has such a class has imported pydantic; a payload never causes it.
-    module = sys.modules.get("pydantic")
-    base = getattr(module, "BaseModel", None)
-    return isinstance(base, type) and issubclass(kind, base)
 
 
 def _is_json_serializable(kind: type[Any]) -> bool:

@@ -19,7 +19,7 @@ from pynenc.serializer.checks import (
     inspect_value,
     is_restored,
 )
-from pynenc.serializer.collisions import guard_of, guard_of_fields
+from pynenc.serializer.collisions import guard_of_fields
 from pynenc.serializer.hooks import decode_hook, encode_other, encode_with_sets, has_own_form
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class JsonTaskCodec:
         "_result_guard",
         "_task",
         "func",
+        "runs_user_code",
     )
 
     def __init__(self, app: Pynenc, task_id: str, func: Callable[..., Any]) -> None:
@@ -67,8 +68,8 @@ class JsonTaskCodec:
         self._names = tuple(slot.name for slot in parameters)
         self._arguments = {slot.name: slot for slot in parameters}
         self._omitted = {slot.name: slot.default for slot in parameters if _cannot_travel(slot.default)}
-        self._argument_guard = guard_of_fields({slot.name: slot.type for slot in parameters}, hook)
-        self._result_guard = guard_of(self._result.type, hook)
+        self._argument_guard, self.runs_user_code = guard_of_fields({slot.name: slot.type for slot in parameters}, hook)
+        self._result_guard, _ = guard_of_fields({"": self._result.type}, hook, whole=True)
         self._decode_arguments = msgspec.json.Decoder(_struct(parameters), dec_hook=hook).decode
         self._decode_result = msgspec.json.Decoder(self._result.type, dec_hook=hook).decode
 

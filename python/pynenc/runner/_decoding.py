@@ -1,0 +1,73 @@
+"""Decode the arguments of a claim under a time limit, where that may take long.
+
+What runs as Python gets `TaskTimeoutError` at the limit. What holds the GIL in C cannot be interrupted: a worker
+process is killed by its runner then, and the invocation counts a death. In the runner's own process nothing can end it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+from pynenc.exceptions import SerializationError, TaskTimeoutError
+from pynenc.runner._limits import GRACE_SEC, BodyLimit, Limits, keep_time
+
+if TYPE_CHECKING:
+    from pynenc import _core
+    from pynenc.app import Pynenc
+    from pynenc.runner.base_runner import BaseRunner
+    from pynenc.task import Task
+
+
+class CannotSupervise(Exception):
+    """There is no thread left that would keep the time."""
+
+
+def decode(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim) -> dict[str, Any]:
+    """The arguments of `claim`.
+
+    Raises:
+        SerializationError: they do not fit the task, or took longer to decode than `decode_limit_sec`.
+        TaskTimeoutError: they took longer to decode than the `timeout` of the task.
+        CannotSupervise: the system has no thread left to keep the time.
+    """
+    codec, payload = app._codec, claim.payload
+    if not codec.may_take_long(task, payload):
+        return codec.decode_arguments(task, payload, claim.invocation_id)
+    try:
+        keep_time()
+    except RuntimeError as error:
+        raise CannotSupervise from error
+    allowed, limits = app.conf.decode_limit_sec, task._limits
+    own = limits is not None and limits.hard <= allowed
+    if own and limits is not None:
+        allowed = limits.hard
+    limit = BodyLimit(Limits(math.inf, allowed), _cannot_end)
+    runner._decoding_begins(claim, allowed + GRACE_SEC)
+    try:
+        return limit.run(lambda: codec.decode_arguments(task, payload, claim.invocation_id))  # type: ignore[no-any-return]
+    except (SerializationError, TaskTimeoutError) as error:
+        if not limit.stage:
+            raise
+        # Decoders wrap whatever is raised in them.
+        if own and limits is not None:
+            text = f"invocation {claim.invocation_id} {limits.describe('hard')}, while its arguments were decoded"
+            raise TaskTimeoutError(task.task_id, text) from error
+        raise SerializationError(
+            f"the arguments of task {task.task_id} took longer to decode than decode_limit_sec ({allowed:g} s)"
+        ) from error
+    finally:
+        runner._decoding_ends(claim)
+
+
+def rest_of(limits: Limits | None, began: float) -> Limits | None:
+    """What is left of the time limits of a task for its body, when its arguments were decoded from `began` on."""
+    if limits is None:
+        return None
+    passed = time.monotonic() - began
+    return Limits(max(0.001, limits.soft - passed), max(0.001, limits.hard - passed))
+
+
+def _cannot_end(limit: BodyLimit) -> None:
+    """A decoder that does not stop: the runner of this process kills it, if it has one."""
