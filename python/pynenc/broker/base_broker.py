@@ -70,10 +70,9 @@ class BaseBroker(View):
 
     def purge(self) -> None:
         """Cancel everything that waits for a runner. What runs, and what has finished, stays."""
-        while ids := self._store.list_ids(statuses=_QUEUED, limit=1000):
-            if all(self._store.cancel(invocation_id, claimed=False) == "claimed" for invocation_id in ids):
-                # All of them were claimed between the two calls; they are no longer in the queue.
-                return
+        while self._store.cancel_queued():
+            # What this called back to the queue, and what has arrived meanwhile, too.
+            continue
 
 
 def _check(queue: str | None, priority: float | None) -> None:

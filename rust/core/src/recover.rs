@@ -29,6 +29,8 @@ pub struct Recovered {
     pub buried: Vec<InvocationId>,
     /// Ended as `cancelled`: that was wished for while they ran.
     pub cancelled: Vec<InvocationId>,
+    /// Ended as `failed`: their records could not be read. Not among [`Self::found`].
+    pub unreadable: Vec<InvocationId>,
     /// Steady-clock time at which the next lease ends, if anything is claimed.
     pub next_expiry: Option<Millis>,
 }
@@ -44,6 +46,7 @@ impl Recovered {
         self.requeued.extend(more.requeued);
         self.buried.extend(more.buried);
         self.cancelled.extend(more.cancelled);
+        self.unreadable.extend(more.unreadable);
         self.next_expiry = more.next_expiry;
     }
 }

@@ -20,6 +20,12 @@ pub struct Terminal {
     pub reason: Option<Arc<str>>,
 }
 
+/// The `reason` recorded with an invocation that was set aside as failed because its record could not be read. Its bytes,
+/// as far as they are kept, are its payload.
+pub fn unreadable_reason(problem: &str) -> String {
+    format!("unreadable: {problem}")
+}
+
 /// What a look at one id found.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Watched {

@@ -59,7 +59,7 @@ pub struct Beaten {
     pub cancelled: Vec<InvocationId>,
 }
 
-/// What [`Store::purge`] removes.
+/// What [`Store::purge`] removes, or withdraws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purge {
     /// Finished invocations whose retention is over, at most so many.
@@ -69,6 +69,12 @@ pub enum Purge {
     },
     /// Everything, live or not.
     All,
+    /// What waits for a runner, due or not, is withdrawn as [`Store::cancel`] does it, at most so many. Not what is parked
+    /// under a concurrency key, unless a place comes free for it by this.
+    Queued {
+        /// Upper bound of one call.
+        limit: usize,
+    },
 }
 
 /// All state shared between clients and runners of one app.
@@ -180,7 +186,7 @@ pub trait Store: Send + Sync + 'static {
     /// The history of one invocation, oldest first.
     fn history(&self, id: InvocationId) -> Result<History>;
 
-    /// Remove invocations; returns how many.
+    /// Remove invocations, or withdraw them; returns how many.
     fn purge(&self, what: Purge) -> Result<usize>;
 
     /// Whether [`Hub::changes`] moves with every change of the store, those of other processes among them. Where it does

@@ -322,6 +322,11 @@ impl PyStore {
         self.detached(py, |store| store.purge(Purge::All))
     }
 
+    #[pyo3(signature = (limit = 10_000))]
+    fn cancel_queued(&self, py: Python<'_>, limit: usize) -> PyResult<usize> {
+        self.detached(py, |store| store.purge(Purge::Queued { limit }))
+    }
+
     #[pyo3(signature = (limit = 500))]
     fn purge_expired(&self, py: Python<'_>, limit: usize) -> PyResult<usize> {
         self.detached(py, |store| store.purge(Purge::Expired { limit }))

@@ -2,6 +2,7 @@
 
 use super::kit::*;
 use crate::Error;
+use crate::clock::Clock;
 use crate::result::{Filter, Watched};
 use crate::settle::Settled;
 use crate::status::Status;
@@ -134,4 +135,47 @@ pub fn a_closed_store_refuses_every_verb(f: &Fixture) {
 pub fn closing_again_is_harmless(f: &Fixture) {
     f.store.close().unwrap();
     f.store.close().unwrap();
+}
+
+pub fn what_waits_for_a_runner_is_withdrawn_at_once(f: &Fixture) {
+    let running = f.start(call());
+    let done = f.start(call());
+    f.succeed(done);
+    let retried = f.start(call());
+    f.settle(retried, retry(f.clock.wall() + 1_000));
+    let calls = [call(), call().queue("other"), call().due(START + 1_000_000), call().payload(&[7; 5_000])];
+    let registered = f.submit(call().registration("r", false));
+    let ids: Vec<_> = calls.into_iter().map(|call| f.submit(call)).chain([retried.id, registered]).collect();
+    f.expect_mail(&ids[..1], || assert_eq!(f.store.purge(Purge::Queued { limit: 100 }), Ok(ids.len())));
+    for id in &ids {
+        let end = f.terminal(*id);
+        assert_eq!((end.status, end.payload, end.reason.as_deref()), (Status::Cancelled, None, Some(CANCEL_REASON)));
+        assert_eq!(f.store.history(*id).unwrap().last().unwrap().note.as_ref(), CANCEL_REASON);
+    }
+    assert_eq!((f.status(running.id), f.status(done.id)), (Status::Running, Status::Success));
+    assert_eq!(f.store.purge(Purge::Queued { limit: 100 }), Ok(0));
+    assert_eq!(f.claim_with(&request(1)).next_due, None);
+    // Its key is free, and it goes with its retention.
+    f.submit(call().registration("r", false));
+    f.clock.advance(RETENTION + 1);
+    assert_eq!(purge_expired(f), ids.len() + 1);
+}
+
+pub fn a_withdrawal_takes_no_more_than_its_limit_and_calls_back_who_is_parked(f: &Fixture) {
+    f.submit_plain(5);
+    assert_eq!(f.store.purge(Purge::Queued { limit: 3 }), Ok(3));
+    assert_eq!(f.store.count(&Filter { statuses: vec![Status::Registered], ..Filter::default() }), Ok(2));
+    assert_eq!(f.store.purge(Purge::Queued { limit: 100 }), Ok(2));
+    let holder = f.start(call().parks("k", 1));
+    let parked: Vec<_> = (0..2).map(|_| f.submit(call().parks("k", 1))).collect();
+    assert_eq!(f.claim_ids(5), []);
+    assert_eq!(f.store.purge(Purge::Queued { limit: 100 }), Ok(0), "what is parked is no work for a runner");
+    f.succeed(holder);
+    // One is called back; withdrawn, it gives its place to the other.
+    let mut withdrawn = 0;
+    while let Ok(count @ 1..) = f.store.purge(Purge::Queued { limit: 100 }) {
+        withdrawn += count;
+    }
+    assert_eq!(withdrawn, 2);
+    assert!(parked.iter().all(|id| f.status(*id) == Status::Cancelled));
 }

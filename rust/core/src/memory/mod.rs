@@ -182,6 +182,7 @@ impl Store for MemoryStore {
         self.verb(|state, news| {
             Ok(match what {
                 Purge::All => state.purge_all(news),
+                Purge::Queued { limit } => state.purge_queued(self.clock.wall(), limit, news)?,
                 Purge::Expired { limit } => state.purge_expired(self.clock.wall(), limit, news),
             })
         })

@@ -334,6 +334,15 @@ impl State {
         removed
     }
 
+    pub fn purge_queued(&mut self, now: Millis, limit: usize, news: &mut News) -> Result<usize> {
+        let is_queued = |id: &InvocationId| self.rows.get(id).is_some_and(|row| row.status.is_available());
+        let ids: Vec<_> = self.index.order.values().copied().filter(is_queued).take(limit).collect();
+        for id in &ids {
+            self.cancel(*id, Reach::Queue, now, news)?;
+        }
+        Ok(ids.len())
+    }
+
     pub fn purge_expired(&mut self, now: Millis, limit: usize, news: &mut News) -> usize {
         let mut removed = 0;
         while removed < limit

@@ -58,7 +58,7 @@ impl Shared {
                 Ok(())
             }
             Err(error) => {
-                pump.outbox.returned(batch);
+                pump.outbox.returned(batch, &error);
                 pump.work = true;
                 self.grant(pump);
                 if matches!(error, Error::Closed(_)) {

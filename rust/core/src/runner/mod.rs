@@ -421,7 +421,7 @@ impl Shared {
                     None
                 }
                 Err(error) => {
-                    self.pump.lock().outbox.returned(batch);
+                    self.pump.lock().outbox.returned(batch, &error);
                     Some(error)
                 }
             };

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::error::Error;
 use crate::settle::Settlement;
 
 /// At most so many outcomes travel in one round trip.
@@ -33,9 +34,17 @@ impl Outbox {
     }
 
     /// The store failed: back to the front, in the old order. Sending them again is harmless.
-    pub fn returned(&mut self, batch: Vec<Settlement>) {
+    ///
+    /// An outcome that the state machine refuses is dropped: it would be refused each time, and the others with it.
+    pub fn returned(&mut self, batch: Vec<Settlement>, error: &Error) {
         self.delivered(batch.len());
-        for settlement in batch.into_iter().rev() {
+        let refused = if let Error::Transition { id, .. } = error { Some(*id) } else { None };
+        if let Some(id) = refused {
+            log::error!(
+                "the outcome of invocation {id} is dropped, its record is not what its runner made of it: {error}"
+            );
+        }
+        for settlement in batch.into_iter().rev().filter(|settlement| Some(settlement.owner.id) != refused) {
             self.queued.push_front(settlement);
         }
     }
@@ -61,6 +70,7 @@ mod tests {
     use super::*;
     use crate::ids::{Fence, InvocationId, Ownership};
     use crate::settle::Outcome;
+    use crate::status::Status;
 
     fn settlement(n: u64) -> Settlement {
         let owner = Ownership { id: InvocationId::from_parts(0, 0, n), fence: Fence(1) };
@@ -74,9 +84,21 @@ mod tests {
         let batch = outbox.take();
         outbox.push(settlement(3));
         assert!(!outbox.is_empty());
-        outbox.returned(batch);
+        outbox.returned(batch, &Error::Closed("store"));
         assert_eq!(outbox.take(), (0..4).map(settlement).collect::<Vec<_>>());
         outbox.delivered(4);
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn what_is_refused_for_good_does_not_stop_the_others() {
+        let mut outbox = Outbox::default();
+        (0..3).for_each(|n| outbox.push(settlement(n)));
+        let batch = outbox.take();
+        let id = batch[1].owner.id;
+        outbox.returned(batch, &Error::Transition { id, from: Status::Pending, to: Status::Success });
+        assert_eq!(outbox.take(), [settlement(0), settlement(2)]);
+        outbox.delivered(2);
         assert!(outbox.is_empty());
     }
 }

@@ -10,7 +10,7 @@ call('LLEN', KEYS[2])
 call('HLEN', KEYS[3])
 local id = sub(KEYS[1], -16)
 local r = M.load(id)
-if not r then return { 3, 0 } end
+if not r then return { call('EXISTS', KEYS[1]) == 1 and 2 or 3, 0 } end
 if r.status >= 11 then return { (r.status == 14 and r.tag == ARGV[6]) and 0 or 2, 0 } end
 if claimed(r.status) then
   if ARGV[7] == '0' then return { 1, 0 } end

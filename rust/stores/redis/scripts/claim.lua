@@ -9,8 +9,9 @@
 -- fences of requests whose answer was lost, then names of queues.
 -- Answer: nothing, if nothing was found; id and record in one string, if it is only one; else a list, first nothing, or
 -- now and the next due time, then ids and records in turns; or, if there was more to it, a list that begins with now,
--- next due time or '', ids of those dropped, whether others may claim something now, and number of claims made by the
--- lost requests, in a list; then id, record, and arguments kept apart of each claim.
+-- next due time or '', ids of those dropped, whether others may claim something now, number of claims made by the lost
+-- requests, and ids of those set aside, each with what is wrong with it, in a list; then id, record, and arguments kept
+-- apart of each claim.
 local usual = #ARGV[11] == 0 and ARGV[5] ~= '-1'
 if usual then
   local call, attempt, byte, char, sub, floor = redis.call, redis.pcall, string.byte, string.char, string.sub, math.floor
@@ -56,7 +57,7 @@ if usual then
         local id = sub(members[i], -16)
         ids[i], keys[i] = id, P .. 'i:' .. id
       end
-      local raws = count == 1 and { call('GET', keys[1]) } or call('MGET', unpack(keys))
+      local raws = count == 1 and { attempt('GET', keys[1]) } or call('MGET', unpack(keys))
       local now6, fences = struct.pack('>I6', now), ARGV[10]
       local tail, status = ARGV[7] .. now6 .. ARGV[8], '\4'
       if #ARGV[8] > #ARGV[7] - 13 then tail, status = tail .. now6, '\6' end
@@ -67,13 +68,13 @@ if usual then
       for i = 1, count do
         local raw = raws[i]
         -- Never touched since it arrived, arguments in the record, no concurrency key.
-        if not raw then
+        if type(raw) ~= 'string' then
           usual = false
           break
         end
         local was, flags = byte(raw, 1, 2)
         local upper, middle, lower = byte(raw, 53, 55)
-        if was ~= 1 or flags % 64 >= 4 or flags % 2 == 1 or #raw ~= 69 + upper * 65536 + middle * 256 + lower then
+        if was ~= 1 or #raw < 69 or flags % 64 >= 4 or flags % 2 == 1 or #raw ~= 69 + upper * 65536 + middle * 256 + lower then
           usual = false
           break
         end
@@ -164,9 +165,16 @@ local claims, dropped, owned, taken, found = {}, {}, {}, 0, 0
 
 -- Arguments kept apart; or 1, if they are so large that the caller should fetch them without a script, which would look
 -- at each byte of them.
+-- False if they are gone, or no string.
+local apart = {}
 local function arguments(id)
-  local key = P .. 'd:' .. id
-  return call('STRLEN', key) < 16384 and call('GET', key) or 1
+  if apart[id] == nil then
+    local key = P .. 'd:' .. id
+    local size = redis.pcall('STRLEN', key)
+    if type(size) == 'table' then size = #get_one(key) end
+    apart[id] = size > 0 and (size < 16384 and call('GET', key) or 1)
+  end
+  return apart[id]
 end
 
 local function give(id, raw, r)
@@ -180,9 +188,10 @@ if lost ~= '' then
   for i = 1, #lost, 8 do mine[sub(lost, i, i + 7)] = true end
   local all = call('HGETALL', KEYS[2])
   for i = 1, #all, 2 do
-    local raw = mine[all[i + 1]] and call('GET', P .. 'i:' .. all[i])
-    if raw then
-      give(all[i], raw, m().decode(raw))
+    local r, raw
+    if mine[all[i + 1]] then r, raw = m().load(all[i]) end
+    if r then
+      give(all[i], raw, r)
       found = found + 1
     end
   end
@@ -252,7 +261,7 @@ local TAIL = ARGV[7] .. now6 .. ARGV[8] .. (begin and now6 or '')
 local records, terms = {}, {}
 local function take_fresh(id, key, raw)
   local status, flags = byte(raw, 1, 2)
-  if status ~= 1 or flags % 64 >= CONCURRENCY or #raw ~= body_end(raw) + 14 then return false end
+  if status ~= 1 or #raw < 69 or flags % 64 >= CONCURRENCY or #raw ~= body_end(raw) + 14 then return false end
   local fence = next_fence()
   raw = STATUS .. char(flags) .. fence .. sub(raw, 11, -15) .. TAIL
   records[#records + 1] = key
@@ -303,10 +312,11 @@ local function peek(most)
   for i, member in ipairs(members) do keys[i] = P .. 'i:' .. sub(member, -16) end
   local raws = get_all(keys)
   for _, raw in ipairs(raws) do
-    if raw and byte(raw, 2) % 16 >= CONCURRENCY then
+    if raw and (#raw < 69 or byte(raw, 2) % 16 >= CONCURRENCY) then
       call('HLEN', META)
       call('LLEN', FINISHED)
-      m().expect_places(m().decode(raw))
+      local r = m().examine(raw)
+      if r then m().expect_places(r) end
     end
   end
   return members, keys, raws, where
@@ -328,7 +338,12 @@ while taken < wanted and looked < 500 do
     elseif raw then
       met[id] = available(byte(raw, 1)) or nil
       local queue, back
-      if not take_fresh(id, keys[at], raw) then queue, back = admit(id, m().decode(raw)) end
+      if #raw >= 69 and byte(raw, 2) % 2 == 1 and available(byte(raw, 1)) and not arguments(id) then
+        m().set_aside(id, raw, 'its arguments are gone, or no string')
+      elseif not take_fresh(id, keys[at], raw) then
+        local r = m().known(id, raw)
+        if r then queue, back = admit(id, r) end
+      end
       if queue then
         -- What was called back may be better than those that follow: look again.
         heads, work, last = {}, true, at
@@ -374,4 +389,4 @@ if waiting and tag ~= '' then
 end
 ring_bells(META)
 announce()
-return { { now, next_due, dropped, work and 1 or 0, found }, spread(claims) }
+return { { now, next_due, dropped, (work or (made and made.aside[1])) and 1 or 0, found, made and made.aside or {} }, spread(claims) }

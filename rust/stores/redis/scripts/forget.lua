@@ -15,7 +15,13 @@ if from == 0 then M.close_order(ARGV[5]) end
 local ids = call('GETRANGE', KEYS[2], from * 16, from * 16 + 64 * 16 - 1)
 for i = 1, #ids, 16 do
   local id = sub(ids, i, i + 15)
-  local r = id ~= Z16 and M.load(id)
+  local r, raw
+  if id ~= Z16 then r, raw = M.load(id) end
+  if raw and not r then
+    -- It could not be read, and has been set aside.
+    call('DEL', P .. 'i:' .. id, P .. 'd:' .. id, P .. 'e:' .. id, P .. 'n:' .. id)
+    count = count + 1
+  end
   if r then
     M.fixed(r)
     M.deregister(r, id)
@@ -33,6 +39,7 @@ for i = 1, #ids, 16 do
   end
 end
 M.part()
+announce()
 if from + 64 >= CHUNK then
   call('DEL', KEYS[2])
   call('HDEL', KEYS[1], ARGV[5])

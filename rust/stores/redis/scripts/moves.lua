@@ -16,11 +16,6 @@ local function moves()
     return r
   end
 
-  local function load(id)
-    local raw = call('GET', P .. 'i:' .. id)
-    return raw and decode(raw)
-  end
-
   local function encode(r)
     return pack(RECORD, r.status, r.flags, r.fence, r.tag, r.rank, r.retries, r.recoveries, r.releases, r.due, r.arrived,
       r.seq, #r.body, r.body, #r.runner, r.runner, #r.note, r.note, #r.waits, r.waits, #r.hist, r.hist) .. r.result
@@ -33,9 +28,30 @@ local function moves()
   -- The part of a record that never changes, as far as scripts need it.
   local function fixed(r)
     if not r.code then
-      r.code, r.depth, r.queue, r.ckey, r.limit, r.blocked, r.rkey, r.args =
-        unpack('>Bc0I4I2c0I2c0I4BI2c0I2c0', r.body)
+      r.code, r.depth, r.queue, r.ckey, r.limit, r.blocked, r.rkey, r.args, r.parent, r.task =
+        unpack('>Bc0I4I2c0I2c0I4BI2c0I2c0Bc0I2c0', r.body)
     end
+    return r
+  end
+
+  -- What a record says, taken apart; or nothing, and what is wrong with it in words.
+  local function examine(raw)
+    if raw == '' then return nil, 'it is empty, or no string' end
+    local fine, r = pcall(decode, raw)
+    if not fine then return nil, 'it is cut or torn: ' .. #raw .. ' bytes' end
+    local status, held = r.status, r.runner ~= ''
+    -- No record is stored with a status that is only passed through.
+    if status < 1 or status > 14 or status == 5 or status == 7 or status == 9 then
+      return nil, 'its status is ' .. status
+    end
+    if not pcall(fixed, r) then return nil, 'its call cannot be taken apart' end
+    if has(r, CONCURRENCY) and (r.ckey == '' or r.limit == 0) then return nil, 'its concurrency key has no name or limit' end
+    if has(r, REGISTRATION) and r.rkey == '' then return nil, 'its registration key has no name' end
+    if claimed(status) ~= held then return nil, 'its status is ' .. status .. (held and ', with' or ', without') .. ' a runner' end
+    if status >= 11 and not has(r, RESULT) and not has(r, REASON) then
+      return nil, 'its status is ' .. status .. ', without an outcome'
+    end
+    if status == 2 and not has(r, CONCURRENCY) then return nil, 'its status is 2, without a concurrency key' end
     return r
   end
 
@@ -106,6 +122,58 @@ local function moves()
     end
   end
 
+  -- Ids of those that were set aside, each with what is wrong with it.
+  local aside, place_freed = {}, nil
+
+  -- End one whose record cannot be read, so that it stands in nobody's way: failed, with the reason, and with its bytes in the
+  -- place of its arguments. What can be known of it is freed. Done by itself, whatever becomes of the rest of the script.
+  local function set_aside(id, raw, problem)
+    local attempt, reason = redis.pcall, 'unreadable: ' .. problem
+    call('LLEN', P .. 'f')
+    local shaped, old = pcall(decode, raw)
+    local known = shaped and pcall(fixed, old)
+    local function name(text) return known and not string.find(text, '[^!-~]') and text or '' end
+    local r = {
+      status = 12, flags = REASON, fence = Z8, tag = #raw >= 18 and sub(raw, 11, 18) or Z8, rank = 0,
+      retries = shaped and old.retries or 0, recoveries = shaped and old.recoveries or 0,
+      releases = shaped and old.releases or 0, due = now, arrived = #raw >= 46 and sub(raw, 41, 46) or now6,
+      seq = #raw >= 51 and sub(raw, 47, 51) or '\0\0\0\0\0', runner = '', note = reason, waits = '',
+      hist = char(12 + 32) .. now6 .. pack('>I2c0', #reason, reason), result = reason,
+    }
+    local task, queue = name(old.task), name(old.queue)
+    r.body = pack('>Bc0I4I2c0I2I4BI2I2BI2c0', 2, '\128\254', 0, #queue, queue, 0, 0, 0, 0, 0, 0, #task, task) ..
+      sub(raw, 1, HISTORY_LIMIT)
+    if math.floor((byte(raw, 2) or 0) / MORE) % 2 == 1 then r.flags = r.flags + MORE end
+    call('RPUSH', P .. 'f', pack('>I6', now + RETENTION) .. id .. r.seq)
+    call('SET', P .. 'i:' .. id, encode(r), 'PX', RETENTION)
+    attempt('PEXPIRE', P .. 'd:' .. id, RETENTION)
+    attempt('ZREM', P .. 'l', id)
+    if shaped and old.runner ~= '' then
+      attempt('HDEL', P .. 'w:' .. old.runner, id)
+      attempt('SREM', P .. 'c:' .. old.runner, id)
+    end
+    pcall(tell, r, id, reason)
+    aside[#aside + 1] = id
+    aside[#aside + 1] = problem
+    if known and old.rkey ~= '' and attempt('GET', P .. 'r:' .. old.rkey) == id then call('DEL', P .. 'r:' .. old.rkey) end
+    if known and old.ckey ~= '' and attempt('SREM', P .. 'k:' .. old.ckey, id) == 1 then
+      old.flags = CONCURRENCY
+      pcall(place_freed, old)
+    end
+  end
+
+  -- A record, taken apart; nothing if it had to be set aside.
+  local function known(id, raw)
+    local r, problem = examine(raw)
+    if not r then set_aside(id, raw, problem) end
+    return r
+  end
+
+  local function load(id)
+    local raw = get_one(P .. 'i:' .. id)
+    return raw and known(id, raw), raw
+  end
+
   -- Keep a finished record, with all that belongs to it, for its retention only.
   local function finish(r, id, result, apart)
     fixed(r)
@@ -150,7 +218,7 @@ local function moves()
 
   -- Someone who had, or would have taken, a place under the key of `r` does not: call back the best of those that wait
   -- for one and would be admitted now. Looks at the first 500; tasks with other limits may share the key.
-  local function place_freed(r)
+  function place_freed(r)
     if not has(r, CONCURRENCY) then return end
     local parked = P .. 'z:' .. fixed(r).ckey
     local members = call('ZRANGE', parked, '0', '499')
@@ -262,6 +330,10 @@ local function moves()
   return {
     load = load,
     decode = decode,
+    examine = examine,
+    known = known,
+    set_aside = set_aside,
+    aside = aside,
     encode = encode,
     save = save,
     fixed = fixed,

@@ -17,9 +17,11 @@ local targets, records, ready = {}, {}, {}
 for i = 2, #KEYS do
   local target = sub(KEYS[i], -16)
   targets[#targets + 1] = target
-  records[target] = M.load(target)
-  if not records[target] then return { 'F', target } end
-  if records[target].status >= 11 then ready[#ready + 1] = target end
+  local t, raw = M.load(target)
+  if not raw then return { 'F', target } end
+  records[target] = t
+  -- What could not be read has failed by now.
+  if not t or t.status >= 11 then ready[#ready + 1] = target end
 end
 if #ready > 0 then return { 'R', spread(ready) } end
 

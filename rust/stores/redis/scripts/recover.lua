@@ -6,7 +6,8 @@
 -- ARGV: 5 most in one call, 6 most recoveries of one invocation, 7 words of the reason of a burial before and 8 after the
 -- number, 9 grace: lease of the runners in milliseconds, for `hear` (0: recovers whatever has ended), 10 how the runner died, for the history, 11 reason of those
 -- whose cancellation was wished for.
--- Answer: now, next expiry or '', ids queued again, ids buried, ids cancelled, whether others may claim something now.
+-- Answer: now, next expiry or '', ids queued again, ids buried, ids cancelled, whether others may claim something now, ids
+-- of those that were set aside, each with what is wrong with it.
 -- [signs]
 local M = moves()
 local limit, most, grace = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[9])
@@ -96,4 +97,4 @@ end
 M.part()
 ring_bells(KEYS[3])
 announce()
-return { now, next_expiry(), requeued, buried, cancelled, work and 1 or 0 }
+return { now, next_expiry(), requeued, buried, cancelled, work and 1 or 0, M.aside }

@@ -16,7 +16,7 @@ if ARGV[6] == '2' then
     local t = call('TIME')
     now = t[1] * 1000 + math.floor(t[2] / 1000)
   end
-  local raws = n == 1 and { call('GET', KEYS[3]) } or call('MGET', unpack(KEYS, 3))
+  local raws = n == 1 and { attempt('GET', KEYS[3]) } or call('MGET', unpack(KEYS, 3))
   local now6, expires, most = pack('>I6', now), pack('>I6', now + ARGV[3]), tonumber(ARGV[4])
   -- Made with a place for one, because a table that grows costs as much as a command.
   local records, ids, finished, told, known, between = { false }, { false }, { false }, nil, nil, nil
@@ -24,10 +24,11 @@ if ARGV[6] == '2' then
   -- One that runs and ends, and has nothing beside its record, gets its new record without the old one being taken apart.
   for i = 1, n do
     local raw, at = raws[i], 26 * i - 25
-    if not raw or sub(raw, 3, 10) ~= sub(heads, at, at + 7) then break end
+    if type(raw) ~= 'string' or #raw < 69 or sub(raw, 3, 10) ~= sub(heads, at, at + 7) then break end
     local status, flags = byte(raw, 1, 2)
     local high, middle, low = byte(raw, 53, 55)
     local last = 55 + high * 65536 + middle * 256 + low
+    if #raw < last + 14 then break end
     -- All are of one runner: its name, and that there is neither a note nor ids waited for.
     if not owner then
       high, low = byte(raw, last + 1, last + 2)
@@ -98,7 +99,7 @@ local raws = get_all({ spread(KEYS, 3) })
 
 -- What each comes to, before anything is written. One that runs and ends, and has nothing beside its record, gets its
 -- new record here, without the old one being taken apart: strings are what a script pays for, by the byte.
-local codes, plain, claims, owned, counts = {}, {}, {}, {}, {}
+local codes, plain, claims, owned, counts, whole = {}, {}, {}, {}, {}, {}
 local finished, ended = {}, 0
 local ENDS, ENDED, middles = pack('>I6', now + RETENTION), {}, {}
 for kind = 1, 2 do ENDED[kind] = char(10 + kind + 128 + 64) .. now6 end
@@ -109,21 +110,27 @@ for i = 1, n do
   else
     local status, flags = byte(raw, 1, 2)
     local kind, apart = byte(heads, at + 18, at + 19)
-    if not claimed(status) then
-      codes[i] = '1'
+    local last, after = #raw >= 69 and body_end(raw), nil
+    if last and #raw >= last + 14 then
+      local high, low = byte(raw, last + 1, last + 2)
+      after = last + 3 + high * 256 + low
+      if #raw < after + 11 then after = nil end
+    end
+    if not after or not claimed(status) then
+      codes[i] = m().known(sub(KEYS[i + 2], -16), raw) and '1' or '2'
     elseif status == 4 and (kind == 1 or kind == 3) then
       return { '!', i, 4, kind == 1 and 11 or 10 }
     else
       codes[i] = '0'
-      local last = body_end(raw)
-      local runner, after = unpack('>I2c0', raw, last + 1)
+      local runner = sub(raw, last + 3, after - 1)
       if not owned[runner] then
         call('HLEN', P .. 'w:' .. runner)
         owned[runner], counts[runner] = {}, 0
       end
       if kind > 2 or flags % 8 >= CONCURRENCY or flags >= WISHED then
         call('HLEN', META)
-        m().expect_places(m().decode(raw))
+        whole[i] = m().known(sub(KEYS[i + 2], -16), raw)
+        if whole[i] then m().expect_places(whole[i]) else codes[i] = '2' end
       end
       -- No flag is set: neither something kept apart, nor a concurrency key, nor more who wait. A note, or ids waited
       -- for, are left to the other way; without them the history is the rest.
@@ -145,6 +152,9 @@ for i = 1, n do
         ended = ended + 1
         claims[ended], finished[ended] = id, ENDS .. id .. sub(raw, 47, 51)
         if byte(raw, 18) > 0 then tell_one(sub(raw, 11, 18), id, 10 + kind, 1, value) end
+      elseif codes[i] == '0' and not whole[i] then
+        whole[i] = m().known(sub(KEYS[i + 2], -16), raw)
+        if not whole[i] then codes[i] = '2' end
       end
     end
   end
@@ -244,7 +254,7 @@ for i = 1, n do
       codes[i] = '1'
     else
       local where, kind, apart, due = unpack('>c10BBI6', heads, at + 8)
-      codes[i] = settle(id, m().decode(raw), kind, where, due, apart, ARGV[6 + i])
+      codes[i] = settle(id, not changed[id] and whole[i] or m().decode(raw), kind, where, due, apart, ARGV[6 + i])
     end
   end
 end

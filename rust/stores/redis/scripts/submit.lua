@@ -123,7 +123,8 @@ local here, mine = {}, {}
 local function registered(rkey)
   if mine[rkey] then return mine[rkey].id, mine[rkey].args end
   local id = call('GET', P .. 'r:' .. rkey)
-  local r = id and m().load(id)
+  local raw = id and get_one(P .. 'i:' .. id)
+  local r = raw and m().examine(raw)
   if r and r.status == 1 then return id, m().fixed(r).args end
 end
 

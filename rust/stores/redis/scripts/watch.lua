@@ -3,15 +3,17 @@
 --
 -- KEYS: the records. ARGV: 5 tag of the process that wants to be told, or ''.
 -- Answer, for each: nothing if there is no record, the status if it is not finished, else its record, followed by its
--- outcome if that is kept apart.
+-- outcome if that is kept apart; what cannot be read comes as it is.
 local tag, answer = ARGV[5], {}
 for i, key in ipairs(KEYS) do
-  local raw = call('GET', key)
+  local raw = get_one(key)
   if not raw then
     answer[i] = ''
+  elseif #raw < 18 then
+    answer[i] = { raw, '' }
   elseif byte(raw, 1) >= 11 then
     local apart = math.floor(byte(raw, 2) / RESULT_APART) % 2 == 1
-    answer[i] = { raw, apart and call('GET', P .. 'e:' .. sub(key, -16)) or '' }
+    answer[i] = { raw, apart and get_one(P .. 'e:' .. sub(key, -16)) or '' }
   else
     answer[i] = byte(raw, 1)
     local known = sub(raw, 11, 18)

@@ -20,6 +20,7 @@ pub enum Kind {
     Owned,
     Wishes,
     Finished,
+    FinishedApart,
     Registration,
 }
 
@@ -41,6 +42,7 @@ impl Kind {
             Kind::Owned => "w:",
             Kind::Wishes => "c:",
             Kind::Finished => "f",
+            Kind::FinishedApart => "g",
             Kind::Registration => "r:",
         }
     }

@@ -26,6 +26,7 @@
 //! | `w:<runner>` | hash | what a runner has claimed, with the fences |
 //! | `c:<runner>` | set | which of those are to be cancelled |
 //! | `f` | list | finished, with the time at which each expires |
+//! | `g` | sorted set | the same of those that stay for longer than what finished after them, since the retention was shortened |
 //! | `o:<n>`, `o` | string, hash | ids in order of arrival, 256 in each; how many places of each are not forgotten |
 //! | `b`, `b:<queue>` | sorted set | tags of idle runner processes, to be woken one by one |
 //! | `m` | hash | marker, which begins with the number of this layout, 2; numbers of arrivals and of wake-ups; when a runner was last heard of, and until when nothing is recovered |

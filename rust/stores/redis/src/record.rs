@@ -33,6 +33,9 @@ const CONCURRENCY: u8 = 4;
 pub const REGISTRATION: u8 = 8;
 const RESULT: u8 = 16;
 
+/// What is kept of a record that cannot be read, in bytes; as in `moves.lua`.
+pub const KEPT: usize = 65_536;
+
 /// Of the kind of an entry of a history: the name of the runner follows; it is the one last named.
 pub const NAMES_RUNNER: u8 = 16;
 pub const SAME_RUNNER: u8 = 128;

@@ -91,6 +91,8 @@ scripts! {
     BACKLOG = "backlog";
     PURGE = "purge";
     FORGET = "forget";
+    ASIDE = "aside";
+    WITHDRAW = "withdraw";
     LOOK = "look";
 }
 

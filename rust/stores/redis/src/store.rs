@@ -178,6 +178,7 @@ impl Store for RedisStore {
     fn purge(&self, what: Purge) -> Result<usize> {
         match what {
             Purge::All => purge::all(self.shared()?),
+            Purge::Queued { limit } => purge::queued(self.shared()?, limit),
             Purge::Expired { limit } => purge::expired(self.shared()?, limit),
         }
     }

@@ -57,6 +57,8 @@ lost! {
     "backlog": a_lost_count_of_the_backlog_is_made_again;
     "purge": a_lost_purge_of_what_expired_is_made_again;
     "forget": a_lost_purge_of_everything_is_made_again;
+    "withdraw": a_lost_withdrawal_of_the_queue_is_made_again;
+    "aside": what_is_lost_when_a_record_cannot_be_read_is_made_again;
     "look": a_lost_look_is_made_again_and_sees_what_it_would_have_seen;
 }
 
@@ -313,6 +315,37 @@ fn a_lost_purge_of_everything_is_made_again(lossy: &Lossy<'_>) {
     assert_eq!(store.watch(&[done, claimed, live]), Ok(unknown.into()));
     assert_eq!(store.settle(&[success(claims[1].ownership())]), Ok(vec![Settled::Stale]));
     assert_eq!(store.beat(&"r1".into(), 10_000).unwrap().owned, []);
+}
+
+fn a_lost_withdrawal_of_the_queue_is_made_again(lossy: &Lossy<'_>) {
+    let store = &*lossy.store;
+    let ids = [submit(store), submit(store)];
+    lossy.lose();
+    store.purge(Purge::Queued { limit: 100 }).unwrap();
+    let ended = |watched: &Watched| matches!(watched, Watched::Finished(end) if end.status == Status::Cancelled);
+    assert!(store.watch(&ids).unwrap().iter().all(ended));
+    assert_eq!(store.backlog(&[], 10), Ok(0));
+    lossy.clock.advance(RETENTION + 1);
+    while store.purge(Purge::Expired { limit: 100 }).unwrap() > 0 {}
+    assert_eq!(store.count(&Filter::default()), Ok(0));
+}
+
+/// The name of the task is no text any more: only a reader of the whole record notices.
+fn what_is_lost_when_a_record_cannot_be_read_is_made_again(lossy: &Lossy<'_>) {
+    let store = &*lossy.store;
+    let (bad, good) = (submit(store), submit(store));
+    let key = [format!("{{{}:0}}i:", lossy.options.app_id).as_bytes(), &bad.to_bytes()].concat();
+    let mut connection = lossy.server.connect();
+    let raw: Vec<u8> = redis::cmd("GET").arg(&key).query(&mut connection).unwrap();
+    let at = raw.windows(3).position(|three| three == b"m.f").unwrap();
+    let () = redis::cmd("SETRANGE").arg(&key).arg(at).arg(&b"\xff"[..]).query(&mut connection).unwrap();
+    lossy.lose();
+    let claims = claim(store, 2);
+    assert_eq!(ids(&claims), [good]);
+    let ended = |watched: &Watched| matches!(watched, Watched::Finished(end) if end.status == Status::Failed);
+    assert!(store.watch(&[bad]).unwrap().iter().all(ended));
+    assert_eq!(store.beat(&"r1".into(), 10_000).unwrap().owned, [claims[0].ownership()]);
+    succeed(store, claims[0].ownership());
 }
 
 struct Bell(Sender<()>);

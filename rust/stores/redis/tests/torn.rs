@@ -165,6 +165,20 @@ torn! {
         world.submit_plain(2);
         verb(|store| store.purge(Purge::Expired { limit: 100 }))
     }
+    "withdraw": withdraw_the_queue(world) {
+        let (holder, _) = world.keyed(3);
+        succeed(&*world.store, holder.ownership());
+        world.submit(&[registered(), sized(5_000), call()]);
+        verb(|store| store.purge(Purge::Queued { limit: 100 }))
+    }
+    "aside": set_aside_what_cannot_be_read(world) {
+        let bad = world.submit_plain(3)[0];
+        world.spoil(bad);
+        // The claim is answered, what follows is not.
+        world.answers.set(1);
+        world.block.set(2);
+        claiming(2, true)
+    }
     "forget": forget_the_first_piece(world) {
         // Which chunks there are is answered, the piece is not.
         world.answers.set(1);
@@ -231,6 +245,8 @@ struct World {
     block: Cell<usize>,
     /// Everything is to be forgotten: half of that is not counted exactly, until somebody makes the rest.
     wiped: Cell<bool>,
+    /// Where the server is, past the gate.
+    direct: String,
 }
 
 impl World {
@@ -247,6 +263,7 @@ impl World {
             answers: Cell::new(0),
             block: Cell::new(1),
             wiped: Cell::new(false),
+            direct: server.url(),
         }
     }
 
@@ -257,6 +274,15 @@ impl World {
 
     fn know(&self, calls: &[Submission], fate: Fate) {
         self.known.borrow_mut().extend(calls.iter().map(|one| (one.id, fate)));
+    }
+
+    /// The name of its task is no text any more: only a reader of the whole record notices.
+    fn spoil(&self, id: InvocationId) {
+        let mut connection = redis::Client::open(self.direct.as_str()).unwrap().get_connection().unwrap();
+        let key = [format!("{{{}:0}}i:", self.options.app_id).as_bytes(), &id.to_bytes()].concat();
+        let raw: Vec<u8> = redis::cmd("GET").arg(&key).query(&mut connection).unwrap();
+        let at = raw.windows(3).position(|three| three == b"m.f").unwrap();
+        let () = redis::cmd("SETRANGE").arg(&key).arg(at).arg(&b"\xff"[..]).query(&mut connection).unwrap();
     }
 
     /// What was submitted so far may be purged.

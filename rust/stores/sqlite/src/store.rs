@@ -251,11 +251,21 @@ impl Store for SqliteStore {
     }
 
     fn purge(&self, what: Purge) -> Result<usize> {
+        let mut removed = 0;
         let limit = match what {
             Purge::All => return self.write(purge::PurgeAll),
             Purge::Expired { limit } => limit,
+            Purge::Queued { limit } => {
+                while removed < limit {
+                    let (count, more) = self.write(purge::PurgeQueued { limit: limit - removed })?;
+                    removed += count;
+                    if !more {
+                        break;
+                    }
+                }
+                return Ok(removed);
+            }
         };
-        let mut removed = 0;
         let mut more = self.read(|db| purge::anything_expired(db, self.shared.clock.wall()))?;
         while more && removed < limit {
             let (count, rest) = self.write(purge::PurgeExpired { limit: limit - removed })?;

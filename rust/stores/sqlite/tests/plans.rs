@@ -11,8 +11,14 @@ const MAY_SCAN: [&str; 3] = ["purge/count.sql", "list/ids.sql", "list/count.sql"
 
 /// The scan is of an index that has only what is asked for, and ends with its first row, ends at the limit of the caller,
 /// or is done once per boot.
-const OF_A_PARTIAL_INDEX: [&str; 4] =
-    ["claim/any_ready.sql", "claim/ready_queues.sql", "list/backlog.sql", "open/expire_leases.sql"];
+const OF_A_PARTIAL_INDEX: [&str; 6] = [
+    "claim/any_ready.sql",
+    "claim/ready_queues.sql",
+    "list/backlog.sql",
+    "open/expire_leases.sql",
+    "purge/queued_ready.sql",
+    "purge/queued_scheduled.sql",
+];
 
 fn queries(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

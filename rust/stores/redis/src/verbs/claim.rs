@@ -9,6 +9,7 @@ use pynenc_core::status::Status;
 use pynenc_core::{Error, Result};
 use redis::Value;
 
+use super::aside;
 use crate::keys::Kind;
 use crate::link::Link;
 use crate::push;
@@ -83,8 +84,12 @@ impl Ask {
     /// Read the answer into `claimed`, and tell what it changed.
     pub fn read(&self, shared: &Shared, request: &ClaimRequest, answer: Value, into: &mut Claimed) -> Result<()> {
         let link = &shared.links[self.shard];
-        let Answer { now, due, mut claims, large, dropped, work } =
+        let Answer { now, due, mut claims, large, dropped, work, unreadable, aside } =
             read_answer(answer).ok_or_else(|| link.nonsense("claim"))?;
+        aside::report(shared, aside).ok_or_else(|| link.nonsense("claim"))?;
+        for (id, fence) in unreadable {
+            aside::claimed(shared, link, id, fence)?;
+        }
         fetch_arguments(link, &mut claims, &large)?;
         if let Some(due) = due {
             let due = shared.local_wall(now, due);
@@ -145,6 +150,21 @@ struct Answer {
     large: Vec<InvocationId>,
     dropped: Vec<InvocationId>,
     work: bool,
+    /// What was claimed and cannot be read.
+    unreadable: Vec<(InvocationId, Fence)>,
+    /// What the script has set aside, each with what is wrong with it.
+    aside: Vec<Value>,
+}
+
+impl Answer {
+    fn add(&mut self, id: InvocationId, record: &[u8], apart: &[u8]) -> Option<()> {
+        match Packed::read(record) {
+            Some(packed) => self.claims.push(packed.claim(id, apart)),
+            // The fence stands in front of what cannot be read.
+            None => self.unreadable.push((id, Fence(u64::from_be_bytes(record.get(2..10)?.try_into().ok()?)))),
+        }
+        Some(())
+    }
 }
 
 /// The forms of an answer are those that `claim.lua` names.
@@ -153,10 +173,9 @@ fn read_answer(answer: Value) -> Option<Answer> {
         Value::BulkString(nothing) if nothing.is_empty() => return Some(Answer::default()),
         Value::BulkString(only) => {
             let (id, record) = only.split_first_chunk::<16>()?;
-            return Some(Answer {
-                claims: vec![one(InvocationId::from_bytes(*id), record, b"")?],
-                ..Answer::default()
-            });
+            let mut read = Answer::default();
+            read.add(InvocationId::from_bytes(*id), record, b"")?;
+            return Some(read);
         }
         answer => value::array(answer)?,
     };
@@ -166,8 +185,9 @@ fn read_answer(answer: Value) -> Option<Answer> {
     if let [now, due, ..] = head {
         (read.now, read.due) = (value::int(now)?, value::time(due)?);
     }
-    if let [_, _, dropped, work, _] = head {
+    if let [_, _, dropped, work, _, aside] = head {
         (read.dropped, read.work) = (value::ids(dropped.clone())?, value::int(work)? > 0);
+        read.aside = value::array(aside.clone())?;
     }
     let apart = head.len() > 2;
     for words in words.chunks(if apart { 3 } else { 2 }) {
@@ -180,7 +200,7 @@ fn read_answer(answer: Value) -> Option<Answer> {
             Some(arguments) => value::bytes(arguments)?,
             None => b"",
         };
-        read.claims.push(one(id, record, arguments)?);
+        read.add(id, record, arguments)?;
     }
     Some(read)
 }
@@ -195,10 +215,6 @@ fn fetch_arguments(link: &Link, claims: &mut [Claim], large: &[InvocationId]) ->
         claims.iter_mut().filter(|claim| claim.id == *id).for_each(|claim| claim.payload = payload.into());
     }
     Ok(())
-}
-
-fn one(id: InvocationId, record: &[u8], apart: &[u8]) -> Option<Claim> {
-    Some(Packed::read(record)?.claim(id, apart))
 }
 
 fn bytes_of(fences: &[Fence]) -> Vec<u8> {

@@ -4,6 +4,7 @@ use pynenc_core::ids::InvocationId;
 use pynenc_core::result::{History, Record};
 use pynenc_core::{Error, Result};
 
+use super::aside;
 use crate::keys::Kind;
 use crate::record::{ARGS_APART, Packed};
 use crate::script::Request;
@@ -13,7 +14,7 @@ use crate::value;
 pub fn get(shared: &Shared, id: InvocationId) -> Result<Record> {
     let link = shared.link(id);
     let raw = raw(shared, id)?;
-    let packed = Packed::read(&raw).ok_or_else(|| link.nonsense("record"))?;
+    let Some(packed) = Packed::read(&raw) else { return Ok(aside::record(id, &raw)) };
     if packed.flags & ARGS_APART == 0 {
         return Ok(packed.record(id, b""));
     }
@@ -24,7 +25,7 @@ pub fn get(shared: &Shared, id: InvocationId) -> Result<Record> {
 
 pub fn history(shared: &Shared, id: InvocationId) -> Result<History> {
     let raw = raw(shared, id)?;
-    Ok(Packed::read(&raw).ok_or_else(|| shared.link(id).nonsense("record"))?.history())
+    Ok(Packed::read(&raw).map_or_else(aside::history, |packed| packed.history()))
 }
 
 /// The record as it lies in the store.

@@ -1,5 +1,6 @@
 //! The verbs, one file each. Every one sends scripts to the shards concerned and reads their answers.
 
+pub mod aside;
 pub mod beat;
 pub mod begin;
 pub mod cancel;

@@ -2,17 +2,22 @@
 
 use pynenc_core::Result;
 use pynenc_core::ids::InvocationId;
+use pynenc_core::store::CANCEL_REASON;
 use redis::Value;
 
+use super::aside;
 use super::list::{CHUNK_PLACES, chunks};
 use crate::keys::Kind;
 use crate::link::Link;
-use crate::script::{FORGET, PURGE, Request};
-use crate::shared::Shared;
+use crate::script::{FORGET, PURGE, Request, WITHDRAW};
+use crate::shared::{CHUNK, Shared};
 use crate::value;
 
 /// Invocations removed in one call of a script.
 const PIECE: usize = 100;
+
+/// Pieces of the index that one call of the verb goes through in a shard, beyond those in which it removes something.
+const MOST_PIECES: usize = 200;
 
 /// Places in the order of arrival that one call of `forget.lua` goes through.
 const FORGET_PLACES: usize = 64;
@@ -20,9 +25,11 @@ const FORGET_PLACES: usize = 64;
 pub fn expired(shared: &Shared, limit: usize) -> Result<usize> {
     let mut removed = Vec::new();
     for link in &shared.links {
-        while removed.len() < limit {
+        let mut fruitless = 0;
+        while removed.len() < limit && fruitless < MOST_PIECES {
             let piece = PIECE.min(limit - removed.len());
-            let (ids, gone) = purge_piece(shared, link, piece)?;
+            let (ids, gone) = purge_piece(shared, link, piece, false)?;
+            fruitless += usize::from(ids.is_empty());
             removed.extend(ids);
             if gone < piece {
                 break;
@@ -36,18 +43,48 @@ pub fn expired(shared: &Shared, limit: usize) -> Result<usize> {
 }
 
 /// Ids of those whose time was over, and how many entries of the index were handled.
-fn purge_piece(shared: &Shared, link: &Link, piece: usize) -> Result<(Vec<InvocationId>, usize)> {
+fn purge_piece(shared: &Shared, link: &Link, piece: usize, all: bool) -> Result<(Vec<InvocationId>, usize)> {
     let answer = link.run_one(|_| {
-        let kinds = [Kind::Finished, Kind::Order, Kind::Meta];
+        let kinds = [Kind::Finished, Kind::Order, Kind::Meta, Kind::FinishedApart];
         let request =
             kinds.iter().fold(Request::script(&PURGE), |request, kind| request.key(link.keys.key(*kind, b"")));
-        shared.common(request, link).number(piece as i64)
+        shared.common(request, link).number(piece as i64).number(i64::from(all))
     })?;
     let read = |answer: Value| {
         let [ids, gone] = value::parts(answer)?;
         Some((value::ids(ids)?, usize::try_from(value::int(&gone)?).ok()?))
     };
     read(answer).ok_or_else(|| link.nonsense("purge"))
+}
+
+/// Withdraw what waits for a runner, in pieces. If the answer to one was lost, what that withdrew is not counted.
+pub fn queued(shared: &Shared, limit: usize) -> Result<usize> {
+    let mut count = 0;
+    for link in &shared.links {
+        while count < limit {
+            let piece = CHUNK.min(limit - count);
+            let answer = link.run_one(|_| {
+                let kinds = [Kind::Queues, Kind::Finished, Kind::Meta];
+                let request = Request::script(&WITHDRAW);
+                let request = kinds.iter().fold(request, |request, kind| request.key(link.keys.key(*kind, b"")));
+                shared.common(request, link).arg(CANCEL_REASON).number(piece as i64)
+            })?;
+            let read = |answer: Value| {
+                let [ids, cleared, aside] = value::parts(answer)?;
+                aside::report(shared, value::array(aside)?)?;
+                Some((value::ids(ids)?, value::int(&cleared)?))
+            };
+            let (ids, cleared) = read(answer).ok_or_else(|| link.nonsense("withdraw"))?;
+            count += ids.len();
+            if !ids.is_empty() {
+                shared.hub.finished(&ids);
+            }
+            if cleared == 0 {
+                break;
+            }
+        }
+    }
+    Ok(count)
 }
 
 /// Everything that had arrived when this began, in pieces, each removed with all that belongs to it.
@@ -60,7 +97,7 @@ pub fn all(shared: &Shared) -> Result<usize> {
             }
         }
         // What is left in the index of finished ones has lost its records.
-        while purge_piece(shared, link, PIECE)?.1 == PIECE {}
+        while purge_piece(shared, link, PIECE, true)?.1 == PIECE {}
     }
     // Those that ended meanwhile, too, and those of whose end a message is still on its way.
     shared.ear.start_anew();

@@ -6,6 +6,7 @@ use pynenc_core::recover::{Recovered, RecoveryPolicy, burial_reason, burial_reas
 use pynenc_core::store::CANCELLED_WHILE_RUNNING;
 use redis::Value;
 
+use super::aside;
 use crate::keys::Kind;
 use crate::link::Link;
 use crate::record::cut;
@@ -82,7 +83,7 @@ fn request(shared: &Shared, link: &Link, policy: RecoveryPolicy, limit: usize, d
 }
 
 fn read(shared: &Shared, answer: Value, into: &mut Recovered) -> Option<bool> {
-    let [now, expiry, requeued, buried, cancelled, work] = value::parts(answer)?;
+    let [now, expiry, requeued, buried, cancelled, work, unreadable] = value::parts(answer)?;
     let now = value::int(&now)?;
     if let Some(expiry) = value::time(&expiry)? {
         let expiry = shared.local_steady(now, expiry);
@@ -91,5 +92,6 @@ fn read(shared: &Shared, answer: Value, into: &mut Recovered) -> Option<bool> {
     into.requeued.extend(value::ids(requeued)?);
     into.buried.extend(value::ids(buried)?);
     into.cancelled.extend(value::ids(cancelled)?);
+    into.unreadable.extend(aside::report(shared, value::array(unreadable)?)?);
     Some(value::int(&work)? > 0)
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use pynenc_core::Result;
 use pynenc_core::ids::InvocationId;
 use pynenc_core::result::Watched;
 use pynenc_core::status::Status;
+use pynenc_core::{Error, Result};
 use redis::Value;
 
-use super::by_shard;
+use super::{aside, by_shard};
 use crate::keys::Kind;
 use crate::push;
 use crate::record::{Packed, RESULT_APART};
@@ -63,25 +63,39 @@ fn look(shared: &Shared, shard: usize, ids: &[InvocationId]) -> Result<Vec<Watch
             seen.push(Watched::Unknown(id));
             continue;
         };
-        let record = Packed::read(record).ok_or_else(|| link.nonsense("record"))?;
+        let Some(record) = Packed::read(record) else {
+            seen.push(aside::watched(id));
+            continue;
+        };
         if record.flags & RESULT_APART == 0 {
             seen.push(record.watched(id, b""));
             continue;
         }
         let key = link.keys.key(Kind::ResultApart, &id.to_bytes());
-        let apart = link.run_one(|_| Request::command(&[b"GET", &key]))?;
-        seen.push(value::bytes(&apart).map_or(Watched::Unknown(id), |apart| record.watched(id, apart)));
+        seen.push(match link.run_one(|_| Request::command(&[b"GET", &key])) {
+            Ok(apart) => value::bytes(&apart).map_or(Watched::Unknown(id), |apart| record.watched(id, apart)),
+            Err(Error::Unusable { message, .. }) if message.contains("WRONGTYPE") => aside::without_outcome(id),
+            Err(error) => return Err(error),
+        });
     }
     Ok(seen)
 }
 
 fn read(id: InvocationId, answer: &Value) -> Option<Watched> {
     match answer {
-        Value::Int(status) => Some(Watched::Live(id, Status::from_code(u8::try_from(*status).ok()?)?)),
+        Value::Int(status) => {
+            let status = u8::try_from(*status).ok().and_then(Status::from_code);
+            Some(status.map_or_else(|| aside::watched(id), |status| Watched::Live(id, status)))
+        }
         Value::BulkString(_) => Some(Watched::Unknown(id)),
         Value::Array(words) => {
             let [record, apart] = &words[..] else { return None };
-            Some(Packed::read(value::bytes(record)?)?.watched(id, value::bytes(apart)?))
+            let (record, apart) = (value::bytes(record)?, value::bytes(apart)?);
+            Some(match Packed::read(record) {
+                None => aside::watched(id),
+                Some(packed) if packed.flags & RESULT_APART != 0 && apart.is_empty() => aside::without_outcome(id),
+                Some(packed) => packed.watched(id, apart),
+            })
         }
         _ => None,
     }

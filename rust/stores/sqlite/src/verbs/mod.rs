@@ -50,4 +50,5 @@ writing! {
     recover::Revoke = "revoke";
     purge::PurgeExpired = "purge_expired";
     purge::PurgeAll = "purge_all";
+    purge::PurgeQueued = "purge_queued";
 }

@@ -1,11 +1,14 @@
 //! Remove invocations.
 
 use pynenc_core::ids::Millis;
+use pynenc_core::status::Status;
+use pynenc_core::store::CANCEL_REASON;
 use rusqlite::Connection;
 
 use crate::bell::TOO_FAR_BEHIND;
 use crate::fault::Fault;
-use crate::row::read_id;
+use crate::row::{Hot, read_id};
+use crate::steps::{finish_unrun, place_freed};
 use crate::tx::{Tx, as_limit, last_finish, sql};
 use crate::writer::Verb;
 
@@ -44,6 +47,32 @@ impl Verb for PurgeExpired {
             tx.effects.vanished.push(id);
         }
         Ok((expired.len(), expired.len() == chunk))
+    }
+}
+
+/// A chunk of what waits for a runner, at most `limit`, is withdrawn; the answer is as that of [`PurgeExpired`].
+pub(crate) struct PurgeQueued {
+    pub limit: usize,
+}
+
+impl Verb for PurgeQueued {
+    type Answer = (usize, bool);
+
+    fn durable(&self) -> bool {
+        true
+    }
+
+    fn run(&self, tx: &mut Tx<'_>) -> Result<(usize, bool), Fault> {
+        let chunk = self.limit.min(CHUNK);
+        let mut count = 0;
+        for sql in [sql!("purge/queued_ready"), sql!("purge/queued_scheduled")] {
+            for hot in tx.all(sql, [as_limit(chunk - count)], Hot::read)? {
+                finish_unrun(tx, &hot, Status::Cancelled, CANCEL_REASON, hot.trail())?;
+                place_freed(tx, hot.concurrency.as_ref())?;
+                count += 1;
+            }
+        }
+        Ok((count, count == chunk))
     }
 }
 

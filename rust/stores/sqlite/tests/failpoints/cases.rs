@@ -40,6 +40,7 @@ pub fn cases_of(verb: &str) -> Vec<Case> {
         "recover" => vec![case(claims_for_each_verdict, recover_them)],
         "revoke" => vec![case(claims_for_each_verdict, revoke_them)],
         "purge_expired" => vec![case(finished_and_live, purge_expired)],
+        "purge_queued" => vec![case(queued_and_claimed, purge_queued)],
         "purge_all" => vec![Case { leaps: true, ..case(finished_and_live, purge_all) }],
         _ => panic!("{verb} has no case: write one, a state and a request that changes it"),
     }
@@ -231,4 +232,14 @@ fn purge_expired(store: &dyn Store, _: &[Ownership]) {
 
 fn purge_all(store: &dyn Store, _: &[Ownership]) {
     store.purge(Purge::All).unwrap();
+}
+
+fn queued_and_claimed(store: &dyn Store) -> Vec<Ownership> {
+    let claimed = a_claim(store);
+    let queued = [submit(store), submit(store)];
+    claimed.into_iter().chain(queued.into_iter().map(unclaimed)).collect()
+}
+
+fn purge_queued(store: &dyn Store, _: &[Ownership]) {
+    store.purge(Purge::Queued { limit: 100 }).unwrap();
 }

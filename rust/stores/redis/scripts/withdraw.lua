@@ -1,0 +1,75 @@
+#!lua flags=allow-oom
+-- Withdraw what waits for a runner, whatever it is: a piece of all queues.
+--
+-- KEYS: 1 Q, 2 f, 3 m. Found inside: all queues, the records in them with what belongs to them.
+-- ARGV: 5 reason, 6 most in one call.
+-- Answer: ids of those withdrawn; how many places in queues were cleared; ids of those set aside, each with what is wrong.
+local M = moves()
+call('LLEN', KEYS[2])
+call('HLEN', KEYS[3])
+local reason, left = ARGV[5], tonumber(ARGV[6])
+local pieces, cleared = {}, 0
+for _, name in ipairs(call('SMEMBERS', KEYS[1])) do
+  for _, kind in ipairs({ 'q:', 's:' }) do
+    local members = left > cleared and call('ZRANGE', P .. kind .. name, '0', string.format('%d', left - cleared - 1)) or {}
+    if members[1] then
+      local piece = { key = P .. kind .. name, members = members, keys = {} }
+      for i, member in ipairs(members) do piece.keys[i] = P .. 'i:' .. sub(member, -16) end
+      piece.raws = get_all(piece.keys)
+      pieces[#pieces + 1] = piece
+      cleared = cleared + #members
+    end
+  end
+end
+
+-- Never touched since it arrived, no keys to look after, nobody beside the one in the record is to be told.
+local function is_fresh(raw)
+  return #raw >= 69 and byte(raw, 1) == 1 and byte(raw, 2) <= ARGS_APART and #raw == body_end(raw) + 14
+end
+for _, piece in ipairs(pieces) do
+  for _, raw in ipairs(piece.raws) do
+    local r = raw and not is_fresh(raw) and M.examine(raw)
+    if r then M.expect_places(r) end
+  end
+end
+
+local entry = char(14 + 32) .. now6 .. pack('>I2c0', #reason, reason)
+local TAIL = pack('>I2I4c0I4I4c0', 0, #reason, reason, 0, #entry, entry) .. reason
+local ENDS = pack('>I6', now + RETENTION)
+local met, withdrawn, fresh, finished = {}, {}, {}, {}
+for _, piece in ipairs(pieces) do
+  for i, raw in ipairs(piece.raws) do
+    local id = sub(piece.members[i], -16)
+    if raw and not met[id] and is_fresh(raw) then
+      met[id] = true
+      fresh[#fresh + 1] = { id, piece.keys[i], raw }
+      finished[#finished + 1] = ENDS .. id .. sub(raw, 47, 51)
+      withdrawn[#withdrawn + 1] = id
+    end
+  end
+end
+if finished[1] then call('RPUSH', KEYS[2], spread(finished)) end
+for _, one in ipairs(fresh) do
+  local id, raw = one[1], one[3]
+  local flags = byte(raw, 2)
+  if flags == ARGS_APART then call('PEXPIRE', P .. 'd:' .. id, RETENTION) end
+  call('SET', one[2], char(14, flags + REASON) .. sub(raw, 3, -15) .. TAIL, 'PX', RETENTION)
+  tell_one(sub(raw, 11, 18), id, 14, 2, reason)
+end
+for _, piece in ipairs(pieces) do
+  for i, raw in ipairs(piece.raws) do
+    local id = sub(piece.members[i], -16)
+    local r = raw and not met[id] and M.known(id, raw)
+    met[id] = true
+    if r and available(r.status) then
+      -- It may have been called back to a place under its key: that is another's then.
+      M.place_freed(r)
+      M.finish_unrun(r, id, 14, reason)
+      withdrawn[#withdrawn + 1] = id
+    end
+  end
+  call('ZREM', piece.key, spread(piece.members))
+end
+ring_bells(KEYS[3])
+announce()
+return { withdrawn, cleared, M.aside }

@@ -1,0 +1,91 @@
+//! Invocations whose record cannot be read: each is set aside as a dead letter, and the rest goes on.
+
+use pynenc_core::Result;
+use pynenc_core::history::Entry;
+use pynenc_core::ids::{Fence, InvocationId};
+use pynenc_core::result::{Record, Terminal, Watched, unreadable_reason};
+use pynenc_core::status::Status;
+use redis::Value;
+
+use crate::keys::Kind;
+use crate::link::Link;
+use crate::record::KEPT;
+use crate::script::{ASIDE, Request};
+use crate::shared::Shared;
+use crate::value;
+
+/// What only a reader of the whole record notices.
+pub const PROBLEM: &str = "its call cannot be read";
+
+/// Those that a script has set aside, each with what is wrong with it: say so, and tell whoever waits here.
+pub fn report(shared: &Shared, pairs: Vec<Value>) -> Option<Vec<InvocationId>> {
+    let mut ids = Vec::with_capacity(pairs.len() / 2);
+    for pair in pairs.chunks(2) {
+        let (id, problem) = (value::id(pair.first()?)?, value::bytes(pair.get(1)?)?);
+        log::error!("invocation {id} cannot be read and is set aside as failed: {}", String::from_utf8_lossy(problem));
+        ids.push(id);
+    }
+    if !ids.is_empty() {
+        shared.hub.finished(&ids);
+    }
+    Some(ids)
+}
+
+/// Set aside what was claimed and cannot be read.
+pub fn claimed(shared: &Shared, link: &Link, id: InvocationId, fence: Fence) -> Result<()> {
+    let answer = link.run_one(|_| {
+        let fixed = [Kind::Finished, Kind::Meta, Kind::Leases];
+        let request = Request::script(&ASIDE).key(link.keys.record(id));
+        let request = fixed.iter().fold(request, |request, kind| request.key(link.keys.key(*kind, b"")));
+        shared.common(request, link).arg(fence.0.to_be_bytes()).arg(PROBLEM)
+    })?;
+    if let Some(work) = value::int(&answer) {
+        log::error!("invocation {id} cannot be read and is set aside as failed: {PROBLEM}");
+        shared.hub.finished(&[id]);
+        if work > 0 {
+            shared.hub.work();
+        }
+    }
+    Ok(())
+}
+
+/// How a reader sees one that nobody has set aside yet.
+pub fn watched(id: InvocationId) -> Watched {
+    failed(id, PROBLEM)
+}
+
+/// How a reader sees one whose outcome, kept apart from the record, is missing.
+pub fn without_outcome(id: InvocationId) -> Watched {
+    failed(id, "its outcome is gone, or no string")
+}
+
+fn failed(id: InvocationId, problem: &str) -> Watched {
+    let reason = Some(unreadable_reason(problem).into());
+    Watched::Finished(Terminal { id, status: Status::Failed, payload: None, reason })
+}
+
+/// The same of its record, with its bytes in the place of the arguments.
+pub fn record(id: InvocationId, raw: &[u8]) -> Record {
+    Record {
+        id,
+        task: "".into(),
+        queue: "".into(),
+        priority: 0.0,
+        payload: raw[..raw.len().min(KEPT)].into(),
+        args_id: "".into(),
+        parent: None,
+        depth: 0,
+        status: Status::Failed,
+        runner: None,
+        retries: 0,
+        recoveries: 0,
+        releases: 0,
+        due: 0,
+        note: Some(unreadable_reason(PROBLEM).into()),
+    }
+}
+
+/// The same of its history.
+pub fn history() -> Vec<Entry> {
+    vec![Entry { note: unreadable_reason(PROBLEM).into(), ..Entry::new(Status::Failed, 0, "") }]
+}

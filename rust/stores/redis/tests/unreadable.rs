@@ -1,0 +1,314 @@
+//! Records that cannot be read: each is set aside as failed, with a reason, and what stands behind it goes on.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::*;
+use pynenc_core::Error;
+use pynenc_core::call::{Concurrency, Submission, WhenBlocked};
+use pynenc_core::clock::{Clock, ManualClock, SystemClock};
+use pynenc_core::ids::{InvocationId, Ownership};
+use pynenc_core::recover::RecoveryPolicy;
+use pynenc_core::result::Watched;
+use pynenc_core::settle::Settled;
+use pynenc_core::status::Status;
+use pynenc_core::store::{Paused, Purge, Reach, Store};
+use pynenc_store_redis::{RedisOptions, RedisStore};
+
+const LEASE: i64 = 10_000;
+
+struct World {
+    app: String,
+    store: Arc<RedisStore>,
+    clock: Arc<ManualClock>,
+    connection: redis::Connection,
+}
+
+impl World {
+    fn on(server: &Server) -> Self {
+        let (app, clock) = (app_id(), Arc::new(ManualClock::new(SystemClock.wall())));
+        let options = RedisOptions { app_id: app.clone(), clock: Some(clock.clone()), ..options(&server.url()) };
+        Self { app, store: RedisStore::open(options).unwrap(), clock, connection: server.connect() }
+    }
+
+    fn key(&self, kind: &str, rest: &[u8]) -> Vec<u8> {
+        [format!("{{{}:0}}{kind}", self.app).as_bytes(), rest].concat()
+    }
+
+    fn record(&mut self, id: InvocationId) -> Vec<u8> {
+        let key = self.key("i:", &id.to_bytes());
+        redis::cmd("GET").arg(key).query(&mut self.connection).unwrap()
+    }
+
+    /// Put this in the place of the record.
+    fn plant(&mut self, id: InvocationId, damage: &Damage) {
+        let key = self.key("i:", &id.to_bytes());
+        let raw = self.record(id);
+        match damage {
+            Damage::Bytes(change) => {
+                let () = redis::cmd("SET").arg(key).arg(change(raw)).query(&mut self.connection).unwrap();
+            }
+            Damage::Type => {
+                let () = redis::cmd("DEL").arg(&key).query(&mut self.connection).unwrap();
+                let () = redis::cmd("RPUSH").arg(key).arg("x").query(&mut self.connection).unwrap();
+            }
+        }
+    }
+
+    fn owned(&self, limit: usize) -> Vec<Ownership> {
+        self.store.claim(&request("r1", limit)).expect("claims work").claims.iter().map(|one| one.ownership()).collect()
+    }
+
+    /// Whether it has been set aside; it may also have been readable still.
+    fn is_aside(&self, id: InvocationId) -> bool {
+        let watched = self.store.watch(&[id]).unwrap().remove(0);
+        let Watched::Finished(end) = watched else { return false };
+        let aside = end.reason.as_deref().is_some_and(|reason| reason.starts_with("unreadable: "));
+        if aside {
+            assert_eq!(end.status, Status::Failed);
+            let record = self.store.get(id).unwrap();
+            assert_eq!((record.status, record.note.is_some()), (Status::Failed, true));
+            assert_eq!(self.store.history(id).unwrap().last().unwrap().status, Status::Failed);
+        }
+        aside
+    }
+}
+
+type Change = Box<dyn Fn(Vec<u8>) -> Vec<u8>>;
+
+enum Damage {
+    Bytes(Change),
+    Type,
+}
+
+/// A record of so many bytes: cut at each length, each bit flipped, emptied, with each status, of another type.
+fn damages(length: usize) -> Vec<(String, Damage)> {
+    let mut all: Vec<(String, Damage)> = vec![("of another type".into(), Damage::Type)];
+    let mut bytes = |name: String, change: Change| all.push((name, Damage::Bytes(change)));
+    for at in 0..length {
+        bytes(format!("cut at {at}"), Box::new(move |raw| raw[..at.min(raw.len())].to_vec()));
+    }
+    for bit in 0..length * 8 {
+        let flip = move |mut raw: Vec<u8>| {
+            raw[bit / 8] ^= 1 << (bit % 8);
+            raw
+        };
+        bytes(format!("with bit {} of byte {} flipped", bit % 8, bit / 8), Box::new(flip));
+    }
+    for status in 0..=255 {
+        let set = move |mut raw: Vec<u8>| {
+            raw[0] = status;
+            raw
+        };
+        bytes(format!("with status {status}"), Box::new(set));
+    }
+    bytes("doubled".into(), Box::new(|raw| [&raw[..], &raw[..]].concat()));
+    bytes("of zeros".into(), Box::new(|raw| vec![0; raw.len()]));
+    bytes("of ones".into(), Box::new(|raw| vec![255; raw.len()]));
+    all
+}
+
+#[test]
+fn an_unreadable_record_in_the_queue_stops_nothing() {
+    let server = Server::start();
+    let length = {
+        let mut world = World::on(&server);
+        let id = submit(&*world.store);
+        world.record(id).len()
+    };
+    let mut world = World::on(&server);
+    let mut aside = 0;
+    for (name, damage) in damages(length) {
+        let bad = submit(&*world.store);
+        world.plant(bad, &damage);
+        let good: Vec<_> = (0..2).map(|_| submit(&*world.store)).collect();
+        let mut settled = Vec::new();
+        // One at a time: the short way of the script; then all.
+        for limit in [1, 1, 5] {
+            for owner in world.owned(limit) {
+                assert_eq!(world.store.settle(&[success(owner)]).unwrap(), [Settled::Done], "{name}");
+                settled.push(owner.id);
+            }
+        }
+        assert!(good.iter().all(|id| settled.contains(id)), "{name}: what stands behind it ran");
+        let read = settled.contains(&bad);
+        // Still parked or due later, by what a flipped bit says.
+        let waits = matches!(world.store.watch(&[bad]).unwrap()[0], Watched::Live(..));
+        let is_aside = world.is_aside(bad);
+        assert!(read || is_aside, "{name}: {waits} {:?}", world.store.watch(&[bad]));
+        aside += usize::from(is_aside);
+    }
+    assert!(aside > 500, "{aside}");
+    assert!(world.owned(10).is_empty());
+    assert_eq!(world.store.count(&Default::default()).unwrap(), world.store.purge(Purge::All).unwrap());
+}
+
+#[test]
+fn an_unreadable_record_of_a_claim_stops_neither_settlements_nor_recovery() {
+    let server = Server::start();
+    let length = {
+        let mut world = World::on(&server);
+        let id = submit(&*world.store);
+        world.owned(1);
+        world.record(id).len()
+    };
+    for settles in [true, false] {
+        let mut world = World::on(&server);
+        let mut aside = 0;
+        for (name, damage) in damages(length) {
+            let bad = submit(&*world.store);
+            let good = submit(&*world.store);
+            let owners = world.owned(2);
+            assert_eq!(owners.iter().map(|owner| owner.id).collect::<Vec<_>>(), [bad, good]);
+            world.plant(bad, &damage);
+            if settles {
+                let answers = world.store.settle(&[success(owners[0]), success(owners[1])]);
+                let answers = answers.unwrap_or_else(|error| {
+                    // It says `pending` now, and a runner drops what is refused.
+                    assert!(matches!(error, Error::Transition { .. }), "{name}: {error}");
+                    vec![Settled::Stale, world.store.settle(&[success(owners[1])]).unwrap()[0]]
+                });
+                assert_eq!(answers[1], Settled::Done, "{name}: the one beside it");
+                let ended = answers[0] == Settled::Done && !world.is_aside(bad);
+                aside += usize::from(world.is_aside(bad));
+                assert!(ended || world.is_aside(bad) || answers[0] != Settled::Done, "{name}: {answers:?}");
+            }
+            world.clock.advance(LEASE + 1);
+            let recovered = world.store.recover(RecoveryPolicy::default()).expect(&name);
+            assert_eq!(recovered.requeued.contains(&good), !settles, "{name}: the one beside it");
+            aside += recovered.unreadable.len();
+            for owner in world.owned(5) {
+                world.store.settle(&[success(owner)]).unwrap();
+            }
+            world.clock.advance(60_000);
+            for owner in world.owned(5) {
+                world.store.settle(&[success(owner)]).unwrap();
+            }
+            // A bit of its due time puts it off, and everyone can see that.
+            let left = world.store.watch(&[bad]).unwrap().remove(0);
+            let is_put_off = || world.store.get(bad).unwrap().due > world.clock.wall();
+            assert!(!matches!(left, Watched::Live(..)) || is_put_off(), "{name}: {left:?}");
+            let leases: usize = redis::cmd("ZCARD").arg(world.key("l", b"")).query(&mut world.connection).unwrap();
+            assert_eq!(leases, 0, "{name}: no lease is left");
+        }
+        assert!(aside > 300, "{aside}");
+    }
+}
+
+fn keyed() -> Submission {
+    Submission { concurrency: Some(Concurrency { key: "k".into(), limit: 1, blocked: WhenBlocked::Park }), ..call() }
+}
+
+#[test]
+fn the_place_under_its_key_is_free_again_and_waiters_are_told() {
+    let server = Server::start();
+    let mut world = World::on(&server);
+    let ids = [(); 3].map(|()| {
+        let one = keyed();
+        world.store.submit(std::slice::from_ref(&one)).unwrap();
+        one.id
+    });
+    let held = world.owned(3);
+    assert_eq!(held.len(), 1, "the others are parked");
+    let foreign = || {
+        Damage::Bytes(Box::new(|mut raw| {
+            raw[0] = 99;
+            raw
+        }))
+    };
+    // The first of the parked, too.
+    world.plant(ids[1], &foreign());
+    world.plant(ids[0], &foreign());
+    world.clock.advance(LEASE + 1);
+    let recovered = world.store.recover(RecoveryPolicy::default()).unwrap();
+    assert!(recovered.unreadable.contains(&ids[0]), "{recovered:?}");
+    let next = world.owned(1);
+    assert_eq!(next.iter().map(|owner| owner.id).collect::<Vec<_>>(), [ids[2]], "its place is free");
+    assert!(world.is_aside(ids[0]) && world.is_aside(ids[1]));
+    let record = world.store.get(ids[0]).unwrap();
+    assert_eq!((&*record.task, record.payload[0]), ("m.f", 99), "its task is known, its bytes are kept");
+    assert!(record.note.unwrap().contains("its status is 99"));
+    assert_eq!(world.store.settle(&[success(held[0])]).unwrap(), [Settled::Stale], "its owner is refused");
+}
+
+#[test]
+fn a_body_can_wait_for_one_and_others_can_cancel_it() {
+    let server = Server::start();
+    let mut world = World::on(&server);
+    submit(&*world.store);
+    let waiter = world.owned(1)[0];
+    for _ in 0..2 {
+        let bad = submit(&*world.store);
+        world.plant(bad, &Damage::Bytes(Box::new(|raw| raw[..30].to_vec())));
+        assert_eq!(world.store.pause(waiter, &[bad]).unwrap(), Paused::Ready(vec![bad]));
+        assert!(world.is_aside(bad));
+    }
+    let bad = submit(&*world.store);
+    world.plant(bad, &Damage::Type);
+    world.store.cancel(bad, Reach::Runners).unwrap();
+    assert!(world.is_aside(bad));
+}
+
+#[test]
+fn arguments_and_outcomes_kept_apart_that_are_gone_or_of_another_type_stop_nothing() {
+    let server = Server::start();
+    let mut world = World::on(&server);
+    let large = || Submission { payload: vec![7; 5_000].into(), ..call() };
+    for wrong_type in [false, true] {
+        let (bad, good) = (large(), large());
+        world.store.submit(&[bad.clone(), good.clone()]).unwrap();
+        spoil(&mut world, "d:", bad.id, wrong_type);
+        let owners = world.owned(5);
+        assert_eq!(owners.iter().map(|owner| owner.id).collect::<Vec<_>>(), [good.id]);
+        assert!(world.is_aside(bad.id));
+
+        let outcome = pynenc_core::settle::Outcome::Success(vec![1; 5_000].into());
+        let settlement = pynenc_core::settle::Settlement { owner: owners[0], outcome, started: 1, slot: 0 };
+        world.store.settle(&[settlement]).unwrap();
+        spoil(&mut world, "e:", good.id, wrong_type);
+        let fine = submit(&*world.store);
+        let seen = world.store.watch(&[good.id, fine]).unwrap();
+        assert!(matches!(seen[1], Watched::Live(..)), "{seen:?}");
+        assert!(matches!(&seen[0], Watched::Unknown(_) | Watched::Finished(_)), "{seen:?}");
+        assert!(!wrong_type || world.is_aside_for_readers(good.id));
+        for owner in world.owned(1) {
+            world.store.settle(&[success(owner)]).unwrap();
+        }
+    }
+}
+
+impl World {
+    fn is_aside_for_readers(&self, id: InvocationId) -> bool {
+        let Watched::Finished(end) = self.store.watch(&[id]).unwrap().remove(0) else { return false };
+        end.status == Status::Failed && end.reason.unwrap().contains("its outcome is gone, or no string")
+    }
+}
+
+fn spoil(world: &mut World, kind: &str, id: InvocationId, wrong_type: bool) {
+    let key = world.key(kind, &id.to_bytes());
+    let () = redis::cmd("DEL").arg(&key).query(&mut world.connection).unwrap();
+    if wrong_type {
+        let () = redis::cmd("RPUSH").arg(&key).arg("x").query(&mut world.connection).unwrap();
+    }
+}
+
+#[test]
+fn an_index_entry_without_a_record_stops_nothing() {
+    let server = Server::start();
+    let mut world = World::on(&server);
+    let (gone, good) = (submit(&*world.store), submit(&*world.store));
+    let key = world.key("i:", &gone.to_bytes());
+    let () = redis::cmd("DEL").arg(&key).query(&mut world.connection).unwrap();
+    let owners = world.owned(1);
+    let owners = if owners.is_empty() { world.owned(1) } else { owners };
+    assert_eq!(owners[0].id, good);
+    let key = world.key("i:", &good.to_bytes());
+    let () = redis::cmd("DEL").arg(&key).query(&mut world.connection).unwrap();
+    world.clock.advance(LEASE + 1);
+    world.store.recover(RecoveryPolicy::default()).unwrap();
+    assert_eq!(world.store.settle(&[success(owners[0])]).unwrap(), [Settled::Stale]);
+    let leases: usize = redis::cmd("ZCARD").arg(world.key("l", b"")).query(&mut world.connection).unwrap();
+    assert_eq!(leases, 0);
+}
