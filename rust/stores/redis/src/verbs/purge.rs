@@ -10,7 +10,7 @@ use super::list::{CHUNK_PLACES, chunks};
 use crate::keys::Kind;
 use crate::link::Link;
 use crate::script::{FORGET, PURGE, Request, WITHDRAW};
-use crate::shared::{CHUNK, Shared};
+use crate::shared::Shared;
 use crate::value;
 
 /// Invocations removed in one call of a script.
@@ -62,7 +62,7 @@ pub fn queued(shared: &Shared, limit: usize) -> Result<usize> {
     let mut count = 0;
     for link in &shared.links {
         while count < limit {
-            let piece = CHUNK.min(limit - count);
+            let piece = PIECE.min(limit - count);
             let answer = link.run_one(|_| {
                 let kinds = [Kind::Queues, Kind::Finished, Kind::Meta];
                 let request = Request::script(&WITHDRAW);
