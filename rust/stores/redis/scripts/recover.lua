@@ -49,7 +49,7 @@ if not dead then
   local quiet = hear(KEYS[3], KEYS[1], grace)
   if grace > 0 and now < quiet then
     local first = next_expiry()
-    return { now, first ~= '' and math.max(first, quiet) or '', {}, {}, {}, 0 }
+    return { now, first ~= '' and math.max(first, quiet) or '', {}, {}, {}, 0, M.aside }
   end
 end
 for _, id in ipairs(ended) do
