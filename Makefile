@@ -58,7 +58,7 @@ redis-costs: build servers ## what a task costs Redis, and a million queued, int
 	$(PY) scripts/redis_costs.py
 
 .PHONY: lint
-lint: build ## formatters, linters, strict types, the boundary
+lint: build ## formatters, linters, strict types, the boundary, advisories
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 	cargo clippy --locked --workspace --quiet -- -D warnings # as it is released: without what tests switch on
@@ -70,6 +70,7 @@ lint: build ## formatters, linters, strict types, the boundary
 	$(VENV)/bin/basedpyright
 	$(PY) -m mypy.stubtest pynenc._core --mypy-config-file pyproject.toml --allowlist tests/boundary/stubtest_allowlist.txt
 	$(PY) scripts/check_boundary.py
+	$(PY) scripts/audit.py
 
 BENCH := PYTHONPATH=tests:benches $(PY)
 
