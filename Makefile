@@ -12,7 +12,7 @@ PY := $(VENV)/bin/python
 REPORTS := target/reports
 SIZE := full
 # Everything the wheel is made of.
-INPUTS := Cargo.toml Cargo.lock .cargo/config.toml pyproject.toml README.md LICENSE \
+INPUTS := Cargo.toml Cargo.lock .cargo/config.toml pyproject.toml README.md LICENSE THIRD_PARTY_NOTICES.txt \
 	$(shell find rust python \( -type d -o -name '*.rs' -o -name '*.toml' -o -name '*.sql' -o -name '*.lua' -o -name '*.py' -o -name '*.pyi' -o -name 'py.typed' \) -not -name __pycache__ 2>/dev/null)
 
 # After the `crates` step everything is on disk, so cargo need not look at the network again.
@@ -58,7 +58,7 @@ redis-costs: build servers ## what a task costs Redis, and a million queued, int
 	$(PY) scripts/redis_costs.py
 
 .PHONY: lint
-lint: build ## formatters, linters, strict types, the boundary, advisories
+lint: build ## formatters, linters, strict types, the boundary, notices, advisories
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 	cargo clippy --locked --workspace --quiet -- -D warnings # as it is released: without what tests switch on
@@ -70,6 +70,7 @@ lint: build ## formatters, linters, strict types, the boundary, advisories
 	$(VENV)/bin/basedpyright
 	$(PY) -m mypy.stubtest pynenc._core --mypy-config-file pyproject.toml --allowlist tests/boundary/stubtest_allowlist.txt
 	$(PY) scripts/check_boundary.py
+	$(PY) scripts/notices.py --check
 	$(PY) scripts/audit.py
 
 BENCH := PYTHONPATH=tests:benches $(PY)
@@ -94,7 +95,7 @@ instructions: crates ## instructions of the core's hot verbs against benches/ins
 .PHONY: wheel
 wheel: venv crates ## release wheel in dist/, tried in a clean venv without Rust
 	rm -rf dist
-	$(VENV)/bin/maturin build --release --out dist --interpreter $(PY) $(WHEEL_FLAGS)
+	scripts/wheel.sh $(VENV) $(WHEEL_FLAGS)
 	$(PY) scripts/try_wheel.py dist
 
 .PHONY: build

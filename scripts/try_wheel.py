@@ -1,4 +1,5 @@
 """Install the wheel with plain pip into a clean venv, with no Rust on the PATH, and run the README's quickstart there.
+Before that, look into it: it names no folder of the machine that built it, and has the notices of what is compiled in.
 
 Usage: try_wheel.py FOLDER (holding exactly one wheel)
 """
@@ -13,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent
+NOTICES = "licenses/THIRD_PARTY_NOTICES.txt"
 
 
 def path_without_rust() -> str:
@@ -28,10 +30,40 @@ def describe(wheel: Path) -> None:
     print(f"{wheel.name}: {wheel.stat().st_size:,} bytes ({largest.filename}: {largest.file_size:,} bytes unpacked)")
 
 
+def builders_folders() -> set[str]:
+    """Folders whose names say who built a wheel, and where."""
+    home = os.environ.get("HOME", "")
+    found = {
+        home,
+        str(SCRIPTS.parent),
+        os.environ.get("CARGO_HOME") or f"{home}/.cargo",
+        "/.cargo/registry",
+        "/.rustup",
+    }
+    # Of a process without a home it is `/`, which is in every path.
+    return {folder for folder in found if folder.count("/") > 1 or (folder == home and len(home) > 2)}
+
+
+def problems_of(wheel: Path, folders: set[str]) -> list[str]:
+    """What must not be in a wheel, or must be and is not."""
+    found = []
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            content = archive.read(name)
+            found += [f"{name} names {folder}" for folder in sorted(folders) if folder.encode() + b"/" in content]
+        notices = [name for name in archive.namelist() if name.endswith(NOTICES)]
+        if not notices or not archive.read(notices[0]).strip():
+            found.append(f"{NOTICES} is missing")
+    return found
+
+
 def main(folder: Path) -> int:
     """0 if the quickstart ran."""
     (wheel,) = folder.glob("*.whl")
     describe(wheel)
+    if problems := problems_of(wheel, builders_folders()):
+        print("error:", "\n       ".join(problems), file=sys.stderr)
+        return 1
     environment = {**os.environ, "PATH": path_without_rust()}
     with tempfile.TemporaryDirectory(prefix="clean-venv-") as place:
         venv.create(place, with_pip=True)
