@@ -19,4 +19,5 @@ export CARGO_ENCODED_RUSTFLAGS
 CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f'; echo "${flags[*]}")
 export CFLAGS="${CFLAGS:-} -ffile-prefix-map=$cargo_home=/cargo -ffile-prefix-map=$PWD=/pynenc-rs"
 export CARGO_TARGET_DIR=target/release-wheel
-exec "$venv/bin/maturin" build --release --out dist --interpreter "$venv/bin/python" "$@"
+"$venv/bin/maturin" build --release --out dist --interpreter "$venv/bin/python" "$@"
+"$venv/bin/python" scripts/clean_wheel.py dist
