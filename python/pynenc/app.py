@@ -350,6 +350,7 @@ class Pynenc(metaclass=AppMeta):
 
     def _open_store(self) -> _core.Store:
         from pynenc import _core
+        from pynenc.conf.database_file import check_database
         from pynenc.conf.store_url import resolve_store_url
 
         with self._lock:
@@ -357,6 +358,7 @@ class Pynenc(metaclass=AppMeta):
                 conf = self.conf
                 self._check_settings()
                 url = resolve_store_url(conf)
+                check_database(url, conf, self.logger)
                 store = _core.Store.open(
                     url,
                     app_id=conf.app_id,

@@ -13,8 +13,8 @@ runs the module: name only what you trust.
 
 from __future__ import annotations
 
+import ast
 import importlib
-import logging
 import re
 import sys
 from collections.abc import Iterator
@@ -25,11 +25,6 @@ from typing import Any
 
 from pynenc.app import Pynenc
 from pynenc.exceptions import AppDiscoveryError
-
-_LOG = logging.getLogger("pynenc")
-
-PREFERRED_FILES = ("tasks.py", "app.py", "pynenc_app.py")
-"""Looked at first, in this order, when no spec is given."""
 
 _NAMES = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 _DOTTED = re.compile(rf"({_NAMES})(?::({_NAMES}))?")
@@ -57,8 +52,7 @@ class FoundApp:
 def find_app(spec: str | None = None) -> FoundApp:
     """The app that `spec` names; without a spec, the only one in the top-level `*.py` files of the working directory.
 
-    Those are the files whose text mentions `Pynenc`: the first of `PREFERRED_FILES` with an app, else all of them, less
-    those that fail to import, which are logged.
+    The files are read as text. The one that makes an app is imported, and no other; two are an error.
 
     Raises:
         AppDiscoveryError: the spec is none, names no app or several, or its module fails to import.
@@ -230,49 +224,55 @@ def _found(module: ModuleType, variable: str, app: Pynenc) -> FoundApp:
 
 
 def _scan(folder: Path) -> FoundApp:
-    """See `find_app`."""
-    files = [file for file in sorted(folder.glob("*.py")) if file.is_file() and _mentions_pynenc(file)]
-    preferred = [file for name in PREFERRED_FILES for file in files if file.name == name]
-    failed: list[str] = []
-    for file in preferred:
-        module = _try_import(file, failed)
-        if module is not None and next(_apps_in(module), None) is not None:
-            return _pick(module, "", file.name)
-    found: dict[int, FoundApp] = {}
-    for file in files:
-        module = None if file in preferred else _try_import(file, failed)
-        for one in () if module is None else _apps_in(module):
-            found.setdefault(id(one.app), one)
-    left_out = "".join(f"; left out: {failure}" for failure in failed)
-    if not found:
-        looked = (
-            f"looked at {', '.join(file.name for file in files)}" if files else "no *.py file there mentions Pynenc"
-        )
-        raise AppDiscoveryError(f"no app was named (--app), and there is none in {folder}: {looked}{left_out}")
-    if len(found) > 1:
-        names = ", ".join(f"{one.module}:{one.variable}" for one in found.values())
+    """The app of the only file that makes one, or else mentions `Pynenc`; only that file is imported."""
+    makers: list[Path] = []
+    mentions: list[Path] = []
+    unread: list[str] = []
+    for file in sorted(folder.glob("*.py")):
+        try:
+            text = file.read_bytes() if file.is_file() else b""
+            if b"Pynenc" in text:
+                (makers if _makes_an_app(ast.parse(text)) else mentions).append(file)
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            unread.append(f"{file.name} cannot be read: {type(error).__name__}: {error}")
+    candidates = makers or mentions
+    left_out = "".join(f"; {one}" for one in unread)
+    if not candidates:
         raise AppDiscoveryError(
-            f"no app was named, and {folder} has {len(found)}: choose with --app one of {names}{left_out}"
+            f"no --app was given, and no *.py file of {folder} makes a Pynenc app{left_out}: name the app, {_FORMS}"
         )
-    return next(iter(found.values()))
+    if len(candidates) > 1:
+        names = ", ".join(file.name for file in candidates)
+        does = "make a Pynenc app" if makers else "mention Pynenc"
+        raise AppDiscoveryError(
+            f"no --app was given, and {len(candidates)} files of {folder} {does}: name one of them with --app: "
+            f"{names}{left_out}"
+        )
+    return _pick(_import_file(candidates[0], candidates[0].name), "", candidates[0].name)
 
 
-def _try_import(file: Path, failed: list[str]) -> ModuleType | None:
-    """The module of a file; None, with a warning and the reason in `failed`, if it cannot be imported."""
-    try:
-        return _import_file(file, file.name)
-    except AppDiscoveryError as error:
-        # Perhaps a script of no concern here: the app may be in another file.
-        failed.append(str(error))
-        _LOG.warning("left out of the search for an app (name it with --app if it is in there): %s", error)
-        return None
+def _makes_an_app(tree: ast.Module) -> bool:
+    """Whether the module, when it is imported, calls `Pynenc`, a subclass of it, or `build` of its builder."""
+    classes = {"Pynenc"}
+    waiting: list[ast.AST] = list(reversed(tree.body))
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            continue
+        if isinstance(node, ast.ClassDef) and any(_last_name(base) in classes for base in node.bases):
+            classes.add(node.name)
+        if isinstance(node, ast.ImportFrom):
+            classes.update(alias.asname for alias in node.names if alias.name == "Pynenc" and alias.asname)
+        if isinstance(node, ast.Call):
+            name = _last_name(node.func)
+            if name in classes or (name == "build" and "PynencBuilder" in ast.dump(node.func)):
+                return True
+        waiting.extend(reversed(list(ast.iter_child_nodes(node))))
+    return False
 
 
-def _mentions_pynenc(file: Path) -> bool:
-    try:
-        return b"Pynenc" in file.read_bytes()
-    except OSError:
-        return False
+def _last_name(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
 def _printable(spec: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,8 @@ def load_app(arguments: argparse.Namespace) -> FoundApp:
     """Find and import it. Raises `AppDiscoveryError`."""
     found = find_app(arguments.app)
     found.app._found_in = found.module
+    if arguments.app is None:
+        print(f"pynenc: no --app was given: using {found.location}, the only app here", file=sys.stderr)
     if arguments.verbose:
         found.app.conf.logging_level = "debug"
         found.app.logger.setLevel(logging.DEBUG)

@@ -20,7 +20,7 @@ _EXPECTED = (PynencError, ValueError, OSError)
 _EPILOG = """\
 APP is a module (shop.tasks), a module and a name in it (shop.tasks:app, shop.tasks.app), or a file (shop/tasks.py,
 shop/tasks.py:app). Modules are looked for in the working directory first. Without --app the *.py files of the working
-directory are searched: tasks.py, app.py and pynenc_app.py before the others.
+directory are read as text, and the only one that makes an app is imported.
 
 exit codes: 0 done, or stopped by SIGINT or SIGTERM as asked; 1 failed, the reason is on stderr; 2 wrong usage;
 130 interrupted by Ctrl-C."""

@@ -15,6 +15,7 @@ import msgspec
 
 from pynenc.conf.foreign import default_of, is_foreign_field, parser_of
 from pynenc.conf.masking import UNREADABLE, harmless, is_spawning, mask, masked_values, register, shown_value
+from pynenc.conf.ownership import allows_foreign_files
 from pynenc.conf.sources import Layer, environment_layers, file_layers, section_layers
 from pynenc.exceptions import ConfigError, ConfigMultiInheritanceError
 
@@ -167,7 +168,7 @@ class ConfigBase:
         names = [cls.__name__ for cls in classes]
         sections = [config_id(cls) for cls in classes]
         yield from section_layers("config_values", config_values, sections)
-        yield from file_layers(config_filepath, names, sections)
+        yield from file_layers(config_filepath, names, sections, allow_foreign=allows_foreign_files(config_values))
         yield from environment_layers(tuple(fields_of(type(self))), ["", *names])
 
     def source_of(self, field: str) -> str:

@@ -11,7 +11,7 @@ from pynenc.conf.config_redis import ConfigRedis
 from pynenc.conf.config_sqlite import ConfigSQLite
 from pynenc.conf.signing_keys import SigningKey, parse_signing_keys
 from pynenc.conf.sources import Layer
-from pynenc.exceptions import ConfigError
+from pynenc.conf.trust import checked_layers
 from pynenc.util.cron import CronSchedule
 
 __all__ = ["ArgumentPrintMode", "ConfigPynenc", "ConfigRedis", "ConfigSQLite"]
@@ -32,10 +32,6 @@ def _cron(value: Any) -> str:
     return CronSchedule.parse(value).text
 
 
-_PROTECTIONS = frozenset({"signing_keys", "payload_codec_cls"})
-"""What files and the environment may change, and not turn off if the code turns it on."""
-
-
 class ArgumentPrintMode(enum.StrEnum):
     """How arguments appear in texts."""
 
@@ -47,6 +43,10 @@ class ArgumentPrintMode(enum.StrEnum):
 
 class ConfigPynenc(ConfigSQLite, ConfigRedis):
     """Settings of an app: its store, its promises, its texts."""
+
+    def _layers(self, config_values: dict[str, Any], config_filepath: str | None) -> Iterator[Layer]:
+        """The sources, the later ones winning. Raises `ConfigError` for one that loosens what the code trusts."""
+        yield from checked_layers(super()._layers(config_values, config_filepath))
 
     def __setattr__(self, name: str, value: Any) -> None:
         """As every assignment of a setting.
@@ -63,20 +63,6 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
             except BaseException:
                 self.__dict__[name], self._sources[name] = before[0], before[1] or "default"
                 raise
-
-    def _layers(self, config_values: dict[str, Any], config_filepath: str | None) -> Iterator[Layer]:
-        """The sources, the later ones winning. Raises `ConfigError` for one that turns off what the code turns on."""
-        on: set[str] = set()
-        for layer in super()._layers(config_values, config_filepath):
-            for name in _PROTECTIONS & layer.values.keys():
-                if layer.source.startswith("config_values"):
-                    on = on | {name} if layer.values[name] else on - {name}
-                elif name in on and not layer.values[name]:
-                    raise ConfigError(
-                        f"ConfigPynenc.{name} is set in the code of the app and emptied by {layer.source}, which would "
-                        "let unprotected payloads pass: change it in the code, or take it out of that source"
-                    )
-            yield layer
 
     def __getstate__(self) -> dict[str, Any]:
         """What a pickle holds, which belongs to no app."""
@@ -154,6 +140,12 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
         (), secret=True, parse=parse_signing_keys, doc="id:secret, newest first: sign payloads, refuse all others"
     )
     payload_codec_cls: str = setting("", doc="class of the PayloadCodec, by name; empty leaves payloads as they are")
+    allow_serializer_override: bool = setting(
+        False, doc="in code only: files and the environment may choose a serializer that is less safe than the code's"
+    )
+    allow_foreign_files: bool = setting(
+        False, doc="in code or the environment: use files that other users own or may write"
+    )
     dev_mode_force_sync_tasks: bool = setting(False, doc="bodies run in the caller, without a store or a runner")
     trigger_task_modules: tuple[str, ...] = setting((), doc="modules that a runner imports when it starts")
     logging_level: str = setting(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pynenc.conf.ownership import foreign_hand
 from pynenc.exceptions import ConfigFileError
 
 PREFIX = "PYNENC__"
@@ -102,14 +103,20 @@ def section_layers(source: str, values: Mapping[str, Any], sections: Sequence[st
             yield Layer(f"{source}, section {name!r}", section)
 
 
-def whole_files(filepath: str | None, class_names: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def whole_files(
+    filepath: str | None, class_names: Sequence[str], *, allow_foreign: bool
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """`(source, contents)` of `./pyproject.toml`, of the file given in code, and of those the environment names.
 
+    Args:
+        allow_foreign: also of those that another user owns or may write.
+
     Raises:
-        ConfigFileError: one of them cannot be read.
+        ConfigFileError: one of them cannot be read, or another user has a hand in it.
     """
     pyproject = Path("pyproject.toml")
     if pyproject.is_file():
+        _refuse_foreign(pyproject, allow_foreign)
         tool = read_file(pyproject).get("tool", {})
         table = tool.get("pynenc", {}) if isinstance(tool, dict) else {}
         if not isinstance(table, dict):
@@ -118,12 +125,21 @@ def whole_files(filepath: str | None, class_names: Sequence[str]) -> Iterator[tu
     variables = [f"{PREFIX}FILEPATH", *(f"{PREFIX}{name.upper()}__FILEPATH" for name in class_names)]
     for path in (filepath, *(os.environ.get(variable) for variable in variables)):
         if path:
+            _refuse_foreign(Path(path), allow_foreign)
             yield f"file {path}", read_file(path)
 
 
-def file_layers(filepath: str | None, class_names: Sequence[str], sections: Sequence[str]) -> Iterator[Layer]:
+def _refuse_foreign(file: Path, allow_foreign: bool) -> None:
+    problem = None if allow_foreign else foreign_hand(file)
+    if problem is not None:
+        raise ConfigFileError(f"configuration file {problem}")
+
+
+def file_layers(
+    filepath: str | None, class_names: Sequence[str], sections: Sequence[str], *, allow_foreign: bool
+) -> Iterator[Layer]:
     """Those files, each with its sections. Raises as `whole_files`."""
-    for source, values in whole_files(filepath, class_names):
+    for source, values in whole_files(filepath, class_names, allow_foreign=allow_foreign):
         yield from section_layers(source, values, sections)
 
 

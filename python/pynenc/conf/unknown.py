@@ -16,6 +16,7 @@ from typing import Any
 
 import pynenc.conf
 from pynenc.conf.base import ConfigBase, config_id, fields_of
+from pynenc.conf.ownership import allows_foreign_files
 from pynenc.conf.sources import PREFIX, whole_files
 from pynenc.util.subclasses import all_subclasses
 
@@ -40,7 +41,9 @@ def unknown_settings(config_values: Mapping[str, Any], config_filepath: str | No
     """
     known = _Known()
     yield from known.in_mapping("config_values", config_values)
-    for source, values in whole_files(config_filepath, known.class_names):
+    for source, values in whole_files(
+        config_filepath, known.class_names, allow_foreign=allows_foreign_files(config_values)
+    ):
         yield from known.in_mapping(source, values)
     yield from known.in_environment()
 

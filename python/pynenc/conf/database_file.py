@@ -1,0 +1,42 @@
+"""The file of a SQLite store, before it is opened: whether other users have a hand in it, or can read it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pynenc.conf.ownership import exposure, foreign_hand
+from pynenc.exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from pynenc.conf.config_pynenc import ConfigPynenc
+
+_SIDECARS = ("", "-wal", "-shm", "-journal")
+_DEFAULT_FOLDER = ".pynenc"
+
+
+def check_database(url: str, conf: ConfigPynenc, logger: logging.Logger) -> None:
+    """Refuse a database that another user owns or may write; warn of one that everybody may read.
+
+    Looks at the file, at what SQLite keeps beside it, and at the folder `.pynenc`.
+
+    Raises:
+        ConfigError: names the file, the user and the remedy.
+    """
+    scheme, _, name = url.partition(":///")
+    if scheme != "sqlite":
+        return
+    file = Path(name)
+    if not conf.allow_foreign_files:
+        folder = [file.absolute().parent] if file.absolute().parent.name == _DEFAULT_FOLDER else []
+        for path in (*folder, *(file.with_name(file.name + suffix) for suffix in _SIDECARS)):
+            problem = foreign_hand(path)
+            if problem is not None:
+                what = "the folder of the database" if path in folder else "the database"
+                raise ConfigError(f"{what} {problem}")
+    shown = exposure(file)
+    if shown is not None:
+        logger.warning(
+            "the database %s, with all arguments and results: chmod 600 it, and make backups with umask 077", shown
+        )

@@ -1,0 +1,57 @@
+"""Settings that decide whom the app trusts: what the code says cannot be loosened from outside of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from pynenc.conf.sources import Layer
+from pynenc.exceptions import ConfigError
+
+SAFE_SERIALIZER = "JsonSerializer"
+
+_PROTECTIONS = frozenset({"signing_keys", "payload_codec_cls"})
+"""What files and the environment may change, and not turn off if the code turns it on."""
+
+_CODE = "config_values"
+_ENVIRONMENT = "environment variable"
+
+
+def checked_layers(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """The layers of settings in their order, the code's first.
+
+    Raises:
+        ConfigError: a file or the environment turns off a protection that the code turns on, chooses a serializer that
+            is less safe than the one in the code, which does not allow it, or sets a field that is for the code.
+    """
+    chosen, allowed = SAFE_SERIALIZER, False
+    on: set[str] = set()
+    for layer in layers:
+        values, source = layer.values, layer.source
+        for name in _PROTECTIONS & values.keys():
+            if source.startswith(_CODE):
+                on = on | {name} if values[name] else on - {name}
+            elif name in on and not values[name]:
+                raise ConfigError(
+                    f"ConfigPynenc.{name} is set in the code of the app and emptied by {source}, which would let "
+                    "unprotected payloads pass: change it in the code, or take it out of that source"
+                )
+        if source.startswith(_CODE):
+            chosen = values.get("serializer_cls", chosen)
+            allowed = values.get("allow_serializer_override", allowed) is True
+        else:
+            if "allow_serializer_override" in values:
+                raise _not_here("allow_serializer_override", source, "in code (config_values)")
+            if "allow_foreign_files" in values and not source.startswith(_ENVIRONMENT):
+                raise _not_here("allow_foreign_files", source, "in code (config_values) or in the environment")
+            wanted = values.get("serializer_cls", chosen)
+            if wanted not in (chosen, SAFE_SERIALIZER) and not allowed:
+                raise ConfigError(
+                    f"ConfigPynenc.serializer_cls can only be made safer by files and the environment, got {wanted!r} "
+                    f"(from {source}), and the code has {chosen!r}: set it in code (config_values), or set "
+                    "allow_serializer_override=True there"
+                )
+        yield layer
+
+
+def _not_here(field: str, source: str, where: str) -> ConfigError:
+    return ConfigError(f"ConfigPynenc.{field} must be set {where}, got it from {source}")
