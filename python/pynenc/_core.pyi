@@ -230,7 +230,8 @@ class Store:
         depth: int = 0,
         delay_sec: float = 0.0,
     ) -> list[tuple[str, int]]:
-        """Accept all of `calls` or, on an error, none. Durable on return. For each: `(id, NEW|REUSED_…|REFUSED)`;
+        """Accept all of `calls` or, on an error, none; beyond 250 of them (Redis, or several shards) or 2000 (SQLite) this
+        holds for each piece of as many, and sending all of them again completes it. Durable on return. For each: `(id, NEW|REUSED_…|REFUSED)`;
         with anything but NEW the id is that of the invocation already in the queue."""
     def claim(
         self, runner: str, limit: int, queues: Sequence[str] = ..., lease_sec: float = 10.0, begin: bool = False

@@ -103,6 +103,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Accept calls, all of them or, on an error, none; answers in the order of the submissions.
     ///
+    /// A store that others must not wait for cuts a batch beyond some hundred or thousand calls into pieces, and accepts each
+    /// of them or none of it: an error may leave the first pieces accepted. Sending all of it again completes it. What can be
+    /// refused is refused before the first piece.
+    ///
     /// A registration key held by an invocation in status `registered` decides as [`crate::submit::meet_existing`] says.
     fn submit(&self, batch: &[Submission]) -> Result<Vec<Submitted>>;
 

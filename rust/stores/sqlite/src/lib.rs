@@ -11,6 +11,7 @@
 //! POSIX locks belong to the process, and closing any descriptor of the file drops them all. For the same reason a
 //! handle refuses to be used in a forked child.
 
+mod aside;
 mod bell;
 mod connection;
 mod doorbell;

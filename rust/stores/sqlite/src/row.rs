@@ -10,6 +10,7 @@ use pynenc_core::{Error, Result};
 use rusqlite::Row;
 use rusqlite::types::Type;
 
+use crate::aside::{is_about_the_row, set_aside};
 use crate::fault::Fault;
 use crate::tx::{Tx, sql};
 
@@ -46,12 +47,20 @@ pub(crate) struct Hot {
 
 impl Hot {
     /// The invocation `id`, if there is one.
-    pub fn find(tx: &Tx<'_>, id: InvocationId) -> Result<Option<Self>, Fault> {
-        tx.one(sql!("steps/hot"), [id.to_bytes()], Self::read)
+    pub fn find(tx: &mut Tx<'_>, id: InvocationId) -> Result<Option<Self>, Fault> {
+        match tx.one(sql!("steps/hot"), [id.to_bytes()], Self::read) {
+            Err(Fault::Driver(error)) if is_about_the_row(&error) => {
+                if let Some(seq) = tx.one(sql!("aside/seq"), [id.to_bytes()], |row| row.get(0))? {
+                    set_aside(tx, seq)?;
+                }
+                tx.one(sql!("steps/hot"), [id.to_bytes()], Self::read)
+            }
+            found => found,
+        }
     }
 
     /// The invocation that `owner` holds, or why that is not so.
-    pub fn held(tx: &Tx<'_>, owner: Ownership) -> Result<Self, Fault> {
+    pub fn held(tx: &mut Tx<'_>, owner: Ownership) -> Result<Self, Fault> {
         let hot = Self::find(tx, owner.id)?.ok_or(Error::NotFound(owner.id))?;
         if hot.is_held_by(owner.fence) {
             Ok(hot)
@@ -114,6 +123,11 @@ impl Trail {
         }
     }
 
+    /// A status change by nobody, with a note.
+    pub fn enter_noted(&mut self, status: Status, at: Millis, note: &str) {
+        self.enter_with(&Entry { note: note.into(), ..Entry::new(status, at, "") });
+    }
+
     pub fn enter_with(&mut self, entry: &Entry) {
         if has_room(self.stored + self.bytes.len(), entry.status) {
             entry.pack(&mut self.bytes);
@@ -123,6 +137,14 @@ impl Trail {
 
 pub(crate) fn read_id(row: &Row<'_>, column: usize) -> rusqlite::Result<InvocationId> {
     Ok(InvocationId::from_bytes(row.get(column)?))
+}
+
+/// As [`read_id`]; none if it is no id.
+pub(crate) fn read_some_id(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<InvocationId>> {
+    match read_id(row, column) {
+        Err(error) if is_about_the_row(&error) => Ok(None),
+        id => id.map(Some),
+    }
 }
 
 pub(crate) fn read_parent(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<InvocationId>> {

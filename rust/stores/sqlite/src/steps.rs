@@ -95,7 +95,15 @@ pub(crate) fn admission(tx: &Tx<'_>, concurrency: Option<&Concurrency>) -> Resul
 /// Only one who would be admitted now: keys can be shared by tasks with different limits.
 pub(crate) fn place_freed(tx: &mut Tx<'_>, concurrency: Option<&Concurrency>) -> Result<(), Fault> {
     let Some(concurrency) = concurrency else { return Ok(()) };
-    let Some(hot) = tx.one(sql!("steps/best_parked"), [&*concurrency.key], Hot::read)? else { return Ok(()) };
+    // The best of them may be one that cannot be read.
+    let hot = loop {
+        let (mut found, broken) = tx.sound(sql!("steps/best_parked"), [&*concurrency.key], Hot::read)?;
+        match found.pop() {
+            Some(hot) => break hot,
+            None if broken.is_empty() => return Ok(()),
+            None => {}
+        }
+    };
     let mut trail = hot.trail();
     trail.enter(Status::Rerouted, tx.now, "");
     requeue(tx, &hot, Status::Rerouted, &trail)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pynenc_core::ids::{InvocationId, Millis};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
+use crate::aside::{is_about_the_row, set_aside};
 use crate::fault::Fault;
 
 /// The text of one SQL file below `queries/`.
@@ -82,6 +83,29 @@ impl Tx<'_> {
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, Fault> {
         all(self.db, sql, params, read)
+    }
+
+    /// All rows of a query that can be read, and the ids of the others, which are set aside. The first column is `seq`.
+    pub fn sound<T>(
+        &mut self,
+        sql: &str,
+        params: impl Params,
+        mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<(Vec<T>, Vec<InvocationId>), Fault> {
+        let (mut found, mut broken) = (Vec::new(), Vec::new());
+        let mut statement = self.db.prepare_cached(sql)?;
+        let mut rows = statement.query(params)?;
+        while let Some(row) = rows.next()? {
+            match read(row) {
+                Ok(one) => found.push(one),
+                Err(error) if is_about_the_row(&error) => broken.push(row.get(0)?),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        drop(rows);
+        drop(statement);
+        let ids = broken.into_iter().map(|seq| set_aside(self, seq)).collect::<Result<_, _>>()?;
+        Ok((found, ids))
     }
 
     /// The number of the next finish. Numbers grow in the order of commits, over all processes.

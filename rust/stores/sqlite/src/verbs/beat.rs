@@ -4,7 +4,7 @@ use pynenc_core::ids::{Fence, Millis, Ownership, RunnerKey};
 use pynenc_core::store::Beaten;
 
 use crate::fault::Fault;
-use crate::row::read_id;
+use crate::row::read_some_id;
 use crate::tx::{Tx, sql};
 use crate::verbs::recover::hear;
 use crate::writer::Verb;
@@ -26,7 +26,7 @@ impl Verb for Beat {
         let expires = tx.steady.saturating_add(self.lease);
         let mut beaten = Beaten::default();
         tx.all(sql!("beat/extend"), (&*self.runner, expires), |row| {
-            let id = read_id(row, 0)?;
+            let Some(id) = read_some_id(row, 0)? else { return Ok(()) };
             beaten.owned.push(Ownership { id, fence: Fence(row.get::<_, i64>(1)? as u64) });
             beaten.cancelled.extend(row.get::<_, bool>(2)?.then_some(id));
             Ok(())

@@ -8,6 +8,7 @@ use pynenc_core::queue::Place;
 use pynenc_core::status::Status;
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use crate::aside::set_aside;
 use crate::fault::Fault;
 use crate::row::{Hot, place, read_parent};
 use crate::steps::{admission, finish_unrun, place_freed};
@@ -63,7 +64,12 @@ pub(crate) fn take(tx: &mut Tx<'_>, request: &ClaimRequest) -> Result<Claimed, F
     let mut claims = Vec::new();
     let mut passed_over = 0;
     'full: while claims.len() < request.limit {
+        let finished = tx.effects.finished.len();
         let candidates = best(tx, &request.queues, request.limit - claims.len())?;
+        if candidates.is_empty() && tx.effects.finished.len() > finished {
+            // What was looked at could not be read, and stands in nobody's way any more.
+            continue;
+        }
         if candidates.is_empty() {
             break;
         }
@@ -119,18 +125,18 @@ struct Candidate {
 }
 
 /// The first `limit` of what is ready in these queues (none means all), in queue order.
-fn best(tx: &Tx<'_>, queues: &[Arc<str>], limit: usize) -> Result<Vec<Candidate>, Fault> {
+fn best(tx: &mut Tx<'_>, queues: &[Arc<str>], limit: usize) -> Result<Vec<Candidate>, Fault> {
     let found: Vec<Arc<str>>;
     let queues = if queues.is_empty() {
-        found = all(tx.db, sql!("claim/ready_queues"), [], |row| row.get(0))?;
+        found = ready_queues(tx)?;
         &found
     } else {
         queues
     };
     let mut candidates = Vec::new();
     for queue in queues {
-        candidates
-            .extend(tx.all(sql!("claim/candidates"), (&**queue, as_limit(limit)), |row| Candidate::read(row, queue))?);
+        let sql = sql!("claim/candidates");
+        candidates.extend(tx.sound(sql, (&**queue, as_limit(limit)), |row| Candidate::read(row, queue))?.0);
     }
     if queues.len() > 1 {
         candidates.sort_by_key(|candidate| candidate.place);
@@ -139,6 +145,23 @@ fn best(tx: &Tx<'_>, queues: &[Arc<str>], limit: usize) -> Result<Vec<Candidate>
         candidates.truncate(limit);
     }
     Ok(candidates)
+}
+
+/// The queues in which something is ready. What is in one whose name is no text is set aside.
+fn ready_queues(tx: &mut Tx<'_>) -> Result<Vec<Arc<str>>, Fault> {
+    let names = all(tx.db, sql!("claim/ready_queues"), [], |row| Ok(row.get_ref(0)?.as_bytes()?.to_vec()))?;
+    let mut queues = Vec::with_capacity(names.len());
+    for name in names {
+        match String::from_utf8(name) {
+            Ok(name) => queues.push(name.into()),
+            Err(error) => {
+                for seq in tx.all(sql!("aside/of_queue"), [error.into_bytes()], |row| row.get(0))? {
+                    set_aside(tx, seq)?;
+                }
+            }
+        }
+    }
+    Ok(queues)
 }
 
 impl Candidate {

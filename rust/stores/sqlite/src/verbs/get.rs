@@ -3,9 +3,11 @@
 use pynenc_core::Error;
 use pynenc_core::history::unpack;
 use pynenc_core::ids::InvocationId;
-use pynenc_core::result::{History, Record};
+use pynenc_core::result::{History, Record, unreadable_reason};
+use pynenc_core::status::Status;
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::aside::{PROBLEM, is_about_the_row};
 use crate::fault::Fault;
 use crate::row::{read_parent, read_status};
 use crate::tx::sql;
@@ -31,7 +33,31 @@ pub(crate) fn get(db: &Connection, id: InvocationId) -> Result<Record, Fault> {
             note: row.get(13)?,
         })
     });
-    Ok(record.optional()?.ok_or(Error::NotFound(id))?)
+    match record {
+        Err(error) if is_about_the_row(&error) => Ok(unreadable(id)),
+        record => Ok(record.optional()?.ok_or(Error::NotFound(id))?),
+    }
+}
+
+/// One that nobody has set aside yet.
+fn unreadable(id: InvocationId) -> Record {
+    Record {
+        id,
+        task: "".into(),
+        queue: "".into(),
+        priority: 0.0,
+        payload: [].into(),
+        args_id: "".into(),
+        parent: None,
+        depth: 0,
+        status: Status::Failed,
+        runner: None,
+        retries: 0,
+        recoveries: 0,
+        releases: 0,
+        due: 0,
+        note: Some(unreadable_reason(PROBLEM).into()),
+    }
 }
 
 pub(crate) fn history(db: &Connection, id: InvocationId) -> Result<History, Fault> {

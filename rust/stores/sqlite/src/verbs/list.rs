@@ -10,14 +10,15 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::fault::Fault;
-use crate::row::read_id;
+use crate::row::read_some_id;
 use crate::tx::{all, as_limit, sql};
 
 pub(crate) fn list(db: &Connection, filter: &Filter, page: Page) -> Result<Vec<InvocationId>, Fault> {
     let (condition, mut values) = condition(filter);
     values.extend([Value::Integer(as_limit(page.limit)), Value::Integer(as_limit(page.offset))]);
     let sql = format!("{}{condition} ORDER BY seq LIMIT ? OFFSET ?", sql!("list/ids"));
-    all(db, &sql, params_from_iter(values), |row| read_id(row, 0))
+    let ids = all(db, &sql, params_from_iter(values), |row| read_some_id(row, 0))?;
+    Ok(ids.into_iter().flatten().collect())
 }
 
 pub(crate) fn count(db: &Connection, filter: &Filter) -> Result<usize, Fault> {

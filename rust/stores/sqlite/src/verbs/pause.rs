@@ -11,7 +11,7 @@ use pynenc_core::store::Paused;
 
 use super::begin::enter;
 use crate::fault::Fault;
-use crate::row::{Hot, place, read_id};
+use crate::row::{Hot, place, read_some_id};
 use crate::steps::admission;
 use crate::tx::{Tx, sql};
 use crate::writer::Verb;
@@ -63,7 +63,7 @@ impl Verb for Pause {
 
 /// If following what each invocation waits for leads from one of `targets` back to `waiter`: the way, from the waiter
 /// to the waiter.
-fn cycle(tx: &Tx<'_>, waiter: InvocationId, targets: &[InvocationId]) -> Result<Option<Vec<InvocationId>>, Fault> {
+fn cycle(tx: &mut Tx<'_>, waiter: InvocationId, targets: &[InvocationId]) -> Result<Option<Vec<InvocationId>>, Fault> {
     let mut seen = HashSet::new();
     // Depth first: the way taken so far, and for each of its steps what is still to be tried after it.
     let mut way = vec![waiter];
@@ -89,15 +89,17 @@ fn cycle(tx: &Tx<'_>, waiter: InvocationId, targets: &[InvocationId]) -> Result<
 }
 
 /// What must move before `id` can: what its body waits for, or the holders of its concurrency key.
-fn waits_of(tx: &Tx<'_>, id: InvocationId) -> Result<Vec<InvocationId>, Fault> {
+fn waits_of(tx: &mut Tx<'_>, id: InvocationId) -> Result<Vec<InvocationId>, Fault> {
     let Some(hot) = Hot::find(tx, id)? else { return Ok(Vec::new()) };
     if hot.status == Status::Paused {
-        return tx.all(sql!("pause/waits"), [hot.seq], |row| read_id(row, 0));
+        let ids = tx.all(sql!("pause/waits"), [hot.seq], |row| read_some_id(row, 0))?;
+        return Ok(ids.into_iter().flatten().collect());
     }
     let queued = matches!(hot.place, place::READY | place::SCHEDULED | place::PARKED);
     match &hot.concurrency {
         Some(concurrency) if queued && admission(tx, Some(concurrency))? == Admission::Park => {
-            tx.all(sql!("pause/holders"), [&*concurrency.key], |row| read_id(row, 0))
+            let ids = tx.all(sql!("pause/holders"), [&*concurrency.key], |row| read_some_id(row, 0))?;
+            Ok(ids.into_iter().flatten().collect())
         }
         _ => Ok(Vec::new()),
     }

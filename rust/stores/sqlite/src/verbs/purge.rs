@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use crate::bell::TOO_FAR_BEHIND;
 use crate::fault::Fault;
-use crate::row::{Hot, read_id};
+use crate::row::{Hot, read_some_id};
 use crate::steps::{finish_unrun, place_freed};
 use crate::tx::{Tx, as_limit, last_finish, sql};
 use crate::writer::Verb;
@@ -34,7 +34,7 @@ impl Verb for PurgeExpired {
 
     fn run(&self, tx: &mut Tx<'_>) -> Result<(usize, bool), Fault> {
         let chunk = self.limit.min(CHUNK);
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, read_id(row, 1)?));
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, read_some_id(row, 1)?));
         let expired = tx.all(sql!("purge/expired"), (tx.now, as_limit(chunk)), read)?;
         if !expired.is_empty() {
             // The number of the last finish must outlive its record.
@@ -44,7 +44,7 @@ impl Verb for PurgeExpired {
             tx.write(sql!("purge/invocation"), [seq])?;
             tx.write(sql!("purge/arguments"), [seq])?;
             tx.write(sql!("purge/outcome"), [seq])?;
-            tx.effects.vanished.push(id);
+            tx.effects.vanished.extend(id);
         }
         Ok((expired.len(), expired.len() == chunk))
     }
@@ -66,7 +66,7 @@ impl Verb for PurgeQueued {
         let chunk = self.limit.min(CHUNK);
         let mut count = 0;
         for sql in [sql!("purge/queued_ready"), sql!("purge/queued_scheduled")] {
-            for hot in tx.all(sql, [as_limit(chunk - count)], Hot::read)? {
+            for hot in tx.sound(sql, [as_limit(chunk - count)], Hot::read)?.0 {
                 finish_unrun(tx, &hot, Status::Cancelled, CANCEL_REASON, hot.trail())?;
                 place_freed(tx, hot.concurrency.as_ref())?;
                 count += 1;

@@ -37,7 +37,10 @@ impl Verb for Recover {
             recovered.next_expiry = recovered.next_expiry.map(|at| at.max(signs.quiet_until));
             return Ok(recovered);
         }
-        for hot in tx.all(sql!("recover/expired"), (tx.steady, as_limit(self.0.limit)), Hot::read)? {
+        let (expired, unreadable) =
+            tx.sound(sql!("recover/expired"), (tx.steady, as_limit(self.0.limit)), Hot::read)?;
+        recovered.unreadable = unreadable;
+        for hot in expired {
             recover_one(tx, hot, self.0, "", &mut recovered)?;
         }
         recovered.next_expiry = next_expiry(tx.db)?;
@@ -88,7 +91,9 @@ impl Verb for Revoke {
 
     fn run(&self, tx: &mut Tx<'_>) -> Result<Recovered, Fault> {
         let mut recovered = Recovered::default();
-        for hot in tx.all(sql!("recover/owned"), [&*self.runner], Hot::read)? {
+        let (owned, unreadable) = tx.sound(sql!("recover/owned"), [&*self.runner], Hot::read)?;
+        recovered.unreadable = unreadable;
+        for hot in owned {
             recover_one(tx, hot, self.policy, &self.death, &mut recovered)?;
         }
         recovered.next_expiry = next_expiry(tx.db)?;

@@ -13,6 +13,10 @@ use crate::steps::place_when;
 use crate::tx::{Tx, sql};
 use crate::writer::Verb;
 
+/// Accepted in one transaction: bounds how long others wait for the lock. A batch beyond it is sent in pieces, and an error
+/// may leave some of them accepted. Sending all of it again is harmless and completes it.
+pub(crate) const MOST: usize = 2000;
+
 pub(crate) struct Submit {
     pub batch: Vec<Submission>,
 }

@@ -1,9 +1,11 @@
 //! Look at invocations.
 
 use pynenc_core::ids::InvocationId;
-use pynenc_core::result::{Terminal, Watched};
+use pynenc_core::result::{Terminal, Watched, unreadable_reason};
+use pynenc_core::status::Status;
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use crate::aside::{PROBLEM, is_about_the_row};
 use crate::fault::Fault;
 use crate::row::read_status;
 use crate::tx::sql;
@@ -12,10 +14,19 @@ pub(crate) fn watch(db: &Connection, ids: &[InvocationId]) -> Result<Vec<Watched
     let mut statement = db.prepare_cached(sql!("watch/status"))?;
     let mut watched = Vec::with_capacity(ids.len());
     for &id in ids {
-        let found = statement.query_row([id.to_bytes()], |row| read(row, id)).optional()?;
+        let found = match statement.query_row([id.to_bytes()], |row| read(row, id)).optional() {
+            Err(error) if is_about_the_row(&error) => Some(unreadable(id)),
+            found => found?,
+        };
         watched.push(found.unwrap_or(Watched::Unknown(id)));
     }
     Ok(watched)
+}
+
+/// One that nobody has set aside yet.
+fn unreadable(id: InvocationId) -> Watched {
+    let reason = Some(unreadable_reason(PROBLEM).into());
+    Watched::Finished(Terminal { id, status: Status::Failed, payload: None, reason })
 }
 
 fn read(row: &Row<'_>, id: InvocationId) -> rusqlite::Result<Watched> {

@@ -1,0 +1,1 @@
+SELECT seq FROM invocation WHERE id = ?1
