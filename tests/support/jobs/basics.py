@@ -28,6 +28,11 @@ def shapes(first, /, second=2, *rest, keyword, **more):  # type: ignore[no-untyp
 
 
 @app.task
+def echo(text: str) -> str:
+    return text
+
+
+@app.task
 def nothing() -> None:
     return None
 
