@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from support import flags
 from support.chaos import keep, pause, rounds
-from support.processes import Processes
+from support.processes import Child, Processes
 from support.servers import redis_server
+from support.waiting import wait_until
 from support.worlds import StoreKind, load_jobs, set_environment
 
 from pynenc.exceptions import StateBackendError
@@ -22,6 +23,7 @@ from pynenc.exceptions import StateBackendError
 BUILT_IN = ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner", "AsyncRunner"]
 TIMEOUT_SEC = 0.5
 DEADLINE_SEC = 120
+FAILS, WORKS = "the store fails, and is tried again", "the store works again, after"
 SLOTS = "8"
 SIZES = ("MAX_THREADS", "NUM_PROCESSES", "MAX_PROCESSES", "CONCURRENCY")
 
@@ -68,6 +70,17 @@ def _sqlite(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Away]:
     yield away
 
 
+def _assert_quiet(runner: Child, outage: int) -> None:
+    """Each process says once that the store fails, once a minute that it still does, and once that it is back."""
+
+    def count(text: str) -> int:
+        return runner.output().count(text)
+
+    wait_until(lambda: count(FAILS) == count(WORKS) > 0, "all processes say that the store is back", DEADLINE_SEC)
+    lines = [line for line in runner.output().splitlines() if " WARNING " in line or " ERROR " in line]
+    assert len(lines) <= count(FAILS) * (2 + outage // 60) + 2, runner.output()
+
+
 @pytest.mark.parametrize("runner_cls", BUILT_IN)
 @pytest.mark.parametrize("store", [_redis, _sqlite], ids=["redis", "sqlite"])
 def test_bodies_that_wait_go_on_after_a_long_outage_and_clients_get_an_error(
@@ -112,6 +125,7 @@ def test_bodies_that_wait_go_on_after_a_long_outage_and_clients_get_an_error(
             expected = [f"text of {name}"] * 2 if "group" in name else f"text of {name}"
             assert body.get_result(timeout=DEADLINE_SEC) == expected
         assert runner.process.poll() is None
+        _assert_quiet(runner, outage)
         recoveries = sum(jobs.app._store.get(body.invocation_id).recoveries for body in bodies.values())
         assert recoveries == 0
         figures = {"acknowledged": len(bodies), "lost": 0, "double_results": 0, "duplicates": recoveries}

@@ -454,7 +454,7 @@ class ProcessPoolRunner(NativeWaitRunner):
             try:
                 requeued, buried = self.app._store.revoke(key, how, limit)
             except StateBackendError as error:
-                self.logger.warning("the store fails, so the claims of a dead worker are still its own: %s", error)
+                self.logger.debug("the store fails, so the claims of a dead worker are still its own: %s", error)
                 return
             self._unrevoked.pop(0)
             for invocation_id in requeued:

@@ -156,6 +156,6 @@ def _persist(app: Pynenc, claim: _core.Claim, engine: _core.Engine | None, write
             renewed = engine is not None and not engine.stopping
             if not renewed and time.monotonic() + pause > give_up:
                 raise
-            app.logger.warning("the store fails for invocation %s, trying again: %s", claim.invocation_id, error)
+            app.logger.debug("the store fails for invocation %s, trying again: %s", claim.invocation_id, error)
             time.sleep(pause)
             pause = min(pause * 2, 1.0)

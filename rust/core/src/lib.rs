@@ -30,6 +30,7 @@ pub mod history;
 pub mod ids;
 pub mod memory;
 pub mod notify;
+pub mod outage;
 pub mod queue;
 pub mod recover;
 pub mod result;

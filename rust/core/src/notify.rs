@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::ids::InvocationId;
+use crate::outage::Outage;
 
 /// Someone who wants to know that a claim may succeed now: a runner.
 pub trait Listener: Send + Sync + 'static {
@@ -143,12 +144,18 @@ pub struct Hub {
     waiting: Mutex<HashMap<InvocationId, Vec<Arc<Mailbox>>>>,
     listeners: Mutex<Vec<Weak<dyn Listener>>>,
     changes: AtomicU64,
+    outage: Outage,
 }
 
 impl Hub {
     /// A hub with no one listening.
     pub fn new() -> Arc<Self> {
         Arc::default()
+    }
+
+    /// Where the store notes whether its calls fail.
+    pub fn outage(&self) -> &Outage {
+        &self.outage
     }
 
     /// Have `mailbox` told when any of `ids` finishes, until it was told or the subscription is dropped.

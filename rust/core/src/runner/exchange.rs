@@ -130,12 +130,7 @@ impl Shared {
         let jitter = crate::ids::random_u64() % (base.as_millis() as u64 / 2 + 1);
         pump.not_before = Some(Instant::now() + base.min(Duration::from_secs(2)) + Duration::from_millis(jitter));
         self.heart.ring();
-        if pump.failures.is_power_of_two() {
-            log::error!(
-                "the store failed {} times in a row, trying again (outcomes that wait for it: {}): {error}",
-                pump.failures,
-                pump.outbox.len()
-            );
-        }
+        // The store says that it fails.
+        log::debug!("an exchange failed {} times in a row: {error}", pump.failures);
     }
 }

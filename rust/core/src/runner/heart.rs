@@ -116,7 +116,7 @@ impl Agenda {
             let pause = match beat(shared) {
                 Ok(()) => shared.config.lease / 3,
                 Err(error) => {
-                    log::warn!("leases could not be renewed, trying again: {error}");
+                    log::debug!("leases could not be renewed, trying again: {error}");
                     shared.config.lease / 10
                 }
             };
@@ -124,7 +124,7 @@ impl Agenda {
         }
         if self.sweep <= now {
             if let Err(error) = self.recover(shared) {
-                log::warn!("claims of dead runners could not be looked for: {error}");
+                log::debug!("claims of dead runners could not be looked for: {error}");
             }
             self.sweep = now + self.sweep_pause(shared);
         }
@@ -201,7 +201,7 @@ impl Agenda {
                 Ok(removed) if removed == PURGE_CHUNK && !shared.pump.lock().closed => continue,
                 Ok(_) => break self.purged_at = Some(changes),
                 Err(Error::Closed(_)) => break,
-                Err(error) => break log::warn!("expired results could not be removed: {error}"),
+                Err(error) => break log::debug!("expired results could not be removed: {error}"),
             }
         }
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use pynenc_core::ids::random_u64;
+use pynenc_core::notify::Hub;
 use pynenc_core::{Error, Result};
 use redis::{Connection, Value};
 
@@ -78,6 +79,7 @@ pub struct Link {
     topology: Arc<Topology>,
     closing: Arc<Closing>,
     retry_deadline: Duration,
+    hub: Arc<Hub>,
     state: Mutex<State>,
     round_trips: AtomicU64,
 }
@@ -91,8 +93,14 @@ struct State {
 }
 
 impl Link {
-    pub fn new(keys: Keys, topology: Arc<Topology>, closing: Arc<Closing>, retry_deadline: Duration) -> Self {
-        Self { keys, topology, closing, retry_deadline, state: Mutex::default(), round_trips: AtomicU64::new(0) }
+    pub fn new(
+        keys: Keys,
+        topology: Arc<Topology>,
+        closing: Arc<Closing>,
+        retry_deadline: Duration,
+        hub: Arc<Hub>,
+    ) -> Self {
+        Self { keys, topology, closing, retry_deadline, hub, state: Mutex::default(), round_trips: AtomicU64::new(0) }
     }
 
     /// How often this link has waited for the server.
@@ -125,10 +133,14 @@ impl Link {
                 return Err(Error::Closed("store"));
             }
             let failure = match self.attempt(&build(attempt)) {
-                Ok(values) => return Ok(values),
+                Ok(values) => {
+                    self.hub.outage().worked();
+                    return Ok(values);
+                }
                 Err(failure) => failure,
             };
             if !matches!(failure.class, Class::Retry | Class::Resolve) || Instant::now() >= deadline {
+                self.hub.outage().failed(&failure.error);
                 return Err(failure.error);
             }
             log::debug!("shard {}: trying again: {}", String::from_utf8_lossy(self.keys.prefix()), failure.error);

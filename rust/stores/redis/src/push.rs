@@ -169,8 +169,9 @@ fn listen_until_closed(shared: &Shared, shard: usize) {
             (backoff, failures) = (Backoff::new(Duration::from_millis(20), Duration::from_secs(2)), 0);
         }
         failures += 1;
-        if failures.is_power_of_two() {
-            log::warn!("notifications of Redis are interrupted, connecting again: {}", failure.error);
+        // A connection that is closed now and then is no news.
+        if failures > 1 {
+            shared.hub.outage().failed(&failure.error);
         }
         shared.closing.pause(backoff.next());
         // Nothing is heard meanwhile, perhaps for long: whoever waits has to look.

@@ -44,16 +44,17 @@ impl RedisStore {
         options.check()?;
         let topology = Arc::new(Topology::new(options.url.clone(), options.connect_timeout, options.command_timeout)?);
         let closing = Arc::<Closing>::default();
+        let hub = Hub::new();
         let link = |shard| {
             let keys = Keys::new(&options.app_id, shard);
-            Arc::new(Link::new(keys, topology.clone(), closing.clone(), options.retry_deadline))
+            Arc::new(Link::new(keys, topology.clone(), closing.clone(), options.retry_deadline, hub.clone()))
         };
         let links: Vec<Arc<Link>> = (0..options.shards).map(link).collect();
         let markers =
             links.iter().map(|link| open::check(&options, link).map(Mutex::new)).collect::<Result<Vec<_>>>()?;
         let shared = Shared {
             ear: Ear::new(links.len()),
-            hub: Hub::new(),
+            hub,
             closing,
             links,
             uncertain: Mutex::default(),

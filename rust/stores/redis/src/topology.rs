@@ -36,6 +36,8 @@ impl Failure {
             None if matches!(error.kind(), redis::ErrorKind::InvalidClientConfig) => {
                 Self::new(Class::Fatal, unusable(place, error))
             }
+            // The system calls it "resource temporarily unavailable".
+            None if error.is_timeout() => Self::new(Class::Resolve, failed(place, "the server did not answer in time")),
             None => Self::new(Class::Resolve, failed(place, error)),
         }
     }
