@@ -14,9 +14,9 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 use pynenc_core::ids::InvocationId;
 use pynenc_core::{Error, Result};
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::doorbell::Ring;
+use crate::doorbell::{Doorbell, Ring};
 use crate::fault::{BACKEND, Fault};
 use crate::shared::Shared;
 use crate::tx::{all, as_limit, last_finish, sql};
@@ -29,6 +29,10 @@ const WITHOUT_DOORBELL: (Duration, Duration) = (Duration::from_millis(50), Durat
 const PAGE: usize = 512;
 /// Beyond so many unread finishes it is cheaper to have everyone look at what they wait for.
 pub(crate) const TOO_FAR_BEHIND: i64 = 4096;
+/// So many changes of others without a ring, and the database is asked where their bells hang.
+const SILENCES: u32 = 4;
+/// How often a bell follows those of others: those of two users never meet.
+const MOVES: u32 = 3;
 /// A file written less than this ago may be written again without its time stamp showing it.
 const STAMP_GRACE: Duration = Duration::from_millis(50);
 
@@ -43,10 +47,10 @@ pub(crate) struct Bell {
 
 impl Bell {
     /// Start the thread.
-    pub fn start(shared: Arc<Shared>) -> Result<Self> {
+    pub fn start(shared: Arc<Shared>, busy_timeout: Duration) -> Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
         let (alive, ended) = channel();
-        let watch = Watch { shared: shared.clone(), stopping: stopping.clone(), ended };
+        let watch = Watch { shared: shared.clone(), stopping: stopping.clone(), ended, busy_timeout };
         let thread = std::thread::Builder::new()
             .name("pynenc-bell".into())
             .spawn(move || watch.serve())
@@ -74,6 +78,29 @@ struct Watch {
     shared: Arc<Shared>,
     stopping: Arc<AtomicBool>,
     ended: Receiver<()>,
+    busy_timeout: Duration,
+}
+
+/// Hang a bell in the directory that the database names, and have it name the one where the bell hangs.
+pub(crate) fn hang(db: &Connection, path: &Path) -> Doorbell {
+    let recorded = recorded(db);
+    let doorbell = Doorbell::hang(path, recorded.as_deref());
+    keep_record(db, &doorbell, recorded.as_deref());
+    doorbell
+}
+
+/// Without it each process hangs its bell where it finds best: no error is worth failing for.
+fn recorded(db: &Connection) -> Option<String> {
+    db.query_row(sql!("bell/folder"), [], |row| row.get(0)).optional().ok().flatten()
+}
+
+fn keep_record(db: &Connection, doorbell: &Doorbell, recorded: Option<&str>) {
+    if let Some(record) = doorbell.record()
+        && recorded != Some(&record)
+        && let Err(error) = db.execute(sql!("bell/set_folder"), [&record])
+    {
+        log::debug!(target: "pynenc::sqlite", "the folder of the doorbell is not recorded: {error}");
+    }
 }
 
 impl Watch {
@@ -81,6 +108,7 @@ impl Watch {
         let (shortest, longest) = self.periods();
         let mut period = shortest;
         let mut log = LogStamp::of(&self.shared.wal);
+        let mut folder = Folder::default();
         while !self.stopping.load(Ordering::Acquire) {
             let rung = self.wait(period);
             if self.stopping.load(Ordering::Acquire) {
@@ -89,9 +117,13 @@ impl Watch {
             if self.shared.check_identity() {
                 return;
             }
+            self.see_to_the_bell(&mut folder, rung);
             let now = LogStamp::of(&self.shared.wal);
             let changed = now.differs(&log);
             log = now;
+            // A change that is not ours, and that nobody rang for: now and then that is so, for not all is told.
+            folder.silent = changed && !rung && self.shared.stats.transactions.get() == folder.transactions;
+            folder.transactions = self.shared.stats.transactions.get();
             if rung || changed {
                 period = shortest;
                 self.look();
@@ -101,6 +133,39 @@ impl Watch {
         }
     }
 
+    /// Hang the bell again if its folder was cleaned, or if others have theirs in another one.
+    fn see_to_the_bell(&self, folder: &mut Folder, rung: bool) {
+        let intact = self.shared.doorbell.is_intact();
+        if rung {
+            folder.silences = 0;
+        }
+        folder.silences += u32::from(folder.silent);
+        if intact && (folder.silences < SILENCES || folder.moves > MOVES) {
+            return;
+        }
+        folder.silences = 0;
+        let Ok(db) = crate::connection::open(&self.shared.path, self.busy_timeout) else { return };
+        let recorded = recorded(&db);
+        if intact && recorded == self.shared.doorbell.record() {
+            return;
+        }
+        folder.moves += u32::from(intact);
+        if folder.moves > MOVES {
+            return log::warn!(
+                target: "pynenc::sqlite",
+                "the processes on {} cannot agree on a folder for their doorbells (the last one named: {}): changes by \
+                 others are noticed by polling; run them as one user, with one XDG_RUNTIME_DIR",
+                self.shared.path.display(),
+                recorded.as_deref().unwrap_or("none")
+            );
+        }
+        log::info!(target: "pynenc::sqlite", "the doorbell of {} is hung again", self.shared.path.display());
+        self.shared.doorbell.hang_again(recorded.as_deref());
+        keep_record(&db, &self.shared.doorbell, recorded.as_deref());
+        // Nobody could ring meanwhile.
+        self.look();
+    }
+
     /// Announce what may have changed since the last look.
     fn look(&self) {
         match self.read_finishes() {
@@ -108,7 +173,7 @@ impl Watch {
             Err(Error::Closed(_)) => {}
             Err(error) => {
                 // The next look starts from the same place; until then nobody must wait in vain.
-                log::warn!(target: "pynenc::sqlite", "cannot read what has finished: {error}");
+                log::debug!(target: "pynenc::sqlite", "cannot read what has finished: {error}");
                 self.shared.hub.look_again();
             }
         }
@@ -143,7 +208,8 @@ impl Watch {
     #[cfg(unix)]
     fn wait(&self, period: Duration) -> bool {
         use rustix::net::{RecvFlags, recv};
-        let Some(bell) = self.shared.doorbell.bell() else { return self.wait_without(period) };
+        let Some(hung) = self.shared.doorbell.bell() else { return self.wait_without(period) };
+        let bell = &hung.bell;
         let mut byte = [0u8; 1];
         // Fails only for a zero period, which does not occur.
         let _ = bell.set_read_timeout(Some(period));
@@ -179,6 +245,18 @@ impl Watch {
         let _ = self.ended.recv_timeout(period);
         false
     }
+}
+
+/// What the thread knows of the folder of the bell.
+#[derive(Default)]
+struct Folder {
+    /// Whether the last look saw a change of others that nobody rang for, and how many there were since the last ring.
+    silent: bool,
+    silences: u32,
+    /// How often the bell was moved to where others have theirs.
+    moves: u32,
+    /// Transactions of our own writer at the last look.
+    transactions: u64,
 }
 
 type Finishes = (Option<Vec<InvocationId>>, i64);

@@ -1,4 +1,5 @@
-//! How processes on one file wake each other: a Unix datagram socket per handle, in a directory per database.
+//! How processes on one file wake each other: a Unix datagram socket per handle, in a directory per database (see
+//! [`crate::bell_folder`]).
 //!
 //! After a commit that others care about, one byte is sent to every other socket of the directory. A full buffer means
 //! rung already, a refused connection a dead process. A ring carries no truth, and losing one costs only the time
@@ -30,11 +31,25 @@ mod polling {
     pub(crate) struct Doorbell;
 
     impl Doorbell {
-        pub fn hang(_database: &Path) -> Self {
+        pub fn hang(_database: &Path, _recorded: Option<&str>) -> Self {
             Self
         }
 
+        pub fn record(&self) -> Option<String> {
+            None
+        }
+
+        pub fn is_intact(&self) -> bool {
+            true
+        }
+
+        pub fn hang_again(&self, _recorded: Option<&str>) {}
+
         pub fn ring(&self, _news: Ring) {}
+
+        pub fn ring_self(&self) {}
+
+        pub fn remove(&self) {}
     }
 }
 
@@ -45,13 +60,15 @@ mod unix {
     use std::os::unix::fs::MetadataExt;
     use std::os::unix::net::UnixDatagram;
     use std::path::{Path, PathBuf};
+    use std::sync::Arc;
     use std::time::{Duration, SystemTime};
 
-    use parking_lot::Mutex;
+    use parking_lot::{Mutex, RwLock};
     use pynenc_core::ids::random_u64;
 
     use super::Ring;
 
+    use crate::bell_folder;
     use crate::platform::private_directory;
 
     /// A directory changed less than this ago may change again without its time stamp showing it.
@@ -59,14 +76,15 @@ mod unix {
 
     /// Our own bell, and the way to those of others.
     pub(crate) struct Doorbell {
-        hung: Option<Hung>,
+        database: PathBuf,
+        hung: RwLock<Option<Arc<Hung>>>,
     }
 
-    struct Hung {
+    pub(crate) struct Hung {
         directory: PathBuf,
         own: PathBuf,
         /// On which rings arrive; only the bell thread reads it.
-        bell: UnixDatagram,
+        pub bell: UnixDatagram,
         /// From which rings leave. Never blocks.
         finger: UnixDatagram,
         others: Mutex<Others>,
@@ -80,59 +98,93 @@ mod unix {
     }
 
     impl Doorbell {
-        /// Hang a bell for the existing database; where that is impossible, say so once and do without.
-        pub fn hang(database: &Path) -> Self {
-            let hung = Hung::new(database).inspect_err(|error| {
-                log::warn!(
-                    target: "pynenc::sqlite",
-                    "no doorbell between processes for {} ({error}): changes by others are noticed by polling",
-                    database.display()
-                );
-            });
-            Self { hung: hung.ok() }
+        /// Hang a bell for the existing database, where `recorded` says if that can be; where it is impossible, say so once
+        /// and do without.
+        pub fn hang(database: &Path, recorded: Option<&str>) -> Self {
+            let doorbell = Self { database: database.into(), hung: RwLock::new(None) };
+            doorbell.hang_again(recorded);
+            doorbell
         }
 
-        /// The socket to wait on.
-        pub fn bell(&self) -> Option<&UnixDatagram> {
-            self.hung.as_ref().map(|hung| &hung.bell)
+        /// As [`Self::hang`], in place of the bell that there is.
+        pub fn hang_again(&self, recorded: Option<&str>) {
+            let mut last = io::Error::from(ErrorKind::NotFound);
+            for directory in bell_folder::candidates(&self.database, recorded) {
+                match Hung::new(directory) {
+                    Ok(hung) => {
+                        let before = self.hung.write().replace(Arc::new(hung));
+                        return before.iter().for_each(|before| before.remove());
+                    }
+                    Err(error) => last = error,
+                }
+            }
+            if let Some(before) = self.hung.write().take() {
+                before.remove();
+            }
+            log::warn!(
+                target: "pynenc::sqlite",
+                "no doorbell between processes for {} ({last}): changes by others are noticed by polling",
+                self.database.display()
+            );
+        }
+
+        /// What the database is to keep, so that others hang theirs in the same directory.
+        pub fn record(&self) -> Option<String> {
+            self.hung.read().as_ref().and_then(|hung| bell_folder::record(&hung.directory))
+        }
+
+        /// Whether others can ring it.
+        pub fn is_intact(&self) -> bool {
+            self.hung.read().as_ref().is_none_or(|hung| hung.own.exists())
+        }
+
+        /// What to wait on.
+        pub fn bell(&self) -> Option<Arc<Hung>> {
+            self.hung.read().clone()
         }
 
         /// Wake every other handle on this database. Does not block.
         pub fn ring(&self, news: Ring) {
-            if let Some(hung) = &self.hung {
+            if let Some(hung) = self.bell() {
                 hung.ring(news);
             }
         }
 
         /// Wake our own bell thread.
         pub fn ring_self(&self) {
-            if let Some(hung) = &self.hung {
+            if let Some(hung) = self.bell() {
                 let _ = hung.finger.send_to(&[0], &hung.own);
             }
         }
 
         /// Take our own bell down.
         pub fn remove(&self) {
-            if let Some(hung) = &self.hung {
-                let _ = fs::remove_file(&hung.own);
-                // Succeeds for the last one to leave.
-                let _ = fs::remove_dir(&hung.directory);
+            if let Some(hung) = self.bell() {
+                hung.remove();
             }
         }
     }
 
     impl Hung {
-        fn new(database: &Path) -> io::Result<Self> {
-            let file = fs::metadata(database)?;
-            let root = std::env::temp_dir().join(format!("pynenc-{}", rustix::process::geteuid().as_raw()));
-            own_directory(&root)?;
-            let directory = root.join(format!("{:x}-{:x}", file.dev(), file.ino()));
+        fn new(directory: PathBuf) -> io::Result<Self> {
+            // Those above are ours too, except that of the system or of the database.
+            if let Some(parent) = directory.parent()
+                && !parent.exists()
+            {
+                own_directory(parent)?;
+            }
             // Not the pid alone: one process has several handles, and containers that share this folder share pids.
             let own = directory.join(format!("{}-{:08x}.sock", std::process::id(), random_u64() as u32));
             let bell = bind(&directory, &own)?;
             let finger = UnixDatagram::unbound()?;
             finger.set_nonblocking(true)?;
             Ok(Self { directory, own, bell, finger, others: Mutex::default() })
+        }
+
+        fn remove(&self) {
+            let _ = fs::remove_file(&self.own);
+            // Succeeds for the last one to leave.
+            let _ = fs::remove_dir(&self.directory);
         }
 
         fn ring(&self, news: Ring) {
@@ -214,26 +266,26 @@ mod unix {
         }
 
         fn rung(doorbell: &Doorbell) -> bool {
-            let bell = doorbell.bell().unwrap();
-            bell.set_nonblocking(true).unwrap();
-            bell.recv(&mut [0]).is_ok()
+            let hung = doorbell.bell().unwrap();
+            hung.bell.set_nonblocking(true).unwrap();
+            hung.bell.recv(&mut [0]).is_ok()
         }
 
         #[test]
         fn a_ring_reaches_every_other_handle_and_not_its_own() {
             let (_folder, path) = database();
-            let bells: Vec<_> = (0..3).map(|_| Doorbell::hang(&path)).collect();
+            let bells: Vec<_> = (0..3).map(|_| Doorbell::hang(&path, None)).collect();
             bells[0].ring(Ring::Change);
             assert_eq!(bells.iter().map(rung).collect::<Vec<_>>(), [false, true, true]);
             bells.iter().for_each(Doorbell::remove);
-            let directory = bells[0].hung.as_ref().unwrap().directory.clone();
+            let directory = bells[0].bell().unwrap().directory.clone();
             assert!(!directory.exists(), "the last one to leave removes the directory");
         }
 
         #[test]
         fn handles_on_another_database_hear_nothing() {
             let ((_folder, path), (_other_folder, other)) = (database(), database());
-            let bells = [Doorbell::hang(&path), Doorbell::hang(&other)];
+            let bells = [Doorbell::hang(&path, None), Doorbell::hang(&other, None)];
             bells[0].ring(Ring::Change);
             assert!(!rung(&bells[1]));
             bells.iter().for_each(Doorbell::remove);
@@ -242,8 +294,8 @@ mod unix {
         #[test]
         fn the_socket_of_a_dead_process_is_removed() {
             let (_folder, path) = database();
-            let (alive, dead) = (Doorbell::hang(&path), Doorbell::hang(&path));
-            let socket = dead.hung.as_ref().unwrap().own.clone();
+            let (alive, dead) = (Doorbell::hang(&path, None), Doorbell::hang(&path, None));
+            let socket = dead.bell().unwrap().own.clone();
             drop(dead);
             assert!(socket.exists(), "dropped without a word, as by a kill");
             alive.ring(Ring::Change);
@@ -252,9 +304,42 @@ mod unix {
         }
 
         #[test]
+        fn who_finds_another_folder_of_the_recorded_name_hangs_beside_the_database() {
+            let (folder, path) = database();
+            let elsewhere = folder.path().join("private");
+            own_directory(&elsewhere).unwrap();
+            let record = bell_folder::record(&elsewhere).unwrap();
+            let first = Doorbell::hang(&path, Some(&record));
+            assert_eq!(first.record().as_ref(), Some(&record));
+            // As the private /tmp of a service: the name is the same, and what is there is not.
+            fs::rename(&elsewhere, folder.path().join("of-another")).unwrap();
+            own_directory(&elsewhere).unwrap();
+            assert!(!first.is_intact());
+            let second = Doorbell::hang(&path, Some(&record));
+            first.hang_again(second.record().as_deref());
+            second.ring(Ring::Change);
+            assert!(rung(&first));
+            assert!(first.bell().unwrap().directory.starts_with(folder.path().join("x.db-bell")));
+            [first, second].iter().for_each(Doorbell::remove);
+        }
+
+        #[test]
+        fn a_bell_whose_folder_was_cleaned_is_hung_again() {
+            let (_folder, path) = database();
+            let bells = [Doorbell::hang(&path, None), Doorbell::hang(&path, None)];
+            fs::remove_dir_all(&bells[0].bell().unwrap().directory).unwrap();
+            assert!(bells.iter().all(|bell| !bell.is_intact()));
+            bells[0].hang_again(None);
+            bells[1].hang_again(bells[0].record().as_deref());
+            bells[0].ring(Ring::Change);
+            assert!(rung(&bells[1]));
+            bells.iter().for_each(Doorbell::remove);
+        }
+
+        #[test]
         fn a_full_bell_does_not_block_whoever_rings() {
             let (_folder, path) = database();
-            let bells = [Doorbell::hang(&path), Doorbell::hang(&path)];
+            let bells = [Doorbell::hang(&path, None), Doorbell::hang(&path, None)];
             for _ in 0..10_000 {
                 bells[0].ring(Ring::Change);
             }

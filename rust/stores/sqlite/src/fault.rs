@@ -44,6 +44,11 @@ pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
+/// Whether the store failed, and not what was asked of it.
+pub(crate) fn is_of_the_store(error: &Error) -> bool {
+    matches!(error, Error::Backend { .. } | Error::Unusable { .. })
+}
+
 /// A store that someone has to repair or reconfigure first.
 pub(crate) fn unusable(path: &Path, what: impl std::fmt::Display) -> Error {
     Error::Unusable { backend: BACKEND, message: format!("{}: {what}", path.display()) }

@@ -13,6 +13,7 @@
 
 mod aside;
 mod bell;
+mod bell_folder;
 mod connection;
 mod doorbell;
 #[cfg(feature = "failpoints")]

@@ -170,7 +170,9 @@ fn connect(path: &Path, busy_timeout: Duration) -> Result<Connection, Refusal> {
     // In one transaction: between two looks another process may make the schema.
     db.execute_batch("BEGIN")?;
     let contents = identify(&db);
-    db.execute_batch("COMMIT")?;
+    let ended = end(&db, true);
+    // What came first is the cause: after some errors SQLite ends the transaction by itself.
+    let contents = contents.and_then(|contents| ended.map(|()| contents));
     let fresh = contents? == Contents::Nothing;
     if !fresh {
         check_pages(&db, path)?;
@@ -183,9 +185,20 @@ fn connect(path: &Path, busy_timeout: Duration) -> Result<Connection, Refusal> {
     }
     db.execute_batch("BEGIN IMMEDIATE")?;
     let prepared = prepare(&db);
-    db.execute_batch(if prepared.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+    let ended = end(&db, prepared.is_ok());
     prepared?;
+    ended?;
     Ok(db)
+}
+
+/// End the transaction. SQLite rolls back by itself after some errors.
+fn end(db: &Connection, commit: bool) -> Result<(), Refusal> {
+    if commit {
+        db.execute_batch("COMMIT")?;
+    } else if !db.is_autocommit() {
+        db.execute_batch("ROLLBACK")?;
+    }
+    Ok(())
 }
 
 /// What a database file holds.
@@ -248,7 +261,17 @@ fn prepare(db: &Connection) -> Result<(), Refusal> {
             db.execute_batch(include_str!("../schema.sql"))?;
             db.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))?;
         }
-        Contents::Ours(1) => db.execute_batch(include_str!("../migrate_1_to_2.sql"))?,
+        Contents::Ours(1) => {
+            let known = "SELECT count(*) FROM pragma_table_info('invocation') WHERE name = 'cancelled'";
+            if db.query_row(known, [], |row| row.get::<_, i64>(0))? > 0 {
+                return Err(Refusal::Unusable(
+                    "the database is damaged: it says that it has schema version 1, and has the columns of version 2; \
+                     restore a backup"
+                        .into(),
+                ));
+            }
+            db.execute_batch(include_str!("../migrate_1_to_2.sql"))?;
+        }
         Contents::Ours(_) => {}
     }
     db.execute_batch(&format!("PRAGMA user_version = {SCHEMA_VERSION}"))?;

@@ -1,7 +1,7 @@
 //! What differs between operating systems.
 
-use std::io;
 use std::path::Path;
+use std::{fmt, io};
 
 /// Which boot of the machine this is; empty where the system does not say.
 pub(crate) fn boot_id() -> String {
@@ -26,6 +26,18 @@ impl FileIdentity {
     #[cfg(not(unix))]
     pub fn of(_path: &Path) -> Option<Self> {
         None
+    }
+
+    /// What [`Display`](fmt::Display) has written.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (device, inode) = text.split_once('-')?;
+        Some(Self(u64::from_str_radix(device, 16).ok()?, u64::from_str_radix(inode, 16).ok()?))
+    }
+}
+
+impl fmt::Display for FileIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-{:x}", self.0, self.1)
     }
 }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use pynenc_core::notify::Hub;
 use pynenc_core::{Error, Result};
 use rusqlite::Connection;
 
 use crate::connection;
-use crate::fault::Fault;
+use crate::fault::{Fault, is_of_the_store};
 use crate::shared::Counters;
 
 /// Connections kept open while nobody reads; more readers than that at one time open and close their own.
@@ -19,17 +20,27 @@ pub(crate) struct Readers {
     path: PathBuf,
     busy_timeout: Duration,
     stats: Arc<Counters>,
+    hub: Arc<Hub>,
     /// `None` once closed.
     idle: Mutex<Option<Vec<Connection>>>,
 }
 
 impl Readers {
-    pub fn new(path: PathBuf, busy_timeout: Duration, stats: Arc<Counters>) -> Self {
-        Self { path, busy_timeout, stats, idle: Mutex::new(Some(Vec::new())) }
+    pub fn new(path: PathBuf, busy_timeout: Duration, stats: Arc<Counters>, hub: Arc<Hub>) -> Self {
+        Self { path, busy_timeout, stats, hub, idle: Mutex::new(Some(Vec::new())) }
     }
 
     /// Run `look` on one snapshot of the database.
     pub fn read<T>(&self, look: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
+        let found = self.look(look);
+        match &found {
+            Err(error) if is_of_the_store(error) => self.hub.outage().failed(error),
+            _ => self.hub.outage().worked(),
+        }
+        found
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
         let kept = self.idle.lock().as_mut().ok_or(Error::Closed("store"))?.pop();
         let db = match kept {
             Some(db) => db,
@@ -66,6 +77,9 @@ impl Readers {
 fn snapshot<T>(db: &Connection, look: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
     db.prepare_cached("BEGIN")?.execute([])?;
     let found = look(db);
-    db.prepare_cached("ROLLBACK")?.execute([])?;
-    found
+    // SQLite ends the transaction by itself after some errors, and those are what the caller has to know.
+    let ended = if db.is_autocommit() { Ok(0) } else { db.prepare_cached("ROLLBACK")?.execute([]) };
+    let found = found?;
+    ended?;
+    Ok(found)
 }

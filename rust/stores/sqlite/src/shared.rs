@@ -1,14 +1,16 @@
 //! What the handle and its threads have in common.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
+use pynenc_core::Error;
 use pynenc_core::clock::Clock;
 use pynenc_core::ids::Millis;
 use pynenc_core::notify::Hub;
 
 use crate::doorbell::Doorbell;
+use crate::fault::unusable;
 use crate::options::Durability;
 use crate::platform::FileIdentity;
 use crate::readers::Readers;
@@ -50,6 +52,35 @@ pub struct Stats {
     pub busy: u64,
 }
 
+/// Which files a handle works on.
+pub(crate) struct Identity([Option<FileIdentity>; 3]);
+
+/// Beside the database: its log, and the shared memory of those who use it. SQLite keeps both while a handle is open.
+const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
+
+impl Identity {
+    /// To be called with the database open.
+    pub fn of(path: &Path) -> Self {
+        Self(SUFFIXES.map(|suffix| FileIdentity::of(&with_suffix(path, suffix))))
+    }
+
+    /// The first of the files that its path names no longer.
+    fn missing(&self, path: &Path) -> Option<PathBuf> {
+        SUFFIXES
+            .iter()
+            .zip(self.0)
+            .map(|(suffix, known)| (with_suffix(path, suffix), known))
+            .find(|(path, known)| known.is_some() && FileIdentity::of(path) != *known)
+            .map(|(path, _)| path)
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 pub(crate) struct Shared {
     pub path: PathBuf,
     pub wal: PathBuf,
@@ -60,8 +91,8 @@ pub(crate) struct Shared {
     pub doorbell: Doorbell,
     pub readers: Readers,
     pub stats: Arc<Counters>,
-    /// What the path named when it was opened.
-    pub identity: Option<FileIdentity>,
+    /// What the paths of the database named when it was opened.
+    pub identity: Identity,
     /// The path names something else by now, or nothing: what is written here, nobody else sees.
     pub lost: AtomicBool,
     /// Every finish up to this number has been announced in this process.
@@ -69,14 +100,31 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Notice that the file was removed or replaced under us; whether that is so.
+    /// Notice that a file was removed or replaced under us; whether that is so. Looks by path and opens nothing.
     pub fn check_identity(&self) -> bool {
-        let lost = self.identity.is_some() && FileIdentity::of(&self.path) != self.identity;
-        if lost && !self.lost.swap(true, Ordering::AcqRel) {
-            log::error!(target: "pynenc::sqlite", "{} was removed or replaced while in use", self.path.display());
+        let Some(missing) = self.identity.missing(&self.path) else { return false };
+        if !self.lost.swap(true, Ordering::AcqRel) {
+            log::error!(
+                target: "pynenc::sqlite",
+                "{} was removed or replaced while in use: nothing is acknowledged any more",
+                missing.display()
+            );
             self.hub.look_again();
         }
-        lost
+        true
+    }
+
+    /// What every verb answers from then on.
+    pub fn loss(&self) -> Error {
+        let missing = self.identity.missing(&self.path).unwrap_or_else(|| self.path.clone());
+        unusable(
+            &self.path,
+            format!(
+                "{} was removed or replaced while in use; stop every process that uses the database, see that the \
+                 right files are in place, and start them again",
+                missing.display()
+            ),
+        )
     }
 
     /// Tell this process what its own transaction changed.

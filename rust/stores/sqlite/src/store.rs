@@ -18,14 +18,12 @@ use pynenc_core::submit::Submitted;
 use pynenc_core::{Error, Result};
 use rusqlite::Connection;
 
-use crate::bell::Bell;
-use crate::doorbell::Doorbell;
+use crate::bell::{self, Bell};
 use crate::fault::{Fault, translate, unusable};
 use crate::open::{log_path, open};
 use crate::options::{Durability, SqliteOptions};
-use crate::platform::FileIdentity;
 use crate::readers::Readers;
-use crate::shared::{Counters, Shared, Stats};
+use crate::shared::{Counters, Identity, Shared, Stats};
 use crate::tx::last_finish;
 use crate::verbs::{
     beat, begin, cancel, claim, exchange, get, list, pause, purge, recover, resume, settle, submit, watch,
@@ -81,23 +79,24 @@ impl SqliteStore {
     pub(crate) fn start(db: Connection, options: SqliteOptions, temporary: Option<PathBuf>) -> Result<Arc<Self>> {
         let path = options.path;
         let announced = last_finish(&db).map_err(|error| translate(&path, &error))?;
-        let stats = Arc::<Counters>::default();
+        let doorbell = bell::hang(&db, &path);
+        let (stats, hub) = (Arc::<Counters>::default(), Hub::new());
         let shared = Arc::new(Shared {
             wal: log_path(&path),
-            identity: FileIdentity::of(&path),
+            identity: Identity::of(&path),
             lost: AtomicBool::new(false),
-            doorbell: Doorbell::hang(&path),
-            readers: Readers::new(path.clone(), options.busy_timeout, stats.clone()),
+            doorbell,
+            readers: Readers::new(path.clone(), options.busy_timeout, stats.clone(), hub.clone()),
             path,
             clock: options.clock,
             retention: options.retention,
             durability: options.durability,
-            hub: Hub::new(),
+            hub,
             stats,
             announced: AtomicI64::new(announced),
         });
         let writer = Arc::new(Writer::start(db, shared.clone())?);
-        let bell = Arc::new(Bell::start(shared.clone())?);
+        let bell = Arc::new(Bell::start(shared.clone(), options.busy_timeout)?);
         let pid = std::process::id();
         Ok(Arc::new(Self { shared, writer, bell, pid, closed: AtomicBool::new(false), temporary }))
     }
@@ -138,11 +137,7 @@ impl SqliteStore {
             return Err(Error::Closed("store"));
         }
         if self.shared.lost.load(Ordering::Acquire) {
-            return Err(unusable(
-                &self.shared.path,
-                "the database was removed or replaced while in use; stop every process that uses it, see that the \
-                 right file is in place, and start them again",
-            ));
+            return Err(self.shared.loss());
         }
         Ok(())
     }

@@ -149,6 +149,8 @@ enum Failure {
     Begin(Error),
     /// One of the errands, or the commit.
     Inside(Error),
+    /// It did happen, in a file that was removed or replaced.
+    Lost(Error),
 }
 
 impl Loop {
@@ -187,7 +189,7 @@ impl Loop {
         }
         match self.transact(&mut group) {
             Ok(effects) => self.conclude(group, &effects),
-            Err(Failure::Begin(error)) => self.refuse(group, &error),
+            Err(Failure::Begin(error) | Failure::Lost(error)) => self.refuse(group, &error),
             Err(Failure::Inside(error)) if group.len() == 1 => self.refuse(group, &error),
             Err(Failure::Inside(_)) => {
                 for errand in group {
@@ -198,7 +200,7 @@ impl Loop {
     }
 
     fn refuse(&self, group: Vec<Box<dyn Errand>>, error: &Error) {
-        log::warn!(target: "pynenc::sqlite", "a transaction failed: {error}");
+        self.shared.hub.outage().failed(error);
         for mut errand in group {
             errand.fail(error.clone());
             errand.answer();
@@ -207,6 +209,7 @@ impl Loop {
 
     /// Announced before answered: whoever has its answer can rely on the announcement.
     fn conclude(&mut self, group: Vec<Box<dyn Errand>>, effects: &Effects) {
+        self.shared.hub.outage().worked();
         self.shared.announce(effects);
         for errand in group {
             let name = errand.name();
@@ -248,11 +251,24 @@ impl Loop {
             return Err(Failure::Inside(error));
         }
         pass(group, Stage::Written);
+        if self.db.is_autocommit() {
+            return Err(Failure::Inside(Error::Backend {
+                backend: BACKEND,
+                message: format!(
+                    "{}: SQLite has ended the transaction by itself, after an error that nobody has seen",
+                    self.shared.path.display()
+                ),
+            }));
+        }
         self.batch("COMMIT").map_err(|error| {
             self.roll_back();
             Failure::Inside(self.translate(&error))
         })?;
         pass(group, Stage::Committed);
+        if group.iter().any(|errand| errand.durable()) && self.shared.check_identity() {
+            // It is in a file that nobody finds any more.
+            return Err(Failure::Lost(self.shared.loss()));
+        }
         Ok(effects)
     }
 

@@ -236,6 +236,39 @@ fn a_database_that_is_removed_while_in_use_is_given_up() {
 
 #[test]
 #[cfg(unix)]
+fn nothing_is_acknowledged_once_a_file_of_the_database_is_gone() {
+    for suffix in ["", "-wal", "-shm"] {
+        for replaced in [false, true] {
+            let folder = folder();
+            let path = folder.path().join("x.db");
+            let file = folder.path().join(format!("x.db{suffix}"));
+            let store = open(&path);
+            submit(&*store);
+            let claims = claim(&*store, 1);
+            fs::rename(&file, folder.path().join("aside")).unwrap();
+            if replaced {
+                fs::copy(folder.path().join("aside"), &file).unwrap();
+            }
+            let refused = store.settle(&[success(claims[0].ownership())]).unwrap_err().to_string();
+            assert!(refused.contains(&format!("x.db{suffix} was removed or replaced")), "{refused}");
+            let refused = store.submit(&[submission()]).unwrap_err().to_string();
+            assert!(refused.contains("start them again"), "{refused}");
+        }
+    }
+}
+
+#[test]
+fn what_is_damaged_is_said_and_not_what_it_leads_to() {
+    let folder = folder();
+    let path = folder.path().join("x.db");
+    used(&path);
+    Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 1").unwrap();
+    let message = refusal(&path);
+    assert!(message.contains("schema version 1") && message.contains("restore a backup"), "{message}");
+}
+
+#[test]
+#[cfg(unix)]
 fn a_database_that_is_put_in_place_of_one_in_use_is_left_alone() {
     let folder = folder();
     let (path, log) = (folder.path().join("x.db"), folder.path().join("x.db-wal"));

@@ -18,7 +18,11 @@ use pynenc_store_sqlite::{SqliteOptions, SqliteStore};
 const CHILD: &str = "PYNENC_TEST_NO_DOORBELL";
 
 fn folder() -> tempfile::TempDir {
-    std::env::var_os(CHILD).map_or_else(tempfile::tempdir, tempfile::tempdir_in).unwrap()
+    let Some(parent) = std::env::var_os(CHILD) else { return tempfile::tempdir().unwrap() };
+    let folder = tempfile::tempdir_in(parent).unwrap();
+    // In the place of the folder for the sockets.
+    std::fs::write(folder.path().join("x.db-bell"), "").unwrap();
+    folder
 }
 
 struct Runner(Sender<()>);
@@ -196,7 +200,8 @@ fn without_a_doorbell_changes_are_noticed_all_the_same() {
     let status = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "without_a_doorbell_changes_are_noticed_all_the_same"])
         .env(CHILD, folder.path())
-        .env("TMPDIR", folder.path().join("missing"))
+        .env("TMPDIR", folder.path().join("missing").join("missing"))
+        .env_remove("XDG_RUNTIME_DIR")
         .status();
     assert!(status.unwrap().success());
 }

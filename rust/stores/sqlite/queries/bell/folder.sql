@@ -1,0 +1,2 @@
+-- Where the doorbells of this database hang.
+SELECT value FROM meta WHERE key = 'bell'
