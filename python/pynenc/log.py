@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pynenc import context
+from pynenc import _log_stream, context
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -65,6 +65,27 @@ class AppHandler(logging.StreamHandler[TextIO]):
         """The stream as it is now."""
         found: TextIO = getattr(sys, self._stream_name)
         return found
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record. A pipe, socket or terminal whose reader stands still holds nobody up."""
+        stream = self.stream
+        descriptor = _log_stream.may_block(stream)
+        if descriptor is None:
+            super().emit(record)
+            return
+        try:
+            _log_stream.write(descriptor, self.format(record) + self.terminator)
+        except RecursionError:
+            raise
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """At the end of the program: give the reader a moment for what waits."""
+        if _log_stream.may_block(self.stream) is None:
+            super().flush()
+        else:
+            _log_stream.flush()
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as text that the stream can take: what it cannot encode is escaped, instead of lost."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc.cli._app import config_lines, header_lines, load_app
 from pynenc.exceptions import ConfigError
-from pynenc.runner._signals import STOP_SIGNALS, as_before_in_copies, in_copies
+from pynenc.runner._signals import STOP_SIGNALS, as_before_in_copies, in_copies, stop_signals
 from pynenc.runner.base_runner import BaseRunner, DummyRunner
 from pynenc.runner.choose import choose_runner_cls
 from pynenc.util.subclasses import get_subclass
@@ -39,8 +39,8 @@ def add_parser(commands: Any) -> None:
 
     start = actions.add_parser(
         "start",
-        help="run tasks until SIGINT or SIGTERM",
-        description="Run the tasks of the app until SIGINT or SIGTERM. Then it claims no more, gives what runs "
+        help="run tasks until SIGINT, SIGTERM or SIGHUP",
+        description="Run the tasks of the app until SIGINT, SIGTERM or SIGHUP. Then it claims no more, gives what runs "
         "stop_grace_sec seconds to finish, hands the rest back to the queue, and exits with 0. A second signal hands "
         "back at once.",
     )
@@ -107,7 +107,7 @@ def _leave_unless_quiet(app: Pynenc) -> None:
     The interpreter waits for every thread that is no daemon, and for the workers of every `ThreadPoolExecutor`, which
     a body that still runs may keep busy for ever.
     """
-    for signum in (signal.SIGINT, signal.SIGTERM):
+    for signum in STOP_SIGNALS:
         # It ends already.
         signal.signal(signum, signal.SIG_IGN)
     main = threading.main_thread()
@@ -242,7 +242,7 @@ class _Stop:
 
 @contextlib.contextmanager
 def _stop_signals(*, ends_program: bool) -> Iterator[_Stop]:
-    """Within this block SIGINT and SIGTERM end it quietly; `run` of the runner has its own way meanwhile.
+    """Within this block the stop signals end it quietly; `run` of the runner has its own way meanwhile.
 
     Importing an app takes a moment, and a supervisor may change its mind then. With `ends_program` the signals are
     ignored afterwards, so that one that comes late does not spoil the exit code of a clean stop.
@@ -251,7 +251,7 @@ def _stop_signals(*, ends_program: bool) -> Iterator[_Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    previous = {signum: signal.signal(signum, stop.handle) for signum in STOP_SIGNALS}
+    previous = {signum: signal.signal(signum, stop.handle) for signum in stop_signals()}
     settled = [signum for signum, handler in previous.items() if in_copies(signum, handler)]
     clean = False
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pynenc._task_modules import task_module_names
 from pynenc.app_info import AppInfo
 from pynenc.runner._channel import Channel, Message
+from pynenc.runner._signals import STOP_SIGNALS
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -31,7 +32,7 @@ class Nursery:
         self.channel, theirs = Channel.pair()
         try:
             # Until it has handlers of its own, a Ctrl-C in the terminal would end it with a traceback.
-            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
             try:
                 self._process = subprocess.Popen(
                     [sys.executable, *_interpreter_flags(), "-m", __package__ + "._zygote", str(theirs.fileno())],

@@ -1,8 +1,9 @@
-"""Take SIGINT and SIGTERM for the time of a run, and give them back."""
+"""Take the stop signals and SIGUSR1 for the time of a run, and give them back."""
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import signal
 import sys
@@ -16,7 +17,50 @@ Handler = Callable[[int | None, FrameType | None], Any]
 
 _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS: tuple[signal.Signals, ...] = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    *([signal.SIGHUP] if sys.platform != "win32" else []),
+)
+
+_ALWAYS = (signal.SIGINT, signal.SIGTERM)
+
+
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """Those that stop a runner: not SIGHUP where it is ignored, as under `nohup`."""
+    return tuple(
+        signum for signum in STOP_SIGNALS if signum in _ALWAYS or signal.getsignal(signum) is not signal.SIG_IGN
+    )
+
+
+def dump_threads_on_signal() -> bool:
+    """Have SIGUSR1 write to stderr where every thread is, unless the process has a use of its own for it.
+
+    Whether that is so now. A fork inherits it.
+    """
+    if sys.platform == "win32" or signal.getsignal(signal.SIGUSR1) is not signal.SIG_DFL:
+        return False
+    stderr = sys.__stderr__
+    if stderr is None or _dumping:
+        return False
+    try:
+        faulthandler.register(signal.SIGUSR1, file=stderr, all_threads=True)
+    except (OSError, ValueError, RuntimeError):
+        # No stream of the system's.
+        return False
+    _dumping.append(True)
+    return True
+
+
+def stop_dumping() -> None:
+    """Take back `dump_threads_on_signal`, which answered True."""
+    if sys.platform != "win32":
+        faulthandler.unregister(signal.SIGUSR1)
+    _dumping.clear()
+
+
+_dumping: list[bool] = []
+"""Not empty while this process, or the one that it was forked from, dumps: Python does not know of the handler."""
 
 
 def _outside() -> int:
@@ -89,18 +133,20 @@ class SignalTakeover:
         self._previous: dict[signal.Signals, Any] = {}
         self._settled: set[signal.Signals] = set()
         """For which signals this object says what copies do."""
+        self._dumps = False
 
     def take(self, handler: Handler) -> None:
         """Point the stop signals at `handler`, or warn (`UserWarning`) when this is not the main thread."""
         if threading.current_thread() is not threading.main_thread():
             warnings.warn(
-                "this runner was not started in the main thread, so it does not react to SIGINT and SIGTERM; "
+                "this runner was not started in the main thread, so it does not react to SIGINT, SIGTERM and SIGHUP; "
                 "call stop_runner_loop() to stop it",
                 UserWarning,
                 stacklevel=_outside(),
             )
             return
-        for signum in STOP_SIGNALS:
+        self._dumps = dump_threads_on_signal() or self._dumps
+        for signum in stop_signals():
             previous = signal.signal(signum, handler)
             # Taken twice without a `give_back` in between: the first is what the process had.
             if in_copies(signum, self._previous.setdefault(signum, previous)):
@@ -114,6 +160,9 @@ class SignalTakeover:
             # None stands for a handler that was not installed from Python; it cannot be put back.
             if previous is not None:
                 signal.signal(signum, previous)
+        if self._dumps:
+            self._dumps = False
+            stop_dumping()
         for signum in self._settled:
             as_before_in_copies(signum)
         self._settled.clear()

@@ -16,7 +16,7 @@ from pynenc.exceptions import RunnerError
 from pynenc.runner._engine_runner import EngineRunner
 from pynenc.runner._identity import RunnerId, RunnerLog
 from pynenc.runner._platform import DEAF, ORPHANED, resident_mb
-from pynenc.runner._signals import SignalTakeover, in_copies
+from pynenc.runner._signals import STOP_SIGNALS, SignalTakeover, in_copies
 from pynenc.runner.execute import execute
 from pynenc.runner.outcome import NOTE_CHARS
 
@@ -209,14 +209,15 @@ class _WorkerLog(RunnerLog):
 
 
 class _WorkerSignals(SignalTakeover):
-    """SIGINT is the runner's affair; SIGTERM asks for a replacement of this worker alone."""
+    """SIGINT and SIGHUP are the runner's affair; SIGTERM asks for a replacement of this worker alone."""
 
     def __init__(self, asked: Any) -> None:
         super().__init__()
         self._handler = asked
 
     def take(self, handler: Any) -> None:
-        signal.signal(signal.SIGINT, lambda signum, frame: None)
+        for signum in STOP_SIGNALS:
+            signal.signal(signum, lambda signum, frame: None)
         signal.signal(signal.SIGTERM, self._handler)
         in_copies(signal.SIGTERM, signal.SIG_DFL)
 

@@ -30,6 +30,7 @@ from pynenc.runner._platform import (
     new_selector,
     watch_deaths,
 )
+from pynenc.runner._signals import STOP_SIGNALS, dump_threads_on_signal
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -47,11 +48,12 @@ class Order(NamedTuple):
 
 def main(descriptor: int) -> None:
     """Serve the runner at the other end of `descriptor` until it closes, or become a worker."""
-    for signum in (signal.SIGINT, signal.SIGTERM):
+    for signum in STOP_SIGNALS:
         # They may come from a terminal, or for a whole group: the runner tells its children what to do. A handler
         # rather than SIG_IGN, for that would be inherited by every program that a body starts.
         signal.signal(signum, _nothing)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    dump_threads_on_signal()
     channel = Channel(socket.socket(fileno=descriptor))
     first = channel.receive()
     if first is None or not die_with_parent(first["pid"]):

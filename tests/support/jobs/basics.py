@@ -185,3 +185,18 @@ async def block_the_loop_once(seconds: float) -> str:
 async def class_of_the_loop() -> str:
     cls = type(asyncio.get_running_loop())
     return f"{cls.__module__}.{cls.__name__}"
+
+
+@app.task
+def whoami_until(name: str) -> int:
+    """The process it runs in, once the flag is raised; the test knows it before."""
+    flags.raise_flag(f"{name}-pid", str(os.getpid()))
+    flags.await_flag(name)
+    return os.getpid()
+
+
+@app.task
+def log_much(lines: int) -> int:
+    for number in range(lines):
+        app.logger.warning("%s line %d", "." * 200, number)
+    return lines
