@@ -72,11 +72,10 @@ def test_sigusr1_dumps_where_the_threads_are(processes: Processes, jobs: Any, ru
     runner = processes.started_runner(PYNENC__RUNNER_CLS=runner_cls, **SIZES)
     held = jobs.basics.whoami_until("gate")
     body = int(flags.await_flag("gate-pid"))
-    pids = {runner.pid, body}
-    for pid in pids:
+    # One after the other, for they write to the same file.
+    for pid, function in ((body, "whoami_until"), (runner.pid, "run_start")):
         os.kill(pid, signal.SIGUSR1)
-    wait_until(lambda: runner.output().count("(most recent call first)") >= len(pids), "the stacks are there")
-    wait_until(lambda: "in whoami_until" in runner.output(), "the body is among them")
+        wait_until(lambda end=f"in {function}\n": end in runner.output(), f"{function} is among the stacks")
     flags.raise_flag("gate", "")
     assert held.get_result(timeout=60) == body
     assert runner.process.poll() is None

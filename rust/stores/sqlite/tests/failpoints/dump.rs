@@ -22,7 +22,11 @@ impl Dump {
 pub fn dump(path: &Path) -> Dump {
     let db = check(path);
     let tables = ["invocation", "arguments", "outcome", "wait_edge", "meta"];
-    Dump(tables.map(|table| (table, rows(&db, table))).into())
+    let mut dump = Dump(tables.map(|table| (table, rows(&db, table))).into());
+    // Where the doorbells hang differs from file to file.
+    let bell = |row: &Vec<(String, Value)>| row[0].1 == Value::Text("bell".into());
+    dump.0.get_mut("meta").unwrap().retain(|row| !bell(row));
+    dump
 }
 
 /// The database, which must be sound.
