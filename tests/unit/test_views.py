@@ -14,6 +14,7 @@ from pynenc.exceptions import (
     InvocationNotFoundError,
     InvocationStatusOwnershipError,
     InvocationStatusTransitionError,
+    PayloadTooLargeError,
 )
 from pynenc.invocation.status import InvocationStatus
 
@@ -229,3 +230,22 @@ def _unknown_id() -> str:
     from pynenc import _core
 
     return _core.new_invocation_id()
+
+
+def test_arguments_that_are_larger_than_the_limit_fail_their_invocation_and_are_not_decoded(jobs: Any) -> None:
+    finished = jobs.faults.take_anything("y" * 2000)
+    claimed = jobs.app.broker.retrieve_invocation()
+    jobs.app.orchestrator.set_invocation_status(claimed, "running")
+    jobs.app.orchestrator.set_invocation_result(claimed, "y" * 2000)
+    invocation = jobs.faults.take_anything("x" * 2000)
+    limit = jobs.app.conf.max_payload_bytes
+    jobs.app.conf.max_payload_bytes = 1000
+    try:
+        with pytest.raises(PayloadTooLargeError, match="not decoded"):
+            _ = finished.result
+        jobs.app.state_backend.get_invocation(jobs.app.broker.retrieve_invocation()).run()
+    finally:
+        jobs.app.conf.max_payload_bytes = limit
+    assert jobs.app.orchestrator.get_invocation_status(invocation) is InvocationStatus.FAILED
+    with pytest.raises(PayloadTooLargeError, match="max_payload_bytes is 1000"):
+        _ = invocation.result

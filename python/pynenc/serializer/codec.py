@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from pynenc.exceptions import ConfigError, SerializationError
+from pynenc.exceptions import ConfigError, PayloadTooLargeError, SerializationError
 from pynenc.serializer.base_serializer import BaseSerializer
 from pynenc.serializer.exceptions_codec import decode_error, encode_error
 from pynenc.serializer.json_codec import DEFAULT_TEXT, JsonTaskCodec, too_large
@@ -107,7 +107,9 @@ class Codec:
 
         Raises:
             SerializationError: the payload is of another serializer, or does not fit the parameters of the task.
+            PayloadTooLargeError: it is larger than `max_payload_bytes`, and was not decoded.
         """
+        self._check_size("arguments", task.task_id, payload)
         if self._is_json and payload[:1] == _JSON:
             return self._json(task).decode_arguments(_after_tag(payload))
         what = f"the arguments of task {task.task_id}"
@@ -139,9 +141,10 @@ class Codec:
         return payload
 
     def decode_result(self, task: Task[Any, Any], payload: bytes | None, invocation_id: str = "") -> Any:
-        """What the body returned, of its annotated type. `SerializationError` if it does not fit."""
+        """What the body returned, of its annotated type. `SerializationError` if it does not fit, or is too large."""
         if payload is None:
             return None
+        self._check_size("result", task.task_id, payload)
         if self._is_json and payload[:1] == _JSON:
             return self._json(task).decode_result(_after_tag(payload))
         what = f"the result of task {task.task_id}"
@@ -169,6 +172,7 @@ class Codec:
         Raises:
             SerializationError: the payload is no exception.
         """
+        self._check_size("exception", task.task_id, payload)
         what = f"the exception of task {task.task_id}"
         known = {(cls.__module__, cls.__qualname__): cls for cls in task.retriable_exceptions} | self._exceptions
         return decode_error(what, self._body(what, payload, _EXCEPTION_TAG), task.func, known)
@@ -223,6 +227,15 @@ class Codec:
             raise TypeError(f"only subclasses of Exception can be registered, not {cls!r}")
         self._exceptions[cls.__module__, cls.__qualname__] = cls
         return cls
+
+    def _check_size(self, kind: str, task_id: str, payload: bytes) -> None:
+        """Refuse what no writer with the settings of this process has stored."""
+        limit = self._conf.max_payload_bytes
+        if len(payload) > limit:
+            raise PayloadTooLargeError(
+                f"the {kind} of task {task_id} in the store: {len(payload)} bytes; max_payload_bytes is {limit}, so it "
+                "was not decoded. If a process of this app wrote it, give every process the same limit."
+            )
 
     def _json(self, task: Task[Any, Any]) -> JsonTaskCodec:
         codec = self._tasks.get(task.task_id)

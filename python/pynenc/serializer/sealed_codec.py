@@ -128,6 +128,7 @@ class SealedCodec(Codec):
         return body if self.signer is None else self.signer.sign(task_id, invocation_id, KINDS[kind], body)
 
     def _verified(self, task_id: str, kind: PayloadKind, payload: bytes, invocation_id: str) -> bytes:
+        self._check_size(kind, task_id, payload)
         if self.signer is None:
             return payload
         try:

@@ -162,6 +162,26 @@ def test_a_payload_of_exactly_the_limit_passes(coder_of: Any) -> None:
         coder.codec.encode_result(task, "x" * 98)
 
 
+@pytest.mark.parametrize("name", ["JsonSerializer", *OPT_IN])
+def test_what_is_larger_than_the_limit_is_not_decoded(coder_of: Any, opted_in: Any, name: str) -> None:
+    def make(limit: int) -> Any:
+        return (
+            coder_of(max_payload_bytes=limit) if name == "JsonSerializer" else opted_in(name, max_payload_bytes=limit)
+        )
+
+    writer, reader = make(5000), make(1000)
+    task = reader.task(Any)
+    planted = writer.codec.encode_result(task, "x" * 2000)
+    with pytest.raises(PayloadTooLargeError, match=r"the result of task shop\.jobs\.pay in the store: \d{4} bytes"):
+        reader.codec.decode_result(task, planted)
+    planted = writer.codec.encode_arguments(task, {"value": "x" * 2000})
+    with pytest.raises(PayloadTooLargeError, match="max_payload_bytes is 1000, so it was not decoded"):
+        reader.codec.decode_arguments(task, planted)
+    planted = writer.codec.encode_exception(task, ValueError("x" * 2000))
+    with pytest.raises(PayloadTooLargeError, match="the exception of task"):
+        reader.codec.decode_exception(task, planted)
+
+
 # -- texts, of which ids are made --------------------------------------------------------------------------------------
 
 
