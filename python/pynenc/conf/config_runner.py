@@ -66,6 +66,9 @@ class ConfigWorkers(ConfigRunner):
     max_rss_mb: float = setting(
         0.0, unit="MB", at_least=0, doc="replace a worker that uses this much memory; 0 means never"
     )
+    worker_silent_sec: float = setting(
+        30.0, unit="s", at_least=0, doc="replace a worker that is frozen for so long; 0 means never"
+    )
     max_age_sec: float = setting(0.0, unit="s", at_least=0, doc="replace a worker that is so old; 0 means never")
 
 

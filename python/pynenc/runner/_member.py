@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from pynenc.runner._silence import Answers
+
 if TYPE_CHECKING:
     from pynenc import _core
     from pynenc.runner._channel import Channel
@@ -50,9 +52,21 @@ class Member:
     done: int = 0
     live: int = 0
     idle_since: float | None = None
+    answers: Answers = field(default_factory=Answers)
+    """Whether it answers."""
     state: str = ""
     """For runners that keep the slots themselves."""
 
     def deadlines(self) -> list[float]:
         """When it is killed, by the monotonic clock, if what it does has not ended by then."""
         return [*(one.kill_at for one in self.limited.values()), *self.decoding.values()]
+
+    @property
+    def is_present(self) -> bool:
+        """Whether it may take work now: neither told to stop nor frozen."""
+        return not self.told and not self.answers.silent
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it may take work now and later."""
+        return self.is_present and not self.spent

@@ -13,6 +13,7 @@ from pynenc._task_modules import task_module_names
 from pynenc.app_info import AppInfo
 from pynenc.runner._channel import Channel, Message
 from pynenc.runner._signals import STOP_SIGNALS
+from pynenc.runner._silence import Answers
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -29,6 +30,8 @@ class Nursery:
         self.loaded = False
         """Whether it has imported the app, so that it can fork."""
         self.problem = "the process that workers are forked from ended before it had imported the app"
+        self.answers = Answers()
+        """Whether it answers."""
         self.channel, theirs = Channel.pair()
         try:
             # Until it has handlers of its own, a Ctrl-C in the terminal would end it with a traceback.
@@ -61,6 +64,10 @@ class Nursery:
                 return ours
         ours.close()
         return None
+
+    def kill(self) -> None:
+        """End it as it is. The workers end with it."""
+        self._process.kill()
 
     def close(self) -> None:
         """End the zygote, and with it every worker that is left. Blocks for a moment; leaves no zombie."""

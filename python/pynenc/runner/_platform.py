@@ -8,6 +8,7 @@ import os
 import selectors
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Protocol
@@ -112,6 +113,28 @@ def resident_mb() -> float:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Bytes on macOS, KB elsewhere.
     return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
+
+
+def turns_of(pid: int) -> int | None:
+    """How often threads of a process have been given a CPU so far; None where that cannot be read."""
+    found = None
+    try:
+        for thread in os.scandir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError), open(f"{thread.path}/status", "rb") as file:
+                found = (found or 0) + sum(int(line.split()[1]) for line in file if b"ctxt_switches:" in line)
+    except (OSError, ValueError, IndexError):
+        return None
+    return found
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a signal or a debugger has stopped a process, as `ps` tells; False if it does not."""
+    command = ["ps", "-o", "stat=", "-p", str(pid)]
+    try:
+        told = subprocess.run(command, capture_output=True, timeout=_LOOK_SEC * 10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return told.stdout.strip()[:1] in (b"T", b"t")
 
 
 class DeathWatch(Protocol):

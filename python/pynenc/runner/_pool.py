@@ -31,6 +31,7 @@ from pynenc.runner._platform import (
     was_short,
     was_sigkilled,
 )
+from pynenc.runner._silence import SilenceWatch
 from pynenc.runner.execute import given_up
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class ProcessPoolRunner(NativeWaitRunner):
         self._deaths: deque[float] = deque(maxlen=32)
         self._not_before = 0.0
         self._deaf_at = -math.inf
+        self._silence = SilenceWatch(self, 0.0)
         self._unrevoked: list[tuple[str, str, int]] = []
 
     @cached_property
@@ -116,6 +118,7 @@ class ProcessPoolRunner(NativeWaitRunner):
         self._deaths.clear()
         self._deaf_at = -math.inf
         self._not_before = 0.0
+        self._silence = SilenceWatch(self, self.conf.worker_silent_sec)
         self._selector = new_selector()
         self._bell = socket.socketpair()
         for end in self._bell:
@@ -153,7 +156,9 @@ class ProcessPoolRunner(NativeWaitRunner):
                 for member in self._members.values():
                     self._kill(member, "because it did not hand back in time")
                 kill_at = now + _HAND_BACK_SEC
-            self._listen(max(0.0, (deadline if kill_at is None else kill_at) - now))
+            left = max(0.0, (deadline if kill_at is None else kill_at) - now)
+            self._listen(min(left, self._silence.every_sec))
+            self._silence.look()
         if self._nursery is not None:
             self._drop_nursery()
         self._selector.close()
@@ -175,11 +180,12 @@ class ProcessPoolRunner(NativeWaitRunner):
     def _tend(self) -> None:
         """Start the workers that are missing, and stop those that have a replacement."""
         now = time.monotonic()
+        self._silence.look()
         self._revoke_again()
         for member in self._members.values():
             if not member.spent and 0 < self.conf.max_age_sec <= now - member.born:
                 member.spent = f"is {self.conf.max_age_sec:g} s old"
-        good = [member for member in self._members.values() if not member.spent and not member.told]
+        good = [member for member in self._members.values() if member.is_good]
         missing = self._wanted() - len(good)
         if missing > 0 and now >= self._not_before:
             self._fork(missing)
@@ -293,7 +299,10 @@ class ProcessPoolRunner(NativeWaitRunner):
                     os.kill(member.pid, signal.SIGKILL)
 
     def _hear(self, member: Member) -> None:
-        for message in member.channel.drain():
+        messages = member.channel.drain()
+        if messages:
+            self._silence.heard(member)
+        for message in messages:
             if "ready" in message:
                 member.key, member.idle_since = message["ready"], time.monotonic()
                 self._failures = 0
@@ -325,6 +334,7 @@ class ProcessPoolRunner(NativeWaitRunner):
             self._forget_channel(member.channel)
 
     def _hear_nursery(self, nursery: Nursery) -> None:
+        self._silence.nursery_heard(nursery.answers)
         for message in nursery.channel.drain():
             if "loaded" in message:
                 nursery.loaded = True

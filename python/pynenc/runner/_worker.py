@@ -191,6 +191,8 @@ class Worker(EngineRunner):
         os._exit(ORPHANED)
 
     def _obey(self, message: Message) -> None:
+        if "ping" in message:
+            self._channel.send({"pong": True})
         if "stop" in message:
             self._told = True
             self.stop_runner_loop()

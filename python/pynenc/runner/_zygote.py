@@ -111,6 +111,9 @@ def _serve(channel: Channel) -> Order | None:
         for pid, status in watch.ended():
             channel.send({"ended": pid, "status": status})
         for message in channel.drain():
+            if "ping" in message:
+                channel.send({"pong": True})
+                continue
             order = _fork(channel, watch, message)
             if order is not None:
                 watch.close()

@@ -54,7 +54,7 @@ class ProcessRunner(ProcessPoolRunner):
     def _wanted(self) -> int:
         """Those that are engaged, one for each free slot, and some that are warm."""
         engaged = (_LISTENING, _RUNNING, _WAITING, _RESUMING)
-        good = sum(1 for member in self._members.values() if member.state in engaged and not member.told)
+        good = sum(1 for member in self._members.values() if member.state in engaged and member.is_present)
         return good + self._free_slots() + _SPARE
 
     def runner_loop_iteration(self) -> None:
@@ -88,7 +88,7 @@ class ProcessRunner(ProcessPoolRunner):
         self._grant()
 
     def _count(self, *states: str) -> int:
-        return sum(1 for member in self._members.values() if member.state in states)
+        return sum(1 for one in self._members.values() if one.state in states and not one.answers.silent)
 
     def _free_slots(self) -> int:
         return max(0, self.max_parallel_slots - self._count(*_HOLD_A_SLOT))
@@ -104,11 +104,11 @@ class ProcessRunner(ProcessPoolRunner):
             for member in self._listening_untold()[: len(self._resuming)]:
                 self._tell_to_stop(member)
         elif self.running and time.monotonic() >= self._kept_until:
-            warm = [member for member in self._members.values() if member.state == _WARM and not member.told]
+            warm = [member for member in self._members.values() if member.state == _WARM and member.is_present]
             for member in warm[: self._free_slots()]:
                 member.state = _LISTENING
                 member.channel.send({"go": True})
             self._tend()
 
     def _listening_untold(self) -> list[Member]:
-        return [member for member in self._members.values() if member.state == _LISTENING and not member.told]
+        return [member for member in self._members.values() if member.state == _LISTENING and member.is_present]

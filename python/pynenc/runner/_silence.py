@@ -1,0 +1,126 @@
+"""Notices worker processes that are frozen: stopped by a signal, held by a debugger or stuck with all their threads."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pynenc.runner._platform import is_stopped, turns_of
+
+if TYPE_CHECKING:
+    from pynenc.runner._channel import Channel
+    from pynenc.runner._member import Member
+    from pynenc.runner._pool import ProcessPoolRunner
+
+_MOST_SEC = 1.0
+"""The longest time between two looks."""
+
+
+@dataclass
+class Answers:
+    """What is known of whether one process answers."""
+
+    heard: float = -1.0
+    """When it was heard last, by the clock of the watch; negative before the first look."""
+    asked: bool = False
+    """Whether it owes an answer."""
+    turns: int | None = None
+    """How often its threads had run when it was late with its answer."""
+    silent: bool = False
+    """Whether it has not answered for `worker_silent_sec`, and nothing of it ran."""
+
+
+class SilenceWatch:
+    """Asks the worker processes of a runner for a sign when there was none for a while. For the thread in `run()`.
+
+    A process answers on a thread that needs the GIL, so one that does not answer may only be busy in C. It is silent if
+    none of its threads was scheduled either: the question alone wakes a thread of every process that is not frozen.
+    """
+
+    def __init__(self, runner: ProcessPoolRunner, limit_sec: float) -> None:
+        """
+        Args:
+            limit_sec: how long a process may be silent; 0 means for ever.
+        """
+        self._runner = runner
+        self._limit_sec = limit_sec
+        self.every_sec = min(_MOST_SEC, limit_sec / 4) if limit_sec > 0 else _MOST_SEC
+        self._clock = 0.0
+        """Time in which this runner itself was awake: it may have been frozen along with its workers."""
+        self._looked = time.monotonic()
+
+    def heard(self, member: Member) -> None:
+        """A worker has sent something."""
+        if self._note(member.answers):
+            member.spent = member.spent or "was silent and has been replaced"
+            self._runner.logger.warning("worker process %d answers again; it is told to stop", member.pid)
+
+    def nursery_heard(self, answers: Answers) -> None:
+        """The process that workers are forked from has sent something."""
+        self._note(answers)
+
+    def look(self) -> None:
+        """Ask whoever was not heard for a while, and act on those that stay silent. At most every `every_sec`."""
+        now = time.monotonic()
+        passed = now - self._looked
+        if self._limit_sec <= 0 or passed < self.every_sec:
+            return
+        self._looked = now
+        self._clock += min(passed, 2 * self.every_sec)
+        for member in list(self._runner._members.values()):
+            if member.pid and not member.channel.ended:
+                self._look_at(member)
+        self._look_at_nursery()
+
+    def _look_at(self, member: Member) -> None:
+        if self._has_become_silent(member.pid, member.channel, member.answers):
+            self._runner.logger.error(
+                "worker process %d has not answered for %g s, and none of its threads ran (stopped by a signal, by a "
+                "debugger, or by a file system that hangs?): another worker takes its slots",
+                member.pid,
+                self._limit_sec,
+            )
+        if member.answers.silent and not self._runner.running and not member.killed:
+            self._runner._kill(member, f"because it had not answered for {self._limit_sec:g} s")
+
+    def _look_at_nursery(self) -> None:
+        nursery, members = self._runner._nursery, self._runner._members.values()
+        if nursery is None or not nursery.loaded:
+            return
+        answers = nursery.answers
+        if self._has_become_silent(nursery.pid, nursery.channel, answers):
+            self._runner.logger.error(
+                "the process that worker processes are forked from (%d) has not answered for %g s, and did not run",
+                nursery.pid,
+                self._limit_sec,
+            )
+        if answers.silent and any(not member.pid or member.channel.ended for member in members):
+            # It stands in the way. The end of its channel says the rest.
+            nursery.kill()
+
+    def _has_become_silent(self, pid: int, channel: Channel, answers: Answers) -> bool:
+        if answers.heard < 0:
+            answers.heard = self._clock
+        quiet = self._clock - answers.heard
+        if answers.silent or quiet < self._limit_sec / 3:
+            return False
+        if not answers.asked:
+            answers.asked = True
+            channel.send({"ping": True})
+        elif quiet >= self._limit_sec and answers.turns is not None:
+            turns = turns_of(pid)
+            if (turns is None and is_stopped(pid)) or turns == answers.turns:
+                answers.silent = True
+                return True
+            # Alive, but its threads are kept from the GIL. It still owes its answer.
+            answers.heard, answers.turns = self._clock, None
+        elif quiet >= self._limit_sec * 2 / 3 and answers.turns is None:
+            answers.turns = turns_of(pid) or 0
+        return False
+
+    def _note(self, answers: Answers) -> bool:
+        """It is heard; whether it was silent."""
+        was_silent = answers.silent
+        answers.heard, answers.asked, answers.turns, answers.silent = self._clock, False, None, False
+        return was_silent
