@@ -130,7 +130,8 @@ def waits_natively(runner: BaseRunner) -> bool:
     if known is None or known[0] is not method:
         # Once per class, and again when its method has been replaced, as tests do.
         known = _native[cls] = (method, _brings_the_wait_of_ours(cls))
-    return known[1] and "waiting_for_results" not in runner.__dict__
+    # In a process that a body has forked, the runner cannot be asked: it runs in the parent.
+    return runner._is_copy or (known[1] and "waiting_for_results" not in runner.__dict__)
 
 
 _native: weakref.WeakKeyDictionary[type[BaseRunner], tuple[Any, bool]] = weakref.WeakKeyDictionary()

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 T = TypeVar("T")
+Start = TypeVar("Start", bound=Callable[[], Any])
 E = TypeVar("E", bound=Exception)
 
 
@@ -100,6 +101,7 @@ class Pynenc(metaclass=AppMeta):
         self._runners: weakref.WeakSet[BaseRunner] = weakref.WeakSet()
         self._hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
         self._errands_made: tuple[int, Errands] | None = None
+        self._worker_starts: list[Any] = []
 
     # -- settings --------------------------------------------------------------------------------------------------
 
@@ -337,6 +339,31 @@ class Pynenc(metaclass=AppMeta):
     def _has_running_runner(self) -> bool:
         """Whether a runner of this app runs in this process."""
         return any(runner.running or runner._engine is not None for runner in list(self._runners))
+
+    def on_worker_start(self, function: Start) -> Start:
+        """Call `function` in every process that runs bodies, before the first of them; a decorator.
+
+        For what must not be shared by processes that are forked from one: random generators of your own, connections.
+        With worker processes it is called in each, on ProcessRunner so for each invocation; otherwise at each start of
+        the runner. If it raises, the process does not start.
+
+        ```python
+        rng = random.Random()
+
+        @app.on_worker_start
+        def new_numbers() -> None:
+            rng.seed()
+        ```
+
+        Raises:
+            TypeError: not a plain function without arguments that must be given.
+        """
+        import inspect
+
+        if inspect.iscoroutinefunction(function) or not callable(function):
+            raise TypeError(f"on_worker_start takes a plain function without arguments, not {function!r}")
+        self._worker_starts.append(function)
+        return function
 
     # -- store -----------------------------------------------------------------------------------------------------
 

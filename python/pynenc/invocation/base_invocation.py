@@ -32,6 +32,9 @@ class BaseInvocation(ABC, Generic[Params, Result]):
     body_ended: bool
     """Whether the body that this object was made for has returned or raised: for runners."""
 
+    def leave_to_parent(self) -> None:
+        """In a process that its body has forked: the claim and the slot stay with the parent."""
+
     @property
     @abstractmethod
     def call(self) -> Call[Params, Result]:

@@ -88,6 +88,13 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         self._value: Any = _UNSET
         self.body_ended = False
 
+    def leave_to_parent(self) -> None:
+        """In a process that its body has forked: the claim and the slot stay with the parent."""
+        self._claim = None
+        if self._limit is not None:
+            self._limit.leave_to_parent()
+            self._limit = None
+
     # -- what it is ------------------------------------------------------------------------------------------------
 
     @property

@@ -81,6 +81,11 @@ class Channel:
         while self._descriptors:
             os.close(self._descriptors.popleft())
 
+    def abandon(self) -> None:
+        """Close this end in a forked copy of the process, where another thread may have held the lock at the fork."""
+        self._lock = threading.Lock()
+        self.close()
+
     def _read(self, flags: int) -> bool:
         try:
             # Not socket.recv_fds, which drops the flags.

@@ -263,6 +263,10 @@ class BodyLimit:
                 _withdraw_async_exc()
                 self._sent = False
 
+    def leave_to_parent(self) -> None:
+        """In a forked copy, where nobody keeps the time, and perhaps nobody will ever release the lock."""
+        self.ended, self._sent = True, False
+
     def finish(self) -> None:
         """On the body's thread: nothing is sent after this, and what was sent and has not arrived never does."""
         try:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pynenc.runner._body_task import BodyTask
+from pynenc.runner._copies import end_copy
 from pynenc.runner._loop_watch import Clock, LoopWatch
 from pynenc.runner._platform import LOOP_BROKE
 from pynenc.runner._worker import Worker
@@ -45,7 +45,7 @@ class LoopWorker(Worker):
         self._pool = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="pynenc-slot")
         self._ticking = False
         self._ticks = 0
-        self._hurried = False
+        self._loop_thread = 0
         self._ending = False
         self._over = False
         self._warned: set[str] = set()
@@ -62,6 +62,7 @@ class LoopWorker(Worker):
             return
         loop = self._loop = _new_loop()
         asyncio.set_event_loop(loop)
+        self._loop_thread = threading.get_ident()
         self._begin_loop(engine, loop)
         while not self._over:
             try:
@@ -84,7 +85,7 @@ class LoopWorker(Worker):
         # At a stop it is joined: it may be amid a claim, which must not be left behind.
         self._threads.add(pump)
         pump.start()
-        if self._hurried:
+        if self.hurried.is_set():
             loop.call_soon(self._end)
 
     def _pump(self, engine: _core.Engine, loop: asyncio.AbstractEventLoop) -> None:
@@ -139,10 +140,8 @@ class LoopWorker(Worker):
 
     def _obey(self, message: Message) -> None:
         super()._obey(message)
-        if "hurry" in message:
-            self._hurried = True
-            if self._loop is not None:
-                self._call(self._loop, self._end)
+        if "hurry" in message and self._loop is not None:
+            self._call(self._loop, self._end)
 
     def _dies_for_one(self) -> bool:
         return False
@@ -211,12 +210,20 @@ class LoopWorker(Worker):
             claim = ticket.pop()
         except IndexError:
             return
-        worker = os.getpid()
-        outcome = execute(self.app, self, claim)
-        if os.getpid() != worker:
-            # A copy that the body has forked, and that returned from it: its thread would wait for work for ever.
-            os._exit(0)
-        self._settle(claim, outcome)
+        self._settle(claim, execute(self.app, self, claim))
+
+    def _become_copy(self) -> None:
+        super()._become_copy()
+        loop, self._loop = self._loop, None
+        if loop is None or threading.get_ident() != self._loop_thread:
+            return
+        # Forked by a coroutine. The copy may go on until it awaits; then it ends, before the loop runs the other bodies
+        # a second time. What loops of other kinds than asyncio's have ready cannot be dropped.
+        asyncio._set_running_loop(None)
+        ready = getattr(loop, "_ready", None)
+        if ready is not None:
+            ready.clear()
+        loop.call_soon(end_copy)
 
     def _settle(self, claim: _core.Claim, outcome: Any) -> None:
         self._count()

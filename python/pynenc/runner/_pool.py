@@ -335,6 +335,7 @@ class ProcessPoolRunner(NativeWaitRunner):
 
     def _hear_nursery(self, nursery: Nursery) -> None:
         self._silence.nursery_heard(nursery.answers)
+        fault: RunnerError | None = None
         for message in nursery.channel.drain():
             if "loaded" in message:
                 nursery.loaded = True
@@ -354,7 +355,13 @@ class ProcessPoolRunner(NativeWaitRunner):
                 self._remove(self._members[message["refused"]])
                 self._wait_for_room(message["error"])
             elif "ended" in message:
-                self._reaped(message["ended"], message["status"])
+                try:
+                    self._reaped(message["ended"], message["status"])
+                except RunnerError as error:
+                    # The stop that follows waits for every worker, so it must know of the other ones that have ended.
+                    fault = fault or error
+        if fault is not None:
+            raise fault
         if nursery.channel.ended and self._nursery is nursery:
             self._lose_nursery()
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pynenc.conf import config_runner
 from pynenc.exceptions import RunnerError
+from pynenc.runner._children import end_children
 from pynenc.runner._engine_runner import EngineRunner
+from pynenc.runner._fresh import call_worker_starts, reseed
 from pynenc.runner._identity import RunnerId, RunnerLog
 from pynenc.runner._platform import DEAF, ORPHANED, resident_mb
 from pynenc.runner._signals import STOP_SIGNALS, SignalTakeover, in_copies
@@ -41,11 +43,18 @@ def run_worker(app: Pynenc, channel: Channel, message: Message) -> int:
     kinds: dict[str, type[Worker]] = {"threads": Worker, "once": OnceWorker, "loop": LoopWorker}
     worker = kinds[message["kind"]](app, channel, message)
     threading.Thread(target=worker.obey, name="pynenc-orders", daemon=True).start()
+    reseed()
+    try:
+        call_worker_starts(app)
+    except RunnerError as error:
+        channel.send({"died": str(error)[:NOTE_CHARS]})
+        raise
     worker.run()
     with contextlib.suppress(Exception):
         app._store.close()
     logging.shutdown()
     channel.send({"bye": True})
+    end_children(worker.hurried)
     return 0
 
 
@@ -64,6 +73,8 @@ class Worker(EngineRunner):
         self._reported: tuple[int, int] = (0, 0)
         self._asked = False
         self._told = False
+        self.hurried = threading.Event()
+        """Set when this process has to end now."""
 
     @property
     def runner_id(self) -> RunnerId:
@@ -129,6 +140,11 @@ class Worker(EngineRunner):
         outcome = execute(self.app, self, claim)
         self._count()
         return outcome
+
+    def _become_copy(self) -> None:
+        super()._become_copy()
+        # What a copy says would be taken for ours.
+        self._channel.abandon()
 
     def _limit_begins(self, claim: _core.Claim, seconds: float, cancelled_after: float | None) -> None:
         # Of the claim without its arguments.
@@ -197,6 +213,7 @@ class Worker(EngineRunner):
             self._told = True
             self.stop_runner_loop()
         if "hurry" in message:
+            self.hurried.set()
             # Without an engine yet there is nothing to hand back.
             self._started.wait()
             if self._engine is not None:

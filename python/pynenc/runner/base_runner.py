@@ -25,6 +25,7 @@ from pynenc.exceptions import (
 from pynenc.runner import _exit, _newer_hook
 from pynenc.runner._cancels import serve_cancels
 from pynenc.runner._core_logs import CoreLogs
+from pynenc.runner._fresh import call_worker_starts
 from pynenc.runner._identity import RunnerId, RunnerLog
 from pynenc.runner._loop_pulse import LoopPulse
 from pynenc.runner._monkey_patches import refuse_patched_modules
@@ -64,6 +65,9 @@ class BaseRunner(RunnerWaits, ABC):
 
     _modules_imported = False
     """Whether the modules of the tasks were imported ahead of the next start."""
+
+    _is_copy = False
+    """Whether this object was inherited by a process that a body has forked."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Let classes run that were written for pynenc 0.4, and whose hook for waits is `_waiting_for_results`."""
@@ -126,6 +130,9 @@ class BaseRunner(RunnerWaits, ABC):
         """
         self._check_executable()
         self._import_modules()
+        if self.mem_compatible():
+            # Bodies run in this process. Those that run elsewhere have it called there.
+            call_worker_starts(self.app)
         self._stop_signals = 0
         self._stopped.clear()
         try:
@@ -402,6 +409,13 @@ class BaseRunner(RunnerWaits, ABC):
         if not self.wait_until_stopped(patience_sec):
             engine.hand_back(f"the program of {self.runner_id} ended")
             engine.close()
+
+    def _become_copy(self) -> None:
+        """In a process that a body has forked: the engine, and all that runs here, are the parent's."""
+        self._is_copy = True
+        self.running = False
+        self._engine = None
+        self._loop_pulse = None
 
     def _wake_body(self, claim: _core.Claim) -> None:
         """Something was raised in the body of `claim`: it shall not wait any longer in Rust, where that is not seen."""

@@ -22,6 +22,7 @@ from pynenc.exceptions import (
 )
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.runner._body_task import disturbed_by
+from pynenc.runner._copies import end_copy
 from pynenc.runner._decoding import CannotSupervise, decode, rest_of
 from pynenc.runner._limits import GRACE_SEC, BodyLimit, CoroutineLimit, Limits, keep_time
 from pynenc.runner.outcome import (
@@ -87,7 +88,11 @@ async def execute_async(app: Pynenc, runner: BaseRunner, claim: _core.Claim) -> 
             )
             runner._running_bodies.guard(claim, limit)
             try:
-                value = await limit.run(task.func(*args, **kwargs))
+                try:
+                    value = await limit.run(task.func(*args, **kwargs))
+                finally:
+                    if invocation._claim is None:
+                        end_copy()
             except BaseException as error:
                 if isinstance(error, asyncio.CancelledError) and not limit.stage and (other := disturbed_by()):
                     return _disturbed(app, runner, claim, other)
@@ -137,7 +142,11 @@ def _execute(
             # Without anybody to end it at its limit, or because it is cancelled already, it does not begin.
             return no_thread(app, str(runner.runner_id), claim, error)
     try:
-        value = _run_body(app, task, runner, claim, invocation, args, kwargs, began)
+        try:
+            value = _run_body(app, task, runner, claim, invocation, args, kwargs, began)
+        finally:
+            if invocation._claim is None:
+                end_copy()
     except BaseException as error:
         return _raised(app, task, runner, claim, error, invocation._limit)
     return _returned(app, task, runner, claim, value)

@@ -1,6 +1,19 @@
 """The tasks of the tests, written as a user writes them: one app, modules that import it, plain functions."""
 
-from support.jobs import basics, cancels, chaos, controls, faults, hostile, limits, payloads, rogues, secretive, waits
+from support.jobs import (
+    basics,
+    cancels,
+    chaos,
+    controls,
+    faults,
+    forks,
+    hostile,
+    limits,
+    payloads,
+    rogues,
+    secretive,
+    waits,
+)
 from support.jobs.app import app
 
 __all__ = [
@@ -10,6 +23,7 @@ __all__ = [
     "chaos",
     "controls",
     "faults",
+    "forks",
     "hostile",
     "limits",
     "payloads",

@@ -1,0 +1,54 @@
+"""What a process that was forked off a runner's process is: a client of its own, which settles nothing.
+
+A body may fork, directly or through `multiprocessing`. The copy has the invocation and the runner of its parent in its
+memory, but neither the claim nor a slot: those are the parent's. So in the copy every wait is that of a client, on a
+store handle of its own, and a copy that returns from the body ends there.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING
+
+from pynenc import context
+
+if TYPE_CHECKING:
+    from pynenc.runner.base_runner import BaseRunner
+
+_running: weakref.WeakSet[BaseRunner] = weakref.WeakSet()
+_registered = False
+
+
+def watch(runner: BaseRunner) -> None:
+    """`runner` has an engine from now on, which copies of this process must not use."""
+    global _registered
+    if not _registered and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_become_client)
+        _registered = True
+    _running.add(runner)
+
+
+def forget(runner: BaseRunner) -> None:
+    """`runner` has stopped."""
+    _running.discard(runner)
+
+
+def _become_client() -> None:
+    # Whatever another thread was amid at the fork stays as it was for ever: no lock of the parent may be waited for.
+    runners = list(_running)
+    _running.clear()
+    if not runners:
+        return
+    invocation = context.current_invocation.get()
+    if invocation is not None:
+        invocation.leave_to_parent()
+    for runner in runners:
+        runner.app._lock = threading.RLock()
+        runner._become_copy()
+
+
+def end_copy() -> None:
+    """End this process, which has come to the end of a body that its parent runs."""
+    os._exit(0)
