@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from pynenc.util.texts import cut
+
 
 class PynencError(Exception):
     """Base of everything this package raises on purpose."""
@@ -70,7 +72,13 @@ class ConcurrencyRetryError(RetryError):
 
 
 class SerializationError(PynencError):
-    """A value cannot travel, or what arrived does not fit. The message names the task and the argument."""
+    """A value cannot travel, or what arrived does not fit. The message names the task and the argument.
+
+    A message that holds a value, as those of decoders do, is cut.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(cut(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class PayloadTooLargeError(SerializationError):

@@ -14,9 +14,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pynenc import _log_stream, context
+from pynenc.util.texts import cut, escaped, indented
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
+
+MAX_MESSAGE_CHARS = 16 * 1024
+"""Longest message that is logged; of a longer one begin and end are."""
+
+MAX_TRACEBACK_CHARS = 64 * 1024
+"""Longest traceback that is logged."""
 
 _RESET = "\x1b[0m"
 _COLORS = {
@@ -97,6 +104,10 @@ class AppHandler(logging.StreamHandler[TextIO]):
 class TextFormatter(logging.Formatter):
     """`<date> <time with ms and UTC offset> <LEVEL> <logger> [<task>: <invocation>] <message>`.
 
+    A message is one line: newlines and control characters in it are escaped, so that nothing in an id, an exception or
+    an argument can look like another line, or change the terminal. The lines of a traceback are indented. Texts are cut
+    to `MAX_MESSAGE_CHARS` and `MAX_TRACEBACK_CHARS`.
+
     With `compact` the task is named without its module. Ids of invocations are never cut: they begin with the time, so
     their beginnings are alike, and a whole one can be looked up.
     """
@@ -115,12 +126,13 @@ class TextFormatter(logging.Formatter):
         task_id, invocation_id = _running()
         if task_id is not None:
             shown = task_id.rpartition(".")[2] if self._compact else task_id
-            head += f"[{shown}: {invocation_id}] "
-        lines = [head + record.getMessage()]
+            head += escaped(f"[{shown}: {invocation_id}] ")
+        lines = [head + escaped(cut(record.getMessage(), MAX_MESSAGE_CHARS))]
+        # A line of a traceback may be whatever somebody has put into an exception or a note.
         if record.exc_info:
-            lines.append(self.formatException(record.exc_info))
+            lines.append(indented(cut(self.formatException(record.exc_info), MAX_TRACEBACK_CHARS)))
         if record.stack_info:
-            lines.append(self.formatStack(record.stack_info))
+            lines.append(indented(cut(self.formatStack(record.stack_info), MAX_TRACEBACK_CHARS)))
         return "\n".join(lines)
 
 
@@ -129,7 +141,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The object as one line."""
-        message = record.getMessage()
+        message = cut(record.getMessage(), MAX_MESSAGE_CHARS)
         task_id, invocation_id = _running()
         runner = context.current_runner.get()
         fields: dict[str, Any] = {
@@ -142,7 +154,7 @@ class JsonFormatter(logging.Formatter):
             "invocation_id": invocation_id,
             "task_id": task_id,
             "text": message if task_id is None else f"[{task_id}: {invocation_id}] {message}",
-            "exception": self.formatException(record.exc_info) if record.exc_info else None,
+            "exception": cut(self.formatException(record.exc_info), MAX_TRACEBACK_CHARS) if record.exc_info else None,
         }
         # Escaped to ASCII, so that it stays JSON on a stream of any encoding.
         return json.dumps(fields, default=str)

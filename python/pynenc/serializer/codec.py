@@ -20,6 +20,7 @@ from pynenc.serializer.json_pickle_serializer import JsonPickleSerializer
 from pynenc.serializer.json_serializer import JsonSerializer
 from pynenc.serializer.pickle_serializer import PickleSerializer
 from pynenc.util.subclasses import get_subclass
+from pynenc.util.texts import brief
 
 if TYPE_CHECKING:
     from pynenc import _core
@@ -204,7 +205,7 @@ class Codec:
         try:
             return {name: self.serializer.serialize(value) for name, value in kwargs.items()}
         except Exception as error:
-            raise SerializationError(f"the arguments of task {task.task_id} have no text: {error}") from error
+            raise SerializationError(f"the arguments of task {task.task_id} have no text: {error}") from brief(error)
 
     def decode_texts(self, task: Task[Any, Any], texts: Mapping[str, str]) -> dict[str, Any]:
         """The arguments with these texts, each value of its annotated type. Raises as `decode_arguments`."""
@@ -215,7 +216,7 @@ class Codec:
         try:
             return {name: self.serializer.deserialize(text) for name, text in texts.items()}
         except Exception as error:
-            raise SerializationError(f"{what} cannot be read: {type(error).__name__}: {error}") from error
+            raise SerializationError(f"{what} cannot be read: {type(error).__name__}: {error}") from brief(error)
 
     def register_exception(self, cls: type[E]) -> type[E]:
         """Let exceptions of this class come back as what they are. Works as a decorator.
@@ -251,7 +252,7 @@ class Codec:
             raise
         except Exception as error:
             kind = type(value).__name__
-            raise SerializationError(f"{what}, of type {kind}, cannot be serialised: {error}") from error
+            raise SerializationError(f"{what}, of type {kind}, cannot be serialised: {error}") from brief(error)
 
     def _load(self, what: str, body: memoryview) -> Any:
         try:
@@ -259,7 +260,7 @@ class Codec:
         except ConfigError:
             raise
         except Exception as error:
-            raise SerializationError(f"{what} cannot be read: {type(error).__name__}: {error}") from error
+            raise SerializationError(f"{what} cannot be read: {type(error).__name__}: {error}") from brief(error)
 
     def _body(self, what: str, payload: bytes, expected: int) -> memoryview:
         if payload and payload[0] == expected:

@@ -11,6 +11,7 @@ import msgspec
 
 from pynenc.exceptions import RemoteError, SerializationError
 from pynenc.serializer.exception_values import clean, pack, pack_or_text, safe_text, unpack
+from pynenc.util.texts import brief
 
 MAX_TRACEBACK_CHARS = 64 * 1024
 """Longest traceback kept, cut in the middle."""
@@ -142,7 +143,7 @@ def decode_error(what: str, body: memoryview, func: Callable[..., Any], known: K
         record = _DECODER.decode(body)
         return _revive(record, func, known)
     except (ValueError, TypeError, RecursionError) as error:
-        raise SerializationError(f"{what} cannot be read: {error}") from error
+        raise SerializationError(f"{what} cannot be read: {error}") from brief(error)
 
 
 def _revive(record: _Record, func: Callable[..., Any], known: Known) -> BaseException:

@@ -21,6 +21,7 @@ from pynenc.serializer.checks import (
 )
 from pynenc.serializer.collisions import guard_of_fields
 from pynenc.serializer.hooks import decode_hook, encode_other, encode_with_sets, has_own_form
+from pynenc.util.texts import brief
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -90,7 +91,7 @@ class JsonTaskCodec:
         try:
             return _encode(kwargs)
         except Exception as error:
-            raise self._blame(kwargs, error) from error
+            raise self._blame(kwargs, error) from brief(error)
 
     def decode_arguments(self, body: bytes | memoryview) -> dict[str, Any]:
         """The arguments that were passed, each of its annotated type. `SerializationError` if one does not fit."""
@@ -101,7 +102,7 @@ class JsonTaskCodec:
         except Exception as error:
             raise SerializationError(
                 f"task {self._task}: the arguments do not fit its parameters: {_located(error, 'argument')}"
-            ) from error
+            ) from brief(error)
         return {name: value for name, value in zip(self._names, values, strict=True) if value is not _ABSENT}
 
     def encode_result(self, value: Any, limit: int) -> bytes:
@@ -113,7 +114,7 @@ class JsonTaskCodec:
             needs = inspect_value(value, bool(self._result.plain_only))
             body = _encode(value)
         except Exception as error:
-            raise self._refusal(what, value, error, self._result) from error
+            raise self._refusal(what, value, error, self._result) from brief(error)
         if needs is not None:
             self._check_restored(what, value, needs, lambda: self._decode_result(body))
         return body
@@ -127,7 +128,7 @@ class JsonTaskCodec:
         except Exception as error:
             raise SerializationError(
                 f"task {self._task}: its result does not fit the annotation: {_located(error, 'result')}"
-            ) from error
+            ) from brief(error)
 
     def texts(self, kwargs: Mapping[str, Any]) -> dict[str, str]:
         """The text of each argument, the same for equal values in every process."""
@@ -139,7 +140,7 @@ class JsonTaskCodec:
             try:
                 texts[name] = canonical_text(value)
             except Exception as error:
-                raise self._refusal(f"argument {name!r} of task {self._task}", value, error) from error
+                raise self._refusal(f"argument {name!r} of task {self._task}", value, error) from brief(error)
         return texts
 
     def _check_argument(self, name: str, value: Any, limit: int) -> None:
@@ -153,7 +154,7 @@ class JsonTaskCodec:
                 return
             body = b'{"%s":%s}' % (name.encode(), _encode(value))
         except Exception as error:
-            raise self._refusal(what, value, error, slot) from error
+            raise self._refusal(what, value, error, slot) from brief(error)
         self._check_restored(what, value, needs, lambda: self._decode_arguments(body), name)
 
     def _check_restored(
@@ -172,7 +173,7 @@ class JsonTaskCodec:
             if not needs.tasks:
                 # It does not fit its annotation. That is for the reader to say, as it is for every other value.
                 return
-            raise self._unrestored(what, needs, str(error)) from error
+            raise self._unrestored(what, needs, str(error)) from brief(error)
         if name is not None:
             after = msgspec.structs.astuple(after)[self._names.index(name)]
         if not is_restored(value, after):

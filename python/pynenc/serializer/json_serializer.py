@@ -10,6 +10,7 @@ from pynenc.exceptions import SerializationError
 from pynenc.serializer.base_serializer import BaseSerializer
 from pynenc.serializer.checks import inspect_value
 from pynenc.serializer.hooks import encode_other
+from pynenc.util.texts import brief
 
 _ENCODER = msgspec.json.Encoder(enc_hook=encode_other)
 
@@ -29,7 +30,9 @@ class JsonSerializer(BaseSerializer):
             inspect_value(obj)
             return _ENCODER.encode(obj).decode()
         except (TypeError, ValueError, RecursionError, OverflowError) as error:
-            raise SerializationError(f"a value of type {type(obj).__name__} has no JSON form: {error}") from error
+            raise SerializationError(f"a value of type {type(obj).__name__} has no JSON form: {error}") from brief(
+                error
+            )
 
     @staticmethod
     def deserialize(serialized_obj: str) -> Any:
@@ -37,4 +40,4 @@ class JsonSerializer(BaseSerializer):
         try:
             return msgspec.json.decode(serialized_obj)
         except (ValueError, RecursionError) as error:
-            raise SerializationError(f"this is no JSON: {error}") from error
+            raise SerializationError(f"this is no JSON: {error}") from brief(error)

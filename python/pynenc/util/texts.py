@@ -1,0 +1,43 @@
+"""Texts that come from payloads and exceptions, fit for a message or a log."""
+
+from __future__ import annotations
+
+import re
+
+MAX_MESSAGE_CHARS = 2000
+"""Longest text of a value or an error that goes into a message of ours."""
+
+# Control characters, line and paragraph separators, and what changes the direction of text. A tab is harmless.
+_CONTROL = "\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_CONTROLS = re.compile(f"[{_CONTROL}]")
+_CONTROLS_BUT_NEWLINES = re.compile(f"(?!\n)[{_CONTROL}]")
+
+
+def cut(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:
+    """The text; of a longer one its begin and its end, and how many characters were left out between them."""
+    if len(text) <= limit:
+        return text
+    head = limit * 3 // 4
+    return f"{text[:head]} … {len(text) - limit} characters left out … {text[len(text) - (limit - head) :]}"
+
+
+def escaped(text: str) -> str:
+    """The text on one line, with escapes for what would begin another one, or move or colour what is shown."""
+    return text if text.isprintable() else _CONTROLS.sub(_escape, text)
+
+
+def indented(text: str) -> str:
+    """The text with its lines kept, all but the first one indented, and other control characters escaped."""
+    return _CONTROLS_BUT_NEWLINES.sub(_escape, text).replace("\n", "\n  ")
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
+
+
+def brief(error: BaseException) -> BaseException | None:
+    """The error, to be the cause of another one; None if its text holds a whole value, which every log would repeat."""
+    try:
+        return error if len(str(error)) <= MAX_MESSAGE_CHARS else None
+    except BaseException:
+        return None
