@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import io
-import json
 import logging
 import multiprocessing
 import pickle
@@ -18,7 +18,7 @@ from support.processes import Processes
 from support.secrecy import SENTINEL, hidden_in
 from support.servers import RedisServer
 from support.topologies import add_users
-from support.worlds import load_jobs, shared_redis_with_users
+from support.worlds import shared_redis_with_users
 
 from pynenc import Pynenc
 from pynenc.app_info import AppInfo
@@ -202,6 +202,23 @@ def _everything_of(server: RedisServer, app_id: str) -> Iterator[tuple[str, str]
         yield repr(key), repr(key) + repr(ask(command, key, *rest))
 
 
+CODE = """\
+from pynenc import Pynenc
+
+app = Pynenc(config_values={settings!r})
+
+
+@app.task
+def who(other, conf, task):
+    return other.app_id, conf.app_id, str(task.task_id)
+
+
+@app.task
+def fail(other, conf):
+    raise ValueError("a failure of the app", other, conf)
+"""
+
+
 @pytest.mark.parametrize("serializer", ["PickleSerializer", "JsonPickleSerializer"])
 def test_a_run_on_redis_leaves_the_password_nowhere(
     serializer: str,
@@ -217,16 +234,18 @@ def test_a_run_on_redis_leaves_the_password_nowhere(
         "store_url": f"redis://{user_of('worker', app_id)}:{SENTINEL}@127.0.0.1:{server.port}",
         "redis_username": user_of("worker", app_id), "redis_password": SENTINEL, "logging_level": "debug",
     }  # fmt: skip
-    (tmp_path / "settings.json").write_text(json.dumps(settings))
-    monkeypatch.setenv("PYNENC__FILEPATH", str(tmp_path / "settings.json"))
-    jobs = load_jobs()
+    module = f"app_of_{serializer.lower()}"
+    (tmp_path / f"{module}.py").write_text(CODE.format(settings=settings))
+    monkeypatch.syspath_prepend(tmp_path)
+    jobs = importlib.import_module(module)
     stream = io.StringIO()
     jobs.app.logger.addHandler(logging.StreamHandler(stream))
-    child = processes.started_runner()
+    child = processes.started_runner(module)
     other = Pynenc("other", {"redis_password": SENTINEL, "store_url": settings["store_url"]})
-    found = jobs.secretive.who(other, jobs.app.conf, jobs.basics.add).get_result(timeout=60)
-    assert found == ("other", app_id, str(jobs.basics.add.task_id))
-    failed = jobs.secretive.fail(other, jobs.app.conf)
+    for app in (jobs.app, other):
+        found = jobs.who(app, jobs.app.conf, jobs.who).get_result(timeout=60)
+        assert found == (app.app_id, app_id, f"{module}.who")
+    failed = jobs.fail(jobs.app, jobs.app.conf)
     with pytest.raises(Exception, match="a failure of the app"):
         failed.get_result(timeout=60)
     history = repr(jobs.app.state_backend.get_history(failed))

@@ -1,19 +1,6 @@
 """The tasks of the tests, written as a user writes them: one app, modules that import it, plain functions."""
 
-from support.jobs import (
-    basics,
-    cancels,
-    chaos,
-    controls,
-    faults,
-    forks,
-    hostile,
-    limits,
-    payloads,
-    rogues,
-    secretive,
-    waits,
-)
+from support.jobs import basics, cancels, chaos, controls, faults, forks, hostile, limits, payloads, rogues, waits
 from support.jobs.app import app
 
 __all__ = [
@@ -28,6 +15,5 @@ __all__ = [
     "limits",
     "payloads",
     "rogues",
-    "secretive",
     "waits",
 ]
