@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import re
 import zlib
 
 from pynenc.serializer import PayloadCodec, PayloadContext
@@ -21,6 +23,24 @@ class Veiled(PayloadCodec):
         if place.decode() != "|".join(context):
             raise ValueError("encoded for another place")
         return zlib.decompress(body)
+
+
+class Moody(PayloadCodec):
+    """Fails for data that says so, each time with what the data names: `<method>:<class of a builtin exception>`."""
+
+    def encode(self, data: bytes, context: PayloadContext) -> bytes:
+        return _obeyed(b"encode", data)
+
+    def decode(self, data: bytes, context: PayloadContext) -> bytes:
+        return _obeyed(b"decode", data)
+
+
+def _obeyed(method: bytes, data: bytes) -> bytes:
+    # In two parts, so that this line in a traceback is no command.
+    found = re.search(method + b":" + rb"(\w+)", data)
+    if found is not None:
+        raise getattr(builtins, found[1].decode())("on purpose")
+    return data
 
 
 def _flipped(data: bytes) -> bytes:

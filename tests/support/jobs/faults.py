@@ -68,6 +68,11 @@ def raise_value_error(message: str) -> None:
 
 
 @app.task
+def raise_joined(parts: list[str]) -> None:
+    raise ValueError("".join(parts))
+
+
+@app.task
 def raise_with_cause() -> None:
     try:
         raise KeyError("the cause")

@@ -134,3 +134,8 @@ def of_int(value: int) -> int:
 @app.task
 def of_str(value: str) -> str:
     return value
+
+
+@app.task
+def joined(parts: list[str]) -> str:
+    return "".join(parts)
