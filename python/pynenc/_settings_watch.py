@@ -18,7 +18,8 @@ _STORE_PLACE = frozenset(
 _STORE_OPTIONS = frozenset(
     {"app_id", "durability", "shards", "result_ttl_sec", "redis_username", "redis_password", "redis_allow_eviction"}
 )
-_SEALS = frozenset({"signing_keys", "payload_codec_cls", "app_id"})
+_SEALS = frozenset({"signing_keys", "payload_codec_cls"})
+_SEALED_WITH = _SEALS | {"app_id"}
 _COMPONENTS = frozenset({*COMPONENT_FIELDS, "trigger_cls", "client_data_store_cls"})
 
 
@@ -43,7 +44,9 @@ class SettingsWatch:
             raise _too_late(name, "has made its logger")
         if name == "serializer_cls" and not app._parts.keys().isdisjoint({"codec", "serializer"}):
             raise _too_late(name, "has made its serializer")
-        if name in _SEALS and "codec" in app._parts:
+        codec = app._parts.get("codec")
+        # The app id is part of what is signed, and nothing to a codec that seals nothing.
+        if codec is not None and name in (_SEALS if codec.refusals is None else _SEALED_WITH):
             raise _too_late(name, "has made its codec")
         if name in _COMPONENTS:
             app._parts.pop(name.removesuffix("_cls"), None)

@@ -21,6 +21,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[_core.Store
     store.close()
 
 
+def _signer() -> _core.Signer:
+    return _core.Signer("app", [("k", b"0123456789abcdef")])
+
+
 WRONG_SHAPES: list[tuple[str, Callable[[Any], Any]]] = [
     ("a URL that is no text", lambda store: _core.Store.open(1)),
     ("a durability that is none", lambda store: _core.Store.open("memory://", durability="sometimes")),
@@ -47,6 +51,15 @@ WRONG_SHAPES: list[tuple[str, Callable[[Any], Any]]] = [
     ("no slots", lambda store: _core.Engine(store, "me", slots=0)),
     ("an engine on no store", lambda store: _core.Engine(None, "me", slots=1)),
     ("a lease of nothing", lambda store: _core.Engine(store, "me", slots=1, lease_sec=0.0)),
+    ("a signer without keys", lambda store: _core.Signer("app", [])),
+    ("a signing key without an id", lambda store: _core.Signer("app", [("", b"secret")])),
+    ("a signing key as one text", lambda store: _core.Signer("app", ["k:secret"])),
+    ("a secret as text", lambda store: _core.Signer("app", [("k", "secret")])),
+    ("a signer that is none", lambda store: _core.TaskSpec("m.f", signer=b"secret")),
+    ("a signature for no id", lambda store: _signer().sign("m.f", "nobody", _core.RESULT, b"")),
+    ("a signature for no kind", lambda store: _signer().sign("m.f", _core.new_invocation_id(), 9, b"")),
+    ("an envelope for no kind", lambda store: _signer().open("m.f", _core.new_invocation_id(), -1, b"")),
+    ("an envelope as text", lambda store: _signer().open("m.f", _core.new_invocation_id(), _core.RESULT, "x")),
     ("the age of no id", lambda store: _core.invocation_age_sec("yesterday")),
 ]
 
@@ -76,7 +89,7 @@ def test_a_closed_store_says_so(store: _core.Store) -> None:
 def test_handles_cannot_be_pickled_or_made_by_hand(store: _core.Store) -> None:
     engine = _core.Engine(store, "me", slots=1)
     alarm = _core.LoopAlarm()
-    for handle in (store, engine, store.waiter([]), alarm, store.completions(alarm)):
+    for handle in (store, engine, store.waiter([]), alarm, store.completions(alarm), _signer()):
         with pytest.raises(TypeError):
             pickle.dumps(handle)
     for cls in (_core.Store, _core.Waiter, _core.Completions, _core.Lending):

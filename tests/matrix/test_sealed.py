@@ -91,6 +91,8 @@ def test_planted_arguments_are_refused_and_never_run(world: World) -> None:
     ]
     world.start(slots=2)
     for invocation in planted:
+        with pytest.raises(SignatureError, match="refused the arguments"):
+            _ = app.state_backend.get_invocation(invocation.invocation_id).call.arguments
         _refused(invocation)
         history = [str(entry.status) for entry in app.state_backend.get_history(invocation.invocation_id)]
         assert history == ["registered", "pending", "running", "failed"], "once, and without a retry"

@@ -61,7 +61,7 @@ class Codec:
     """Signs the arguments of calls when their ids are known; None if the app does not sign."""
 
     refusals: Refusals | None = None
-    """Counts the payloads that were refused; None if the app does not sign."""
+    """Counts the payloads that were refused; None if the app neither signs nor encodes them."""
 
     def __init__(self, app: Pynenc) -> None:
         """

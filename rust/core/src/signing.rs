@@ -268,6 +268,14 @@ mod tests {
         assert_eq!(format!("{:?}", signer("a", &[("k1", SECRET)])), "Signer(1 keys)");
     }
 
+    type Place = (String, String, String, u64, Kind);
+
+    /// Places that are alike: one text ends where another begins.
+    fn place() -> impl Strategy<Value = Place> {
+        let kind = prop::sample::select(vec![Kind::Arguments, Kind::Result, Kind::Exception]);
+        ("[ab]{0,3}", "[ab]{1,2}", "[ab]{0,3}", 0..2u64, kind)
+    }
+
     proptest! {
         #[test]
         fn no_flipped_bit_and_no_cut_is_accepted(body in prop::collection::vec(any::<u8>(), 0..200), at in any::<u32>()) {
@@ -278,6 +286,31 @@ mod tests {
             flipped[bit / 8] ^= 1 << (bit % 8);
             prop_assert!(shop.open("m.f", id(1), Kind::Arguments, &flipped).is_err());
             prop_assert!(shop.open("m.f", id(1), Kind::Arguments, &payload[..bit / 8]).is_err());
+        }
+
+        #[test]
+        fn a_payload_opens_exactly_where_it_was_signed_for(
+            signed in place(), read in place(), same in any::<bool>(), body in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let read = if same { signed.clone() } else { read };
+            let at = |place: &Place| (signer(&place.0, &[(&place.1, SECRET)]), place.2.clone(), id(place.3), place.4);
+            let (by, task, owner, kind) = at(&signed);
+            let payload = by.sign(&task, owner, kind, &body);
+            let (by, task, owner, kind) = at(&read);
+            prop_assert_eq!(by.open(&task, owner, kind, &payload).ok(), (signed == read).then_some(&body[..]));
+        }
+
+        #[test]
+        fn what_is_put_together_of_genuine_parts_is_refused(
+            one in prop::collection::vec(any::<u8>(), 1..80), other in prop::collection::vec(any::<u8>(), 1..80),
+            cut in any::<prop::sample::Index>(), paste in any::<prop::sample::Index>(),
+        ) {
+            let shop = signer("shop", &[("k1", SECRET), ("k2", b"fedcba9876543210")]);
+            let one = shop.sign("m.f", id(1), Kind::Arguments, &one);
+            let other = shop.sign("m.f", id(2), Kind::Arguments, &other);
+            let spliced = [&one[..cut.index(one.len())], &other[paste.index(other.len())..]].concat();
+            prop_assume!(spliced[..] != one[..]);
+            prop_assert!(shop.open("m.f", id(1), Kind::Arguments, &spliced).is_err());
         }
 
         #[test]
