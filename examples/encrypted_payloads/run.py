@@ -20,7 +20,7 @@ def with_keys(signing: list[str], encryption: list[str], *arguments: str) -> str
 
 
 def call() -> None:
-    """Submit a call, run it, print its id and what the store holds of it."""
+    """Submit a call, run it, print its id and its result."""
     from tasks import app, greet
 
     from pynenc.runner import ThreadRunner
@@ -34,9 +34,8 @@ def call() -> None:
     finally:
         runner.stop_runner_loop()
         thread.join()
-    database = b"".join(path.read_bytes() for path in Path(".pynenc").glob("*.db*"))
     print(invocation.invocation_id)
-    print(f"{result!r}; in the store: name {b'Ada' in database}, result {b'Hello' in database}")
+    print(result)
 
 
 def read(invocation_id: str) -> None:
@@ -54,8 +53,10 @@ def read(invocation_id: str) -> None:
 def main() -> None:
     old, new = f"2026-01:{secrets.token_hex(32)}", f"2026-07:{secrets.token_hex(32)}"
     old_fernet, new_fernet = Fernet.generate_key().decode(), Fernet.generate_key().decode()
-    invocation_id, text = with_keys([old], [old_fernet], "call").splitlines()
-    print(text)
+    invocation_id, result = with_keys([old], [old_fernet], "call").splitlines()
+    # Here, where the database is not open: closing a file takes SQLite's locks away from its whole process.
+    database = b"".join(path.read_bytes() for path in Path(".pynenc").glob("*.db*"))
+    print(f"{result!r}; in the store: name {b'Ada' in database}, result {b'Hello' in database}")
     print("with the new keys first:", with_keys([new, old], [new_fernet, old_fernet], "read", invocation_id), end="")
     print("without the old keys:", with_keys([new], [new_fernet], "read", invocation_id), end="")
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from support.ledger import Ledger
 from support.seals import NEW_KEY, flipped, forge, outcome_of, rewrite, sign
-from support.worlds import RUNNERS, STORES, World, make_world
+from support.worlds import RUNNERS, STORES, World, load_jobs, make_world
 
-from pynenc import _core
+from pynenc import Pynenc, _core
 from pynenc.exceptions import SignatureError
 from pynenc.runner.execute import execute
 
@@ -87,6 +87,8 @@ def test_flipped_outcomes_are_refused_by_their_reader(world: World, kind: str, s
             outcomes.append(outcome_of(app, invocation))
         world.stop()
         rewrite(world, [(payload, flipped(payload, random_)) for payload in outcomes])
-    # Handles that have not seen the true outcome.
+        # A client that has not received the true outcomes with a notification.
+        Pynenc._clear_instances()
+        app = load_jobs().app
     _all_refused([app.state_backend.get_invocation(str(invocation.invocation_id)) for invocation in invocations])
     assert app.refused_payloads == {kind: SAMPLES}
