@@ -275,6 +275,7 @@ fn prepare(db: &Connection) -> Result<(), Refusal> {
         Contents::Ours(_) => {}
     }
     db.execute_batch(&format!("PRAGMA user_version = {SCHEMA_VERSION}"))?;
+    db.execute_batch(include_str!("../tally.sql"))?;
     let boot = crate::platform::boot_id();
     let known: Option<String> = db.query_row(sql!("open/boot"), [], |row| row.get(0)).optional()?;
     if known.as_deref() != Some(&boot) {

@@ -22,6 +22,9 @@ pub(crate) fn list(db: &Connection, filter: &Filter, page: Page) -> Result<Vec<I
 }
 
 pub(crate) fn count(db: &Connection, filter: &Filter) -> Result<usize, Fault> {
+    if filter.parent.is_none() && filter.args_id.is_none() && filter.runner.is_none() {
+        return super::tally::count(db, filter);
+    }
     let (condition, values) = condition(filter);
     let sql = format!("{}{condition}", sql!("list/count"));
     Ok(db.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get::<_, i64>(0))? as usize)

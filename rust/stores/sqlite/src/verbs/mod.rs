@@ -14,6 +14,7 @@ pub(crate) mod recover;
 pub(crate) mod resume;
 pub(crate) mod settle;
 pub(crate) mod submit;
+pub(crate) mod tally;
 pub(crate) mod watch;
 
 /// A verb that writes has a name, and gets it in the list below: [`crate::writer::Verb`] asks for it.
@@ -51,4 +52,5 @@ writing! {
     purge::PurgeExpired = "purge_expired";
     purge::PurgeAll = "purge_all";
     purge::PurgeQueued = "purge_queued";
+    tally::Tally = "tally";
 }

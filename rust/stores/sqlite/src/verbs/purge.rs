@@ -40,8 +40,8 @@ impl Verb for PurgeExpired {
             // The number of the last finish must outlive its record.
             tx.write(sql!("purge/set_finished_floor"), [last_finish(tx.db)?])?;
         }
+        super::tally::delete(tx, expired.iter().map(|(seq, _)| *seq))?;
         for &(seq, id) in &expired {
-            tx.write(sql!("purge/invocation"), [seq])?;
             tx.write(sql!("purge/arguments"), [seq])?;
             tx.write(sql!("purge/outcome"), [seq])?;
             tx.effects.vanished.extend(id);
@@ -90,8 +90,14 @@ impl Verb for PurgeAll {
         let removed: i64 = tx.one(sql!("purge/count"), [], |row| row.get(0))?.unwrap_or_default();
         // A leap in the numbers: every process that follows them takes a fresh look at what it waits for.
         tx.write(sql!("purge/set_finished_floor"), [last_finish(tx.db)? + TOO_FAR_BEHIND + 1])?;
-        for table in ["DELETE FROM invocation", "DELETE FROM arguments", "DELETE FROM outcome", "DELETE FROM wait_edge"]
-        {
+        tx.write(sql!("tally/forget_marks"), [])?;
+        for table in [
+            "DELETE FROM invocation",
+            "DELETE FROM arguments",
+            "DELETE FROM outcome",
+            "DELETE FROM wait_edge",
+            "DELETE FROM tally",
+        ] {
             tx.write(table, [])?;
         }
         tx.effects.look_again = true;

@@ -41,6 +41,7 @@ pub fn cases_of(verb: &str) -> Vec<Case> {
         "revoke" => vec![case(claims_for_each_verdict, revoke_them)],
         "purge_expired" => vec![case(finished_and_live, purge_expired)],
         "purge_queued" => vec![case(queued_and_claimed, purge_queued)],
+        "tally" => vec![case(many_that_nobody_counted, count_them)],
         "purge_all" => vec![Case { leaps: true, ..case(finished_and_live, purge_all) }],
         _ => panic!("{verb} has no case: write one, a state and a request that changes it"),
     }
@@ -242,4 +243,15 @@ fn queued_and_claimed(store: &dyn Store) -> Vec<Ownership> {
 
 fn purge_queued(store: &dyn Store, _: &[Ownership]) {
     store.purge(Purge::Queued { limit: 100 }).unwrap();
+}
+
+/// More than a count looks at one by one.
+fn many_that_nobody_counted(store: &dyn Store) -> Vec<Ownership> {
+    let batch: Vec<_> = (0..2_500).map(|_| submission()).collect();
+    store.submit(&batch).unwrap();
+    Vec::new()
+}
+
+fn count_them(store: &dyn Store, _: &[Ownership]) {
+    assert_eq!(store.count(&Default::default()).unwrap(), 2_500);
 }

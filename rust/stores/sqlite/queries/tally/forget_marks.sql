@@ -1,0 +1,1 @@
+DELETE FROM meta WHERE key IN ('tally_seq', 'tally_finished')
