@@ -9,7 +9,7 @@ import pytest
 from support.seals import NEW_KEY, sign
 from support.worlds import RUNNERS, STORES, World, make_world
 
-from pynenc.exceptions import PayloadCodecError
+from pynenc.exceptions import PayloadCodecError, SerializationError
 
 
 @pytest.fixture(params=[(kind.name, keys) for kind in RUNNERS for keys in ((), (NEW_KEY,))], ids=str)
@@ -17,6 +17,7 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
     """Each kind of runner on SQLite, with and without signatures; afterwards it still works and nothing is left."""
     name, keys = request.param
     sign(monkeypatch, *keys, codec="Moody")
+    monkeypatch.setenv("PYNENC__DECODE_LIMIT_SEC", "1")
     runner_kind = next(kind for kind in RUNNERS if kind.name == name)
     world = make_world(next(kind for kind in STORES if kind.name == "sqlite"), runner_kind, monkeypatch, tmp_path)
     world.start(slots=1)
@@ -50,6 +51,12 @@ def test_a_codec_that_fails_is_typed_and_stops_nothing(world: World) -> None:
     unsaid = faults.raise_joined(["encode", ":", "KeyError"])
     with pytest.raises(PayloadCodecError, match="could not encode the exception"):
         unsaid.get_result(timeout=60)
+
+
+def test_a_codec_that_does_not_end_is_given_up_after_the_limit_of_decoding(world: World) -> None:
+    endless = world.jobs.payloads.of_str("decode:never")
+    with pytest.raises(SerializationError, match=r"took longer to decode than decode_limit_sec \(1 s\)"):
+        endless.get_result(timeout=60)
 
 
 def test_a_codec_that_would_end_the_runner_fails_its_invocation(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import re
+import time
 import zlib
 
 from pynenc.serializer import PayloadCodec, PayloadContext
@@ -26,7 +27,7 @@ class Veiled(PayloadCodec):
 
 
 class Moody(PayloadCodec):
-    """Fails for data that says so, each time with what the data names: `<method>:<class of a builtin exception>`."""
+    """Fails as the data says: `<method>:<class of a builtin exception>`, or `<method>:never` to go on for ever."""
 
     def encode(self, data: bytes, context: PayloadContext) -> bytes:
         return _obeyed(b"encode", data)
@@ -38,6 +39,8 @@ class Moody(PayloadCodec):
 def _obeyed(method: bytes, data: bytes) -> bytes:
     # In two parts, so that this line in a traceback is no command.
     found = re.search(method + b":" + rb"(\w+)", data)
+    while found is not None and found[1] == b"never":
+        time.sleep(0.01)
     if found is not None:
         raise getattr(builtins, found[1].decode())("on purpose")
     return data
