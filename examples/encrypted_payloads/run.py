@@ -55,7 +55,7 @@ def main() -> None:
     old_fernet, new_fernet = Fernet.generate_key().decode(), Fernet.generate_key().decode()
     invocation_id, result = with_keys([old], [old_fernet], "call").splitlines()
     # Here, where the database is not open: closing a file takes SQLite's locks away from its whole process.
-    database = b"".join(path.read_bytes() for path in Path(".pynenc").glob("*.db*"))
+    database = b"".join(path.read_bytes() for path in Path(".pynenc").glob("*.db*") if path.is_file())
     print(f"{result!r}; in the store: name {b'Ada' in database}, result {b'Hello' in database}")
     print("with the new keys first:", with_keys([new, old], [new_fernet, old_fernet], "read", invocation_id), end="")
     print("without the old keys:", with_keys([new], [new_fernet], "read", invocation_id), end="")
