@@ -126,6 +126,10 @@ class TaskRoutingError(TaskError):
     """A call was not accepted."""
 
 
+class DepthExceededError(TaskRoutingError):
+    """A body called a task at a depth beyond `max_depth`. Nothing was submitted."""
+
+
 class InvocationConcurrencyWithDifferentArgumentsError(TaskRoutingError):
     """An invocation with the same key but other arguments is registered, and its task asks to refuse then."""
 

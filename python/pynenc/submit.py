@@ -13,7 +13,11 @@ from pynenc import _core
 from pynenc._wait import running_invocation
 from pynenc.arguments import Arguments, hash_texts
 from pynenc.conf.config_task import ConcurrencyControlType
-from pynenc.exceptions import InvocationConcurrencyWithDifferentArgumentsError, InvocationNotFoundError
+from pynenc.exceptions import (
+    DepthExceededError,
+    InvocationConcurrencyWithDifferentArgumentsError,
+    InvocationNotFoundError,
+)
 from pynenc.identifiers import CallId
 from pynenc.invocation.dist_invocation import DistributedInvocation, ReusedInvocation, submitted
 
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
 class SubmitPlan:
     """How the calls of one task are submitted: made once per task, from its settings."""
 
-    __slots__ = ("_encode", "_key_arguments", "_registration", "_running", "_task", "chunk", "spec")
+    __slots__ = ("_encode", "_key_arguments", "_registration", "_running", "_task", "chunk", "max_depth", "spec")
 
     def __init__(self, task: Task[Any, Any]) -> None:
         conf = task.conf
@@ -36,6 +40,7 @@ class SubmitPlan:
         one_by_one = self._registration is not ConcurrencyControlType.DISABLED and conf.on_diff_non_key_args_raise
         # One by one where a call may be refused: then nothing after it is submitted.
         self.chunk = 1 if one_by_one else max(1, conf.parallel_batch_size)
+        self.max_depth = task.app.conf.max_depth
         self.spec = _core.TaskSpec(
             str(task.task_id),
             queue=task.broker_queue,
@@ -76,6 +81,7 @@ def submit_one(task: Task[Any, Any], kwargs: dict[str, Any]) -> DistributedInvoc
 
     Raises:
         SerializationError: an argument cannot be encoded (names it), or all of them are too large.
+        DepthExceededError: the call is made in a body that is `max_depth` calls deep.
         InvocationConcurrencyWithDifferentArgumentsError: see `on_diff_non_key_args_raise`.
         StateBackendError: the store did not take it.
     """
@@ -123,9 +129,24 @@ def _hand_over(error: Exception, invocations: list[DistributedInvocation[Any, An
 
 
 def _parent(task: Task[Any, Any]) -> tuple[str | None, int]:
-    """Id of the invocation in whose body the call is made, and the depth of the new one."""
+    """Id of the invocation in whose body the call is made, and the depth of the new one.
+
+    Raises:
+        DepthExceededError: the depth is beyond `max_depth`.
+    """
     current = running_invocation(task.app)
-    return (None, 0) if current is None else (str(current.invocation_id), current.depth + 1)
+    if current is None:
+        return None, 0
+    depth = current.depth + 1
+    if depth > task._plan.max_depth:
+        conf = task.app.conf
+        raise DepthExceededError(
+            task.task_id,
+            f"task {task.task_id} was not called: the call in the body of invocation {current.invocation_id} is "
+            f"{depth} calls deep, and max_depth is {task._plan.max_depth} (from {conf.source_of('max_depth')}). If it "
+            "is no endless recursion, set max_depth higher: each level that waits costs a thread or a process",
+        )
+    return str(current.invocation_id), depth
 
 
 def _answer(

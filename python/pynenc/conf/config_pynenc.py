@@ -104,6 +104,9 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
     max_recoveries: int = setting(
         3, unit="recoveries", at_least=0, doc="how many runners may die with an invocation before it fails for good"
     )
+    max_depth: int = setting(
+        1000, unit="calls", at_least=0, doc="how deep calls in bodies may be nested: an endless recursion ends there"
+    )
     max_payload_bytes: int = setting(
         8 * 1024 * 1024, unit="bytes", at_least=1, doc="largest encoded arguments or result of one invocation"
     )
