@@ -49,6 +49,8 @@ WRONG_SHAPES: list[tuple[str, Callable[[Any], Any]]] = [
     ("a status as text", lambda store: store.count(statuses="success")),
     ("ids as one text", lambda store: store.terminals(_core.new_invocation_id())),
     ("no slots", lambda store: _core.Engine(store, "me", slots=0)),
+    ("too many slots", lambda store: _core.Engine(store, "me", slots=2**31)),
+    ("as many slots as a number can say", lambda store: _core.Engine(store, "me", slots=2**64 - 1)),
     ("an engine on no store", lambda store: _core.Engine(None, "me", slots=1)),
     ("a lease of nothing", lambda store: _core.Engine(store, "me", slots=1, lease_sec=0.0)),
     ("a signer without keys", lambda store: _core.Signer("app", [])),

@@ -11,6 +11,10 @@ LOOP_LIMIT_SEC = 600.0
 """Long enough for a pass that waits for a batch of jobs elsewhere, short enough that its work is not lost for hours."""
 
 
+MOST_SLOTS = 1_000_000
+"""The largest number of slots, threads or processes that a runner takes: far more than a machine can serve."""
+
+
 class QueueSelectionStrategy(enum.StrEnum):
     """In which order a runner looks at its queues. Accepted for compatibility: the order is that of the store."""
 
@@ -34,7 +38,9 @@ class ConfigRunner(ConfigBase):
         at_least=0,
         doc="for runners of your own: a loop that gives no sign for so long loses its claims to others; 0 means never",
     )
-    min_parallel_slots: int = setting(1, unit="slots", at_least=1, doc="the smallest number of slots")
+    min_parallel_slots: int = setting(
+        1, unit="slots", at_least=1, at_most=MOST_SLOTS, doc="the smallest number of slots"
+    )
     lease_sec: float = setting(10.0, unit="s", at_least=0.1, doc="as of the app, for this runner alone")
     stop_grace_sec: float = setting(30.0, unit="s", at_least=0, doc="as of the app, for this runner alone")
     cancel_grace_sec: float = setting(5.0, unit="s", at_least=0, doc="as of the app, for this runner alone")
@@ -53,8 +59,10 @@ class ConfigThreadRunner(ConfigRunner):
     runner_loop_sleep_time_sec: float = setting(
         0.01, unit="s", at_least=0, doc="accepted for compatibility, without effect: it does not poll"
     )
-    min_threads: int = setting(1, unit="threads", at_least=1, doc="the smallest number of slots")
-    max_threads: int = setting(0, unit="threads", at_least=0, doc="the number of slots; 0 is the number of CPUs")
+    min_threads: int = setting(1, unit="threads", at_least=1, at_most=MOST_SLOTS, doc="the smallest number of slots")
+    max_threads: int = setting(
+        0, unit="threads", at_least=0, at_most=MOST_SLOTS, doc="the number of slots; 0 is the number of CPUs"
+    )
 
 
 class ConfigWorkers(ConfigRunner):
@@ -76,7 +84,11 @@ class ConfigPersistentProcessRunner(ConfigThreadRunner, ConfigWorkers):
     """Number and life of the workers of one PersistentProcessRunner."""
 
     num_processes: int = setting(
-        0, unit="processes", at_least=0, doc="worker processes, a slot each; 0 is the number of CPUs"
+        0,
+        unit="processes",
+        at_least=0,
+        at_most=MOST_SLOTS,
+        doc="worker processes, a slot each; 0 is the number of CPUs",
     )
 
 
@@ -84,12 +96,14 @@ class ConfigMultiThreadRunner(ConfigThreadRunner, ConfigWorkers):
     """Number, size and life of the workers of one MultiThreadRunner."""
 
     max_threads: int = setting(
-        1, unit="threads", at_least=0, doc="slots of each worker process; 0 is the number of CPUs"
+        1, unit="threads", at_least=0, at_most=MOST_SLOTS, doc="slots of each worker process; 0 is the number of CPUs"
     )
     min_processes: int = setting(
-        1, unit="processes", at_least=1, doc="worker processes that stay when there is no work"
+        1, unit="processes", at_least=1, at_most=MOST_SLOTS, doc="worker processes that stay when there is no work"
     )
-    max_processes: int = setting(0, unit="processes", at_least=0, doc="most worker processes; 0 is the number of CPUs")
+    max_processes: int = setting(
+        0, unit="processes", at_least=0, at_most=MOST_SLOTS, doc="most worker processes; 0 is the number of CPUs"
+    )
     idle_timeout_process_sec: float = setting(
         4.0, unit="s", at_least=0, doc="how long a worker process beyond min_processes may have nothing to do"
     )
@@ -100,7 +114,11 @@ class ConfigProcessRunner(ConfigWorkers):
     """How many processes of one ProcessRunner run at a time."""
 
     max_processes: int = setting(
-        0, unit="processes", at_least=0, doc="bodies that run at a time, a process each; 0 is the number of CPUs"
+        0,
+        unit="processes",
+        at_least=0,
+        at_most=MOST_SLOTS,
+        doc="bodies that run at a time, a process each; 0 is the number of CPUs",
     )
 
 
@@ -108,9 +126,15 @@ class ConfigAsyncRunner(ConfigWorkers):
     """Event loops of one AsyncRunner."""
 
     processes: int = setting(
-        0, unit="processes", at_least=0, doc="worker processes, an event loop each; 0 is the number of CPUs"
+        0,
+        unit="processes",
+        at_least=0,
+        at_most=MOST_SLOTS,
+        doc="worker processes, an event loop each; 0 is the number of CPUs",
     )
-    concurrency: int = setting(100, unit="slots", at_least=1, doc="bodies that run at a time on each event loop")
+    concurrency: int = setting(
+        100, unit="slots", at_least=1, at_most=MOST_SLOTS, doc="bodies that run at a time on each event loop"
+    )
     loop_warning_sec: float = setting(
         1.0, unit="s", above=0, doc="say which task blocks an event loop when it has not ticked for so long"
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pynenc import _core, context
 from pynenc._task_modules import import_task_modules
-from pynenc.conf.config_runner import LOOP_LIMIT_SEC, ConfigRunner
+from pynenc.conf.config_runner import LOOP_LIMIT_SEC, MOST_SLOTS, ConfigRunner
 from pynenc.exceptions import (
     ConfigError,
     RunnerError,
@@ -323,7 +323,8 @@ class BaseRunner(RunnerWaits, ABC):
 
     def _slots(self) -> int:
         try:
-            return max(1, self.max_parallel_slots)
+            # One that counts slots of its own may count more than the engine takes.
+            return min(max(1, self.max_parallel_slots), MOST_SLOTS)
         except Exception:
             # A subclass may know it after `_on_start` only. The engine needs it for its own threads, which such a
             # runner does not use.

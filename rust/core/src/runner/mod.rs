@@ -53,6 +53,9 @@ pub struct RunnerConfig {
     pub clock: Arc<dyn Clock>,
 }
 
+/// More slots than a machine can serve: a larger number is a mistake, and would ask for memory that is not there.
+pub const MOST_SLOTS: usize = 1_000_000;
+
 static SERIAL: AtomicUsize = AtomicUsize::new(1);
 
 /// Slots and claims of one runner in one process. Every method may be called from any thread.
@@ -88,6 +91,9 @@ impl Runner {
     pub fn new(store: Arc<dyn Store>, config: RunnerConfig) -> Result<Self> {
         if config.slots == 0 {
             return Err(Error::Invalid("a runner needs at least one slot".into()));
+        }
+        if config.slots > MOST_SLOTS {
+            return Err(Error::Invalid(format!("a runner cannot have {} slots: at most {MOST_SLOTS}", config.slots)));
         }
         if config.lease < Duration::from_millis(100) {
             return Err(Error::Invalid(format!("a lease of {:?} is too short: at least 0.1 s", config.lease)));
