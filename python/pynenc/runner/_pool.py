@@ -21,6 +21,7 @@ from pynenc.exceptions import RunnerError, StateBackendError
 from pynenc.runner._member import Limited, Member
 from pynenc.runner._native_wait import NativeWaitRunner
 from pynenc.runner._nursery import Nursery, plain_settings
+from pynenc.runner._outage import StoreOutage
 from pynenc.runner._platform import (
     SHORT_OF_SEC,
     how_it_ended,
@@ -77,6 +78,7 @@ class ProcessPoolRunner(NativeWaitRunner):
         self._not_before = 0.0
         self._deaf_at = -math.inf
         self._silence = SilenceWatch(self, 0.0)
+        self._outage = StoreOutage(self.logger)
         self._unrevoked: list[tuple[str, str, int]] = []
 
     @cached_property
@@ -306,6 +308,7 @@ class ProcessPoolRunner(NativeWaitRunner):
             if "ready" in message:
                 member.key, member.idle_since = message["ready"], time.monotonic()
                 self._failures = 0
+                self._outage.over()
             if "done" in message:
                 member.done, member.live = message["done"], message["live"]
                 member.idle_since = None if member.live else time.monotonic()
@@ -419,6 +422,11 @@ class ProcessPoolRunner(NativeWaitRunner):
             self._wait_for_room("it could not start its threads")
             return
         deaf = was_deaf(status)
+        if deaf and not member.key:
+            # No reason to give up: how long a store may be away is for this runner's own engine to say.
+            self._outage.failed(member.last_words)
+            self._not_before = max(self._not_before, time.monotonic() + SHORT_OF_SEC)
+            return
         if deaf:
             how = "deaf: its store had failed for store_deaf_after_sec"
         elif member.doomed:

@@ -19,9 +19,11 @@ import traceback
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from pynenc.app_info import AppInfo
+from pynenc.exceptions import StateBackendError
 from pynenc.runner._channel import Channel, Message
 from pynenc.runner._monkey_patches import refuse_patched_modules
 from pynenc.runner._platform import (
+    DEAF,
     SHORT,
     DeathWatch,
     die_with_parent,
@@ -158,6 +160,10 @@ def _become_worker(app: Pynenc, order: Order) -> NoReturn:
         if is_shortage(error):
             # Its runner says so.
             code = SHORT
+        elif isinstance(error, StateBackendError):
+            # Before it was ready, for afterwards a store that fails is waited for.
+            order.channel.send({"died": str(error)[:_FORK_FAILED_SHOWN]})
+            code = DEAF
         else:
             traceback.print_exc()
     finally:
