@@ -234,9 +234,16 @@ class Store:
         holds for each piece of as many, and sending all of them again completes it. Durable on return. For each: `(id, NEW|REUSED_…|REFUSED)`;
         with anything but NEW the id is that of the invocation already in the queue."""
     def claim(
-        self, runner: str, limit: int, queues: Sequence[str] = ..., lease_sec: float = 10.0, begin: bool = False
+        self,
+        runner: str,
+        limit: int,
+        queues: Sequence[str] = ...,
+        lease_sec: float = 10.0,
+        begin: bool = False,
+        alone: bool = False,
     ) -> list[Claim]:
-        """Take ownership of up to `limit` due invocations without an engine: nobody renews their lease."""
+        """Take ownership of up to `limit` due invocations without an engine: nobody renews their lease. With `alone`
+        of those that run alone in their process, else of all others."""
     def begin(self, invocation_id: str, fence: int) -> None:
         """`pending` to `running`. Raises `InvocationStatusOwnershipError` when the claim was lost."""
     def settle(
@@ -259,8 +266,13 @@ class Store:
         """Renew everything `runner` owns; its ids."""
     def recover(self, max_recoveries: int = 3, limit: int = 100) -> tuple[list[str], list[str]]:
         """Requeue or bury what dead runners left: `(requeued, buried)`."""
-    def revoke(self, runner: str, death: str, max_recoveries: int = 3) -> tuple[list[str], list[str]]:
-        """The process of `runner` (a key) is gone: recover all it owns now, recording how it died. As `recover`."""
+    def revoke(
+        self, runner: str, death: str, max_recoveries: int = 3, *, innocent: bool = False
+    ) -> tuple[list[str], list[str], int]:
+        """The process of `runner` (a key) is gone: recover all it owns now, recording how it died.
+
+        `(requeued, buried, alone)`: the last is how many invocations wait to run alone in their process. With
+        `innocent` the cause is known and none of the bodies: nothing counts, and nothing runs alone on account of it."""
     def cancel(self, invocation_id: str, *, claimed: bool) -> str:
         """`"done"`, or `"finished"`; of one that a runner has `"requested"` with `claimed`, else `"claimed"`."""
     def status(self, invocation_id: str) -> str:
@@ -384,10 +396,17 @@ class Engine:
         queues: Sequence[str] = ...,
         lease_sec: float = 10.0,
         max_recoveries: int = 3,
-    ) -> Engine: ...
+        lines: str = "both",
+    ) -> Engine:
+        """`lines`: what it claims. `"both"` is everything, `"beside"` nothing that runs alone in its process, `"alone"`
+        only that. Raises `ValueError` for another one."""
     @property
     def key(self) -> str:
         """Name under which claims are owned: the runner id and a random suffix."""
+    def waiting_alone(self) -> int:
+        """How many invocations waited to run alone in their process, due or not, when this engine heard of it last."""
+    def look_alone(self, waiting: int) -> None:
+        """So many wait to run alone: look for one, if this engine claims those. Does not block."""
     @property
     def slots(self) -> int: ...
     def start(self) -> None:

@@ -49,8 +49,14 @@ class Member:
     """When it is killed if it has not decoded the arguments of an invocation by then."""
     doomed: str = ""
     """Why we killed it, where that counts as a death of what it ran."""
+    solo: bool = False
+    """Whether it runs only what runs alone in its process."""
+    deaf: bool = False
+    """Whether it ended because the store fails, from here too."""
     done: int = 0
     live: int = 0
+    waits: int = 0
+    """How many of its live bodies wait for others."""
     idle_since: float | None = None
     answers: Answers = field(default_factory=Answers)
     """Whether it answers."""

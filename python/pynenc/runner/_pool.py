@@ -52,7 +52,8 @@ _STRIKES = 3
 _CALM_SEC = 10.0
 """Workers that die more often than `_STRIKES` times in this span are replaced with growing pauses."""
 
-_MOST_RECOVERIES = 2**32 - 1
+_SOLO_IDLE_SEC = 2.0
+"""A worker for what runs alone that finds nothing for so long ends."""
 
 
 class ProcessPoolRunner(NativeWaitRunner):
@@ -79,7 +80,7 @@ class ProcessPoolRunner(NativeWaitRunner):
         self._deaf_at = -math.inf
         self._silence = SilenceWatch(self, 0.0)
         self._outage = StoreOutage(self.logger)
-        self._unrevoked: list[tuple[str, str, int]] = []
+        self._unrevoked: list[tuple[str, str, bool]] = []
 
     @cached_property
     def conf(self) -> ConfigWorkers:
@@ -99,6 +100,17 @@ class ProcessPoolRunner(NativeWaitRunner):
 
     def _slots_per_worker(self) -> int:
         return 1
+
+    def _lines(self) -> str:
+        # This process runs no bodies.
+        return "beside"
+
+    def _needs_solo_workers(self) -> bool:
+        """Whether what runs alone needs workers of its own: a worker for a single invocation runs nothing beside it."""
+        return self._kind != "once"
+
+    def _ordinary(self) -> list[Member]:
+        return [member for member in self._members.values() if not member.solo]
 
     def _heard(self, member: Member, message: Message) -> None:
         """A worker has sent something that concerns this kind of pool alone."""
@@ -187,10 +199,11 @@ class ProcessPoolRunner(NativeWaitRunner):
         for member in self._members.values():
             if not member.spent and 0 < self.conf.max_age_sec <= now - member.born:
                 member.spent = f"is {self.conf.max_age_sec:g} s old"
-        good = [member for member in self._members.values() if member.is_good]
+        good = [member for member in self._ordinary() if member.is_good]
         missing = self._wanted() - len(good)
         if missing > 0 and now >= self._not_before:
             self._fork(missing)
+        self._tend_solo_workers(now)
         if sum(1 for member in good if member.key) >= self._wanted():
             # The replacements are warm.
             for member in self._members.values():
@@ -198,12 +211,30 @@ class ProcessPoolRunner(NativeWaitRunner):
                     self.logger.info("worker process %d %s: it is replaced", member.pid, member.spent)
                     self._tell_to_stop(member)
 
+    def _tend_solo_workers(self, now: float) -> None:
+        """Keep workers for what runs alone in its process, one body at a time in each, while there is any."""
+        engine = self._engine
+        if engine is None or not self._needs_solo_workers():
+            return
+        solo = [member for member in self._members.values() if member.solo and not member.told and not member.spent]
+        idle = [m for m in solo if m.idle_since is not None and now - m.idle_since >= _SOLO_IDLE_SEC]
+        if idle:
+            # What is not due yet is found by a sweep of the engine.
+            engine.look_alone(0)
+        wanted = min(engine.waiting_alone(), max(2, os.cpu_count() or 1))
+        # A body that waits keeps its process: what it waits for may run alone, in another one.
+        busy = [member for member in solo if not member.live or member.live > member.waits]
+        for member in idle[: max(0, len(busy) - wanted)]:
+            self._tell_to_stop(member)
+        if wanted > len(busy) and now >= self._not_before:
+            self._fork(wanted - len(busy), solo=True)
+
     def _tell_to_stop(self, member: Member) -> None:
         """It claims no more, finishes what it runs in its own time, and ends."""
         member.told = True
         member.channel.send({"stop": True})
 
-    def _fork(self, count: int) -> None:
+    def _fork(self, count: int, solo: bool = False) -> None:
         if self._nursery is None:
             try:
                 self._nursery = Nursery(self.app)
@@ -222,7 +253,8 @@ class ProcessPoolRunner(NativeWaitRunner):
                 "number": number,
                 "kind": self._kind,
                 "runner": type(self).__name__,
-                "slots": self._slots_per_worker(),
+                "slots": 1 if solo else self._slots_per_worker(),
+                "lines": "alone" if solo else "beside" if self._needs_solo_workers() else "both",
                 "conf": self._worker_conf(),
                 "settings": self._worker_settings(),
                 "max_tasks": self.conf.max_tasks_per_process,
@@ -234,7 +266,7 @@ class ProcessPoolRunner(NativeWaitRunner):
                 return
             if channel is None:
                 return
-            self._members[number] = Member(number, channel)
+            self._members[number] = Member(number, channel, solo=solo)
             self._selector.register(channel, selectors.EVENT_READ, self._members[number])
 
     def _worker_conf(self) -> str:
@@ -310,7 +342,7 @@ class ProcessPoolRunner(NativeWaitRunner):
                 self._failures = 0
                 self._outage.over()
             if "done" in message:
-                member.done, member.live = message["done"], message["live"]
+                member.done, member.live, member.waits = message["done"], message["live"], message["waits"]
                 member.idle_since = None if member.live else time.monotonic()
                 if not member.spent and 0 < self.conf.max_rss_mb <= message["rss"]:
                     member.spent = f"uses {message['rss']:.0f} MB"
@@ -331,6 +363,9 @@ class ProcessPoolRunner(NativeWaitRunner):
                 member.spent = message["spent"]
             member.bye = member.bye or "bye" in message
             member.last_words = message.get("died", member.last_words)
+            if "deaf" in message and self._engine is not None:
+                # If the store works from here, a body may have cut its worker off.
+                member.deaf = self._engine.failing_sec() > 0
             self._heard(member, message)
         if member.channel.ended:
             # It is ending; how, the zygote will tell.
@@ -445,7 +480,8 @@ class ProcessPoolRunner(NativeWaitRunner):
             self._recover(member, f"killed, {member.killed}" if member.killed else how)
             if deaf:
                 self._went_deaf(pid)
-        if member.killed:
+        if member.killed or member.solo:
+            # What dies alone waits longer after each death by itself.
             return
         now = time.monotonic()
         self._deaths.append(now)
@@ -468,24 +504,37 @@ class ProcessPoolRunner(NativeWaitRunner):
         """Hand back at once what a dead worker owned."""
         self.logger.error("worker process %d was %s; what it ran goes back into the queue", member.pid, how)
         if member.key:
-            # What ran beside the one that we killed a worker for is no case for the dead letters.
-            limit = _MOST_RECOVERIES if member.killed else self.app.conf.max_recoveries
-            self._unrevoked.append((member.key, how, limit))
+            # No body that is left was the cause: we kill a worker for one body, which is settled by then. An exit code
+            # does not tell, for a body can choose one.
+            self._unrevoked.append((member.key, how, bool(member.killed) or member.deaf))
             self._revoke_again()
 
     def _revoke_again(self) -> None:
         while self._unrevoked:
-            key, how, limit = self._unrevoked[0]
+            key, how, innocent = self._unrevoked[0]
             try:
-                requeued, buried = self.app._store.revoke(key, how, limit)
+                requeued, buried, alone = self.app._store.revoke(
+                    key, how, self.app.conf.max_recoveries, innocent=innocent
+                )
             except StateBackendError as error:
                 self.logger.debug("the store fails, so the claims of a dead worker are still its own: %s", error)
                 return
             self._unrevoked.pop(0)
             for invocation_id in requeued:
-                self.logger.warning("invocation %s is queued again: its worker was %s", invocation_id, how)
+                then = "" if innocent else "; if its body had started, it runs alone next"
+                self.logger.warning("invocation %s is queued again: its worker was %s%s", invocation_id, how, then)
             for invocation_id in buried:
                 self.logger.error("invocation %s failed for good: its workers keep dying with it", invocation_id)
+            if alone:
+                self._tell_of_alone(alone)
+
+    def _tell_of_alone(self, waiting: int) -> None:
+        """So many invocations wait to run alone in their process."""
+        if self._engine is not None:
+            self._engine.look_alone(waiting)
+        if not self._needs_solo_workers():
+            for member in self._members.values():
+                member.channel.send({"alone": waiting})
 
     def _wait_for_room(self, why: object) -> None:
         """Out of processes, descriptors or memory. The workers that there are go on, and may give something back."""

@@ -70,7 +70,7 @@ class Worker(EngineRunner):
         # Bodies that our runner gives up at some time.
         self._limited: set[str] = set()
         self._done = 0
-        self._reported: tuple[int, int] = (0, 0)
+        self._reported: tuple[int, int, int] = (0, 0, 0)
         self._asked = False
         self._told = False
         self.hurried = threading.Event()
@@ -102,6 +102,9 @@ class Worker(EngineRunner):
         """As many as its runner said."""
         return int(self._message["slots"])
 
+    def _lines(self) -> str:
+        return str(self._message.get("lines", "both"))
+
     def _on_start(self) -> None:
         super()._on_start()
         if self._told:
@@ -122,6 +125,8 @@ class Worker(EngineRunner):
         try:
             super()._look_after()
         except RunnerError as error:
+            # So that its bodies are not taken for the cause.
+            self._channel.send({"deaf": True})
             self._leave(error)
 
     def _leave(self, error: Exception) -> NoReturn:
@@ -189,10 +194,11 @@ class Worker(EngineRunner):
             self._asked = False
             self._channel.send({"spent": "was told to stop by SIGTERM"})
         engine = self._engine
-        state = (self._done, 0 if engine is None else len(engine.live()))
+        live = [] if engine is None else engine.live()
+        state = (self._done, len(live), sum(1 for _, phase in live if phase == "waiting"))
         if state != self._reported:
             self._reported = state
-            self._channel.send({"done": state[0], "live": state[1], "rss": resident_mb()})
+            self._channel.send({"done": state[0], "live": state[1], "waits": state[2], "rss": resident_mb()})
 
     def _asked_to_stop(self, signum: int, frame: object) -> None:
         # Sent from the loop: here the lock of the channel may be held by the code that was interrupted.
@@ -212,6 +218,8 @@ class Worker(EngineRunner):
         if "stop" in message:
             self._told = True
             self.stop_runner_loop()
+        if "alone" in message and self._engine is not None:
+            self._engine.look_alone(message["alone"])
         if "hurry" in message:
             self.hurried.set()
             # Without an engine yet there is nothing to hand back.

@@ -338,6 +338,10 @@ class BaseRunner(RunnerWaits, ABC):
         seconds: float = getattr(self.conf if own else self.app.conf, field)
         return seconds
 
+    def _lines(self) -> str:
+        """What the engine claims: see `_core.Engine`."""
+        return "both"
+
     def _open_engine(self) -> None:
         conf = self.app.conf
         self._engine = _core.Engine(
@@ -347,6 +351,7 @@ class BaseRunner(RunnerWaits, ABC):
             queues=tuple(getattr(self.conf, "queues", ())),
             lease_sec=self._timing("lease_sec"),
             max_recoveries=conf.max_recoveries,
+            lines=self._lines(),
         )
         self._engine.start()
         self._running_bodies.clear()

@@ -59,7 +59,7 @@ class MultiThreadRunner(ProcessPoolRunner):
         now = time.monotonic()
         if self._target >= self.max_parallel_slots or now < self._next_look or self._engine is None:
             return
-        ready = [member for member in self._members.values() if member.key and member.is_present]
+        ready = [member for member in self._ordinary() if member.key and member.is_present]
         if len(ready) < self._target or any(member.live < self._slots_per_worker() for member in ready):
             # Those that are being started, or have free slots, may be enough.
             return
@@ -85,7 +85,7 @@ class MultiThreadRunner(ProcessPoolRunner):
         now = time.monotonic()
         idle = [
             member
-            for member in self._members.values()
+            for member in self._ordinary()
             if member.key
             and member.is_present
             and member.idle_since is not None

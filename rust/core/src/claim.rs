@@ -19,6 +19,9 @@ pub struct ClaimRequest {
     pub lease: Millis,
     /// Whether to start them in the same step (`running`), as a runner with a free slot does; else they are `pending`.
     pub begin: bool,
+    /// From which line: of those that run beside others, or (`true`) of those that run alone in their process. Whoever
+    /// claims one of these runs nothing beside it.
+    pub alone: bool,
 }
 
 /// One invocation, owned by the runner that claimed it until its lease ends.

@@ -1,5 +1,7 @@
 //! Recovery of claims whose lease ran out, and removal of what has expired: decisions as functions of state and policy.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::ids::{InvocationId, Millis};
 use crate::status::Status;
 
@@ -12,11 +14,13 @@ pub struct RecoveryPolicy {
     pub limit: usize,
     /// The lease of runners, in milliseconds, for [`Signs`]. Zero recovers whatever has ended, even after a stall.
     pub grace: Millis,
+    /// The cause of the death is known, and is none of the bodies: nobody is counted, and nobody has to run alone.
+    pub innocent: bool,
 }
 
 impl Default for RecoveryPolicy {
     fn default() -> Self {
-        Self { max_recoveries: 3, limit: 100, grace: 0 }
+        Self { max_recoveries: 3, limit: 100, grace: 0, innocent: false }
     }
 }
 
@@ -33,6 +37,8 @@ pub struct Recovered {
     pub unreadable: Vec<InvocationId>,
     /// Steady-clock time at which the next lease ends, if anything is claimed.
     pub next_expiry: Option<Millis>,
+    /// How many invocations wait for a process in which they run alone, due or not.
+    pub alone: usize,
 }
 
 impl Recovered {
@@ -41,33 +47,130 @@ impl Recovered {
         self.requeued.len() + self.buried.len() + self.cancelled.len()
     }
 
-    /// Add what another call did; the next expiry is that of `more`.
+    /// Add what another call did; the next expiry and the number of those that run alone are those of `more`.
     pub fn extend(&mut self, more: Recovered) {
         self.requeued.extend(more.requeued);
         self.buried.extend(more.buried);
         self.cancelled.extend(more.cancelled);
         self.unreadable.extend(more.unreadable);
         self.next_expiry = more.next_expiry;
+        self.alone = more.alone;
     }
 }
 
-/// Verdict on one claim whose lease ran out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Queue it again, passing through this status.
-    Requeue(Status),
-    /// Bury it (dead letter), passing through this status.
-    Bury(Status),
+/// A body that a dead runner had started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mate {
+    /// The invocation.
+    pub id: InvocationId,
+    /// `running` or `paused`.
+    pub status: Status,
+    /// Whether it was claimed to run alone.
+    pub alone: bool,
+    /// What it waits for, if it is `paused`.
+    pub waits_for: Vec<InvocationId>,
 }
 
-/// Judge a claimed invocation (`pending`, `running` or `paused`) that was recovered `recoveries` times before.
+/// All bodies that a runner had started when its process died, and which of them may have been the cause.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Company {
+    /// Whether a later call must be told that there were several: what is left then may look like the only one.
+    pub is_several: bool,
+    blamed: HashSet<InvocationId>,
+}
+
+impl Company {
+    /// Judge who of these brought the process down. `was_more`: an earlier call has found several, and recovered some.
+    ///
+    /// The cause is the only body that ran, for one that waits does nothing meanwhile; or the one that was claimed to run
+    /// alone, beside which a runner starts nothing. Of several that ran it may be any: none is blamed, and the next time
+    /// each runs alone. A body that ran alone before and waits for the cause (or for all that may be the cause) is blamed
+    /// too: it would make the same call again, and die of it again, without end.
+    pub fn new(mates: Vec<Mate>, was_more: bool) -> Self {
+        let is_several = was_more || mates.len() > 1;
+        let running: Vec<&Mate> = mates.iter().filter(|mate| mate.status == Status::Running).collect();
+        let only = !was_more && running.len() == 1;
+        let mut blamed: HashSet<InvocationId> =
+            running.iter().filter(|mate| mate.alone || only).map(|mate| mate.id).collect();
+        if running.is_empty() && !is_several {
+            blamed.extend(mates.iter().map(|mate| mate.id));
+        }
+        let mut waiters: HashMap<InvocationId, Vec<&Mate>> = HashMap::new();
+        for mate in &mates {
+            mate.waits_for.iter().for_each(|target| waiters.entry(*target).or_default().push(mate));
+        }
+        let suspects: Vec<InvocationId> = if blamed.is_empty() {
+            running.iter().map(|mate| mate.id).collect()
+        } else {
+            blamed.iter().copied().collect()
+        };
+        // How many of the suspects each of those that wait waits for, by way of others too.
+        let mut waits_for: HashMap<InvocationId, usize> = HashMap::new();
+        for suspect in &suspects {
+            let (mut ahead, mut met) = (vec![*suspect], HashSet::new());
+            while let Some(id) = ahead.pop() {
+                for mate in waiters.get(&id).into_iter().flatten() {
+                    if met.insert(mate.id) {
+                        ahead.push(mate.id);
+                        *waits_for.entry(mate.id).or_default() += usize::from(mate.alone);
+                    }
+                }
+            }
+        }
+        blamed.extend(waits_for.iter().filter(|(_, count)| **count == suspects.len()).map(|(id, _)| *id));
+        Self { is_several, blamed }
+    }
+
+    /// Whether this death counts for this body.
+    pub fn blames(&self, id: InvocationId) -> bool {
+        self.blamed.contains(&id)
+    }
+}
+
+/// A claim of a dead runner, as recovery finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// `pending`, `running` or `paused`.
+    pub status: Status,
+    /// How many deaths have counted before.
+    pub recoveries: u32,
+    /// Whether it was claimed to run alone.
+    pub alone: bool,
+    /// Whether it is taken for the cause: see [`Company::blames`].
+    pub blamed: bool,
+}
+
+/// Verdict on one claim of a dead runner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The status through which it passes.
+    pub passing: Status,
+    /// Whether it ends as a dead letter; else it is queued again.
+    pub buried: bool,
+    /// How many deaths have counted by now.
+    pub recoveries: u32,
+    /// Whether it runs alone from now on.
+    pub alone: bool,
+}
+
+/// Judge one claim of a dead runner.
 ///
-/// Only a body that had started can have killed its runner, so only those count towards the limit.
-pub fn judge(status: Status, recoveries: u32, policy: RecoveryPolicy) -> Verdict {
-    match status {
-        Status::Pending => Verdict::Requeue(Status::PendingRecovery),
-        _ if recoveries >= policy.max_recoveries => Verdict::Bury(Status::RunningRecovery),
-        _ => Verdict::Requeue(Status::RunningRecovery),
+/// Only a body that had started can have killed its process, and only one that ran as the only one must have: so only
+/// that death counts. Every body that had started runs alone from now on, by which the next death tells more.
+pub fn judge(found: Found, policy: RecoveryPolicy) -> Verdict {
+    let Found { status, recoveries, alone, blamed } = found;
+    if status == Status::Pending {
+        return Verdict { passing: Status::PendingRecovery, buried: false, recoveries, alone };
+    }
+    let passing = Status::RunningRecovery;
+    if policy.innocent {
+        return Verdict { passing, buried: false, recoveries, alone };
+    }
+    Verdict {
+        passing,
+        buried: blamed && recoveries >= policy.max_recoveries,
+        recoveries: recoveries.saturating_add(u32::from(blamed)),
+        alone: true,
     }
 }
 
@@ -111,6 +214,9 @@ pub fn silence(lease: Millis) -> Millis {
     lease / 5 * 3
 }
 
+/// What the history says of an invocation that is queued again to run alone.
+pub const ALONE_NOTE: &str = "runs alone next: its body had started when its process died";
+
 /// Delay before a recovered invocation may run again, so that a body that kills runners cannot kill them in a row.
 pub fn backoff(recoveries: u32) -> Millis {
     match recoveries {
@@ -139,13 +245,103 @@ pub fn burial_reason_of_death(recoveries: u32, death: &str) -> String {
 mod tests {
     use super::*;
 
+    const POLICY: RecoveryPolicy = RecoveryPolicy { max_recoveries: 3, limit: 1, grace: 0, innocent: false };
+
+    fn found(status: Status, recoveries: u32, blamed: bool) -> Found {
+        Found { status, recoveries, alone: false, blamed }
+    }
+
+    fn id(n: u64) -> InvocationId {
+        InvocationId::from_parts(0, 0, n)
+    }
+
+    fn runs(n: u64) -> Mate {
+        Mate { id: id(n), status: Status::Running, alone: false, waits_for: Vec::new() }
+    }
+
+    fn waits(n: u64, target: u64) -> Mate {
+        Mate { id: id(n), status: Status::Paused, alone: false, waits_for: vec![id(target)] }
+    }
+
+    fn alone(mate: Mate) -> Mate {
+        Mate { alone: true, ..mate }
+    }
+
+    fn blamed(mates: Vec<Mate>, was_more: bool) -> Vec<InvocationId> {
+        let ids: Vec<_> = mates.iter().map(|mate| mate.id).collect();
+        let company = Company::new(mates, was_more);
+        ids.into_iter().filter(|id| company.blames(*id)).collect()
+    }
+
     #[test]
     fn a_body_that_keeps_killing_its_runner_is_buried() {
-        let policy = RecoveryPolicy { max_recoveries: 3, limit: 1, grace: 0 };
-        assert_eq!(judge(Status::Running, 2, policy), Verdict::Requeue(Status::RunningRecovery));
-        assert_eq!(judge(Status::Running, 3, policy), Verdict::Bury(Status::RunningRecovery));
-        assert_eq!(judge(Status::Paused, 3, policy), Verdict::Bury(Status::RunningRecovery));
-        assert_eq!(judge(Status::Pending, 99, policy), Verdict::Requeue(Status::PendingRecovery));
+        for status in [Status::Running, Status::Paused] {
+            let verdict = judge(found(status, 2, true), POLICY);
+            assert_eq!((verdict.buried, verdict.recoveries, verdict.alone), (false, 3, true));
+            let verdict = judge(found(status, 3, true), POLICY);
+            assert_eq!((verdict.buried, verdict.recoveries), (true, 4));
+        }
+    }
+
+    #[test]
+    fn a_claim_that_has_not_begun_is_neither_counted_nor_suspected() {
+        let passing = Status::PendingRecovery;
+        let verdict = judge(found(Status::Pending, 99, false), POLICY);
+        assert_eq!(verdict, Verdict { passing, buried: false, recoveries: 99, alone: false });
+    }
+
+    #[test]
+    fn a_body_that_is_not_blamed_is_not_counted_and_runs_alone() {
+        let verdict = judge(found(Status::Running, 3, false), POLICY);
+        assert_eq!((verdict.buried, verdict.recoveries, verdict.alone), (false, 3, true));
+    }
+
+    #[test]
+    fn a_death_with_a_known_cause_counts_for_nobody() {
+        let policy = RecoveryPolicy { innocent: true, max_recoveries: 0, ..POLICY };
+        for alone in [false, true] {
+            let verdict = judge(Found { alone, ..found(Status::Running, 5, true) }, policy);
+            assert_eq!((verdict.buried, verdict.recoveries, verdict.alone), (false, 5, alone));
+        }
+    }
+
+    #[test]
+    fn the_only_body_is_blamed_whether_it_runs_or_waits() {
+        assert_eq!(blamed(vec![runs(1)], false), [id(1)]);
+        assert_eq!(blamed(vec![waits(1, 9)], false), [id(1)]);
+    }
+
+    #[test]
+    fn of_several_bodies_that_run_none_is_blamed() {
+        assert_eq!(blamed(vec![runs(1), runs(2)], false), []);
+        assert_eq!(blamed(vec![runs(1), runs(2), waits(3, 1)], false), []);
+    }
+
+    #[test]
+    fn the_only_body_that_runs_is_blamed_beside_bodies_that_wait() {
+        assert_eq!(blamed(vec![runs(1), waits(2, 1), waits(3, 9)], false), [id(1)]);
+        assert_eq!(blamed(vec![waits(2, 9), waits(3, 9)], false), []);
+    }
+
+    #[test]
+    fn what_an_earlier_call_has_left_is_not_taken_for_the_only_one() {
+        assert_eq!(blamed(vec![runs(1)], true), []);
+        assert_eq!(blamed(vec![waits(1, 9)], true), []);
+    }
+
+    #[test]
+    fn a_body_that_was_to_run_alone_is_blamed_whatever_the_store_has_not_heard_of_yet() {
+        assert_eq!(blamed(vec![runs(1), alone(runs(2)), runs(3)], false), [id(2)]);
+        assert_eq!(blamed(vec![alone(runs(2))], true), [id(2)]);
+    }
+
+    #[test]
+    fn a_body_that_dies_again_of_what_it_waits_for_is_blamed_too() {
+        let chain = vec![runs(1), waits(2, 1), alone(waits(3, 2)), alone(waits(4, 9))];
+        assert_eq!(blamed(chain, false), [id(1), id(3)]);
+        let both = Mate { waits_for: vec![id(1), id(2)], ..alone(waits(3, 1)) };
+        let fan = vec![runs(1), runs(2), both, alone(waits(4, 2)), waits(5, 3)];
+        assert_eq!(blamed(fan, false), [id(3)], "whoever waits for some of them only may be innocent");
     }
 
     #[test]

@@ -110,7 +110,8 @@ pub trait Store: Send + Sync + 'static {
     /// A registration key held by an invocation in status `registered` decides as [`crate::submit::meet_existing`] says.
     fn submit(&self, batch: &[Submission]) -> Result<Vec<Submitted>>;
 
-    /// Take up to `limit` due invocations in queue order. Ownership, fence, lease, status and the place under the
+    /// Take up to `limit` due invocations in queue order, either of those that run alone in their process (a recovery has
+    /// put them there) or of all others. Ownership, fence, lease, status and the place under the
     /// concurrency key change together. Whoever finds no place is parked or dropped on the way, and does not count.
     fn claim(&self, request: &ClaimRequest) -> Result<Claimed>;
 
@@ -145,7 +146,8 @@ pub trait Store: Send + Sync + 'static {
     /// Extend the lease of everything `runner` owns to `lease` milliseconds from now; returns what that is.
     fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Beaten>;
 
-    /// Queue again, or bury, what dead runners left behind, as [`crate::recover::judge`] says.
+    /// Queue again, or bury, what dead runners left behind, as [`crate::recover::judge`] says. What had started waits
+    /// in a line of its own from then on, which only claims with [`ClaimRequest::alone`] see.
     fn recover(&self, policy: RecoveryPolicy) -> Result<Recovered>;
 
     /// `runner` is known to be dead: [`Self::recover`] everything it owns now, without waiting for its leases to end.
@@ -184,7 +186,8 @@ pub trait Store: Send + Sync + 'static {
     fn count(&self, filter: &Filter) -> Result<usize>;
 
     /// How many due invocations wait for a free slot in `queues` (none means all), counted up to `limit`. A retry that is
-    /// not due yet and one parked under its concurrency key are not among them: no further slot would run them.
+    /// not due yet, one parked under its concurrency key, and one that runs alone in its process are not among them: no
+    /// further slot would run them.
     fn backlog(&self, queues: &[Arc<str>], limit: usize) -> Result<usize>;
 
     /// The history of one invocation, oldest first.

@@ -15,7 +15,7 @@ use pynenc_core::clock::ManualClock;
 use pynenc_core::ids::InvocationId;
 use pynenc_core::memory::MemoryStore;
 use pynenc_core::recover::RecoveryPolicy;
-use pynenc_core::runner::{Runner, RunnerConfig};
+use pynenc_core::runner::{Lines, Runner, RunnerConfig};
 use pynenc_core::settle::{Outcome, Settlement};
 use pynenc_core::store::Store;
 use pynenc_core::wait::Waiter;
@@ -55,7 +55,14 @@ fn submit(store: &Arc<MemoryStore>, tasks: usize, size: usize) -> Outcomes<Vec<I
 
 fn claim(store: &Arc<MemoryStore>, tasks: usize, size: usize) -> Outcomes<Vec<Claim>> {
     let runner = "ThreadRunner(host-1-abcdef)-0123456789".into();
-    let request = ClaimRequest { runner, limit: size, queues: ["default".into()].into(), lease: 10_000, begin: true };
+    let request = ClaimRequest {
+        runner,
+        limit: size,
+        queues: ["default".into()].into(),
+        lease: 10_000,
+        begin: true,
+        alone: false,
+    };
     let mut claims = Vec::with_capacity(tasks);
     for _ in 0..tasks / size {
         claims.extend(store.claim(&request)?.claims);
@@ -85,6 +92,7 @@ fn engine(store: &Arc<MemoryStore>, tasks: usize) -> Outcomes<()> {
         queues: Arc::new([]),
         lease: Duration::from_secs(3600),
         recovery: RecoveryPolicy::default(),
+        lines: Lines::Both,
         clock: Arc::new(ManualClock::new(NOW)),
     };
     // Never started: its native thread would count too.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use pynenc_core::ids::{InvocationId, Millis};
 use pynenc_core::result::{Filter, Terminal};
+use pynenc_core::runner::Lines;
 use pynenc_core::settle::{Outcome, Settled};
 use pynenc_core::status::Status;
 use pyo3::exceptions::PyValueError;
@@ -67,6 +68,16 @@ pub fn span(seconds: f64, what: &str) -> PyResult<Duration> {
         )));
     }
     Ok(Duration::from_secs_f64(seconds.min(CENTURY_SEC)))
+}
+
+/// What an engine claims, by its name.
+pub fn lines(name: &str) -> PyResult<Lines> {
+    match name {
+        "both" => Ok(Lines::Both),
+        "beside" => Ok(Lines::Beside),
+        "alone" => Ok(Lines::Alone),
+        other => Err(PyValueError::new_err(format!("lines must be \"both\", \"beside\" or \"alone\", got {other:?}"))),
+    }
 }
 
 pub fn millis(seconds: f64, what: &str) -> PyResult<Millis> {

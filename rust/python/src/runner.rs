@@ -41,7 +41,7 @@ impl PyEngine {
 #[pymethods]
 impl PyEngine {
     #[new]
-    #[pyo3(signature = (store, runner_id, *, slots, queues = Vec::new(), lease_sec = 10.0, max_recoveries = 3))]
+    #[pyo3(signature = (store, runner_id, *, slots, queues = Vec::new(), lease_sec = 10.0, max_recoveries = 3, lines = "both"))]
     fn new(
         store: &PyStore,
         runner_id: &str,
@@ -49,6 +49,7 @@ impl PyEngine {
         queues: Vec<String>,
         lease_sec: f64,
         max_recoveries: u32,
+        lines: &str,
     ) -> PyResult<Self> {
         let config = RunnerConfig {
             runner_id: runner_id.into(),
@@ -56,6 +57,7 @@ impl PyEngine {
             queues: queues.iter().map(|queue| Arc::from(queue.as_str())).collect(),
             lease: store::lease(lease_sec)?,
             recovery: RecoveryPolicy { max_recoveries, ..RecoveryPolicy::default() },
+            lines: convert::lines(lines)?,
             clock: Arc::new(SystemClock),
         };
         let runner = Runner::new(store.shared()?, config).map_err(to_py)?;
@@ -70,6 +72,16 @@ impl PyEngine {
     #[getter]
     fn slots(&self) -> PyResult<usize> {
         Ok(self.0.get()?.capacity())
+    }
+
+    fn waiting_alone(&self) -> PyResult<usize> {
+        Ok(self.0.get()?.waiting_alone())
+    }
+
+    fn look_alone(&self, py: Python<'_>, waiting: usize) -> PyResult<()> {
+        let runner = self.0.get()?;
+        py.detach(|| runner.look_alone(waiting));
+        Ok(())
     }
 
     fn failing_sec(&self) -> PyResult<f64> {

@@ -146,7 +146,8 @@ impl PyStore {
             .collect())
     }
 
-    #[pyo3(signature = (runner, limit, queues = Vec::new(), lease_sec = 10.0, begin = false))]
+    #[pyo3(signature = (runner, limit, queues = Vec::new(), lease_sec = 10.0, begin = false, alone = false))]
+    #[expect(clippy::too_many_arguments, reason = "the fields of a request; called with keywords")]
     fn claim(
         &self,
         py: Python<'_>,
@@ -155,6 +156,7 @@ impl PyStore {
         queues: Vec<String>,
         lease_sec: f64,
         begin: bool,
+        alone: bool,
     ) -> PyResult<Vec<PyClaim>> {
         let request = ClaimRequest {
             runner: runner.into(),
@@ -162,6 +164,7 @@ impl PyStore {
             queues: queues.iter().map(|queue| Arc::from(queue.as_str())).collect(),
             lease: convert::millis(lease_sec, "lease_sec")?,
             begin,
+            alone,
         };
         let claimed = self.detached(py, |store| store.claim(&request))?;
         Ok(claimed.claims.into_iter().map(PyClaim).collect())
@@ -216,23 +219,24 @@ impl PyStore {
 
     #[pyo3(signature = (max_recoveries = 3, limit = 100))]
     fn recover(&self, py: Python<'_>, max_recoveries: u32, limit: usize) -> PyResult<(Vec<String>, Vec<String>)> {
-        let policy = RecoveryPolicy { max_recoveries, limit, grace: self.lease };
+        let policy = RecoveryPolicy { max_recoveries, limit, grace: self.lease, ..RecoveryPolicy::default() };
         let recovered = self.detached(py, |store| store.recover(policy))?;
         Ok((texts(recovered.requeued), texts(recovered.buried)))
     }
 
-    #[pyo3(signature = (runner, death, max_recoveries = 3))]
+    #[pyo3(signature = (runner, death, max_recoveries = 3, *, innocent = false))]
     fn revoke(
         &self,
         py: Python<'_>,
         runner: &str,
         death: &str,
         max_recoveries: u32,
-    ) -> PyResult<(Vec<String>, Vec<String>)> {
+        innocent: bool,
+    ) -> PyResult<(Vec<String>, Vec<String>, usize)> {
         let runner = Arc::from(runner);
-        let policy = RecoveryPolicy { max_recoveries, ..RecoveryPolicy::default() };
+        let policy = RecoveryPolicy { max_recoveries, innocent, ..RecoveryPolicy::default() };
         let recovered = self.detached(py, |store| store.revoke(&runner, death, policy))?;
-        Ok((texts(recovered.requeued), texts(recovered.buried)))
+        Ok((texts(recovered.requeued), texts(recovered.buried), recovered.alone))
     }
 
     #[pyo3(signature = (invocation_id, *, claimed))]

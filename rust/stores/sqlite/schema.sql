@@ -1,5 +1,6 @@
--- Schema version 2. `place` says where an invocation is, and every index below is partial on it, so that each verb
--- finds its rows without a scan and without a sort: 0 finished, 1 ready, 2 scheduled, 3 parked, 4 claimed.
+-- Schema version 3. `place` says where an invocation is, and every index below is partial on it, so that each verb
+-- finds its rows without a scan and without a sort: 0 finished, 1 ready, 2 scheduled, 3 parked, 4 claimed, 5 ready and 6
+-- scheduled among those that run alone in their process.
 -- What the hot verbs rewrite (this table) is kept apart from the blobs they do not (arguments, outcome).
 CREATE TABLE invocation (
     seq              INTEGER PRIMARY KEY,        -- order of arrival
@@ -29,12 +30,14 @@ CREATE TABLE invocation (
     finished_seq     INTEGER,                    -- order of finishing
     expires          INTEGER,                    -- wall clock, ms
     history          BLOB    NOT NULL,           -- packed entries, oldest first
-    cancelled        INTEGER NOT NULL DEFAULT 0  -- 1: claimed, and its cancellation is wished for
+    cancelled        INTEGER NOT NULL DEFAULT 0, -- 1: claimed, and its cancellation is wished for
+    alone            INTEGER NOT NULL DEFAULT 0  -- 1: runs alone in its process
 ) STRICT;
 
 CREATE INDEX invocation_ready ON invocation (queue, rank DESC, priority DESC, due, seq) WHERE place = 1;
 CREATE INDEX invocation_scheduled ON invocation (due) WHERE place = 2;
 CREATE INDEX invocation_scheduled_by_queue ON invocation (queue, due) WHERE place = 2;
+CREATE INDEX invocation_alone ON invocation (place, queue, rank DESC, priority DESC, due, seq) WHERE place > 4;
 CREATE INDEX invocation_parked ON invocation (run_key, rank DESC, priority DESC, due, seq) WHERE place = 3;
 CREATE INDEX invocation_held ON invocation (run_key) WHERE place = 4 AND run_key IS NOT NULL;
 CREATE INDEX invocation_owned ON invocation (runner) WHERE place = 4;

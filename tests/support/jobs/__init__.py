@@ -1,6 +1,19 @@
 """The tasks of the tests, written as a user writes them: one app, modules that import it, plain functions."""
 
-from support.jobs import basics, cancels, chaos, controls, faults, forks, hostile, limits, payloads, rogues, waits
+from support.jobs import (
+    basics,
+    cancels,
+    chaos,
+    controls,
+    faults,
+    forks,
+    hostile,
+    limits,
+    neighbours,
+    payloads,
+    rogues,
+    waits,
+)
 from support.jobs.app import app
 
 __all__ = [
@@ -13,6 +26,7 @@ __all__ = [
     "forks",
     "hostile",
     "limits",
+    "neighbours",
     "payloads",
     "rogues",
     "waits",

@@ -112,7 +112,7 @@ pub fn it_does_not_outlive_its_runner(f: &Fixture) {
     assert_eq!((recovered.cancelled, recovered.requeued), (vec![expired.id], vec![other.id]));
     assert_eq!(f.terminal(expired.id).reason.as_deref(), Some(CANCELLED_WHILE_RUNNING));
     assert_eq!(f.settle(expired, success("late")), Settled::Stale);
-    let killed = f.claim_one();
+    let killed = f.claim_one_alone();
     assert_eq!(killed.id, other.id);
     wish(f, killed);
     let recovered = f.store.revoke(&"r1".into(), "killed by signal 9", RecoveryPolicy::default()).unwrap();

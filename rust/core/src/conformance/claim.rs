@@ -103,7 +103,7 @@ pub fn a_claim_says_what_happened_before(f: &Fixture) {
     f.claim_one();
     f.clock.advance(LEASE);
     f.recover();
-    let claim = f.claim(1).remove(0);
+    let claim = f.claim_alone(1).remove(0);
     assert_eq!((claim.retries, claim.releases, claim.recoveries), (1, 2, 1));
 }
 

@@ -95,7 +95,7 @@ pub fn a_recovered_or_buried_holder_gives_its_place_up(f: &Fixture) {
     for max_recoveries in [3, 0] {
         let (holder, parked) = one_runs_and_parked(f, 1);
         f.clock.advance(LEASE);
-        f.store.recover(crate::recover::RecoveryPolicy { max_recoveries, limit: 10, grace: 0 }).unwrap();
+        f.store.recover(crate::recover::RecoveryPolicy { max_recoveries, limit: 10, ..Default::default() }).unwrap();
         assert_eq!(f.status(parked[0]), Status::Rerouted);
         assert!(!f.status(holder.id).is_claimed());
         f.store.purge(crate::store::Purge::All).unwrap();

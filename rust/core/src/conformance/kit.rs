@@ -65,6 +65,18 @@ impl Fixture {
         self.claim_with(&request(limit)).claims
     }
 
+    /// As [`Self::claim`], of those that run alone in their process, as what was recovered does.
+    pub(super) fn claim_alone(&self, limit: usize) -> Vec<Claim> {
+        self.claim_with(&ClaimRequest { alone: true, ..request(limit) }).claims
+    }
+
+    /// Claim and start exactly one of those that run alone.
+    pub(super) fn claim_one_alone(&self) -> Ownership {
+        let claims = self.claim_alone(1);
+        assert_eq!(claims.len(), 1, "there is something to claim");
+        claims[0].ownership()
+    }
+
     /// The ids that the next claim of `limit` would take and takes.
     pub(super) fn claim_ids(&self, limit: usize) -> Vec<InvocationId> {
         self.claim(limit).iter().map(|claim| claim.id).collect()
@@ -243,7 +255,7 @@ impl Call {
 
 /// The runner `r1` asks for up to `limit` from any queue, to be started at once.
 pub(super) fn request(limit: usize) -> ClaimRequest {
-    ClaimRequest { runner: "r1".into(), limit, queues: [].into(), lease: LEASE, begin: true }
+    ClaimRequest { runner: "r1".into(), limit, queues: [].into(), lease: LEASE, begin: true, alone: false }
 }
 
 /// The same from these queues only.

@@ -12,6 +12,7 @@
 
 mod kit;
 
+pub mod alone;
 pub mod cancel;
 pub mod claim;
 pub mod completions;
@@ -218,6 +219,30 @@ macro_rules! store_conformance {
                 the_claims_of_a_dead_runner_are_recovered_at_once,
                 a_runner_that_is_known_to_die_with_a_body_again_and_again_buries_it,
             }
+            alone {
+                bodies_that_ran_beside_each_other_come_again_alone_and_are_not_counted,
+                a_body_that_dies_as_the_only_one_is_counted_and_buried,
+                a_body_that_was_to_run_alone_is_counted_beside_bodies_that_wait,
+                a_body_that_ran_alone_and_dies_again_of_what_it_waits_for_is_counted_too,
+                a_body_that_ran_alone_is_counted_if_it_waits_for_all_that_may_be_the_cause,
+                a_body_that_waits_for_some_of_those_that_may_be_the_cause_is_not_counted,
+                only_the_body_that_runs_is_counted_beside_those_that_wait,
+                the_only_body_of_a_process_is_counted_even_if_it_waits,
+                a_claim_that_has_not_begun_neither_counts_nor_runs_alone,
+                leases_that_end_one_after_the_other_make_nobody_the_only_one,
+                a_recovery_in_pieces_makes_nobody_the_only_one,
+                a_death_with_a_known_cause_is_nobodys_fault,
+                those_that_run_alone_leave_in_the_order_of_the_queue,
+                a_claim_of_one_line_sees_nothing_of_the_other,
+                whoever_runs_alone_does_so_after_a_retry_and_a_hand_back_too,
+                the_delay_of_what_runs_alone_is_told,
+                what_a_body_waits_for_leaves_first_among_those_that_run_alone,
+                a_concurrency_key_holds_for_those_that_run_alone,
+                those_that_run_alone_are_listed_under_their_queue_and_no_slot_waits_for_them,
+                what_waits_to_run_alone_can_be_cancelled_and_purged,
+                the_history_says_that_it_runs_alone_next,
+                a_settled_claim_is_out_of_the_company,
+            }
             stall {
                 after_a_stall_the_first_sweep_recovers_nothing,
                 after_a_stall_a_runner_that_renews_first_recovers_nothing_of_the_others,
@@ -315,6 +340,7 @@ mod tests {
             ("wait", include_str!("wait.rs")),
             ("cycle", include_str!("cycle.rs")),
             ("recover", include_str!("recover.rs")),
+            ("alone", include_str!("alone.rs")),
             ("result", include_str!("result.rs")),
             ("purge", include_str!("purge.rs")),
             ("cancel", include_str!("cancel.rs")),

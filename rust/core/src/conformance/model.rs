@@ -9,7 +9,7 @@ use super::kit::*;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::history::Entry;
-use crate::ids::{Fence, InvocationId, Ownership, random_u64};
+use crate::ids::{Fence, InvocationId, Ownership, RunnerKey, random_u64};
 use crate::memory::MemoryStore;
 use crate::recover::RecoveryPolicy;
 use crate::result::{Filter, Page, Terminal, Watched};
@@ -50,12 +50,15 @@ struct Model<'a> {
     /// Every claim ever made, so that late owners can try too.
     claims: Vec<Claimed>,
     ended: HashMap<InvocationId, Terminal>,
+    runners: [RunnerKey; 2],
 }
 
 impl<'a> Model<'a> {
     fn new(f: &'a Fixture, seed: u64) -> Self {
         let memory = MemoryStore::new(f.clock.clone(), RETENTION);
-        Self { f, memory, rng: Rng::new(seed), calls: Vec::new(), claims: Vec::new(), ended: HashMap::new() }
+        let runners = ["r1", "r2"].map(|name| format!("{name}#{:x}", random_u64()).into());
+        let (calls, claims, ended) = (Vec::new(), Vec::new(), HashMap::new());
+        Self { f, memory, rng: Rng::new(seed), calls, claims, ended, runners }
     }
 
     fn step(&mut self) {
@@ -69,7 +72,8 @@ impl<'a> Model<'a> {
             79..83 => self.cancel(),
             83..87 => self.beat(),
             87..95 => self.let_time_pass(),
-            95..99 => self.recover(),
+            95..97 => self.recover(),
+            97..99 => self.revoke(),
             _ => self.both(|store| store.purge(Purge::Expired { limit: 1000 })),
         }
         self.check();
@@ -121,14 +125,20 @@ impl<'a> Model<'a> {
     fn claim(&mut self) {
         let queues: &[&str] = [&[][..], &["a"], &["b", "a"]][self.rng.below(3)];
         let mut wanted = request_from(1 + self.rng.below(3), queues);
-        wanted.runner = ["r1", "r2"][self.rng.below(2)].into();
+        wanted.runner = self.some_runner();
         wanted.begin = self.rng.below(4) > 0;
+        wanted.alone = self.rng.below(3) == 0;
         let (mut tested, mut memory) = (self.f.claim_with(&wanted), self.memory.claim(&wanted).unwrap());
         for (a, b) in tested.claims.iter_mut().zip(&mut memory.claims) {
             self.claims.push(Claimed { tested: a.ownership(), memory: b.ownership() });
             (a.fence, b.fence) = (Fence(0), Fence(0));
         }
         assert_eq!(tested, memory, "left: the store under test, right: the memory store");
+    }
+
+    /// One of two. Of this round, because a store remembers for a while who was found dead.
+    fn some_runner(&mut self) -> RunnerKey {
+        self.runners[self.rng.below(2)].clone()
     }
 
     /// A claim, mostly one of the last: the older ones are over, and their owners late.
@@ -189,7 +199,7 @@ impl<'a> Model<'a> {
     }
 
     fn beat(&mut self) {
-        let runner = ["r1", "r2"][self.rng.below(2)].into();
+        let runner = self.some_runner();
         self.both(|store| {
             let mut ids: Vec<_> = store.beat(&runner, LEASE)?.owned.iter().map(|owner| owner.id).collect();
             ids.sort_unstable();
@@ -204,8 +214,21 @@ impl<'a> Model<'a> {
 
     fn recover(&mut self) {
         self.both(|store| {
-            let mut recovered = store.recover(RecoveryPolicy { max_recoveries: 2, limit: 1000, grace: 0 })?;
+            let mut recovered =
+                store.recover(RecoveryPolicy { max_recoveries: 2, limit: 1000, ..Default::default() })?;
             // Among leases that end at the same time any may come first.
+            recovered.requeued.sort_unstable();
+            recovered.buried.sort_unstable();
+            recovered.cancelled.sort_unstable();
+            Ok(recovered)
+        });
+    }
+
+    fn revoke(&mut self) {
+        let runner = self.some_runner();
+        let policy = RecoveryPolicy { max_recoveries: 2, limit: 1000, grace: 0, innocent: self.rng.below(4) == 0 };
+        self.both(|store| {
+            let mut recovered = store.revoke(&runner, "killed", policy)?;
             recovered.requeued.sort_unstable();
             recovered.buried.sort_unstable();
             recovered.cancelled.sort_unstable();

@@ -66,7 +66,7 @@ pub fn waiters_are_told_of_a_dropped_invocation(f: &Fixture) {
 pub fn waiters_are_told_of_a_burial(f: &Fixture) {
     let owner = f.start(call());
     f.clock.advance(LEASE);
-    let policy = RecoveryPolicy { max_recoveries: 0, limit: 1, grace: 0 };
+    let policy = RecoveryPolicy { max_recoveries: 0, limit: 1, ..Default::default() };
     f.expect_mail(&[owner.id], || f.store.recover(policy));
 }
 

@@ -42,7 +42,7 @@ pub fn a_running_invocation_whose_lease_ended_is_queued_again(f: &Fixture) {
     let record = f.store.get(owner.id).unwrap();
     assert_eq!((record.status, record.recoveries, record.runner), (Rerouted, 1, None));
     assert_eq!(f.trail(owner.id), [Registered, Pending, Running, RunningRecovery, Rerouted]);
-    assert_eq!(f.claim_ids(1), [owner.id]);
+    assert_eq!(f.claim_one_alone().id, owner.id);
 }
 
 pub fn the_history_names_the_runner_that_was_lost(f: &Fixture) {
@@ -83,7 +83,7 @@ pub fn a_recovered_claim_is_over_for_its_old_owner(f: &Fixture) {
     f.recover();
     assert_eq!(f.settle(owner, success("late")), Settled::Stale);
     assert_eq!(beat(f, "r1"), [].into());
-    let heir = f.claim_one();
+    let heir = f.claim_one_alone();
     assert_eq!(f.settle(owner, success("later")), Settled::Stale);
     f.succeed(heir);
     assert_eq!(f.terminal(owner.id).payload, Some(bytes("value")));
@@ -134,9 +134,9 @@ pub fn each_claim_has_the_lease_it_asked_for(f: &Fixture) {
 pub fn a_body_that_keeps_killing_its_runner_is_buried(f: &Fixture) {
     use Status::*;
     let id = f.submit(call());
-    let policy = RecoveryPolicy { max_recoveries: 1, limit: 10, grace: 0 };
-    for _ in 0..2 {
-        assert_eq!(f.claim_ids(1), [id]);
+    let policy = RecoveryPolicy { max_recoveries: 1, limit: 10, ..Default::default() };
+    for alone in [false, true] {
+        assert_eq!(f.claim_with(&ClaimRequest { alone, ..request(1) }).claims[0].id, id);
         f.clock.advance(LEASE);
         let recovered = f.store.recover(policy).unwrap();
         assert_eq!(recovered.requeued.len() + recovered.buried.len(), 1);
@@ -147,14 +147,14 @@ pub fn a_body_that_keeps_killing_its_runner_is_buried(f: &Fixture) {
     assert_eq!(trail[trail.len() - 2..], [RunningRecovery, Failed]);
     let record = f.store.get(id).unwrap();
     assert_eq!((record.recoveries, record.note), (2, Some(burial_reason(2).into())));
-    assert_eq!(f.claim_ids(1), []);
+    assert_eq!((f.claim_ids(1), f.claim_alone(1)), (vec![], vec![]));
 }
 
 pub fn repeated_recovery_waits_longer_and_longer(f: &Fixture) {
     let id = f.submit(call());
-    let policy = RecoveryPolicy { max_recoveries: 9, limit: 10, grace: 0 };
+    let policy = RecoveryPolicy { max_recoveries: 9, limit: 10, ..Default::default() };
     for recoveries in 1..=4 {
-        assert_eq!(f.claim_ids(1), [id]);
+        assert_eq!(f.claim_with(&ClaimRequest { alone: recoveries > 1, ..request(1) }).claims[0].id, id);
         f.clock.advance(LEASE);
         f.store.recover(policy).unwrap();
         let delay = backoff(recoveries);
@@ -162,11 +162,11 @@ pub fn repeated_recovery_waits_longer_and_longer(f: &Fixture) {
             let now = crate::clock::Clock::wall(&f.clock);
             assert_eq!(f.store.get(id).unwrap().due, now + delay);
             f.clock.advance(delay - 1);
-            assert_eq!(f.claim_ids(1), []);
+            assert_eq!(f.claim_alone(1), []);
             f.clock.advance(1);
         }
     }
-    assert_eq!(f.claim_ids(1), [id]);
+    assert_eq!(f.claim_one_alone().id, id);
 }
 
 pub fn one_call_recovers_no_more_than_its_limit(f: &Fixture) {
@@ -188,11 +188,10 @@ pub fn those_whose_lease_ended_first_are_recovered_first(f: &Fixture) {
 }
 
 pub fn a_recovered_invocation_keeps_its_place_in_line(f: &Fixture) {
-    let owner = f.start(call());
+    let (first, second) = (f.start(call()), f.start(call()));
     f.clock.advance(LEASE);
-    let later = f.submit(call());
     f.recover();
-    assert_eq!(f.claim_ids(2), [owner.id, later]);
+    assert_eq!((f.claim_one_alone().id, f.claim_one_alone().id), (first.id, second.id));
 }
 
 pub fn the_claims_of_a_dead_runner_are_recovered_at_once(f: &Fixture) {
@@ -212,9 +211,9 @@ pub fn the_claims_of_a_dead_runner_are_recovered_at_once(f: &Fixture) {
 
 pub fn a_runner_that_is_known_to_die_with_a_body_again_and_again_buries_it(f: &Fixture) {
     let id = f.submit(call());
-    let policy = RecoveryPolicy { max_recoveries: 1, limit: 10, grace: 0 };
-    for runner in ["r1", "r2"] {
-        assert_eq!(f.claim_with(&ClaimRequest { runner: runner.into(), ..request(1) }).claims[0].id, id);
+    let policy = RecoveryPolicy { max_recoveries: 1, limit: 10, ..Default::default() };
+    for (runner, alone) in [("r1", false), ("r2", true)] {
+        assert_eq!(f.claim_with(&ClaimRequest { runner: runner.into(), alone, ..request(1) }).claims[0].id, id);
         let recovered = f.store.revoke(&runner.into(), "killed by signal 11", policy).unwrap();
         assert_eq!(recovered.requeued.len() + recovered.buried.len(), 1);
     }

@@ -140,7 +140,7 @@ pub fn a_settlement_and_a_recovery_have_one_winner(f: &Fixture) {
         let (settled, recovered) = race(|| f.settle(owner, success("v")), || f.recover().requeued);
         match (settled, &recovered[..]) {
             (Settled::Done, []) => assert_eq!(f.status(owner.id), Status::Success),
-            (Settled::Stale, [id]) if *id == owner.id => f.succeed(f.claim_one()),
+            (Settled::Stale, [id]) if *id == owner.id => f.succeed(f.claim_one_alone()),
             other => panic!("{other:?}"),
         }
     }
@@ -152,7 +152,7 @@ pub fn two_recoveries_queue_nothing_twice(f: &Fixture) {
     f.clock.advance(LEASE);
     let (a, b) = race(|| f.recover().requeued, || f.recover().requeued);
     assert_eq!(a.iter().chain(&b).collect::<HashSet<_>>().len(), 20);
-    assert_eq!((a.len() + b.len(), f.claim(100).len()), (20, 20));
+    assert_eq!((a.len() + b.len(), f.claim_alone(100).len()), (20, 20));
 }
 
 pub fn of_two_bodies_that_wait_for_each_other_one_is_refused(f: &Fixture) {

@@ -27,10 +27,22 @@ impl Queue {
     }
 }
 
+/// Queues by name.
+type Line = HashMap<Arc<str>, Queue>;
+
+/// What a claim asks for: these queues (none means all) of one of the two lines.
+#[derive(Clone, Copy)]
+pub struct From<'a> {
+    pub names: &'a [Arc<str>],
+    pub alone: bool,
+}
+
 /// Every set but the invocations themselves.
 #[derive(Default)]
 pub struct Index {
-    queues: HashMap<Arc<str>, Queue>,
+    queues: Line,
+    /// Those that run alone in their process.
+    alone: Line,
     /// Waiting for a place under a concurrency key, best first.
     parked: HashMap<Arc<str>, BTreeMap<Place, InvocationId>>,
     /// Claimed, by concurrency key.
@@ -48,11 +60,20 @@ pub struct Index {
 }
 
 impl Index {
+    fn line(&self, alone: bool) -> &Line {
+        if alone { &self.alone } else { &self.queues }
+    }
+
+    fn line_mut(&mut self, alone: bool) -> &mut Line {
+        if alone { &mut self.alone } else { &mut self.queues }
+    }
+
     /// Put an available invocation into its queue.
     pub fn enqueue(&mut self, row: &Row, now: Millis) {
-        let queue = match self.queues.get_mut(&row.call.route.queue) {
+        let line = self.line_mut(row.alone);
+        let queue = match line.get_mut(&row.call.route.queue) {
             Some(queue) => queue,
-            None => self.queues.entry(row.call.route.queue.clone()).or_default(),
+            None => line.entry(row.call.route.queue.clone()).or_default(),
         };
         if row.due <= now {
             queue.ready.insert(row.place(), row.id());
@@ -64,49 +85,57 @@ impl Index {
     /// Take an invocation out of its queue, or from among the parked; `true` if it was in the queue.
     pub fn withdraw(&mut self, row: &Row) -> bool {
         self.unpark(row);
-        self.queues.get_mut(&row.call.route.queue).is_some_and(|queue| {
+        self.line_mut(row.alone).get_mut(&row.call.route.queue).is_some_and(|queue| {
             queue.ready.remove(&row.place()).is_some() || queue.scheduled.remove(&(row.due, row.sequence)).is_some()
         })
     }
 
     /// Move what has become due by `now` in these queues (none means all) to where claims find it.
-    pub fn promote(&mut self, names: &[Arc<str>], now: Millis) {
-        if names.is_empty() {
-            self.queues.values_mut().for_each(|queue| queue.promote(now));
+    pub fn promote(&mut self, from: From<'_>, now: Millis) {
+        let line = self.line_mut(from.alone);
+        if from.names.is_empty() {
+            line.values_mut().for_each(|queue| queue.promote(now));
         }
-        for name in names {
-            if let Some(queue) = self.queues.get_mut(name) {
+        for name in from.names {
+            if let Some(queue) = line.get_mut(name) {
                 queue.promote(now);
             }
         }
     }
 
     /// Take the best place out of these queues (none means all).
-    pub fn pop(&mut self, names: &[Arc<str>]) -> Option<InvocationId> {
-        let best = self.among(names).filter_map(|queue| queue.ready.first_key_value()).min()?;
+    pub fn pop(&mut self, from: From<'_>) -> Option<InvocationId> {
+        let best = self.among(from).filter_map(|queue| queue.ready.first_key_value()).min()?;
         let (place, id) = (*best.0, *best.1);
-        if names.is_empty() {
-            self.queues.values_mut().find_map(|queue| queue.ready.remove(&place));
+        let line = self.line_mut(from.alone);
+        if from.names.is_empty() {
+            line.values_mut().find_map(|queue| queue.ready.remove(&place));
         } else {
-            names.iter().find_map(|name| self.queues.get_mut(name)?.ready.remove(&place));
+            from.names.iter().find_map(|name| line.get_mut(name)?.ready.remove(&place));
         }
         Some(id)
     }
 
     /// When the next invocation that is not due yet becomes due in these queues (none means all).
-    pub fn next_due(&self, names: &[Arc<str>]) -> Option<Millis> {
-        self.among(names).filter_map(|queue| queue.scheduled.first_key_value()).map(|(key, _)| key.0).min()
+    pub fn next_due(&self, from: From<'_>) -> Option<Millis> {
+        self.among(from).filter_map(|queue| queue.scheduled.first_key_value()).map(|(key, _)| key.0).min()
     }
 
     /// How many are due by `now` in these queues (none means all), at most `limit`.
     pub fn backlog(&self, names: &[Arc<str>], now: Millis, limit: usize) -> usize {
         let due = |queue: &Queue| queue.ready.len() + queue.scheduled.range(..=(now, u64::MAX)).take(limit).count();
-        self.among(names).map(due).sum::<usize>().min(limit)
+        self.among(From { names, alone: false }).map(due).sum::<usize>().min(limit)
     }
 
-    fn among<'a>(&'a self, names: &'a [Arc<str>]) -> impl Iterator<Item = &'a Queue> {
-        let all = names.is_empty().then(|| self.queues.values());
-        all.into_iter().flatten().chain(names.iter().filter_map(|name| self.queues.get(name)))
+    /// How many wait to run alone, due or not.
+    pub fn waiting_alone(&self) -> usize {
+        self.alone.values().map(|queue| queue.ready.len() + queue.scheduled.len()).sum()
+    }
+
+    fn among<'a>(&'a self, from: From<'a>) -> impl Iterator<Item = &'a Queue> {
+        let line = self.line(from.alone);
+        let all = from.names.is_empty().then(|| line.values());
+        all.into_iter().flatten().chain(from.names.iter().filter_map(|name| line.get(name)))
     }
 
     /// Put an invocation among those that wait for a place under its concurrency key.
@@ -180,6 +209,11 @@ impl Index {
             held.expires = expires;
             self.leases.insert((expires, id));
         }
+    }
+
+    /// The claims whose lease has ended by `steady`, the earliest first.
+    pub fn leases_ended(&self, steady: Millis) -> impl Iterator<Item = InvocationId> {
+        self.leases.iter().take_while(move |(expires, _)| *expires <= steady).map(|(_, id)| *id)
     }
 
     /// The claim whose lease ends first, with that time.

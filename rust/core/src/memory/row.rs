@@ -33,6 +33,8 @@ pub struct Row {
     pub sequence: u64,
     /// See [`Place::rank`].
     pub rank: u32,
+    /// Whether it runs alone in its process. Changes only while it is claimed, so that it is in one line at a time.
+    pub alone: bool,
     /// When it became or becomes due, by the wall clock.
     pub due: Millis,
     pub status: Status,
@@ -62,6 +64,7 @@ impl Row {
             call,
             sequence,
             rank: 0,
+            alone: false,
             due,
             status: Status::Registered,
             held: None,

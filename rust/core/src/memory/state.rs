@@ -1,6 +1,6 @@
 //! What the lock protects, and the moves of which the verbs are made. A move leaves every set of the index right.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::News;
@@ -9,7 +9,7 @@ use super::row::{End, Held, Row};
 use crate::claim::{Admission, admit};
 use crate::error::{Error, Result};
 use crate::history::Entry;
-use crate::ids::{InvocationId, Millis, Ownership};
+use crate::ids::{InvocationId, Millis, Ownership, RunnerKey};
 use crate::recover::{Signs, soon};
 use crate::result::{Filter, Watched};
 use crate::status::Status;
@@ -21,6 +21,8 @@ pub struct State {
     pub index: Index,
     pub next_sequence: u64,
     pub signs: Signs,
+    /// Runners that were found dead with several bodies, of which some are not recovered yet.
+    pub several: HashSet<RunnerKey>,
     /// How long finished invocations are kept, in milliseconds.
     pub retention: Millis,
     /// Who is named in the history for what no runner did.
@@ -35,6 +37,7 @@ impl State {
             index: Index::default(),
             next_sequence: 0,
             signs: Signs::default(),
+            several: HashSet::new(),
             retention,
             nobody: Arc::default(),
         }

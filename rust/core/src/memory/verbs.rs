@@ -1,9 +1,11 @@
 //! The verbs of the store, in the order of the steps. Each takes the time from its caller and cannot fail half-way:
 //! whatever can be refused is checked before the first change.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::News;
+use super::index::From;
 use super::row::{End, Held, Row};
 use super::state::State;
 use crate::call::Submission;
@@ -12,7 +14,9 @@ use crate::error::{Error, Result};
 use crate::history::Entry;
 use crate::ids::{Fence, InvocationId, Millis, Ownership, RunnerKey};
 use crate::queue::rank_for;
-use crate::recover::{Recovered, RecoveryPolicy, Verdict, backoff, burial_reason, burial_reason_of_death, judge};
+use crate::recover::{
+    ALONE_NOTE, Company, Found, Mate, Recovered, RecoveryPolicy, backoff, burial_reason, burial_reason_of_death, judge,
+};
 use crate::settle::{Outcome, Settled, Settlement};
 use crate::status::Status;
 use crate::store::{Beaten, CANCEL_REASON, CANCELLED_WHILE_RUNNING, Cancelled, Paused, Reach};
@@ -41,11 +45,12 @@ impl State {
     }
 
     pub fn claim(&mut self, request: &ClaimRequest, now: Millis, steady: Millis, news: &mut News) -> Claimed {
-        self.index.promote(&request.queues, now);
+        let from = From { names: &request.queues, alone: request.alone };
+        self.index.promote(from, now);
         let expires = steady.saturating_add(request.lease);
         let mut claims = Vec::new();
         while claims.len() < request.limit
-            && let Some(id) = self.index.pop(&request.queues)
+            && let Some(id) = self.index.pop(from)
         {
             news.changed = true;
             match self.rows.get(&id).map(|row| self.admission(row)) {
@@ -57,7 +62,7 @@ impl State {
                 None => {}
             }
         }
-        Claimed { claims, next_due: self.index.next_due(&request.queues), failed: None }
+        Claimed { claims, next_due: self.index.next_due(from), failed: None }
     }
 
     fn take(&mut self, id: InvocationId, request: &ClaimRequest, now: Millis, expires: Millis) -> Option<Claim> {
@@ -251,18 +256,13 @@ impl State {
     }
 
     pub fn recover(&mut self, policy: RecoveryPolicy, now: Millis, steady: Millis, news: &mut News) -> Recovered {
-        let mut recovered = Recovered::default();
         self.hear(steady, policy.grace);
         if self.signs.is_quiet(steady, policy) {
-            recovered.next_expiry = self.index.first_lease().map(|(expires, _)| expires.max(self.signs.quiet_until));
-            return recovered;
+            let next_expiry = self.index.first_lease().map(|(expires, _)| expires.max(self.signs.quiet_until));
+            return Recovered { next_expiry, alone: self.index.waiting_alone(), ..Recovered::default() };
         }
-        for _ in 0..policy.limit {
-            let Some((_, id)) = self.index.first_lease().filter(|(expires, _)| *expires <= steady) else { break };
-            self.recover_one(id, policy, "", now, news, &mut recovered);
-        }
-        recovered.next_expiry = self.index.first_lease().map(|(expires, _)| expires);
-        recovered
+        let ended: Vec<_> = self.index.leases_ended(steady).take(policy.limit).collect();
+        self.recover_all(ended, policy, "", now, news)
     }
 
     pub fn revoke(
@@ -273,19 +273,55 @@ impl State {
         now: Millis,
         news: &mut News,
     ) -> Recovered {
+        self.recover_all(self.index.owned(runner), policy, death, now, news)
+    }
+
+    fn recover_all(
+        &mut self,
+        ids: Vec<InvocationId>,
+        policy: RecoveryPolicy,
+        death: &str,
+        now: Millis,
+        news: &mut News,
+    ) -> Recovered {
+        // Before the first of them is let go of.
+        let mut companies = HashMap::new();
+        for id in &ids {
+            if let Some(runner) = self.rows.get(id).and_then(|row| row.held.as_ref()).map(|held| held.runner.clone()) {
+                companies.entry(runner.clone()).or_insert_with(|| self.company(&runner));
+            }
+        }
         let mut recovered = Recovered::default();
-        for id in self.index.owned(runner) {
-            self.recover_one(id, policy, death, now, news, &mut recovered);
+        for id in ids {
+            self.recover_one(id, policy, death, &companies, now, news, &mut recovered);
+        }
+        for (runner, company) in companies {
+            if company.is_several && !self.index.owned(&runner).is_empty() {
+                self.several.insert(runner);
+            } else {
+                self.several.remove(&runner);
+            }
         }
         recovered.next_expiry = self.index.first_lease().map(|(expires, _)| expires);
+        recovered.alone = self.index.waiting_alone();
         recovered
     }
 
+    fn company(&self, runner: &RunnerKey) -> Company {
+        let owned = self.index.owned(runner);
+        let started = owned.iter().filter_map(|id| self.rows.get(id)).filter(|row| row.status != Status::Pending);
+        let mate =
+            |row: &Row| Mate { id: row.id(), status: row.status, alone: row.alone, waits_for: row.waits_for.clone() };
+        Company::new(started.map(mate).collect(), self.several.contains(runner))
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of one step")]
     fn recover_one(
         &mut self,
         id: InvocationId,
         policy: RecoveryPolicy,
         death: &str,
+        companies: &HashMap<RunnerKey, Company>,
         now: Millis,
         news: &mut News,
         recovered: &mut Recovered,
@@ -298,30 +334,25 @@ impl State {
             return;
         }
         let Some(row) = self.rows.get_mut(&id) else { return };
-        let verdict = judge(row.status, row.recoveries, policy);
-        let (Verdict::Requeue(passing) | Verdict::Bury(passing)) = verdict;
-        if row.status != Status::Pending {
-            row.recoveries += 1;
-        }
-        let recoveries = row.recoveries;
-        row.enter_with(Entry { note: death.into(), ..Entry::new(passing, now, &held.runner) });
-        match verdict {
-            Verdict::Requeue(_) => {
-                row.enter(Status::Rerouted, now, &self.nobody);
-                self.requeue(id, now, news, |row| match backoff(recoveries) {
-                    0 => {}
-                    delay => row.due = now.saturating_add(delay),
-                });
-                recovered.requeued.push(id);
-            }
-            Verdict::Bury(_) => {
-                let reason = match death {
-                    "" => burial_reason(recoveries),
-                    _ => burial_reason_of_death(recoveries, death),
-                };
-                self.finish_unrun(id, Status::Failed, &reason, now, news);
-                recovered.buried.push(id);
-            }
+        let blamed = companies.get(&held.runner).is_some_and(|company| company.blames(id));
+        let verdict = judge(Found { status: row.status, recoveries: row.recoveries, alone: row.alone, blamed }, policy);
+        (row.recoveries, row.alone) = (verdict.recoveries, verdict.alone);
+        row.enter_with(Entry { note: death.into(), ..Entry::new(verdict.passing, now, &held.runner) });
+        if verdict.buried {
+            let reason = match death {
+                "" => burial_reason(verdict.recoveries),
+                _ => burial_reason_of_death(verdict.recoveries, death),
+            };
+            self.finish_unrun(id, Status::Failed, &reason, now, news);
+            recovered.buried.push(id);
+        } else {
+            let note = if verdict.alone { ALONE_NOTE } else { "" };
+            row.enter_with(Entry { note: note.into(), ..Entry::new(Status::Rerouted, now, &self.nobody) });
+            self.requeue(id, now, news, |row| match backoff(verdict.recoveries) {
+                0 => {}
+                delay => row.due = now.saturating_add(delay),
+            });
+            recovered.requeued.push(id);
         }
         self.place_freed(id, now, news);
     }
@@ -330,6 +361,7 @@ impl State {
         let removed = self.rows.len();
         self.rows.clear();
         self.index = Default::default();
+        self.several.clear();
         news.look_again = true;
         removed
     }

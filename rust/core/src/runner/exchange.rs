@@ -92,10 +92,6 @@ impl Shared {
                 slots -= 1;
                 pump.slots.take(claim.ownership(), now, at);
                 pump.inbox.push_back(claim);
-            } else if claim.recoveries > 0 {
-                // A runner died with it. Whether it was the cause or stood beside it: it waits beside nothing here.
-                pump.slots.take_ahead(claim.ownership(), at);
-                self.release(pump, claim.ownership(), "no slot is free for it here");
             } else {
                 pump.slots.take_ahead(claim.ownership(), at);
                 pump.ahead.push(claim, at);
@@ -124,7 +120,7 @@ impl Shared {
         }
     }
 
-    fn back_off(&self, pump: &mut Pump, error: &Error) {
+    pub(super) fn back_off(&self, pump: &mut Pump, error: &Error) {
         pump.failures += 1;
         let base = Duration::from_millis(50).saturating_mul(1 << pump.failures.min(6));
         let jitter = crate::ids::random_u64() % (base.as_millis() as u64 / 2 + 1);

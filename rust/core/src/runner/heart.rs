@@ -84,7 +84,7 @@ fn beat_until_closed(shared: &Shared) {
     loop {
         let (closed, due, not_before) = {
             let pump = shared.pump.lock();
-            (pump.closed, pump.due, [pump.not_before, pump.ahead_deadline()].into_iter().flatten().min())
+            (pump.closed, pump.due, pump.deadline())
         };
         if closed {
             return;
@@ -175,8 +175,11 @@ impl Agenda {
             shared.pump.lock().health.end(Duty::Recover, recovered.is_ok());
             let recovered = recovered?;
             self.next_expiry = recovered.next_expiry;
+            shared.hear_of_alone(recovered.alone);
             for id in &recovered.requeued {
-                log::warn!("invocation {id} is queued again: its runner stopped renewing the lease");
+                log::warn!(
+                    "invocation {id} is queued again, and runs alone next: its runner stopped renewing the lease"
+                );
             }
             for id in &recovered.buried {
                 log::error!("invocation {id} failed for good: its runners keep dying with it");

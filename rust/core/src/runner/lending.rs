@@ -266,6 +266,8 @@ impl Shared {
         }
         pump.waits.add(owner.id, lending.desk.mailbox());
         if pump.slots.lend(owner) {
+            // Another one that runs alone may run beside one that waits.
+            self.note_end(&mut pump, owner);
             self.slot_freed(&mut pump);
         }
         pump.waits.wake_resuming(owner.id);

@@ -5,6 +5,7 @@
 //! ([`heart`]) that renews leases, recovers the claims of dead runners, and keeps the time.
 
 mod ahead;
+mod alone;
 mod cancel;
 mod exchange;
 mod health;
@@ -30,6 +31,8 @@ use crate::ids::{InvocationId, Millis, Ownership, RunnerKey, random_u64};
 use crate::recover::RecoveryPolicy;
 use crate::settle::{Outcome, Settled, Settlement};
 use crate::store::Store;
+pub use alone::Lines;
+use alone::Share;
 use health::Duty;
 pub use lending::Lending;
 pub use parking::{Parked, TARGETS_TOLD};
@@ -49,6 +52,8 @@ pub struct RunnerConfig {
     pub lease: Duration,
     /// When recovery gives an invocation up.
     pub recovery: RecoveryPolicy,
+    /// Whether it claims what runs alone in its process.
+    pub lines: Lines,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
 }
@@ -100,7 +105,7 @@ impl Runner {
         }
         let key: RunnerKey = format!("{}#{:016x}", config.runner_id, random_u64()).into();
         let shared = Arc::new(Shared {
-            pump: Mutex::new(Pump::new(config.slots, config.lease)),
+            pump: Mutex::new(Pump::new(config.slots, config.lease, config.lines)),
             store,
             config,
             key,
@@ -188,21 +193,29 @@ impl Runner {
         self.shared.settle_at_once(owner, outcome)
     }
 
-    /// For a user's own runner: take up to `limit` due invocations without waiting and without taking slots.
+    /// For a user's own runner: take up to `limit` due invocations without waiting and without taking slots. One that runs
+    /// alone comes alone, and nothing else as long as it runs.
     pub fn claim(&self, limit: usize) -> Result<Vec<Claim>> {
         let shared = &self.shared;
-        if shared.pump.lock().stopping {
+        let share = {
+            let mut pump = shared.pump.lock();
+            if pump.stopping {
+                return Ok(Vec::new());
+            }
+            let busy: Vec<_> = pump.slots.outside().filter(|id| !pump.waits.is_open(*id)).collect();
+            let runs_alone = busy.iter().any(|id| pump.slots.runs_alone(*id));
+            pump.alone.share(busy.len(), runs_alone, Instant::now())
+        };
+        if share == Share::Nothing {
             return Ok(Vec::new());
         }
-        shared.pump.lock().health.begin(Duty::Claim);
-        let claimed = shared.store.claim(&shared.request(limit, false));
-        let mut pump = shared.pump.lock();
-        pump.health.end(Duty::Claim, claimed.is_ok());
-        let claims = claimed?.claims;
-        for claim in &claims {
-            pump.slots.take_outside(claim.ownership());
+        if share == Share::One && limit > 0 {
+            let claims = shared.claim_outside(1, true)?;
+            if !claims.is_empty() {
+                return Ok(claims);
+            }
         }
-        Ok(claims)
+        shared.claim_outside(limit, false)
     }
 
     /// Start a claim obtained from [`Self::claim`].
@@ -222,7 +235,13 @@ impl Runner {
         let mut pump = self.shared.pump.lock();
         pump.health.end(Duty::Settle, settled.is_ok());
         let settled = settled?;
+        self.shared.note_end(&mut pump, owner);
         pump.slots.end(owner);
+        if pump.alone.wants() {
+            // Its process may have come to rest.
+            pump.alone.hint();
+            self.shared.supervisor.notify_all();
+        }
         self.shared.slot_freed(&mut pump);
         Ok(settled.first().copied().unwrap_or(Settled::Stale))
     }
@@ -231,11 +250,11 @@ impl Runner {
     pub fn wait_for_work(&self, deadline: Instant) -> bool {
         let mut pump = self.shared.pump.lock();
         loop {
-            if std::mem::take(&mut pump.work) || pump.stopping {
+            if pump.take_work() || pump.stopping {
                 return true;
             }
             if self.shared.supervisor.wait_until(&mut pump, deadline).timed_out() {
-                return std::mem::take(&mut pump.work) || pump.stopping;
+                return pump.take_work() || pump.stopping;
             }
         }
     }
@@ -268,6 +287,16 @@ impl Runner {
     /// Claim no more; what was claimed and not begun goes back. Does not block on I/O.
     pub fn stop(&self) {
         self.shared.stop();
+    }
+
+    /// How many invocations waited to run alone, due or not, when the store was last swept for what dead runners left.
+    pub fn waiting_alone(&self) -> usize {
+        self.shared.pump.lock().alone.waiting()
+    }
+
+    /// Some wait to run alone: look for one, if this runner claims those.
+    pub fn look_alone(&self, waiting: usize) {
+        self.shared.hear_of_alone(waiting);
     }
 
     /// Whether [`Self::stop`] was called.
@@ -397,7 +426,14 @@ impl Drop for Runner {
 
 impl Shared {
     fn request(&self, limit: usize, begin: bool) -> ClaimRequest {
-        ClaimRequest { runner: self.key.clone(), limit, queues: self.config.queues.clone(), lease: self.lease(), begin }
+        ClaimRequest {
+            runner: self.key.clone(),
+            limit,
+            queues: self.config.queues.clone(),
+            lease: self.lease(),
+            begin,
+            alone: false,
+        }
     }
 
     fn lease(&self) -> Millis {

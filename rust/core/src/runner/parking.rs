@@ -74,7 +74,7 @@ impl Waits {
         !self.mailboxes.contains_key(&waiter)
     }
 
-    fn is_open(&self, waiter: InvocationId) -> bool {
+    pub fn is_open(&self, waiter: InvocationId) -> bool {
         self.mailboxes.contains_key(&waiter)
     }
 
@@ -185,6 +185,8 @@ impl Shared {
         pump.waits.add(owner.id, waiter.mailbox());
         let mut spawn = false;
         if pump.slots.lend(owner) {
+            // Another one that runs alone may run beside one that waits.
+            self.note_end(&mut pump, owner);
             spawn = !pump.stopping && pump.ready_threads() == 0;
             pump.promised += usize::from(spawn);
             self.slot_freed(&mut pump);

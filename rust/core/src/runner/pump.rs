@@ -14,6 +14,7 @@ use parking_lot::{Condvar, MutexGuard};
 
 use super::Shared;
 use super::ahead::Ahead;
+use super::alone::{Alone, Lines};
 use super::cancel::Cancels;
 use super::health::Health;
 use super::outbox::{BATCH, Outbox};
@@ -37,6 +38,8 @@ pub(super) struct Pump {
     pub inbox: VecDeque<Claim>,
     /// Claims that have no slot yet: see [`super::ahead`].
     pub ahead: Ahead,
+    /// Claims that run alone: see [`super::alone`].
+    pub alone: Alone,
     /// Whether threads pull claims one by one; only then there is something to gain by taking claims ahead.
     pulls: bool,
     pub outbox: Outbox,
@@ -76,13 +79,14 @@ thread_local! {
 }
 
 impl Pump {
-    pub fn new(slots: usize, lease: Duration) -> Self {
+    pub fn new(slots: usize, lease: Duration, lines: Lines) -> Self {
         Self {
             slots: Slots::new(slots),
             waits: Waits::default(),
             cancels: Cancels::default(),
             inbox: VecDeque::new(),
             ahead: Ahead::default(),
+            alone: Alone::new(lines),
             pulls: false,
             outbox: Outbox::default(),
             idle: Vec::new(),
@@ -112,7 +116,8 @@ impl Pump {
             return 0;
         }
         let to_send = self.wants_to_send() && !self.exchanging;
-        let wanted = self.inbox.len().max(usize::from(self.slots.free() > 0 || to_send));
+        let alone = self.wants_alone() && !self.exchanging;
+        let wanted = self.inbox.len().max(usize::from(self.slots.free() > 0 || to_send || alone));
         wanted.saturating_sub(self.ready_threads())
     }
 
@@ -121,7 +126,7 @@ impl Pump {
         !self.exchanging
             && !self.closed
             && self.not_before.is_none_or(|at| at <= now)
-            && (self.wants_to_send() || (self.may_claim() && self.wants_claims()))
+            && (self.wants_to_send() || (self.may_claim() && self.wants_claims()) || self.wants_alone())
     }
 
     /// Whether outcomes should leave now. While there is work at hand they gather: they leave with the next claim.
@@ -130,7 +135,8 @@ impl Pump {
     }
 
     pub(super) fn may_claim(&self) -> bool {
-        self.work && !self.stopping && !self.stuck
+        // Before a look for what runs alone the outcomes leave, with no new claims.
+        self.work && !self.stopping && !self.stuck && self.alone.shares() && !self.alone.wants()
     }
 
     fn wants_claims(&self) -> bool {
@@ -138,12 +144,22 @@ impl Pump {
     }
 
     pub(super) fn wanted_ahead(&self) -> usize {
-        if self.pulls { self.ahead.wanted(self.slots.capacity()) } else { 0 }
+        if self.pulls && !self.slots.is_closed() { self.ahead.wanted(self.slots.capacity()) } else { 0 }
+    }
+
+    /// When something is to be done whatever happens until then.
+    pub fn deadline(&self) -> Option<Instant> {
+        [self.not_before, self.ahead_deadline(), self.alone.deadline()].into_iter().flatten().min()
     }
 
     /// When what was taken ahead has waited for too long.
     pub fn ahead_deadline(&self) -> Option<Instant> {
         self.ahead.deadline(self.slots.free() > 0)
+    }
+
+    /// Whether a user's own runner shall ask for work; said once.
+    pub fn take_work(&mut self) -> bool {
+        std::mem::take(&mut self.work) | self.alone.take_announced()
     }
 
     /// Drop the memory of lost claims whose bodies have ended.
@@ -189,7 +205,11 @@ impl Shared {
                 return Ok(None);
             }
             if pump.wants_exchange(Instant::now()) {
-                self.exchange(&mut pump)?;
+                if pump.wants_alone() {
+                    self.serve_alone(&mut pump)?
+                } else {
+                    self.exchange(&mut pump)?
+                }
                 continue;
             }
             if pump.stopping && !pump.outbox.is_waiting() && !stays {
@@ -273,6 +293,7 @@ impl Shared {
 
     fn settle_in(&self, pump: &mut Pump, owner: Ownership, outcome: Outcome) {
         pump.returning += 1;
+        self.note_end(pump, owner);
         let ended = pump.slots.end(owner);
         if let Some(live) = &ended {
             let span = live.since.elapsed();
@@ -299,6 +320,7 @@ impl Shared {
     /// As [`Self::settle`], by a thread that will not come to `next`: the one that sleeps there is woken.
     pub(super) fn finish(&self, owner: Ownership, outcome: Outcome) {
         let mut pump = self.pump.lock();
+        self.note_end(&mut pump, owner);
         let Some(live) = pump.slots.end(owner) else {
             log::info!(
                 "the outcome ({}) of invocation {} comes after its claim was handed back; discarded",
@@ -331,6 +353,7 @@ impl Shared {
         if pump.not_before.is_some_and(|at| at <= now) {
             pump.not_before = None;
         }
+        self.tick_alone(&mut pump, now);
         if pump.ahead_deadline().is_some_and(|at| at <= now) {
             if pump.slots.free() > 0 {
                 self.fill_inbox(&mut pump, usize::MAX);
@@ -364,9 +387,10 @@ impl Shared {
             self.release(pump, claim.ownership(), note);
         }
         self.return_ahead(pump, note);
+        self.return_held(pump, note);
     }
 
-    fn return_ahead(&self, pump: &mut Pump, note: &str) {
+    pub(super) fn return_ahead(&self, pump: &mut Pump, note: &str) {
         for claim in pump.ahead.take_all() {
             self.release(pump, claim.ownership(), note);
         }
@@ -396,6 +420,8 @@ impl Shared {
         let mut pump = self.pump.lock();
         pump.inbox.clear();
         pump.ahead.take_all();
+        pump.alone.let_go();
+        pump.slots.hold_back(false);
         let live: Vec<_> = pump.slots.all().map(|(id, live, _)| Ownership { id, fence: live.fence }).collect();
         for owner in &live {
             self.release(&mut pump, *owner, note);

@@ -65,6 +65,10 @@ pub struct Slots {
     reserved: usize,
     /// One bit per slot number: set while a claim holds it.
     numbers: Vec<u64>,
+    /// Live claims beside which no other body may run. Usually none.
+    alone: HashSet<InvocationId>,
+    /// Whether new work shall wait, so that the bodies that run come to an end.
+    held_back: bool,
 }
 
 impl Slots {
@@ -80,6 +84,8 @@ impl Slots {
             expected: HashSet::new(),
             reserved: 0,
             numbers: vec![0; capacity.div_ceil(64)],
+            alone: HashSet::new(),
+            held_back: false,
         }
     }
 
@@ -90,7 +96,41 @@ impl Slots {
 
     /// Slots open to new work: bodies that want to go on, or will in a moment, come first.
     pub fn free(&self) -> usize {
+        if self.is_closed() {
+            return 0;
+        }
         self.capacity.saturating_sub(self.holding.len() + self.reserved + self.resuming.len() + self.expected.len())
+    }
+
+    /// Whether no new work may begin: one that runs alone runs, is about to go on, or shall begin.
+    pub fn is_closed(&self) -> bool {
+        self.held_back || (!self.alone.is_empty() && self.is_alone_near())
+    }
+
+    fn is_alone_near(&self) -> bool {
+        let near = |id: &InvocationId| self.holding.contains_key(id) || self.expected.contains(id);
+        self.alone.iter().any(near) || self.resuming.iter().any(|(id, _)| self.alone.contains(id))
+    }
+
+    /// Let new work wait until what shall run alone has begun, or no longer.
+    pub fn hold_back(&mut self, held_back: bool) {
+        self.held_back = held_back;
+    }
+
+    /// Whether no body runs, and none is about to: what runs alone may begin.
+    pub fn is_at_rest(&self) -> bool {
+        self.holding.is_empty() && self.reserved == 0
+    }
+
+    /// A claim that runs alone takes the only slot that may be taken.
+    pub fn take_alone(&mut self, owner: Ownership, started: Millis, since: Instant) {
+        self.alone.insert(owner.id);
+        self.take(owner, started, since);
+    }
+
+    /// Whether this claim runs alone.
+    pub fn runs_alone(&self, id: InvocationId) -> bool {
+        !self.alone.is_empty() && self.alone.contains(&id)
     }
 
     /// What this waiting body waits for is about to be finished: keep a slot for it until it asks, or [`Self::unexpect`].
@@ -125,6 +165,17 @@ impl Slots {
     /// A claim is owned, and will take a slot when one is free.
     pub fn take_ahead(&mut self, owner: Ownership, since: Instant) {
         self.ahead.insert(owner.id, Live { fence: owner.fence, slot: 0, started: 0, since });
+    }
+
+    /// A user's own runner has claimed this, which runs alone.
+    pub fn take_outside_alone(&mut self, owner: Ownership) {
+        self.alone.insert(owner.id);
+        self.take_outside(owner);
+    }
+
+    /// What a user's own runner has claimed.
+    pub fn outside(&self) -> impl Iterator<Item = InvocationId> {
+        self.outside.keys().copied()
     }
 
     /// A user's own runner has claimed this.
@@ -172,6 +223,13 @@ impl Slots {
         if self.holding.len() + self.reserved >= self.capacity {
             return None;
         }
+        if !self.alone.is_empty() {
+            let next = self.resuming.front().map(|(id, _)| *id)?;
+            let runs_alone = |id: &InvocationId| self.alone.contains(id);
+            if self.holding.keys().any(runs_alone) || (runs_alone(&next) && !self.is_at_rest()) {
+                return None;
+            }
+        }
         let (id, live) = self.resuming.pop_front()?;
         let slot = self.take_number();
         self.holding.insert(id, Live { slot, ..live });
@@ -180,6 +238,12 @@ impl Slots {
 
     /// The claim ends: its slot is free. `None` if this runner does not own it (any more).
     pub fn end(&mut self, owner: Ownership) -> Option<Live> {
+        let ended = self.remove(owner)?;
+        self.alone.remove(&owner.id);
+        Some(ended)
+    }
+
+    fn remove(&mut self, owner: Ownership) -> Option<Live> {
         if self.holds(owner) {
             let live = self.holding.remove(&owner.id)?;
             self.give_number(live.slot);
@@ -344,7 +408,77 @@ mod tests {
         assert_eq!(slots.end(owner(7)).map(|live| live.slot), Some(1));
     }
 
+    #[test]
+    fn what_runs_alone_begins_when_nothing_runs_and_nothing_begins_beside_it() {
+        let mut slots = Slots::new(3);
+        slots.take(owner(1), 0, Instant::now());
+        slots.take_ahead(owner(2), Instant::now());
+        slots.hold_back(true);
+        assert_eq!((slots.free(), slots.is_at_rest()), (0, false));
+        slots.lend(owner(1));
+        assert!(slots.is_at_rest(), "a body that waits does not matter");
+        slots.hold_back(false);
+        slots.take_alone(owner(2), 0, Instant::now());
+        assert_eq!(slots.free(), 0);
+        slots.reclaim(owner(1));
+        assert_eq!(slots.grant(), None, "one that wants to go on waits for the end");
+        slots.end(owner(2));
+        assert_eq!((slots.grant(), slots.free()), (Some(owner(1).id), 2));
+    }
+
+    #[test]
+    fn what_runs_alone_lends_its_slot_and_goes_on_when_nothing_runs() {
+        let mut slots = Slots::new(2);
+        slots.take_alone(owner(1), 0, Instant::now());
+        slots.lend(owner(1));
+        assert_eq!(slots.free(), 2);
+        slots.take(owner(2), 0, Instant::now());
+        slots.reclaim(owner(1));
+        assert_eq!((slots.grant(), slots.free()), (None, 0), "nothing new begins meanwhile");
+        slots.end(owner(2));
+        assert_eq!((slots.grant(), slots.free()), (Some(owner(1).id), 0));
+        slots.end(owner(1));
+        assert_eq!(slots.free(), 2);
+    }
+
     proptest! {
+        #[test]
+        fn nothing_ever_runs_beside_what_runs_alone_and_whoever_waits_for_a_slot_gets_it(
+            capacity in 1usize..4,
+            steps in prop::collection::vec((0u8..7, 0u64..8), 0..200),
+        ) {
+            let mut slots = Slots::new(capacity);
+            let mut live = std::collections::HashSet::new();
+            for (step, n) in steps {
+                match step {
+                    0 if slots.free() > 0 && live.insert(n) => slots.take(owner(n), 0, Instant::now()),
+                    1 if slots.is_at_rest() && !slots.is_closed() && live.insert(n) => {
+                        slots.take_alone(owner(n), 0, Instant::now());
+                    }
+                    2 => { slots.lend(owner(n)); }
+                    3 => slots.reclaim(owner(n)),
+                    4 => { slots.grant(); }
+                    5 => prop_assert_eq!(slots.end(owner(n)).is_some(), live.remove(&n)),
+                    6 => { slots.expect(owner(n).id); }
+                    _ => {}
+                }
+                let holders: Vec<_> =
+                    slots.all().filter(|(.., phase)| *phase == Phase::Holding).map(|(id, ..)| id).collect();
+                prop_assert!(holders.len() == 1 || !holders.iter().any(|id| slots.runs_alone(*id)), "{holders:?}");
+            }
+            // Every body that runs ends: then each that wants to go on does so.
+            for _ in 0..16 {
+                while slots.grant().is_some() {}
+                let holders: Vec<_> =
+                    slots.all().filter(|(.., phase)| *phase == Phase::Holding).map(|(id, ..)| id).collect();
+                for n in (0..8).filter(|n| holders.contains(&owner(*n).id)) {
+                    slots.end(owner(n));
+                }
+            }
+            let resuming = slots.all().filter(|(.., phase)| *phase == Phase::Resuming).count();
+            prop_assert_eq!(resuming, 0);
+        }
+
         #[test]
         fn holders_never_exceed_the_capacity_and_no_claim_is_lost(
             capacity in 1usize..4,

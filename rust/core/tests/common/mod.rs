@@ -11,7 +11,7 @@ use pynenc_core::claim::Claim;
 use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::ids::InvocationId;
 use pynenc_core::recover::RecoveryPolicy;
-use pynenc_core::runner::RunnerConfig;
+use pynenc_core::runner::{Lines, RunnerConfig};
 use pynenc_core::store::Store;
 
 pub fn config(slots: usize, lease: Duration) -> RunnerConfig {
@@ -21,6 +21,7 @@ pub fn config(slots: usize, lease: Duration) -> RunnerConfig {
         queues: Arc::new([]),
         lease,
         recovery: RecoveryPolicy::default(),
+        lines: Lines::Both,
         clock: Arc::new(SystemClock),
     }
 }

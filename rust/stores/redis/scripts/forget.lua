@@ -6,6 +6,7 @@
 -- Answer: how many there were.
 local M = moves()
 call('ZCARD', P .. 'l')
+call('SCARD', P .. 'A')
 call('HLEN', KEYS[1])
 call('STRLEN', KEYS[2])
 call('HLEN', KEYS[3])
@@ -39,6 +40,7 @@ for i = 1, #ids, 16 do
   end
 end
 M.part()
+M.tidy_alone()
 announce()
 if from + 64 >= CHUNK then
   call('DEL', KEYS[2])

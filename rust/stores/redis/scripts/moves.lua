@@ -73,6 +73,15 @@ local function moves()
     end
   end
 
+  -- Which of the two lines of its queue it stands in: those that run alone in their process have one of their own, which is
+  -- a queue with a name that no queue can have.
+  local ALONE = 2147483648
+  local function is_alone(r) return r.releases >= ALONE end
+
+  local function line(r)
+    return (r.releases >= ALONE and '\1' or '') .. fixed(r).queue
+  end
+
   -- Place in line: rank and priority descending, due time, arrival; sorts as bytes.
   local function place(r, id)
     fixed(r)
@@ -86,23 +95,34 @@ local function moves()
   end
 
   local function enqueue(r, id)
-    local member = place(r, id)
+    local member, name, alone = place(r, id), line(r), is_alone(r)
     if r.due <= now then
-      call('ZADD', P .. 'q:' .. r.queue, '0', member)
-      want_bell(r.queue)
+      call('ZADD', P .. 'q:' .. name, '0', member)
+      if not alone then want_bell(name) end
     else
-      local key = P .. 's:' .. r.queue
+      local key = P .. 's:' .. name
       call('ZADD', key, r.due, member)
       -- Runners have to learn of a time that is earlier than the one they know.
-      if call('ZRANGE', key, '0', '0')[1] == member then want_bell(r.queue) end
+      if not alone and call('ZRANGE', key, '0', '0')[1] == member then want_bell(name) end
     end
-    call('SADD', P .. 'Q', r.queue)
+    call('SADD', P .. (alone and 'A' or 'Q'), name)
+  end
+
+  -- How many wait to run alone, due or not; a queue in which none is left is not listed any more.
+  local function tidy_alone()
+    local count = 0
+    for _, name in ipairs(call('SMEMBERS', P .. 'A')) do
+      local here = call('ZCARD', P .. 'q:' .. name) + call('ZCARD', P .. 's:' .. name)
+      if here == 0 then call('SREM', P .. 'A', name) end
+      count = count + here
+    end
+    return count
   end
 
   -- Take it out of its queue; true if it was there.
   local function withdraw(r, id)
-    local member = place(r, id)
-    return call('ZREM', P .. 'q:' .. r.queue, member) == 1 or call('ZREM', P .. 's:' .. r.queue, member) == 1
+    local member, name = place(r, id), line(r)
+    return call('ZREM', P .. 'q:' .. name, member) == 1 or call('ZREM', P .. 's:' .. name, member) == 1
   end
 
   -- It is registered no longer. After its record has been saved: who finds it there sees that.
@@ -242,12 +262,12 @@ local function moves()
 
   -- Everything by which this one may have to be moved has the right type; see `expect`.
   local function expect_places(r)
-    fixed(r)
-    call('ZCARD', P .. 'q:' .. r.queue)
-    call('ZCARD', P .. 's:' .. r.queue)
+    local name = line(r)
+    call('ZCARD', P .. 'q:' .. name)
+    call('ZCARD', P .. 's:' .. name)
     call('ZCARD', P .. 'b:' .. r.queue)
     call('ZCARD', P .. 'b')
-    call('SCARD', P .. 'Q')
+    call('SCARD', P .. (is_alone(r) and 'A' or 'Q'))
     if r.ckey ~= '' then
       call('SCARD', P .. 'k:' .. r.ckey)
       call('ZCARD', P .. 'z:' .. r.ckey)
@@ -316,12 +336,12 @@ local function moves()
       save(id, r)
       call('ZREM', parked, old)
     elseif available(r.status) then
-      local old = place(r, id)
-      local list = call('ZSCORE', P .. 'q:' .. r.queue, old) and 'q:' or call('ZSCORE', P .. 's:' .. r.queue, old) and 's:'
+      local old, name = place(r, id), line(r)
+      local list = call('ZSCORE', P .. 'q:' .. name, old) and 'q:' or call('ZSCORE', P .. 's:' .. name, old) and 's:'
       r.rank = rank
       if list then enqueue(r, id) end
       save(id, r)
-      if list then call('ZREM', P .. list .. r.queue, old) end
+      if list then call('ZREM', P .. list .. name, old) end
     else
       r.rank = rank
       save(id, r)
@@ -340,10 +360,13 @@ local function moves()
     has = has,
     enter = enter,
     enter_held = enter_held,
+    is_alone = is_alone,
+    ALONE = ALONE,
     place = place,
     parked_place = parked_place,
     enqueue = enqueue,
     withdraw = withdraw,
+    tidy_alone = tidy_alone,
     deregister = deregister,
     finish = finish,
     finish_unrun = finish_unrun,

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Withdraw what waits for a runner, whatever it is: a piece of all queues.
 --
--- KEYS: 1 Q, 2 f, 3 m. Found inside: all queues, the records in them with what belongs to them.
+-- KEYS: 1 Q, 2 f, 3 m. Found inside: A, all queues, the records in them with what belongs to them.
 -- ARGV: 5 reason, 6 most in one call.
 -- Answer: ids of those withdrawn; how many places in queues were cleared; ids of those set aside, each with what is wrong.
 local M = moves()
@@ -9,7 +9,10 @@ call('LLEN', KEYS[2])
 call('HLEN', KEYS[3])
 local reason, left = ARGV[5], tonumber(ARGV[6])
 local pieces, cleared = {}, 0
-for _, name in ipairs(call('SMEMBERS', KEYS[1])) do
+local names = call('SMEMBERS', KEYS[1])
+-- Those that run alone in their process wait in queues of their own.
+for _, name in ipairs(call('SMEMBERS', P .. 'A')) do names[#names + 1] = name end
+for _, name in ipairs(names) do
   for _, kind in ipairs({ 'q:', 's:' }) do
     local members = left > cleared and call('ZRANGE', P .. kind .. name, '0', string.format('%d', left - cleared - 1)) or {}
     if members[1] then

@@ -12,6 +12,7 @@ pub enum Kind {
     ArgumentsApart,
     ResultApart,
     Queues,
+    AloneQueues,
     Ready,
     Scheduled,
     Bell,
@@ -34,6 +35,7 @@ impl Kind {
             Kind::ArgumentsApart => "d:",
             Kind::ResultApart => "e:",
             Kind::Queues => "Q",
+            Kind::AloneQueues => "A",
             Kind::Ready => "q:",
             Kind::Scheduled => "s:",
             Kind::Bell => "b:",
@@ -46,6 +48,11 @@ impl Kind {
             Kind::Registration => "r:",
         }
     }
+}
+
+/// The name under which those of a queue that run alone in their process wait; no queue has such a name.
+pub fn alone(queue: &str) -> String {
+    format!("\u{1}{queue}")
 }
 
 /// Makes the names of one shard's keys.

@@ -20,6 +20,8 @@
 //! | `q:<queue>` | sorted set | available and due; the members' bytes sort as the queue is left, all scores are 0 |
 //! | `s:<queue>` | sorted set | the same members by due time, not due yet |
 //! | `Q` | set | names of queues that may hold something |
+//! | `A` | set | the same of those that run alone in their process: they wait in queues whose names begin with a byte of 1 |
+//! | `x:<runner>` | string | a dead runner had started several bodies, of which some are not recovered yet |
 //! | `k:<key>`, `z:<key>` | set, sorted set | who holds a concurrency key; who is parked under it, best first |
 //! | `r:<key>` | string | the invocation registered under a registration key |
 //! | `l` | sorted set | claimed, by end of lease |

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! status u8, flags u8, fence 8, tag of the process that is told of the end 8,
-//! rank u32, retries u32, recoveries u32, releases u32, due u48, arrival time u48, arrival number u40,
+//! rank u32, retries u32, recoveries u32, releases u32 (its highest bit: runs alone in its process), due u48, arrival time u48, arrival number u40,
 //! body: length u32, then
 //!     priority code (length u8), depth u32, queue (u16),
 //!     concurrency key (u16), its limit u32, whether to drop u8, registration key (u16), hash of the arguments (u16),
@@ -32,6 +32,8 @@ pub const RESULT_APART: u8 = 2;
 const CONCURRENCY: u8 = 4;
 pub const REGISTRATION: u8 = 8;
 const RESULT: u8 = 16;
+/// Of the number of releases: it runs alone in its process.
+const ALONE: u32 = 1 << 31;
 
 /// What is kept of a record that cannot be read, in bytes; as in `moves.lua`.
 pub const KEPT: usize = 65_536;
@@ -96,7 +98,8 @@ impl<'a> Packed<'a> {
         let (status, flags) = (Status::from_code(all.number(1)? as u8)?, all.number(1)? as u8);
         let fence = Fence(all.number(8)?);
         all.bytes(8 + 4)?;
-        let (retries, recoveries, releases) = (all.number(4)? as u32, all.number(4)? as u32, all.number(4)? as u32);
+        let (retries, recoveries, releases) =
+            (all.number(4)? as u32, all.number(4)? as u32, all.number(4)? as u32 & !ALONE);
         let (due, arrived) = (all.number(6)? as Millis, all.number(6)? as Millis);
         all.bytes(5)?;
         let mut body = Cursor(all.sized(4)?);

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use pynenc_core::call::Payload;
 use pynenc_core::claim::DROP_REASON;
+use pynenc_core::recover::ALONE_NOTE;
 
 use crate::options::Durability;
 
@@ -50,7 +51,11 @@ impl Script {
         let (quick, body) = body.split_once(MARK).unwrap_or(("", body));
         let body = body.replace(SIGNS_MARK, SIGNS);
         let version = |first: &str| {
-            Version::new(format!("{flags}\n{first}{quick}{LIBRARY}\n{body}").replace("$DROP_REASON", DROP_REASON))
+            Version::new(
+                format!("{flags}\n{first}{quick}{LIBRARY}\n{body}")
+                    .replace("$DROP_REASON", DROP_REASON)
+                    .replace("$ALONE_NOTE", ALONE_NOTE),
+            )
         };
         Self { alone: version(""), in_cluster: version(WHOLE_SLOT) }
     }

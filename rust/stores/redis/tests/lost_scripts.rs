@@ -265,7 +265,7 @@ fn a_lost_recovery_counts_once(lossy: &Lossy<'_>) {
     store.recover(RecoveryPolicy::default()).unwrap();
     assert_eq!(store.get(id).unwrap().recoveries, 1, "once, whatever was answered");
     assert_eq!(store.recover(RecoveryPolicy::default()).unwrap().found(), 0);
-    assert_eq!(ids(&claim(store, 9)), [id]);
+    assert_eq!(ids(&claim_alone(store, 9)), [id]);
 }
 
 /// Only who waits asks by script: it wants to be told of the end as well.

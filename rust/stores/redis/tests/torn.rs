@@ -147,6 +147,26 @@ torn! {
         world.running(2);
         verb(|store| store.revoke(&"r1".into(), "killed", RecoveryPolicy::default()))
     }
+    "recover": recover_a_part_of_several(world) {
+        world.running(3);
+        world.clock.advance(10_001);
+        verb(|store| store.recover(RecoveryPolicy { limit: 1, ..RecoveryPolicy::default() }))
+    }
+    "recover": recover_what_ran_alone(world) {
+        world.alone(2);
+        recovering(world)
+    }
+    "claim": claim_what_runs_alone(world) {
+        world.suspects(3);
+        Box::new(|store| {
+            let claims = store.claim(&ClaimRequest { alone: true, ..request("r1", 2) })?.claims;
+            Ok(claims.iter().map(Claim::ownership).collect())
+        })
+    }
+    "settle": settle_with_a_retry_of_what_runs_alone(world) {
+        let claims = world.alone(1);
+        settling(&claims, &Outcome::Retry { due: 0, note: "again".into() })
+    }
     "watch": watch_as_the_second(world) {
         let id = world.submit_plain(1)[0];
         let other = world.another();
@@ -307,6 +327,18 @@ impl World {
     fn running(&self, count: usize) -> Vec<Claim> {
         self.submit_plain(count);
         claim(&*self.store, count)
+    }
+
+    /// So many that ran beside each other when their runner died.
+    fn suspects(&self, count: usize) {
+        self.running(count);
+        assert_eq!(self.store.revoke(&"r1".into(), "killed", RecoveryPolicy::default()).unwrap().alone, count);
+    }
+
+    /// So many that run alone, each as if nothing else ran.
+    fn alone(&self, count: usize) -> Vec<Claim> {
+        self.suspects(count);
+        claim_alone(&*self.store, count)
     }
 
     /// So many, with their retention over.
@@ -528,7 +560,8 @@ fn check(world: &World, server: &mut Server, then: Then, owned: &[Ownership]) ->
         // Past every lease, delay and backoff.
         world.clock.advance(40_000);
         let found = store.recover(RecoveryPolicy::default()).unwrap().found();
-        let claims = store.claim(&request("r9", 100)).unwrap().claims;
+        let mut claims = store.claim(&request("r9", 100)).unwrap().claims;
+        claims.extend(store.claim(&ClaimRequest { alone: true, ..request("r9", 100) }).unwrap().claims);
         claims.iter().for_each(|claim| settle(claim.ownership()));
         idle = if found + claims.len() == 0 { idle + 1 } else { 0 };
         if idle == 2 || round == 30 {

@@ -61,6 +61,13 @@ impl World {
         self.store.claim(&request("r1", limit)).expect("claims work").claims.iter().map(|one| one.ownership()).collect()
     }
 
+    /// The same, and what runs alone in its process.
+    fn owned_again(&self, limit: usize) -> Vec<Ownership> {
+        let mut owners = self.owned(limit);
+        owners.extend(claim_alone(&*self.store, limit).iter().map(|one| one.ownership()));
+        owners
+    }
+
     /// Whether it has been set aside; it may also have been readable still.
     fn is_aside(&self, id: InvocationId) -> bool {
         let watched = self.store.watch(&[id]).unwrap().remove(0);
@@ -179,11 +186,11 @@ fn an_unreadable_record_of_a_claim_stops_neither_settlements_nor_recovery() {
             let recovered = world.store.recover(RecoveryPolicy::default()).expect(&name);
             assert_eq!(recovered.requeued.contains(&good), !settles, "{name}: the one beside it");
             aside += recovered.unreadable.len();
-            for owner in world.owned(5) {
+            for owner in world.owned_again(5) {
                 world.store.settle(&[success(owner)]).unwrap();
             }
             world.clock.advance(60_000);
-            for owner in world.owned(5) {
+            for owner in world.owned_again(5) {
                 world.store.settle(&[success(owner)]).unwrap();
             }
             // A bit of its due time puts it off, and everyone can see that.

@@ -18,7 +18,7 @@ use crate::tx::sql;
 /// "pync": marks the files of this store.
 const APPLICATION_ID: i32 = 0x7079_6e63;
 /// Version of `schema.sql`.
-const SCHEMA_VERSION: i32 = 2;
+const SCHEMA_VERSION: i32 = 3;
 /// Oldest SQLite with the repaired reset of the write-ahead log.
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// Files up to this size are checked page by page at each open.
@@ -261,21 +261,24 @@ fn prepare(db: &Connection) -> Result<(), Refusal> {
             db.execute_batch(include_str!("../schema.sql"))?;
             db.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))?;
         }
-        Contents::Ours(1) => {
+        Contents::Ours(version) => {
             let known = "SELECT count(*) FROM pragma_table_info('invocation') WHERE name = 'cancelled'";
-            if db.query_row(known, [], |row| row.get::<_, i64>(0))? > 0 {
+            if version == 1 && db.query_row(known, [], |row| row.get::<_, i64>(0))? > 0 {
                 return Err(Refusal::Unusable(
                     "the database is damaged: it says that it has schema version 1, and has the columns of version 2; \
                      restore a backup"
                         .into(),
                 ));
             }
-            db.execute_batch(include_str!("../migrate_1_to_2.sql"))?;
+            let steps = [include_str!("../migrate_1_to_2.sql"), include_str!("../migrate_2_to_3.sql")];
+            for step in steps.iter().skip(version.unsigned_abs() as usize - 1) {
+                db.execute_batch(step)?;
+            }
         }
-        Contents::Ours(_) => {}
     }
     db.execute_batch(&format!("PRAGMA user_version = {SCHEMA_VERSION}"))?;
     db.execute_batch(include_str!("../tally.sql"))?;
+    db.execute(sql!("open/clear_several"), [])?;
     let boot = crate::platform::boot_id();
     let known: Option<String> = db.query_row(sql!("open/boot"), [], |row| row.get(0)).optional()?;
     if known.as_deref() != Some(&boot) {

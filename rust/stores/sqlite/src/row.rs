@@ -21,6 +21,8 @@ pub(crate) mod place {
     pub const SCHEDULED: i64 = 2;
     pub const PARKED: i64 = 3;
     pub const CLAIMED: i64 = 4;
+    pub const ALONE_READY: i64 = 5;
+    pub const ALONE_SCHEDULED: i64 = 6;
 }
 
 /// What `queries/steps/hot.sql` reads.
@@ -43,6 +45,8 @@ pub(crate) struct Hot {
     pub history: usize,
     /// Whether its cancellation is wished for.
     pub cancelled: bool,
+    /// Whether it runs alone in its process.
+    pub alone: bool,
 }
 
 impl Hot {
@@ -70,6 +74,11 @@ impl Hot {
     }
 
     pub fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { cancelled: row.get(17)?, alone: row.get(18)?, ..Self::read_queued(row)? })
+    }
+
+    /// One that no runner has: its cancellation is not wished for. Which line it is from, the caller knows.
+    pub fn read_queued(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             seq: row.get(0)?,
             id: read_id(row, 1)?,
@@ -86,7 +95,8 @@ impl Hot {
             releases: row.get(14)?,
             note: row.get(15)?,
             history: row.get::<_, u32>(16)? as usize,
-            cancelled: row.get(17)?,
+            cancelled: false,
+            alone: false,
         })
     }
 

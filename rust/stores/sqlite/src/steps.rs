@@ -50,7 +50,7 @@ pub(crate) fn requeue(tx: &mut Tx<'_>, hot: &Hot, status: Status, trail: &Trail)
         (
             hot.seq,
             status as u8,
-            place_when(hot.due, tx.now),
+            place_in_line(hot, tx.now),
             hot.due,
             hot.last_fence,
             hot.retries,
@@ -68,6 +68,15 @@ pub(crate) fn requeue(tx: &mut Tx<'_>, hot: &Hot, status: Status, trail: &Trail)
 /// Where an available invocation that is due at `due` is put.
 pub(crate) fn place_when(due: Millis, now: Millis) -> i64 {
     if due <= now { place::READY } else { place::SCHEDULED }
+}
+
+/// Where `hot` is put when it is available again.
+fn place_in_line(hot: &Hot, now: Millis) -> i64 {
+    match place_when(hot.due, now) {
+        place::READY if hot.alone => place::ALONE_READY,
+        place::SCHEDULED if hot.alone => place::ALONE_SCHEDULED,
+        place => place,
+    }
 }
 
 /// What a paused body waited for is forgotten.

@@ -237,7 +237,8 @@ impl Store for SqliteStore {
         let (next_expiry, heard) = self.read(|db| Ok((recover::next_expiry(db)?, recover::heard(db)?)))?;
         let nothing_to_note = policy.grace == 0 || recover::is_fresh(heard, steady, policy.grace);
         if next_expiry.is_none_or(|end| end > steady && nothing_to_note) {
-            return Ok(Recovered { next_expiry, ..Recovered::default() });
+            let alone = self.read(recover::waiting_alone)?;
+            return Ok(Recovered { next_expiry, alone, ..Recovered::default() });
         }
         self.write(recover::Recover(policy))
     }

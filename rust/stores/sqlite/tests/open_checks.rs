@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use common::*;
+use pynenc_core::claim::ClaimRequest;
 use pynenc_core::store::{Cancelled, Reach, Store};
 use rusqlite::Connection;
 use tempfile::{TempDir, tempdir};
@@ -176,7 +177,8 @@ fn a_database_of_the_first_schema_is_brought_up_to_date_with_what_it_holds() {
     submit(&*store);
     let running = claim(&*store, 1)[0].ownership();
     store.close().unwrap();
-    let back = "ALTER TABLE invocation DROP COLUMN cancelled; PRAGMA user_version = 1";
+    let back = "DROP INDEX invocation_alone; ALTER TABLE invocation DROP COLUMN alone;
+                ALTER TABLE invocation DROP COLUMN cancelled; PRAGMA user_version = 1";
     Connection::open(&path).unwrap().execute_batch(back).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -187,6 +189,26 @@ fn a_database_of_the_first_schema_is_brought_up_to_date_with_what_it_holds() {
     assert_eq!(store.cancel(running.id, Reach::Runners), Ok(Cancelled::Requested));
     let runner = store.get(running.id).unwrap().runner.unwrap();
     assert_eq!(store.beat(&runner, 1000).unwrap().cancelled, [running.id]);
+}
+
+#[test]
+fn a_database_of_the_second_schema_learns_to_let_invocations_run_alone() {
+    let folder = folder();
+    let path = folder.path().join("x.db");
+    let store = open(&path);
+    for _ in 0..2 {
+        submit(&*store);
+    }
+    let claims = claim(&*store, 2);
+    store.close().unwrap();
+    let back = "DROP INDEX invocation_alone; ALTER TABLE invocation DROP COLUMN alone; PRAGMA user_version = 2";
+    Connection::open(&path).unwrap().execute_batch(back).unwrap();
+    let store = open(&path);
+    let recovered = store.revoke(&"runner-1".into(), "killed by signal 9", Default::default()).unwrap();
+    assert_eq!((recovered.requeued.len(), recovered.alone), (2, 2));
+    assert_eq!(claim(&*store, 2), []);
+    let again = store.claim(&ClaimRequest { alone: true, ..request(2) }).unwrap().claims;
+    assert_eq!(again.iter().map(|one| one.id).collect::<Vec<_>>(), [claims[0].id, claims[1].id]);
 }
 
 #[test]

@@ -11,11 +11,13 @@ const MAY_SCAN: [&str; 3] = ["purge/count.sql", "list/ids.sql", "list/count.sql"
 
 /// The scan is of an index that has only what is asked for, and ends with its first row, ends at the limit of the caller,
 /// or is done once per boot.
-const OF_A_PARTIAL_INDEX: [&str; 6] = [
+const OF_A_PARTIAL_INDEX: [&str; 8] = [
+    "alone/count.sql",
     "claim/any_ready.sql",
     "claim/ready_queues.sql",
     "list/backlog.sql",
     "open/expire_leases.sql",
+    "purge/queued_alone.sql",
     "purge/queued_ready.sql",
     "purge/queued_scheduled.sql",
 ];

@@ -1,5 +1,6 @@
 //! Take due invocations for free slots.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use pynenc_core::{Error, Result};
 use redis::Value;
 
 use super::aside;
-use crate::keys::Kind;
+use crate::keys::{Kind, alone};
 use crate::link::Link;
 use crate::push;
 use crate::record::{NAMES_RUNNER, Packed, SAME_RUNNER, put_sized};
@@ -56,15 +57,22 @@ impl Ask {
         let mut script = Request::script(&CLAIM)
             .key(keys.key(Kind::Leases, b""))
             .key(keys.key(Kind::Owned, request.runner.as_bytes()));
-        for queue in request.queues.iter() {
+        // Those that run alone wait in queues of their own.
+        let names = request.queues.iter().map(|queue| match request.alone {
+            true => Cow::Owned(alone(queue)),
+            false => Cow::Borrowed(&**queue),
+        });
+        for queue in names.clone() {
             for kind in [Kind::Ready, Kind::Scheduled, Kind::Bell] {
                 script = script.key(keys.key(kind, queue.as_bytes()));
             }
         }
         if request.queues.is_empty() {
-            script = script.key(keys.key(Kind::Queues, b"")).key(keys.key(Kind::AnyBell, b""));
+            let all = if request.alone { Kind::AloneQueues } else { Kind::Queues };
+            script = script.key(keys.key(all, b"")).key(keys.key(Kind::AnyBell, b""));
         }
-        let parks = shared.hub.anyone_listens();
+        // Runners learn of what runs alone from the recovery that put it there, not by a bell.
+        let parks = shared.hub.anyone_listens() && !request.alone;
         let tag = shared.ear.tag(self.shard).filter(|_| parks).map_or(&b""[..], |tag| tag);
         let again = if attempt > 0 { &self.fences[..] } else { &[] };
         let (before, after) = note_of_claim(request);
@@ -77,7 +85,7 @@ impl Ask {
             .arg(tag)
             .arg(bytes_of(&self.fences))
             .arg([bytes_of(&self.lost), bytes_of(again)].concat());
-        request.queues.iter().for_each(|queue| script.push(queue.as_bytes()));
+        names.for_each(|queue| script.push(queue.as_bytes()));
         script
     }
 
@@ -99,7 +107,7 @@ impl Ask {
         let news = News { any: !claims.is_empty(), dropped, work: work || claims.len() == CHUNK };
         into.claims.extend(claims);
         news.announce(shared);
-        if into.claims.len() < self.limit && shared.ear.tag(self.shard).is_some() {
+        if !request.alone && into.claims.len() < self.limit && shared.ear.tag(self.shard).is_some() {
             let keys = &shared.links[self.shard].keys;
             let parked = request.queues.iter().map(|queue| keys.key(Kind::Bell, queue.as_bytes()));
             let any = request.queues.is_empty().then(|| keys.key(Kind::AnyBell, b""));

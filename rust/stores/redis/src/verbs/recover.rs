@@ -80,10 +80,11 @@ fn request(shared: &Shared, link: &Link, policy: RecoveryPolicy, limit: usize, d
         .number(policy.grace)
         .arg(death)
         .arg(CANCELLED_WHILE_RUNNING)
+        .number(i64::from(policy.innocent))
 }
 
 fn read(shared: &Shared, answer: Value, into: &mut Recovered) -> Option<bool> {
-    let [now, expiry, requeued, buried, cancelled, work, unreadable] = value::parts(answer)?;
+    let [now, expiry, requeued, buried, cancelled, work, unreadable, alone] = value::parts(answer)?;
     let now = value::int(&now)?;
     if let Some(expiry) = value::time(&expiry)? {
         let expiry = shared.local_steady(now, expiry);
@@ -93,5 +94,6 @@ fn read(shared: &Shared, answer: Value, into: &mut Recovered) -> Option<bool> {
     into.buried.extend(value::ids(buried)?);
     into.cancelled.extend(value::ids(cancelled)?);
     into.unreadable.extend(aside::report(shared, value::array(unreadable)?)?);
+    into.alone += usize::try_from(value::int(&alone)?).ok()?;
     Some(value::int(&work)? > 0)
 }

@@ -332,11 +332,16 @@ pub fn submit(store: &dyn Store) -> InvocationId {
 }
 
 pub fn request(runner: &str, limit: usize) -> ClaimRequest {
-    ClaimRequest { runner: runner.into(), limit, queues: [].into(), lease: 10_000, begin: true }
+    ClaimRequest { runner: runner.into(), limit, queues: [].into(), lease: 10_000, begin: true, alone: false }
 }
 
 pub fn claim(store: &dyn Store, limit: usize) -> Vec<Claim> {
     store.claim(&request("r1", limit)).unwrap().claims
+}
+
+/// Claim what runs alone in its process, as everything does that had started when its runner died.
+pub fn claim_alone(store: &dyn Store, limit: usize) -> Vec<Claim> {
+    store.claim(&ClaimRequest { alone: true, ..request("r1", limit) }).unwrap().claims
 }
 
 pub fn settlement(claim: &Claim, outcome: Outcome) -> Settlement {

@@ -1,6 +1,6 @@
 -- Claims whose lease is over, the longest over first. Columns as `Hot::read` expects them.
 SELECT seq, id, status, place, depth, due, run_key, run_limit, run_drop, runner, fence, last_fence,
-       retries, recoveries, releases, note, length(history), cancelled
+       retries, recoveries, releases, note, length(history), cancelled, alone
 FROM invocation WHERE place = 4 AND lease <= ?1
 ORDER BY lease, id
 LIMIT ?2

@@ -1,7 +1,7 @@
 -- The first in queue order of those that wait for a place under a key and would be admitted now.
 -- Columns as `Hot::read` expects them.
 SELECT seq, id, status, place, depth, due, run_key, run_limit, run_drop, runner, fence, last_fence,
-       retries, recoveries, releases, note, length(history), cancelled
+       retries, recoveries, releases, note, length(history), cancelled, alone
 FROM invocation
 WHERE place = 3 AND run_key = ?1
   AND run_limit > (SELECT count(*) FROM invocation WHERE place = 4 AND run_key = ?1)

@@ -43,7 +43,11 @@ pub(crate) fn nothing_to_take(db: &Connection, request: &ClaimRequest, now: Mill
             Some(queue) => statement.exists([queue]),
         }
     };
-    if request.queues.is_empty() {
+    if request.alone {
+        if any_alone_ready(db, &request.queues)? {
+            return Ok(None);
+        }
+    } else if request.queues.is_empty() {
         if ready(sql!("claim/any_ready"), None)? {
             return Ok(None);
         }
@@ -54,18 +58,18 @@ pub(crate) fn nothing_to_take(db: &Connection, request: &ClaimRequest, now: Mill
             }
         }
     }
-    let next_due = next_due(db, &request.queues)?;
+    let next_due = next_due(db, request)?;
     Ok(next_due.is_none_or(|due| due > now).then(|| Claimed { next_due, ..Claimed::default() }))
 }
 
 /// Claim on behalf of `request` inside a transaction.
 pub(crate) fn take(tx: &mut Tx<'_>, request: &ClaimRequest) -> Result<Claimed, Fault> {
-    promote(tx, &request.queues)?;
+    promote(tx, request)?;
     let mut claims = Vec::new();
     let mut passed_over = 0;
     'full: while claims.len() < request.limit {
         let finished = tx.effects.finished.len();
-        let candidates = best(tx, &request.queues, request.limit - claims.len())?;
+        let candidates = best(tx, request, request.limit - claims.len())?;
         if candidates.is_empty() && tx.effects.finished.len() > finished {
             // What was looked at could not be read, and stands in nobody's way any more.
             continue;
@@ -88,54 +92,69 @@ pub(crate) fn take(tx: &mut Tx<'_>, request: &ClaimRequest) -> Result<Claimed, F
             }
         }
     }
-    Ok(Claimed { claims, next_due: next_due(tx.db, &request.queues)?, failed: None })
+    Ok(Claimed { claims, next_due: next_due(tx.db, request)?, failed: None })
 }
 
-fn promote(tx: &mut Tx<'_>, queues: &[Arc<str>]) -> Result<(), Fault> {
-    if next_due(tx.db, queues)?.is_none_or(|due| due > tx.now) {
+fn promote(tx: &mut Tx<'_>, request: &ClaimRequest) -> Result<(), Fault> {
+    if next_due(tx.db, request)?.is_none_or(|due| due > tx.now) {
         return Ok(());
     }
-    if queues.is_empty() {
+    if request.alone {
+        for queue in each(&request.queues) {
+            tx.write(sql!("alone/promote"), (tx.now, PROMOTED, queue))?;
+        }
+        return Ok(());
+    }
+    if request.queues.is_empty() {
         tx.write(sql!("claim/promote"), (tx.now, PROMOTED))?;
     }
-    for queue in queues {
+    for queue in request.queues.iter() {
         tx.write(sql!("claim/promote_in"), (tx.now, PROMOTED, &**queue))?;
     }
     Ok(())
 }
 
-fn next_due(db: &Connection, queues: &[Arc<str>]) -> Result<Option<Millis>, Fault> {
-    if queues.is_empty() {
+fn next_due(db: &Connection, request: &ClaimRequest) -> Result<Option<Millis>, Fault> {
+    if request.queues.is_empty() && !request.alone {
         return Ok(db.prepare_cached(sql!("claim/next_due"))?.query_row([], |row| row.get(0))?);
     }
     let mut earliest: Option<Millis> = None;
-    for queue in queues {
-        let mut statement = db.prepare_cached(sql!("claim/next_due_in"))?;
-        let due: Option<Millis> = statement.query_row([&**queue], |row| row.get(0)).optional()?.flatten();
+    for queue in each(&request.queues) {
+        let mut statement =
+            db.prepare_cached(if request.alone { sql!("alone/next_due") } else { sql!("claim/next_due_in") })?;
+        let due: Option<Millis> = statement.query_row([queue], |row| row.get(0)).optional()?.flatten();
         earliest = [earliest, due].into_iter().flatten().min();
     }
     Ok(earliest)
 }
 
-/// Someone in a queue, with what its claim will say.
-struct Candidate {
-    place: Place,
-    hot: Hot,
-    claim: Claim,
+/// Each of these queues, as the queries on those that run alone take them: `None` is all of them.
+fn each(queues: &[Arc<str>]) -> impl Iterator<Item = Option<&str>> {
+    queues.is_empty().then_some(None).into_iter().chain(queues.iter().map(|queue| Some(&**queue)))
 }
 
-/// The first `limit` of what is ready in these queues (none means all), in queue order.
-fn best(tx: &mut Tx<'_>, queues: &[Arc<str>], limit: usize) -> Result<Vec<Candidate>, Fault> {
+fn any_alone_ready(db: &Connection, queues: &[Arc<str>]) -> Result<bool, Fault> {
+    let mut statement = db.prepare_cached(sql!("alone/any_ready"))?;
+    for queue in each(queues) {
+        if statement.exists([queue])? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The first `limit` of what is ready for this request, in queue order.
+fn best(tx: &mut Tx<'_>, request: &ClaimRequest, limit: usize) -> Result<Vec<Candidate>, Fault> {
+    let sql = if request.alone { sql!("alone/candidates") } else { sql!("claim/candidates") };
     let found: Vec<Arc<str>>;
-    let queues = if queues.is_empty() {
-        found = ready_queues(tx)?;
+    let queues = if request.queues.is_empty() {
+        found = ready_queues(tx, request.alone)?;
         &found
     } else {
-        queues
+        &request.queues[..]
     };
     let mut candidates = Vec::new();
     for queue in queues {
-        let sql = sql!("claim/candidates");
         candidates.extend(tx.sound(sql, (&**queue, as_limit(limit)), |row| Candidate::read(row, queue))?.0);
     }
     if queues.len() > 1 {
@@ -148,14 +167,18 @@ fn best(tx: &mut Tx<'_>, queues: &[Arc<str>], limit: usize) -> Result<Vec<Candid
 }
 
 /// The queues in which something is ready. What is in one whose name is no text is set aside.
-fn ready_queues(tx: &mut Tx<'_>) -> Result<Vec<Arc<str>>, Fault> {
-    let names = all(tx.db, sql!("claim/ready_queues"), [], |row| Ok(row.get_ref(0)?.as_bytes()?.to_vec()))?;
+fn ready_queues(tx: &mut Tx<'_>, alone: bool) -> Result<Vec<Arc<str>>, Fault> {
+    let (sql, of_queue) = match alone {
+        false => (sql!("claim/ready_queues"), sql!("aside/of_queue")),
+        true => (sql!("alone/ready_queues"), sql!("alone/of_queue")),
+    };
+    let names = all(tx.db, sql, [], |row| Ok(row.get_ref(0)?.as_bytes()?.to_vec()))?;
     let mut queues = Vec::with_capacity(names.len());
     for name in names {
         match String::from_utf8(name) {
             Ok(name) => queues.push(name.into()),
             Err(error) => {
-                for seq in tx.all(sql!("aside/of_queue"), [error.into_bytes()], |row| row.get(0))? {
+                for seq in tx.all(of_queue, [error.into_bytes()], |row| row.get(0))? {
                     set_aside(tx, seq)?;
                 }
             }
@@ -164,9 +187,16 @@ fn ready_queues(tx: &mut Tx<'_>) -> Result<Vec<Arc<str>>, Fault> {
     Ok(queues)
 }
 
+/// Someone in a queue, with what its claim will say.
+struct Candidate {
+    place: Place,
+    hot: Hot,
+    claim: Claim,
+}
+
 impl Candidate {
     fn read(row: &Row<'_>, queue: &Arc<str>) -> rusqlite::Result<Self> {
-        let hot = Hot::read(row)?;
+        let hot = Hot::read_queued(row)?;
         let place =
             Place { rank: row.get(17)?, priority: row.get(18)?, due: hot.due, sequence: hot.seq.unsigned_abs() };
         let claim = Claim {

@@ -95,7 +95,10 @@ fn waits_of(tx: &mut Tx<'_>, id: InvocationId) -> Result<Vec<InvocationId>, Faul
         let ids = tx.all(sql!("pause/waits"), [hot.seq], |row| read_some_id(row, 0))?;
         return Ok(ids.into_iter().flatten().collect());
     }
-    let queued = matches!(hot.place, place::READY | place::SCHEDULED | place::PARKED);
+    let queued = matches!(
+        hot.place,
+        place::READY | place::SCHEDULED | place::PARKED | place::ALONE_READY | place::ALONE_SCHEDULED
+    );
     match &hot.concurrency {
         Some(concurrency) if queued && admission(tx, Some(concurrency))? == Admission::Park => {
             let ids = tx.all(sql!("pause/holders"), [&*concurrency.key], |row| read_some_id(row, 0))?;

@@ -65,7 +65,7 @@ impl Verb for PurgeQueued {
     fn run(&self, tx: &mut Tx<'_>) -> Result<(usize, bool), Fault> {
         let chunk = self.limit.min(CHUNK);
         let mut count = 0;
-        for sql in [sql!("purge/queued_ready"), sql!("purge/queued_scheduled")] {
+        for sql in [sql!("purge/queued_ready"), sql!("purge/queued_scheduled"), sql!("purge/queued_alone")] {
             for hot in tx.sound(sql, [as_limit(chunk - count)], Hot::read)?.0 {
                 finish_unrun(tx, &hot, Status::Cancelled, CANCEL_REASON, hot.trail())?;
                 place_freed(tx, hot.concurrency.as_ref())?;

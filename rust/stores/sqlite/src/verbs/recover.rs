@@ -1,18 +1,21 @@
 //! Queue again, or bury, what dead runners left behind.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use pynenc_core::history::Entry;
-use pynenc_core::ids::{Millis, RunnerKey};
+use pynenc_core::history;
+use pynenc_core::ids::{InvocationId, Millis, RunnerKey};
 use pynenc_core::recover::{
-    Recovered, RecoveryPolicy, Signs, Verdict, backoff, burial_reason, burial_reason_of_death, judge, soon,
+    ALONE_NOTE, Company, Found, Mate, Recovered, RecoveryPolicy, Signs, backoff, burial_reason, burial_reason_of_death,
+    judge, soon,
 };
 use pynenc_core::status::Status;
 use pynenc_core::store::CANCELLED_WHILE_RUNNING;
 use rusqlite::Connection;
 
 use crate::fault::Fault;
-use crate::row::Hot;
+use crate::row::{Hot, read_id, read_status};
 use crate::steps::{finish_unrun, place_freed, requeue};
 use crate::tx::{Tx, as_limit, sql};
 use crate::writer::Verb;
@@ -27,7 +30,8 @@ impl Verb for Recover {
     }
 
     fn run(&self, tx: &mut Tx<'_>) -> Result<Recovered, Fault> {
-        let mut recovered = Recovered { next_expiry: next_expiry(tx.db)?, ..Recovered::default() };
+        let mut recovered =
+            Recovered { next_expiry: next_expiry(tx.db)?, alone: waiting_alone(tx.db)?, ..Recovered::default() };
         if recovered.next_expiry.is_none() {
             // Nothing is claimed: runners that have nothing to do write nothing.
             return Ok(recovered);
@@ -37,14 +41,8 @@ impl Verb for Recover {
             recovered.next_expiry = recovered.next_expiry.map(|at| at.max(signs.quiet_until));
             return Ok(recovered);
         }
-        let (expired, unreadable) =
-            tx.sound(sql!("recover/expired"), (tx.steady, as_limit(self.0.limit)), Hot::read)?;
-        recovered.unreadable = unreadable;
-        for hot in expired {
-            recover_one(tx, hot, self.0, "", &mut recovered)?;
-        }
-        recovered.next_expiry = next_expiry(tx.db)?;
-        Ok(recovered)
+        let (ended, unreadable) = tx.sound(sql!("recover/expired"), (tx.steady, as_limit(self.0.limit)), Hot::read)?;
+        Ok(Recovered { unreadable, ..recover_all(tx, ended, self.0, "")? })
     }
 }
 
@@ -90,14 +88,8 @@ impl Verb for Revoke {
     }
 
     fn run(&self, tx: &mut Tx<'_>) -> Result<Recovered, Fault> {
-        let mut recovered = Recovered::default();
         let (owned, unreadable) = tx.sound(sql!("recover/owned"), [&*self.runner], Hot::read)?;
-        recovered.unreadable = unreadable;
-        for hot in owned {
-            recover_one(tx, hot, self.policy, &self.death, &mut recovered)?;
-        }
-        recovered.next_expiry = next_expiry(tx.db)?;
-        Ok(recovered)
+        Ok(Recovered { unreadable, ..recover_all(tx, owned, self.policy, &self.death)? })
     }
 }
 
@@ -106,9 +98,60 @@ pub(crate) fn next_expiry(db: &Connection) -> Result<Option<Millis>, Fault> {
     Ok(db.prepare_cached(sql!("recover/next_expiry"))?.query_row([], |row| row.get(0))?)
 }
 
+/// How many wait to run alone in their process.
+pub(crate) fn waiting_alone(db: &Connection) -> Result<usize, Fault> {
+    Ok(db.prepare_cached(sql!("alone/count"))?.query_row([], |row| row.get::<_, i64>(0))? as usize)
+}
+
+fn recover_all(tx: &mut Tx<'_>, ended: Vec<Hot>, policy: RecoveryPolicy, death: &str) -> Result<Recovered, Fault> {
+    // Before the first of them is let go of.
+    let mut companies: HashMap<Arc<str>, Company> = HashMap::new();
+    for runner in ended.iter().filter_map(|hot| hot.runner.clone()) {
+        if let Entry::Vacant(vacant) = companies.entry(runner) {
+            let company = company(tx, vacant.key())?;
+            vacant.insert(company);
+        }
+    }
+    let mut recovered = Recovered::default();
+    for hot in ended {
+        let blamed =
+            hot.runner.as_ref().and_then(|runner| companies.get(runner)).is_some_and(|company| company.blames(hot.id));
+        recover_one(tx, hot, blamed, policy, death, &mut recovered)?;
+    }
+    for (runner, company) in companies {
+        let left = company.is_several && tx.write(sql!("recover/set_several"), [&*runner])? > 0;
+        if company.is_several && !left && !tx.db.prepare_cached(sql!("recover/owned"))?.exists([&*runner])? {
+            tx.write(sql!("recover/clear_several"), [&*runner])?;
+        }
+    }
+    recovered.next_expiry = next_expiry(tx.db)?;
+    recovered.alone = waiting_alone(tx.db)?;
+    Ok(recovered)
+}
+
+fn company(tx: &Tx<'_>, runner: &str) -> Result<Company, Fault> {
+    let mut mates = tx.all(sql!("recover/company"), [runner], |row| {
+        Ok(Mate { id: read_id(row, 0)?, status: read_status(row, 1)?, alone: row.get(2)?, waits_for: Vec::new() })
+    })?;
+    if mates.iter().any(|mate| mate.status == Status::Paused) {
+        let mut waits: HashMap<InvocationId, Vec<InvocationId>> = HashMap::new();
+        for (waiter, target) in
+            tx.all(sql!("recover/waits"), [runner], |row| Ok((read_id(row, 0)?, read_id(row, 1)?)))?
+        {
+            waits.entry(waiter).or_default().push(target);
+        }
+        for mate in &mut mates {
+            mate.waits_for = waits.remove(&mate.id).unwrap_or_default();
+        }
+    }
+    let was_more = tx.db.prepare_cached(sql!("recover/is_several"))?.exists([runner])?;
+    Ok(Company::new(mates, was_more))
+}
+
 fn recover_one(
     tx: &mut Tx<'_>,
     mut hot: Hot,
+    blamed: bool,
     policy: RecoveryPolicy,
     death: &str,
     recovered: &mut Recovered,
@@ -118,31 +161,33 @@ fn recover_one(
         recovered.cancelled.push(hot.id);
         return place_freed(tx, hot.concurrency.as_ref());
     }
-    let verdict = judge(hot.status, hot.recoveries, policy);
-    let (Verdict::Requeue(passing) | Verdict::Bury(passing)) = verdict;
-    if hot.status != Status::Pending {
-        hot.recoveries += 1;
-    }
+    let verdict = judge(Found { status: hot.status, recoveries: hot.recoveries, alone: hot.alone, blamed }, policy);
+    hot.recoveries = verdict.recoveries;
     let mut trail = hot.trail();
-    trail.enter_with(&Entry { note: death.into(), ..Entry::new(passing, tx.now, hot.runner()) });
-    match verdict {
-        Verdict::Requeue(_) => {
-            trail.enter(Status::Rerouted, tx.now, "");
-            match backoff(hot.recoveries) {
-                0 => {}
-                delay => hot.due = tx.now.saturating_add(delay),
-            }
-            requeue(tx, &hot, Status::Rerouted, &trail)?;
-            recovered.requeued.push(hot.id);
-        }
-        Verdict::Bury(_) => {
-            let reason = match death {
-                "" => burial_reason(hot.recoveries),
-                _ => burial_reason_of_death(hot.recoveries, death),
-            };
-            finish_unrun(tx, &hot, Status::Failed, &reason, trail)?;
-            recovered.buried.push(hot.id);
-        }
+    trail.enter_with(&history::Entry {
+        note: death.into(),
+        ..history::Entry::new(verdict.passing, tx.now, hot.runner())
+    });
+    if verdict.buried {
+        let reason = match death {
+            "" => burial_reason(hot.recoveries),
+            _ => burial_reason_of_death(hot.recoveries, death),
+        };
+        finish_unrun(tx, &hot, Status::Failed, &reason, trail)?;
+        recovered.buried.push(hot.id);
+        return place_freed(tx, hot.concurrency.as_ref());
     }
+    if verdict.alone && !hot.alone {
+        hot.alone = true;
+        tx.write(sql!("alone/mark"), [hot.seq])?;
+    }
+    let note = if verdict.alone { ALONE_NOTE } else { "" };
+    trail.enter_with(&history::Entry { note: note.into(), ..history::Entry::new(Status::Rerouted, tx.now, "") });
+    match backoff(hot.recoveries) {
+        0 => {}
+        delay => hot.due = tx.now.saturating_add(delay),
+    }
+    requeue(tx, &hot, Status::Rerouted, &trail)?;
+    recovered.requeued.push(hot.id);
     place_freed(tx, hot.concurrency.as_ref())
 }

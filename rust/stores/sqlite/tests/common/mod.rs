@@ -71,11 +71,16 @@ pub fn submit(store: &dyn Store) -> InvocationId {
 }
 
 pub fn request(limit: usize) -> ClaimRequest {
-    ClaimRequest { runner: "runner-1".into(), limit, queues: [].into(), lease: 10_000, begin: true }
+    ClaimRequest { runner: "runner-1".into(), limit, queues: [].into(), lease: 10_000, begin: true, alone: false }
 }
 
 pub fn claim(store: &dyn Store, limit: usize) -> Vec<Claim> {
     store.claim(&request(limit)).unwrap().claims
+}
+
+/// Claim what runs alone in its process.
+pub fn claim_alone(store: &dyn Store, limit: usize) -> Vec<Claim> {
+    store.claim(&ClaimRequest { alone: true, ..request(limit) }).unwrap().claims
 }
 
 pub fn success(owner: Ownership) -> Settlement {

@@ -29,7 +29,7 @@ fn case(prepare: fn(&dyn Store) -> Vec<Ownership>, perform: fn(&dyn Store, &[Own
 pub fn cases_of(verb: &str) -> Vec<Case> {
     match verb {
         "submit" => vec![case(new_ids, submit_each)],
-        "claim" => vec![case(a_queue, claim_all)],
+        "claim" => vec![case(a_queue, claim_all), case(those_that_run_alone, claim_all_alone)],
         "begin" => vec![case(a_claim_not_begun, begin_it)],
         "settle" => vec![case(a_claim_for_each_outcome, settle_each)],
         "exchange" => vec![case(a_claim_and_a_queue, exchange_it)],
@@ -195,6 +195,9 @@ fn beat_for_them(store: &dyn Store, claims: &[Ownership]) {
 
 /// One that did not start, one whose cancellation is wished for, one that is buried, each under a key that others want.
 fn claims_for_each_verdict(store: &dyn Store) -> Vec<Ownership> {
+    those_that_run_alone(store);
+    let request = ClaimRequest { lease: SHORT, alone: true, ..request(1) };
+    let mut alone = owners(&store.claim(&request).unwrap().claims);
     accept(store, &[keyed("a")]);
     let mut claims = short_claims(store, 1, false);
     accept(store, &[keyed("b"), keyed("c")]);
@@ -202,12 +205,25 @@ fn claims_for_each_verdict(store: &dyn Store) -> Vec<Ownership> {
     store.cancel(claims[1].id, Reach::Runners).unwrap();
     accept(store, &[keyed("a"), keyed("b"), keyed("c")]);
     assert!(claim(store, 9).is_empty(), "the others are parked");
+    claims.append(&mut alone);
     claims
 }
 
-/// Whoever had started when its runner died is not run again.
+/// Two that ran beside each other when their runner died.
+fn those_that_run_alone(store: &dyn Store) -> Vec<Ownership> {
+    accept(store, &[submission(), submission()]);
+    let claims = owners(&claim(store, 2));
+    assert_eq!(store.revoke(&"runner-1".into(), "killed", RecoveryPolicy::default()).unwrap().alone, 2);
+    claims
+}
+
+fn claim_all_alone(store: &dyn Store, _: &[Ownership]) {
+    claim_alone(store, 9);
+}
+
+/// Whoever had been started to run alone when its runner died is not run again.
 fn policy() -> RecoveryPolicy {
-    RecoveryPolicy { max_recoveries: 0, limit: 100, grace: 0 }
+    RecoveryPolicy { max_recoveries: 0, limit: 100, ..Default::default() }
 }
 
 fn recover_them(store: &dyn Store, _: &[Ownership]) {

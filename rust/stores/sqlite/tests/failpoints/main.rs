@@ -179,7 +179,8 @@ impl<'a> Scene<'a> {
         found.sort_unstable();
         assert_eq!(found, left, "{at}: each is recovered, and once");
         loop {
-            let claims = claim(&*store, 10);
+            let mut claims = claim(&*store, 10);
+            claims.extend(claim_alone(&*store, 10));
             if claims.is_empty() {
                 break;
             }

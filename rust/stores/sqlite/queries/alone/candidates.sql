@@ -1,0 +1,8 @@
+-- As `claim/candidates.sql`, of those that run alone.
+SELECT i.seq, i.id, i.status, i.place, i.depth, i.due, i.run_key, i.run_limit, i.run_drop, i.runner, i.fence,
+       i.last_fence, i.retries, i.recoveries, i.releases, i.note, length(i.history),
+       i.rank, i.priority, i.task, i.parent, a.payload
+FROM invocation AS i CROSS JOIN arguments AS a ON a.seq = i.seq
+WHERE i.place = 5 AND i.place > 4 AND i.queue = ?1
+ORDER BY i.rank DESC, i.priority DESC, i.due, i.seq
+LIMIT ?2

@@ -1,0 +1,2 @@
+-- How many wait to run alone, due or not.
+SELECT count(*) FROM invocation WHERE place > 4
