@@ -102,7 +102,10 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
     )
     result_ttl_sec: float = setting(86400.0, unit="s", at_least=0, doc="how long a result is kept")
     max_recoveries: int = setting(
-        3, unit="recoveries", at_least=0, doc="how many runners may die with an invocation before it fails for good"
+        3,
+        unit="recoveries",
+        at_least=0,
+        doc="how many processes may die with an invocation that runs alone in them before it fails for good",
     )
     max_depth: int = setting(
         1000, unit="calls", at_least=0, doc="how deep calls in bodies may be nested: an endless recursion ends there"
