@@ -128,6 +128,11 @@ class Task(Generic[Params, Result]):
         return limits_of(self.conf.soft_timeout, self.conf.timeout)
 
     @functools.cached_property
+    def _decodes_quickly(self) -> bool:
+        """Whether small arguments are decoded without code of the user's, so that it needs no supervision."""
+        return not self.app._codec.runs_user_code(self)
+
+    @functools.cached_property
     def _is_coroutine(self) -> bool:
         return inspect.iscoroutinefunction(self.func)
 

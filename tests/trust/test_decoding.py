@@ -135,10 +135,26 @@ def test_time_for_decoding_counts_towards_the_timeout_of_the_task(shop: Any, mon
 
 
 def test_only_large_payloads_and_code_of_the_users_are_supervised(shop: Any) -> None:
-    codec = shop.app._codec
-    assert not codec.may_take_long(shop.canary, b"\x01{}")
-    assert codec.may_take_long(shop.canary, b"\x01{}" + b" " * 100_000)
-    assert codec.may_take_long(shop.heavy, b"\x01{}")
+    from pynenc import _core
+    from pynenc.runner import ThreadRunner
+    from pynenc.runner._decoding import LARGE
+    from pynenc.runner.execute import execute
+
+    supervised: list[str] = []
+
+    class Spy(ThreadRunner):
+        def _decoding_begins(self, claim: _core.Claim, seconds: float) -> None:
+            supervised.append(claim.task_id)
+
+    runner = Spy(shop.app)
+    for task, payload in (
+        ("canary", b"\x01{}"),
+        ("canary", b"\x01{}" + b" " * LARGE),
+        ("slow", b'\x01{"value":"x"}'),
+    ):
+        task_id, invocation_id = f"heavyshop.{task}", _core.new_invocation_id()
+        execute(shop.app, runner, _core.Claim(invocation_id, 1, task_id, payload, None, 0, "default", 0, 0, 0))
+    assert supervised == ["heavyshop.canary", "heavyshop.slow"]
 
 
 def test_a_client_that_waits_with_a_timeout_is_not_held_by_a_planted_result(shop: Any) -> None:

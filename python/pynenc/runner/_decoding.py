@@ -20,12 +20,18 @@ if TYPE_CHECKING:
     from pynenc.task import Task
 
 
+LARGE = 32 * 1024
+"""Up to so many bytes decoding takes microseconds, as long as no code of the user's takes part."""
+
+
 class CannotSupervise(Exception):
     """There is no thread left that would keep the time."""
 
 
-def decode(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim) -> dict[str, Any]:
-    """The arguments of `claim`.
+def decode(
+    app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, invocation_id: str
+) -> dict[str, Any]:
+    """The arguments of `claim`, which is one of this invocation.
 
     Raises:
         SerializationError: they do not fit the task, or took longer to decode than `decode_limit_sec`.
@@ -33,8 +39,8 @@ def decode(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.C
         CannotSupervise: the system has no thread left to keep the time.
     """
     codec, payload = app._codec, claim.payload
-    if not codec.may_take_long(task, payload):
-        return codec.decode_arguments(task, payload, claim.invocation_id)
+    if len(payload) <= LARGE and task._decodes_quickly:
+        return codec.decode_arguments(task, payload, invocation_id)
     try:
         keep_time()
     except RuntimeError as error:
@@ -46,7 +52,7 @@ def decode(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.C
     limit = BodyLimit(Limits(math.inf, allowed), _cannot_end)
     runner._decoding_begins(claim, allowed + GRACE_SEC)
     try:
-        return limit.run(lambda: codec.decode_arguments(task, payload, claim.invocation_id))  # type: ignore[no-any-return]
+        return limit.run(lambda: codec.decode_arguments(task, payload, invocation_id))  # type: ignore[no-any-return]
     except (SerializationError, TaskTimeoutError) as error:
         if not limit.stage:
             raise

@@ -77,7 +77,7 @@ async def execute_async(app: Pynenc, runner: BaseRunner, claim: _core.Claim) -> 
         with context.enter_invocation(invocation, runner):
             began = time.monotonic()
             try:
-                args, kwargs = task._apply(decode(app, task, runner, claim))
+                args, kwargs = task._apply(decode(app, task, runner, claim, invocation.invocation_id))
             except CannotSupervise as error:
                 return no_thread(app, str(runner.runner_id), claim, error.__cause__ or error)
             except Exception as error:
@@ -130,7 +130,7 @@ def _execute(
     context.current_runner_args.set(runner_args)
     began = 0.0 if task._limits is None else time.monotonic()
     try:
-        args, kwargs = task._apply(decode(app, task, runner, claim))
+        args, kwargs = task._apply(decode(app, task, runner, claim, invocation.invocation_id))
     except CannotSupervise as error:
         return no_thread(app, str(runner.runner_id), claim, error.__cause__ or error)
     except Exception as error:

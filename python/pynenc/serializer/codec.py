@@ -42,9 +42,6 @@ _NAMES: Final = {
 _JSON: Final = bytes([JsonSerializer.tag])
 _NONE: Final = _JSON + b"null"
 
-_LARGE: Final = 32 * 1024
-"""Up to this size decoding takes microseconds, as long as no code of the user's takes part."""
-
 _SMALL: Final = 4096
 """Up to this size copying a payload costs less than a view on it."""
 
@@ -119,9 +116,9 @@ class Codec:
             raise SerializationError(f"{what} are no dict but {type(kwargs).__name__}")
         return kwargs
 
-    def may_take_long(self, task: Task[Any, Any], payload: bytes) -> bool:
-        """Whether decoding these arguments may take long: they are large, or code of the user's takes part."""
-        return len(payload) > _LARGE or not self._is_json or self._json(task).runs_user_code
+    def runs_user_code(self, task: Task[Any, Any]) -> bool:
+        """Whether code of the user's takes part when arguments of this task are decoded, which may take any time."""
+        return not self._is_json or self._json(task).runs_user_code
 
     def encode_result(self, task: Task[Any, Any], value: Any, invocation_id: str = "") -> bytes:
         """What the body of this invocation returned.

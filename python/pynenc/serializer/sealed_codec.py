@@ -51,9 +51,9 @@ class SealedCodec(Codec):
         """What `encode_arguments` was given. Raises as `Codec`, `SignatureError` and `PayloadCodecError`."""
         return super().decode_arguments(task, self.open_arguments(task, payload, invocation_id))
 
-    def may_take_long(self, task: Task[Any, Any], payload: bytes) -> bool:
+    def runs_user_code(self, task: Task[Any, Any]) -> bool:
         """As `Codec`; a `PayloadCodec` is code of the user's."""
-        return self._payload_codec is not None or super().may_take_long(task, payload)
+        return self._payload_codec is not None or super().runs_user_code(task)
 
     def open_arguments(self, task: Task[Any, Any], payload: bytes, invocation_id: str) -> bytes:
         """The payload as `write_arguments` made it. Raises `SignatureError` and `PayloadCodecError`."""
