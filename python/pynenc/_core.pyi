@@ -50,6 +50,16 @@ def new_invocation_id() -> str:
 def invocation_age_sec(invocation_id: str) -> float:
     """Seconds since this id was made, by the clock of the process that made it. `ValueError` for no id at all."""
 
+def before_fork() -> None:
+    """The calling thread is about to fork: block until no thread is inside SQLite, at most half a second, and keep
+    others from entering. One of the next two must follow."""
+
+def after_fork_in_parent() -> None:
+    """The fork is made, or has failed."""
+
+def after_fork_in_child() -> None:
+    """The fork is made, and this is the child."""
+
 def drain_logs() -> list[tuple[int, str, str]]:
     """Take what Rust has logged since the last call: `(logging level, logger suffix, message)`, oldest first."""
 

@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +223,26 @@ def test_a_hook_must_be_a_plain_function(jobs: Any) -> None:
     for wrong in (starts, "a name", None):
         with pytest.raises(TypeError, match="on_worker_start takes a plain function"):
             jobs.app.on_worker_start(wrong)
+
+
+@pytest.mark.parametrize("runner_cls", ["ThreadRunner", "MultiThreadRunner", "AsyncRunner"])
+def test_a_process_that_is_forked_amid_writes_can_write(processes: Processes, jobs: Any, runner_cls: str) -> None:
+    """SQLite would leave the lock of the writer to the child, where nobody ever releases it."""
+    runner = _runner(processes, runner_cls, slots=4)
+    over = threading.Event()
+
+    def load() -> None:
+        while not over.is_set():
+            list(jobs.basics.add.parallelize([(number, 1) for number in range(50)]).results)
+
+    loader = threading.Thread(target=load)
+    loader.start()
+    try:
+        for number in range(15):
+            # A call that finds the store locked for `store_timeout_sec` (10 s) fails.
+            told, _ = jobs.forks.in_a_fork("result", number).get_result(timeout=60)
+            assert told == str(number + 1)
+    finally:
+        over.set()
+        loader.join()
+    _stop(runner)

@@ -48,6 +48,8 @@ mod _core {
     #[pymodule_export]
     use super::model::{PyClaim, PyHistoryEntry, PyRecord, PyTaskSpec};
     #[pymodule_export]
+    use super::process::{after_fork_in_child, after_fork_in_parent, before_fork};
+    #[pymodule_export]
     use super::runner::PyEngine;
     #[pymodule_export]
     use super::signing::PySigner;

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use pynenc_store_sqlite::fork;
+
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
@@ -40,4 +42,19 @@ impl<T: ?Sized> Drop for Owned<T> {
             std::mem::forget(self.value.take());
         }
     }
+}
+
+#[pyfunction]
+pub fn before_fork() {
+    fork::before();
+}
+
+#[pyfunction]
+pub fn after_fork_in_parent() {
+    fork::after_in_parent();
+}
+
+#[pyfunction]
+pub fn after_fork_in_child() {
+    fork::after_in_child();
 }

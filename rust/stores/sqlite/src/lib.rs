@@ -5,6 +5,7 @@
 //! - `writer`: the thread that owns the writing connection, and group commit. `readers`: connections that only look.
 //! - `doorbell` and `bell`: how processes wake each other, and the thread that notices.
 //! - `open`: every check before a file is trusted.
+//! - `fork`: whoever forks this process waits until no thread is inside SQLite.
 //! - `failpoint`: where tests kill their own process; not in a release.
 //!
 //! Nothing else in the process may open the file, least of all another copy of SQLite such as Python's `sqlite3`:
@@ -21,6 +22,7 @@ pub mod failpoint;
 #[cfg(not(feature = "failpoints"))]
 mod failpoint;
 mod fault;
+pub mod fork;
 mod open;
 mod options;
 mod platform;

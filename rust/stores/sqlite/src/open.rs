@@ -13,6 +13,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::connection;
 use crate::fault::{is_busy, translate, unusable};
+use crate::fork;
 use crate::tx::sql;
 
 /// "pync": marks the files of this store.
@@ -38,6 +39,7 @@ pub(crate) fn log_path(path: &Path) -> PathBuf {
 
 /// A connection to the database at `path`, which is made if it does not exist, checked, and of our schema.
 pub(crate) fn open(path: &Path, busy_timeout: Duration) -> Result<Connection> {
+    let _inside = fork::enter();
     let _one_at_a_time = OPENING.lock();
     check_library(path)?;
     check_directory(path)?;

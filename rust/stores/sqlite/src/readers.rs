@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use crate::connection;
 use crate::fault::{Fault, is_of_the_store};
+use crate::fork;
 use crate::shared::Counters;
 
 /// Connections kept open while nobody reads; more readers than that at one time open and close their own.
@@ -41,6 +42,8 @@ impl Readers {
     }
 
     fn look<T>(&self, look: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
+        // Declared first, so that a connection that is not kept is closed inside, too.
+        let _inside = fork::enter();
         let kept = self.idle.lock().as_mut().ok_or(Error::Closed("store"))?.pop();
         let db = match kept {
             Some(db) => db,

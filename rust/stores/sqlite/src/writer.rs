@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use crate::doorbell::Ring;
 use crate::failpoint::{Stage, reach};
 use crate::fault::{BACKEND, Fault, is_busy};
+use crate::fork;
 use crate::options::Durability;
 use crate::shared::Shared;
 use crate::tx::{Effects, Tx};
@@ -174,12 +175,14 @@ impl Loop {
             }
             self.run(group);
         }
+        let _inside = fork::enter();
         if self.shared.check_identity() {
             // Closing would delete the log at this path, which belongs to another database now.
             return std::mem::forget(self.db);
         }
         // Best effort: whoever opens the file next does it otherwise.
         let _ = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        drop(self);
     }
 
     /// Run the errands in one transaction; if that fails, each in its own, so that one cannot spoil the others.
@@ -224,6 +227,7 @@ impl Loop {
 
     fn transact(&mut self, group: &mut [Box<dyn Errand>]) -> Result<Effects, Failure> {
         self.shared.stats.transactions.add();
+        let _inside = fork::enter();
         let begun = self.set_synchronous(group).and_then(|()| self.batch("BEGIN IMMEDIATE"));
         begun.map_err(|error| Failure::Begin(self.translate(&error)))?;
         pass(group, Stage::Begun);
