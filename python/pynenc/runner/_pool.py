@@ -52,8 +52,8 @@ _STRIKES = 3
 _CALM_SEC = 10.0
 """Workers that die more often than `_STRIKES` times in this span are replaced with growing pauses."""
 
-_SOLO_IDLE_SEC = 2.0
-"""A worker for what runs alone that finds nothing for so long ends."""
+_SOLO_IDLE_SEC = 35.0
+"""A worker for what runs alone that finds nothing for so long ends; a recovered invocation waits for less than that."""
 
 
 class ProcessPoolRunner(NativeWaitRunner):
@@ -221,7 +221,12 @@ class ProcessPoolRunner(NativeWaitRunner):
         if idle:
             # What is not due yet is found by a sweep of the engine.
             engine.look_alone(0)
-        wanted = min(engine.waiting_alone(), max(2, os.cpu_count() or 1))
+        waiting = engine.waiting_alone()
+        for member in solo if waiting else ():
+            if member.idle_since is not None:
+                # It may have looked before that was there.
+                member.channel.send({"alone": waiting})
+        wanted = min(waiting, max(2, os.cpu_count() or 1))
         # A body that waits keeps its process: what it waits for may run alone, in another one.
         busy = [member for member in solo if not member.live or member.live > member.waits]
         for member in idle[: max(0, len(busy) - wanted)]:
@@ -525,16 +530,16 @@ class ProcessPoolRunner(NativeWaitRunner):
                 self.logger.warning("invocation %s is queued again: its worker was %s%s", invocation_id, how, then)
             for invocation_id in buried:
                 self.logger.error("invocation %s failed for good: its workers keep dying with it", invocation_id)
-            if alone:
-                self._tell_of_alone(alone)
+            self._tell_of_alone(alone)
 
     def _tell_of_alone(self, waiting: int) -> None:
         """So many invocations wait to run alone in their process."""
         if self._engine is not None:
             self._engine.look_alone(waiting)
-        if not self._needs_solo_workers():
+        if waiting:
             for member in self._members.values():
-                member.channel.send({"alone": waiting})
+                if member.solo or not self._needs_solo_workers():
+                    member.channel.send({"alone": waiting})
 
     def _wait_for_room(self, why: object) -> None:
         """Out of processes, descriptors or memory. The workers that there are go on, and may give something back."""
