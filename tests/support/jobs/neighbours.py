@@ -69,7 +69,7 @@ def waits_for_a_poisoned_one(depth: int, how: str) -> str:
     return str(below.result)
 
 
-@app.task(max_retries=1)
+@app.task(max_retries=1, retry_for=(ValueError,))
 def fails_once_alone(name: str) -> int:
     """Dies with its process the first time, fails the second time; how often it ran by then."""
     if not flags.is_raised(f"{name}-died"):
