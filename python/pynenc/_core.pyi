@@ -439,8 +439,9 @@ class Engine:
     def pulse(self, good_for_sec: float) -> None:
         """The loop that runs the bodies lives: leases are renewed for so long, and not without another pulse. Without
         a first one they are renewed for as long as the process lives."""
-    def claim(self, limit: int) -> list[Claim]:
+    def claim(self, limit: int, queues: Sequence[str] = ...) -> list[Claim]:
         """For a runner of a user's own: take up to `limit` due invocations (`pending`) without waiting for any.
+        From these queues, or from those of the engine if there are none.
         Their leases are renewed until they are settled, handed back, or the engine closes."""
     def begin(self, claim: Claim) -> None:
         """Start one of those. Raises `InvocationStatusOwnershipError` when the claim was lost."""

@@ -97,12 +97,12 @@ def view_key() -> str:
 def claim_some(app: Pynenc, limit: int, queues: Iterable[str] = (), runner_ctx: Any = None) -> list[_core.Claim]:
     """Take up to `limit` due invocations: through the engine of the runner that runs here, which renews their leases.
 
-    Without one, or for chosen queues, straight from the store; then nobody renews, and a body must finish within
-    `lease_sec`.
+    Without one, or for chosen queues and a named owner, straight from the store; then nobody renews, and a body must
+    finish within `lease_sec`.
     """
     engine = runner_of(app)._engine
     chosen = list(queues)
-    if engine is not None and not chosen:
-        return engine.claim(limit)
-    owner = str(getattr(runner_ctx, "runner_id", "") or (engine.key if engine is not None else view_key()))
-    return app._store.claim(owner, limit, chosen, app.conf.lease_sec)
+    named = str(getattr(runner_ctx, "runner_id", "") or "")
+    if engine is not None and not (chosen and named):
+        return engine.claim(limit, chosen)
+    return app._store.claim(named or view_key(), limit, chosen, app.conf.lease_sec)

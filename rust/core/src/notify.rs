@@ -20,6 +20,9 @@ pub trait Listener: Send + Sync + 'static {
     /// Called on the thread that made or noticed the change. Must only note it and wake; must not call the store.
     fn work_may_be_available(&self);
 
+    /// Changes may have been missed, or undone: a reconnect, a server that has forgotten something. As above.
+    fn everything_may_have_changed(&self) {}
+
     /// The cancellation of something that `runner` owns is wished for; `None`: of anyone may be. As above.
     fn cancellation_wished(&self, _runner: Option<&str>) {}
 }
@@ -232,6 +235,10 @@ impl Hub {
         }
         for mailbox in mailboxes {
             mailbox.nudge();
+        }
+        let listeners: Vec<_> = self.listeners.lock().iter().filter_map(Weak::upgrade).collect();
+        for listener in listeners {
+            listener.everything_may_have_changed();
         }
         self.work();
     }

@@ -39,6 +39,8 @@ pub struct Recovered {
     pub next_expiry: Option<Millis>,
     /// How many invocations wait for a process in which they run alone, due or not.
     pub alone: usize,
+    /// Nothing was recovered, because a stall is just over: see [`Signs`].
+    pub stalled: bool,
 }
 
 impl Recovered {

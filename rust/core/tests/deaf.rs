@@ -199,11 +199,11 @@ fn a_runner_of_a_users_own_notices_that_its_claims_fail() {
     let runner = Runner::new(store, config(1, LEASE)).unwrap();
     runner.start().unwrap();
     eventually("the failure is known and lasts", || {
-        assert!(runner.claim(1).is_err());
+        assert!(runner.claim(1, &[]).is_err());
         runner.failing_for().is_some_and(|span| span > LEASE)
     });
     *flawed.failing.lock() = "";
-    assert_eq!(runner.claim(1), Ok(Vec::new()));
+    assert_eq!(runner.claim(1, &[]), Ok(Vec::new()));
     assert_eq!(runner.failing_for(), None);
     runner.close().unwrap();
 }

@@ -148,9 +148,11 @@ impl PyEngine {
         Ok(())
     }
 
-    fn claim(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<PyClaim>> {
+    #[pyo3(signature = (limit, queues = Vec::new()))]
+    fn claim(&self, py: Python<'_>, limit: usize, queues: Vec<String>) -> PyResult<Vec<PyClaim>> {
         let runner = self.0.get()?;
-        let claims = py.detach(|| runner.claim(limit)).map_err(to_py)?;
+        let queues: Vec<Arc<str>> = queues.into_iter().map(Arc::from).collect();
+        let claims = py.detach(|| runner.claim(limit, &queues)).map_err(to_py)?;
         Ok(claims.into_iter().map(PyClaim).collect())
     }
 

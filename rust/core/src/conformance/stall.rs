@@ -34,7 +34,8 @@ fn stalled(f: &Fixture, span: i64) -> (Ownership, Ownership) {
 pub fn after_a_stall_the_first_sweep_recovers_nothing(f: &Fixture) {
     let (first, second) = stalled(f, 3 * LEASE);
     let recovered = sweep(f);
-    assert_eq!((recovered.found(), recovered.next_expiry), (0, Some(START + 4 * LEASE)));
+    assert_eq!((recovered.found(), recovered.stalled), (0, true));
+    assert_eq!(recovered.next_expiry, Some(START + 4 * LEASE));
     assert_eq!((beat(f, "r1"), beat(f, "r2")), (vec![first], vec![second]));
     f.clock.advance(LEASE - 1);
     assert_eq!(sweep(f).found(), 0);

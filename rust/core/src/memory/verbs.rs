@@ -259,7 +259,7 @@ impl State {
         self.hear(steady, policy.grace);
         if self.signs.is_quiet(steady, policy) {
             let next_expiry = self.index.first_lease().map(|(expires, _)| expires.max(self.signs.quiet_until));
-            return Recovered { next_expiry, alone: self.index.waiting_alone(), ..Recovered::default() };
+            return Recovered { next_expiry, alone: self.index.waiting_alone(), stalled: true, ..Recovered::default() };
         }
         let ended: Vec<_> = self.index.leases_ended(steady).take(policy.limit).collect();
         self.recover_all(ended, policy, "", now, news)

@@ -5,6 +5,7 @@
 //! only slot. What cannot begin within its patience goes back and the runner goes on with other work, so that one long body
 //! does not idle a process. The patience doubles with each hand-back, so that its turn comes.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::MutexGuard;
@@ -196,7 +197,9 @@ impl Shared {
         pump.health.begin(Duty::Claim);
         // Not begun: whatever ends this process while it waits for its turn, it was not the cause.
         let request = ClaimRequest { alone: true, ..self.request(1, false) };
+        let ticket = pump.foreign.request_begins();
         let answer = MutexGuard::unlocked(pump, || self.store.claim(&request));
+        pump.foreign.request_ends(ticket);
         pump.exchanging = false;
         pump.health.end(Duty::Claim, matches!(&answer, Ok(claimed) if claimed.failed.is_none()));
         let claimed = match answer {
@@ -219,6 +222,9 @@ impl Shared {
         let wait = claimed.next_due.map(|due| Duration::from_millis(due.saturating_sub(wall).max(0) as u64));
         pump.alone.at = wait.and_then(|wait| now.checked_add(wait));
         for claim in claimed.claims {
+            if pump.foreign.was_returned(claim.ownership()) {
+                continue;
+            }
             pump.slots.take_ahead(claim.ownership(), now);
             let until = now + patience(claim.releases);
             pump.alone.held = Some((claim, until));
@@ -234,12 +240,19 @@ impl Shared {
     }
 
     /// For a user's own runner: claim what runs alone, or what does not.
-    pub(super) fn claim_outside(&self, limit: usize, alone: bool) -> Result<Vec<Claim>> {
-        self.pump.lock().health.begin(Duty::Claim);
-        let claimed = self.store.claim(&ClaimRequest { alone, ..self.request(limit, false) });
+    pub(super) fn claim_outside(&self, limit: usize, alone: bool, queues: &[Arc<str>]) -> Result<Vec<Claim>> {
+        let mut request = ClaimRequest { alone, ..self.request(limit, false) };
+        if !queues.is_empty() {
+            request.queues = queues.into();
+        }
         let mut pump = self.pump.lock();
+        pump.health.begin(Duty::Claim);
+        let ticket = pump.foreign.request_begins();
+        let claimed = MutexGuard::unlocked(&mut pump, || self.store.claim(&request));
+        pump.foreign.request_ends(ticket);
         pump.health.end(Duty::Claim, claimed.is_ok());
-        let claims = claimed?.claims;
+        let mut claims = claimed?.claims;
+        claims.retain(|claim| !pump.foreign.was_returned(claim.ownership()));
         for claim in &claims {
             if alone {
                 pump.slots.take_outside_alone(claim.ownership());

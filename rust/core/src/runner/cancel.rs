@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 
 use super::Shared;
 use super::pump::Pump;
+use crate::claim::Claim;
 use crate::ids::{InvocationId, Ownership};
 use crate::settle::{Outcome, Settlement};
 use crate::store::CANCEL_REASON;
@@ -15,6 +16,14 @@ pub(super) struct Cancels {
     untold: VecDeque<InvocationId>,
     /// Told, and not settled as far as is known: a beat repeats what it said until then.
     told: HashSet<InvocationId>,
+}
+
+impl Pump {
+    /// Take this claim from where it waits for a thread or a slot; `None`: a thread has it, or it is not here.
+    pub(super) fn take_unbegun(&mut self, id: InvocationId) -> Option<Claim> {
+        let at = self.inbox.iter().position(|claim| claim.id == id);
+        at.and_then(|at| self.inbox.remove(at)).or_else(|| self.ahead.remove(id))
+    }
 }
 
 impl Shared {
@@ -36,10 +45,7 @@ impl Shared {
 
     /// End it if no thread has it yet; whether that is so.
     fn end_unbegun(&self, pump: &mut Pump, id: InvocationId) -> bool {
-        let at = pump.inbox.iter().position(|claim| claim.id == id);
-        let Some(claim) = at.and_then(|at| pump.inbox.remove(at)).or_else(|| pump.ahead.remove(id)) else {
-            return false;
-        };
+        let Some(claim) = pump.take_unbegun(id) else { return false };
         let owner = Ownership { id, fence: claim.fence };
         if let Some(live) = pump.slots.end(owner) {
             let outcome = Outcome::Cancelled { reason: CANCEL_REASON.into() };

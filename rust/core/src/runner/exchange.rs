@@ -28,7 +28,9 @@ impl Shared {
         let duties = [(Duty::Settle, count > 0), (Duty::Claim, wanted > 0)];
         let duties = || duties.into_iter().filter_map(|(duty, asked)| asked.then_some(duty));
         duties().for_each(|duty| pump.health.begin(duty));
+        let ticket = pump.foreign.request_begins();
         let answer = MutexGuard::unlocked(pump, || self.store.exchange(&batch, request.as_ref()));
+        pump.foreign.request_ends(ticket);
         pump.exchanging = false;
         pump.slots.unreserve(reserved);
         if !matches!(&answer, Ok((settled, _)) if settled.iter().all(|one| *one != Settled::Stale)) {
@@ -88,6 +90,9 @@ impl Shared {
         let was_empty = pump.ahead.is_empty();
         let mut slots = if pump.ahead.is_empty() { pump.slots.free() } else { 0 };
         for claim in claimed.claims {
+            if pump.foreign.was_returned(claim.ownership()) {
+                continue;
+            }
             if slots > 0 {
                 slots -= 1;
                 pump.slots.take(claim.ownership(), now, at);

@@ -4,6 +4,7 @@
 //! expired, and wakes the pump when something becomes due. With no claim and no change in the store it does nothing
 //! but look at the time: an idle runner takes no lock of the store.
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -12,9 +13,13 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Shared;
 use super::health::Duty;
+use super::outbox::BATCH;
+use super::pump::Pump;
+use super::slots::Phase;
 use crate::error::{Error, Result};
 use crate::ids::{Millis, Ownership};
 use crate::recover::RecoveryPolicy;
+use crate::settle::{Outcome, Settlement};
 use crate::store::Purge;
 
 /// Removal of expired results: how often to look when something changed, and when nothing did.
@@ -23,6 +28,8 @@ const PURGE_IDLE_EVERY: Duration = Duration::from_secs(600);
 const PURGE_CHUNK: usize = 500;
 /// At a storm of cancellations: how often to ask which.
 const ASK_EVERY: Duration = Duration::from_millis(20);
+/// Between two looks at what the store says is owned, while there is a doubt about it; less with a short lease.
+const DOUBT: Duration = Duration::from_millis(250);
 
 /// Wakes the thread before its time.
 #[derive(Default)]
@@ -59,6 +66,8 @@ struct Agenda {
     next_expiry: Option<Millis>,
     /// When it was asked last what is to be cancelled.
     asked: Instant,
+    /// How many looks are left until what the store says of this runner is known to be right: see `foreign`.
+    doubts: u8,
 }
 
 pub(super) fn run(shared: &Shared) {
@@ -80,6 +89,7 @@ fn beat_until_closed(shared: &Shared) {
         purged_at: None,
         next_expiry: None,
         asked: now,
+        doubts: 0,
     };
     loop {
         let (closed, due, not_before) = {
@@ -92,6 +102,9 @@ fn beat_until_closed(shared: &Shared) {
         let now = Instant::now();
         if shared.cancellation.swap(false, Ordering::AcqRel) {
             agenda.beat = agenda.beat.min(now.max(agenda.asked + ASK_EVERY));
+        }
+        if shared.doubt.swap(false, Ordering::AcqRel) {
+            agenda.begin_doubt(shared, now);
         }
         let duties = agenda.beat.min(agenda.sweep).min(agenda.purge);
         let next = [due, not_before].into_iter().flatten().fold(duties, Instant::min);
@@ -113,8 +126,11 @@ impl Agenda {
         }
         if self.beat <= now {
             self.asked = now;
-            let pause = match beat(shared) {
-                Ok(()) => shared.config.lease / 3,
+            let pause = match beat(shared, self.doubts > 0) {
+                Ok(conclusive) => {
+                    self.doubts = if conclusive { self.doubts.saturating_sub(1) } else { self.doubts };
+                    if self.doubts > 0 { (shared.config.lease / 20).min(DOUBT) } else { shared.config.lease / 3 }
+                }
                 Err(error) => {
                     log::debug!("leases could not be renewed, trying again: {error}");
                     shared.config.lease / 10
@@ -131,6 +147,14 @@ impl Agenda {
         if self.purge <= now {
             self.remove_expired(shared, now);
             self.purge = now + PURGE_EVERY;
+        }
+    }
+
+    /// The store may have gone back in time: compare soon what it says is owned here, also without a live claim.
+    fn begin_doubt(&mut self, shared: &Shared, now: Instant) {
+        if shared.pump.lock().foreign.is_known() {
+            self.doubts = 2;
+            self.beat = self.beat.min(now);
         }
     }
 
@@ -176,6 +200,9 @@ impl Agenda {
             let recovered = recovered?;
             self.next_expiry = recovered.next_expiry;
             shared.hear_of_alone(recovered.alone);
+            if recovered.stalled {
+                self.begin_doubt(shared, Instant::now());
+            }
             for id in &recovered.requeued {
                 log::warn!(
                     "invocation {id} is queued again, and runs alone next: its runner stopped renewing the lease"
@@ -210,40 +237,80 @@ impl Agenda {
     }
 }
 
-/// Renew every lease in one call, and notice the claims that are no longer ours.
-fn beat(shared: &Shared) -> Result<()> {
-    let before: Vec<Ownership> = {
-        let pump = shared.pump.lock();
+/// Renew every lease in one call, and compare what the store says is owned with what is live here. Whether a look like
+/// this, in a doubt, has shown all of what was claimed before the last one.
+fn beat(shared: &Shared, in_doubt: bool) -> Result<bool> {
+    let (before, look) = {
+        let mut pump = shared.pump.lock();
         // The claims of unsent outcomes are still ours in the store: they must not be run again meanwhile.
-        if pump.slots.is_empty() && pump.outbox.is_empty() {
-            return Ok(());
+        let idle = pump.slots.is_empty() && pump.outbox.is_empty();
+        if idle && !in_doubt && !pump.foreign.suspects_any() {
+            return Ok(true);
         }
-        pump.slots.all().map(|(id, live, _)| Ownership { id, fence: live.fence }).collect()
+        let before: HashSet<Ownership> = live(&pump).chain(pump.outbox.waiting()).collect();
+        pump.health.begin(Duty::Beat);
+        (before, pump.foreign.look_begins())
     };
-    shared.pump.lock().health.begin(Duty::Beat);
     let beaten = shared.store.beat(&shared.key, shared.lease());
     shared.pump.lock().health.end(Duty::Beat, beaten.is_ok());
     let beaten = beaten?;
     if !beaten.cancelled.is_empty() {
         shared.cancel(&beaten.cancelled);
     }
-    let kept: std::collections::HashSet<Ownership> = beaten.owned.into_iter().collect();
-    let missing: Vec<Ownership> = before.into_iter().filter(|owner| !kept.contains(owner)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
+    let owned: HashSet<Ownership> = beaten.owned.into_iter().collect();
     let mut pump = shared.pump.lock();
-    for owner in missing {
-        if pump.slots.is_outside(owner) {
-            // Settled by another process on behalf of a user's own runner, or lost: not live here either way.
+    for owner in before.iter().filter(|owner| !owned.contains(owner)) {
+        shared.lose(&mut pump, *owner);
+    }
+    pump.forget_settled_losses();
+    let mut foreign: HashSet<Ownership> = owned.difference(&before).copied().collect();
+    if !foreign.is_empty() {
+        let now: HashSet<Ownership> = live(&pump).chain(pump.outbox.waiting()).collect();
+        foreign.retain(|owner| !now.contains(owner));
+    }
+    let (back, conclusive) = pump.foreign.look_ends(look, foreign);
+    drop(pump);
+    if !back.is_empty() {
+        give_back(shared, &back)?;
+    }
+    Ok(conclusive)
+}
+
+fn live(pump: &Pump) -> impl Iterator<Item = Ownership> {
+    pump.slots.all().map(|(id, live, _)| Ownership { id, fence: live.fence })
+}
+
+/// Queue again what the store holds under this name and nobody runs here. A failure is found again by the next beat.
+fn give_back(shared: &Shared, owners: &[Ownership]) -> Result<()> {
+    for chunk in owners.chunks(BATCH) {
+        let note: std::sync::Arc<str> = "its runner does not know of it: the store has gone back in time".into();
+        let outcome = Outcome::Release { due: 0, note };
+        let release = |owner: &Ownership| Settlement { owner: *owner, outcome: outcome.clone(), started: 0, slot: 0 };
+        shared.store.settle(&chunk.iter().map(release).collect::<Vec<_>>())?;
+    }
+    log::warn!(
+        "{} invocations go back into the queue: the store says that they run here, but nobody runs them; it has \
+         forgotten what happened last",
+        owners.len()
+    );
+    Ok(())
+}
+
+impl Shared {
+    /// The store says that this claim is not ours any more.
+    fn lose(&self, pump: &mut Pump, owner: Ownership) {
+        let Some(phase) = pump.slots.phase(owner) else { return };
+        let waits = phase == Phase::Ahead || pump.inbox.iter().any(|claim| claim.ownership() == owner);
+        let unbegun = waits && pump.take_unbegun(owner.id).is_some();
+        if pump.slots.is_outside(owner) || unbegun {
+            // Settled by another process on behalf of a user's own runner, or not begun here: no body is lost.
             pump.slots.end(owner);
-        } else if pump.slots.phase(owner).is_some() && pump.lost.insert(owner) {
+            self.slot_freed(pump);
+        } else if pump.lost.insert(owner) {
             log::warn!(
                 "the claim on invocation {} was lost: its lease ran out while it ran here; its outcome will be refused",
                 owner.id
             );
         }
     }
-    pump.forget_settled_losses();
-    Ok(())
 }

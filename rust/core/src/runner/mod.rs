@@ -8,6 +8,7 @@ mod ahead;
 mod alone;
 mod cancel;
 mod exchange;
+mod foreign;
 mod health;
 mod heart;
 mod lending;
@@ -21,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::claim::{Claim, ClaimRequest};
 use crate::clock::Clock;
@@ -30,6 +31,7 @@ use crate::history;
 use crate::ids::{InvocationId, Millis, Ownership, RunnerKey, random_u64};
 use crate::recover::RecoveryPolicy;
 use crate::settle::{Outcome, Settled, Settlement};
+use crate::status::Status;
 use crate::store::Store;
 pub use alone::Lines;
 use alone::Share;
@@ -87,6 +89,8 @@ pub(crate) struct Shared {
     hurried: AtomicBool,
     /// Whether a cancellation was announced that no beat has fetched.
     cancellation: AtomicBool,
+    /// Whether the store may have gone back in time since the last beat.
+    doubt: AtomicBool,
     /// Until when the loop that runs the bodies counts as alive; `None` if it does not say.
     pulse: Mutex<Option<Instant>>,
 }
@@ -117,6 +121,7 @@ impl Runner {
             valets: lending::Valets::default(),
             hurried: AtomicBool::new(false),
             cancellation: AtomicBool::new(false),
+            doubt: AtomicBool::new(false),
             pulse: Mutex::new(None),
         });
         Ok(Self { shared, heart: Mutex::new(None) })
@@ -195,7 +200,9 @@ impl Runner {
 
     /// For a user's own runner: take up to `limit` due invocations without waiting and without taking slots. One that runs
     /// alone comes alone, and nothing else as long as it runs.
-    pub fn claim(&self, limit: usize) -> Result<Vec<Claim>> {
+    ///
+    /// From `queues` only, or from those of the runner if there are none.
+    pub fn claim(&self, limit: usize, queues: &[Arc<str>]) -> Result<Vec<Claim>> {
         let shared = &self.shared;
         let share = {
             let mut pump = shared.pump.lock();
@@ -210,12 +217,12 @@ impl Runner {
             return Ok(Vec::new());
         }
         if share == Share::One && limit > 0 {
-            let claims = shared.claim_outside(1, true)?;
+            let claims = shared.claim_outside(1, true, queues)?;
             if !claims.is_empty() {
                 return Ok(claims);
             }
         }
-        shared.claim_outside(limit, false)
+        shared.claim_outside(limit, false, queues)
     }
 
     /// Start a claim obtained from [`Self::claim`].
@@ -231,7 +238,12 @@ impl Runner {
             self.shared.pump.lock().slots.all().find(|(id, live, _)| *id == owner.id && live.fence == owner.fence);
         let (started, slot) = live.map_or((0, 0), |(_, live, _)| (live.started, live.slot));
         self.shared.pump.lock().health.begin(Duty::Settle);
-        let settled = self.shared.store.settle(&[Settlement { owner, outcome, started, slot }]);
+        let settlement = Settlement { owner, outcome, started, slot };
+        let mut settled = self.shared.store.settle(std::slice::from_ref(&settlement));
+        if started > 0 && matches!(settled, Err(Error::Transition { from: Status::Pending, .. })) {
+            // The store has forgotten that the body began.
+            settled = self.shared.store.begin(owner).and_then(|()| self.shared.store.settle(&[settlement]));
+        }
         let mut pump = self.shared.pump.lock();
         pump.health.end(Duty::Settle, settled.is_ok());
         let settled = settled?;
@@ -444,18 +456,21 @@ impl Shared {
     fn flush(&self, deadline: Instant) -> Result<()> {
         let mut pause = Duration::from_millis(20);
         loop {
-            let batch = {
+            let (batch, ticket) = {
                 let mut pump = self.pump.lock();
                 if pump.outbox.is_empty() {
                     return Ok(());
                 }
-                pump.outbox.take()
+                (pump.outbox.take(), pump.foreign.request_begins())
             };
             let count = batch.len();
-            let error = match if count == 0 { Ok(Vec::new()) } else { self.store.settle(&batch) } {
+            let answer = if count == 0 { Ok(Vec::new()) } else { self.store.settle(&batch) };
+            let mut pump = self.pump.lock();
+            pump.foreign.request_ends(ticket);
+            let error = match answer {
                 Ok(answers) => {
                     self.note_answers(&batch, &answers);
-                    self.pump.lock().outbox.delivered(count);
+                    pump.outbox.delivered(count);
                     self.quiet.notify_all();
                     if count > 0 {
                         continue;
@@ -463,7 +478,7 @@ impl Shared {
                     None
                 }
                 Err(error) => {
-                    self.pump.lock().outbox.returned(batch, &error);
+                    pump.outbox.returned(batch, &error);
                     Some(error)
                 }
             };
@@ -474,7 +489,6 @@ impl Shared {
                 }));
             }
             // Either the store is failing, or another thread has a batch under way: look again shortly.
-            let mut pump = self.pump.lock();
             self.quiet.wait_for(&mut pump, pause);
             pause = (pause * 2).min(Duration::from_secs(1));
         }

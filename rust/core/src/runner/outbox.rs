@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::error::Error;
+use crate::ids::Ownership;
 use crate::settle::Settlement;
 
 /// At most so many outcomes travel in one round trip.
@@ -49,6 +50,11 @@ impl Outbox {
         }
     }
 
+    /// The claims whose outcomes wait; without those of the batch under way.
+    pub fn waiting(&self) -> impl Iterator<Item = Ownership> {
+        self.queued.iter().map(|settlement| settlement.owner)
+    }
+
     /// Whether any outcome waits to be sent.
     pub fn is_waiting(&self) -> bool {
         !self.queued.is_empty()
@@ -68,7 +74,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{Fence, InvocationId, Ownership};
+    use crate::ids::{Fence, InvocationId};
     use crate::settle::Outcome;
     use crate::status::Status;
 

@@ -16,6 +16,7 @@ use super::Shared;
 use super::ahead::Ahead;
 use super::alone::{Alone, Lines};
 use super::cancel::Cancels;
+use super::foreign::Foreign;
 use super::health::Health;
 use super::outbox::{BATCH, Outbox};
 use super::parking::Waits;
@@ -62,6 +63,8 @@ pub(super) struct Pump {
     pub health: Health,
     /// When the next invocation that is not due yet becomes due.
     pub due: Option<Instant>,
+    /// What the store has under this runner's name, and this runner does not know.
+    pub foreign: Foreign,
     /// Live claims that a beat has found to be someone else's by now; each is reported once.
     pub lost: HashSet<Ownership>,
     pub stopping: bool,
@@ -99,6 +102,7 @@ impl Pump {
             failures: 0,
             health: Health::new(lease),
             due: None,
+            foreign: Foreign::default(),
             lost: HashSet::new(),
             stopping: false,
             closed: false,
@@ -460,6 +464,11 @@ impl Listener for Shared {
         if pump.wants_exchange(Instant::now()) {
             pump.wake_one();
         }
+    }
+
+    fn everything_may_have_changed(&self) {
+        self.doubt.store(true, Ordering::Release);
+        self.heart.ring();
     }
 
     fn cancellation_wished(&self, runner: Option<&str>) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use parking_lot::{Condvar, Mutex};
 use pynenc_core::call::Submission;
 use pynenc_core::claim::{ClaimRequest, Claimed};
 use pynenc_core::error::{Error, Result};
@@ -25,13 +26,22 @@ pub struct Flaky {
     pub away: AtomicBool,
     /// How often somebody tried all the same.
     pub refused: AtomicUsize,
+    /// Whether the answers of claims are held back.
+    held: Mutex<bool>,
+    let_go: Condvar,
 }
 
 impl Flaky {
     pub fn over(inner: Arc<dyn Store>, fail_before: usize, fail_after: usize) -> Arc<Self> {
         let (fail_before, fail_after) = (AtomicUsize::new(fail_before), AtomicUsize::new(fail_after));
-        let (beats, refused, away) = Default::default();
-        Arc::new(Self { inner, fail_before, fail_after, beats, away, refused })
+        let (beats, refused, away, held, let_go) = Default::default();
+        Arc::new(Self { inner, fail_before, fail_after, beats, away, refused, held, let_go })
+    }
+
+    /// With `true`, claims are made from now on, and their answers do not come until this is called with `false`.
+    pub fn hold_claims(&self, hold: bool) {
+        *self.held.lock() = hold;
+        self.let_go.notify_all();
     }
 
     fn answers(&self) -> Result<()> {
@@ -58,7 +68,12 @@ impl Store for Flaky {
         self.inner.submit(batch)
     }
     fn claim(&self, request: &ClaimRequest) -> Result<Claimed> {
-        self.inner.claim(request)
+        let claimed = self.inner.claim(request);
+        let mut held = self.held.lock();
+        while *held {
+            self.let_go.wait(&mut held);
+        }
+        claimed
     }
     fn begin(&self, owner: Ownership) -> Result<()> {
         self.inner.begin(owner)

@@ -7,8 +7,9 @@
 -- number, 9 grace: lease of the runners in milliseconds, for `hear` (0: recovers whatever has ended), 10 how the runner
 -- died, for the history, 11 reason of those whose cancellation was wished for, 12 whether the cause of the death is known
 -- and none of the bodies (1 or 0).
--- Answer: now, next expiry or '', ids queued again, ids buried, ids cancelled, whether others may claim something now, ids
--- of those that were set aside, each with what is wrong with it, how many wait to run alone.
+-- Answer: now, next expiry or '', ids queued again, ids buried, ids cancelled, whether others may claim something now (-1:
+-- nothing was recovered, because of a stall), ids of those that were set aside, each with what is wrong with it, how many
+-- wait to run alone.
 -- [signs]
 local M = moves()
 local limit, most, grace = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[9])
@@ -116,7 +117,7 @@ if not dead then
   local quiet = hear(KEYS[3], KEYS[1], grace)
   if grace > 0 and now < quiet then
     local first = next_expiry()
-    return { now, first ~= '' and math.max(first, quiet) or '', {}, {}, {}, 0, M.aside, M.tidy_alone() }
+    return { now, first ~= '' and math.max(first, quiet) or '', {}, {}, {}, -1, M.aside, M.tidy_alone() }
   end
 end
 -- Before the first of them is let go of: what is left by a script that was torn would look like the only one.

@@ -95,5 +95,7 @@ fn read(shared: &Shared, answer: Value, into: &mut Recovered) -> Option<bool> {
     into.cancelled.extend(value::ids(cancelled)?);
     into.unreadable.extend(aside::report(shared, value::array(unreadable)?)?);
     into.alone += usize::try_from(value::int(&alone)?).ok()?;
-    Some(value::int(&work)? > 0)
+    let work = value::int(&work)?;
+    into.stalled |= work < 0;
+    Some(work > 0)
 }

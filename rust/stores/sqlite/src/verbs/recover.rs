@@ -39,6 +39,7 @@ impl Verb for Recover {
         let signs = hear(tx, self.0.grace)?;
         if signs.is_quiet(tx.steady, self.0) {
             recovered.next_expiry = recovered.next_expiry.map(|at| at.max(signs.quiet_until));
+            recovered.stalled = true;
             return Ok(recovered);
         }
         let (ended, unreadable) = tx.sound(sql!("recover/expired"), (tx.steady, as_limit(self.0.limit)), Hot::read)?;
