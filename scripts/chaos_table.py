@@ -22,6 +22,8 @@ NOTES = {
     "p99_recovery_sec": "99 % begin again within {:g} s",
     "worst_latency_sec": "slowest result after {:g} s",
     "stale_writes_refused": "{:,} late outcomes refused",
+    "worst_heal_sec": "nothing stuck after {:g} s",
+    "forgotten": "{:,} forgotten by the server",
     "canary_sec": "canary {:g} s",
     "surfaced": "{:,} errors seen by clients",
 }

@@ -20,7 +20,7 @@ from support.waiting import wait_until
 from support.worlds import shared_redis
 
 Make = Callable[..., Campaign]
-LEASE_SEC = 1.0
+LEASE_SEC = 2.0
 HELD = RUNNERS * SLOTS
 
 Urls = dict[str, Callable[[Path], str]]

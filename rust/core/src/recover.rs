@@ -194,7 +194,7 @@ impl Signs {
     /// [`soon`].
     #[must_use]
     pub fn heard(self, now: Millis, lease: Millis, ends: bool) -> Self {
-        let silent = self.heard.is_some_and(|heard| now.saturating_sub(heard) > silence(lease));
+        let silent = self.heard.is_none_or(|heard| now.saturating_sub(heard) > silence(lease));
         let quiet_until = if lease > 0 && ends && silent { now.saturating_add(lease) } else { self.quiet_until };
         Self { heard: Some(now), quiet_until }
     }
@@ -352,7 +352,7 @@ mod tests {
         assert_eq!(signs.heard(9_000, 10_000, false).quiet_until, 0);
         assert_eq!(signs.heard(6_000, 10_000, true).quiet_until, 0, "others were heard while that lease ran out");
         assert_eq!(signs.heard(6_001, 10_000, true), Signs { heard: Some(6_001), quiet_until: 16_001 });
-        assert_eq!(Signs::default().heard(6_001, 10_000, true).quiet_until, 0, "nobody was heard of before");
+        assert_eq!(Signs::default().heard(6_001, 10_000, true).quiet_until, 16_001, "before the first renewal");
     }
 
     #[test]

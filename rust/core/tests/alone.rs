@@ -222,22 +222,22 @@ fn a_users_own_runner_gets_one_that_runs_alone_by_itself() {
     let store = memory();
     let runner = runner(&store, 4);
     submit(&store, 1);
-    let plain = runner.claim(4).unwrap().remove(0);
+    let plain = runner.claim(4, &[]).unwrap().remove(0);
     let ids = suspects(&store, 2);
     submit(&store, 1);
     runner.look_alone(2);
     assert!(runner.wait_for_work(Instant::now() + PATIENCE));
-    assert_eq!(runner.claim(4).unwrap(), [], "its process shall come to rest");
+    assert_eq!(runner.claim(4, &[]).unwrap(), [], "its process shall come to rest");
     runner.settle_now(plain.ownership(), Outcome::Release { due: 0, note: "".into() }).unwrap();
     for id in &ids {
         assert!(runner.wait_for_work(Instant::now() + PATIENCE));
-        let claims = runner.claim(4).unwrap();
+        let claims = runner.claim(4, &[]).unwrap();
         assert_eq!(claims.iter().map(|claim| claim.id).collect::<Vec<_>>(), [*id]);
-        assert_eq!(runner.claim(4).unwrap(), [], "nothing beside it");
+        assert_eq!(runner.claim(4, &[]).unwrap(), [], "nothing beside it");
         runner.begin(claims[0].ownership()).unwrap();
         runner.settle_now(claims[0].ownership(), success()).unwrap();
     }
-    assert_eq!(runner.claim(4).unwrap().len(), 2);
+    assert_eq!(runner.claim(4, &[]).unwrap().len(), 2);
     runner.close().unwrap();
 }
 

@@ -44,8 +44,14 @@ fn wait_until(mut condition: impl FnMut() -> bool) {
 /// One invocation that the store says this runner runs, though it never heard of it.
 fn forgotten(store: &Arc<dyn Store>, runner: &Runner) -> Claim {
     let id = submit(store, 1)[0];
-    let request =
-        ClaimRequest { runner: runner.key().clone(), limit: 1, queues: Arc::new([]), lease: 600_000, begin: true };
+    let request = ClaimRequest {
+        runner: runner.key().clone(),
+        limit: 1,
+        queues: Arc::new([]),
+        lease: 600_000,
+        begin: true,
+        alone: false,
+    };
     let claim = store.claim(&request).unwrap().claims.remove(0);
     assert_eq!(claim.id, id);
     claim

@@ -7,7 +7,10 @@ import time
 
 from support import flags
 from support.jobs.app import app
+from support.jobs.basics import until
 from support.ledger import Ledger
+
+from pynenc.exceptions import InvocationNotFoundError
 
 
 @app.task
@@ -16,6 +19,20 @@ def held(tag: str, gate: str) -> int:
     Ledger.of_environment().write(kind="run", id=held.invocation.invocation_id, tag=tag, pid=os.getpid())
     flags.await_flag(gate)
     return os.getpid()
+
+
+@app.task
+def wait_for_a_child(gate: str) -> str:
+    """Submit a child when the gate opens, and wait for it: it ends when the flag `<gate>-child` is raised."""
+    flags.raise_flag(f"{gate}-runs")
+    flags.await_flag(gate)
+    child = until(f"{gate}-child")
+    flags.await_flag(f"{gate}-child-started")
+    flags.raise_flag(f"{gate}-waits")
+    try:
+        return str(child.result)
+    except InvocationNotFoundError:
+        return "forgotten"
 
 
 @app.task

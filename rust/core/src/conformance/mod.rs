@@ -245,6 +245,7 @@ macro_rules! store_conformance {
             }
             stall {
                 after_a_stall_the_first_sweep_recovers_nothing,
+                a_stall_may_come_before_the_first_renewal,
                 after_a_stall_a_runner_that_renews_first_recovers_nothing_of_the_others,
                 after_a_stall_a_lease_that_is_about_to_end_is_left_alone,
                 a_runner_that_died_in_a_stall_is_recovered_a_lease_after_it,

@@ -41,6 +41,13 @@ pub fn after_a_stall_the_first_sweep_recovers_nothing(f: &Fixture) {
     assert_eq!(sweep(f).found(), 0);
 }
 
+pub fn a_stall_may_come_before_the_first_renewal(f: &Fixture) {
+    let (first, second) = (claim_as(f, "r1"), claim_as(f, "r2"));
+    f.clock.advance(3 * LEASE);
+    assert_eq!(sweep(f).found(), 0);
+    assert_eq!((beat(f, "r1"), beat(f, "r2")), (vec![first], vec![second]));
+}
+
 pub fn after_a_stall_a_runner_that_renews_first_recovers_nothing_of_the_others(f: &Fixture) {
     let (_, second) = stalled(f, 3 * LEASE);
     beat(f, "r1");

@@ -189,6 +189,11 @@ impl Watch {
                 Some(ids) if ids.is_empty() => return Ok(()),
                 Some(ids) => self.shared.hub.finished(&ids),
             }
+            if last < from {
+                // Else the finishes to come would have numbers that count as read.
+                self.shared.announced.store(last, Ordering::Release);
+                return Ok(());
+            }
             self.shared.announced.fetch_max(last, Ordering::AcqRel);
         }
         Ok(())
@@ -261,10 +266,11 @@ struct Folder {
 
 type Finishes = (Option<Vec<InvocationId>>, i64);
 
-/// The finishes numbered above `from` and the number of the last of them; no ids if there are too many to read.
+/// The finishes numbered above `from` and the number of the last of them; no ids if there are too many to read, or if the
+/// numbers have gone back: a backup was restored into the file.
 fn finishes_after(db: &Connection, from: i64) -> Result<Finishes, Fault> {
     let last = last_finish(db)?;
-    if last - from > TOO_FAR_BEHIND {
+    if last - from > TOO_FAR_BEHIND || last < from {
         return Ok((None, last));
     }
     let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, InvocationId::from_bytes(row.get(1)?)));

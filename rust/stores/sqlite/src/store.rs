@@ -248,7 +248,13 @@ impl Store for SqliteStore {
     }
 
     fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {
-        self.read(|db| watch::watch(db, ids))
+        let announced = self.shared.announced.load(Ordering::Acquire);
+        let (answers, last) = self.read(|db| Ok((watch::watch(db, ids)?, last_finish(db)?)))?;
+        if last < announced {
+            // A backup was restored into the file: finishes are numbered anew, and none may count as told.
+            self.shared.announced.store(last, Ordering::Release);
+        }
+        Ok(answers)
     }
 
     fn get(&self, id: InvocationId) -> Result<Record> {
