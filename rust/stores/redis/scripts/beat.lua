@@ -14,5 +14,21 @@ for i = 1, #owned, 2 do
   leases[i] = now + tonumber(ARGV[5])
   leases[i + 1] = owned[i]
 end
-for i = 1, #leases, 1000 do call('ZADD', KEYS[1], spread(leases, i, math.min(i + 999, #leases))) end
+-- Only a claim has a lease that can be renewed. What was set aside has none, and may still be listed here.
+local renewed = 0
+for i = 1, #leases, 1000 do
+  renewed = renewed + call('ZADD', KEYS[1], 'XX', 'CH', spread(leases, i, math.min(i + 999, #leases)))
+end
+if renewed < #owned / 2 then
+  local held = {}
+  for i = 1, #owned, 2 do
+    if call('ZSCORE', KEYS[1], owned[i]) then
+      held[#held + 1] = owned[i]
+      held[#held + 1] = owned[i + 1]
+    else
+      call('HDEL', KEYS[2], owned[i])
+    end
+  end
+  owned = held
+end
 return { owned, wishes }

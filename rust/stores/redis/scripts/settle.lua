@@ -107,6 +107,8 @@ for i = 1, n do
   local raw, at = raws[i], 26 * i - 25
   if not raw or sub(raw, 3, 10) ~= sub(heads, at, at + 7) then
     codes[i] = '2'
+    -- Damaged while the claim was held: nobody else would look at it, for its lease is renewed.
+    if raw then m().known(sub(KEYS[i + 2], -16), raw) end
   else
     local status, flags = byte(raw, 1, 2)
     local kind, apart = byte(heads, at + 18, at + 19)

@@ -11,7 +11,7 @@ use pynenc_core::call::{Concurrency, Submission, WhenBlocked};
 use pynenc_core::clock::{Clock, ManualClock, SystemClock};
 use pynenc_core::ids::{InvocationId, Ownership};
 use pynenc_core::recover::RecoveryPolicy;
-use pynenc_core::result::Watched;
+use pynenc_core::result::{Filter, Page, Watched};
 use pynenc_core::settle::Settled;
 use pynenc_core::status::Status;
 use pynenc_core::store::{Paused, Purge, Reach, Store};
@@ -144,6 +144,9 @@ fn an_unreadable_record_in_the_queue_stops_nothing() {
         // Still parked or due later, by what a flipped bit says.
         let waits = matches!(world.store.watch(&[bad]).unwrap()[0], Watched::Live(..));
         let is_aside = world.is_aside(bad);
+        let failed = Filter { statuses: vec![Status::Failed], ..Filter::default() };
+        let listed = world.store.list(&failed, Page { offset: 0, limit: 10_000 }).unwrap();
+        assert_eq!(listed.contains(&bad), is_aside, "{name}: so it is listed");
         assert!(read || is_aside, "{name}: {waits} {:?}", world.store.watch(&[bad]));
         aside += usize::from(is_aside);
     }
@@ -201,6 +204,29 @@ fn an_unreadable_record_of_a_claim_stops_neither_settlements_nor_recovery() {
             assert_eq!(leases, 0, "{name}: no lease is left");
         }
         assert!(aside > 300, "{aside}");
+    }
+}
+
+#[test]
+fn a_record_that_is_damaged_while_its_runner_renews_the_lease_is_set_aside_when_it_ends() {
+    let server = Server::start();
+    for left in [0, 1, 9, 30] {
+        let mut world = World::on(&server);
+        let (bad, good) = (submit(&*world.store), submit(&*world.store));
+        let owners = world.owned(2);
+        world.plant(bad, &Damage::Bytes(Box::new(move |raw| raw[..left].to_vec())));
+        assert_eq!(world.store.beat(&"r1".into(), LEASE).unwrap().owned.len(), 2, "nobody has looked at it");
+        let answers = world.store.settle(&[success(owners[0])]).unwrap();
+        assert_eq!(answers, [Settled::Stale]);
+        assert!(world.is_aside(bad), "cut at {left}");
+        for _ in 0..2 {
+            world.clock.advance(1);
+            assert_eq!(world.store.beat(&"r1".into(), LEASE).unwrap().owned, [owners[1]], "it is owned no longer");
+        }
+        assert_eq!(world.store.settle(&[success(owners[1])]).unwrap(), [Settled::Done]);
+        let keys = ["l", "w:r1"].map(|kind| world.key(kind, b""));
+        let there: usize = redis::cmd("EXISTS").arg(&keys[0]).arg(&keys[1]).query(&mut world.connection).unwrap();
+        assert_eq!(there, 0, "nothing is left of the claims; {good} has ended");
     }
 }
 

@@ -3,7 +3,7 @@
 use pynenc_core::Result;
 use pynenc_core::history::Entry;
 use pynenc_core::ids::{Fence, InvocationId};
-use pynenc_core::result::{Record, Terminal, Watched, unreadable_reason};
+use pynenc_core::result::{Filter, Record, Terminal, Watched, unreadable_reason};
 use pynenc_core::status::Status;
 use redis::Value;
 
@@ -83,6 +83,13 @@ pub fn record(id: InvocationId, raw: &[u8]) -> Record {
         due: 0,
         note: Some(unreadable_reason(PROBLEM).into()),
     }
+}
+
+/// Whether a filter asks for it.
+pub fn matches(filter: &Filter) -> bool {
+    let Filter { task, statuses, queues, parent, args_id, runner } = filter;
+    let of_more = task.is_some() || parent.is_some() || args_id.is_some() || runner.is_some() || !queues.is_empty();
+    !of_more && (statuses.is_empty() || statuses.contains(&Status::Failed))
 }
 
 /// The same of its history.

@@ -1,4 +1,5 @@
-//! Ids in order of submission, and how many match: by looking through the order of arrival, a piece at a time.
+//! Ids in order of submission, and how many match: by looking through the order of arrival, a piece at a time. What stands
+//! in queues, or has a lease, is counted there (decision 0018).
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -6,8 +7,10 @@ use std::sync::Arc;
 use pynenc_core::Result;
 use pynenc_core::ids::InvocationId;
 use pynenc_core::result::{Filter, Page};
+use pynenc_core::status::Status;
 use redis::Value;
 
+use super::aside;
 use crate::keys::Kind;
 use crate::link::Link;
 use crate::record::Packed;
@@ -41,6 +44,13 @@ pub fn count(shared: &Shared, filter: &Filter) -> Result<usize> {
     if *filter == Filter::default() {
         return count_all(shared);
     }
+    if is_of_queues(filter) {
+        return queued(shared, &filter.queues, true, usize::MAX);
+    }
+    let claimed = !filter.statuses.is_empty() && filter.statuses.iter().all(|status| status.is_claimed());
+    if claimed || filter.runner.is_some() {
+        return count_claimed(shared, filter);
+    }
     let mut count = 0;
     scan(shared, filter, |_| {
         count += 1;
@@ -49,7 +59,36 @@ pub fn count(shared: &Shared, filter: &Filter) -> Result<usize> {
     Ok(count)
 }
 
+/// Whether it asks for all that waits for a runner, in some queues or in all: so much stands in the queues themselves.
+fn is_of_queues(filter: &Filter) -> bool {
+    let Filter { task, statuses, queues, parent, args_id, runner } = filter;
+    let asks_for = |status: &&Status| statuses.contains(status) == status.is_available();
+    let of_more = task.is_some() || parent.is_some() || args_id.is_some() || runner.is_some();
+    let distinct = queues.iter().enumerate().all(|(at, queue)| !queues[..at].contains(queue));
+    !of_more && distinct && Status::ALL.iter().filter(asks_for).count() == Status::ALL.len()
+}
+
+/// What is claimed has a lease; there are no more of them than bodies run.
+fn count_claimed(shared: &Shared, filter: &Filter) -> Result<usize> {
+    let mut count = 0;
+    for link in &shared.links {
+        let key = link.keys.key(Kind::Leases, b"");
+        let answer = link.run_one(|_| Request::command(&[b"ZRANGE", &key, b"0", b"-1"]))?;
+        let mut ids = value::ids(answer).ok_or_else(|| link.nonsense("leases"))?;
+        ids.sort_unstable();
+        for piece in ids.chunks(PIECE) {
+            count += matching(link, filter, piece)?.len();
+        }
+    }
+    Ok(count)
+}
+
 pub fn backlog(shared: &Shared, queues: &[Arc<str>], limit: usize) -> Result<usize> {
+    queued(shared, queues, false, limit)
+}
+
+/// How many stand in these queues, none means all; with `later` also those that are not due yet.
+fn queued(shared: &Shared, queues: &[Arc<str>], later: bool, limit: usize) -> Result<usize> {
     let mut count = 0;
     for link in &shared.links {
         let answer = link.run_one(|_| {
@@ -59,7 +98,7 @@ pub fn backlog(shared: &Shared, queues: &[Arc<str>], limit: usize) -> Result<usi
                     script = script.key(link.keys.key(kind, queue.as_bytes()));
                 }
             }
-            let mut script = shared.common(script, link);
+            let mut script = shared.common(script, link).number(i64::from(later));
             queues.iter().for_each(|queue| script.push(queue.as_bytes()));
             script
         })?;
@@ -139,6 +178,11 @@ fn matching(link: &Link, filter: &Filter, ids: &[InvocationId]) -> Result<Vec<In
     let answer = link
         .run_one(|_| ids.iter().fold(Request::command(&[b"MGET"]), |request, id| request.arg(link.keys.record(*id))))?;
     let records = value::array(answer).ok_or_else(|| link.nonsense("records"))?;
-    let matches = |record: &Value| value::bytes(record).and_then(Packed::read).is_some_and(|one| one.matches(filter));
+    let matches = |record: &Value| {
+        value::bytes(record).is_some_and(|raw| match Packed::read(raw) {
+            Some(one) => one.matches(filter),
+            None => aside::matches(filter),
+        })
+    };
     Ok(ids.iter().zip(&records).filter(|(_, record)| matches(record)).map(|(id, _)| *id).collect())
 }
