@@ -8,6 +8,7 @@ use std::sync::Arc;
 use common::*;
 use pynenc_core::call::{Concurrency, Route, Submission, WhenBlocked};
 use pynenc_core::clock::{Clock, SystemClock};
+use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Filter, Page};
 use pynenc_core::settle::Outcome;
 use pynenc_core::status::Status;
@@ -77,6 +78,8 @@ fn what_is_counted_without_a_look_at_it_agrees_with_what_is_there() {
             }
         }
         agree(&store, "with outcomes of all kinds");
+        store.revoke(&"r1".into(), "killed", RecoveryPolicy::default()).unwrap();
+        agree(&store, "with some that run alone next");
         store.purge(Purge::Queued { limit: 50 }).unwrap();
         agree(&store, "after a withdrawal");
         store.purge(Purge::All).unwrap();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use common::*;
 use pynenc_core::Error;
 use pynenc_core::call::{Concurrency, Submission, WhenBlocked};
+use pynenc_core::claim::ClaimRequest;
 use pynenc_core::clock::{Clock, ManualClock, SystemClock};
 use pynenc_core::ids::{InvocationId, Ownership};
 use pynenc_core::recover::RecoveryPolicy;
@@ -57,8 +58,11 @@ impl World {
         }
     }
 
+    /// Claim, those too that run alone after the death of their runner.
     fn owned(&self, limit: usize) -> Vec<Ownership> {
-        self.store.claim(&request("r1", limit)).expect("claims work").claims.iter().map(|one| one.ownership()).collect()
+        let claims =
+            |alone| self.store.claim(&ClaimRequest { alone, ..request("r1", limit) }).expect("claims work").claims;
+        [false, true].into_iter().flat_map(claims).map(|one| one.ownership()).collect()
     }
 
     /// The same, and what runs alone in its process.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use common::*;
 use pynenc_core::call::{Route, Submission};
 use pynenc_core::clock::{Clock, ManualClock};
+use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Filter, Page};
 use pynenc_core::settle::{Outcome, Settlement};
 use pynenc_core::status::Status;
@@ -87,6 +88,8 @@ fn what_is_added_up_agrees_with_what_is_there() {
         }
         agree(&store, "with all kinds in it");
         agree(&open(), "by another handle");
+        store.revoke(&"runner-1".into(), "killed", RecoveryPolicy::default()).unwrap();
+        agree(&store, "with some that run alone next");
         if round == 1 {
             clock.advance(60_001);
             while store.purge(Purge::Expired { limit: 700 }).unwrap() > 0 {}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use common::*;
 use pynenc_core::call::Submission;
+use pynenc_core::claim::ClaimRequest;
 use pynenc_core::clock::ManualClock;
 use pynenc_core::ids::{InvocationId, Ownership};
 use pynenc_core::recover::RecoveryPolicy;
@@ -72,8 +73,10 @@ impl World {
         assert_eq!(self.db.execute(&sql, [id.to_bytes()]).unwrap(), 1, "{column}");
     }
 
+    /// Claim, those too that run alone after the death of their runner.
     fn owned(&self, limit: usize) -> Vec<Ownership> {
-        self.store.claim(&request(limit)).expect("claims work").claims.iter().map(|one| one.ownership()).collect()
+        let claims = |alone| self.store.claim(&ClaimRequest { alone, ..request(limit) }).expect("claims work").claims;
+        [false, true].into_iter().flat_map(claims).map(|one| one.ownership()).collect()
     }
 
     fn is_aside(&self, id: InvocationId) -> bool {
