@@ -88,6 +88,21 @@ def test_a_body_that_disturbs_the_loop_does_not_harm_the_bodies_beside_it(
     _stops(runner)
 
 
+def test_bodies_beside_one_that_breaks_the_loop_are_run_again_and_succeed(processes: Processes, jobs: Any) -> None:
+    runner = _runner(processes, "AsyncRunner", PYNENC__MAX_RECOVERIES="1")
+    victims = [jobs.hostile.innocent(f"victim-{number}") for number in range(3)]
+    for number in range(3):
+        flags.await_flag(f"victim-{number}-started")
+    attack = jobs.hostile.attack("raises out of the loop")
+    runner.await_output("its event loop broke")
+    for number in range(3):
+        flags.raise_flag(f"victim-{number}")
+    assert [victim.get_result(timeout=60) for victim in victims] == ["victim-0", "victim-1", "victim-2"]
+    with pytest.raises(InvocationAbandonedError):
+        attack.get_result(timeout=60)
+    _stops(runner)
+
+
 def test_the_history_of_a_body_that_breaks_the_loop_tells_the_reason(processes: Processes, jobs: Any) -> None:
     runner = _runner(processes, "AsyncRunner", PYNENC__MAX_RECOVERIES="0")
     attack = jobs.hostile.attack("raises out of the loop")
