@@ -48,7 +48,7 @@ chaos: build servers ## faults of Redis in full, into docs/concepts/guarantees.m
 
 .PHONY: storms
 storms: build servers ## kills and restarts of workers and power cuts in full, into docs/concepts/guarantees.md; waits in full
-	PYNENC_CHAOS_SIZE=full PYNENC_CHAOS_RESULTS=$(CURDIR)/docs/concepts/guarantees.json $(PY) -m pytest -q -o faulthandler_timeout=7200 tests/crash/test_kill_storms.py tests/crash/test_worker_storms.py tests/crash/test_power_cuts.py tests/crash/test_hostile_calls.py tests/matrix/test_waits.py tests/runners/test_async_runner.py -k 'random or rolling or one_slot or thousands or power or hostile' $(T)
+	PYNENC_CHAOS_SIZE=full PYNENC_CHAOS_RESULTS=$(CURDIR)/docs/concepts/guarantees.json $(PY) -m pytest -q -o faulthandler_timeout=7200 tests/crash/test_kill_storms.py tests/crash/test_worker_storms.py tests/crash/test_power_cuts.py tests/crash/test_hostile_calls.py tests/crash/test_neighbours.py tests/matrix/test_waits.py tests/runners/test_async_runner.py -k 'random or rolling or one_slot or thousands or power or hostile or innocent' $(T)
 	$(PY) scripts/chaos_table.py
 
 .PHONY: redis-costs
