@@ -20,7 +20,7 @@ from support.worlds import StoreKind, load_jobs, set_environment
 
 from pynenc.exceptions import StateBackendError
 
-BUILT_IN = ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner", "AsyncRunner"]
+BUILT_IN = ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner", "AsyncRunner"]
 TIMEOUT_SEC = 0.5
 DEADLINE_SEC = 120
 FAILS, WORKS = "the store fails, and is tried again", "the store works again, after"

@@ -196,7 +196,7 @@ end
 if #fresh > 0 then
   call('HSET', KEYS[1], 's', string.format('%.0f', before + #fresh))
   -- The first since the server was emptied: another marker, by which others see that its numbers begin anew.
-  if before == 0 then call('HSETNX', KEYS[1], 'a', string.format('2:%.0f', now)) end
+  if before == 0 then call('HSETNX', KEYS[1], 'a', string.format('3:%.0f', now)) end
 end
 if heard > 0 then ring_bells() end
 answer[1] = table.concat(codes)

@@ -16,7 +16,7 @@ use crate::value;
 const OLDEST: (u32, u32) = (7, 0);
 
 /// The layout of what is kept, see the crate's documentation. The marker begins with it; `submit.lua` writes one too.
-const LAYOUT: &str = "2:";
+const LAYOUT: &str = "3:";
 
 /// Check the server of one shard; returns the content of the marker key, made if it is the first time.
 pub fn check(options: &RedisOptions, link: &Link) -> Result<Vec<u8>> {

@@ -22,7 +22,7 @@ use crate::faults::{Class, failed};
 use crate::keys::Kind;
 use crate::link::{Backoff, Link, jittered};
 use crate::outcomes::Outcomes;
-use crate::record::terminal;
+use crate::record::received;
 use crate::script::{LOOK, Request};
 use crate::shared::Shared;
 use crate::topology::Failure;
@@ -392,5 +392,7 @@ fn read_news(news: &[u8]) -> Option<(InvocationId, Option<Terminal>, &[u8])> {
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let (result, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
     let (id, status) = (InvocationId::from_bytes(*id), Status::from_code(status)?);
-    Some((id, (kind != 3).then(|| terminal(id, status, kind == 1, result)), rest))
+    // One that has changed on its way is asked for.
+    let terminal = if kind == 3 { None } else { received(id, status, kind == 1, result) };
+    Some((id, terminal, rest))
 }

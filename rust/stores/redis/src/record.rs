@@ -8,8 +8,8 @@
 //! body: length u32, then
 //!     priority code (length u8), depth u32, queue (u16),
 //!     concurrency key (u16), its limit u32, whether to drop u8, registration key (u16), hash of the arguments (u16),
-//!     parent (u8, 0 or 16), task (u16), arguments (to the end; none if they are kept apart)
-//! runner (u16), note (u32), ids waited for (u32), history (u32), outcome (to the end)
+//!     parent (u8, 0 or 16), task (u16), arguments (to the end; none if they are kept apart) and their checksum u32
+//! runner (u16), note (u32), ids waited for (u32), history (u32), outcome (to the end; with a checksum u32 if it is of the body)
 //! ```
 
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use pynenc_core::ids::{Fence, InvocationId, Millis};
 use pynenc_core::result::{Filter, History, Record, Terminal, Watched};
 use pynenc_core::status::Status;
 
-use crate::priority;
+use crate::{checksum, priority};
 
 /// Arguments and outcomes up to this size live in the record, larger ones in a key of their own: whoever changes the
 /// record copies it whole.
@@ -139,16 +139,32 @@ impl<'a> Packed<'a> {
         })
     }
 
-    fn payload(&self, apart: &[u8]) -> Arc<[u8]> {
-        if self.flags & ARGS_APART == 0 { self.payload.into() } else { apart.into() }
+    /// The arguments; `None` if they do not match their checksum.
+    pub fn arguments(&self, id: InvocationId, apart: &[u8]) -> Option<Arc<[u8]>> {
+        if self.flags & ARGS_APART == 0 {
+            return checksum::opened(id, self.payload).map(Arc::from);
+        }
+        (checksum::of(id, apart) == self.payload).then(|| apart.into())
     }
 
-    pub fn claim(&self, id: InvocationId, apart: &[u8]) -> Claim {
+    /// Of one that was set aside: what is kept of its bytes, which have no checksum.
+    fn kept(&self) -> Option<Arc<[u8]>> {
+        let aside =
+            self.status == Status::Failed && self.flags & RESULT == 0 && self.result.starts_with(b"unreadable: ");
+        aside.then(|| self.payload.into())
+    }
+
+    /// Whether an outcome that lies in the record matches its checksum.
+    pub fn is_sound(&self, id: InvocationId) -> bool {
+        self.flags & RESULT_APART != 0 || self.watched(id, b"").is_some()
+    }
+
+    pub fn claim(&self, id: InvocationId, payload: Arc<[u8]>) -> Claim {
         Claim {
             id,
             fence: self.fence,
             task: self.task.into(),
-            payload: self.payload(apart),
+            payload,
             parent: self.parent,
             depth: self.depth,
             queue: self.queue.into(),
@@ -158,14 +174,15 @@ impl<'a> Packed<'a> {
         }
     }
 
-    pub fn record(&self, id: InvocationId, apart: &[u8]) -> Record {
+    /// `None` if the arguments do not match their checksum.
+    pub fn record(&self, id: InvocationId, apart: &[u8]) -> Option<Record> {
         let some = |text: &str| (!text.is_empty()).then(|| Arc::from(text));
-        Record {
+        Some(Record {
             id,
             task: self.task.into(),
             queue: self.queue.into(),
             priority: self.priority,
-            payload: self.payload(apart),
+            payload: self.kept().or_else(|| self.arguments(id, apart))?,
             args_id: self.args_id.into(),
             parent: self.parent,
             depth: self.depth,
@@ -176,15 +193,16 @@ impl<'a> Packed<'a> {
             releases: self.releases,
             due: self.due,
             note: some(self.note),
-        }
+        })
     }
 
-    pub fn watched(&self, id: InvocationId, apart: &[u8]) -> Watched {
+    /// `None` if the outcome does not match its checksum.
+    pub fn watched(&self, id: InvocationId, apart: &[u8]) -> Option<Watched> {
         if !self.status.is_final() {
-            return Watched::Live(id, self.status);
+            return Some(Watched::Live(id, self.status));
         }
         let result = if self.flags & RESULT_APART == 0 { self.result } else { apart };
-        Watched::Finished(terminal(id, self.status, self.flags & RESULT != 0, result))
+        received(id, self.status, self.flags & RESULT != 0, result).map(Watched::Finished)
     }
 
     pub fn matches(&self, filter: &Filter) -> bool {
@@ -235,6 +253,12 @@ fn entry(from: &mut Cursor<'_>, last: &mut Arc<str>) -> Option<Entry> {
         (entry.slot, entry.started) = (from.number(4)? as u32, from.number(6)? as Millis);
     }
     Some(entry)
+}
+
+/// How an invocation ended, as the server says it; `None` if that does not match its checksum.
+pub fn received(id: InvocationId, status: Status, by_body: bool, result: &[u8]) -> Option<Terminal> {
+    let result = if by_body { checksum::opened(id, result)? } else { result };
+    Some(terminal(id, status, by_body, result))
 }
 
 /// How an invocation ended: with a value or an exception of its body, or for a reason of the engine's.
@@ -300,6 +324,7 @@ pub fn pack_call(call: &Submission) -> Vec<u8> {
     }
     put_sized(&mut out, call.route.task.as_bytes());
     out.extend_from_slice(payload);
+    out.extend_from_slice(&checksum::of(call.id, &call.payload));
     let length = (out.len() - 4) as u32;
     out[..4].copy_from_slice(&length.to_be_bytes());
     // No runner, note, ids waited for, history.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::checksum;
 use crate::link::{Closing, Link};
 use crate::options::{Durability, RedisOptions};
 use crate::push::Ear;
@@ -55,7 +56,7 @@ impl Shared {
             .arg(link.keys.prefix())
             .number(self.clock())
             .number(self.options.retention)
-            .number(self.options.max_payload_in_push as i64)
+            .number((self.options.max_payload_in_push + checksum::SIZE) as i64)
     }
 
     /// A time of the server, as this process's wall clock would say it.

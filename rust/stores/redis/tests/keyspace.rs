@@ -128,12 +128,12 @@ fn what_was_kept_in_another_layout_is_refused_before_anything_is_written() {
     let options = options(&server.url());
     let meta = format!("{{{}:0}}m", options.app_id);
     RedisStore::open(options.clone()).unwrap().close().unwrap();
-    assert!(server.run::<String>(&["HGET", &meta, "a"]).starts_with("2:"));
-    for (marker, layout) in [("00f3a1", "layout 1"), ("3:00f3a1", "layout 3")] {
+    assert!(server.run::<String>(&["HGET", &meta, "a"]).starts_with("3:"));
+    for (marker, layout) in [("00f3a1", "layout 1"), ("4:00f3a1", "layout 4")] {
         server.run::<()>(&["HSET", &meta, "a", marker]);
         let before = server.keys();
         let error = RedisStore::open(options.clone()).map(|_| ()).unwrap_err().to_string();
-        assert!(error.contains(layout) && error.contains("layout 2") && error.contains("app_id"), "{error}");
+        assert!(error.contains(layout) && error.contains("layout 3") && error.contains("app_id"), "{error}");
         assert_eq!((server.run::<String>(&["HGET", &meta, "a"]), server.keys()), (marker.to_owned(), before));
     }
 }

@@ -194,8 +194,8 @@ torn! {
     "aside": set_aside_what_cannot_be_read(world) {
         let bad = world.submit_plain(3)[0];
         world.spoil(bad);
-        // The claim is answered, what follows is not.
-        world.answers.set(1);
+        // The claim is answered, and the second look at the record; what follows is not.
+        world.answers.set(2);
         world.block.set(2);
         claiming(2, true)
     }

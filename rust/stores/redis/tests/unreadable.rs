@@ -316,6 +316,41 @@ fn arguments_and_outcomes_kept_apart_that_are_gone_or_of_another_type_stop_nothi
     }
 }
 
+/// Flip one bit of the last occurrence of `part` in the value of this key.
+fn flip(world: &mut World, kind: &str, id: InvocationId, part: &[u8]) {
+    let key = world.key(kind, &id.to_bytes());
+    let mut raw: Vec<u8> = redis::cmd("GET").arg(&key).query(&mut world.connection).unwrap();
+    let at = (0..=raw.len() - part.len()).rev().find(|at| raw[*at..].starts_with(part)).unwrap();
+    raw[at + part.len() / 2] ^= 4;
+    let () = redis::cmd("SET").arg(key).arg(raw).arg("KEEPTTL").query(&mut world.connection).unwrap();
+}
+
+#[test]
+fn arguments_and_outcomes_of_which_a_bit_has_changed_are_noticed() {
+    let server = Server::start();
+    let mut world = World::on(&server);
+    for (size, arguments, outcome) in [(100, "i:", "i:"), (5_000, "d:", "e:"), (50_000, "d:", "e:")] {
+        let (bad, good) = (
+            Submission { payload: vec![7; size].into(), ..call() },
+            Submission { payload: vec![8; size].into(), ..call() },
+        );
+        world.store.submit(&[bad.clone(), good.clone()]).unwrap();
+        flip(&mut world, arguments, bad.id, &[7; 100]);
+        assert!(world.store.get(bad.id).unwrap().note.unwrap().contains("unreadable"));
+        let owners = world.owned(5);
+        assert_eq!(owners.iter().map(|owner| owner.id).collect::<Vec<_>>(), [good.id]);
+        assert!(world.is_aside(bad.id));
+
+        let value = pynenc_core::settle::Outcome::Success(vec![9; size].into());
+        let settlement = pynenc_core::settle::Settlement { owner: owners[0], outcome: value, started: 1, slot: 0 };
+        world.store.settle(&[settlement]).unwrap();
+        flip(&mut world, outcome, good.id, &[9; 100]);
+        let Watched::Finished(end) = world.store.watch(&[good.id]).unwrap().remove(0) else { panic!("it has ended") };
+        assert_eq!((end.status, end.payload), (Status::Failed, None));
+        assert!(end.reason.unwrap().contains("does not match its checksum"));
+    }
+}
+
 impl World {
     fn is_aside_for_readers(&self, id: InvocationId) -> bool {
         let Watched::Finished(end) = self.store.watch(&[id]).unwrap().remove(0) else { return false };

@@ -54,6 +54,11 @@ pub fn watched(id: InvocationId) -> Watched {
     failed(id, PROBLEM)
 }
 
+/// How a reader sees one whose outcome has changed since it was made, in the server or on each way from it.
+pub fn damaged_outcome(id: InvocationId) -> Watched {
+    failed(id, "its outcome does not match its checksum")
+}
+
 /// How a reader sees one whose outcome, kept apart from the record, is missing.
 pub fn without_outcome(id: InvocationId) -> Watched {
     failed(id, "its outcome is gone, or no string")

@@ -11,10 +11,11 @@ use pynenc_core::{Error, Result};
 use redis::Value;
 
 use super::aside;
+use crate::checksum;
 use crate::keys::{Kind, alone};
 use crate::link::Link;
 use crate::push;
-use crate::record::{NAMES_RUNNER, Packed, SAME_RUNNER, put_sized};
+use crate::record::{ARGS_APART, NAMES_RUNNER, Packed, SAME_RUNNER, put_sized};
 use crate::script::{CLAIM, Request};
 use crate::shared::{CHUNK, Shared};
 use crate::value;
@@ -94,17 +95,25 @@ impl Ask {
         let link = &shared.links[self.shard];
         let Answer { now, due, mut claims, large, dropped, work, unreadable, aside } =
             read_answer(answer).ok_or_else(|| link.nonsense("claim"))?;
+        let mut fewer = !aside.is_empty();
         aside::report(shared, aside).ok_or_else(|| link.nonsense("claim"))?;
-        for (id, fence) in unreadable {
-            aside::claimed(shared, link, id, fence)?;
+        for (id, fence) in unreadable.into_iter().chain(fetch_arguments(link, &mut claims, &large)?) {
+            // It may have changed on its way.
+            match read_again(link, id, fence)? {
+                Some(claim) => claims.push(claim),
+                None => {
+                    fewer = true;
+                    aside::claimed(shared, link, id, fence)?;
+                }
+            }
         }
-        fetch_arguments(link, &mut claims, &large)?;
         if let Some(due) = due {
             let due = shared.local_wall(now, due);
             into.next_due = Some(into.next_due.map_or(due, |known| known.min(due)));
         }
-        // A full piece of a larger request: there may be more than one call gives, and nobody is parked for it.
-        let news = News { any: !claims.is_empty(), dropped, work: work || claims.len() == CHUNK };
+        // A full piece of a larger request: there may be more than one call gives, and nobody is parked for it. The same
+        // where something was set aside: others may stand behind it.
+        let news = News { any: !claims.is_empty(), dropped, work: work || fewer || claims.len() == CHUNK };
         into.claims.extend(claims);
         news.announce(shared);
         if !request.alone && into.claims.len() < self.limit && shared.ear.tag(self.shard).is_some() {
@@ -154,8 +163,8 @@ struct Answer {
     now: Millis,
     due: Option<Millis>,
     claims: Vec<Claim>,
-    /// Those among the claims whose arguments are too large to come with them.
-    large: Vec<InvocationId>,
+    /// Those among the claims whose arguments are too large to come with them, with their checksum.
+    large: Vec<(InvocationId, Vec<u8>)>,
     dropped: Vec<InvocationId>,
     work: bool,
     /// What was claimed and cannot be read.
@@ -165,9 +174,18 @@ struct Answer {
 }
 
 impl Answer {
-    fn add(&mut self, id: InvocationId, record: &[u8], apart: &[u8]) -> Option<()> {
-        match Packed::read(record) {
-            Some(packed) => self.claims.push(packed.claim(id, apart)),
+    /// `apart` is `None` for arguments that come later.
+    fn add(&mut self, id: InvocationId, record: &[u8], apart: Option<&[u8]>) -> Option<()> {
+        let packed = Packed::read(record);
+        let claim = packed.as_ref().and_then(|packed| match apart {
+            Some(apart) => Some(packed.claim(id, packed.arguments(id, apart)?)),
+            None => {
+                self.large.push((id, packed.payload.into()));
+                Some(packed.claim(id, Arc::from([])))
+            }
+        });
+        match claim {
+            Some(claim) => self.claims.push(claim),
             // The fence stands in front of what cannot be read.
             None => self.unreadable.push((id, Fence(u64::from_be_bytes(record.get(2..10)?.try_into().ok()?)))),
         }
@@ -182,7 +200,7 @@ fn read_answer(answer: Value) -> Option<Answer> {
         Value::BulkString(only) => {
             let (id, record) = only.split_first_chunk::<16>()?;
             let mut read = Answer::default();
-            read.add(InvocationId::from_bytes(*id), record, b"")?;
+            read.add(InvocationId::from_bytes(*id), record, Some(b""))?;
             return Some(read);
         }
         answer => value::array(answer)?,
@@ -201,28 +219,53 @@ fn read_answer(answer: Value) -> Option<Answer> {
     for words in words.chunks(if apart { 3 } else { 2 }) {
         let (id, record) = (value::id(words.first()?)?, value::bytes(words.get(1)?)?);
         let arguments = match words.get(2) {
-            Some(Value::Int(_)) => {
-                read.large.push(id);
-                b""
-            }
-            Some(arguments) => value::bytes(arguments)?,
-            None => b"",
+            Some(Value::Int(_)) => None,
+            Some(arguments) => Some(value::bytes(arguments)?),
+            None => Some(&b""[..]),
         };
         read.add(id, record, arguments)?;
     }
     Some(read)
 }
 
-/// What is large comes by itself: through the script the server would look at each byte of it.
-fn fetch_arguments(link: &Link, claims: &mut [Claim], large: &[InvocationId]) -> Result<()> {
-    for id in large {
-        let key = link.keys.key(Kind::ArgumentsApart, &id.to_bytes());
-        let payload = link.run_one(|_| Request::command(&[b"GET", &key]))?;
-        // Gone: purged since, and the claim with it; or lost, and then the body fails for want of arguments.
-        let payload = value::bytes(&payload).unwrap_or_default();
-        claims.iter_mut().filter(|claim| claim.id == *id).for_each(|claim| claim.payload = payload.into());
+/// What is large comes by itself: through the script the server would look at each byte of it. Returns those whose
+/// arguments do not match their checksum, which are no claims any more.
+fn fetch_arguments(
+    link: &Link,
+    claims: &mut Vec<Claim>,
+    large: &[(InvocationId, Vec<u8>)],
+) -> Result<Vec<(InvocationId, Fence)>> {
+    let mut damaged = Vec::new();
+    for (id, expected) in large {
+        let payload = arguments_apart(link, *id)?;
+        let Some(at) = claims.iter().position(|claim| claim.id == *id) else { continue };
+        match payload {
+            Some(payload) if checksum::of(*id, &payload) == expected[..] => claims[at].payload = payload.into(),
+            Some(_) => damaged.push((*id, claims.remove(at).fence)),
+            // Gone: purged since, and the claim with it; or lost, and then the body fails for want of arguments.
+            None => {}
+        }
     }
-    Ok(())
+    Ok(damaged)
+}
+
+fn arguments_apart(link: &Link, id: InvocationId) -> Result<Option<Vec<u8>>> {
+    let key = link.keys.key(Kind::ArgumentsApart, &id.to_bytes());
+    Ok(value::bytes(&link.run_one(|_| Request::command(&[b"GET", &key]))?).map(<[u8]>::to_vec))
+}
+
+/// What was claimed, if its record is readable by now.
+fn read_again(link: &Link, id: InvocationId, fence: Fence) -> Result<Option<Claim>> {
+    let raw = match link.run_one(|_| Request::command(&[b"GET", &link.keys.record(id)])) {
+        Err(Error::Unusable { .. }) => return Ok(None),
+        raw => raw?,
+    };
+    let Some(packed) = value::bytes(&raw).and_then(Packed::read).filter(|packed| packed.fence == fence) else {
+        return Ok(None);
+    };
+    let apart = if packed.flags & ARGS_APART == 0 { None } else { arguments_apart(link, id)? };
+    let arguments = packed.arguments(id, apart.as_deref().unwrap_or_default());
+    Ok(arguments.map(|arguments| packed.claim(id, arguments)))
 }
 
 fn bytes_of(fences: &[Fence]) -> Vec<u8> {

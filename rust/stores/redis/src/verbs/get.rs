@@ -12,9 +12,19 @@ use crate::shared::Shared;
 use crate::value;
 
 pub fn get(shared: &Shared, id: InvocationId) -> Result<Record> {
+    let first = raw(shared, id)?;
+    if let Some(record) = read(shared, id, &first)? {
+        return Ok(record);
+    }
+    // It may have changed on its way.
+    let again = raw(shared, id)?;
+    Ok(read(shared, id, &again)?.unwrap_or_else(|| aside::record(id, &again)))
+}
+
+/// `None` if it cannot be read, or does not match its checksum.
+fn read(shared: &Shared, id: InvocationId, raw: &[u8]) -> Result<Option<Record>> {
     let link = shared.link(id);
-    let raw = raw(shared, id)?;
-    let Some(packed) = Packed::read(&raw) else { return Ok(aside::record(id, &raw)) };
+    let Some(packed) = Packed::read(raw).filter(|packed| packed.is_sound(id)) else { return Ok(None) };
     if packed.flags & ARGS_APART == 0 {
         return Ok(packed.record(id, b""));
     }
@@ -25,7 +35,8 @@ pub fn get(shared: &Shared, id: InvocationId) -> Result<Record> {
 
 pub fn history(shared: &Shared, id: InvocationId) -> Result<History> {
     let raw = raw(shared, id)?;
-    Ok(Packed::read(&raw).map_or_else(aside::history, |packed| packed.history()))
+    let packed = Packed::read(&raw).filter(|packed| packed.is_sound(id));
+    Ok(packed.map_or_else(aside::history, |packed| packed.history()))
 }
 
 /// The record as it lies in the store.

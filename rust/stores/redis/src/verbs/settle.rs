@@ -9,6 +9,7 @@ use pynenc_core::{Error, Result};
 use redis::Value;
 
 use super::by_shard;
+use crate::checksum;
 use crate::keys::Kind;
 use crate::record::{INLINE, cut, put_u48, terminal};
 use crate::script::{Request, SETTLE};
@@ -62,7 +63,14 @@ pub fn requests(shared: &Shared, shard: usize, batch: &[Settlement], piece: &[us
     let mut heads = Vec::with_capacity(26 * piece.len());
     piece.iter().for_each(|&at| put_head(&batch[at], &mut heads));
     let mut request = shared.common(request, link).arg(heads).arg(kind_of_batch(batch, piece));
-    piece.iter().for_each(|&at| request.push(text(&batch[at].outcome)));
+    for &at in piece {
+        match &batch[at].outcome {
+            Outcome::Success(value) | Outcome::Failure(value) => {
+                request.push(&checksum::sealed(batch[at].owner.id, value));
+            }
+            other => request.push(text(other)),
+        }
+    }
     std::iter::once(request).chain(shared.confirmation()).collect()
 }
 

@@ -10,6 +10,7 @@ use redis::Value;
 
 use super::{aside, by_shard};
 use crate::keys::Kind;
+use crate::link::Link;
 use crate::push;
 use crate::record::{Packed, RESULT_APART};
 use crate::script::{Request, WATCH};
@@ -44,11 +45,42 @@ fn register(shared: &Arc<Shared>, shard: usize, ids: &[InvocationId]) -> Result<
         let request = ids.iter().fold(Request::script(&WATCH), |request, id| request.key(link.keys.record(*id)));
         shared.common(request, link).arg(tag)
     })?;
-    let read_all = || -> Option<Vec<Watched>> {
+    let read_all = || -> Option<Vec<Seen>> {
         let answers = value::array(answer).filter(|answers| answers.len() == ids.len())?;
         ids.iter().zip(&answers).map(|(id, answer)| read(*id, answer)).collect()
     };
-    read_all().ok_or_else(|| link.nonsense("watch"))
+    let seen = read_all().ok_or_else(|| link.nonsense("watch"))?;
+    ids.iter().zip(seen).map(|(id, seen)| settled(link, *id, seen)).collect()
+}
+
+/// What an answer says; `None` if it cannot be read, or does not match its checksum.
+type Seen = Option<Watched>;
+
+fn settled(link: &Link, id: InvocationId, seen: Seen) -> Result<Watched> {
+    seen.map_or_else(|| look_again(link, id), Ok)
+}
+
+/// What cannot be read may have changed on its way.
+fn look_again(link: &Link, id: InvocationId) -> Result<Watched> {
+    let raw = match link.run_one(|_| Request::command(&[b"GET", &link.keys.record(id)])) {
+        Err(Error::Unusable { message, .. }) if message.contains("WRONGTYPE") => return Ok(aside::watched(id)),
+        raw => raw?,
+    };
+    let Some(raw) = value::bytes(&raw) else { return Ok(Watched::Unknown(id)) };
+    let Some(record) = Packed::read(raw) else { return Ok(aside::watched(id)) };
+    Ok(read_record(link, id, &record)?.unwrap_or_else(|| aside::damaged_outcome(id)))
+}
+
+fn read_record(link: &Link, id: InvocationId, record: &Packed<'_>) -> Result<Seen> {
+    if record.flags & RESULT_APART == 0 {
+        return Ok(record.watched(id, b""));
+    }
+    let key = link.keys.key(Kind::ResultApart, &id.to_bytes());
+    match link.run_one(|_| Request::command(&[b"GET", &key])) {
+        Ok(apart) => Ok(value::bytes(&apart).map_or(Some(Watched::Unknown(id)), |apart| record.watched(id, apart))),
+        Err(Error::Unusable { message, .. }) if message.contains("WRONGTYPE") => Ok(Some(aside::without_outcome(id))),
+        Err(error) => Err(error),
+    }
 }
 
 /// Only look: no script, for it needs no right to write.
@@ -63,37 +95,30 @@ fn look(shared: &Shared, shard: usize, ids: &[InvocationId]) -> Result<Vec<Watch
             seen.push(Watched::Unknown(id));
             continue;
         };
-        let Some(record) = Packed::read(record) else {
-            seen.push(aside::watched(id));
-            continue;
+        let known = match Packed::read(record) {
+            Some(record) => read_record(link, id, &record)?,
+            None => None,
         };
-        if record.flags & RESULT_APART == 0 {
-            seen.push(record.watched(id, b""));
-            continue;
-        }
-        let key = link.keys.key(Kind::ResultApart, &id.to_bytes());
-        seen.push(match link.run_one(|_| Request::command(&[b"GET", &key])) {
-            Ok(apart) => value::bytes(&apart).map_or(Watched::Unknown(id), |apart| record.watched(id, apart)),
-            Err(Error::Unusable { message, .. }) if message.contains("WRONGTYPE") => aside::without_outcome(id),
-            Err(error) => return Err(error),
-        });
+        seen.push(settled(link, id, known)?);
     }
     Ok(seen)
 }
 
-fn read(id: InvocationId, answer: &Value) -> Option<Watched> {
+fn read(id: InvocationId, answer: &Value) -> Option<Seen> {
     match answer {
         Value::Int(status) => {
             let status = u8::try_from(*status).ok().and_then(Status::from_code);
-            Some(status.map_or_else(|| aside::watched(id), |status| Watched::Live(id, status)))
+            Some(Some(status.map_or_else(|| aside::watched(id), |status| Watched::Live(id, status))))
         }
-        Value::BulkString(_) => Some(Watched::Unknown(id)),
+        Value::BulkString(_) => Some(Some(Watched::Unknown(id))),
         Value::Array(words) => {
             let [record, apart] = &words[..] else { return None };
             let (record, apart) = (value::bytes(record)?, value::bytes(apart)?);
             Some(match Packed::read(record) {
-                None => aside::watched(id),
-                Some(packed) if packed.flags & RESULT_APART != 0 && apart.is_empty() => aside::without_outcome(id),
+                None => None,
+                Some(packed) if packed.flags & RESULT_APART != 0 && apart.is_empty() => {
+                    Some(aside::without_outcome(id))
+                }
                 Some(packed) => packed.watched(id, apart),
             })
         }
