@@ -5,6 +5,7 @@
 //! only slot. What cannot begin within its patience goes back and the runner goes on with other work, so that one long body
 //! does not idle a process. The patience doubles with each hand-back, so that its turn comes.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,14 @@ pub(super) struct Alone {
     /// Since when a user's own runner gets nothing, so that its process comes to rest, and how often that was in vain.
     outside: Option<Instant>,
     in_vain: u32,
+    /// Whether a user's own runner is asking for one: until the answer is here nobody knows whether one runs alone.
+    pub asking: bool,
+    /// So many claims of a user's own runner for anything else are under way: what they bring may run at once.
+    pub others: usize,
+    /// Whether somebody got nothing on account of a claim that was under way.
+    pub turned_away: bool,
+    /// Queues in which a user's own runner found none since it heard that one may be there.
+    searched: HashSet<Arc<str>>,
 }
 
 /// How long an invocation that was handed back so often waits for its process to come to rest.
@@ -81,6 +90,10 @@ impl Alone {
             announced: false,
             outside: None,
             in_vain: 0,
+            asking: false,
+            others: 0,
+            turned_away: false,
+            searched: HashSet::new(),
         }
     }
 
@@ -102,6 +115,12 @@ impl Alone {
     /// One may be there now.
     pub fn hint(&mut self) {
         self.look = self.lines != Lines::Beside;
+        self.searched.clear();
+        self.announce();
+    }
+
+    /// A user's own runner shall ask for work if one may be there.
+    pub fn announce(&mut self) {
         self.announced = self.look;
     }
 
@@ -143,26 +162,58 @@ impl Alone {
         self.held.take().map(|(claim, _)| claim)
     }
 
+    /// Whether a claim of a user's own runner from these queues, or from all if there are none, looks for one first.
+    pub fn seeks(&self, queues: &[Arc<str>]) -> bool {
+        self.look && (queues.is_empty() || !queues.iter().all(|queue| self.searched.contains(queue)))
+    }
+
     /// What a user's own runner may claim, with so many bodies of its own that do not wait, of which some run alone.
-    pub fn share(&mut self, running: usize, runs_alone: bool, now: Instant) -> Share {
-        if runs_alone {
+    ///
+    /// [`Share::One`] and [`Share::Others`] begin a claim, noted in `asking` and `others` until its end.
+    pub fn share(&mut self, running: usize, runs_alone: bool, seeks: bool, now: Instant) -> Share {
+        self.turned_away |= self.asking;
+        if runs_alone || self.asking {
             return Share::Nothing;
         }
-        if !self.look {
+        if !seeks {
+            self.others += 1;
             return Share::Others;
         }
-        if running == 0 {
-            (self.look, self.outside, self.in_vain) = (false, None, 0);
+        if running + self.others == 0 {
+            (self.look, self.outside, self.in_vain, self.asking) = (false, None, 0, true);
             return Share::One;
         }
         let since = *self.outside.get_or_insert(now);
         let span = patience(self.in_vain);
         if now < since + span {
+            self.turned_away |= self.others > 0;
             return Share::Nothing;
         }
         (self.look, self.outside, self.at) = (false, None, Some(now + span));
         self.in_vain += 1;
+        self.others += 1;
         Share::Others
+    }
+
+    /// A user's own runner has looked in these queues (in all if there are none) of those that it serves (all if there are
+    /// none): whether in vain, and when the next one there is due.
+    pub fn sought(&mut self, queues: &[Arc<str>], served: &[Arc<str>], in_vain: bool, due: Option<Instant>) {
+        if queues.is_empty() {
+            self.at = due;
+            return;
+        }
+        self.at = [self.at, due].into_iter().flatten().min();
+        if in_vain {
+            self.searched.extend(queues.iter().cloned());
+            // Where nobody has looked one may still be.
+            self.look |= served.is_empty() || !served.iter().all(|queue| self.searched.contains(queue));
+        }
+    }
+
+    /// A look has failed: the next claim looks again, and the runner is told to ask by then.
+    pub fn look_again(&mut self, at: Instant) {
+        self.look = true;
+        self.at = Some(self.at.map_or(at, |known| known.min(at)));
     }
 }
 
@@ -237,30 +288,6 @@ impl Shared {
         // The heart keeps the time for what is held, or not due.
         self.heart.ring();
         Ok(())
-    }
-
-    /// For a user's own runner: claim what runs alone, or what does not.
-    pub(super) fn claim_outside(&self, limit: usize, alone: bool, queues: &[Arc<str>]) -> Result<Vec<Claim>> {
-        let mut request = ClaimRequest { alone, ..self.request(limit, false) };
-        if !queues.is_empty() {
-            request.queues = queues.into();
-        }
-        let mut pump = self.pump.lock();
-        pump.health.begin(Duty::Claim);
-        let ticket = pump.foreign.request_begins();
-        let claimed = MutexGuard::unlocked(&mut pump, || self.store.claim(&request));
-        pump.foreign.request_ends(ticket);
-        pump.health.end(Duty::Claim, claimed.is_ok());
-        let mut claims = claimed?.claims;
-        claims.retain(|claim| !pump.foreign.was_returned(claim.ownership()));
-        for claim in &claims {
-            if alone {
-                pump.slots.take_outside_alone(claim.ownership());
-            } else {
-                pump.slots.take_outside(claim.ownership());
-            }
-        }
-        Ok(claims)
     }
 
     fn start_alone(&self, pump: &mut MutexGuard<'_, Pump>) -> Result<()> {
@@ -400,14 +427,38 @@ mod tests {
     #[test]
     fn a_users_own_runner_gets_one_when_nothing_runs_and_nothing_beside_it() {
         let (mut alone, now) = (Alone::new(Lines::Both), Instant::now());
-        assert_eq!(alone.share(0, false, now), Share::Others);
+        assert_eq!(share(&mut alone, 0, false, now), Share::Others);
         alone.heard(1);
-        assert_eq!(alone.share(3, false, now), Share::Nothing, "it shall come to rest");
-        assert_eq!(alone.share(1, false, now + patience(0)), Share::Others, "that took too long");
+        assert_eq!(share(&mut alone, 3, false, now), Share::Nothing, "it shall come to rest");
+        assert_eq!(share(&mut alone, 1, false, now + patience(0)), Share::Others, "that took too long");
         assert_eq!(alone.deadline(), Some(now + 2 * patience(0)));
         alone.tick(now + 2 * patience(0));
-        assert_eq!(alone.share(0, false, now), Share::One);
-        assert_eq!(alone.share(1, true, now), Share::Nothing);
-        assert_eq!(alone.share(0, false, now), Share::Others);
+        assert_eq!(share(&mut alone, 0, false, now), Share::One);
+        assert_eq!(share(&mut alone, 1, true, now), Share::Nothing);
+        assert_eq!(share(&mut alone, 0, false, now), Share::Others);
+    }
+
+    /// A claim that ends at once.
+    fn share(alone: &mut Alone, running: usize, runs_alone: bool, now: Instant) -> Share {
+        let share = alone.share(running, runs_alone, alone.seeks(&[]), now);
+        (alone.asking, alone.others) = (false, 0);
+        share
+    }
+
+    #[test]
+    fn a_look_in_some_queues_says_nothing_about_the_others_and_is_not_repeated_in_these() {
+        let mut alone = Alone::new(Lines::Both);
+        let [one, other]: [Arc<str>; 2] = ["one".into(), "other".into()];
+        alone.heard(1);
+        alone.look = false;
+        alone.sought(std::slice::from_ref(&one), &[], true, None);
+        assert!(!alone.seeks(std::slice::from_ref(&one)), "bodies from here may run beside each other");
+        assert!(alone.seeks(&[]) && alone.seeks(std::slice::from_ref(&other)));
+        alone.heard(1);
+        assert!(alone.seeks(std::slice::from_ref(&one)), "there is news");
+        let served = [one.clone(), other.clone()];
+        alone.look = false;
+        alone.sought(&served, &served, true, None);
+        assert!(!alone.wants(), "nothing is left");
     }
 }

@@ -13,6 +13,7 @@ mod health;
 mod heart;
 mod lending;
 pub mod outbox;
+mod outside;
 mod parking;
 mod pump;
 pub mod slots;
@@ -34,7 +35,6 @@ use crate::settle::{Outcome, Settled, Settlement};
 use crate::status::Status;
 use crate::store::Store;
 pub use alone::Lines;
-use alone::Share;
 use health::Duty;
 pub use lending::Lending;
 pub use parking::{Parked, TARGETS_TOLD};
@@ -203,26 +203,7 @@ impl Runner {
     ///
     /// From `queues` only, or from those of the runner if there are none.
     pub fn claim(&self, limit: usize, queues: &[Arc<str>]) -> Result<Vec<Claim>> {
-        let shared = &self.shared;
-        let share = {
-            let mut pump = shared.pump.lock();
-            if pump.stopping {
-                return Ok(Vec::new());
-            }
-            let busy: Vec<_> = pump.slots.outside().filter(|id| !pump.waits.is_open(*id)).collect();
-            let runs_alone = busy.iter().any(|id| pump.slots.runs_alone(*id));
-            pump.alone.share(busy.len(), runs_alone, Instant::now())
-        };
-        if share == Share::Nothing {
-            return Ok(Vec::new());
-        }
-        if share == Share::One && limit > 0 {
-            let claims = shared.claim_outside(1, true, queues)?;
-            if !claims.is_empty() {
-                return Ok(claims);
-            }
-        }
-        shared.claim_outside(limit, false, queues)
+        self.shared.claim_outside(limit, queues)
     }
 
     /// Start a claim obtained from [`Self::claim`].
@@ -251,7 +232,7 @@ impl Runner {
         pump.slots.end(owner);
         if pump.alone.wants() {
             // Its process may have come to rest.
-            pump.alone.hint();
+            pump.alone.announce();
             self.shared.supervisor.notify_all();
         }
         self.shared.slot_freed(&mut pump);

@@ -20,6 +20,10 @@ pub struct Flaky {
     inner: Arc<dyn Store>,
     pub fail_before: AtomicUsize,
     pub fail_after: AtomicUsize,
+    /// How often claims were asked for.
+    pub asked: AtomicUsize,
+    /// So many claims fail.
+    pub fail_claims: AtomicUsize,
     /// How often a runner has renewed its leases.
     pub beats: AtomicUsize,
     /// Whether nobody can ask it anything about waiting.
@@ -34,8 +38,8 @@ pub struct Flaky {
 impl Flaky {
     pub fn over(inner: Arc<dyn Store>, fail_before: usize, fail_after: usize) -> Arc<Self> {
         let (fail_before, fail_after) = (AtomicUsize::new(fail_before), AtomicUsize::new(fail_after));
-        let (beats, refused, away, held, let_go) = Default::default();
-        Arc::new(Self { inner, fail_before, fail_after, beats, away, refused, held, let_go })
+        let (asked, fail_claims, beats, refused, away, held, let_go) = Default::default();
+        Arc::new(Self { inner, fail_before, fail_after, asked, fail_claims, beats, away, refused, held, let_go })
     }
 
     /// With `true`, claims are made from now on, and their answers do not come until this is called with `false`.
@@ -68,6 +72,8 @@ impl Store for Flaky {
         self.inner.submit(batch)
     }
     fn claim(&self, request: &ClaimRequest) -> Result<Claimed> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        Self::fails(&self.fail_claims)?;
         let claimed = self.inner.claim(request);
         let mut held = self.held.lock();
         while *held {

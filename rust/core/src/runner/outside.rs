@@ -1,0 +1,115 @@
+//! Claims of a user's own runner, which takes no slots: what runs alone comes alone, and nothing beside it, however many
+//! threads ask at a time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::MutexGuard;
+
+use super::Shared;
+use super::alone::Share;
+use super::health::Duty;
+use super::pump::Pump;
+use crate::claim::{Claim, ClaimRequest};
+use crate::error::Result;
+
+/// After a look for what runs alone that failed, before the runner is told to look again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+impl Shared {
+    /// See [`super::Runner::claim`].
+    pub(super) fn claim_outside(&self, limit: usize, queues: &[Arc<str>]) -> Result<Vec<Claim>> {
+        let mut pump = self.pump.lock();
+        if pump.stopping {
+            return Ok(Vec::new());
+        }
+        let busy: Vec<_> = pump.slots.outside().filter(|id| !pump.waits.is_open(*id)).collect();
+        let runs_alone = busy.iter().any(|id| pump.slots.runs_alone(*id));
+        // Who asks for nothing does not look for what runs alone either.
+        let seeks = limit > 0 && pump.alone.seeks(queues);
+        match pump.alone.share(busy.len(), runs_alone, seeks, Instant::now()) {
+            Share::Nothing => return Ok(Vec::new()),
+            Share::Others => {}
+            Share::One => {
+                let found = self.seek_outside(&mut pump, queues)?;
+                if !found.is_empty() || pump.stopping {
+                    return Ok(found);
+                }
+                pump.alone.others += 1;
+            }
+        }
+        let claims = self.ask_outside(&mut pump, limit, false, queues);
+        pump.alone.others -= 1;
+        self.call_turned_away(&mut pump);
+        let (claims, wait) = claims.map(|(claims, wait, _)| (claims, wait))?;
+        self.plan(&mut pump, wait);
+        Ok(claims)
+    }
+
+    /// Look for one that runs alone. Nobody else claims meanwhile: see [`super::alone::Alone::share`].
+    fn seek_outside(&self, pump: &mut MutexGuard<'_, Pump>, queues: &[Arc<str>]) -> Result<Vec<Claim>> {
+        let answer = self.ask_outside(pump, 1, true, queues);
+        let now = Instant::now();
+        let alone = &mut pump.alone;
+        alone.asking = false;
+        match &answer {
+            Ok((claims, wait, true)) => {
+                let due = wait.and_then(|wait| now.checked_add(wait));
+                alone.sought(queues, &self.config.queues, claims.is_empty(), due);
+            }
+            Ok((.., false)) | Err(_) => alone.look_again(now + AGAIN),
+        }
+        self.heart.ring();
+        self.call_turned_away(pump);
+        answer.map(|(claims, ..)| claims)
+    }
+
+    /// One round trip: the claims, how long until the next one is due, and whether the whole store has answered.
+    fn ask_outside(
+        &self,
+        pump: &mut MutexGuard<'_, Pump>,
+        limit: usize,
+        alone: bool,
+        queues: &[Arc<str>],
+    ) -> Result<(Vec<Claim>, Option<Duration>, bool)> {
+        let mut request = ClaimRequest { alone, ..self.request(limit, false) };
+        if !queues.is_empty() {
+            request.queues = queues.into();
+        }
+        pump.health.begin(Duty::Claim);
+        let ticket = pump.foreign.request_begins();
+        let claimed = MutexGuard::unlocked(pump, || self.store.claim(&request));
+        pump.foreign.request_ends(ticket);
+        pump.health.end(Duty::Claim, claimed.is_ok());
+        let claimed = claimed?;
+        let mut claims = claimed.claims;
+        claims.retain(|claim| !pump.foreign.was_returned(claim.ownership()));
+        for claim in &claims {
+            if alone {
+                pump.slots.take_outside_alone(claim.ownership());
+            } else {
+                pump.slots.take_outside(claim.ownership());
+            }
+        }
+        let wall = self.config.clock.wall();
+        let wait = claimed.next_due.map(|due| Duration::from_millis(due.saturating_sub(wall).max(0) as u64));
+        Ok((claims, wait, claimed.failed.is_none()))
+    }
+
+    /// Have the runner told when this becomes due, unless it will be told before.
+    fn plan(&self, pump: &mut Pump, wait: Option<Duration>) {
+        let Some(due) = wait.and_then(|wait| Instant::now().checked_add(wait)) else { return };
+        if pump.due.is_none_or(|planned| due < planned) {
+            pump.due = Some(due);
+            self.heart.ring();
+        }
+    }
+
+    /// A claim that kept others from claiming is over: they may ask again.
+    fn call_turned_away(&self, pump: &mut Pump) {
+        if std::mem::take(&mut pump.alone.turned_away) {
+            pump.work = true;
+            self.supervisor.notify_all();
+        }
+    }
+}
