@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,9 @@ _NOT_THE_MAIN_THREAD = "ignore:.*not started in the main thread.*:UserWarning"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # `nohup make test &` starts with SIGINT ignored, and so would every process that a test starts and interrupts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("filterwarnings", _NOT_THE_MAIN_THREAD)
 
 
