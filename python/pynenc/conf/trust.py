@@ -10,7 +10,7 @@ from pynenc.exceptions import ConfigError
 SAFE_SERIALIZER = "JsonSerializer"
 
 _PROTECTIONS = frozenset({"signing_keys", "payload_codec_cls"})
-"""What files and the environment may change, and not turn off if the code turns it on."""
+"""What files may not change if the code sets it. The environment may change it, and not turn it off."""
 
 _CODE = "config_values"
 _ENVIRONMENT = "environment variable"
@@ -20,7 +20,7 @@ def checked_layers(layers: Iterable[Layer]) -> Iterator[Layer]:
     """The layers of settings in their order, the code's first.
 
     Raises:
-        ConfigError: a file or the environment turns off a protection that the code turns on, chooses a serializer that
+        ConfigError: a file changes a protection that the code turns on, or the environment empties it; or one of them chooses a serializer that
             is less safe than the one in the code, which does not allow it, or sets a field that is for the code.
     """
     chosen, allowed = SAFE_SERIALIZER, False
@@ -30,10 +30,11 @@ def checked_layers(layers: Iterable[Layer]) -> Iterator[Layer]:
         for name in _PROTECTIONS & values.keys():
             if source.startswith(_CODE):
                 on = on | {name} if values[name] else on - {name}
-            elif name in on and not values[name]:
+            elif name in on and not (values[name] and source.startswith(_ENVIRONMENT)):
+                done = "changed" if values[name] else "emptied"
                 raise ConfigError(
-                    f"ConfigPynenc.{name} is set in the code of the app and emptied by {source}, which would let "
-                    "unprotected payloads pass: change it in the code, or take it out of that source"
+                    f"ConfigPynenc.{name} is set in the code of the app and {done} by {source}, which would let "
+                    "payloads of others pass: change it in the code or in the environment, or take it out of that source"
                 )
         if source.startswith(_CODE):
             chosen = values.get("serializer_cls", chosen)

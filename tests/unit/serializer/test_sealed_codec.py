@@ -200,7 +200,7 @@ def test_keys_come_from_the_environment_a_file_or_the_constructor(
 
 
 @pytest.mark.parametrize("name", ["signing_keys", "payload_codec_cls"])
-def test_a_file_cannot_turn_off_what_the_code_turns_on(
+def test_a_file_cannot_change_what_the_code_turns_on(
     name: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = {"signing_keys": [NEW_KEY], "payload_codec_cls": "Veiled"}
@@ -209,12 +209,20 @@ def test_a_file_cannot_turn_off_what_the_code_turns_on(
         with pytest.raises(ConfigError, match=rf"{name} is set in the code of the app and emptied by .*pyproject.toml"):
             _ = Pynenc("kept", given).conf
     assert not getattr(Pynenc("kept", {}).conf, name)
-    # Another key is a rotation.
+    # Whoever can write that file could choose whose payloads are accepted.
     (tmp_path / "pyproject.toml").write_text(f"[tool.pynenc]\nsigning_keys = ['{OLD_KEY}']\n")
+    Pynenc._clear_instances()
+    with pytest.raises(ConfigError, match="signing_keys is set in the code of the app and changed by .*pyproject.toml"):
+        _ = Pynenc("kept", values).conf
+    Pynenc._clear_instances()
+    assert [key.key_id for key in Pynenc("kept", {}).conf.signing_keys] == ["2026-01"]
+    (tmp_path / "pyproject.toml").unlink()
+    # In the environment another key is a rotation.
+    Pynenc._clear_instances()
+    monkeypatch.setenv("PYNENC__SIGNING_KEYS", OLD_KEY)
     assert [key.key_id for key in Pynenc("kept", values).conf.signing_keys] == ["2026-01"]
     monkeypatch.setenv("PYNENC__SIGNING_KEYS", "")
     monkeypatch.setenv("PYNENC__PAYLOAD_CODEC_CLS", "")
-    (tmp_path / "pyproject.toml").unlink()
     Pynenc._clear_instances()
     assert getattr(Pynenc("kept", values).conf, name), "an empty variable counts as not set"
 
