@@ -20,8 +20,9 @@ def checked_layers(layers: Iterable[Layer]) -> Iterator[Layer]:
     """The layers of settings in their order, the code's first.
 
     Raises:
-        ConfigError: a file changes a protection that the code turns on, or the environment empties it; or one of them chooses a serializer that
-            is less safe than the one in the code, which does not allow it, or sets a field that is for the code.
+        ConfigError: a file changes a protection that the code turns on, or the environment empties it; or one of them
+            chooses a serializer that is less safe than the one in the code, which does not allow it, or sets a field
+            that is for the code.
     """
     chosen, allowed = SAFE_SERIALIZER, False
     on: set[str] = set()
@@ -34,7 +35,8 @@ def checked_layers(layers: Iterable[Layer]) -> Iterator[Layer]:
                 done = "changed" if values[name] else "emptied"
                 raise ConfigError(
                     f"ConfigPynenc.{name} is set in the code of the app and {done} by {source}, which would let "
-                    "payloads of others pass: change it in the code or in the environment, or take it out of that source"
+                    "payloads of others pass: change it in the code or in the environment, or take it out of "
+                    "that source"
                 )
         if source.startswith(_CODE):
             chosen = values.get("serializer_cls", chosen)
