@@ -290,11 +290,11 @@ fn a_users_own_runner_does_not_look_for_what_runs_alone_while_it_claims_other_wo
     let flaky = Flaky::over(inner.clone(), 0, 0);
     let store: Arc<dyn Store> = flaky.clone();
     let runner = runner(&store, 4);
-    let ids = suspects(&inner, 1);
     let plain = submit(&store, 1);
     flaky.hold_claims(true);
     let first = claims(&runner, 1);
     until("it is claimed", || store.get(plain[0]).unwrap().status == Status::Pending);
+    let ids = suspects(&inner, 1);
     runner.look_alone(1);
     assert_eq!(claims(&runner, 1).recv_timeout(PATIENCE).unwrap(), []);
     assert_eq!(store.get(ids[0]).unwrap().status, Status::Rerouted, "its process is not at rest");
