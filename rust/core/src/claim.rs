@@ -63,7 +63,8 @@ pub struct Claimed {
     pub claims: Vec<Claim>,
     /// Wall-clock time at which the next invocation that is not due yet becomes due, if the store knows of one.
     pub next_due: Option<Millis>,
-    /// With an exchange that recorded its outcomes: why nothing could be claimed.
+    /// Why nothing could be claimed, with an exchange that recorded its outcomes; or why a part of the store gave nothing,
+    /// while the claims are those of the rest.
     pub failed: Option<Error>,
 }
 

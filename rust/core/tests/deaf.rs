@@ -66,6 +66,19 @@ impl Store for OneVerbFails {
         self.check("settle")?;
         self.inner.settle(batch)
     }
+    fn exchange(&self, batch: &[Settlement], request: Option<&ClaimRequest>) -> Result<(Vec<Settled>, Claimed)> {
+        let settled = if batch.is_empty() { Vec::new() } else { self.settle(batch)? };
+        let Some(request) = request else { return Ok((settled, Claimed::default())) };
+        match self.check("a part of claim") {
+            // As several shards do of which one fails: what the others do is done.
+            Err(error) => Ok((settled, Claimed { failed: Some(error), ..self.inner.claim(request)? })),
+            Ok(()) if batch.is_empty() => Ok((settled, self.claim(request)?)),
+            Ok(()) => {
+                let failed = |error| Claimed { failed: Some(error), ..Claimed::default() };
+                Ok((settled, self.claim(request).unwrap_or_else(failed)))
+            }
+        }
+    }
     fn pause(&self, waiter: Ownership, targets: &[InvocationId]) -> Result<Paused> {
         self.inner.pause(waiter, targets)
     }
@@ -174,6 +187,33 @@ fn a_runner_notices_that_this_fails_alone(verb: &'static str) {
 #[test]
 fn a_runner_notices_that_claims_alone_fail() {
     a_runner_notices_that_this_fails_alone("claim");
+}
+
+#[test]
+fn a_runner_notices_that_claims_fail_in_a_part_of_the_store() {
+    a_runner_notices_that_this_fails_alone("a part of claim");
+}
+
+#[test]
+fn a_runner_notices_that_claims_fail_while_their_outcomes_travel_along() {
+    let inner: Arc<dyn Store> = MemoryStore::new(Arc::new(SystemClock), 86_400_000);
+    let flawed = Arc::new(OneVerbFails { inner, failing: Mutex::new(""), calls: Mutex::default() });
+    let store: Arc<dyn Store> = flawed.clone();
+    let runner = Runner::new(store.clone(), config(1, LEASE)).unwrap();
+    runner.start().unwrap();
+    *flawed.failing.lock() = "a part of claim";
+    let before = flawed.count("settle");
+    let began = Instant::now();
+    // Each exchange but the first carries the outcome of a body, and its claim fails.
+    eventually("the failure is known and lasts", || {
+        submit(&store, 1);
+        let claim = runner.next().unwrap().unwrap();
+        runner.settle(claim.ownership(), Outcome::Success([].into()));
+        runner.failing_for().is_some_and(|span| span > 2 * LEASE)
+    });
+    assert!(began.elapsed() > 2 * LEASE && flawed.count("settle") > before + 1);
+    runner.stop();
+    runner.close().unwrap();
 }
 
 #[test]

@@ -266,7 +266,9 @@ impl Shared {
             None => (pump.failures, pump.not_before) = (0, None),
             Some(error) => {
                 pump.alone.look = true;
-                self.back_off(pump, error);
+                if claimed.claims.is_empty() {
+                    self.back_off(pump, error);
+                }
             }
         }
         let (now, wall) = (Instant::now(), self.config.clock.wall());

@@ -25,9 +25,12 @@ impl Shared {
         }
         pump.exchanging = true;
         let request = (wanted > 0).then(|| self.request(wanted, true));
-        let duties = [(Duty::Settle, count > 0), (Duty::Claim, wanted > 0)];
-        let duties = || duties.into_iter().filter_map(|(duty, asked)| asked.then_some(duty));
-        duties().for_each(|duty| pump.health.begin(duty));
+        if count > 0 {
+            pump.health.begin(Duty::Settle);
+        }
+        if wanted > 0 {
+            pump.health.begin(Duty::Claim);
+        }
         let ticket = pump.foreign.request_begins();
         let answer = MutexGuard::unlocked(pump, || self.store.exchange(&batch, request.as_ref()));
         pump.foreign.request_ends(ticket);
@@ -36,7 +39,12 @@ impl Shared {
         if !matches!(&answer, Ok((settled, _)) if settled.iter().all(|one| *one != Settled::Stale)) {
             expected.into_iter().for_each(|id| pump.slots.unexpect(id));
         }
-        duties().for_each(|duty| pump.health.end(duty, answer.is_ok()));
+        if count > 0 {
+            pump.health.end(Duty::Settle, answer.is_ok());
+        }
+        if wanted > 0 {
+            pump.health.end(Duty::Claim, matches!(&answer, Ok((_, claimed)) if claimed.failed.is_none()));
+        }
         match answer {
             Ok((answers, claimed)) => {
                 self.note_answers(&batch, &answers);
@@ -47,10 +55,11 @@ impl Shared {
                         pump.not_before = None;
                     }
                     Some(error) => {
-                        pump.health.begin(Duty::Claim);
-                        pump.health.end(Duty::Claim, false);
                         pump.work = true;
-                        self.back_off(pump, error);
+                        // A part of the store that fails does not slow down what comes from the rest.
+                        if claimed.claims.is_empty() {
+                            self.back_off(pump, error);
+                        }
                     }
                 }
                 self.accept(pump, claimed, wanted);

@@ -80,7 +80,7 @@ impl Shared {
         let ticket = pump.foreign.request_begins();
         let claimed = MutexGuard::unlocked(pump, || self.store.claim(&request));
         pump.foreign.request_ends(ticket);
-        pump.health.end(Duty::Claim, claimed.is_ok());
+        pump.health.end(Duty::Claim, matches!(&claimed, Ok(claimed) if claimed.failed.is_none()));
         let claimed = claimed?;
         let mut claims = claimed.claims;
         claims.retain(|claim| !pump.foreign.was_returned(claim.ownership()));

@@ -134,3 +134,20 @@ fn a_batch_that_begins_the_next_chunk_of_the_order_of_arrival_leaves_nothing_hal
         assert!(dump(&server) == before, "a wrong {key:?} wrote something");
     }
 }
+
+#[test]
+fn a_claim_says_that_a_shard_fails_although_the_others_give_what_they_have() {
+    let server = Server::start();
+    let app = app_id();
+    let store = RedisStore::open(RedisOptions { app_id: app.clone(), shards: 2, ..options(&server.url()) }).unwrap();
+    for shard in [0, 1, 0, 1] {
+        let id = pynenc_core::ids::InvocationId::generate(0, shard);
+        store.submit(&[pynenc_core::call::Submission { id, ..call() }]).unwrap();
+    }
+    let () = server.run(&["DEL", &format!("{{{app}:1}}q:default")]);
+    let () = server.run(&["XADD", &format!("{{{app}:1}}q:default"), "*", "a", "b"]);
+    let answer = store.claim(&request("r1", 8)).unwrap();
+    assert_eq!(answer.claims.len(), 2);
+    assert!(matches!(answer.failed, Some(Error::Unusable { .. })), "{:?}", answer.failed);
+    assert!(matches!(store.claim(&request("r1", 8)), Err(Error::Unusable { .. })), "nothing is left in the other one");
+}

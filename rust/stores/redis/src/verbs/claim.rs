@@ -300,22 +300,19 @@ pub fn claim(shared: &Arc<Shared>, request: &ClaimRequest) -> Result<Claimed> {
         // One shard that is away must not keep the others waiting.
         let span = if shared.links.len() == 1 { shared.options.retry_deadline } else { ONE_OF_MANY };
         let answer = shared.links[shard].run_within(span, |attempt| vec![ask.request(shared, request, attempt)]);
-        let answer = answer.map(|values| values.into_iter().next().unwrap_or_default());
-        match answer.and_then(|answer| ask.read(shared, request, answer, &mut claimed)) {
-            Ok(()) => {}
-            Err(error) => {
-                ask.remember(shared, request);
-                failed = Some(error);
-            }
+        let read = answer.and_then(|values| {
+            let answer = values.into_iter().next().unwrap_or_default();
+            // The link tells of requests that fail, not of answers that cannot be used.
+            ask.read(shared, request, answer, &mut claimed).inspect_err(|error| shared.hub.outage().failed(error))
+        });
+        if let Err(error) = read {
+            ask.remember(shared, request);
+            failed = Some(error);
         }
     }
     match failed {
-        // What other shards gave is not lost for one that fails.
         Some(error) if claimed.claims.is_empty() => Err(error),
-        Some(error) => {
-            log::debug!("a shard gave no claims: {error}");
-            Ok(claimed)
-        }
-        None => Ok(claimed),
+        // What other shards gave is not lost for one that fails.
+        failed => Ok(Claimed { failed, ..claimed }),
     }
 }
