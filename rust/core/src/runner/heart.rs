@@ -205,7 +205,8 @@ impl Agenda {
             }
             for id in &recovered.requeued {
                 log::warn!(
-                    "invocation {id} is queued again, and runs alone next: its runner stopped renewing the lease"
+                    "invocation {id} is queued again, for its runner stopped renewing the lease; if its body had started, \
+                     it runs alone next"
                 );
             }
             for id in &recovered.buried {
