@@ -244,6 +244,34 @@ fn a_users_own_runner_gets_one_that_runs_alone_by_itself() {
 }
 
 #[test]
+fn one_that_runs_alone_goes_on_beside_a_long_body_when_that_takes_too_long() {
+    let store = memory();
+    let runner = runner(&store, 3);
+    suspects(&store, 1);
+    runner.look_alone(1);
+    let parent = runner.next().unwrap().unwrap();
+    let ids = submit_below(&store, 2, Some(&parent));
+    let mut waiter = Waiter::new(store.clone(), &ids[..1]);
+    assert!(matches!(runner.park(parent.ownership(), &mut waiter).unwrap(), Parked::Lent { .. }));
+    let (child, long) = (runner.next().unwrap().unwrap(), runner.next().unwrap().unwrap());
+    assert_eq!([child.id, long.id], [ids[0], ids[1]]);
+    runner.settle(child.ownership(), success());
+    let (sender, resumed) = channel();
+    let (owner, mailbox, thread) = (parent.ownership(), waiter.mailbox().clone(), runner.clone());
+    std::thread::spawn(move || sender.send(thread.unpark(owner, &mailbox).unwrap()));
+    let later = submit(&store, 1)[0];
+    let asked = asks(&runner);
+    assert!(resumed.recv_timeout(PATIENCE).unwrap());
+    assert!(runner.live().contains(&(long.ownership(), Phase::Holding)), "beside this");
+    let third = asked.recv_timeout(PATIENCE).unwrap().unwrap();
+    assert_eq!(third.id, later, "the runner works on");
+    for claim in [&parent, &long, &third] {
+        runner.settle(claim.ownership(), success());
+    }
+    runner.close().unwrap();
+}
+
+#[test]
 fn a_runner_learns_of_what_runs_alone_from_its_own_sweep() {
     let store = memory();
     let ids = suspects(&store, 1);

@@ -16,7 +16,7 @@ use super::health::Duty;
 use super::pump::Pump;
 use crate::claim::{Claim, ClaimRequest};
 use crate::error::{Error, Result};
-use crate::ids::Ownership;
+use crate::ids::{InvocationId, Ownership};
 use crate::settle::{Outcome, Settlement};
 
 /// How long an invocation waits for its process to come to rest, at its first try.
@@ -45,6 +45,8 @@ pub(super) struct Alone {
     at: Option<Instant>,
     /// One that waits for the process to come to rest, and until when.
     held: Option<(Claim, Instant)>,
+    /// Which one wants to go on and is kept from it by other bodies, and until when it waits for them.
+    kept: Option<(InvocationId, Instant)>,
     /// How many waited when the store said so last.
     waiting: usize,
     /// Whether a user's own runner shall ask for work on account of them.
@@ -86,6 +88,7 @@ impl Alone {
             look: lines == Lines::Alone,
             at: None,
             held: None,
+            kept: None,
             waiting: 0,
             announced: false,
             outside: None,
@@ -145,7 +148,8 @@ impl Alone {
 
     /// When something has to be done.
     pub fn deadline(&self) -> Option<Instant> {
-        [self.at, self.held.as_ref().map(|(_, until)| *until)].into_iter().flatten().min()
+        let held = self.held.as_ref().map(|(_, until)| *until);
+        [self.at, held, self.kept.map(|(_, until)| until)].into_iter().flatten().min()
     }
 
     /// One that was not due may be due by now; answers one whose patience is over.
@@ -155,6 +159,23 @@ impl Alone {
             self.hint();
         }
         if self.held.as_ref().is_some_and(|(_, until)| *until <= now) { self.let_go() } else { None }
+    }
+
+    /// This one wants to go on and other bodies keep it from it, or none; whether its time begins.
+    pub fn keep(&mut self, kept: Option<InvocationId>) -> bool {
+        if kept == self.kept.map(|(id, _)| id) {
+            return false;
+        }
+        self.kept = kept.map(|id| (id, Instant::now() + PATIENCE));
+        kept.is_some()
+    }
+
+    /// The one that was kept from going on for too long. It does so beside others, so the next one is looked for later.
+    fn tire(&mut self, now: Instant) -> Option<InvocationId> {
+        let (id, _) = self.kept.take_if(|(_, until)| *until <= now)?;
+        let again = now + PATIENCE;
+        self.at = Some(self.at.map_or(again, |at| at.min(again)));
+        Some(id)
     }
 
     /// The one that is held, which is not held any more.
@@ -335,6 +356,15 @@ impl Shared {
 
     /// The time has come for something that runs alone.
     pub(super) fn tick_alone(&self, pump: &mut Pump, now: Instant) {
+        if let Some(id) = pump.alone.tire(now) {
+            log::info!(
+                "invocation {id} runs alone, and could not go on after its wait within {} s, for other bodies run here: it \
+                 goes on beside them",
+                PATIENCE.as_secs()
+            );
+            pump.slots.run_beside(id);
+            self.slot_freed(pump);
+        }
         let Some(claim) = pump.alone.tick(now) else { return };
         pump.slots.hold_back(false);
         let (owner, delay) = (claim.ownership(), patience(claim.releases));

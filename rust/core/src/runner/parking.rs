@@ -301,5 +301,9 @@ impl Shared {
         while let Some(id) = pump.slots.grant() {
             pump.waits.wake_resuming(id);
         }
+        let kept = pump.slots.kept_from_going_on();
+        if pump.alone.keep(kept) {
+            self.heart.ring();
+        }
     }
 }

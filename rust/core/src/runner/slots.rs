@@ -133,6 +133,19 @@ impl Slots {
         !self.alone.is_empty() && self.alone.contains(&id)
     }
 
+    /// The first in line that runs alone, if bodies that do not keep it from going on; usually there is none.
+    pub fn kept_from_going_on(&self) -> Option<InvocationId> {
+        if self.alone.is_empty() || self.is_at_rest() || self.holding.keys().any(|id| self.alone.contains(id)) {
+            return None;
+        }
+        self.resuming.iter().map(|(id, _)| *id).find(|id| self.alone.contains(id))
+    }
+
+    /// From now on others may run beside this claim.
+    pub fn run_beside(&mut self, id: InvocationId) {
+        self.alone.remove(&id);
+    }
+
     /// What this waiting body waits for is about to be finished: keep a slot for it until it asks, or [`Self::unexpect`].
     pub fn expect(&mut self, id: InvocationId) -> bool {
         self.waiting.contains_key(&id) && self.expected.insert(id)
