@@ -27,9 +27,9 @@ _READ = "get mget hget hgetall"
 _SCRIPTS = (
     "evalsha eval wait ssubscribe spublish mset time exists hset hlen hmget hsetnx hincrby zcard scard "
     "strlen sismember set setrange getrange zadd zrem zrange zpopmax sadd smembers del llen rpush pexpire persist "
-    "lindex"
+    "lindex zcount"
 )
-_RUNNER = "lrem zscore hdel srem zrangebyscore zcount lrange ltrim"
+_RUNNER = "lrem zscore hdel srem zrangebyscore lrange ltrim"
 _LOOK = (
     "type pttl memory|usage latency|latest latency|history latency|doctor client|list client|kill acl|log script|kill"
 )
@@ -48,7 +48,7 @@ class Role:
 ROLES = {
     "producer": Role(f"{_CONNECT} {_READ} {_SCRIPTS}", keys="[^lw]*"),
     "worker": Role(f"{_CONNECT} {_READ} {_SCRIPTS} {_RUNNER}"),
-    "monitor": Role(f"{_CONNECT} {_READ}", key_sign="%R~", channels=False),
+    "monitor": Role(f"{_CONNECT} {_READ} zrange", key_sign="%R~", channels=False),
     "admin": Role(f"{_CONNECT} {_READ} {_SCRIPTS} {_RUNNER} {_LOOK}"),
 }
 

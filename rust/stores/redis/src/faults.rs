@@ -63,6 +63,14 @@ const GENERAL: &[(&str, Class)] = &[
     ("unknown command", Class::Fatal),
 ];
 
+/// What is said of every request that the user may not make.
+const DENIED: &str = "the server's ACL does not allow this user what it needs; see the ACL files of this store";
+
+/// Whether the server's ACL was why.
+pub(crate) fn is_denied(error: &Error) -> bool {
+    matches!(error, Error::Unusable { message, .. } if message.contains(DENIED))
+}
+
 /// What to do about an error with this first word and the text that follows it.
 pub(crate) fn classify(code: &str, detail: &str) -> Class {
     if let Some((_, class)) = TABLE.iter().find(|(known, _)| *known == code) {
@@ -77,12 +85,10 @@ pub(crate) fn translate(place: &str, code: &str, detail: &str) -> Error {
         "OOM" => "the server's memory is full, nothing was written; settle or purge work, or raise maxmemory",
         "MISCONF" => "the server cannot save to its disk and refuses writes; see its log",
         "NOAUTH" | "WRONGPASS" => "the server wants other credentials; check user and password of the URL",
-        "NOPERM" => "the server's ACL does not allow this user what it needs; see the ACL files of this store",
+        "NOPERM" => DENIED,
         "WRONGTYPE" => "a key is not what this store made of it: something else uses the same names",
         "CROSSSLOT" => "the keys of one shard lie in different slots; this is a defect of this store",
-        _ if NOPERM_IN_SCRIPT.iter().any(|part| detail.contains(part)) => {
-            "the server's ACL does not allow this user what it needs; see the ACL files of this store"
-        }
+        _ if NOPERM_IN_SCRIPT.iter().any(|part| detail.contains(part)) => DENIED,
         _ => "the server refused",
     };
     let message = format!("{place}: {advice} ({code} {detail})");
@@ -139,6 +145,8 @@ mod tests {
             assert_eq!(classify(code, detail), class, "{text}");
             let fatal = matches!(translate("here", code, detail), Error::Unusable { .. });
             assert_eq!(fatal, class == Class::Fatal, "{text}");
+            let of_acl = ["NOPERM", "executing the script can't", "ACL failure"].iter().any(|part| text.contains(part));
+            assert_eq!(is_denied(&translate("here", code, detail)), of_acl, "{text}");
         }
     }
 }

@@ -10,7 +10,7 @@ use pynenc_core::notify::Hub;
 use pynenc_core::{Error, Result};
 use redis::{Connection, Value};
 
-use crate::faults::{Class, classify, failed, translate};
+use crate::faults::{Class, classify, failed, is_denied, translate};
 use crate::keys::Keys;
 use crate::options::Durability;
 use crate::script::Request;
@@ -125,6 +125,16 @@ impl Link {
 
     /// The same with a deadline of its own.
     pub fn run_within(&self, span: Duration, build: impl Fn(u32) -> Vec<Request>) -> Result<Vec<Value>> {
+        self.run_unless(span, build, |_| false)
+    }
+
+    /// The same, where an error that is `expected` says nothing about the state of the store.
+    fn run_unless(
+        &self,
+        span: Duration,
+        build: impl Fn(u32) -> Vec<Request>,
+        expected: impl Fn(&Error) -> bool,
+    ) -> Result<Vec<Value>> {
         let deadline = Instant::now() + span;
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         let mut attempt = 0;
@@ -140,7 +150,9 @@ impl Link {
                 Err(failure) => failure,
             };
             if !matches!(failure.class, Class::Retry | Class::Resolve) || Instant::now() >= deadline {
-                self.hub.outage().failed(&failure.error);
+                if !expected(&failure.error) {
+                    self.hub.outage().failed(&failure.error);
+                }
                 return Err(failure.error);
             }
             log::debug!("shard {}: trying again: {}", String::from_utf8_lossy(self.keys.prefix()), failure.error);
@@ -155,6 +167,15 @@ impl Link {
     /// The same for a single request.
     pub fn run_one(&self, build: impl Fn(u32) -> Request) -> Result<Value> {
         self.run(|attempt| vec![build(attempt)])?.pop().ok_or_else(|| self.nonsense("no answer"))
+    }
+
+    /// The same for a request that some roles may not make: they get nothing, and no outage is noted.
+    pub fn run_if_allowed(&self, build: impl Fn(u32) -> Request) -> Result<Option<Value>> {
+        match self.run_unless(self.retry_deadline, |attempt| vec![build(attempt)], is_denied) {
+            Ok(mut values) => values.pop().map(Some).ok_or_else(|| self.nonsense("no answer")),
+            Err(error) if is_denied(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The server answered what it never should.

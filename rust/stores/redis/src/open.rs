@@ -1,8 +1,8 @@
 //! What is checked before a server is trusted, and where calls go.
 
+use pynenc_core::Result;
 use pynenc_core::call::Submission;
 use pynenc_core::ids::random_u64;
-use pynenc_core::{Error, Result};
 use redis::Value;
 
 use crate::faults::unusable;
@@ -119,10 +119,9 @@ fn marker(link: &Link) -> Result<Vec<u8>> {
         return of_this_layout(marker, link);
     }
     let fresh = format!("{LAYOUT}{:016x}", random_u64());
-    match link.run_one(|_| Request::command(&[b"HSETNX", &key, b"a", fresh.as_bytes()])) {
-        Ok(_) => of_this_layout(found(&read()?).ok_or_else(|| link.nonsense("marker"))?, link),
-        Err(Error::Unusable { message, .. }) if message.contains("NOPERM") => Ok(Vec::new()),
-        Err(error) => Err(error),
+    match link.run_if_allowed(|_| Request::command(&[b"HSETNX", &key, b"a", fresh.as_bytes()]))? {
+        Some(_) => of_this_layout(found(&read()?).ok_or_else(|| link.nonsense("marker"))?, link),
+        None => Ok(Vec::new()),
     }
 }
 

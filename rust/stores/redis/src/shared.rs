@@ -34,6 +34,15 @@ pub struct Shared {
     /// Content of the marker key of each shard, as written or found when the handle was opened.
     pub markers: Vec<Mutex<Vec<u8>>>,
     pub emptied: AtomicBool,
+    /// Short ways to count that the server's ACL refused: not asked for again, each refusal is a line in the ACL log.
+    pub refused: Refused,
+}
+
+/// What the user of this handle may not read.
+#[derive(Default)]
+pub struct Refused {
+    pub queues: AtomicBool,
+    pub leases: AtomicBool,
 }
 
 impl Shared {

@@ -20,7 +20,7 @@ use crate::link::{Closing, Link};
 use crate::open;
 use crate::options::RedisOptions;
 use crate::push::Ear;
-use crate::shared::Shared;
+use crate::shared::{Refused, Shared};
 use crate::topology::Topology;
 use crate::verbs::{
     beat, begin, cancel, claim, exchange, get, list, pause, purge, recover, resume, settle, submit, watch,
@@ -58,6 +58,7 @@ impl RedisStore {
             closing,
             links,
             uncertain: Mutex::default(),
+            refused: Refused::default(),
             turn: AtomicUsize::new(random_u64() as usize % 1024),
             markers,
             emptied: Default::default(),

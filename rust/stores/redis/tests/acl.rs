@@ -136,6 +136,51 @@ fn a_monitor_reads_and_nothing_else() {
     assert_eq!(worker.get(ids[1]).unwrap().status, Status::Registered);
 }
 
+fn with_statuses(statuses: &[Status], queues: &[&str]) -> Filter {
+    let queues = queues.iter().map(|queue| (*queue).into()).collect();
+    Filter { statuses: statuses.to_vec(), queues, ..Filter::default() }
+}
+
+#[test]
+fn every_role_counts_what_waits_what_is_claimed_and_all() {
+    let waiting = [Status::Registered, Status::Rerouted, Status::Retry];
+    let claimed = [Status::Pending, Status::Running, Status::Paused];
+    let roles = Roles::new();
+    let worker = roles.open("worker");
+    let mut later = call();
+    later.due = 4_000_000_000_000;
+    worker.submit(&[call(), call(), call(), call(), later]).unwrap();
+    claim(&*worker, 2);
+    let filters = [
+        (with_statuses(&waiting, &[]), 3),
+        (with_statuses(&waiting, &["default"]), 3),
+        (with_statuses(&waiting, &["default", "other"]), 3),
+        (with_statuses(&waiting, &["other"]), 0),
+        (with_statuses(&waiting[..1], &[]), 3),
+        (with_statuses(&claimed, &[]), 2),
+        (with_statuses(&claimed, &["default"]), 2),
+        (with_statuses(&claimed, &["other"]), 0),
+        (with_statuses(&[Status::Running], &[]), 2),
+        (Filter { runner: Some("r1".into()), ..Filter::default() }, 2),
+        (with_statuses(&[], &["default"]), 5),
+        (Filter::default(), 5),
+    ];
+    for (role, _) in ROLES {
+        let store = roles.open(role);
+        for (filter, counted) in &filters {
+            assert_eq!(store.count(filter), Ok(*counted), "{role}: {filter:?}");
+        }
+        // What it may not do was found out: it is not tried again.
+        let () = roles.server.run(&["ACL", "LOG", "RESET"]);
+        for (filter, counted) in &filters {
+            assert_eq!(store.count(filter), Ok(*counted), "{role}: {filter:?}");
+        }
+        assert_eq!(roles.denials(), [], "{role}");
+        let backlog = store.backlog(&[], 10);
+        assert!(if role == "monitor" { backlog.is_err() } else { backlog == Ok(2) }, "{role}: {backlog:?}");
+    }
+}
+
 #[test]
 fn no_role_reaches_another_app() {
     let roles = Roles::new();

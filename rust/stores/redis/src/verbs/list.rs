@@ -3,6 +3,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pynenc_core::Result;
 use pynenc_core::ids::InvocationId;
@@ -44,12 +45,16 @@ pub fn count(shared: &Shared, filter: &Filter) -> Result<usize> {
     if *filter == Filter::default() {
         return count_all(shared);
     }
-    if is_of_queues(filter) {
-        return queued(shared, &filter.queues, true, usize::MAX);
-    }
     let claimed = !filter.statuses.is_empty() && filter.statuses.iter().all(|status| status.is_claimed());
-    if claimed || filter.runner.is_some() {
-        return count_claimed(shared, filter);
+    let counted = if is_of_queues(filter) {
+        unless_refused(&shared.refused.queues, || count_queued(shared, filter))?
+    } else if claimed || filter.runner.is_some() {
+        unless_refused(&shared.refused.leases, || count_claimed(shared, filter))?
+    } else {
+        None
+    };
+    if let Some(count) = counted {
+        return Ok(count);
     }
     let mut count = 0;
     scan(shared, filter, |_| {
@@ -57,6 +62,16 @@ pub fn count(shared: &Shared, filter: &Filter) -> Result<usize> {
         ControlFlow::Continue(())
     })?;
     Ok(count)
+}
+
+/// A short way to count, unless this user may not go it.
+fn unless_refused(refused: &AtomicBool, way: impl Fn() -> Result<Option<usize>>) -> Result<Option<usize>> {
+    if refused.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
+    let counted = way()?;
+    refused.store(counted.is_none(), Ordering::Relaxed);
+    Ok(counted)
 }
 
 /// Whether it asks for all that waits for a runner, in some queues or in all: so much stands in the queues themselves.
@@ -68,46 +83,61 @@ fn is_of_queues(filter: &Filter) -> bool {
     !of_more && distinct && Status::ALL.iter().filter(asks_for).count() == Status::ALL.len()
 }
 
-/// What is claimed has a lease; there are no more of them than bodies run.
-fn count_claimed(shared: &Shared, filter: &Filter) -> Result<usize> {
+/// Monitors send no scripts, and get nothing.
+fn count_queued(shared: &Shared, filter: &Filter) -> Result<Option<usize>> {
+    let mut count = 0;
+    for link in &shared.links {
+        match link.run_if_allowed(|_| queued(shared, link, &filter.queues, true))? {
+            Some(answer) => count += number(link, &answer)?,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(count))
+}
+
+/// What is claimed has a lease; there are no more of them than bodies run. Producers read no leases, and get nothing.
+fn count_claimed(shared: &Shared, filter: &Filter) -> Result<Option<usize>> {
     let mut count = 0;
     for link in &shared.links {
         let key = link.keys.key(Kind::Leases, b"");
-        let answer = link.run_one(|_| Request::command(&[b"ZRANGE", &key, b"0", b"-1"]))?;
+        let Some(answer) = link.run_if_allowed(|_| Request::command(&[b"ZRANGE", &key, b"0", b"-1"]))? else {
+            return Ok(None);
+        };
         let mut ids = value::ids(answer).ok_or_else(|| link.nonsense("leases"))?;
         ids.sort_unstable();
         for piece in ids.chunks(PIECE) {
             count += matching(link, filter, piece)?.len();
         }
     }
-    Ok(count)
+    Ok(Some(count))
 }
 
 pub fn backlog(shared: &Shared, queues: &[Arc<str>], limit: usize) -> Result<usize> {
-    queued(shared, queues, false, limit)
-}
-
-/// How many stand in these queues, none means all; with `later` also those that are not due yet.
-fn queued(shared: &Shared, queues: &[Arc<str>], later: bool, limit: usize) -> Result<usize> {
     let mut count = 0;
     for link in &shared.links {
-        let answer = link.run_one(|_| {
-            let mut script = Request::script(&BACKLOG).key(link.keys.key(Kind::Queues, b""));
-            for queue in queues {
-                for kind in [Kind::Ready, Kind::Scheduled] {
-                    script = script.key(link.keys.key(kind, queue.as_bytes()));
-                }
-            }
-            let mut script = shared.common(script, link).number(i64::from(later));
-            queues.iter().for_each(|queue| script.push(queue.as_bytes()));
-            script
-        })?;
-        count += value::int(&answer).and_then(|n| usize::try_from(n).ok()).ok_or_else(|| link.nonsense("backlog"))?;
+        count += number(link, &link.run_one(|_| queued(shared, link, queues, false))?)?;
         if count >= limit {
             return Ok(limit);
         }
     }
     Ok(count)
+}
+
+/// Ask how many stand in these queues, none means all; with `later` also those that are not due yet.
+fn queued(shared: &Shared, link: &Link, queues: &[Arc<str>], later: bool) -> Request {
+    let mut script = Request::script(&BACKLOG).key(link.keys.key(Kind::Queues, b""));
+    for queue in queues {
+        for kind in [Kind::Ready, Kind::Scheduled] {
+            script = script.key(link.keys.key(kind, queue.as_bytes()));
+        }
+    }
+    let mut script = shared.common(script, link).number(i64::from(later));
+    queues.iter().for_each(|queue| script.push(queue.as_bytes()));
+    script
+}
+
+fn number(link: &Link, answer: &Value) -> Result<usize> {
+    value::int(answer).and_then(|n| usize::try_from(n).ok()).ok_or_else(|| link.nonsense("backlog"))
 }
 
 fn count_all(shared: &Shared) -> Result<usize> {
