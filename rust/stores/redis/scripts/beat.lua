@@ -7,6 +7,7 @@
 call('ZCARD', KEYS[1])
 call('HLEN', KEYS[2])
 call('HLEN', KEYS[3])
+call('SCARD', KEYS[4])
 hear(KEYS[3], KEYS[1], tonumber(ARGV[5]))
 local owned, wishes = call('HGETALL', KEYS[2]), call('SMEMBERS', KEYS[4])
 local leases = {}

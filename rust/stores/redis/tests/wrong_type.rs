@@ -11,7 +11,7 @@ use pynenc_core::settle::{Outcome, Settlement};
 use pynenc_core::store::{Purge, Reach, Store};
 use pynenc_store_redis::{RedisOptions, RedisStore};
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "m",
     "o",
     "Q",
@@ -31,6 +31,7 @@ const KEYS: [&str; 19] = [
     "z:d",
     "s:other",
     "w:r2",
+    "c:r1",
 ];
 
 /// Content of every key, to be compared.
