@@ -108,13 +108,14 @@ local function moves()
     call('SADD', P .. (alone and 'A' or 'Q'), name)
   end
 
-  -- How many wait to run alone, due or not; a queue in which none is left is not listed any more.
+  -- How many wait to run alone, due or not; a queue in which none is left is not listed any more. Comes after all writes, so
+  -- one of a wrong type fails nothing: none wait in it, and it stays listed.
   local function tidy_alone()
     local count = 0
     for _, name in ipairs(call('SMEMBERS', P .. 'A')) do
-      local here = call('ZCARD', P .. 'q:' .. name) + call('ZCARD', P .. 's:' .. name)
-      if here == 0 then call('SREM', P .. 'A', name) end
-      count = count + here
+      local due, later = redis.pcall('ZCARD', P .. 'q:' .. name), redis.pcall('ZCARD', P .. 's:' .. name)
+      if due == 0 and later == 0 then call('SREM', P .. 'A', name) end
+      count = count + (tonumber(due) or 0) + (tonumber(later) or 0)
     end
     return count
   end

@@ -152,3 +152,31 @@ fn a_claim_says_that_a_shard_fails_although_the_others_give_what_they_have() {
     assert!(matches!(answer.failed, Some(Error::Unusable { .. })), "{:?}", answer.failed);
     assert!(matches!(store.claim(&request("r1", 8)), Err(Error::Unusable { .. })), "nothing is left in the other one");
 }
+
+#[test]
+fn a_queue_of_a_wrong_type_that_nothing_is_added_to_takes_no_answer_of_a_recovery() {
+    let server = Server::start();
+    let mut connection = server.connect();
+    let app = app_id();
+    let store = RedisStore::open(RedisOptions { app_id: app.clone(), ..options(&server.url()) }).unwrap();
+    let full = |key: &str| format!("{{{app}:0}}{key}");
+    for kind in ["q:", "s:"] {
+        let other = full(&format!("{kind}\u{1}other"));
+        let () = redis::cmd("SADD").arg(full("A")).arg("\u{1}other").query(&mut connection).unwrap();
+        let () = redis::cmd("XADD").arg(&other).arg("*").arg("a").arg("b").query(&mut connection).unwrap();
+        let ids = [submit(&*store), submit(&*store)];
+        assert_eq!(claim(&*store, 2).len(), 2);
+        let recovered = store.revoke(&"r1".into(), "killed", RecoveryPolicy::default()).unwrap();
+        assert_eq!(recovered.requeued.len(), 2);
+        assert_eq!(recovered.alone, 2, "with a wrong {kind}");
+        assert!(store.recover(RecoveryPolicy::default()).is_ok());
+        let listed: Vec<String> = redis::cmd("SMEMBERS").arg(full("A")).query(&mut connection).unwrap();
+        assert!(listed.contains(&"\u{1}other".to_owned()), "it stays listed until someone has repaired it");
+        let () = redis::cmd("DEL").arg(&other).query(&mut connection).unwrap();
+        for id in ids {
+            let again = claim_alone(&*store, 1);
+            assert_eq!(again[0].id, id);
+            succeed(&*store, again[0].ownership());
+        }
+    }
+}
