@@ -13,7 +13,7 @@ from support.seals import NEW_KEY, flipped, forge, outcome_of, rewrite, sign
 from support.worlds import RUNNERS, STORES, World, load_jobs, make_world
 
 from pynenc import Pynenc, _core
-from pynenc.exceptions import SignatureError
+from pynenc.exceptions import InvocationAbandonedError, SignatureError
 from pynenc.runner.execute import execute
 
 SAMPLES = 200
@@ -33,10 +33,14 @@ def _texts(seed: int) -> list[str]:
     return [f"{number}-" + "x" * (number**2 // 8) for number in random.Random(seed).sample(range(SAMPLES), SAMPLES)]
 
 
-def _all_refused(invocations: list[Any]) -> None:
+def _all_refused(world: World, app: Any, kind: str, invocations: list[Any]) -> None:
+    """None is accepted. On Redis the checksum of the store notices a flipped bit before the signature is verified."""
+    has_checksum = world.store.name == "redis"
+    refusal = InvocationAbandonedError if has_checksum else SignatureError
     for invocation in invocations:
-        with pytest.raises(SignatureError, match=str(invocation.invocation_id)):
+        with pytest.raises(refusal, match=str(invocation.invocation_id)):
             invocation.get_result(timeout=60)
+    assert app.refused_payloads == ({} if has_checksum else {kind: SAMPLES})
 
 
 def test_flipped_arguments_are_refused_and_never_run(world: World, seed: int) -> None:
@@ -54,9 +58,8 @@ def test_flipped_arguments_are_refused_and_never_run(world: World, seed: int) ->
         payloads = [app._store.get(str(invocation.invocation_id)).payload for invocation in invocations]
         rewrite(world, [(payload, flipped(payload, random_)) for payload in payloads])
         world.start(slots=2)
-    _all_refused(invocations)
+    _all_refused(world, app, "arguments", invocations)
     assert Ledger.of_environment().events() == []
-    assert app.refused_payloads == {"arguments": SAMPLES}
 
 
 @pytest.mark.parametrize("kind", ["result", "exception"])
@@ -90,5 +93,5 @@ def test_flipped_outcomes_are_refused_by_their_reader(world: World, kind: str, s
         # A client that has not received the true outcomes with a notification.
         Pynenc._clear_instances()
         app = load_jobs().app
-    _all_refused([app.state_backend.get_invocation(str(invocation.invocation_id)) for invocation in invocations])
-    assert app.refused_payloads == {kind: SAMPLES}
+    read_again = [app.state_backend.get_invocation(str(invocation.invocation_id)) for invocation in invocations]
+    _all_refused(world, app, kind, read_again)

@@ -46,7 +46,7 @@ def _app(**settings: Any) -> Pynenc:
 def _left_by_a_dead_runner(app: Pynenc) -> Any:
     """An invocation that a runner has claimed which is no more."""
     invocation = app.task(queue="nobody")(shapes.calm)()
-    # Another runner lives and has just looked: without any sign of life for most of a lease this would count as a stall.
+    # Another runner has just looked. Without any sign of life for most of a lease this would count as a stall.
     app._store.recover()
     [claim] = app._store.claim("dead#1", 1, lease_sec=LEASE_SEC)
     assert claim.invocation_id == invocation.invocation_id
