@@ -22,9 +22,12 @@ _NOT_THE_MAIN_THREAD = "ignore:.*not started in the main thread.*:UserWarning"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # `nohup make test &` starts with SIGINT ignored, and so would every process that a test starts and interrupts.
+    # `nohup make test &` starts with SIGINT and SIGHUP ignored, and so would every process that a test starts.
+    # A handler is not inherited.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda signum, frame: None)
     config.addinivalue_line("filterwarnings", _NOT_THE_MAIN_THREAD)
 
 
