@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 from urllib.parse import urlsplit, urlunsplit
 
 from pynenc.runner import BaseRunner
@@ -12,6 +12,7 @@ from pynenc.util.subclasses import get_subclass
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
     from pynenc.serializer.payload_codec import PayloadCodec
+    from pynenc.task import TaskOptions
 
 _COMPONENTS = {"orchestrator_cls": "Orchestrator", "broker_cls": "Broker", "state_backend_cls": "StateBackend"}
 
@@ -47,7 +48,7 @@ class PynencBuilder:
         """Keep everything in a SQLite file; without a path in the one of the settings (`.pynenc/<app_id>.db`)."""
         self._components("SQLite")
         self._config.pop("store_url", None)
-        return self if path is None else self._set(store_url=f"sqlite:///{path}", sqlite_db_path=str(path))
+        return self if path is None else self._set(sqlite_db_path=str(path))
 
     def redis(self, url: str | None = None, db: int | None = None) -> PynencBuilder:
         """Keep everything in Redis; without a URL where the settings say (`redis_host`, `redis_port`, …).
@@ -62,7 +63,7 @@ class PynencBuilder:
             parts = urlsplit(url)
             url = urlunsplit(parts._replace(path=f"/{db}"))
         if url is not None:
-            return self._set(store_url=url, redis_url=url)
+            return self._set(redis_url=url)
         return self if db is None else self._set(redis_db=db)
 
     def mem_client_data_store(self, min_size_to_cache: int = 1024, local_cache_size: int = 1024) -> PynencBuilder:
@@ -162,6 +163,11 @@ class PynencBuilder:
         """Default modes of all tasks: `ConcurrencyControlType` or its text; None leaves a mode as it is."""
         modes = {"running_concurrency": running_concurrency, "registration_concurrency": registration_concurrency}
         return self._set(**{name: _plain(mode) for name, mode in modes.items() if mode is not None})
+
+    def task_defaults(self, **options: Unpack[TaskOptions]) -> PynencBuilder:
+        """Options of all tasks that their decorators leave out, such as `max_retries=3`; see `TaskOptions`."""
+        defaults = {name: value for name, value in options.items() if value is not None}
+        return self._set(task_defaults={**self._config.get("task_defaults", {}), **defaults})
 
     def max_pending_seconds(self, seconds: float) -> PynencBuilder:
         """How long an invocation may be claimed without having started."""
@@ -264,7 +270,7 @@ class PynencBuilder:
         for validator in self._plugin_validators:
             validator(self._config)
         settings = dict(self._config)
-        return Pynenc(settings.get("app_id"), config_values=settings, payload_codec=self._payload_codec)
+        return Pynenc(config_values=settings, payload_codec=self._payload_codec)
 
     @classmethod
     def register_plugin_method(cls, name: str, method: Callable[..., Any]) -> None:

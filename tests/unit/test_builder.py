@@ -58,7 +58,7 @@ def test_sqlite_takes_a_path_and_undoes_memory(tmp_path: Path) -> None:
 
 def test_redis_takes_a_url_and_a_database() -> None:
     builder = PynencBuilder().redis("redis://user:secret@somewhere:7000/1", db=5)
-    assert builder._config["store_url"] == "redis://user:secret@somewhere:7000/5"
+    assert builder._config["redis_url"] == "redis://user:secret@somewhere:7000/5"
     assert PynencBuilder().redis(db=3)._config["redis_db"] == 3
     assert PynencBuilder().memory().redis()._config["broker_cls"] == "RedisBroker"
     assert "store_url" not in PynencBuilder().memory().redis()._config

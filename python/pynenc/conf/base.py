@@ -6,6 +6,7 @@ import copy
 import enum
 import math
 import re
+import sys
 import typing
 from collections.abc import Callable, Iterator
 from types import UnionType
@@ -16,7 +17,7 @@ import msgspec
 from pynenc.conf.foreign import default_of, is_foreign_field, parser_of
 from pynenc.conf.masking import UNREADABLE, harmless, is_spawning, mask, masked_values, register, shown_value
 from pynenc.conf.ownership import allows_foreign_files
-from pynenc.conf.sources import Layer, environment_layers, file_layers, section_layers
+from pynenc.conf.sources import CODE, Layer, environment_layers, file_layers, section_layers
 from pynenc.exceptions import ConfigError, ConfigMultiInheritanceError
 
 WITHOUT_EFFECT = "accepted for compatibility, without effect"
@@ -114,8 +115,10 @@ def _adopted(name: str, field: Any) -> Setting:
 
 
 def config_id(cls: type) -> str:
-    """How files name the section of a class: `ConfigThreadRunner` is `threadrunner`."""
-    return cls.__name__.removeprefix("Config").lower()
+    """How files name the section of a class: `ConfigThreadRunner` is `threadrunner`, `MailConfig` is `mail`."""
+    name = cls.__name__
+    short = name.removeprefix("Config") if name.startswith("Config") else name.removesuffix("Config")
+    return (short or name).lower()
 
 
 # Per class, when it is first used: what it declares does not change.
@@ -133,6 +136,7 @@ class ConfigBase:
     """
 
     _sources: dict[str, str]
+    _strengths: dict[str, int]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Take over fields that were declared with cistell's `ConfigField`, or with what behaves like it."""
@@ -150,12 +154,15 @@ class ConfigBase:
         """
         fields = fields_of(type(self))
         found: dict[str, tuple[Any, Layer]] = {}
+        origins: dict[str, int] = {}
         for layer in self._layers(config_values or {}, config_filepath):
+            origins.setdefault(layer.origin, len(origins))
             for name, value in layer.values.items():
                 if name in fields:
                     found[name] = (value, layer)
         sources = {name: found[name][1].source if name in found else "default" for name in fields}
         self.__dict__["_sources"] = sources
+        self.__dict__["_strengths"] = {name: origins[found[name][1].origin] for name in found}
         for name, field in fields.items():
             if name in found:
                 value, layer = found[name]
@@ -167,13 +174,17 @@ class ConfigBase:
         classes = _config_classes(type(self))
         names = [cls.__name__ for cls in classes]
         sections = [config_id(cls) for cls in classes]
-        yield from section_layers("config_values", config_values, sections)
+        yield from section_layers(CODE, config_values, sections)
         yield from file_layers(config_filepath, names, sections, allow_foreign=allows_foreign_files(config_values))
         yield from environment_layers(tuple(fields_of(type(self))), ["", *names])
 
     def source_of(self, field: str) -> str:
         """Where the value of a field comes from, in words; `"default"` if no source has one."""
         return self._sources[field]
+
+    def strength_of(self, field: str) -> int:
+        """Rank of the source of a field among the sources: -1 for a default, the highest for an assignment."""
+        return self._strengths.get(field, -1)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Raises `ConfigError` for a value that cannot work, and `AttributeError` for a field that does not exist."""
@@ -182,6 +193,7 @@ class ConfigBase:
             raise AttributeError(f"{type(self).__name__} has no field {name!r}")
         self.__dict__[name] = self._checked(field, value, "assignment", is_text=False)
         self._sources[name] = "assignment"
+        self._strengths[name] = sys.maxsize
 
     def __getstate__(self) -> dict[str, Any]:
         """What a pickle holds: secrets only on its way to a process that `multiprocessing` starts."""
@@ -196,7 +208,7 @@ class ConfigBase:
         self.__dict__.update(state)
 
     def __copy__(self) -> Self:
-        return self._copied({**self.__dict__, "_sources": dict(self._sources)})
+        return self._copied({**self.__dict__, "_sources": dict(self._sources), "_strengths": dict(self._strengths)})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # A copy belongs to no app, which would not hear of its changes.

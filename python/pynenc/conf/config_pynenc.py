@@ -55,13 +55,14 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
             AlreadyInitializedError: the app has read this setting for good. The old value stays.
         """
         watch = self.__dict__.get("_watch")
-        before = self.__dict__.get(name), self._sources.get(name)
+        before = self.__dict__.get(name), self._sources.get(name), self.strength_of(name)
         super().__setattr__(name, value)
         if watch is not None and self.__dict__[name] != before[0]:
             try:
                 watch.changed(name)
             except BaseException:
                 self.__dict__[name], self._sources[name] = before[0], before[1] or "default"
+                self._strengths[name] = before[2]
                 raise
 
     def __getstate__(self) -> dict[str, Any]:

@@ -8,11 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pynenc.conf.base import WITHOUT_EFFECT, ConfigBase, fields_of, setting
-from pynenc.conf.sources import Layer, environment_layers
+from pynenc.conf.sources import CODE, Layer, environment_layers
 from pynenc.identifiers import TaskId
 
 QUEUE_NAME = r"[A-Za-z0-9_.-]+"
 """What a queue may be called."""
+
+TASK_DEFAULTS = "task_defaults"
+"""The section with the defaults of all tasks, which decorators override."""
 
 MIN_PRIORITY, MAX_PRIORITY = -100, 100
 """Bounds of a priority."""
@@ -54,8 +57,11 @@ def _exception(item: Any) -> type[BaseException]:
 
 
 class ConfigTask(ConfigBase):
-    """Settings of one task. Beside the sources of all settings there are some for a single task: the section
-    `task: {"<module>.<function>": {…}}` of a file, and `PYNENC__CONFIGTASK__<MODULE>#<FUNCTION>__<FIELD>`.
+    """Settings of one task.
+
+    Beside the sources of all settings there are some for a single task: the section `task: {"<module>.<function>": …}`
+    of a file, and `PYNENC__CONFIGTASK__<MODULE>#<FUNCTION>__<FIELD>`. These override the decorator. The section
+    `task_defaults` of any source, and `PYNENC__TASK_DEFAULTS__<FIELD>`, rank below the decorator.
     """
 
     max_retries: int = setting(0, unit="retries", at_least=0, doc="runs after the first one, for retriable exceptions")
@@ -106,20 +112,35 @@ class ConfigTask(ConfigBase):
         super().__init__(config_values, config_filepath)
 
     def _layers(self, config_values: dict[str, Any], config_filepath: str | None) -> Iterator[Layer]:
-        task_id = self._task_id
-        declared = Layer(f"the decorator of task {task_id}", self._task_options)
-        from_values = True
-        for layer in super()._layers(config_values, config_filepath):
-            if from_values and not layer.source.startswith("config_values"):
-                # The decorator counts as given in code: above the app's values, below files and the environment.
-                from_values = False
-                yield declared
-            yield layer
-            section = layer.values.get(str(task_id)) if layer.source.endswith("section 'task'") else None
-            if isinstance(section, Mapping):
-                yield Layer(f"{layer.source}, {str(task_id)!r}", section)
-        if from_values:
-            yield declared
+        task_id, names = self._task_id, tuple(fields_of(type(self)))
+        layers = list(super()._layers(config_values, config_filepath))
+        # Code ranks below files and the environment; within the code the decorator ranks highest.
+        in_code = [layer for layer in layers if layer.origin == CODE]
+        yield from in_code
+        yield from _defaults(layers)
+        yield from environment_layers(names, [TASK_DEFAULTS])
+        yield from _of_task(in_code, task_id)
+        yield Layer(f"the decorator of task {task_id}", self._task_options, origin="the decorator")
+        for layer in layers:
+            if layer.origin != CODE:
+                yield layer
+                yield from _of_task([layer], task_id)
         if task_id is not None:
-            names = dict.fromkeys((str(task_id).replace(".", "#"), task_id.config_key))
-            yield from environment_layers(tuple(fields_of(type(self))), [f"CONFIGTASK__{name}" for name in names])
+            scopes = dict.fromkeys((str(task_id).replace(".", "#"), task_id.config_key))
+            yield from environment_layers(names, [f"CONFIGTASK__{scope}" for scope in scopes])
+
+
+def _defaults(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """The sections `task_defaults` of dicts and files, the weakest first."""
+    for layer in layers:
+        section = layer.values.get(TASK_DEFAULTS) if layer.source == layer.origin else None
+        if isinstance(section, Mapping):
+            yield Layer(f"{layer.source}, section {TASK_DEFAULTS!r}", section, origin=layer.origin)
+
+
+def _of_task(layers: Iterable[Layer], task_id: TaskId | None) -> Iterator[Layer]:
+    """What the sections `task` of dicts and files say about this one task."""
+    for layer in layers:
+        section = layer.values.get(str(task_id)) if layer.source.endswith("section 'task'") else None
+        if isinstance(section, Mapping):
+            yield Layer(f"{layer.source}, {str(task_id)!r}", section, origin=layer.origin)

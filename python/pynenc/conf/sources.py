@@ -16,6 +16,11 @@ from pynenc.exceptions import ConfigFileError
 
 PREFIX = "PYNENC__"
 
+CODE = "config_values"
+"""Origin of the settings that are given to the app."""
+
+_PYPROJECT = "pyproject.toml"
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -26,6 +31,8 @@ class Layer:
     values: Mapping[str, Any]
     is_text: bool = False
     """Whether values are the text of environment variables; an empty one counts as not set."""
+    origin: str = ""
+    """The file, dict or environment that this layer is a part of."""
 
 
 def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -96,11 +103,11 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
 
 def section_layers(source: str, values: Mapping[str, Any], sections: Sequence[str]) -> Iterator[Layer]:
     """One file or dict: its top level, then each of the sections that it has."""
-    yield Layer(source, values)
+    yield Layer(source, values, origin=source)
     for name in sections:
         section = values.get(name)
         if isinstance(section, Mapping):
-            yield Layer(f"{source}, section {name!r}", section)
+            yield Layer(f"{source}, section {name!r}", section, origin=source)
 
 
 def whole_files(
@@ -114,19 +121,27 @@ def whole_files(
     Raises:
         ConfigFileError: one of them cannot be read, or another user has a hand in it.
     """
-    pyproject = Path("pyproject.toml")
+    pyproject = Path(_PYPROJECT)
     if pyproject.is_file():
         _refuse_foreign(pyproject, allow_foreign)
-        tool = read_file(pyproject).get("tool", {})
-        table = tool.get("pynenc", {}) if isinstance(tool, dict) else {}
-        if not isinstance(table, dict):
-            raise ConfigFileError(f"[tool.pynenc] of pyproject.toml must be a table, got {type(table).__name__}")
-        yield "pyproject.toml", table
+        yield _PYPROJECT, _settings_in(pyproject)
     variables = [f"{PREFIX}FILEPATH", *(f"{PREFIX}{name.upper()}__FILEPATH" for name in class_names)]
     for path in (filepath, *(os.environ.get(variable) for variable in variables)):
         if path:
             _refuse_foreign(Path(path), allow_foreign)
-            yield f"file {path}", read_file(path)
+            yield f"file {path}", _settings_in(Path(path))
+
+
+def _settings_in(file: Path) -> Mapping[str, Any]:
+    """The settings of a file: all of it, or the table `[tool.pynenc]` where its name ends in `pyproject.toml`."""
+    found = read_file(file)
+    if not file.name.endswith(_PYPROJECT):
+        return found
+    tool = found.get("tool", {})
+    table = tool.get("pynenc", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
+        raise ConfigFileError(f"[tool.pynenc] of {file} must be a table, got {type(table).__name__}")
+    return table
 
 
 def _refuse_foreign(file: Path, allow_foreign: bool) -> None:
@@ -150,4 +165,5 @@ def environment_layers(fields: Sequence[str], scopes: Sequence[str]) -> Iterator
             variable = f"{PREFIX}{scope}__{field}".upper() if scope else f"{PREFIX}{field}".upper()
             text = os.environ.get(variable)
             if text:
-                yield Layer(f"environment variable {variable}", {field: text}, is_text=True)
+                source = f"environment variable {variable}"
+                yield Layer(source, {field: text}, is_text=True, origin="the environment")

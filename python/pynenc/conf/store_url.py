@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 COMPONENT_FIELDS = ("orchestrator_cls", "broker_cls", "state_backend_cls")
 _PREFIXES = {"Mem": "memory", "SQLite": "sqlite", "Redis": "redis"}
+_PLACE_FIELDS = {"sqlite": "sqlite_db_path", "redis": "redis_url"}
 CLASS_PREFIX = {kind: prefix for prefix, kind in _PREFIXES.items()}
 """How the views of a kind of store are called: `MemBroker`, `SQLiteBroker`, …"""
 _FILE = re.compile(r"[^?#\x00]*[^/?#\x00]")
@@ -22,17 +23,25 @@ _REDIS = re.compile(r"rediss?(\+(unix|sentinel|cluster))?://")
 
 
 def resolve_store_url(conf: ConfigPynenc) -> str:
-    """`store_url` if it is set, else what the class names say, else the default SQLite file.
+    """Return the URL of the store: `store_url`, else what the class names say, else the default SQLite file.
+
+    A stronger source wins over a weaker `store_url`: class names, `sqlite_db_path` where `store_url` names a SQLite
+    file, and `redis_url` where it names a Redis server.
 
     Raises:
         ConfigError: the URL is of no form that is known, or class names of different stores are mixed.
     """
-    if conf.store_url:
-        url = _checked(conf.store_url, conf.source_of("store_url"))
-        if kind_of(url) == "redis":
+    url = conf.store_url and _checked(conf.store_url, conf.source_of("store_url"))
+    kind = kind_of(url) if url else None
+    by_names = _kind_by_class_names(conf, stronger_than=conf.strength_of("store_url") if url else None)
+    if by_names is not None and by_names != kind:
+        url, kind = "", by_names
+    elif url and _outranked(conf, kind):
+        url = ""
+    if url:
+        if kind == "redis":
             _check_app_id(conf)
         return url
-    kind = _kind_by_class_names(conf)
     if kind == "memory":
         return "memory://"
     if kind == "redis":
@@ -41,6 +50,12 @@ def resolve_store_url(conf: ConfigPynenc) -> str:
     if conf.sqlite_db_path:
         return _sqlite_url(conf.sqlite_db_path, conf.source_of("sqlite_db_path"))
     return f"sqlite:///.pynenc/{_file_name(conf.app_id)}.db"
+
+
+def _outranked(conf: ConfigPynenc, kind: str | None) -> bool:
+    """Whether a stronger source than that of `store_url` names the place of a store of this kind."""
+    field = _PLACE_FIELDS.get(kind or "", "")
+    return bool(field and getattr(conf, field)) and conf.strength_of(field) > conf.strength_of("store_url")
 
 
 def _checked(url: str, source: str) -> str:
@@ -92,11 +107,17 @@ def _check_app_id(conf: ConfigPynenc) -> None:
         )
 
 
-def _kind_by_class_names(conf: ConfigPynenc) -> str | None:
-    """The kind of store that the names of the component classes imply; None if they imply none."""
+def _kind_by_class_names(conf: ConfigPynenc, stronger_than: int | None = None) -> str | None:
+    """Return the kind of store that the names of the component classes imply; None if they imply none.
+
+    Args:
+        stronger_than: count only the names from sources that are stronger than this.
+    """
     kinds: dict[str, str] = {}
     for field in COMPONENT_FIELDS:
         name: str = getattr(conf, field)
+        if stronger_than is not None and conf.strength_of(field) <= stronger_than:
+            continue
         for prefix, kind in _PREFIXES.items():
             if name.startswith(prefix):
                 kinds.setdefault(kind, f"{field}={name!r} (from {conf.source_of(field)})")

@@ -16,6 +16,7 @@ from typing import Any
 
 import pynenc.conf
 from pynenc.conf.base import ConfigBase, config_id, fields_of
+from pynenc.conf.config_task import TASK_DEFAULTS
 from pynenc.conf.ownership import allows_foreign_files
 from pynenc.conf.sources import PREFIX, whole_files
 from pynenc.util.subclasses import all_subclasses
@@ -64,6 +65,9 @@ class _Known:
             self._by_section.setdefault(config_id(cls), set()).update(fields)
             self._all |= fields
         self.class_names = sorted(self._by_class)
+        # Not a class of its own: the fields of `ConfigTask`, at a lower rank.
+        self._by_section[TASK_DEFAULTS] = self._by_section[_TASK_SECTION]
+        self._by_class[TASK_DEFAULTS.upper()] = self._by_class["CONFIGTASK"]
 
     def in_mapping(self, source: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         """The unknown keys of one file or dict."""
