@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -169,14 +170,42 @@ def test_the_state_machine_is_printed_without_an_app() -> None:
         assert (" available" in rows[status]) == status.is_available_for_run()
 
 
-def test_the_picture_has_a_box_for_each_status_and_a_curve_for_each_step() -> None:
+def test_the_drawing_has_a_box_for_each_status_and_a_line_for_each_step() -> None:
     done = _pynenc("status", "render", "--format", "svg", "--output", "statuses.svg")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    space = "{http://www.w3.org/2000/svg}"
-    picture = xml.etree.ElementTree.parse("statuses.svg").getroot()
-    assert [text.text for text in picture.iter(f"{space}text")] == [status.value for status in InvocationStatus]
-    steps = {(one, other) for one in InvocationStatus for other in InvocationStatus if one.can_transition_to(other)}
-    assert {title.text for title in picture.iter(f"{space}title")} == {f"{one} to {other}" for one, other in steps}
+    drawing = xml.etree.ElementTree.parse("statuses.svg").getroot()
+    groups = list(drawing.iter(f"{SVG}g"))
+    boxes = {group.find(f"{SVG}text").text: _rectangle(group) for group in groups if group.get("class") == "status"}
+    assert list(boxes) == [status.value for status in InvocationStatus]
+    _, _, width, height = map(float, drawing.get("viewBox").split())
+    for name, (left, top, right, bottom) in boxes.items():
+        assert 0 <= left < right <= width, name
+        assert 0 <= top < bottom <= height, name
+        # A letter of 13 px is at most 8 px wide: no name is wider than its box.
+        assert len(name) * 7.5 < right - left, name
+    for (name, one), (other_name, other) in itertools.combinations(boxes.items(), 2):
+        apart = one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+        assert apart, f"{name} covers {other_name}"
+    # A line that leaves a frame stands for the statuses in it; its title names each step.
+    drawn = [step for group in groups if group.get("class") == "step" for step in _title(group).split(", ")]
+    steps = [
+        f"{one} to {other}" for one in InvocationStatus for other in InvocationStatus if one.can_transition_to(other)
+    ]
+    assert sorted(drawn) == sorted(steps)
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def _title(group: xml.etree.ElementTree.Element) -> str:
+    return group.find(f"{SVG}title").text
+
+
+def _rectangle(group: xml.etree.ElementTree.Element) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the box in a group."""
+    box = group.find(f"{SVG}rect")
+    left, top, width, height = (float(box.get(name)) for name in ("x", "y", "width", "height"))
+    return left, top, left + width, top + height
 
 
 @pytest.mark.parametrize("form", ["text", "svg"])

@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pynenc.cli.status_picture import kind_of, svg
 from pynenc.invocation.status import InvocationStatus
-
-_ROW, _LEFT, _WIDTH, _HEIGHT = 44, 20, 250, 28
-"""Of the picture: distance of the rows, left edge, width and height of a box."""
 
 
 def add_parser(commands: Any) -> None:
@@ -37,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         ValueError: `--check` without `--output`.
     """
-    text = "\n".join(_svg() if arguments.format == "svg" else _table()) + "\n"
+    text = "\n".join(svg() if arguments.format == "svg" else _table()) + "\n"
     output: Path | None = arguments.output
     if arguments.check:
         if output is None:
@@ -60,10 +58,6 @@ def _compare(output: Path, text: str) -> int:
     return 0 if same else 1
 
 
-def _kind(status: InvocationStatus) -> str:
-    return "final" if status.is_final() else "available" if status.is_available_for_run() else ""
-
-
 def _next(status: InvocationStatus) -> list[InvocationStatus]:
     return [one for one in InvocationStatus if status.can_transition_to(one)]
 
@@ -72,35 +66,4 @@ def _table() -> Iterator[str]:
     width = max(map(len, InvocationStatus))
     yield f"{'status':<{width}}  {'kind':<9}  may be followed by"
     for status in InvocationStatus:
-        yield f"{status:<{width}}  {_kind(status):<9}  {', '.join(_next(status))}".rstrip()
-
-
-def _svg() -> Iterator[str]:
-    """A box for each status, one below the other, and a curve for each step; those that lead up are on the left."""
-    order = list(InvocationStatus)
-    reach = 30 * len(order)
-    left = _LEFT + reach
-    yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + _WIDTH + reach + _LEFT}" '
-        f'height="{_ROW * len(order) + _LEFT}" font-family="sans-serif" font-size="14">'
-    )
-    yield '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
-    yield '<path d="M0 0L8 4L0 8z"/></marker></defs>'
-    for index, status in enumerate(order):
-        for follower in _next(status):
-            at = order.index(follower)
-            side, edge = (1, left + _WIDTH) if at > index else (-1, left)
-            begin, end = (_LEFT + _ROW * row + _HEIGHT / 2 + 4 * side for row in (index, at))
-            bend = edge + side * 30 * abs(at - index)
-            yield (
-                f'<path d="M{edge} {begin:g}C{bend} {begin:g} {bend} {end:g} {edge} {end:g}" fill="none" '
-                f'stroke="#555" marker-end="url(#tip)"><title>{status} to {follower}</title></path>'
-            )
-    for index, status in enumerate(order):
-        top = _LEFT + _ROW * index
-        fill = {"final": "#d5e8d4", "available": "#dae8fc", "": "#f5f5f5"}[_kind(status)]
-        yield (
-            f'<rect x="{left}" y="{top}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="{fill}" stroke="#333"/>'
-            f'<text x="{left + _WIDTH / 2:g}" y="{top + 19}" text-anchor="middle">{status}</text>'
-        )
-    yield "</svg>"
+        yield f"{status:<{width}}  {kind_of(status):<9}  {', '.join(_next(status))}".rstrip()
