@@ -154,20 +154,33 @@ section { background: var(--card); border: 1px solid var(--rule); border-radius:
 .tiles div { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: .7rem 1rem; }
 .tiles b { display: block; font-size: 1.5rem; font-weight: 600; font-variant-numeric: tabular-nums; }
 .tiles span { color: var(--soft); }
-.chart, .scroll { overflow-x: auto; }
-svg { display: block; width: 100%; min-width: 720px; font-size: 12px; }
-svg text { fill: var(--ink); font-variant-numeric: tabular-nums; }
-svg .value { fill: var(--soft); }
-svg .grid { stroke: var(--rule); }
-svg .lane { fill: var(--lane); }
-svg .lines, svg .batch, .key .batch { fill: var(--blue); background: var(--blue); }
-svg .functions, .key .functions { fill: var(--green); background: var(--green); }
-svg .classes, .key .classes, svg .package, .key .package { fill: var(--orange); background: var(--orange); }
-svg .imports, svg .root, .key .root { fill: var(--violet); background: var(--violet); }
-svg .other { fill: var(--soft); }
-svg .batch rect, svg .package rect, svg .root rect { stroke: var(--lane); stroke-width: .4; }
-svg .waits { opacity: .45; }
-svg g:hover { opacity: .75; }
+.scroll { overflow-x: auto; }
+.chart { display: grid; grid-template-columns: minmax(5rem, 190px) minmax(0, 1fr); gap: .45rem .8rem;
+  font-size: .85rem; line-height: 1.2; align-items: center; font-variant-numeric: tabular-nums; }
+.name { text-align: right; overflow-wrap: anywhere; }
+.bars { display: grid; grid-template-columns: minmax(0, 1fr) 4.5rem; gap: 1px .4rem; align-items: center; }
+.bar { height: .85rem; border-radius: 2px; }
+.value, .axis { color: var(--soft); }
+.lane { display: block; width: 100%; height: 28px; background: var(--lane); }
+.axis { position: relative; height: 1.4rem; }
+.axis span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
+.axis span:first-child { transform: none; }
+.axis span:last-child { transform: translateX(-75%); }
+.lines, .batch { fill: var(--blue); background: var(--blue); }
+.functions { fill: var(--green); background: var(--green); }
+.classes, .package { fill: var(--orange); background: var(--orange); }
+.imports, .root { fill: var(--violet); background: var(--violet); }
+.other { fill: var(--soft); }
+.lane rect { stroke: var(--lane); stroke-width: .4; }
+.waits { opacity: .45; }
+.lane g:hover { opacity: .75; }
+@media (max-width: 600px) {
+  body { padding: 1rem .5rem 3rem; }
+  section { padding: .8rem; }
+  .chart { grid-template-columns: minmax(0, 1fr); gap: .15rem; }
+  .name { text-align: left; margin-top: .3rem; }
+  .axis span:nth-child(even) { display: none; }
+}
 .key { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; color: var(--soft); font-size: .9rem; margin-bottom: .5rem; }
 .key i { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .4em; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
@@ -192,6 +205,16 @@ _PAGE = """<!doctype html>
 <p class="note">{began}. {throughput}. The totals equal those of a plain count, one file after the other.</p>
 <div class="tiles">{tiles}</div>
 <section>
+<h2>Which slot ran what</h2>
+<p class="note">From the history in the store. The thin lines below a lane are bodies that wait for
+their children: they hold no slot, which runs something else meanwhile. Runners: {runners};
+store: <code>{store}</code>.</p>
+<div class="key"><span><i class="root"></i>census</span><span><i class="package"></i>count_package</span><span><i
+class="batch"></i>count_batch</span></div>
+{timeline}
+{omitted}
+</section>
+<section>
 <h2>Largest packages, by lines</h2>
 {lines}
 </section>
@@ -203,16 +226,6 @@ _PAGE = """<!doctype html>
 <section>
 <h2>Most imported modules, by import statements</h2>
 {imports}
-</section>
-<section>
-<h2>Which slot ran what</h2>
-<p class="note">From the history in the store. The thin lines below a row are bodies that wait for
-their children: they hold no slot, which runs something else meanwhile. Runners: {runners};
-store: <code>{store}</code>.</p>
-<div class="key"><span><i class="root"></i>census</span><span><i class="package"></i>count_package</span><span><i
-class="batch"></i>count_batch</span></div>
-{timeline}
-{omitted}
 </section>
 <section>
 <h2>Longest functions</h2>

@@ -85,12 +85,22 @@ def test_two_runners_count_a_tree_and_the_report_shows_it(tree: Path, tmp_path: 
     page.feed(text)
     page.close()
     assert page.open == []
-    assert page.tags.count("svg") == 4
+    assert text.count('<div class="chart">') == 4
     assert not page.attributes & {"src", "href", "onload"}
     assert "script" not in page.tags
     assert "b" in page.tags
     assert "&lt;b&gt;&amp;amp;.py" in text or "<b>&amp;.py" not in text
     assert text.count("count_batch ") >= 5
+    headings = re.findall(r"<h2>(.*?)</h2>", text)
+    assert headings[0] == "Which slot ran what"
+    # On a phone no chart is cut: nothing in one has a width of its own, each is as wide as the page lets it be.
+    lanes = re.findall(r"<svg (.*?)>", text)
+    assert lanes
+    assert all('preserveAspectRatio="none"' in lane and " width=" not in lane for lane in lanes)
+    widths = re.findall(r'<span class="bar \w+" style="width:([\d.]+)(.)', text)
+    assert widths
+    assert all(float(number) <= 100 and unit == "%" for number, unit in widths)
+    assert not re.search(r"^svg|[^x(]min-width: *\d", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
