@@ -40,6 +40,7 @@ pub mod signing;
 pub mod status;
 pub mod store;
 pub mod submit;
+pub mod sync;
 pub mod wait;
 
 pub use error::{Error, Result};

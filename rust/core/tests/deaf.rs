@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{config, submit};
-use parking_lot::Mutex;
 use pynenc_core::call::Submission;
 use pynenc_core::claim::{ClaimRequest, Claimed};
 use pynenc_core::clock::SystemClock;
@@ -23,6 +22,7 @@ use pynenc_core::runner::Runner;
 use pynenc_core::settle::{Outcome, Settled, Settlement};
 use pynenc_core::store::{Beaten, Cancelled, Paused, Purge, Reach, Store};
 use pynenc_core::submit::Submitted;
+use pynenc_core::sync::Mutex;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const LEASE: Duration = Duration::from_millis(150);

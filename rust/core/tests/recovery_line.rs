@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::{config, submit};
-use parking_lot::{Condvar, Mutex};
 use pynenc_core::claim::ClaimRequest;
 use pynenc_core::memory::MemoryStore;
 use pynenc_core::runner::Runner;
 use pynenc_core::store::Store;
+use pynenc_core::sync::{Condvar, Mutex};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -48,7 +48,7 @@ fn a_claim_that_had_not_begun_is_not_said_to_run_alone() {
         if let Some(line) = lines.iter().find(|line| line.contains(&name)) {
             break line.clone();
         }
-        assert!(!LINES.1.wait_until(&mut lines, deadline).timed_out(), "{lines:?}");
+        assert!(!LINES.1.wait_until(&mut lines, deadline).timed_out(), "{:?}", *lines);
     };
     drop(lines);
     assert!(line.contains("queued again") && line.contains("if its body had started, it runs alone next"), "{line}");

@@ -157,7 +157,7 @@ fn a_body_that_can_go_on_gets_its_slot_before_new_work() {
     let store = memory();
     let runner = runner(&store, 1);
     let parent = submit(&store, 1)[0];
-    let order = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let order = Arc::new(pynenc_core::sync::Mutex::new(Vec::new()));
     let (inner, seen) = (store.clone(), order.clone());
     std::thread::scope(|scope| {
         serve(scope, &runner, move |runner, claim, spawn| {

@@ -5,10 +5,10 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
 use pynenc_core::completions::{Completions, Looker};
 use pynenc_core::runner::{Lending, Runner};
 use pynenc_core::store::Store;
+use pynenc_core::sync::Mutex;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 

@@ -1,9 +1,10 @@
 //! What Rust logs waits here until Python asks for it: no Rust thread ever calls into the interpreter.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use parking_lot::Mutex;
+use pynenc_core::sync::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 
 /// Lines kept; beyond that the oldest go, and their number is reported.
@@ -39,12 +40,13 @@ impl Log for Ring {
             Level::Debug | Level::Trace => 10,
         };
         let target = record.target().trim_start_matches("pynenc_").replace("::", ".");
+        let message = record.args().to_string();
         let mut kept = self.kept.lock();
         if kept.lines.len() == CAPACITY {
             kept.lines.pop_front();
             kept.dropped += 1;
         }
-        kept.lines.push_back((level, target, record.args().to_string()));
+        kept.lines.push_back((level, target, message));
     }
 
     fn flush(&self) {}
@@ -55,6 +57,22 @@ pub fn install() {
     if log::set_logger(&RING).is_ok() {
         log::set_max_level(LevelFilter::Info);
     }
+}
+
+thread_local! {
+    /// The lock of [`RING`] while this thread forks: nobody else may have it then, for the child has nobody else.
+    static HELD: RefCell<Option<MutexGuard<'static, Kept>>> = const { RefCell::new(None) };
+}
+
+/// Before a fork. Whoever has the ring has it for a moment.
+pub fn hold() {
+    let guard = RING.kept.lock();
+    HELD.set(Some(guard));
+}
+
+/// After a fork, in the parent and in the child.
+pub fn release() {
+    HELD.take();
 }
 
 #[pyfunction]

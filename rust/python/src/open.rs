@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, mpsc};
 
-use parking_lot::Mutex;
 use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::memory::MemoryStore;
 use pynenc_core::store::Store;
+use pynenc_core::sync::Mutex;
 use pynenc_store_redis::{Durability as RedisDurability, RedisOptions, RedisStore};
 use pynenc_store_sqlite::{Durability as SqliteDurability, SqliteOptions, SqliteStore};
 use pyo3::exceptions::PyRuntimeError;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::Mutex;
+use pynenc_core::sync::Mutex;
 use pynenc_core::wait::Waiter;
 use pyo3::prelude::*;
 

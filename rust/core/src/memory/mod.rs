@@ -11,7 +11,7 @@ mod verbs;
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::call::Submission;
 use crate::claim::{ClaimRequest, Claimed};

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::claim::{Claim, ClaimRequest};
 use crate::clock::Clock;
@@ -79,11 +79,11 @@ pub(crate) struct Shared {
     serial: usize,
     pump: Mutex<Pump>,
     /// Woken when threads shall be started, and on `stop`: whoever is in [`Runner::tend`] or waits for work.
-    supervisor: parking_lot::Condvar,
+    supervisor: crate::sync::Condvar,
     /// Woken when bodies are to be interrupted, and at the end: whoever is in [`Runner::next_cancels`].
-    interrupter: parking_lot::Condvar,
+    interrupter: crate::sync::Condvar,
     /// Woken when a claim ended or the outbox emptied: whoever is in [`Runner::drain`].
-    quiet: parking_lot::Condvar,
+    quiet: crate::sync::Condvar,
     heart: heart::Alarm,
     valets: lending::Valets,
     hurried: AtomicBool,
@@ -114,9 +114,9 @@ impl Runner {
             config,
             key,
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
-            supervisor: parking_lot::Condvar::new(),
-            interrupter: parking_lot::Condvar::new(),
-            quiet: parking_lot::Condvar::new(),
+            supervisor: crate::sync::Condvar::new(),
+            interrupter: crate::sync::Condvar::new(),
+            quiet: crate::sync::Condvar::new(),
             heart: heart::Alarm::default(),
             valets: lending::Valets::default(),
             hurried: AtomicBool::new(false),

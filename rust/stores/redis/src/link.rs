@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
 use pynenc_core::ids::random_u64;
 use pynenc_core::notify::Hub;
+use pynenc_core::sync::{Condvar, Mutex};
 use pynenc_core::{Error, Result};
 use redis::{Connection, Value};
 

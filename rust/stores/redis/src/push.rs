@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use pynenc_core::Error;
 use pynenc_core::ids::{InvocationId, random_u64};
 use pynenc_core::notify::Hub;
 use pynenc_core::result::Terminal;
 use pynenc_core::status::Status;
+use pynenc_core::sync::Mutex;
 use redis::{Connection, PushKind, Value};
 
 use crate::faults::{Class, failed};

@@ -9,12 +9,12 @@ use crate::link::{Closing, Link};
 use crate::options::{Durability, RedisOptions};
 use crate::push::Ear;
 use crate::script::Request;
-use parking_lot::Mutex;
 use pynenc_core::Error;
 use pynenc_core::Result;
 use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::ids::{Fence, InvocationId, Millis, RunnerKey};
 use pynenc_core::notify::Hub;
+use pynenc_core::sync::Mutex;
 
 /// At most so many invocations in one call of a script: a call holds the server up, for milliseconds at most.
 pub const CHUNK: usize = 250;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
 use pynenc_core::call::Submission;
 use pynenc_core::claim::{ClaimRequest, Claimed};
 use pynenc_core::ids::{InvocationId, Millis, Ownership, RunnerKey, random_u64};
@@ -13,6 +12,7 @@ use pynenc_core::result::{Filter, History, Page, Record, Watched};
 use pynenc_core::settle::{Settled, Settlement};
 use pynenc_core::store::{Beaten, Cancelled, Paused, Purge, Reach, Store};
 use pynenc_core::submit::Submitted;
+use pynenc_core::sync::Mutex;
 use pynenc_core::{Error, Result};
 
 use crate::keys::Keys;

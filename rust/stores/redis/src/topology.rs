@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use pynenc_core::sync::Mutex;
 use pynenc_core::{Error, Result};
 use redis::io::tcp::TcpSettings;
 use redis::{

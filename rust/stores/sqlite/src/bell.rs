@@ -11,8 +11,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use parking_lot::Mutex;
 use pynenc_core::ids::InvocationId;
+use pynenc_core::sync::Mutex;
 use pynenc_core::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Row};
 

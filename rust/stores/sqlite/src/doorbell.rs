@@ -63,8 +63,8 @@ mod unix {
     use std::sync::Arc;
     use std::time::{Duration, SystemTime};
 
-    use parking_lot::{Mutex, RwLock};
     use pynenc_core::ids::random_u64;
+    use pynenc_core::sync::Mutex;
 
     use super::Ring;
 
@@ -77,7 +77,7 @@ mod unix {
     /// Our own bell, and the way to those of others.
     pub(crate) struct Doorbell {
         database: PathBuf,
-        hung: RwLock<Option<Arc<Hung>>>,
+        hung: Mutex<Option<Arc<Hung>>>,
     }
 
     pub(crate) struct Hung {
@@ -101,7 +101,7 @@ mod unix {
         /// Hang a bell for the existing database, where `recorded` says if that can be; where it is impossible, say so once
         /// and do without.
         pub fn hang(database: &Path, recorded: Option<&str>) -> Self {
-            let doorbell = Self { database: database.into(), hung: RwLock::new(None) };
+            let doorbell = Self { database: database.into(), hung: Mutex::new(None) };
             doorbell.hang_again(recorded);
             doorbell
         }
@@ -112,13 +112,13 @@ mod unix {
             for directory in bell_folder::candidates(&self.database, recorded) {
                 match Hung::new(directory) {
                     Ok(hung) => {
-                        let before = self.hung.write().replace(Arc::new(hung));
+                        let before = self.hung.lock().replace(Arc::new(hung));
                         return before.iter().for_each(|before| before.remove());
                     }
                     Err(error) => last = error,
                 }
             }
-            if let Some(before) = self.hung.write().take() {
+            if let Some(before) = self.hung.lock().take() {
                 before.remove();
             }
             log::warn!(
@@ -130,17 +130,17 @@ mod unix {
 
         /// What the database is to keep, so that others hang theirs in the same directory.
         pub fn record(&self) -> Option<String> {
-            self.hung.read().as_ref().and_then(|hung| bell_folder::record(&hung.directory))
+            self.hung.lock().as_ref().and_then(|hung| bell_folder::record(&hung.directory))
         }
 
         /// Whether others can ring it.
         pub fn is_intact(&self) -> bool {
-            self.hung.read().as_ref().is_none_or(|hung| hung.own.exists())
+            self.hung.lock().as_ref().is_none_or(|hung| hung.own.exists())
         }
 
         /// What to wait on.
         pub fn bell(&self) -> Option<Arc<Hung>> {
-            self.hung.read().clone()
+            self.hung.lock().clone()
         }
 
         /// Wake every other handle on this database. Does not block.

@@ -5,7 +5,7 @@
 //! through a connection of its own is refused as busy. The same goes for the mutexes inside SQLite. So whoever forks
 //! waits until no thread is inside, for a moment at most, and keeps others from entering until the fork is made.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,38 @@ pub(crate) fn enter() -> Inside {
 impl Drop for Inside {
     fn drop(&mut self) {
         GATE.fetch_sub(ONE, Ordering::AcqRel);
+    }
+}
+
+/// A lock for one thread of the process at a time, which a fork leaves free in the child, whoever had it.
+pub(crate) struct OnePerProcess(AtomicU32);
+
+/// Holds a [`OnePerProcess`] until it is dropped.
+pub(crate) struct Turn<'a>(&'a AtomicU32);
+
+impl OnePerProcess {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// Wait for the lock.
+    pub(crate) fn lock(&self) -> Turn<'_> {
+        let me = std::process::id();
+        loop {
+            let holder = self.0.load(Ordering::Relaxed);
+            let is_free =
+                holder != me && self.0.compare_exchange(holder, me, Ordering::Acquire, Ordering::Relaxed).is_ok();
+            if is_free {
+                return Turn(&self.0);
+            }
+            sleep(PAUSE);
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Release);
     }
 }
 

@@ -7,13 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use pynenc_core::Result;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::connection;
 use crate::fault::{is_busy, translate, unusable};
-use crate::fork;
+use crate::fork::{self, OnePerProcess};
 use crate::tx::sql;
 
 /// "pync": marks the files of this store.
@@ -28,7 +27,7 @@ const QUICK_CHECK_LIMIT: u64 = 64 << 20;
 const CREATION_GRACE: Duration = Duration::from_millis(500);
 
 /// One open at a time per process: creating the file closes a descriptor, see above.
-static OPENING: Mutex<()> = Mutex::new(());
+static OPENING: OnePerProcess = OnePerProcess::new();
 
 /// Path of the write-ahead log of the database at `path`.
 pub(crate) fn log_path(path: &Path) -> PathBuf {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use pynenc_core::notify::Hub;
+use pynenc_core::sync::Mutex;
 use pynenc_core::{Error, Result};
 use rusqlite::Connection;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-use parking_lot::Mutex;
+use pynenc_core::sync::Mutex;
 use pynenc_core::{Error, Result};
 use rusqlite::Connection;
 

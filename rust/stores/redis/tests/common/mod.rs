@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use pynenc_core::call::{Route, Submission};
 use pynenc_core::claim::{Claim, ClaimRequest};
 use pynenc_core::clock::{Clock, ManualClock, SystemClock};
@@ -20,6 +19,7 @@ use pynenc_core::ids::{InvocationId, Ownership};
 use pynenc_core::settle::{Outcome, Settled, Settlement};
 use pynenc_core::store::Store;
 use pynenc_core::submit::Submitted;
+use pynenc_core::sync::Mutex;
 use pynenc_store_redis::{RedisOptions, RedisStore, parse_url};
 
 /// How long a test waits for what must happen.

@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
+use pynenc_core::sync::Mutex;
 
 /// What happens to the next request, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
