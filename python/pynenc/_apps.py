@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-from pynenc.conf.masking import without_secrets
+from pynenc.conf.masking import is_spawning, without_secrets
 from pynenc.exceptions import ConfigError
 
 if TYPE_CHECKING:
@@ -27,6 +29,12 @@ class AppMeta(type):
     _bootstrap: dict[str, Pynenc]
 
     def _make(cls, *args: Any, payload_codec: PayloadCodec | None = None, **kwargs: Any) -> Any:
+        if _has_own_constructor(cls):
+            # It may do anything with its arguments, so it gets them as they are.
+            given = kwargs if payload_codec is None else {**kwargs, "payload_codec": payload_codec}
+            made = cast("Pynenc", super().__call__(*args, **given))
+            made.__dict__["_constructed_with"] = _by_name(cls, args, kwargs)
+            return cls._known_or(made)
         app = cls._find_or_make(*args, **kwargs)
         # A module that is imported a second time makes another codec, and has the app with the first.
         if payload_codec is not None and app.payload_codec is None:
@@ -35,14 +43,17 @@ class AppMeta(type):
 
     def _find_or_make(cls, *args: Any, **kwargs: Any) -> Pynenc:
         app_id, values, filepath = normalise(*args, **kwargs)
-        made = cast("Pynenc", super().__call__(app_id, values, filepath))
-        name = app_id or made.app_id
+        return cls._known_or(cast("Pynenc", super().__call__(app_id, values, filepath)))
+
+    def _known_or(cls, made: Pynenc) -> Pynenc:
+        """The app that was made like `made` before; else `made`, which is known from now on."""
+        name = made._given_id or made.app_id
         with _lock:
             if name in cls._bootstrap:
                 return cls._bootstrap[name]
             known = cls._by_id.setdefault(name, [])
             for app in known:
-                if type(app) is type(made) and app._made_with == made._made_with:
+                if type(app) is type(made) and app._made_with == made._made_with and _same_constructor(app, made):
                     return app
             known.append(made)
             return made
@@ -51,10 +62,15 @@ class AppMeta(type):
         # Type checkers take what `__init__` says: from here Pyright would take the result, which says nothing.
         __call__ = _make
 
-    def unpickled(cls, app_id: str, values: dict[str, Any], filepath: str | None) -> Any:
+    def unpickled(
+        cls, app_id: str, values: dict[str, Any], filepath: str | None, given: dict[str, Any] | None = None
+    ) -> Any:
         """The app that came with a pickle, which has no secrets unless `multiprocessing` made it for this process.
 
         An app that this process has already is taken for it if nothing but secrets tells them apart.
+
+        Args:
+            given: the arguments of a constructor of its own, by name.
         """
         with _lock:
             made_as = cast("type[Pynenc]", cls)
@@ -63,10 +79,70 @@ class AppMeta(type):
             same += [
                 app for app in known if (without_secrets(app._made_with[0]), app._made_with[1]) == (values, filepath)
             ]
-        app = same[0] if same and app_id not in cls._bootstrap else cls(app_id, values, filepath)
+        if same and app_id not in cls._bootstrap:
+            app = same[0]
+        elif given is None:
+            app = cls(app_id, values, filepath)
+        else:
+            app = cls(*given["args"], **given["kwargs"])
         if _is_spawned():
             cls._bootstrap.setdefault(app_id, app)
         return app
+
+
+def reduced(app: Pynenc) -> tuple[Any, ...]:
+    """What a pickle of an app holds: its class, id, and what it was made with, less secrets."""
+    values, filepath = app._made_with
+    own = app.__dict__.get("_constructed_with")
+    given = None if own is None else {"args": own[0], "kwargs": own[1]}
+    if not is_spawning():
+        values = without_secrets(values)
+        given = None if given is None else without_secrets(given)
+    return (_restore, (type(app), app.app_id, values, filepath, given))
+
+
+def _restore(
+    cls: type[Pynenc],
+    app_id: str,
+    config_values: dict[str, Any],
+    config_filepath: str | None,
+    given: dict[str, Any] | None = None,
+) -> Pynenc:
+    return cls.unpickled(app_id, config_values, config_filepath, given)  # type: ignore[no-any-return]
+
+
+def _by_name(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments of a constructor, as many as possible as keyword arguments: secrets are recognised by their names."""
+    # The signature of a class with a metaclass is that of the metaclass.
+    _, *parameters = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
+    bound = inspect.Signature(parameters).bind(*args, **kwargs)
+    if len(bound.args) > sum(one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for one in parameters):
+        return args, kwargs
+    named = dict(bound.arguments)
+    for one in parameters:
+        if one.kind is inspect.Parameter.VAR_KEYWORD:
+            named.update(named.pop(one.name, {}))
+        elif one.kind is inspect.Parameter.VAR_POSITIONAL:
+            named.pop(one.name, None)
+    return (), named
+
+
+def _has_own_constructor(cls: type) -> bool:
+    """Whether a subclass of `Pynenc` has an `__init__` of its own, with parameters of its own."""
+    return cls.__init__ is not _root(cls).__init__  # type: ignore[misc]
+
+
+def _root(cls: type) -> type:
+    """`Pynenc` itself."""
+    return next(one for one in reversed(cls.__mro__) if isinstance(one, AppMeta))
+
+
+def _same_constructor(app: Pynenc, made: Pynenc) -> bool:
+    try:
+        return bool(app.__dict__.get("_constructed_with") == made.__dict__.get("_constructed_with"))
+    except Exception:
+        # Values that cannot be compared, such as arrays.
+        return False
 
 
 def normalise(
@@ -79,6 +155,8 @@ def normalise(
     """
     given = list(args)
     named = {"app_id": app_id, "config_values": config_values, "config_filepath": config_filepath}
+    while given and given[-1] is None:
+        given.pop()
     # Without the leading id if the first one is a dict, or cannot be anything but a skipped id.
     order = ["app_id", "config_values", "config_filepath"]
     if given and isinstance(given[0], dict):
@@ -98,7 +176,11 @@ def normalise(
         raise TypeError(f"Pynenc(): config_values must be a dict, got {type(named['config_values']).__name__}")
     if named["app_id"] == "":
         raise ConfigError("ConfigPynenc.app_id must not be empty (from the arguments of Pynenc)")
-    return named["app_id"], named["config_values"], filepath
+    values = named["config_values"]
+    if values is not None:
+        # They are read several times.
+        values = {key: list(each) if isinstance(each, Iterator) else each for key, each in values.items()}
+    return named["app_id"], values, filepath
 
 
 def _is_spawned() -> bool:

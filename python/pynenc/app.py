@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, Unpack, overload
 
 from pynenc import context
-from pynenc._apps import AppMeta
+from pynenc._apps import AppMeta, normalise, reduced
 from pynenc._settings_watch import SettingsWatch
 from pynenc._unknown_tasks import UnknownTasks
 from pynenc.conf.config_pynenc import ConfigPynenc
-from pynenc.conf.masking import MaskedDict, is_spawning, without_secrets
+from pynenc.conf.masking import MaskedDict
 from pynenc.direct_task import make_direct
 from pynenc.exceptions import AlreadyInitializedError, TaskError
 from pynenc.identifiers import TaskId
@@ -98,6 +98,8 @@ class Pynenc(metaclass=AppMeta):
         *,
         payload_codec: PayloadCodec | None = None,
     ) -> None:
+        # A subclass with a constructor of its own may call this one in either form.
+        app_id, config_values, config_filepath = normalise(app_id, config_values, config_filepath)
         self._given_id = app_id
         # As given: what is assigned later does not make it another app.
         self._made_with = (dict(config_values or {}), config_filepath)
@@ -564,8 +566,7 @@ class Pynenc(metaclass=AppMeta):
         Secrets are left out, since pickles are stored and sent, unless `multiprocessing` pickles for a process that it
         starts. Loading gives the app of that process, or makes one that has its secrets from the environment or a file.
         """
-        values, filepath = self._made_with
-        return (_restore, (type(self), self.app_id, values if is_spawning() else without_secrets(values), filepath))
+        return reduced(self)
 
     def __copy__(self) -> Self:
         return self
@@ -588,7 +589,3 @@ class _TaskDecorator:
 
     def __call__(self, func: Callable[..., Any], /) -> Task[..., Any]:
         raise NotImplementedError
-
-
-def _restore(cls: type[Pynenc], app_id: str, config_values: dict[str, Any], config_filepath: str | None) -> Pynenc:
-    return cls.unpickled(app_id, config_values, config_filepath)  # type: ignore[no-any-return]

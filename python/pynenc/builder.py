@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
+from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 from urllib.parse import urlsplit, urlunsplit
 
+from pynenc.conf.given import check_given
 from pynenc.runner import BaseRunner
 from pynenc.util.subclasses import get_subclass
 
@@ -14,13 +16,15 @@ if TYPE_CHECKING:
     from pynenc.serializer.payload_codec import PayloadCodec
     from pynenc.task import TaskOptions
 
+_SOURCE = "the builder"
 _COMPONENTS = {"orchestrator_cls": "Orchestrator", "broker_cls": "Broker", "state_backend_cls": "StateBackend"}
 
 
 class PynencBuilder:
     """Collects settings; each method returns the builder, and `build` makes the app.
 
-    What is set here ranks above the defaults and below files and the environment, like `config_values` of `Pynenc`.
+    A value that cannot work raises `ConfigError` where it is given. What is set here ranks above the defaults and below
+    files and the environment, like `config_values` of `Pynenc`.
     """
 
     _plugin_methods: ClassVar[dict[str, Callable[..., Any]]] = {}
@@ -44,8 +48,16 @@ class PynencBuilder:
         """Keep everything in the memory of this process: for tests."""
         return self._components("Mem")._set(store_url="memory://")
 
-    def sqlite(self, path: str | None = None) -> PynencBuilder:
-        """Keep everything in a SQLite file; without a path in the one of the settings (`.pynenc/<app_id>.db`)."""
+    def sqlite(
+        self, sqlite_db_path: str | PathLike[str] | None = None, *, path: str | PathLike[str] | None = None
+    ) -> PynencBuilder:
+        """Keep everything in a SQLite file; without a path in the one of the settings (`.pynenc/<app_id>.db`).
+
+        `path` is an older name of `sqlite_db_path`.
+        """
+        if sqlite_db_path is not None and path is not None:
+            raise TypeError("sqlite() takes the path once: sqlite_db_path and path are the same")
+        path = sqlite_db_path if path is None else path
         self._components("SQLite")
         self._config.pop("store_url", None)
         return self if path is None else self._set(sqlite_db_path=str(path))
@@ -60,6 +72,7 @@ class PynencBuilder:
         self._components("Redis")
         self._config.pop("store_url", None)
         if url is not None and db is not None:
+            check_given({"redis_url": url, "redis_db": db}, _SOURCE)
             parts = urlsplit(url)
             url = urlunsplit(parts._replace(path=f"/{db}"))
         if url is not None:
@@ -87,8 +100,10 @@ class PynencBuilder:
         return self._trigger("Redis", scheduler_interval_seconds, enable_scheduler)
 
     def trigger_task_modules(self, modules: Iterable[str]) -> PynencBuilder:
-        """Modules that a runner imports when it starts."""
-        return self._set(trigger_task_modules=sorted(modules))
+        """Modules that a runner imports when it starts: names, or one text with commas between them."""
+        if isinstance(modules, str):
+            modules = [name.strip() for name in modules.split(",")]
+        return self._set(trigger_task_modules=sorted(modules) if isinstance(modules, Set) else list(modules))
 
     # -- the runner ------------------------------------------------------------------------------------------------
 
@@ -223,9 +238,9 @@ class PynencBuilder:
         """`stderr` or `stdout`."""
         return self.logging(stream=stream)
 
-    def logging_colors(self, colors: bool) -> PynencBuilder:
+    def logging_colors(self, use_colors: bool) -> PynencBuilder:
         """Whether log lines are coloured."""
-        return self.logging(colors=colors)
+        return self.logging(colors=use_colors)
 
     def logging_format(self, fmt: str) -> PynencBuilder:
         """`text` or `json`."""
@@ -262,7 +277,7 @@ class PynencBuilder:
 
         Raises:
             ValueError: a store in memory with a runner that runs elsewhere; or what a plugin's validator objects to.
-            ConfigError: a setting of the wrong type or out of range.
+            ConfigError: a setting from a file or the environment is of the wrong type or out of range.
         """
         from pynenc.app import Pynenc
 
@@ -273,14 +288,14 @@ class PynencBuilder:
         return Pynenc(config_values=settings, payload_codec=self._payload_codec)
 
     @classmethod
-    def register_plugin_method(cls, name: str, method: Callable[..., Any]) -> None:
-        """Make `builder.<name>(…)` call `method(builder, …)`. A method that returns None can still be chained."""
-        cls._plugin_methods[name] = method
+    def register_plugin_method(cls, method_name: str, method_func: Callable[..., Any]) -> None:
+        """Make `builder.<method_name>(…)` call `method_func(builder, …)`, which may return None and be chained."""
+        cls._plugin_methods[method_name] = method_func
 
     @classmethod
-    def register_plugin_validator(cls, validator: Callable[[dict[str, Any]], None]) -> None:
-        """Call `validator(settings)` in `build`; it raises `ValueError` for what cannot work."""
-        cls._plugin_validators.append(validator)
+    def register_plugin_validator(cls, validator_func: Callable[[dict[str, Any]], None]) -> None:
+        """Call `validator_func(settings)` in `build`; it raises `ValueError` for what cannot work."""
+        cls._plugin_validators.append(validator_func)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = type(self)._plugin_methods.get(name)
@@ -295,6 +310,7 @@ class PynencBuilder:
         return call
 
     def _set(self, **settings: Any) -> PynencBuilder:
+        check_given(settings, _SOURCE)
         self._config.update(settings)
         return self
 

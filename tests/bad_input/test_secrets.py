@@ -65,7 +65,7 @@ def _shown(app: Pynenc, caplog: pytest.LogCaptureFixture) -> Iterator[tuple[str,
     yield "its AppInfo", f"{info} {info!r}"
     for name, each in (("app", app), ("settings", app.conf), ("AppInfo", info), ("config_values", app.config_values)):
         yield f"the pickle of its {name}", pickle.dumps(each).decode("latin-1")
-        yield f"the payload of its {name}", PickleSerializer.to_bytes(each).decode("latin-1")
+        yield f"the payload of its {name}", PickleSerializer().to_bytes(each).decode("latin-1")
         if not isinstance(each, dict):
             yield f"the jsonpickle of its {name}", JsonPickleSerializer.serialize(each)
     try:

@@ -93,12 +93,6 @@ def test_a_trigger_component_can_be_chosen_and_every_trigger_is_refused(method: 
     assert app.task(triggers=None)(shapes.calm).task_id == app.task(triggers=[])(shapes.calm).task_id
 
 
-def test_a_bad_setting_of_the_trigger_component_is_named_when_it_is_read() -> None:
-    app = PynencBuilder().app_id("built-bad-trigger").memory().mem_trigger(scheduler_interval_seconds=0).build()
-    with pytest.raises(ConfigError, match=r"ConfigTrigger\.scheduler_interval_seconds must be at least 1 s, got 0"):
-        _ = app.trigger.conf
-
-
 @pytest.mark.parametrize(
     ("call", "cls", "settings"),
     [
@@ -196,3 +190,73 @@ def test_an_unknown_method_is_refused_with_the_methods_of_plugins(plugins: None)
     PynencBuilder.register_plugin_method("known_one", lambda builder: None)
     with pytest.raises(AttributeError, match="known_one"):
         PynencBuilder().unknown()
+
+
+@pytest.mark.parametrize(
+    ("give", "problem"),
+    [
+        (lambda b: b.thread_runner(max_threads=-1), r"ConfigThreadRunner\.max_threads must be at least 0 threads"),
+        (lambda b: b.persistent_process_runner(num_processes="many"), r"num_processes must be a whole number"),
+        (lambda b: b.multi_thread_runner(enforce_max_processes=2), r"enforce_max_processes must be true or false"),
+        (lambda b: b.async_runner(concurrency=0), r"concurrency must be at least 1"),
+        (lambda b: b.runner_tuning(min_parallel_slots=0), r"min_parallel_slots must be at least 1"),
+        (lambda b: b.logging_level("loud"), r"logging_level must be one of .*'warning'.*, got 'loud'"),
+        (lambda b: b.logging_stream("paper"), r"log_stream must be one of"),
+        (lambda b: b.logging_format("xml"), r"log_format must be one of"),
+        (lambda b: b.logging_colors("maybe"), r"log_use_colors must be true or false"),
+        (lambda b: b.argument_print_mode("LOUD"), r"argument_print_mode must be one of"),
+        (lambda b: b.show_truncated_arguments(0), r"truncate_arguments_length must be at least 1"),
+        (lambda b: b.concurrency_control(running_concurrency="keyz"), r"running_concurrency must be one of"),
+        (lambda b: b.max_pending_seconds(-1), r"max_pending_seconds must be at least 0"),
+        (lambda b: b.mem_client_data_store(min_size_to_cache=-1), r"min_size_to_cache must be at least 0"),
+        (lambda b: b.mem_trigger(scheduler_interval_seconds=0), r"scheduler_interval_seconds must be at least 1"),
+        (lambda b: b.app_id("a/b"), r"app_id must match"),
+        (lambda b: b.store("postgres://host"), r"store_url has the unknown scheme 'postgres'"),
+        (lambda b: b.sqlite("a?b.db"), r"sqlite_db_path must name a file"),
+        (lambda b: b.redis("http://host"), r"redis_url must begin with redis://"),
+        (lambda b: b.redis("redis://host", db=-1), r"redis_db must be at least 0"),
+        (lambda b: b.task_defaults(max_retries=-1), r"ConfigTask\.max_retries .* \(from the builder, task_defaults\)"),
+        (lambda b: b.custom_config(lease_sec="soon"), r"lease_sec must be a number"),
+        (lambda b: b.custom_config(threadrunner={"max_threads": -1}), r"max_threads .* section 'threadrunner'"),
+        (lambda b: b.signing("no secret"), r"signing_keys .*got a hidden value"),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_work_raises_where_it_is_given_and_changes_nothing(give: Any, problem: str) -> None:
+    builder = PynencBuilder().app_id("given")
+    with pytest.raises(ConfigError, match=problem) as raised:
+        give(builder)
+    assert "(from the builder" in str(raised.value)
+    assert builder.memory().build().app_id == "given"
+
+
+def test_a_name_that_no_class_has_is_left_for_classes_that_are_imported_later() -> None:
+    assert PynencBuilder().custom_config(size_of_later_plugin=-1)._config == {"size_of_later_plugin": -1}
+    # Reading names of exceptions would import their modules, perhaps this one.
+    assert PynencBuilder().task_defaults(retry_for=("no.such.module.Error",))._config
+
+
+def test_methods_take_the_keyword_names_of_pynenc(plugins: None, tmp_path: Path) -> None:
+    builder = PynencBuilder().sqlite(sqlite_db_path=tmp_path / "a.db").logging_colors(use_colors=False)
+    assert (builder._config["sqlite_db_path"], builder._config["log_use_colors"]) == (str(tmp_path / "a.db"), False)
+    assert PynencBuilder().sqlite(path="b.db")._config["sqlite_db_path"] == "b.db"
+    with pytest.raises(TypeError, match="takes the path once"):
+        PynencBuilder().sqlite("a.db", path="b.db")
+    seen: list[dict[str, Any]] = []
+    PynencBuilder.register_plugin_method(
+        method_name="quiet", method_func=lambda builder: builder.logging_level("error")
+    )
+    PynencBuilder.register_plugin_validator(validator_func=seen.append)
+    app = PynencBuilder().app_id("keywords").memory().quiet().build()
+    assert app.conf.logging_level == "error"
+    assert seen[0]["app_id"] == "keywords"
+    invocation = app.task(shapes.calm)()
+    app.broker.route_invocation(invocation, queue_name="default", priority=1.0)
+    app.broker.route_invocations([invocation], queue_name="default")
+
+
+@pytest.mark.parametrize(
+    "modules", [["m.b", "m.a"], ("m.b", "m.a"), iter(["m.b", "m.a"]), "m.b, m.a", {"m.b": 1, "m.a": 2}]
+)
+def test_trigger_task_modules_takes_any_iterable_in_its_order(modules: Any) -> None:
+    builder = PynencBuilder().app_id("trigger-modules").memory().trigger_task_modules(modules)
+    assert builder.build().conf.trigger_task_modules == ("m.b", "m.a")

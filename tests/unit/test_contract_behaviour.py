@@ -103,8 +103,8 @@ def test_priority_rules_decide_who_goes_first(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("where", "words"),
     [
-        ({"queue": "a queue"}, r"queue must match .*, got 'a queue'"),
-        ({"queue": ""}, r"queue must match .*, got ''"),
+        ({"queue_name": "a queue"}, r"queue_name must match .*, got 'a queue'"),
+        ({"queue_name": ""}, r"queue_name must match .*, got ''"),
         ({"priority": 101}, "priority must be a number from -100 to 100, got 101"),
         ({"priority": float("nan")}, "got nan"),
     ],
@@ -119,7 +119,7 @@ def test_a_queue_or_priority_that_no_task_can_have_is_refused_when_an_invocation
         with pytest.raises(ValueError, match=words):
             route(claimed, **where)
     assert app.broker.count_invocations() == 0
-    app.broker.route_invocation(claimed, queue="any", priority=-100)
+    app.broker.route_invocation(claimed, queue_name="any", priority=-100)
     assert app.broker.count_invocations() == 1
 
 

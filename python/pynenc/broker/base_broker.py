@@ -30,17 +30,17 @@ class BaseBroker(View):
         return self.app._broker_conf
 
     def route_invocation(
-        self, invocation: InvocationOrId, queue: str | None = None, priority: float | None = None
+        self, invocation: InvocationOrId, queue_name: str | None = None, priority: float | None = None
     ) -> None:
         """See that `invocation` is in the queue: one that the caller owns is handed back, any other is there already.
 
-        It waits in the queue and with the priority of its task: `queue` and `priority` are only looked at.
+        It waits in the queue and with the priority of its task: `queue_name` and `priority` are only looked at.
 
         Raises:
             ValueError: no queue can be called so, or no priority is so high or low.
             InvocationNotFoundError: no such invocation.
         """
-        _check(queue, priority)
+        _check(queue_name, priority)
         claim = claim_of(invocation)
         if claim is None:
             self._store.status(id_of(invocation))
@@ -48,12 +48,12 @@ class BaseBroker(View):
         settle_claim(self.app, claim, Outcome(_core.RELEASE, note="routed again"), runner_of(self.app)._engine)
 
     def route_invocations(
-        self, invocations: Iterable[InvocationOrId], queue: str | None = None, priority: float | None = None
+        self, invocations: Iterable[InvocationOrId], queue_name: str | None = None, priority: float | None = None
     ) -> None:
         """`route_invocation` for each. Raises `ValueError` before the first."""
-        _check(queue, priority)
+        _check(queue_name, priority)
         for invocation in invocations:
-            self.route_invocation(invocation, queue, priority)
+            self.route_invocation(invocation, queue_name, priority)
 
     def route_call(self, call: Any) -> Any:
         """Submit `call`; the invocation."""
@@ -75,10 +75,10 @@ class BaseBroker(View):
             continue
 
 
-def _check(queue: str | None, priority: float | None) -> None:
+def _check(queue_name: str | None, priority: float | None) -> None:
     """Raise `ValueError` for what cannot be the queue or the priority of a task."""
-    if queue is not None and not re.fullmatch(QUEUE_NAME, str(queue)):
-        raise ValueError(f"route_invocation: queue must match {QUEUE_NAME}, got {queue!r}")
+    if queue_name is not None and not re.fullmatch(QUEUE_NAME, str(queue_name)):
+        raise ValueError(f"route_invocation: queue_name must match {QUEUE_NAME}, got {queue_name!r}")
     # False for nan, too.
     if priority is not None and not MIN_PRIORITY <= priority <= MAX_PRIORITY:
         raise ValueError(

@@ -8,7 +8,7 @@ import math
 import re
 import sys
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import UnionType
 from typing import Any, Self, get_args, get_origin
 
@@ -229,16 +229,25 @@ class ConfigBase:
         return f"{type(self).__name__}({shown})"
 
     def _checked(self, field: Setting, value: Any, source: str, is_text: bool) -> Any:
-        kind = _TYPES[type(self)][field.name]
-        try:
-            converted = field.parse(value) if field.parse is not None else _convert(value, kind, is_text)
-            wrong = field.check(converted)
-        except (ValueError, TypeError) as error:
-            wrong = str(error)
-        if wrong is not None:
-            shown = "a hidden value" if field.secret else shown_value(value, field.name)
-            raise ConfigError(f"{type(self).__name__}.{field.name} {wrong}, got {shown} (from {source})")
-        return converted
+        return checked(type(self), field, value, source, is_text=is_text)
+
+
+def checked(cls: type[ConfigBase], field: Setting, value: Any, source: str, *, is_text: bool = False) -> Any:
+    """Convert a value to the type of a field of `cls`.
+
+    Raises:
+        ConfigError: it is of the wrong type or out of bounds; names the field, the source and the value.
+    """
+    kind = _TYPES[cls][field.name]
+    try:
+        converted = field.parse(value) if field.parse is not None else _convert(value, kind, is_text)
+        wrong = field.check(converted)
+    except (ValueError, TypeError) as error:
+        wrong = str(error)
+    if wrong is not None:
+        shown = "a hidden value" if field.secret else shown_value(value, field.name)
+        raise ConfigError(f"{cls.__name__}.{field.name} {wrong}, got {shown} (from {source})")
+    return converted
 
 
 def describe(conf: ConfigBase) -> list[tuple[str, str, str, str, str]]:
@@ -300,6 +309,8 @@ def _convert(value: Any, kind: Any, is_text: bool) -> Any:
     if isinstance(value, str) and _is_many(kind):
         # One line of an environment variable or a file: names separated by commas.
         value = [part.strip() for part in value.split(",") if part.strip()]
+    elif _is_many(kind) and isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping)):
+        value = list(value)
     elif isinstance(value, str) and kind is bool:
         lowered = value.strip().lower()
         if lowered not in _TRUE | _FALSE:

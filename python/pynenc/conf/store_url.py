@@ -31,7 +31,7 @@ def resolve_store_url(conf: ConfigPynenc) -> str:
     Raises:
         ConfigError: the URL is of no form that is known, or class names of different stores are mixed.
     """
-    url = conf.store_url and _checked(conf.store_url, conf.source_of("store_url"))
+    url = conf.store_url and check_store_url(conf.store_url, conf.source_of("store_url"))
     kind = kind_of(url) if url else None
     by_names = _kind_by_class_names(conf, stronger_than=conf.strength_of("store_url") if url else None)
     if by_names is not None and by_names != kind:
@@ -48,7 +48,7 @@ def resolve_store_url(conf: ConfigPynenc) -> str:
         _check_app_id(conf)
         return _redis_url(conf)
     if conf.sqlite_db_path:
-        return _sqlite_url(conf.sqlite_db_path, conf.source_of("sqlite_db_path"))
+        return sqlite_url(conf.sqlite_db_path, conf.source_of("sqlite_db_path"))
     return f"sqlite:///.pynenc/{_file_name(conf.app_id)}.db"
 
 
@@ -58,7 +58,9 @@ def _outranked(conf: ConfigPynenc, kind: str | None) -> bool:
     return bool(field and getattr(conf, field)) and conf.strength_of(field) > conf.strength_of("store_url")
 
 
-def _checked(url: str, source: str) -> str:
+def check_store_url(url: str, source: str) -> str:
+    """Return the URL. Raises `ConfigError` if it is of no form that is known."""
+
     def wrong(why: str) -> ConfigError:
         return ConfigError(
             f"ConfigPynenc.store_url {why}, got {_shown(url)} (from {source}); known are memory://, "
@@ -129,7 +131,8 @@ def _kind_by_class_names(conf: ConfigPynenc, stronger_than: int | None = None) -
     return next(iter(kinds), None)
 
 
-def _sqlite_url(path: str, source: str) -> str:
+def sqlite_url(path: str, source: str) -> str:
+    """Return the URL of a SQLite file. Raises `ConfigError` for what cannot be the path of one."""
     if not _FILE.fullmatch(path):
         raise ConfigError(
             f"ConfigPynenc.sqlite_db_path must name a file, and ? and # are not allowed, got {path!r} (from {source})"
@@ -137,15 +140,20 @@ def _sqlite_url(path: str, source: str) -> str:
     return f"sqlite:///{path}"
 
 
+def check_redis_url(url: str, source: str) -> str:
+    """Return the URL. Raises `ConfigError` if it is none of a Redis server."""
+    if not _REDIS.match(url):
+        raise ConfigError(
+            "ConfigPynenc.redis_url must begin with redis://, rediss:// or another redis scheme, "
+            f"got {_shown(url)} (from {source})"
+        )
+    return url
+
+
 def _redis_url(conf: ConfigPynenc) -> str:
     url = conf.redis_url
     if url:
-        if not _REDIS.match(url):
-            raise ConfigError(
-                "ConfigPynenc.redis_url must begin with redis://, rediss:// or another redis scheme, "
-                f"got {_shown(url)} (from {conf.source_of('redis_url')})"
-            )
-        return url
+        return check_redis_url(url, conf.source_of("redis_url"))
     login = quote(conf.redis_username, safe="")
     if conf.redis_password:
         login += ":" + quote(conf.redis_password, safe="")

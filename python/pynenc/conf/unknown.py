@@ -7,16 +7,14 @@ all of them together, when an app opens its store: by then the classes of the us
 from __future__ import annotations
 
 import difflib
-import importlib
 import os
-import pkgutil
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pynenc.conf
-from pynenc.conf.base import ConfigBase, config_id, fields_of
+from pynenc.conf.base import config_id, fields_of
 from pynenc.conf.config_task import TASK_DEFAULTS
+from pynenc.conf.given import config_classes
 from pynenc.conf.ownership import allows_foreign_files
 from pynenc.conf.sources import PREFIX, whole_files
 from pynenc.util.subclasses import all_subclasses
@@ -53,13 +51,11 @@ class _Known:
     """The names that mean something: fields by class, and the classes themselves."""
 
     def __init__(self) -> None:
-        for module in pkgutil.iter_modules(pynenc.conf.__path__):
-            importlib.import_module(f"pynenc.conf.{module.name}")
         # In the scope of a class its own fields count, and those that its subclasses add: they read its sections too.
         self._by_class: dict[str, set[str]] = {}
         self._by_section: dict[str, set[str]] = {}
         self._all: set[str] = set()
-        for cls in all_subclasses(ConfigBase):
+        for cls in config_classes():
             fields = {name for one in (cls, *all_subclasses(cls)) for name in fields_of(one)}
             self._by_class.setdefault(cls.__name__.upper(), set()).update(fields)
             self._by_section.setdefault(config_id(cls), set()).update(fields)

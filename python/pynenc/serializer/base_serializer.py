@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 class BaseSerializer(ABC):
     """Subclass it to bring a format of your own; `serializer_cls` selects an imported subclass by its name.
 
+    An app makes one instance, without arguments; `serialize` and `deserialize` may be methods of it or static.
     A serializer of your own carries whole objects, so what comes back has the type it gives it. Only `JsonSerializer`
     decodes by the annotations of the task.
     """
@@ -26,15 +27,13 @@ class BaseSerializer(ABC):
     def deserialize(serialized_obj: str) -> Any:
         """The object that `serialize` has written."""
 
-    @classmethod
-    def to_bytes(cls, obj: Any) -> bytes:
+    def to_bytes(self, obj: Any) -> bytes:
         """The body of a payload; override it where text would be a detour."""
-        return cls.serialize(obj).encode()
+        return self.serialize(obj).encode()
 
-    @classmethod
-    def from_bytes(cls, body: bytes) -> Any:
+    def from_bytes(self, body: bytes) -> Any:
         """The inverse of `to_bytes`."""
-        return cls.deserialize(body.decode())
+        return self.deserialize(body.decode())
 
 
 @runtime_checkable

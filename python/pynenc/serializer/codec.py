@@ -19,7 +19,6 @@ from pynenc.serializer.json_codec import DEFAULT_TEXT, JsonTaskCodec, too_large
 from pynenc.serializer.json_pickle_serializer import JsonPickleSerializer
 from pynenc.serializer.json_serializer import JsonSerializer
 from pynenc.serializer.pickle_serializer import PickleSerializer
-from pynenc.util.subclasses import get_subclass
 from pynenc.util.texts import brief
 
 if TYPE_CHECKING:
@@ -69,13 +68,14 @@ class Codec:
         self._conf = app.conf
         self._tasks: dict[str, JsonTaskCodec] = {}
         self._exceptions: dict[tuple[str, str], type[Exception]] = {}
-        self.serializer: type[BaseSerializer] = get_subclass(BaseSerializer, app.conf.serializer_cls)  # type: ignore[type-abstract]
-        self._is_json = issubclass(self.serializer, JsonSerializer)
-        unsafe = issubclass(self.serializer, PickleSerializer | JsonPickleSerializer)
+        self.serializer: BaseSerializer = app.serializer
+        self._is_json = isinstance(self.serializer, JsonSerializer)
+        unsafe = isinstance(self.serializer, PickleSerializer | JsonPickleSerializer)
         # With signatures nobody but the processes of the app can write what is unpickled.
         if unsafe and not app.conf.signing_keys:
+            name = type(self.serializer).__name__
             warnings.warn(
-                f"serializer_cls is {self.serializer.__name__}: whoever can write to the store can run code in every "
+                f"serializer_cls is {name}: whoever can write to the store can run code in every "
                 "process of this app. JsonSerializer, the default, is safe; signing_keys keep others from writing.",
                 UserWarning,
                 stacklevel=3,
@@ -263,7 +263,7 @@ class Codec:
         if payload and payload[0] == expected:
             return memoryview(payload)[1:]
         found = _NAMES.get(payload[0], f"an unknown serializer (tag {payload[0]})") if payload else "nothing at all"
-        wanted = "an exception" if expected == _EXCEPTION_TAG else self.serializer.__name__
+        wanted = "an exception" if expected == _EXCEPTION_TAG else type(self.serializer).__name__
         raise SerializationError(
             f"{what} cannot be read: it was written by {found}, and this process reads {wanted}; give every process "
             "of the app the same serializer_cls, signing_keys and payload codec"

@@ -24,12 +24,10 @@ class PickleSerializer(BaseSerializer):
         """The object of a pickle. Runs whatever the pickle says."""
         return pickle.loads(base64.b64decode(serialized_obj, validate=True))
 
-    @classmethod
-    def to_bytes(cls, obj: Any) -> bytes:
+    def to_bytes(self, obj: Any) -> bytes:
         """The pickle itself."""
         return pickle.dumps(obj)
 
-    @classmethod
-    def from_bytes(cls, body: bytes) -> Any:
+    def from_bytes(self, body: bytes) -> Any:
         """The object of a pickle. Runs whatever the pickle says."""
         return pickle.loads(body)
