@@ -35,6 +35,7 @@ CORE_IMPORTERS = frozenset(
         "serializer/signing.py",
         "state_backend/base_state_backend.py",
         "submit.py",
+        "testing/_fresh_state.py",
         "util/views.py",
     }
 )

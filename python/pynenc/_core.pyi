@@ -226,6 +226,14 @@ class Store:
         that cannot reach its server, or that finds the SQLite file locked, is tried for `store_timeout_sec` before it
         fails. Raises `ConfigError` for a URL that names no known store and `StateBackendError` for a store that cannot
         be used, saying why and what to do."""
+    @staticmethod
+    def open_manual(*, result_ttl_sec: float = 86400.0, lease_sec: float = 10.0) -> Store:
+        """Open a store in memory whose clock stands still until `advance` moves it: for tests. It starts at the time now.
+        Due times, expiry and leases go by that clock; how long a call waits does not."""
+    def advance(self, seconds: float) -> None:
+        """Move the clock of a store from `open_manual`. `ValueError` for any other store, or a negative time."""
+    def now(self) -> float:
+        """Unix time by the clock of the store."""
     @property
     def kind(self) -> str:
         """`"memory"`, `"sqlite"` or `"redis"`."""

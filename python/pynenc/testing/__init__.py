@@ -1,1 +1,24 @@
-"""For those who extend pynenc: suites that say whether an extension keeps the promises, fixtures, and benchmarks."""
+"""For tests: of an app (`isolated`, `AppTest`), and of what extends pynenc (conformance suites, benchmarks).
+
+pytest loads the fixtures of `pynenc.testing.plugin` by itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pynenc.testing.app_test import AppTest, isolated
+    from pynenc.testing.plugin import IsolateApp, StartRunner
+
+__all__ = ["AppTest", "IsolateApp", "StartRunner", "isolated"]
+
+_HOMES = {"AppTest": "app_test", "IsolateApp": "plugin", "StartRunner": "plugin", "isolated": "app_test"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is used: pytest imports this package in every session."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"pynenc.testing.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Fixtures for pytest: an isolated app on each store, a running runner, and a benchmark of any runner.
+"""Fixtures for pytest: an app under test, new apps on each store, a running runner, and a benchmark of any runner.
 
 pytest finds this module through the installed package. Loading it imports nothing of pynenc: each fixture brings what
 it needs when it is first used.
@@ -16,15 +16,16 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
     from pynenc.runner.base_runner import BaseRunner
+    from pynenc.testing.app_test import AppTest
     from pynenc.testing.benchmark import RunnerBenchmark, RunnerReport
 
 REDIS_VARIABLE = "PYNENC_TEST_REDIS_URL"
@@ -137,12 +138,42 @@ def running(runner: BaseRunner) -> Iterator[BaseRunner]:
         raise TimeoutError(f"{runner.runner_id} did not stop: run() has not returned")
 
 
-@pytest.fixture
-def pynenc_runner() -> Iterator[Callable[..., BaseRunner]]:
-    """Start runners that end with the test: `pynenc_runner(app)` is a `ThreadRunner`, `pynenc_runner(app, MyRunner,
-    min_parallel_slots=4)` one of yours with settings."""
-    from contextlib import ExitStack
+class IsolateApp(Protocol):
+    """What the fixture `pynenc_test` is: `isolated` of `pynenc.testing` until the end of the test."""
 
+    def __call__(
+        self, app: Pynenc, store: str = "memory", *, manual_clock: bool = False, **settings: Any
+    ) -> AppTest: ...
+
+
+class StartRunner(Protocol):
+    """What the fixture `pynenc_runner` is."""
+
+    def __call__(
+        self, app: Pynenc, cls: Callable[[Pynenc], BaseRunner] | None = None, **settings: Any
+    ) -> BaseRunner: ...
+
+
+@pytest.fixture
+def pynenc_test() -> Iterator[IsolateApp]:
+    """Isolate the app of the code under test until the test ends: `test = pynenc_test(app)`; see `pynenc.testing`."""
+    with ExitStack() as stack:
+
+        def isolate(app: Pynenc, store: str = "memory", *, manual_clock: bool = False, **settings: Any) -> AppTest:
+            from pynenc.testing.app_test import isolated
+
+            return stack.enter_context(isolated(app, store, manual_clock=manual_clock, **settings))
+
+        yield isolate
+
+
+@pytest.fixture
+def pynenc_runner(pynenc_test: IsolateApp) -> Iterator[StartRunner]:
+    """Start runners that end with the test: `pynenc_runner(app)` is a `ThreadRunner`, `pynenc_runner(app, MyRunner,
+    min_parallel_slots=4)` one of yours with settings.
+
+    It asks for `pynenc_test`, so that a runner stops before its app gets its own store back, whichever fixture a test
+    names first."""
     with ExitStack() as stack:
 
         def start(app: Pynenc, cls: Callable[[Pynenc], BaseRunner] | None = None, **settings: Any) -> BaseRunner:

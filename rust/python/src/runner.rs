@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::runner::{Parked, Runner, RunnerConfig};
 use pyo3::prelude::*;
@@ -58,7 +57,7 @@ impl PyEngine {
             lease: store::lease(lease_sec)?,
             recovery: RecoveryPolicy { max_recoveries, ..RecoveryPolicy::default() },
             lines: convert::lines(lines)?,
-            clock: Arc::new(SystemClock),
+            clock: store.clock(),
         };
         let runner = Runner::new(store.shared()?, config).map_err(to_py)?;
         Ok(Self(Owned::new(Arc::new(runner), "runner engine")))
@@ -112,7 +111,7 @@ impl PyEngine {
         note: &str,
     ) -> PyResult<()> {
         let runner = self.0.get()?;
-        let outcome = convert::outcome(outcome, payload, delay_sec, note, SystemClock.wall())?;
+        let outcome = convert::outcome(outcome, payload, delay_sec, note, runner.now())?;
         let owner = claim.0.ownership();
         if let Some(outcome) = runner.settle_at_once(owner, outcome) {
             py.detach(|| runner.settle(owner, outcome));
@@ -137,7 +136,7 @@ impl PyEngine {
         note: &str,
     ) -> PyResult<()> {
         let runner = self.0.get()?;
-        let outcome = convert::outcome(outcome, payload, delay_sec, note, SystemClock.wall())?;
+        let outcome = convert::outcome(outcome, payload, delay_sec, note, runner.now())?;
         py.detach(|| runner.finish(claim.0.ownership(), outcome));
         Ok(())
     }
@@ -172,7 +171,7 @@ impl PyEngine {
         note: &str,
     ) -> PyResult<u8> {
         let runner = self.0.get()?;
-        let outcome = convert::outcome(outcome, payload, delay_sec, note, SystemClock.wall())?;
+        let outcome = convert::outcome(outcome, payload, delay_sec, note, runner.now())?;
         py.detach(|| runner.settle_now(claim.0.ownership(), outcome)).map(convert::settled).map_err(to_py)
     }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pynenc_core::claim::ClaimRequest;
-use pynenc_core::clock::{Clock, SystemClock};
+use pynenc_core::clock::{Clock, ManualClock, SystemClock};
 use pynenc_core::completions::Looker;
 use pynenc_core::error::Result;
 use pynenc_core::ids::{Fence, InvocationId, Millis, Ownership};
+use pynenc_core::memory::MemoryStore;
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Page, Watched};
 use pynenc_core::settle::{Settled, Settlement};
@@ -39,12 +40,21 @@ pub struct PyStore {
     url: String,
     /// The lease of the app's runners, in milliseconds.
     lease: Millis,
+    /// What delays count from.
+    clock: Arc<dyn Clock>,
+    /// The same clock, where a test moves it.
+    manual: Option<Arc<ManualClock>>,
 }
 
 impl PyStore {
     /// The store, for the other handles made of it.
     pub fn shared(&self) -> PyResult<Arc<dyn Store>> {
         self.store.get().cloned()
+    }
+
+    /// The clock of the store, for the engines that run on it.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
     }
 
     /// Run a verb with the interpreter detached.
@@ -91,7 +101,47 @@ impl PyStore {
             _ => "Redis store",
         };
         let looker = Owned::new(Looker::new(), what);
-        Ok(Self { store: Owned::new(opened.store, what), looker, kind: opened.kind, url: opened.url, lease })
+        Ok(Self {
+            store: Owned::new(opened.store, what),
+            looker,
+            kind: opened.kind,
+            url: opened.url,
+            lease,
+            clock: Arc::new(SystemClock),
+            manual: None,
+        })
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (*, result_ttl_sec = 86400.0, lease_sec = 10.0))]
+    fn open_manual(result_ttl_sec: f64, lease_sec: f64) -> PyResult<Self> {
+        let retention = convert::millis(result_ttl_sec, "result_ttl_sec")?;
+        let clock = Arc::new(ManualClock::new(SystemClock.wall()));
+        let store: Arc<dyn Store> = MemoryStore::new(clock.clone(), retention);
+        Ok(Self {
+            store: Owned::new(store, "memory store"),
+            looker: Owned::new(Looker::new(), "memory store"),
+            kind: "memory",
+            url: "memory://".into(),
+            lease: convert::millis(lease_sec, "lease_sec")?,
+            clock: clock.clone(),
+            manual: Some(clock),
+        })
+    }
+
+    fn advance(&self, seconds: f64) -> PyResult<()> {
+        let by = convert::millis(seconds, "seconds")?;
+        match &self.manual {
+            Some(clock) => {
+                clock.advance(by);
+                Ok(())
+            }
+            None => Err(PyValueError::new_err("only a store from Store.open_manual has a clock that can be moved")),
+        }
+    }
+
+    fn now(&self) -> f64 {
+        convert::seconds(self.clock.wall())
     }
 
     #[getter]
@@ -116,7 +166,7 @@ impl PyStore {
     ) -> PyResult<Vec<(String, u8)>> {
         let parent = parent_id.map(convert::id).transpose()?;
         let delay = convert::millis(delay_sec, "delay_sec")?;
-        let now = SystemClock.wall();
+        let now = self.clock.wall();
         let due = if delay == 0 { 0 } else { now + delay };
         let store = self.store.get()?;
         let turn = store.next_turn();
@@ -191,7 +241,7 @@ impl PyStore {
     ) -> PyResult<u8> {
         let settlement = Settlement {
             owner: owner(invocation_id, fence)?,
-            outcome: convert::outcome(outcome, payload, delay_sec, note, SystemClock.wall())?,
+            outcome: convert::outcome(outcome, payload, delay_sec, note, self.clock.wall())?,
             started: (started * 1000.0) as i64,
             slot,
         };

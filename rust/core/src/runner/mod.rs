@@ -132,6 +132,11 @@ impl Runner {
         &self.shared.key
     }
 
+    /// Civil time by the clock of this runner, in milliseconds since 1970: what delays count from.
+    pub fn now(&self) -> Millis {
+        self.shared.config.clock.wall()
+    }
+
     /// How many bodies run at a time.
     pub fn capacity(&self) -> usize {
         self.shared.config.slots

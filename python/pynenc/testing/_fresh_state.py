@@ -1,0 +1,102 @@
+"""Give an app an empty store and unread settings for a while. The one place that swaps the state of an app."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import tempfile
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+
+
+@contextmanager
+def fresh_state(app: Pynenc, store: str, manual_clock: bool, settings: dict[str, Any]) -> Iterator[None]:
+    """What `isolated` does; see there."""
+    if manual_clock and store != "memory":
+        raise ValueError(
+            f'manual_clock needs the store "memory", got {store!r}: other stores have the time of a server'
+        )
+    if app._has_running_runner():
+        raise RuntimeError(f"a runner of app {app.app_id!r} runs in this process: stop it before the app is isolated")
+    registered = list(app._codec._exceptions.values())
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_set_aside(app))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pynenc-test-"))
+        urls = {"memory": "memory://", "sqlite": f"sqlite:///{Path(folder) / 'test.db'}"}
+        app.conf.store_url = urls.get(store, store)
+        for name, value in settings.items():
+            _assign(app, name, value)
+        # After the settings: the codec is made of them.
+        for cls in registered:
+            app.register_exception(cls)
+        if manual_clock:
+            _open_manually(app)
+        _require_empty(app, store)
+        try:
+            yield
+        finally:
+            app.purge()
+            app._store.close()
+
+
+@contextmanager
+def _set_aside(app: Pynenc) -> Iterator[None]:
+    """Take settings, store, runner and what was made of them from an app and its tasks for the time of the block."""
+    kept = (app._conf, app._opened, app._parts, app._runner, app._runner_made_as, app._hubs)
+    tasks = [(task, _take_cached(task)) for task in app.tasks.values()]
+    app._conf = app._opened = app._runner = app._runner_made_as = None
+    # The logger has handlers, of which a second one would write each line twice.
+    app._parts = {name: part for name, part in kept[2].items() if name == "logger"}
+    app._hubs = weakref.WeakKeyDictionary()
+    try:
+        yield
+    finally:
+        for task in app.tasks.values():
+            _take_cached(task)
+        for task, cached in tasks:
+            task.__dict__.update(cached)
+        app._conf, app._opened, app._parts, app._runner, app._runner_made_as, app._hubs = kept
+
+
+def _take_cached(task: Any) -> dict[str, Any]:
+    """Remove what a task has computed from the settings; what that was."""
+    names = {name for cls in type(task).__mro__ for name, value in vars(cls).items() if _is_cached(value)}
+    return {name: task.__dict__.pop(name) for name in names & task.__dict__.keys()}
+
+
+def _is_cached(attribute: Any) -> bool:
+    return isinstance(attribute, functools.cached_property)
+
+
+def _assign(app: Pynenc, name: str, value: Any) -> None:
+    from pynenc.exceptions import ConfigError
+
+    if not hasattr(type(app.conf), name) or name.startswith("_"):
+        raise ConfigError(f"ConfigPynenc has no setting {name!r}, which was given to isolated()")
+    setattr(app.conf, name, value)
+
+
+def _open_manually(app: Pynenc) -> None:
+    from pynenc import _core
+    from pynenc import app as app_module
+
+    conf = app.conf
+    store = _core.Store.open_manual(result_ttl_sec=conf.result_ttl_sec, lease_sec=conf.lease_sec)
+    app._opened = (app_module._forks, store, conf.store_url)
+
+
+def _require_empty(app: Pynenc, store: str) -> None:
+    count = app.orchestrator.count_invocations()
+    if count:
+        url = app._store.url
+        app._store.close()
+        raise ValueError(
+            f"the store {url} has {count} invocations of app {app.app_id!r}; a test needs an empty "
+            "one, which it purges at its end"
+        )
