@@ -65,6 +65,7 @@ lint: build ## formatters, linters, strict types, the boundary, notices, advisor
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	cd examples/shop && ../../$(PY) -m mypy --cache-dir ../../.mypy_cache/shop
 	@# It brings an interpreter of its own, 280 MB of it: only for those who lint.
 	@test -x $(VENV)/bin/basedpyright || $(PY) -m pip install --quiet 'basedpyright>=1.30'
 	$(VENV)/bin/basedpyright

@@ -1,0 +1,1 @@
+"""A small shop: FastAPI takes orders, pynenc tasks fulfil them."""
