@@ -45,7 +45,7 @@ def make_direct(
             if parallel_func is None or aggregate_func is None:
                 return await (await task.submit(*args, **kwargs)).async_result()
             group = await task.submit_many(*split(parallel_func, args, kwargs))
-            async for _ in group.async_results():
+            async for _ in group.async_results(return_exceptions=True):
                 pass
             return aggregate_func(group.get_results())
 

@@ -38,6 +38,7 @@ def groups() -> None:
     group = configured.parallelize([(1,), (2,)])
     results: Iterator[list[str]] = iter(group.results)
     assert_type(next(results), list[str])
+    assert_type(next(group.results(return_exceptions=True)), list[str] | Exception)
 
 
 async def awaiting() -> None:
@@ -56,6 +57,8 @@ async def submitting() -> None:
     assert_type(group.get_results(), list[list[str]])
     async for result in group.async_results():
         assert_type(result, list[str])
+    async for outcome in group.async_results(return_exceptions=True):
+        assert_type(outcome, list[str] | Exception)
 
 
 class Plain(PayloadCodec):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Generic
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
+from pynenc.invocation.group_results import AsyncGroupResults, GroupResults
 from pynenc.types import Params, Result
 
 if TYPE_CHECKING:
@@ -133,16 +134,33 @@ class BaseInvocationGroup(ABC, Generic[Params, Result]):
 
     @property
     @abstractmethod
-    def results(self) -> Iterator[Result]:
-        """Results in the order in which they finish. One that failed raises its exception at that point."""
+    def results(self) -> GroupResults[Result]:
+        """Results in the order in which the members finish.
+
+        A failed member raises its exception from `next`; the same iterator then goes on with the other members.
+        `results(return_exceptions=True)` yields the exception instead.
+        """
 
     @abstractmethod
     def get_results(self, timeout: float | None = None) -> list[Result]:
         """Wait for all, at most `timeout` seconds; results in the order of the calls."""
 
+    @overload
+    def async_results(self, *, return_exceptions: Literal[False] = False) -> AsyncGroupResults[Result]: ...
+
+    @overload
+    def async_results(self, *, return_exceptions: Literal[True]) -> AsyncGroupResults[Result | Exception]: ...
+
     @abstractmethod
-    def async_results(self) -> AsyncIterator[Result]:
-        """The same as `results`, without blocking the event loop."""
+    def async_results(self, *, return_exceptions: bool = False) -> AsyncGroupResults[Any]:
+        """Return the results in the order in which the members finish, without blocking the event loop.
+
+        A failed member raises its exception, which ends an `async for`; another one over the same iterator goes on
+        with the other members.
+
+        Args:
+            return_exceptions: yield the exception of a failed member instead of raising it.
+        """
 
     def __iter__(self) -> Iterator[BaseInvocation[Params, Result]]:
         return iter(self._invocations)

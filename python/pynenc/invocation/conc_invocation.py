@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextvars
 import inspect
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Generic
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from pynenc import _core, context
 from pynenc.call import Call
 from pynenc.exceptions import InvocationError
 from pynenc.identifiers import InvocationId
 from pynenc.invocation.base_invocation import BaseInvocation, BaseInvocationGroup, checked_timeout, raisable
+from pynenc.invocation.group_results import AsyncGroupResults, GroupResults, or_exception
 from pynenc.invocation.status import InvocationStatus
 from pynenc.types import Params, Result
 
@@ -251,18 +252,42 @@ class ConcurrentInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Par
         return iter(self._invocations)
 
     @property
-    def results(self) -> Iterator[Result]:
-        """Run each and return its value, or raise its exception; the same iterator then goes on with the others."""
-        return map(ConcurrentInvocation.get_result, self._invocations)
+    def results(self) -> GroupResults[Result]:
+        """Run each and return its value, or raise its exception; the same iterator then goes on with the others.
+
+        `results(return_exceptions=True)` yields the exception instead.
+        """
+        return GroupResults(lambda: iter(self._invocations), ConcurrentInvocation.get_result)
 
     def get_results(self, timeout: float | None = None) -> list[Result]:
-        """Run all. `timeout` has no effect: nothing waits."""
+        """Run all, then return their values or raise the first exception by position. `timeout` has no effect."""
+        for _ in self.results(return_exceptions=True):
+            pass
         return list(self.results)
 
-    async def async_results(self) -> AsyncIterator[Result]:
-        """The same as `results`, without blocking the event loop."""
+    @overload
+    def async_results(self, *, return_exceptions: Literal[False] = False) -> AsyncGroupResults[Result]: ...
+
+    @overload
+    def async_results(self, *, return_exceptions: Literal[True]) -> AsyncGroupResults[Result | Exception]: ...
+
+    def async_results(self, *, return_exceptions: bool = False) -> AsyncGroupResults[Any]:
+        """Run each without blocking the event loop; see `results` for what a failed member does.
+
+        Args:
+            return_exceptions: yield the exception of a failed member instead of raising it.
+        """
+        conclude: Callable[[Any], Any] = ConcurrentInvocation.get_final_result
+        return AsyncGroupResults(self._async_finishing(), or_exception(conclude) if return_exceptions else conclude)
+
+    async def _async_finishing(self) -> AsyncGenerator[ConcurrentInvocation[Params, Result], None]:
         for invocation in self._invocations:
-            yield await invocation.async_result()
+            try:
+                await invocation.async_result()
+            except Exception:
+                if not invocation.status.is_final():
+                    raise
+            yield invocation
 
 
 SynchronousInvocationGroup = ConcurrentInvocationGroup

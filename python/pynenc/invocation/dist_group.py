@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Generic
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from pynenc._wait import missing, wait_outcomes
 from pynenc.exceptions import InvocationNotFoundError, InvocationTimeoutError
 from pynenc.invocation.base_invocation import BaseInvocationGroup, checked_timeout
 from pynenc.invocation.dist_invocation import DistributedInvocation
+from pynenc.invocation.group_results import AsyncGroupResults, GroupResults, or_exception
 from pynenc.types import Params, Result
 
 if TYPE_CHECKING:
@@ -33,12 +34,13 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
         return iter(self._invocations)
 
     @property
-    def results(self) -> Iterator[Result]:
-        """Results in the order in which they finish; each waits as `invocation.get_result` does.
+    def results(self) -> GroupResults[Result]:
+        """Results in the order in which the members finish; each waits as `invocation.get_result` does.
 
-        One that failed raises its exception at that point; the same iterator then goes on with the others.
+        A failed member raises its exception from `next`; the same iterator then goes on with the other members.
+        `results(return_exceptions=True)` yields the exception instead.
         """
-        return map(DistributedInvocation._conclude, self._finishing(None))
+        return GroupResults(lambda: self._finishing(None), DistributedInvocation._conclude)
 
     def get_results(self, timeout: float | None = None) -> list[Result]:
         """Wait for all, at most `timeout` seconds from now in total; element i is the result of call i.
@@ -51,11 +53,29 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
             pass
         return [invocation._conclude() for invocation in self._invocations]
 
-    async def async_results(self) -> AsyncIterator[Result]:
-        """The same as `results`, without blocking the event loop."""
+    @overload
+    def async_results(self, *, return_exceptions: Literal[False] = False) -> AsyncGroupResults[Result]: ...
+
+    @overload
+    def async_results(self, *, return_exceptions: Literal[True]) -> AsyncGroupResults[Result | Exception]: ...
+
+    def async_results(self, *, return_exceptions: bool = False) -> AsyncGroupResults[Any]:
+        """Return the results in the order in which the members finish, without blocking the event loop.
+
+        A failed member raises its exception, which ends an `async for`; another one over the same iterator goes on
+        with the other members.
+
+        Args:
+            return_exceptions: yield the exception of a failed member instead of raising it.
+        """
+        conclude: Callable[[Any], Any] = DistributedInvocation._conclude
+        return AsyncGroupResults(self._async_finishing(), or_exception(conclude) if return_exceptions else conclude)
+
+    async def _async_finishing(self) -> AsyncGenerator[DistributedInvocation[Params, Result], None]:
+        """Each invocation when it has finished, one watch for all of them."""
         waiting = _Waiting(self._invocations)
         for invocation in waiting.finished:
-            yield invocation._conclude()
+            yield invocation
         if not waiting:
             return
         # Imported here: asyncio takes longer to import than all the rest.
@@ -72,7 +92,7 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
                 if not news:
                     return
                 for invocation in waiting.settle(news):
-                    yield invocation._conclude()
+                    yield invocation
         finally:
             if watch is not None:
                 watch.close()
