@@ -11,6 +11,7 @@ import msgspec
 
 from pynenc.exceptions import RemoteError, SerializationError
 from pynenc.serializer.exception_values import clean, pack, pack_or_text, safe_text, unpack
+from pynenc.serializer.recorded_text import with_recorded_text
 from pynenc.util.texts import brief
 
 MAX_TRACEBACK_CHARS = 64 * 1024
@@ -175,14 +176,14 @@ def _made(record: _Record, func: Callable[..., Any], known: Known) -> BaseExcept
         args = [*args[:1], [_revive(member, func, known) for member in record.members]]
     if not isinstance(args, list):
         raise ValueError("its arguments are no list")
-    for make in (_call, _make_without_init):
+    for make in (_call, make_without_init):
         try:
             exc = make(cls, args)
             if isinstance(exc, cls):
                 for name, value in record.state.items():
                     if _is_plain_name(name):
                         _attributes(exc)[name] = unpack(value)
-                return exc
+                return with_recorded_text(exc, record.message, lambda other: make_without_init(other, args))
         except Exception:
             # Its constructor wants something else than `args`, as those of many classes do.
             continue
@@ -197,7 +198,8 @@ def _call(cls: type[BaseException], args: list[Any]) -> BaseException | None:
     return exc if same else None
 
 
-def _make_without_init(cls: type[BaseException], args: list[Any]) -> BaseException:
+def make_without_init(cls: type[BaseException], args: list[Any]) -> BaseException:
+    """Make an exception of `cls` without calling an `__init__` that is written in Python."""
     exc = cls.__new__(cls, *args)
     for parent in cls.__mro__:
         if "__init__" in vars(parent) and not parent.__flags__ & _HEAP_TYPE:

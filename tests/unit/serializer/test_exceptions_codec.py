@@ -193,7 +193,7 @@ def test_a_constructor_of_another_shape_is_done_without(
 @pytest.mark.parametrize("cls", [MuteText, MuteAtAll, HostileArgs, HostileEverything, Unchangeable, AsFrozenDataclass])
 def test_one_that_cannot_be_looked_at_or_changed_arrives_all_the_same(coder: Any, cls: type[BaseException]) -> None:
     back = coder.as_exception(cls(5), body)
-    assert type(back) is cls
+    assert isinstance(back, cls)
     assert cls.__name__ in _notes(back)[0]
 
 
@@ -211,7 +211,7 @@ def test_one_that_cannot_be_made_here_arrives_as_a_remote_error(coder: Any) -> N
 @pytest.mark.parametrize("value", [object(), {1: 2}, Known, float("nan"), "\ud800", [[[object()]]]], ids=lambda _: "")
 def test_arguments_that_are_no_plain_data_arrive_as_their_text(coder: Any, value: Any) -> None:
     back = coder.as_exception(Known(value, 5), body)
-    assert type(back) is Known
+    assert isinstance(back, Known)
     assert isinstance(back.args[0], str)
     assert back.args[1] == 5
 
