@@ -53,26 +53,9 @@ _forks = 0
 """How often this process has been forked off: what a parent has opened is not for its child."""
 
 
-_forks_are_guarded = False
-
-
 def _count_fork() -> None:
     global _forks
     _forks += 1
-
-
-def _guard_forks() -> None:
-    """From the first open store on: no fork while a thread is inside SQLite, whose locks the child would inherit."""
-    global _forks_are_guarded
-    if not _forks_are_guarded and hasattr(os, "register_at_fork"):
-        from pynenc import _core
-
-        os.register_at_fork(
-            before=_core.before_fork,
-            after_in_parent=_core.after_fork_in_parent,
-            after_in_child=_core.after_fork_in_child,
-        )
-    _forks_are_guarded = True
 
 
 if hasattr(os, "register_at_fork"):
@@ -396,6 +379,7 @@ class Pynenc(metaclass=AppMeta):
 
     def _open_store(self) -> _core.Store:
         from pynenc import _core
+        from pynenc._process import prepare_process
         from pynenc.conf.database_file import check_database
         from pynenc.conf.store_url import resolve_store_url
 
@@ -405,7 +389,7 @@ class Pynenc(metaclass=AppMeta):
                 self._check_settings()
                 url = resolve_store_url(conf)
                 check_database(url, conf, self.logger)
-                _guard_forks()
+                prepare_process()
                 store = _core.Store.open(
                     url,
                     app_id=conf.app_id,

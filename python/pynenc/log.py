@@ -73,6 +73,10 @@ class AppHandler(logging.StreamHandler[TextIO]):
         found: TextIO = getattr(sys, self._stream_name)
         return found
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Drop the record if the stream was closed when the program started."""
+        return getattr(sys, self._stream_name) is not None and bool(super().handle(record))
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record. A pipe, socket or terminal whose reader stands still holds nobody up."""
         stream = self.stream

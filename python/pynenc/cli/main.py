@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 from pynenc import __version__
+from pynenc._process import replace_closed_streams
 from pynenc.cli import monitor, redis_acl, runner, show_config, status
 from pynenc.exceptions import PynencError
 
@@ -28,12 +29,15 @@ exit codes: 0 done, or stopped by SIGINT or SIGTERM as asked; 1 failed, the reas
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. `argv` is what follows the program's name, by default that of this process."""
+    if argv is None:
+        replace_closed_streams()
     arguments = _parser().parse_args(argv)
     # Called by a program of the user's, it leaves no trace in the process.
     arguments.program = argv is None
     try:
         code = int(arguments.run(arguments))
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except BrokenPipeError:
         # Whoever read the output has seen enough. Nothing may be written to it any more, not even at exit.

@@ -47,7 +47,8 @@ def with_recorded_text(
     """
     if _shows(exc, text):
         return exc
-    cls = _class_with_text(type(exc))
+    own: Any = type(exc)
+    cls = _class_with_text(own)
     try:
         # Past the class, which may refuse to be changed. Refused for classes that C code defines.
         object.__setattr__(exc, "__class__", cls)
@@ -71,7 +72,7 @@ def _shows(exc: BaseException, text: str) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def _class_with_text(cls: Any) -> type[BaseException]:
+def _class_with_text(cls: type[BaseException]) -> type[BaseException]:
     # Not by the metaclass, which may do anything with a new class.
     made: Any = type.__new__(
         type(cls),

@@ -12,6 +12,7 @@ from support.jobs import (
     neighbours,
     payloads,
     rogues,
+    streams,
     waits,
 )
 from support.jobs.app import app
@@ -29,5 +30,6 @@ __all__ = [
     "neighbours",
     "payloads",
     "rogues",
+    "streams",
     "waits",
 ]
