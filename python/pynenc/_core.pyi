@@ -221,7 +221,8 @@ class Store:
 
         `memory://` (each is new and private to the handle), `sqlite:///path`, or one of `redis://`, `rediss://`,
         `redis+unix://`, `redis+sentinel://`, `redis+cluster://`. What is about the other stores is ignored: the
-        `app_id`, the shards, the credentials (they win over those of the URL) and eviction are for Redis. `lease_sec` is
+        shards, the credentials (they win over those of the URL) and eviction are for Redis. The handle sees the work of
+        `app_id` only, on SQLite and on Redis. `lease_sec` is
         the lease of the app's runners: `recover` leaves them that long to renew what they hold after a stall. A verb
         that cannot reach its server, or that finds the SQLite file locked, is tried for `store_timeout_sec` before it
         fails. Raises `ConfigError` for a URL that names no known store and `StateBackendError` for a store that cannot

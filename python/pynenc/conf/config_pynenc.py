@@ -72,7 +72,7 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
     app_id: str = setting(
         "pynenc",
         pattern=r"[^/\\{}\x00-\x1f\x7f]{1,200}",
-        doc="processes with the same id, on the same store, work together",
+        doc="processes with the same id, on the same store, work together; apps with other ids see nothing of them",
     )
     store_url: str = setting(
         "", url=True, doc="the store: memory://, sqlite:///path, redis://…; empty is sqlite:///.pynenc/<app_id>.db"

@@ -60,6 +60,7 @@ fn sqlite(py: Python<'_>, url: &str, options: &OpenOptions<'_>) -> PyResult<Open
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let options = SqliteOptions {
         path,
+        app_id: options.app_id.into(),
         durability: sqlite_durability(options.durability)?,
         retention: convert::millis(options.result_ttl_sec, "result_ttl_sec")?,
         busy_timeout: convert::span(options.store_timeout_sec, "store_timeout_sec")?,

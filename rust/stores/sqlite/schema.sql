@@ -1,4 +1,5 @@
--- Schema version 3. `place` says where an invocation is, and every index below is partial on it, so that each verb
+-- Schema version 4: the tables of one app, by the names that the first app of a file has for them (see `src/apps.rs`).
+-- `place` says where an invocation is, and every index below is partial on it, so that each verb
 -- finds its rows without a scan and without a sort: 0 finished, 1 ready, 2 scheduled, 3 parked, 4 claimed, 5 ready and 6
 -- scheduled among those that run alone in their process.
 -- What the hot verbs rewrite (this table) is kept apart from the blobs they do not (arguments, outcome).

@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::temp_dir().join(format!("pynenc-throughput-{}", std::process::id()));
     let store = SqliteStore::open(SqliteOptions {
         path: folder.join("x.db"),
+        app_id: "pynenc".into(),
         durability: if normal { Durability::Normal } else { Durability::Full },
         retention: 60_000,
         busy_timeout: Duration::from_secs(30),

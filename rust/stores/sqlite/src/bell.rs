@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use pynenc_core::ids::InvocationId;
 use pynenc_core::sync::Mutex;
 use pynenc_core::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::doorbell::{Doorbell, Ring};
+use crate::connection::Db;
+use crate::doorbell::{Doorbell, Heard, LONGEST_RING};
 use crate::fault::{BACKEND, Fault};
 use crate::shared::Shared;
 use crate::tx::{all, as_limit, last_finish, sql};
@@ -82,10 +83,10 @@ struct Watch {
 }
 
 /// Hang a bell in the directory that the database names, and have it name the one where the bell hangs.
-pub(crate) fn hang(db: &Connection, path: &Path) -> Doorbell {
-    let recorded = recorded(db);
+pub(crate) fn hang(db: &Db, path: &Path) -> Doorbell {
+    let recorded = recorded(db.file());
     let doorbell = Doorbell::hang(path, recorded.as_deref());
-    keep_record(db, &doorbell, recorded.as_deref());
+    keep_record(db.file(), &doorbell, recorded.as_deref());
     doorbell
 }
 
@@ -110,7 +111,9 @@ impl Watch {
         let mut log = LogStamp::of(&self.shared.wal);
         let mut folder = Folder::default();
         while !self.stopping.load(Ordering::Acquire) {
-            let rung = self.wait(period);
+            let heard = self.wait(period);
+            // Also for another app of this file: then the change of the log was no silent one.
+            let rung = heard != Heard::Nothing;
             if self.stopping.load(Ordering::Acquire) {
                 return;
             }
@@ -124,7 +127,7 @@ impl Watch {
             // A change that is not ours, and that nobody rang for: now and then that is so, for not all is told.
             folder.silent = changed && !rung && self.shared.stats.transactions.get() == folder.transactions;
             folder.transactions = self.shared.stats.transactions.get();
-            if rung || changed {
+            if changed || heard == Heard::Ours {
                 period = shortest;
                 self.look();
             } else {
@@ -209,46 +212,67 @@ impl Watch {
         WITHOUT_DOORBELL
     }
 
-    /// Wait for a ring for up to `period`; whether there was one.
+    /// Wait for up to `period` for a ring that concerns this app. Rings for other apps of this file do not end the wait: a
+    /// busy neighbour costs an idle app nothing.
+    fn wait(&self, period: Duration) -> Heard {
+        let until = Instant::now() + period;
+        let mut heard = Heard::Nothing;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.listen(left) {
+                Heard::Others if !left.is_zero() => heard = Heard::Others,
+                Heard::Ours => return Heard::Ours,
+                Heard::Others | Heard::Nothing => return heard,
+            }
+        }
+    }
+
+    /// Wait for any ring, for up to `period`.
     #[cfg(unix)]
-    fn wait(&self, period: Duration) -> bool {
+    fn listen(&self, period: Duration) -> Heard {
         use rustix::net::{RecvFlags, recv};
-        let Some(hung) = self.shared.doorbell.bell() else { return self.wait_without(period) };
+        if period.is_zero() {
+            return Heard::Nothing;
+        }
+        let Some(hung) = self.shared.doorbell.bell() else { return self.listen_without(period) };
         let bell = &hung.bell;
-        let mut byte = [0u8; 1];
-        // Fails only for a zero period, which does not occur.
+        let mut ring = [0u8; LONGEST_RING];
+        // Fails only for a zero period.
         let _ = bell.set_read_timeout(Some(period));
-        match bell.recv(&mut byte) {
-            Ok(_) => {
+        match bell.recv(&mut ring) {
+            Ok(length) => {
+                let mut heard = Heard::of(&ring[..length], self.shared.app);
+                let mut cancellation = Heard::is_cancellation(&ring[..length], self.shared.app);
                 // Rings that arrived together are one.
-                let mut cancellation = byte[0] == Ring::Cancellation as u8;
-                while recv(bell, &mut byte, RecvFlags::DONTWAIT).is_ok() {
-                    cancellation |= byte[0] == Ring::Cancellation as u8;
+                while let Ok((_, length)) = recv(bell, &mut ring[..], RecvFlags::DONTWAIT) {
+                    let ring = &ring[..length.min(LONGEST_RING)];
+                    heard = heard.max(Heard::of(ring, self.shared.app));
+                    cancellation |= Heard::is_cancellation(ring, self.shared.app);
                 }
                 if cancellation {
                     // Of whom, a beat of each runner that owns something tells.
                     self.shared.hub.cancellation(None);
                 }
-                true
+                heard
             }
             Err(error) => {
                 if !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted) {
-                    return self.wait_without(period);
+                    return self.listen_without(period);
                 }
-                false
+                Heard::Nothing
             }
         }
     }
 
     #[cfg(not(unix))]
-    fn wait(&self, period: Duration) -> bool {
-        self.wait_without(period)
+    fn listen(&self, period: Duration) -> Heard {
+        self.listen_without(period)
     }
 
-    fn wait_without(&self, period: Duration) -> bool {
+    fn listen_without(&self, period: Duration) -> Heard {
         // Nothing is ever sent; an end of the wait before the timeout means that the handle closes.
         let _ = self.ended.recv_timeout(period);
-        false
+        Heard::Nothing
     }
 }
 
@@ -268,7 +292,7 @@ type Finishes = (Option<Vec<InvocationId>>, i64);
 
 /// The finishes numbered above `from` and the number of the last of them; no ids if there are too many to read, or if the
 /// numbers have gone back: a backup was restored into the file.
-fn finishes_after(db: &Connection, from: i64) -> Result<Finishes, Fault> {
+fn finishes_after(db: &Db, from: i64) -> Result<Finishes, Fault> {
     let last = last_finish(db)?;
     if last - from > TOO_FAR_BEHIND || last < from {
         return Ok((None, last));

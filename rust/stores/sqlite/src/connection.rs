@@ -4,10 +4,58 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pynenc_core::ids::random_u64;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{CachedStatement, Connection, OpenFlags, Params, Row, Statement};
+
+use crate::apps::Names;
 
 /// Statements kept prepared per connection; more than all verbs together have.
 const STATEMENTS: usize = 96;
+
+/// A connection that sees the tables of one app. Statements are written with the names that the tables of the first app have.
+pub(crate) struct Db {
+    file: Connection,
+    names: Names,
+}
+
+impl Db {
+    pub fn new(file: Connection, number: i64) -> Self {
+        Self { file, names: Names::new(number) }
+    }
+
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The connection itself, for statements that concern the whole file.
+    pub fn file(&self) -> &Connection {
+        &self.file
+    }
+
+    pub fn prepare_cached(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+        self.file.prepare_cached(self.names.rename(sql).as_ref())
+    }
+
+    pub fn prepare(&self, sql: &str) -> rusqlite::Result<Statement<'_>> {
+        self.file.prepare(self.names.rename(sql).as_ref())
+    }
+
+    pub fn execute(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
+        self.file.execute(self.names.rename(sql).as_ref(), params)
+    }
+
+    pub fn execute_batch(&self, sql: &str) -> rusqlite::Result<()> {
+        self.file.execute_batch(self.names.rename(sql).as_ref())
+    }
+
+    pub fn query_row<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        self.file.query_row(self.names.rename(sql).as_ref(), params, read)
+    }
+}
 
 /// Open the existing file at `path`. No mutex of SQLite's own: each connection is used by one thread at a time.
 pub(crate) fn open(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {

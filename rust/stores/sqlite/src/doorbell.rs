@@ -15,6 +15,38 @@ pub(crate) enum Ring {
     Cancellation = 2,
 }
 
+/// Bytes of a ring: what it is about, and the number of the app. Releases before schema version 4 send the first of them only.
+pub(crate) const LONGEST_RING: usize = 9;
+
+/// Whom a ring concerns, from nobody on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Heard {
+    Nothing,
+    /// Another app of this file.
+    Others,
+    Ours,
+}
+
+impl Heard {
+    /// What a ring means to the app of this number. One that names no app may concern any.
+    pub fn of(ring: &[u8], app: i64) -> Self {
+        match ring.get(1..LONGEST_RING) {
+            Some(named) if named != app.to_le_bytes() => Self::Others,
+            _ => Self::Ours,
+        }
+    }
+
+    pub fn is_cancellation(ring: &[u8], app: i64) -> bool {
+        ring.first() == Some(&(Ring::Cancellation as u8)) && Self::of(ring, app) == Self::Ours
+    }
+}
+
+fn ring_bytes(news: Ring, app: i64) -> [u8; LONGEST_RING] {
+    let mut ring = [news as u8; LONGEST_RING];
+    ring[1..].copy_from_slice(&app.to_le_bytes());
+    ring
+}
+
 #[cfg(unix)]
 pub(crate) use unix::Doorbell;
 
@@ -25,7 +57,7 @@ pub(crate) use polling::Doorbell;
 mod polling {
     use std::path::Path;
 
-    use super::Ring;
+    use super::{Ring, ring_bytes};
 
     /// No doorbell here: everyone looks at the log.
     pub(crate) struct Doorbell;
@@ -45,7 +77,7 @@ mod polling {
 
         pub fn hang_again(&self, _recorded: Option<&str>) {}
 
-        pub fn ring(&self, _news: Ring) {}
+        pub fn ring(&self, _news: Ring, _app: i64) {}
 
         pub fn ring_self(&self) {}
 
@@ -66,7 +98,7 @@ mod unix {
     use pynenc_core::ids::random_u64;
     use pynenc_core::sync::Mutex;
 
-    use super::Ring;
+    use super::{Ring, ring_bytes};
 
     use crate::bell_folder;
     use crate::platform::private_directory;
@@ -143,10 +175,10 @@ mod unix {
             self.hung.lock().clone()
         }
 
-        /// Wake every other handle on this database. Does not block.
-        pub fn ring(&self, news: Ring) {
+        /// Wake every other handle on this database, about the app of this number. Does not block.
+        pub fn ring(&self, news: Ring, app: i64) {
             if let Some(hung) = self.bell() {
-                hung.ring(news);
+                hung.ring(&ring_bytes(news, app));
             }
         }
 
@@ -187,7 +219,7 @@ mod unix {
             let _ = fs::remove_dir(&self.directory);
         }
 
-        fn ring(&self, news: Ring) {
+        fn ring(&self, ring: &[u8]) {
             let mut others = self.others.lock();
             let stamp = fs::metadata(&self.directory).and_then(|metadata| metadata.modified()).ok();
             if stamp.is_none() || stamp != others.stamp {
@@ -195,7 +227,7 @@ mod unix {
             }
             let mut gone = false;
             for socket in &others.sockets {
-                match self.finger.send_to(&[news as u8], socket) {
+                match self.finger.send_to(ring, socket) {
                     Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
                         let _ = fs::remove_file(socket);
                         gone = true;
@@ -275,7 +307,7 @@ mod unix {
         fn a_ring_reaches_every_other_handle_and_not_its_own() {
             let (_folder, path) = database();
             let bells: Vec<_> = (0..3).map(|_| Doorbell::hang(&path, None)).collect();
-            bells[0].ring(Ring::Change);
+            bells[0].ring(Ring::Change, 1);
             assert_eq!(bells.iter().map(rung).collect::<Vec<_>>(), [false, true, true]);
             bells.iter().for_each(Doorbell::remove);
             let directory = bells[0].bell().unwrap().directory.clone();
@@ -286,7 +318,7 @@ mod unix {
         fn handles_on_another_database_hear_nothing() {
             let ((_folder, path), (_other_folder, other)) = (database(), database());
             let bells = [Doorbell::hang(&path, None), Doorbell::hang(&other, None)];
-            bells[0].ring(Ring::Change);
+            bells[0].ring(Ring::Change, 1);
             assert!(!rung(&bells[1]));
             bells.iter().for_each(Doorbell::remove);
         }
@@ -298,7 +330,7 @@ mod unix {
             let socket = dead.bell().unwrap().own.clone();
             drop(dead);
             assert!(socket.exists(), "dropped without a word, as by a kill");
-            alive.ring(Ring::Change);
+            alive.ring(Ring::Change, 1);
             assert!(!socket.exists());
             alive.remove();
         }
@@ -317,7 +349,7 @@ mod unix {
             assert!(!first.is_intact());
             let second = Doorbell::hang(&path, Some(&record));
             first.hang_again(second.record().as_deref());
-            second.ring(Ring::Change);
+            second.ring(Ring::Change, 1);
             assert!(rung(&first));
             assert!(first.bell().unwrap().directory.starts_with(folder.path().join("x.db-bell")));
             [first, second].iter().for_each(Doorbell::remove);
@@ -331,7 +363,7 @@ mod unix {
             assert!(bells.iter().all(|bell| !bell.is_intact()));
             bells[0].hang_again(None);
             bells[1].hang_again(bells[0].record().as_deref());
-            bells[0].ring(Ring::Change);
+            bells[0].ring(Ring::Change, 1);
             assert!(rung(&bells[1]));
             bells.iter().for_each(Doorbell::remove);
         }
@@ -341,7 +373,7 @@ mod unix {
             let (_folder, path) = database();
             let bells = [Doorbell::hang(&path, None), Doorbell::hang(&path, None)];
             for _ in 0..10_000 {
-                bells[0].ring(Ring::Change);
+                bells[0].ring(Ring::Change, 1);
             }
             assert!(rung(&bells[1]));
             bells.iter().for_each(Doorbell::remove);

@@ -3,6 +3,7 @@
 //! - [`store`]: the handle; its [`pynenc_core::store::Store`] verbs hand over to `verbs`, one file per verb, with the
 //!   SQL in `queries/` over the tables of `schema.sql`.
 //! - `writer`: the thread that owns the writing connection, and group commit. `readers`: connections that only look.
+//! - `apps`: how apps that share a file are kept apart.
 //! - `doorbell` and `bell`: how processes wake each other, and the thread that notices.
 //! - `open`: every check before a file is trusted.
 //! - `fork`: whoever forks this process waits until no thread is inside SQLite.
@@ -12,6 +13,7 @@
 //! POSIX locks belong to the process, and closing any descriptor of the file drops them all. For the same reason a
 //! handle refuses to be used in a forked child.
 
+mod apps;
 mod aside;
 mod bell;
 mod bell_folder;

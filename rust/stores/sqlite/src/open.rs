@@ -10,15 +10,25 @@ use std::time::{Duration, Instant};
 use pynenc_core::Result;
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::connection;
+use crate::apps::{FIRST, Names, TABLES};
+use crate::connection::{self, Db};
+use crate::failpoint::{Stage, reach};
 use crate::fault::{is_busy, translate, unusable};
 use crate::fork::{self, OnePerProcess};
 use crate::tx::sql;
 
 /// "pync": marks the files of this store.
 const APPLICATION_ID: i32 = 0x7079_6e63;
-/// Version of `schema.sql`.
-const SCHEMA_VERSION: i32 = 3;
+/// Version of `schema.sql` and `app.sql`.
+const SCHEMA_VERSION: i32 = 4;
+/// What leads from each version to the next. A version after 4 has to change the tables of every app of the file.
+const MIGRATIONS: [&str; SCHEMA_VERSION as usize - 1] = [
+    include_str!("../migrate_1_to_2.sql"),
+    include_str!("../migrate_2_to_3.sql"),
+    include_str!("../migrate_3_to_4.sql"),
+];
+/// Where tests kill a process that opens a file.
+const FAILPOINT: &str = "open";
 /// Oldest SQLite with the repaired reset of the write-ahead log.
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// Files up to this size are checked page by page at each open.
@@ -36,8 +46,9 @@ pub(crate) fn log_path(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// A connection to the database at `path`, which is made if it does not exist, checked, and of our schema.
-pub(crate) fn open(path: &Path, busy_timeout: Duration) -> Result<Connection> {
+/// A connection to the database at `path`, which is made if it does not exist, checked, and of our schema; it sees the app
+/// of this name.
+pub(crate) fn open(path: &Path, app_id: &str, busy_timeout: Duration) -> Result<Db> {
     let _inside = fork::enter();
     let _one_at_a_time = OPENING.lock();
     check_library(path)?;
@@ -47,7 +58,7 @@ pub(crate) fn open(path: &Path, busy_timeout: Duration) -> Result<Connection> {
     let started = Instant::now();
     loop {
         // Two processes that create one database can meet in a lock that SQLite does not wait for.
-        match connect(path, busy_timeout) {
+        match connect(path, app_id, busy_timeout) {
             Err(Refusal::Driver(error)) if is_busy(&error) && started.elapsed() < busy_timeout => {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -166,7 +177,7 @@ fn create(path: &Path) -> Result<()> {
     }
 }
 
-fn connect(path: &Path, busy_timeout: Duration) -> Result<Connection, Refusal> {
+fn connect(path: &Path, app_id: &str, busy_timeout: Duration) -> Result<Db, Refusal> {
     let db = connection::open(path, busy_timeout)?;
     // In one transaction: between two looks another process may make the schema.
     db.execute_batch("BEGIN")?;
@@ -185,10 +196,15 @@ fn connect(path: &Path, busy_timeout: Duration) -> Result<Connection, Refusal> {
         )));
     }
     db.execute_batch("BEGIN IMMEDIATE")?;
-    let prepared = prepare(&db);
-    let ended = end(&db, prepared.is_ok());
+    reach(FAILPOINT, Stage::Begun);
+    let app = prepare(&db, app_id);
+    let db = Db::new(db, app.as_ref().map_or(FIRST, |app| app.number));
+    let prepared = app.and_then(|app| prepare_app(&db, &app));
+    reach(FAILPOINT, Stage::Written);
+    let ended = end(db.file(), prepared.is_ok());
     prepared?;
     ended?;
+    reach(FAILPOINT, Stage::Committed);
     Ok(db)
 }
 
@@ -218,14 +234,8 @@ fn identify(db: &Connection) -> Result<Contents, Refusal> {
     match (application, version) {
         (0, 0) if tables == 0 => Ok(Contents::Nothing),
         (APPLICATION_ID, 1..=SCHEMA_VERSION) => {
-            let known = "SELECT count(*) FROM sqlite_schema WHERE type = 'table'
-                         AND name IN ('invocation', 'arguments', 'outcome', 'wait_edge', 'meta')";
-            match db.query_row(known, [], |row| row.get(0))? {
-                5i64 => Ok(Contents::Ours(version)),
-                found => Err(Refusal::Unusable(format!(
-                    "the database is damaged: {found} of its 5 tables are left; restore a backup"
-                ))),
-            }
+            check_tables(db, &Names::new(FIRST))?;
+            Ok(Contents::Ours(version))
         }
         (APPLICATION_ID, newer) if newer > SCHEMA_VERSION => Err(Refusal::Unusable(format!(
             "the database has schema version {newer}, made by a newer release; this one knows up to \
@@ -237,6 +247,18 @@ fn identify(db: &Connection) -> Result<Contents, Refusal> {
         _ => Err(Refusal::Unusable(
             "this database belongs to another application, and is left alone; name another file".into(),
         )),
+    }
+}
+
+/// Whether the tables of an app are there; the tally is made when it is missing.
+fn check_tables(db: &Connection, names: &Names) -> Result<(), Refusal> {
+    let known = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN (?1, ?2, ?3, ?4, ?5)";
+    let [invocation, arguments, outcome, wait_edge, meta, _] = TABLES.map(|table| names.of(table));
+    match db.query_row(known, [invocation, arguments, outcome, wait_edge, meta], |row| row.get(0))? {
+        5i64 => Ok(()),
+        found => Err(Refusal::Unusable(format!(
+            "the database is damaged: {found} of its 5 tables are left; restore a backup"
+        ))),
     }
 }
 
@@ -255,11 +277,18 @@ fn check_pages(db: &Connection, path: &Path) -> Result<(), Refusal> {
     )))
 }
 
-/// Under the write lock: make the schema unless someone was faster, and expire the leases of an earlier boot.
-fn prepare(db: &Connection) -> Result<(), Refusal> {
-    match identify(db)? {
+/// An app of the file.
+struct App {
+    number: i64,
+    has_tables: bool,
+}
+
+/// Under the write lock: bring the file to the schema of this version, and look up the number of the app.
+fn prepare(db: &Connection, app_id: &str) -> Result<App, Refusal> {
+    let contents = identify(db)?;
+    match contents {
         Contents::Nothing => {
-            db.execute_batch(include_str!("../schema.sql"))?;
+            db.execute_batch(include_str!("../app.sql"))?;
             db.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))?;
         }
         Contents::Ours(version) => {
@@ -271,13 +300,28 @@ fn prepare(db: &Connection) -> Result<(), Refusal> {
                         .into(),
                 ));
             }
-            let steps = [include_str!("../migrate_1_to_2.sql"), include_str!("../migrate_2_to_3.sql")];
-            for step in steps.iter().skip(version.unsigned_abs() as usize - 1) {
+            for step in MIGRATIONS.iter().skip(version.unsigned_abs() as usize - 1) {
                 db.execute_batch(step)?;
             }
         }
     }
     db.execute_batch(&format!("PRAGMA user_version = {SCHEMA_VERSION}"))?;
+    let known = db.query_row(sql!("open/app"), [app_id], |row| row.get(0)).optional()?;
+    let number = match known {
+        Some(number) => number,
+        None => db.query_row(sql!("open/add_app"), [app_id], |row| row.get(0))?,
+    };
+    let has_tables = known.is_some() || (number == FIRST && contents != Contents::Nothing);
+    Ok(App { number, has_tables })
+}
+
+/// Still under the write lock: make the tables of a new app, and expire the leases of an earlier boot.
+fn prepare_app(db: &Db, app: &App) -> Result<(), Refusal> {
+    if app.has_tables {
+        check_tables(db.file(), db.names())?;
+    } else {
+        db.execute_batch(include_str!("../schema.sql"))?;
+    }
     db.execute_batch(include_str!("../tally.sql"))?;
     db.execute(sql!("open/clear_several"), [])?;
     let boot = crate::platform::boot_id();

@@ -22,6 +22,8 @@ pub enum Durability {
 pub struct SqliteOptions {
     /// The database file. Made, with its directory, if the directory above that exists.
     pub path: PathBuf,
+    /// Whose work it is: apps that share the file see nothing of each other.
+    pub app_id: String,
     /// What an acknowledgement promises.
     pub durability: Durability,
     /// How long finished invocations are kept, in milliseconds.

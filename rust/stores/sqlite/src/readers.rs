@@ -7,9 +7,8 @@ use std::time::Duration;
 use pynenc_core::notify::Hub;
 use pynenc_core::sync::Mutex;
 use pynenc_core::{Error, Result};
-use rusqlite::Connection;
 
-use crate::connection;
+use crate::connection::{self, Db};
 use crate::fault::{Fault, is_of_the_store};
 use crate::fork;
 use crate::shared::Counters;
@@ -19,20 +18,22 @@ const KEPT: usize = 4;
 
 pub(crate) struct Readers {
     path: PathBuf,
+    /// The number of the app.
+    app: i64,
     busy_timeout: Duration,
     stats: Arc<Counters>,
     hub: Arc<Hub>,
     /// `None` once closed.
-    idle: Mutex<Option<Vec<Connection>>>,
+    idle: Mutex<Option<Vec<Db>>>,
 }
 
 impl Readers {
-    pub fn new(path: PathBuf, busy_timeout: Duration, stats: Arc<Counters>, hub: Arc<Hub>) -> Self {
-        Self { path, busy_timeout, stats, hub, idle: Mutex::new(Some(Vec::new())) }
+    pub fn new(path: PathBuf, app: i64, busy_timeout: Duration, stats: Arc<Counters>, hub: Arc<Hub>) -> Self {
+        Self { path, app, busy_timeout, stats, hub, idle: Mutex::new(Some(Vec::new())) }
     }
 
     /// Run `look` on one snapshot of the database.
-    pub fn read<T>(&self, look: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
+    pub fn read<T>(&self, look: impl FnOnce(&Db) -> Result<T, Fault>) -> Result<T> {
         let found = self.look(look);
         match &found {
             Err(error) if is_of_the_store(error) => self.hub.outage().failed(error),
@@ -41,7 +42,7 @@ impl Readers {
         found
     }
 
-    fn look<T>(&self, look: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
+    fn look<T>(&self, look: impl FnOnce(&Db) -> Result<T, Fault>) -> Result<T> {
         // Declared first, so that a connection that is not kept is closed inside, too.
         let _inside = fork::enter();
         let kept = self.idle.lock().as_mut().ok_or(Error::Closed("store"))?.pop();
@@ -54,17 +55,17 @@ impl Readers {
         let mut idle = self.idle.lock();
         if let Some(idle) = idle.as_mut()
             && idle.len() < KEPT
-            && db.is_autocommit()
+            && db.file().is_autocommit()
         {
             idle.push(db);
         }
         found
     }
 
-    fn open(&self) -> rusqlite::Result<Connection> {
+    fn open(&self) -> rusqlite::Result<Db> {
         let db = connection::open(&self.path, self.busy_timeout)?;
         db.execute_batch("PRAGMA query_only = on")?;
-        Ok(db)
+        Ok(Db::new(db, self.app))
     }
 
     /// Close every connection (or, if the database is `lost`, let go of them without touching any file); later reads
@@ -77,11 +78,11 @@ impl Readers {
     }
 }
 
-fn snapshot<T>(db: &Connection, look: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+fn snapshot<T>(db: &Db, look: impl FnOnce(&Db) -> Result<T, Fault>) -> Result<T, Fault> {
     db.prepare_cached("BEGIN")?.execute([])?;
     let found = look(db);
     // SQLite ends the transaction by itself after some errors, and those are what the caller has to know.
-    let ended = if db.is_autocommit() { Ok(0) } else { db.prepare_cached("ROLLBACK")?.execute([]) };
+    let ended = if db.file().is_autocommit() { Ok(0) } else { db.prepare_cached("ROLLBACK")?.execute([]) };
     let found = found?;
     ended?;
     Ok(found)

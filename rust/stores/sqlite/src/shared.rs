@@ -88,6 +88,8 @@ pub(crate) struct Shared {
     pub retention: Millis,
     pub durability: Durability,
     pub hub: Arc<Hub>,
+    /// The number of the app in this file.
+    pub app: i64,
     pub doorbell: Doorbell,
     pub readers: Readers,
     pub stats: Arc<Counters>,

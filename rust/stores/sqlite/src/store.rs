@@ -16,9 +16,9 @@ use pynenc_core::settle::{Settled, Settlement};
 use pynenc_core::store::{Beaten, Cancelled, Paused, Purge, Reach, Store};
 use pynenc_core::submit::Submitted;
 use pynenc_core::{Error, Result};
-use rusqlite::Connection;
 
 use crate::bell::{self, Bell};
+use crate::connection::Db;
 use crate::fault::{Fault, translate, unusable};
 use crate::open::{log_path, open};
 use crate::options::{Durability, SqliteOptions};
@@ -64,6 +64,7 @@ impl SqliteStore {
         crate::platform::private_directory(&directory).map_err(|error| unusable(&path, error))?;
         let options = SqliteOptions {
             path,
+            app_id: "pynenc".into(),
             durability: Durability::Normal,
             retention: TEMPORARY_RETENTION,
             busy_timeout: Duration::from_secs(10),
@@ -74,12 +75,12 @@ impl SqliteStore {
 
     fn open_in(options: SqliteOptions, temporary: Option<PathBuf>) -> Result<Arc<Self>> {
         let path = absolute(&options.path)?;
-        let db = open(&path, options.busy_timeout)?;
+        let db = open(&path, &options.app_id, options.busy_timeout)?;
         Self::start(db, SqliteOptions { path, ..options }, temporary)
     }
 
     /// The handle whose writer is to own `db`.
-    pub(crate) fn start(db: Connection, options: SqliteOptions, temporary: Option<PathBuf>) -> Result<Arc<Self>> {
+    pub(crate) fn start(db: Db, options: SqliteOptions, temporary: Option<PathBuf>) -> Result<Arc<Self>> {
         let path = options.path;
         let announced = last_finish(&db).map_err(|error| translate(&path, &error))?;
         let doorbell = bell::hang(&db, &path);
@@ -88,8 +89,9 @@ impl SqliteStore {
             wal: log_path(&path),
             identity: Identity::of(&path),
             lost: AtomicBool::new(false),
+            app: db.names().number(),
             doorbell,
-            readers: Readers::new(path.clone(), options.busy_timeout, stats.clone(), hub.clone()),
+            readers: Readers::new(path.clone(), db.names().number(), options.busy_timeout, stats.clone(), hub.clone()),
             path,
             clock: options.clock,
             retention: options.retention,
@@ -162,7 +164,7 @@ impl SqliteStore {
         Ok(())
     }
 
-    fn read<T>(&self, look: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
+    fn read<T>(&self, look: impl FnOnce(&Db) -> Result<T, Fault>) -> Result<T> {
         self.check()?;
         self.shared.readers.read(look)
     }

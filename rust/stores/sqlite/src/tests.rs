@@ -24,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn options(folder: &TempDir, busy_timeout: Duration) -> SqliteOptions {
     SqliteOptions {
         path: folder.path().join("x.db"),
+        app_id: "pynenc".into(),
         durability: Durability::Full,
         retention: 60_000,
         busy_timeout,
@@ -130,8 +131,8 @@ fn a_refusal_leaves_the_transaction_of_the_others_alone() {
 fn a_full_disk_refuses_the_submission_and_spares_what_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let options = options(&folder, PATIENCE);
-    let db = crate::open::open(&options.path, PATIENCE).unwrap();
-    let _: i64 = db.query_row("PRAGMA max_page_count = 200", [], |row| row.get(0)).unwrap();
+    let db = crate::open::open(&options.path, &options.app_id, PATIENCE).unwrap();
+    let _: i64 = db.file().query_row("PRAGMA max_page_count = 200", [], |row| row.get(0)).unwrap();
     let store = SqliteStore::start(db, options, None).unwrap();
     let mut acknowledged = Vec::new();
     let error = loop {

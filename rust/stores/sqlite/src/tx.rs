@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use pynenc_core::ids::{InvocationId, Millis};
-use rusqlite::{Connection, OptionalExtension, Params, Row};
+use rusqlite::{OptionalExtension, Params, Row};
 
 use crate::aside::{is_about_the_row, set_aside};
+use crate::connection::Db;
 use crate::fault::Fault;
 
 /// The text of one SQL file below `queries/`.
@@ -49,7 +50,7 @@ impl Effects {
 
 /// One verb's view of the transaction.
 pub(crate) struct Tx<'a> {
-    pub db: &'a Connection,
+    pub db: &'a Db,
     /// Wall clock.
     pub now: Millis,
     /// Steady clock.
@@ -127,7 +128,7 @@ pub(crate) fn as_limit(rows: usize) -> i64 {
 
 /// All rows of a query.
 pub(crate) fn all<T>(
-    db: &Connection,
+    db: &Db,
     sql: &str,
     params: impl Params,
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
@@ -138,6 +139,6 @@ pub(crate) fn all<T>(
 }
 
 /// The highest number given to a finish so far.
-pub(crate) fn last_finish(db: &Connection) -> rusqlite::Result<i64> {
+pub(crate) fn last_finish(db: &Db) -> rusqlite::Result<i64> {
     db.prepare_cached(sql!("steps/last_finish"))?.query_row([], |row| row.get(0))
 }

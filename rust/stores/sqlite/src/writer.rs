@@ -10,8 +10,8 @@ use std::thread::JoinHandle;
 
 use pynenc_core::sync::Mutex;
 use pynenc_core::{Error, Result};
-use rusqlite::Connection;
 
+use crate::connection::Db;
 use crate::doorbell::Ring;
 use crate::failpoint::{Stage, reach};
 use crate::fault::{BACKEND, Fault, is_busy};
@@ -98,7 +98,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Start the thread; it owns `db` from now on.
-    pub fn start(db: Connection, shared: Arc<Shared>) -> Result<Self> {
+    pub fn start(db: Db, shared: Arc<Shared>) -> Result<Self> {
         let (sender, receiver) = channel();
         let served = shared.clone();
         let thread = std::thread::Builder::new()
@@ -136,7 +136,7 @@ impl Writer {
 
 /// What the thread owns.
 struct Loop {
-    db: Connection,
+    db: Db,
     shared: Arc<Shared>,
     /// The setting in force; `None` before the first transaction.
     synchronous: Option<Durability>,
@@ -220,7 +220,8 @@ impl Loop {
             reach(name, Stage::Answered);
         }
         if effects.concerns_others() {
-            self.shared.doorbell.ring(if effects.cancellations.is_empty() { Ring::Change } else { Ring::Cancellation });
+            let news = if effects.cancellations.is_empty() { Ring::Change } else { Ring::Cancellation };
+            self.shared.doorbell.ring(news, self.shared.app);
         }
         self.watch_log();
     }
@@ -255,7 +256,7 @@ impl Loop {
             return Err(Failure::Inside(error));
         }
         pass(group, Stage::Written);
-        if self.db.is_autocommit() {
+        if self.db.file().is_autocommit() {
             return Err(Failure::Inside(Error::Backend {
                 backend: BACKEND,
                 message: format!(
@@ -285,7 +286,7 @@ impl Loop {
 
     fn roll_back(&self) {
         // SQLite rolls back by itself after some errors.
-        if !self.db.is_autocommit()
+        if !self.db.file().is_autocommit()
             && let Err(error) = self.batch("ROLLBACK")
         {
             log::error!(target: "pynenc::sqlite", "cannot roll back: {error}");

@@ -177,7 +177,7 @@ fn a_database_of_the_first_schema_is_brought_up_to_date_with_what_it_holds() {
     submit(&*store);
     let running = claim(&*store, 1)[0].ownership();
     store.close().unwrap();
-    let back = "DROP INDEX invocation_alone; ALTER TABLE invocation DROP COLUMN alone;
+    let back = "DROP TABLE app; DROP INDEX invocation_alone; ALTER TABLE invocation DROP COLUMN alone;
                 ALTER TABLE invocation DROP COLUMN cancelled; PRAGMA user_version = 1";
     Connection::open(&path).unwrap().execute_batch(back).unwrap();
     std::thread::scope(|scope| {
@@ -201,7 +201,7 @@ fn a_database_of_the_second_schema_learns_to_let_invocations_run_alone() {
     }
     let claims = claim(&*store, 2);
     store.close().unwrap();
-    let back = "DROP INDEX invocation_alone; ALTER TABLE invocation DROP COLUMN alone; PRAGMA user_version = 2";
+    let back = "DROP TABLE app; DROP INDEX invocation_alone; ALTER TABLE invocation DROP COLUMN alone; PRAGMA user_version = 2";
     Connection::open(&path).unwrap().execute_batch(back).unwrap();
     let store = open(&path);
     let recovered = store.revoke(&"runner-1".into(), "killed by signal 9", Default::default()).unwrap();

@@ -33,6 +33,7 @@ fn every_statement_finds_its_rows_by_an_index_and_in_order() {
     let db = Connection::open_in_memory().unwrap();
     db.execute_batch(&fs::read_to_string(root.join("schema.sql")).unwrap()).unwrap();
     db.execute_batch(&fs::read_to_string(root.join("tally.sql")).unwrap()).unwrap();
+    db.execute_batch(&fs::read_to_string(root.join("app.sql")).unwrap()).unwrap();
     let mut seen = 0;
     for path in queries(&root.join("queries")) {
         if MAY_SCAN.iter().any(|name| path.ends_with(name)) {

@@ -6,9 +6,10 @@ use pynenc_core::claim::{Admission, Claim, ClaimRequest, Claimed, DROP_REASON};
 use pynenc_core::ids::{Fence, Millis};
 use pynenc_core::queue::Place;
 use pynenc_core::status::Status;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{OptionalExtension, Row};
 
 use crate::aside::set_aside;
+use crate::connection::Db;
 use crate::fault::Fault;
 use crate::row::{Hot, place, read_parent};
 use crate::steps::{admission, finish_unrun, place_freed};
@@ -35,7 +36,7 @@ impl Verb for Take {
 }
 
 /// The answer, if it is clear without a lock that there is nothing to claim.
-pub(crate) fn nothing_to_take(db: &Connection, request: &ClaimRequest, now: Millis) -> Result<Option<Claimed>, Fault> {
+pub(crate) fn nothing_to_take(db: &Db, request: &ClaimRequest, now: Millis) -> Result<Option<Claimed>, Fault> {
     let ready = |sql: &str, queue: Option<&str>| -> rusqlite::Result<bool> {
         let mut statement = db.prepare_cached(sql)?;
         match queue {
@@ -114,7 +115,7 @@ fn promote(tx: &mut Tx<'_>, request: &ClaimRequest) -> Result<(), Fault> {
     Ok(())
 }
 
-fn next_due(db: &Connection, request: &ClaimRequest) -> Result<Option<Millis>, Fault> {
+fn next_due(db: &Db, request: &ClaimRequest) -> Result<Option<Millis>, Fault> {
     if request.queues.is_empty() && !request.alone {
         return Ok(db.prepare_cached(sql!("claim/next_due"))?.query_row([], |row| row.get(0))?);
     }
@@ -133,7 +134,7 @@ fn each(queues: &[Arc<str>]) -> impl Iterator<Item = Option<&str>> {
     queues.is_empty().then_some(None).into_iter().chain(queues.iter().map(|queue| Some(&**queue)))
 }
 
-fn any_alone_ready(db: &Connection, queues: &[Arc<str>]) -> Result<bool, Fault> {
+fn any_alone_ready(db: &Db, queues: &[Arc<str>]) -> Result<bool, Fault> {
     let mut statement = db.prepare_cached(sql!("alone/any_ready"))?;
     for queue in each(queues) {
         if statement.exists([queue])? {

@@ -5,14 +5,15 @@ use pynenc_core::history::unpack;
 use pynenc_core::ids::InvocationId;
 use pynenc_core::result::{History, Record, unreadable_reason};
 use pynenc_core::status::Status;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::OptionalExtension;
 
 use crate::aside::{PROBLEM, is_about_the_row};
+use crate::connection::Db;
 use crate::fault::Fault;
 use crate::row::{read_parent, read_status};
 use crate::tx::sql;
 
-pub(crate) fn get(db: &Connection, id: InvocationId) -> Result<Record, Fault> {
+pub(crate) fn get(db: &Db, id: InvocationId) -> Result<Record, Fault> {
     let mut statement = db.prepare_cached(sql!("get/record"))?;
     let record = statement.query_row([id.to_bytes()], |row| {
         Ok(Record {
@@ -60,7 +61,7 @@ fn unreadable(id: InvocationId) -> Record {
     }
 }
 
-pub(crate) fn history(db: &Connection, id: InvocationId) -> Result<History, Fault> {
+pub(crate) fn history(db: &Db, id: InvocationId) -> Result<History, Fault> {
     let mut statement = db.prepare_cached(sql!("get/history"))?;
     let packed: Option<Vec<u8>> = statement.query_row([id.to_bytes()], |row| row.get(0)).optional()?;
     Ok(unpack(&packed.ok_or(Error::NotFound(id))?))

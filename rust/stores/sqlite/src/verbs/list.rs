@@ -6,14 +6,15 @@ use std::sync::Arc;
 use pynenc_core::ids::{InvocationId, Millis};
 use pynenc_core::result::{Filter, Page};
 use pynenc_core::status::Status;
+use rusqlite::params_from_iter;
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
 
+use crate::connection::Db;
 use crate::fault::Fault;
 use crate::row::read_some_id;
 use crate::tx::{all, as_limit, sql};
 
-pub(crate) fn list(db: &Connection, filter: &Filter, page: Page) -> Result<Vec<InvocationId>, Fault> {
+pub(crate) fn list(db: &Db, filter: &Filter, page: Page) -> Result<Vec<InvocationId>, Fault> {
     let (condition, mut values) = condition(filter);
     values.extend([Value::Integer(as_limit(page.limit)), Value::Integer(as_limit(page.offset))]);
     let sql = format!("{}{condition} ORDER BY seq LIMIT ? OFFSET ?", sql!("list/ids"));
@@ -21,7 +22,7 @@ pub(crate) fn list(db: &Connection, filter: &Filter, page: Page) -> Result<Vec<I
     Ok(ids.into_iter().flatten().collect())
 }
 
-pub(crate) fn count(db: &Connection, filter: &Filter) -> Result<usize, Fault> {
+pub(crate) fn count(db: &Db, filter: &Filter) -> Result<usize, Fault> {
     if filter.parent.is_none() && filter.args_id.is_none() && filter.runner.is_none() {
         return super::tally::count(db, filter);
     }
@@ -30,7 +31,7 @@ pub(crate) fn count(db: &Connection, filter: &Filter) -> Result<usize, Fault> {
     Ok(db.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get::<_, i64>(0))? as usize)
 }
 
-pub(crate) fn backlog(db: &Connection, queues: &[Arc<str>], now: Millis, limit: usize) -> Result<usize, Fault> {
+pub(crate) fn backlog(db: &Db, queues: &[Arc<str>], now: Millis, limit: usize) -> Result<usize, Fault> {
     let limit = as_limit(limit);
     let mut count: i64 = 0;
     if queues.is_empty() {

@@ -3,9 +3,9 @@
 use pynenc_core::ids::Millis;
 use pynenc_core::status::Status;
 use pynenc_core::store::CANCEL_REASON;
-use rusqlite::Connection;
 
 use crate::bell::TOO_FAR_BEHIND;
+use crate::connection::Db;
 use crate::fault::Fault;
 use crate::row::{Hot, read_some_id};
 use crate::steps::{finish_unrun, place_freed};
@@ -16,7 +16,7 @@ use crate::writer::Verb;
 const CHUNK: usize = 500;
 
 /// Whether the retention of any finished invocation is over.
-pub(crate) fn anything_expired(db: &Connection, now: Millis) -> Result<bool, Fault> {
+pub(crate) fn anything_expired(db: &Db, now: Millis) -> Result<bool, Fault> {
     Ok(db.prepare_cached(sql!("purge/any_expired"))?.exists([now])?)
 }
 

@@ -12,8 +12,8 @@ use pynenc_core::recover::{
 };
 use pynenc_core::status::Status;
 use pynenc_core::store::CANCELLED_WHILE_RUNNING;
-use rusqlite::Connection;
 
+use crate::connection::Db;
 use crate::fault::Fault;
 use crate::row::{Hot, read_id, read_status};
 use crate::steps::{finish_unrun, place_freed, requeue};
@@ -65,7 +65,7 @@ pub(crate) fn hear(tx: &Tx<'_>, lease: Millis) -> Result<Signs, Fault> {
 }
 
 /// When a runner was last heard of.
-pub(crate) fn heard(db: &Connection) -> Result<Option<Millis>, Fault> {
+pub(crate) fn heard(db: &Db) -> Result<Option<Millis>, Fault> {
     Ok(db.prepare_cached(sql!("recover/signs"))?.query_row([0], |row| row.get(0))?)
 }
 
@@ -95,12 +95,12 @@ impl Verb for Revoke {
 }
 
 /// When the next lease ends, if anything is claimed.
-pub(crate) fn next_expiry(db: &Connection) -> Result<Option<Millis>, Fault> {
+pub(crate) fn next_expiry(db: &Db) -> Result<Option<Millis>, Fault> {
     Ok(db.prepare_cached(sql!("recover/next_expiry"))?.query_row([], |row| row.get(0))?)
 }
 
 /// How many wait to run alone in their process.
-pub(crate) fn waiting_alone(db: &Connection) -> Result<usize, Fault> {
+pub(crate) fn waiting_alone(db: &Db) -> Result<usize, Fault> {
     Ok(db.prepare_cached(sql!("alone/count"))?.query_row([], |row| row.get::<_, i64>(0))? as usize)
 }
 

@@ -56,7 +56,7 @@ fn accept(tx: &mut Tx<'_>, submission: &Submission) -> Result<Submitted, Fault> 
         }
     }
     if insert(tx, submission)? {
-        tx.write(sql!("submit/arguments"), (tx.db.last_insert_rowid(), &*submission.payload))?;
+        tx.write(sql!("submit/arguments"), (tx.db.file().last_insert_rowid(), &*submission.payload))?;
         // Also if it is not due yet: runners have to learn when it will be.
         tx.effects.work = true;
     }

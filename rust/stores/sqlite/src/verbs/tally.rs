@@ -10,8 +10,9 @@ use std::fmt::Write;
 use pynenc_core::result::Filter;
 use pynenc_core::status::Status;
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Row, params_from_iter};
 
+use crate::connection::Db;
 use crate::fault::Fault;
 use crate::tx::{Tx, as_limit, sql};
 use crate::writer::Verb;
@@ -32,7 +33,7 @@ struct Marks {
 }
 
 impl Marks {
-    fn read(db: &Connection) -> Result<Self, Fault> {
+    fn read(db: &Db) -> Result<Self, Fault> {
         Ok(db.prepare_cached(sql!("tally/marks"))?.query_row([], |row| {
             Ok(Self { seq: row.get(0)?, finished: row.get(1)?, last_seq: row.get(2)?, last_finished: row.get(3)? })
         })?)
@@ -40,7 +41,7 @@ impl Marks {
 }
 
 /// Whether so much is left that it should be added up first.
-pub(crate) fn is_behind(db: &Connection) -> Result<bool, Fault> {
+pub(crate) fn is_behind(db: &Db) -> Result<bool, Fault> {
     let marks = Marks::read(db)?;
     Ok(marks.last_seq - marks.seq > LEFT || marks.last_finished - marks.finished > LEFT)
 }
@@ -120,7 +121,7 @@ pub(crate) fn delete(tx: &Tx<'_>, seqs: impl Iterator<Item = i64>) -> Result<(),
 }
 
 /// How many match a filter that names tasks, queues and statuses only.
-pub(crate) fn count(db: &Connection, filter: &Filter) -> Result<usize, Fault> {
+pub(crate) fn count(db: &Db, filter: &Filter) -> Result<usize, Fault> {
     let counter = Counter { db, filter, marks: Marks::read(db)? };
     let all = Status::ALL;
     let wanted: Vec<Status> = if filter.statuses.is_empty() { all.to_vec() } else { filter.statuses.clone() };
@@ -150,7 +151,7 @@ pub(crate) fn count(db: &Connection, filter: &Filter) -> Result<usize, Fault> {
 }
 
 struct Counter<'a> {
-    db: &'a Connection,
+    db: &'a Db,
     filter: &'a Filter,
     marks: Marks,
 }

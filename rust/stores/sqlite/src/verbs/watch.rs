@@ -3,14 +3,15 @@
 use pynenc_core::ids::InvocationId;
 use pynenc_core::result::{Terminal, Watched, unreadable_reason};
 use pynenc_core::status::Status;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{OptionalExtension, Row};
 
 use crate::aside::{PROBLEM, is_about_the_row};
+use crate::connection::Db;
 use crate::fault::Fault;
 use crate::row::read_status;
 use crate::tx::sql;
 
-pub(crate) fn watch(db: &Connection, ids: &[InvocationId]) -> Result<Vec<Watched>, Fault> {
+pub(crate) fn watch(db: &Db, ids: &[InvocationId]) -> Result<Vec<Watched>, Fault> {
     let mut statement = db.prepare_cached(sql!("watch/status"))?;
     let mut watched = Vec::with_capacity(ids.len());
     for &id in ids {

@@ -21,6 +21,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub fn options(path: &Path) -> SqliteOptions {
     SqliteOptions {
         path: path.to_owned(),
+        app_id: "pynenc".into(),
         durability: Durability::Normal,
         retention: 60_000,
         busy_timeout: Duration::from_secs(10),
