@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +15,15 @@ from support import flags
 from support.chaos import keep, rounds
 from support.processes import Child, Processes
 from support.waiting import wait_until
-from support.worlds import load_jobs
+from support.worlds import StoreKind, load_jobs, set_environment, shared_cluster
 
 from pynenc.exceptions import InvocationAbandonedError
 
 RUNNERS = ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner", "AsyncRunner"]
 POISONS = ["segfault", "exit", "memory"]
+DEATHS = (-signal.SIGSEGV, -signal.SIGKILL, 3)
+"""What the poisons end a process with."""
+
 LEASE_SEC = "2"
 PATIENCE_SEC = 60.0
 
@@ -39,7 +43,9 @@ class Supervised:
 
     def tend(self) -> None:
         """Start it again if it is gone."""
-        if self.child.process.poll() is not None:
+        code = self.child.process.poll()
+        if code is not None:
+            assert code in DEATHS, self.child.output()
             self.child = self._start()
 
     def stop(self) -> None:
@@ -240,3 +246,49 @@ def test_queues_are_kept_by_what_runs_alone(processes: Processes, jobs: Any) -> 
     _ended(jobs, runner, [*calls, poisoned])
     assert [one.result for one in calls] == [0, 1, 2]
     runner.stop()
+
+
+def _three_poisoned_and_some_innocent(jobs: Any, runner: Supervised, task: Any, poisoned: Any) -> None:
+    """One after the other where they share a key; each innocent one succeeds, each poisoned one is buried."""
+    calls = [task(number, 0.2) for number in range(3)]
+    poison = [poisoned(how, 0.1) for how in POISONS]
+    calls += [task(number, 0.2) for number in range(3, 6)]
+    _ended(jobs, runner, [*calls, *poison], 300.0)
+    assert [one.result for one in calls] == list(range(6))
+    for one in poison:
+        with pytest.raises(InvocationAbandonedError, match="2 times"):
+            one.get_result(timeout=0)
+    runner.stop()
+
+
+def test_a_runner_of_ones_own_runs_alone_what_ran_beside_a_death(
+    processes: Processes, jobs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYNENC__MAX_RECOVERIES", "1")
+    runner = Supervised(lambda: processes.python("-m", "support.programs.own_runner"))
+    _three_poisoned_and_some_innocent(jobs, runner, jobs.neighbours.innocent, jobs.neighbours.poisoned)
+
+
+@pytest.mark.parametrize("runner_cls", ["ThreadRunner", "MultiThreadRunner"])
+def test_what_runs_alone_keeps_its_key(
+    processes: Processes, jobs: Any, monkeypatch: pytest.MonkeyPatch, runner_cls: str
+) -> None:
+    """One call of the task at a time, also while it runs alone, and the key of a call that is buried becomes free."""
+    monkeypatch.setenv("PYNENC__MAX_RECOVERIES", "1")
+    beside = [jobs.neighbours.innocent(number, 0.3) for number in range(4)]
+    runner = _runner(processes, runner_cls)
+    neighbours = jobs.neighbours
+    _three_poisoned_and_some_innocent(jobs, runner, neighbours.innocent_with_a_key, neighbours.poisoned_with_a_key)
+    assert [one.get_result(timeout=0) for one in beside] == list(range(4))
+
+
+def test_what_ran_beside_a_death_runs_alone_on_a_cluster(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of several shards, where each has its own queue of what runs alone."""
+    set_environment(monkeypatch, tmp_path, StoreKind("cluster", lambda folder: shared_cluster().url, shared=True))
+    monkeypatch.setenv("PYNENC__LEASE_SEC", LEASE_SEC)
+    monkeypatch.setenv("PYNENC__MAX_RECOVERIES", "1")
+    jobs = load_jobs()
+    runner = _runner(processes, "MultiThreadRunner")
+    _three_poisoned_and_some_innocent(jobs, runner, jobs.neighbours.innocent, jobs.neighbours.poisoned)

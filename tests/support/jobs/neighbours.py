@@ -52,6 +52,20 @@ async def poisoned_coroutine(how: str, seconds: float) -> None:
     _die(how)
 
 
+@app.task(running_concurrency="task", reroute_on_concurrency_control=True)
+def innocent_with_a_key(number: int, seconds: float) -> int:
+    """Takes its time, one call after the other."""
+    time.sleep(seconds)
+    return number
+
+
+@app.task(running_concurrency="task", reroute_on_concurrency_control=True)
+def poisoned_with_a_key(how: str, seconds: float) -> None:
+    """Ends its process a little later, one call after the other."""
+    time.sleep(seconds)
+    _die(how)
+
+
 @app.task
 def waits_for(number: int, seconds: float) -> int:
     """An innocent one that waits for another."""

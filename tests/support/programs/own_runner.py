@@ -1,0 +1,10 @@
+"""A runner as a user writes it, in a process of its own: `python -m support.programs.own_runner`."""
+
+from __future__ import annotations
+
+from support.jobs import app
+from support.seed_runners import SevenMemberRunner
+
+if __name__ == "__main__":
+    app.runner = SevenMemberRunner(app, slots=4)
+    app.runner.run()
