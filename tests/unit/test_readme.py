@@ -47,11 +47,6 @@ def test_the_readme_defines_the_links_that_it_uses_and_no_others() -> None:
     assert {label or text for text, label in REFERENCE.findall(body)} == set(DEFINED)
 
 
-def test_the_readme_links_every_guide() -> None:
-    guides = {f"docs/guides/{path.name}" for path in (ROOT / "docs" / "guides").glob("*.md")}
-    assert guides <= set(DEFINED)
-
-
 def test_the_readme_installs_what_the_package_is_called() -> None:
     assert f"\n    pip install {metadata.metadata('pynenc-rs')['Name']}\n" in README
 
