@@ -279,6 +279,7 @@ macro_rules! store_conformance {
                 a_replay_of_what_was_removed_is_stale,
                 what_waits_for_a_runner_is_withdrawn_at_once,
                 a_withdrawal_takes_no_more_than_its_limit_and_calls_back_who_is_parked,
+                a_withdrawal_costs_no_more_where_more_waits,
                 a_closed_store_refuses_every_verb,
                 closing_again_is_harmless,
             }

@@ -1,5 +1,7 @@
 //! Withdrawal, removal, and the end of a store.
 
+use std::time::Instant;
+
 use super::kit::*;
 use crate::Error;
 use crate::clock::Clock;
@@ -110,6 +112,30 @@ pub fn a_replay_of_what_was_removed_is_stale(f: &Fixture) {
     f.clock.advance(RETENTION);
     purge_expired(f);
     assert_eq!(f.settle(owner, success("value")), Settled::Stale);
+}
+
+pub fn a_withdrawal_costs_no_more_where_more_waits(f: &Fixture) {
+    const LITTLE: usize = 400;
+    const MUCH: usize = 40_000;
+    let submit = |count: usize| {
+        for _ in 0..count / LITTLE {
+            f.store.submit(&(0..LITTLE).map(|_| call().0).collect::<Vec<_>>()).unwrap();
+        }
+    };
+    // The fastest of some: what else the machine does makes it slower only.
+    let fastest = || {
+        let chunk = || {
+            let began = Instant::now();
+            assert_eq!(f.store.purge(Purge::Queued { limit: LITTLE / 4 }), Ok(LITTLE / 4));
+            began.elapsed()
+        };
+        (0..4).map(|_| chunk()).min().unwrap_or_default()
+    };
+    submit(LITTLE);
+    let of_little = fastest();
+    submit(MUCH);
+    let of_much = fastest();
+    assert!(of_much < of_little * 20, "a hundred withdrawn among {LITTLE}: {of_little:?}, among {MUCH}: {of_much:?}");
 }
 
 pub fn a_closed_store_refuses_every_verb(f: &Fixture) {
