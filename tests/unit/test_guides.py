@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
 from support.guides import Guide, run_python
 from support.processes import Processes
 
-WITH_A_RUNNER = {"tasks-and-invocations.md": "shop"}
+WITH_A_RUNNER = {"tasks-and-invocations.md": "shop", "coming-from-celery.md": "tasks", "coming-from-pynenc.md": "tasks"}
 """Guides whose programs need a runner, and its app."""
 
 WITH_TESTS = ["test-your-app.md"]
 """Guides whose code is tests."""
 
 
-@pytest.mark.parametrize("name", [*WITH_A_RUNNER, *WITH_TESTS])
+CHECKED = {
+    "operate.md": """
+        from pynenc.testing import isolated
+        import ops
+        from shop import app, charge, send_receipt
+
+        with isolated(app) as test:
+            failed, mail = charge(-1), send_receipt("kim@example.org", "payment-1")
+            assert ops.gauges() == {"waiting in default": 1, "waiting in mail": 1, "running": 0}
+            mail.cancel()
+            test.drain()
+            assert ops.gauges() == {"waiting in default": 0, "waiting in mail": 0, "running": 0}
+            assert list(ops.failures()) == [(failed.invocation_id, "shop.charge", "ValueError('no such order')")]
+            story = [line.split(" ")[1] for line in ops.story(failed.invocation_id)]
+            assert story == ["registered", "pending", "running", "failed"]
+            again = ops.submit_again(failed.invocation_id)
+            assert test.submitted(charge) == [failed, app.state_backend.get_invocation(again)]
+            assert ops.store_answers()
+        # Closed, as a store that is away.
+        with isolated(app) as test:
+            app._store.close()
+            assert not ops.store_answers()
+            app._opened = None
+    """,
+}
+"""Guides whose code is functions, and a program that uses them."""
+
+
+@pytest.mark.parametrize("name", [*WITH_A_RUNNER, *WITH_TESTS, *CHECKED])
 def test_every_block_of_python_of_a_guide_names_its_file(name: str) -> None:
     guide = Guide(name)
     assert guide.files
@@ -49,6 +78,13 @@ def test_the_tests_of_a_guide_pass_and_their_types_are_right(name: str, tmp_path
     assert "skipped" not in done.stdout
     done = run_python(tmp_path, "-m", "mypy", "--strict", ".")
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_the_functions_of_a_guide_do_what_it_says(name: str, tmp_path: Path) -> None:
+    Guide(name).write(tmp_path)
+    done = run_python(tmp_path, "-c", textwrap.dedent(CHECKED[name]))
+    assert done.returncode == 0, done.stderr
 
 
 def _without_trailing_spaces(text: str) -> list[str]:
