@@ -19,6 +19,7 @@ CORE_IMPORTERS = frozenset(
     {
         "_async_wait.py",
         "_loop_home.py",
+        "_opening.py",
         "_process.py",
         "_wait.py",
         "app.py",

@@ -95,10 +95,10 @@ def reduced(app: Pynenc) -> tuple[Any, ...]:
     values, filepath = app._made_with
     own = app.__dict__.get("_constructed_with")
     given = None if own is None else {"args": own[0], "kwargs": own[1]}
-    if not is_spawning():
-        values = without_secrets(values)
-        given = None if given is None else without_secrets(given)
-    return (_restore, (type(app), app.app_id, values, filepath, given))
+    if is_spawning():
+        return (_restore, (type(app), app.app_id, values, filepath, given, app._folder))
+    given = None if given is None else without_secrets(given)
+    return (_restore, (type(app), app.app_id, without_secrets(values), filepath, given))
 
 
 def _restore(
@@ -107,8 +107,13 @@ def _restore(
     config_values: dict[str, Any],
     config_filepath: str | None,
     given: dict[str, Any] | None = None,
+    folder: str = "",
 ) -> Pynenc:
-    return cls.unpickled(app_id, config_values, config_filepath, given)  # type: ignore[no-any-return]
+    app: Pynenc = cls.unpickled(app_id, config_values, config_filepath, given)
+    if folder and app._opened is None:
+        # `multiprocessing` starts a process in the present working folder of its parent.
+        app._move(folder)
+    return app
 
 
 def _by_name(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from pynenc.conf.store_url import COMPONENT_FIELDS, resolve_store_url
+from pynenc.conf.store_url import COMPONENT_FIELDS, STORE_FIELDS, resolve_store_url
+from pynenc.conf.working_folder import working_folder
 from pynenc.exceptions import AlreadyInitializedError
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
 
 _LOGGING = frozenset({"logging_level", "log_format", "log_stream", "log_use_colors", "compact_log_context"})
-_STORE_PLACE = frozenset(
-    {"store_url", "sqlite_db_path", "redis_url", "redis_host", "redis_port", "redis_db", *COMPONENT_FIELDS}
-)
 _STORE_OPTIONS = frozenset(
     {"app_id", "durability", "shards", "result_ttl_sec", "redis_username", "redis_password", "redis_allow_eviction"}
 )
@@ -38,8 +36,11 @@ class SettingsWatch:
         app = self.app
         opened = app._opened_url()
         if opened is not None:
-            if name in _STORE_OPTIONS or (name in _STORE_PLACE and resolve_store_url(app.conf) != opened):
+            if name in _STORE_OPTIONS or (name in STORE_FIELDS and resolve_store_url(app.conf) != opened):
                 raise _too_late(name, f"has opened its store {app._store.url}")
+        elif name in STORE_FIELDS:
+            # A relative path is relative to where it was assigned.
+            app.conf.__dict__["_folder"] = working_folder()
         elif name == "app_id" and "logger" in app._parts:
             raise _too_late(name, "has made its logger")
         if name == "serializer_cls" and not app._parts.keys().isdisjoint({"codec", "serializer"}):

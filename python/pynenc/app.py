@@ -14,6 +14,7 @@ from pynenc._settings_watch import SettingsWatch
 from pynenc._unknown_tasks import UnknownTasks
 from pynenc.conf.config_pynenc import ConfigPynenc
 from pynenc.conf.masking import MaskedDict
+from pynenc.conf.working_folder import below, working_folder
 from pynenc.direct_task import make_direct
 from pynenc.exceptions import AlreadyInitializedError, TaskError
 from pynenc.identifiers import TaskId
@@ -87,7 +88,9 @@ class Pynenc(metaclass=AppMeta):
         # As given: what is assigned later does not make it another app.
         self._made_with = (dict(config_values or {}), config_filepath)
         self._config_values: dict[str, Any] = MaskedDict(config_values or {})
-        self._config_filepath = config_filepath
+        self._folder = working_folder()
+        """What relative paths among the settings are relative to."""
+        self._config_filepath = None if config_filepath is None else below(self._folder, config_filepath)
         self._payload_codec = payload_codec
         self._conf: ConfigPynenc | None = None
         self._tasks: dict[TaskId, Task[..., Any]] = {}
@@ -119,7 +122,7 @@ class Pynenc(metaclass=AppMeta):
             conf = ConfigPynenc(self.config_values, self.config_filepath)
             if self._given_id is not None:
                 conf.app_id = self._given_id
-            conf.__dict__["_watch"] = SettingsWatch(self)
+            conf.__dict__.update(_watch=SettingsWatch(self), _folder=self._folder)
             self._conf = conf
         return self._conf
 
@@ -145,7 +148,7 @@ class Pynenc(metaclass=AppMeta):
     @config_filepath.setter
     def config_filepath(self, path: str | None) -> None:
         self._reconfigure("config_filepath")
-        self._config_filepath = None if path is None else str(path)
+        self._config_filepath = None if path is None else below(working_folder(), str(path))
 
     @property
     def payload_codec(self) -> PayloadCodec | None:
@@ -189,6 +192,14 @@ class Pynenc(metaclass=AppMeta):
             from pynenc.conf.unknown import warn_of_unknown_settings
 
             warn_of_unknown_settings(self._config_values, self._config_filepath)
+
+    def _move(self, folder: str) -> None:
+        """Make relative paths among the settings relative to `folder`, as they are in another process."""
+        self._folder = folder
+        if self._made_with[1] is not None:
+            self._config_filepath = below(folder, self._made_with[1])
+        if self._conf is not None:
+            self._conf.__dict__["_folder"] = folder
 
     @property
     def logger(self) -> logging.Logger:
@@ -378,30 +389,11 @@ class Pynenc(metaclass=AppMeta):
         return self._open_store()
 
     def _open_store(self) -> _core.Store:
-        from pynenc import _core
-        from pynenc._process import prepare_process
-        from pynenc.conf.database_file import check_database
-        from pynenc.conf.store_url import resolve_store_url
+        from pynenc._opening import open_store
 
         with self._lock:
             if self._opened is None or self._opened[0] != _forks:
-                conf = self.conf
-                self._check_settings()
-                url = resolve_store_url(conf)
-                check_database(url, conf, self.logger)
-                prepare_process()
-                store = _core.Store.open(
-                    url,
-                    app_id=conf.app_id,
-                    result_ttl_sec=conf.result_ttl_sec,
-                    durability=conf.durability,
-                    store_timeout_sec=conf.store_timeout_sec,
-                    lease_sec=conf.lease_sec,
-                    shards=conf.shards,
-                    allow_eviction=conf.redis_allow_eviction,
-                    username=conf.redis_username or None,
-                    password=conf.redis_password or None,
-                )
+                store, url = open_store(self)
                 self._opened = (_forks, store, url)
                 if url.startswith("redis"):
                     # What the store had to say about the server. A client has no thread that asks later.

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from pynenc.conf.masking import masked_url
+from pynenc.conf.working_folder import below
 from pynenc.exceptions import ConfigError
 
 if TYPE_CHECKING:
     from pynenc.conf.config_pynenc import ConfigPynenc
 
 COMPONENT_FIELDS = ("orchestrator_cls", "broker_cls", "state_backend_cls")
+STORE_FIELDS = frozenset(
+    {"store_url", "sqlite_db_path", "redis_url", "redis_host", "redis_port", "redis_db", *COMPONENT_FIELDS}
+)
+"""The settings that say where the store is."""
 _PREFIXES = {"Mem": "memory", "SQLite": "sqlite", "Redis": "redis"}
 _PLACE_FIELDS = {"sqlite": "sqlite_db_path", "redis": "redis_url"}
 CLASS_PREFIX = {kind: prefix for prefix, kind in _PREFIXES.items()}
@@ -28,9 +33,25 @@ def resolve_store_url(conf: ConfigPynenc) -> str:
     A stronger source wins over a weaker `store_url`: class names, `sqlite_db_path` where `store_url` names a SQLite
     file, and `redis_url` where it names a Redis server.
 
+    A relative path is made absolute with the working folder in which the app was made, so that the app keeps its store
+    when the process changes its working folder.
+
     Raises:
         ConfigError: the URL is of no form that is known, or class names of different stores are mixed.
     """
+    return _absolute(_resolve(conf), conf.__dict__.get("_folder", ""))
+
+
+def _absolute(url: str, folder: str) -> str:
+    """Return the URL of a SQLite file with its path below `folder`, unless it is absolute already."""
+    scheme, _, path = url.partition(":///")
+    # A store in memory of SQLite's own is refused when it is opened.
+    if scheme != "sqlite" or path == ":memory:":
+        return url
+    return f"sqlite:///{below(folder, path)}"
+
+
+def _resolve(conf: ConfigPynenc) -> str:
     url = conf.store_url and check_store_url(conf.store_url, conf.source_of("store_url"))
     kind = kind_of(url) if url else None
     by_names = _kind_by_class_names(conf, stronger_than=conf.strength_of("store_url") if url else None)

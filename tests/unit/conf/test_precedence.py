@@ -22,7 +22,9 @@ PAY = TaskId("shop.tasks", "pay")
 
 
 def _url(build: Callable[[PynencBuilder], PynencBuilder]) -> str:
-    return resolve_store_url(build(PynencBuilder().app_id("precedence")).build().conf)
+    """The URL of the store that such an app has; a path as it was given."""
+    url = resolve_store_url(build(PynencBuilder().app_id("precedence")).build().conf)
+    return url.replace(f"{Path.cwd()}/", "")
 
 
 # -- where the store is --------------------------------------------------------------------------------------------
