@@ -78,12 +78,17 @@ class AppInfo:
 
     def to_json(self) -> str:
         """One JSON object, secrets included; sets among the settings become lists."""
-        return msgspec.json.encode(asdict(self), enc_hook=str).decode()
+        return as_json(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> AppInfo:
         """The inverse of `to_json`. Raises `ValueError` for text that is none."""
         return msgspec.json.decode(text, type=cls)
+
+
+def as_json(values: Any) -> str:
+    """Return settings as JSON: a set becomes a list, and what JSON does not have becomes text."""
+    return msgspec.json.encode(values, enc_hook=str).decode()
 
 
 def _import(name: str, filepath: str | None) -> ModuleType | None:

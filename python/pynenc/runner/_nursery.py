@@ -7,16 +7,25 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pynenc._task_modules import task_module_names
-from pynenc.app_info import AppInfo
 from pynenc.runner._channel import Channel, Message
+from pynenc.runner._introduction import introduction
 from pynenc.runner._signals import STOP_SIGNALS
 from pynenc.runner._silence import Answers
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
+
+_HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+"""The folder that the package is in."""
+
+_PROGRAM = """\
+import sys
+sys.path[:] = [*(entry for entry in sys.path if entry), sys.argv[1]]
+from pynenc.runner._zygote import main
+main(int(sys.argv[2]))"""
+"""The zygote. Not `-m`, which puts the working folder first: a `signal.py` there would be taken for Python's."""
 
 _PATIENCE_SEC = 2.0
 """How long a zygote gets to end by itself; it needs milliseconds."""
@@ -38,7 +47,7 @@ class Nursery:
             blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, *_interpreter_flags(), "-m", __package__ + "._zygote", str(theirs.fileno())],
+                    [sys.executable, *_interpreter_flags(), "-c", _PROGRAM, _HOME, str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(),),
                 )
@@ -49,7 +58,7 @@ class Nursery:
             raise
         finally:
             theirs.close()
-        self.channel.send(_introduction(app))
+        self.channel.send(introduction(app))
 
     @property
     def pid(self) -> int:
@@ -80,33 +89,8 @@ class Nursery:
             self._process.wait()
 
 
-def _introduction(app: Pynenc) -> Message:
-    """What a zygote has to know to be, for tasks, what this process is."""
-    settings: dict[str, Any] = {
-        name: getattr(app.conf, name) for name in app.conf._sources if app.conf.source_of(name) == "assignment"
-    }
-    return {
-        "pid": os.getpid(),
-        "path": sys.path,
-        "app": AppInfo.from_app(app).to_json(),
-        "modules": task_module_names(app),
-        "settings": {name: _plain(value) for name, value in settings.items()},
-    }
-
-
-def _plain(value: Any) -> Any:
-    """A setting as JSON can carry it; the field makes of it what it was."""
-    value = getattr(value, "value", value)
-    return list(value) if isinstance(value, (tuple, set, frozenset)) else value
-
-
 def _interpreter_flags() -> list[str]:
     """The options of this interpreter that its children must share to behave alike."""
     with contextlib.suppress(AttributeError):
         return list(subprocess._args_from_interpreter_flags())  # type: ignore[attr-defined]
     return []
-
-
-def plain_settings(conf: Any) -> dict[str, Any]:
-    """The values of a configuration that are no defaults, for a worker to have the same ones."""
-    return {name: _plain(getattr(conf, name)) for name in conf._sources if conf.source_of(name) != "default"}

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pynenc import _core
 from pynenc.conf.config_runner import ConfigWorkers
+from pynenc.conf.handover import handed_settings
 from pynenc.exceptions import RunnerError, StateBackendError
 from pynenc.runner._member import Limited, Member
 from pynenc.runner._native_wait import NativeWaitRunner
-from pynenc.runner._nursery import Nursery, plain_settings
+from pynenc.runner._nursery import Nursery
 from pynenc.runner._outage import StoreOutage
 from pynenc.runner._platform import (
     SHORT_OF_SEC,
@@ -283,7 +284,7 @@ class ProcessPoolRunner(NativeWaitRunner):
         from pynenc.conf.base import fields_of
 
         known = fields_of(getattr(config_runner, self._worker_conf()))
-        return {name: value for name, value in plain_settings(self.conf).items() if name in known}
+        return {name: value for name, value in handed_settings(self.conf).items() if name in known}
 
     def _listen(self, timeout_sec: float) -> None:
         """Block until something happens, at most so long, and act on it."""

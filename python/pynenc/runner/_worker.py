@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pynenc.conf import config_runner
+from pynenc.conf.handover import settings_from
 from pynenc.exceptions import RunnerError
 from pynenc.runner._children import end_children
 from pynenc.runner._engine_runner import EngineRunner
@@ -85,9 +86,7 @@ class Worker(EngineRunner):
     def conf(self) -> ConfigRunner:
         """The settings that the runner has."""
         cls: type[ConfigRunner] = getattr(config_runner, self._message["conf"])
-        conf = cls(self.app.config_values, self.app.config_filepath)
-        for name, value in self._message["settings"].items():
-            setattr(conf, name, value)
+        conf = settings_from(cls, self._message["settings"])
         # The runner keeps the time, and says when it is over.
         conf.stop_grace_sec = _FOR_EVER_SEC
         return conf

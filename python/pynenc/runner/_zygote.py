@@ -1,4 +1,4 @@
-"""The process that workers are forked from: `python -m pynenc.runner._zygote FD`, started by a runner.
+"""The process that workers are forked from, started by a runner with a descriptor of its socket.
 
 It imports the app once and then waits for orders on a socket. It stays single-threaded and opens no store, so a fork of
 it is a sound and warm process. It reports each worker that ends, and ends with its runner.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import os
 import selectors
 import signal
@@ -18,10 +17,11 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from pynenc.app_info import AppInfo
+from pynenc._shadows import shadow_hint
 from pynenc.exceptions import StateBackendError
+from pynenc.runner import _preload  # noqa: F401
 from pynenc.runner._channel import Channel, Message
-from pynenc.runner._monkey_patches import refuse_patched_modules
+from pynenc.runner._introduction import load_app
 from pynenc.runner._platform import (
     DEAF,
     SHORT,
@@ -33,6 +33,7 @@ from pynenc.runner._platform import (
     watch_deaths,
 )
 from pynenc.runner._signals import STOP_SIGNALS, dump_threads_on_signal
+from pynenc.runner._worker import run_worker
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -77,16 +78,12 @@ def _load(channel: Channel, message: Message) -> Pynenc | None:
     """Import the app and the modules of its tasks, as they are in the runner; report what came of it."""
     sys.path[:] = message["path"]
     try:
-        app = AppInfo.from_json(message["app"]).load()
-        for name in message["modules"]:
-            importlib.import_module(name)
-        refuse_patched_modules("a worker process")
-        for name, value in message["settings"].items():
-            setattr(app.conf, name, value)
+        app = load_app(message)
     except BaseException as error:
         where = traceback.extract_tb(error.__traceback__)[-1:]
         place = f" (at {where[0].filename}:{where[0].lineno})" if where else ""
-        channel.send({"failed": f"{type(error).__name__}: {error}{place}"})
+        hint = shadow_hint(message["path"]) if isinstance(error, (ImportError, AttributeError)) else ""
+        channel.send({"failed": f"{type(error).__name__}: {error}{place}{hint}"})
         return None
     # What is here stays as it is in every worker: the collector shall not write to it, so its pages stay shared.
     gc.collect()
@@ -153,8 +150,6 @@ def _become_worker(app: Pynenc, order: Order) -> NoReturn:
     code = 1
     try:
         if die_with_parent(order.zygote_pid):
-            from pynenc.runner._worker import run_worker
-
             code = run_worker(app, order.channel, order.message)
     except BaseException as error:
         if is_shortage(error):
@@ -171,7 +166,3 @@ def _become_worker(app: Pynenc, order: Order) -> NoReturn:
             with contextlib.suppress(Exception):
                 stream.flush()
         os._exit(code)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

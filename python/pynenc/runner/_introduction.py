@@ -1,0 +1,107 @@
+"""What a runner tells its zygote about itself, and how the zygote becomes the same app with the same settings."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pynenc._task_modules import task_module_names
+from pynenc.app_info import AppInfo
+from pynenc.conf.base import ConfigBase, fields_of
+from pynenc.conf.handover import handed_settings, merged_values, settings_from
+from pynenc.conf.masking import is_secret, masked_url, shown_value
+from pynenc.conf.store_url import COMPONENT_FIELDS, STORE_FIELDS, resolve_store_url
+from pynenc.exceptions import AlreadyInitializedError, ConfigError
+from pynenc.runner._monkey_patches import refuse_patched_modules
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+    from pynenc.runner._channel import Message
+
+
+def introduction(app: Pynenc) -> Message:
+    """Describe the app of this process, for `load_app` in another one. Holds secrets."""
+    path: list[object] = [*sys.path]
+    return {
+        "pid": os.getpid(),
+        # Entries of any other type are ignored by the import system, here as there.
+        "path": [entry for entry in path if isinstance(entry, str)],
+        "app": AppInfo.from_app(app).to_json(),
+        "modules": task_module_names(app),
+        "settings": handed_settings(app.conf),
+        "folder": app._folder,
+        "store": resolve_store_url(app.conf),
+    }
+
+
+def load_app(message: Message) -> Pynenc:
+    """Import the app and the modules of its tasks, and take over the settings of the runner.
+
+    Raises:
+        ConfigError: a setting differs from the runner's, and was used before it could be taken over.
+        BaseException: whatever importing a module raises.
+    """
+    info = AppInfo.from_json(message["app"])
+    app = info.load()
+    for name in message["modules"]:
+        importlib.import_module(name)
+    refuse_patched_modules("a worker process")
+    _take_over(app, info, message)
+    return app
+
+
+def _take_over(app: Pynenc, info: AppInfo, message: Message) -> None:
+    ours, opened = message["store"], app._opened_url()
+    if opened is not None and opened != ours:
+        raise _differs("its store", _shown_url(ours), _shown_url(opened), info)
+    app._move(message["folder"])
+    values = merged_values(app.config_values, info.config_values or {})
+    if values != app.config_values or info.config_filepath != app.config_filepath:
+        app._config_values, app._config_filepath = values, info.config_filepath
+        _forget_what_was_read(app)
+    conf, handed = app.conf, settings_from(type(app.conf), message["settings"])
+    for name in fields_of(type(conf)):
+        value, mine = getattr(handed, name), getattr(conf, name)
+        if value != mine:
+            # Where the store is was compared above, and is compared again below: one setting alone says little.
+            assign = ConfigBase.__setattr__ if name in STORE_FIELDS else setattr
+            try:
+                assign(conf, name, value)
+            except AlreadyInitializedError:
+                raise _differs(f"ConfigPynenc.{name}", _shown(name, value), _shown(name, mine), info) from None
+            if name in COMPONENT_FIELDS:
+                app._parts.pop(name.removesuffix("_cls"), None)
+    conf._sources.update(handed._sources)
+    conf.__dict__["_strengths"] = handed._strengths
+    known = type(app)._by_id.setdefault(app.app_id, [])
+    if app not in known:
+        known.append(app)
+    theirs = resolve_store_url(conf)
+    if theirs != ours:
+        raise _differs("its store", _shown_url(ours), _shown_url(theirs), info)
+
+
+def _forget_what_was_read(app: Pynenc) -> None:
+    """Have the settings of the tasks and queues read again, from the values of the runner."""
+    app._parts.pop("broker_conf", None)
+    for task in app.tasks.values():
+        for name in ("conf", "retriable_exceptions", "_limits", "_plan", "broker_queue"):
+            task.__dict__.pop(name, None)
+
+
+def _differs(what: str, ours: str, theirs: str, info: AppInfo) -> ConfigError:
+    return ConfigError(
+        f"app {info.app_id!r}: {what} is {ours} in the runner and {theirs} in its worker processes, which import "
+        f"module {info.module} again: the module computes it anew, and uses it while it is imported. Compute it once: "
+        "in the environment, in a file, or in what the program calls before it starts the runner"
+    )
+
+
+def _shown(name: str, value: Any) -> str:
+    return "a hidden value" if is_secret(name) else shown_value(value, name)
+
+
+def _shown_url(url: str) -> str:
+    return masked_url(url) or "a URL that is not shown, since it may hold a password"

@@ -1,0 +1,14 @@
+"""What a runner and its workers import while they run. It is imported ahead of the app.
+
+The folder of the app is on the path from then on, and a file in it may have the name of a module of the standard
+library. A zygote also shares it with its workers that way.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: F401
+import pynenc.runner._bodies
+import pynenc.runner._limits
+import pynenc.runner._loop_worker
+import pynenc.runner._once_worker
+import pynenc.runner._worker
