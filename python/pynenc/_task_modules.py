@@ -12,6 +12,7 @@ import threading
 import traceback
 from typing import TYPE_CHECKING
 
+from pynenc._shadows import shadow_warning, shadowing_files
 from pynenc._task_sources import Found, find_task_modules
 from pynenc.exceptions import ConfigError
 from pynenc.identifiers import TaskId
@@ -33,6 +34,8 @@ def import_task_modules(app: Pynenc) -> None:
     Raises:
         ConfigError: a module that a setting lists does not exist.
     """
+    for file in shadowing_files(sys.path):
+        app.logger.warning("%s", shadow_warning(file))
     failed: list[str] = []
     for setting in ("trigger_task_modules", "task_modules"):
         for name in getattr(app.conf, setting):

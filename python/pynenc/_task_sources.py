@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pynenc._shadows import is_standard
+
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
 
@@ -79,7 +81,8 @@ def _beside(home: str, seen: set[object]) -> Iterator[tuple[str, Path]]:
 def _in_folder(folder: Path) -> Iterator[tuple[str, Path]]:
     for entry in _entries(folder):
         if entry.suffix == ".py" and entry.stem.isidentifier() and entry.is_file():
-            if not _is_main(entry):
+            # A name of the standard library would lead to either module; the log says so.
+            if not _is_main(entry) and entry.stem != "__init__" and not is_standard(entry.stem):
                 yield entry.stem, entry
         elif entry.name.isidentifier() and (entry / "__init__.py").is_file():
             yield from _in_package(entry, entry.name)

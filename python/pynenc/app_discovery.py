@@ -23,6 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pynenc._shadows import ahead_of_the_standard_library, shadow_hint
 from pynenc.app import Pynenc
 from pynenc.exceptions import AppDiscoveryError
 
@@ -110,7 +111,10 @@ def _import_module(name: str, label: str) -> ModuleType:
 
 
 def _import_failed(name: str, label: str, error: BaseException) -> AppDiscoveryError:
-    return AppDiscoveryError(f"{label}: importing {name} failed with {type(error).__name__}: {error}{_where(error)}")
+    hint = shadow_hint(sys.path) if isinstance(error, (ImportError, AttributeError)) else ""
+    return AppDiscoveryError(
+        f"{label}: importing {name} failed with {type(error).__name__}: {error}{_where(error)}{hint}"
+    )
 
 
 def _where(error: BaseException) -> str:
@@ -170,10 +174,12 @@ def _module_name(file: Path) -> tuple[str, Path]:
 
 
 def _put_on_path(folder: Path) -> None:
-    """First, as for a script in that folder; once."""
+    """First, as for a script in that folder, unless it is ahead of the standard library already."""
     entry = str(folder)
-    if not any(entry == known or (known == "" and folder == Path.cwd()) for known in sys.path):
-        sys.path.insert(0, entry)
+    if not any(
+        entry == known or (known == "" and folder == Path.cwd()) for known in ahead_of_the_standard_library(sys.path)
+    ):
+        sys.path[:] = [entry, *(known for known in sys.path if known != entry)]
 
 
 # -- apps --------------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc.cli._app import config_lines, header_lines, load_app
 from pynenc.exceptions import ConfigError
+from pynenc.runner import _preload  # noqa: F401
 from pynenc.runner._signals import STOP_SIGNALS, as_before_in_copies, in_copies, stop_signals
 from pynenc.runner.base_runner import BaseRunner, DummyRunner
 from pynenc.runner.choose import choose_runner_cls
