@@ -27,7 +27,11 @@ def metadata_folder(distribution: str) -> str | None:
     """
     # In these names every other `-` is written `_`, so what follows this one is the version.
     prefix = f"{distribution}-"
-    for folder in sys.path:
+    path: list[object] = [*sys.path]
+    for folder in path:
+        if not isinstance(folder, str):
+            # The import system ignores it, too.
+            continue
         try:
             names = os.listdir(folder or ".")
         except OSError:
