@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from support.guides import Guide, run_python
+from support.guides import GUIDES, Guide, run_python
 from support.processes import Processes
 
 WITH_A_RUNNER = {"tasks-and-invocations.md": "shop", "coming-from-celery.md": "tasks", "coming-from-pynenc.md": "tasks"}
@@ -16,7 +16,43 @@ WITH_TESTS = ["test-your-app.md"]
 """Guides whose code is tests."""
 
 
+A_PATTERN = {"write-a-runner.md"}
+"""Its block is a pattern for a runner of the reader's; tests/runners/test_conformance.py is made after it."""
+
 CHECKED = {
+    "asyncio.md": """
+        import asyncio
+        import httpx
+        from api import api
+        from pynenc.runner import ThreadRunner
+        from pynenc.testing import isolated
+        from pynenc.testing.plugin import running
+        from tasks import app, invoice
+
+        async def ask(path, json=None):
+            transport = httpx.ASGITransport(app=api)
+            async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+                method = "GET" if path.endswith("price") else "POST"
+                return (await client.request(method, path, json=json)).json()
+
+        with isolated(app) as test:
+            made = asyncio.run(ask("/orders/7/invoice"))
+            assert made == str(test.assert_submitted(invoice, 7).invocation_id)
+            with running(ThreadRunner(app)):
+                assert asyncio.run(ask("/orders/4/price")) == 6.0
+                assert sorted(asyncio.run(ask("/prices", [2, 4]))) == [3.0, 6.0]
+    """,
+    "runners.md": """
+        import random
+        from pynenc.runner import ThreadRunner
+        from pynenc.testing import isolated
+        from pynenc.testing.plugin import running
+        import shop
+
+        first = random.Random(7).random()
+        with isolated(shop.app), running(ThreadRunner(shop.app)):
+            assert shop.rng.random() != first
+    """,
     "operate.md": """
         from pynenc.testing import isolated
         import ops
@@ -49,6 +85,12 @@ def test_every_block_of_python_of_a_guide_names_its_file(name: str) -> None:
     guide = Guide(name)
     assert guide.files
     assert guide.unnamed == []
+
+
+def test_the_code_of_every_guide_is_run_by_a_test_that_names_it() -> None:
+    tests = "".join(path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py"))
+    with_code = {path.name for path in GUIDES.glob("*.md") if "```python" in path.read_text()}
+    assert {name for name in with_code - A_PATTERN if f'"{name}"' not in tests} == set()
 
 
 @pytest.mark.parametrize("name", WITH_A_RUNNER)

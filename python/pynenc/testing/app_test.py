@@ -78,7 +78,7 @@ class AppTest:
             AssertionError: there is none. The message lists the calls of this task, and which other tasks were called.
             TypeError: the arguments do not fit the signature.
         """
-        wanted = _complete(task, inspect.signature(task.func).bind(*args, **kwargs).arguments)
+        wanted = _complete(task, task.args(*args, **kwargs).kwargs)
         made = self.submitted(task)
         for invocation in made:
             if _complete(task, invocation.arguments.kwargs) == wanted:
