@@ -13,6 +13,7 @@ Importing this starts nothing. The distribution is called `pynenc-rs`.
 
 from typing import TYPE_CHECKING, Any
 
+from pynenc._compat.paths import serve_old_paths
 from pynenc._installed import warn_if_both_installed
 
 if TYPE_CHECKING:
@@ -50,4 +51,5 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+serve_old_paths()
 warn_if_both_installed()

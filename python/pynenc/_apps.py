@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pynenc.conf.masking import is_spawning, without_secrets
 from pynenc.exceptions import ConfigError
+from pynenc.plugin_loader import load_plugins
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -29,6 +30,7 @@ class AppMeta(type):
     _bootstrap: dict[str, Pynenc]
 
     def _make(cls, *args: Any, payload_codec: PayloadCodec | None = None, **kwargs: Any) -> Any:
+        load_plugins()
         if _has_own_constructor(cls):
             # It may do anything with its arguments, so it gets them as they are.
             given = kwargs if payload_codec is None else {**kwargs, "payload_codec": payload_codec}

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pynenc.broker.base_broker import BaseBroker
     from pynenc.client_data_store.base_client_data_store import BaseClientDataStore
     from pynenc.conf.config_broker import ConfigBroker
+    from pynenc.core_tasks import CoreTaskDefinition
     from pynenc.direct_task import AggregateFunc, ParallelFunc
     from pynenc.orchestrator.base_orchestrator import BaseOrchestrator
     from pynenc.runner.base_runner import BaseRunner
@@ -304,12 +305,14 @@ class Pynenc(metaclass=AppMeta):
 
     def register_core_tasks(self) -> None:
         """Make the functions of `pynenc.core_tasks` tasks of this app. Recovery does not need them: runners recover."""
-        from pynenc import core_tasks
+        from pynenc.core_tasks import core_tasks_registry
 
-        options = {"running_concurrency": "task"}
-        for func in (core_tasks.recover_pending_invocations, core_tasks.recover_running_invocations):
-            task: Task[..., Any] = Task(self, func, options)
-            self._tasks.setdefault(task.task_id, task)
+        for definition in core_tasks_registry:
+            definition.register(self)
+
+    def register_core_task(self, definition: CoreTaskDefinition) -> Task[..., Any]:
+        """Make the function of `definition` a task of this app; the task."""
+        return definition.register(self)
 
     def register_deferred_triggers(self) -> None:
         """Register the triggers that tasks were declared with. There are none: a task with triggers is refused."""

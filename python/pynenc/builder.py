@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 from urllib.parse import urlsplit, urlunsplit
 
 from pynenc.conf.given import check_given
+from pynenc.plugin_loader import load_plugins
 from pynenc.runner import BaseRunner
 from pynenc.util.subclasses import get_subclass
 
@@ -31,6 +32,7 @@ class PynencBuilder:
     _plugin_validators: ClassVar[list[Callable[[dict[str, Any]], None]]] = []
 
     def __init__(self) -> None:
+        load_plugins()
         self._config: dict[str, Any] = {}
         self._payload_codec: PayloadCodec | None = None
 

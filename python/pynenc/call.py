@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Any, Generic
 
 import msgspec
 
-from pynenc.arguments import Arguments
+from pynenc.arguments import Arguments, hash_texts
+from pynenc.conf.config_task import ConcurrencyControlType
 from pynenc.identifiers import CallId
 from pynenc.types import Params, Result
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
     from pynenc.task import Task
+
+
+def compute_args_id(serialized_arguments: Mapping[str, str]) -> str:
+    """The id of arguments with these texts, as `Call.serialized_arguments` has them: `"no_args"`, or a hash."""
+    return hash_texts(dict(serialized_arguments))
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,22 @@ class Call(Generic[Params, Result]):
         if self._texts is None:
             self._texts = self.app._codec.argument_texts(self.task, self.arguments.kwargs)
         return self._texts
+
+    @property
+    def serialized_args_for_concurrency_control(self) -> dict[str, str] | None:
+        """The texts by which concurrency control compares calls; None if it compares no arguments.
+
+        They are those of the mode for running, or of the mode for registration if that for running is disabled.
+        """
+        conf = self.task.conf
+        mode = conf.running_concurrency
+        if mode is ConcurrencyControlType.DISABLED:
+            mode = conf.registration_concurrency
+        if mode is ConcurrencyControlType.ARGUMENTS:
+            return dict(self.serialized_arguments)
+        if mode is ConcurrencyControlType.KEYS:
+            return {name: self.serialized_arguments[name] for name in conf.key_arguments}
+        return None
 
     @property
     def args_id(self) -> str:

@@ -30,6 +30,13 @@ current_runner_args: ContextVar[dict[str, Any] | None] = ContextVar("pynenc_curr
 """What the runner passed to `invocation.run`."""
 
 
+_current_app: ContextVar[Pynenc | None] = ContextVar("pynenc_current_app", default=None)
+"""What `set_current_app` was given."""
+
+_trigger_events: ContextVar[dict[str, Any] | None] = ContextVar("pynenc_trigger_events", default=None)
+"""The event that started the running code, by the id of its app."""
+
+
 class _SyncInvocations(Mapping[str, "ConcurrentInvocation[Any, Any]"]):
     """The dev-mode invocation whose body runs here, by the id of its app: pynenc's dict, read from the context."""
 
@@ -125,12 +132,56 @@ def swap_dist_invocation_context(
 
 
 def get_current_app() -> Pynenc | None:
-    """The app that the running body belongs to, or that of the runner that runs here."""
+    """The app that the running body belongs to, or that of the runner that runs here, or the one that was set."""
     invocation = current_invocation.get()
     if invocation is not None:
         return invocation.app
     runner = current_runner.get()
-    return None if runner is None else runner.app
+    return _current_app.get() if runner is None else runner.app
+
+
+def set_current_app(app: Pynenc | None) -> None:
+    """Make `app` what `get_current_app` returns in this context outside of bodies and runners."""
+    _current_app.set(app)
+
+
+def set_current_runner(app_id: str, runner: BaseRunner) -> None:
+    """Make `runner` the one that runs in this context. Runners do that by themselves.
+
+    Raises:
+        ValueError: it is a runner of an app with another id.
+    """
+    if runner.app.app_id != app_id:
+        raise ValueError(f"set_current_runner: the runner is of app {runner.app.app_id!r}, not of {app_id!r}")
+    current_runner.set(runner)
+
+
+def clear_current_runner(app_id: str) -> None:
+    """Have no runner in this context, if it has one of the app with this id."""
+    if get_current_runner(app_id) is not None:
+        current_runner.set(None)
+
+
+def get_runner_args() -> dict[str, Any] | None:
+    """What the runner passed to `invocation.run`, here and now."""
+    return current_runner_args.get()
+
+
+def set_runner_args(args: dict[str, Any] | None) -> None:
+    """Change what `get_runner_args` returns in this context."""
+    current_runner_args.set(args)
+
+
+def get_trigger_event_context(app_id: str) -> Any:
+    """What `swap_trigger_event_context` was given for this app; None by default."""
+    return (_trigger_events.get() or {}).get(app_id)
+
+
+def swap_trigger_event_context(app_id: str, event: Any) -> Any:
+    """Make `event` the event that started the code of this context; the one before."""
+    before = _trigger_events.get() or {}
+    _trigger_events.set({**before, app_id: event})
+    return before.get(app_id)
 
 
 def get_current_runner(app_id: str) -> BaseRunner | None:

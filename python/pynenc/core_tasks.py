@@ -1,12 +1,56 @@
-"""Recovery as pynenc has it: as tasks. Runners do it here by themselves, so nothing needs to call these.
+"""Recovery as pynenc has it: as tasks. Runners recover by themselves, so nothing needs to call these.
 
-`app.register_core_tasks()` makes them tasks of an app, for who wants to have it done at once, on a runner.
+`app.register_core_tasks()` makes them tasks of an app, so that a call has a runner recover at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
 from pynenc import context
 from pynenc.exceptions import RunnerError
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+    from pynenc.task import Task
+
+CoreTaskFunction: TypeAlias = Callable[..., Any]
+"""A function of a module that every app may have as a task."""
+
+
+@dataclass(frozen=True)
+class CoreTaskDefinition:
+    """A function and the options of its task."""
+
+    func: CoreTaskFunction
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def register(self, app: Pynenc) -> Task[..., Any]:
+        """Make it a task of the app, unless it is one; the task."""
+        from pynenc.task import Task
+
+        task: Task[..., Any] = Task(app, self.func, dict(self.options))
+        return app.tasks.setdefault(task.task_id, task)
+
+
+class CoreTaskRegistry:
+    """What `app.register_core_tasks()` makes tasks of an app."""
+
+    def __init__(self) -> None:
+        self._definitions: dict[str, CoreTaskDefinition] = {}
+
+    def register(self, func: CoreTaskFunction, **options: Any) -> CoreTaskFunction:
+        """Add a function with the options of its task, once; the function."""
+        self._definitions.setdefault(f"{func.__module__}.{func.__qualname__}", CoreTaskDefinition(func, options))
+        return func
+
+    def __iter__(self) -> Iterator[CoreTaskDefinition]:
+        return iter(list(self._definitions.values()))
+
+    def __len__(self) -> int:
+        return len(self._definitions)
 
 
 def recover_pending_invocations() -> int:
@@ -17,6 +61,11 @@ def recover_pending_invocations() -> int:
 def recover_running_invocations() -> int:
     """Queue again what dead runners were running; how many."""
     return _recover("recover_running_invocations")
+
+
+core_tasks_registry = CoreTaskRegistry()
+core_tasks_registry.register(recover_pending_invocations, running_concurrency="task")
+core_tasks_registry.register(recover_running_invocations, running_concurrency="task")
 
 
 def _recover(name: str) -> int:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+# Of pynenc's package only the paths are left; see `pynenc._compat.paths`.
+__path__: list[str] = []
+
 
 class TaskId(str):
     """`"<module>.<function>"`. Made of the two parts, or of the whole text, which is then split at its last dot."""

@@ -8,7 +8,7 @@ import inspect
 import json
 import warnings
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Generic, TypedDict
+from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict
 
 from pynenc import context
 from pynenc._signature import CallSignature
@@ -350,6 +350,17 @@ class Task(Generic[Params, Result]):
     def from_id(cls, app: Pynenc, task_id: str) -> Task[Any, Any]:
         """The task with this id. `TaskError` if this process cannot find it."""
         return app.get_task(task_id)
+
+    @classmethod
+    def create_for_app(cls, app: Pynenc, func: Callable[..., Any], options: dict[str, Any] | None = None) -> Self:
+        """Make a function a task of `app`, as `@app.task(**options)` does. Raises as that does."""
+        task = cls(app, func, options)
+        app.tasks[task.task_id] = task
+        return task
+
+    def clone_for_app(self, app: Pynenc) -> Self:
+        """Make the function of this task a task of another app, with the same options; that task."""
+        return self.create_for_app(app, self.func, self.options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_restore, (self.app, str(self.task_id)))

@@ -50,32 +50,59 @@ NAMES = {
     "pynenc.client_data_store.base_client_data_store": "BaseClientDataStore",
     "pynenc.workflow": "WorkflowError WorkflowPauseError WorkflowMembershipError DeterministicOperationScopeError "
     "WorkflowIdentity WorkflowContext WorkflowTask",
-    "pynenc.core_tasks": "recover_pending_invocations recover_running_invocations",
-    "pynenc.call": "Call CallDTO LazyCall PreSerializedCall",
+    "pynenc.core_tasks": "recover_pending_invocations recover_running_invocations CoreTaskRegistry CoreTaskDefinition "
+    "CoreTaskFunction core_tasks_registry",
+    "pynenc.call": "Call CallDTO LazyCall PreSerializedCall compute_args_id",
     "pynenc.context": "get_dist_invocation_context swap_dist_invocation_context sync_inv_context runner_args "
-    "get_current_runner get_runner_context get_or_create_runner_context get_current_app",
+    "get_current_runner get_runner_context get_or_create_runner_context get_current_app set_current_app "
+    "set_current_runner clear_current_runner get_runner_args set_runner_args get_trigger_event_context "
+    "swap_trigger_event_context",
     "pynenc.exceptions": "PynencError RetryError ConcurrencyRetryError SerializationError TaskError "
     "InvalidTaskOptionsError TaskParallelProcessingError TaskRoutingError "
     "InvocationConcurrencyWithDifferentArgumentsError InvocationError StateBackendError InvocationNotFoundError "
     "RunnerError RunnerNotExecutableError AlreadyInitializedError ConfigError ConfigMultiInheritanceError "
     "AtomicServiceConfigError TriggerConfigError InvocationStatusError InvocationStatusTransitionError "
     "InvocationStatusOwnershipError InvocationStatusRaceConditionError PendingInvocationLockError CycleDetectedError",
-    "pynenc.conf.config_pynenc": "ConfigPynenc ArgumentPrintMode",
+    "pynenc.conf.config_pynenc": "ConfigPynenc ArgumentPrintMode LogFormat",
     "pynenc.conf.config_runner": "ConfigRunner ConfigThreadRunner ConfigMultiThreadRunner "
-    "ConfigPersistentProcessRunner QueueSelectionStrategy",
+    "ConfigPersistentProcessRunner QueueSelectionStrategy ConfigRunnerSQLite",
     "pynenc.conf.config_task": "ConfigTask ConcurrencyControlType",
-    "pynenc.conf.config_orchestrator": "ConfigOrchestrator",
-    "pynenc.conf.config_broker": "ConfigBroker",
-    "pynenc.conf.config_state_backend": "ConfigStateBackend",
-    "pynenc.conf.config_trigger": "ConfigTrigger",
-    "pynenc.conf.config_client_data_store": "ConfigClientDataStore",
+    "pynenc.conf.config_orchestrator": "ConfigOrchestrator ConfigOrchestratorSQLite",
+    "pynenc.conf.config_broker": "ConfigBroker ConfigBrokerSQLite BrokerPriorityRule DEFAULT_QUEUE DEFAULT_PRIORITY "
+    "validate_queue_name validate_priority",
+    "pynenc.conf.config_state_backend": "ConfigStateBackend ConfigStateBackendSQLite",
+    "pynenc.conf.config_trigger": "ConfigTrigger ConfigTriggerSQLite",
+    "pynenc.conf.config_client_data_store": "ConfigClientDataStore ConfigClientDataStoreSQLite",
     "pynenc.conf.config_sqlite": "ConfigSQLite",
     "pynenc.conf.config_redis": "ConfigRedis",
     "pynenc.conf.config_shared_memory": "ConfigSharedMemory",
+    "pynenc.conf.config_base": "ConfigBase",
+    "pynenc.conf.constants": "ENV_PREFIX ENV_SEP ENV_FILEPATH",
+    "pynenc.identifiers.task_id": "TaskId",
+    "pynenc.identifiers.call_id": "CallId",
+    "pynenc.identifiers.invocation_id": "InvocationId",
+    "pynenc.models": "CallDTO InvocationDTO TriggerDefinitionDTO",
+    "pynenc.models.call_dto": "CallDTO",
+    "pynenc.models.invocation_dto": "InvocationDTO",
+    "pynenc.models.trigger_definition_dto": "TriggerDefinitionDTO",
+    "pynenc.orchestrator.atomic_service": "AtomicServiceRun ActiveRunnerInfo",
+    "pynenc.runner.shutdown_diagnostics": "",
+    "pynenc.plugin_loader": "load_all_plugins",
+    "pynenc.serializer.constants": "ReservedKeys",
+    "pynenc.serializer.json_serializer": "JsonSerializer JsonSerializable",
+    "pynenc.util.log": "create_logger",
+    "pynenc.util.import_app": "find_app",
+    "pynenc.util.files": "read_file",
+    "pynenc.util.asyncio_helper": "",
+    "pynenc.util.import_tools": "",
+    "pynenc.invocation.status": "InvocationStatus InvocationStatusRecord StatusDefinition StatusConfiguration "
+    "get_status_definition validate_transition validate_ownership status_record_transition",
+    "pynenc.invocation.dist_invocation": "DistributedInvocation DistributedInvocationGroup TaskInvocation",
 }
 MEMBERS = {
     "app": "app_id conf logger orchestrator broker state_backend serializer runner trigger client_data_store tasks "
-    "config_values config_filepath purge from_info get_task register_core_tasks register_deferred_triggers task "
+    "config_values config_filepath purge from_info get_task register_core_tasks register_core_task "
+    "register_deferred_triggers task "
     "workflow direct_task",
     "app.broker": "route_invocation route_invocations retrieve_invocation count_invocations purge conf",
     "app.orchestrator": "get_invocation_status get_invocation_status_record filter_final filter_by_status "
@@ -84,34 +111,39 @@ MEMBERS = {
     "get_existing_invocations get_task_invocation_ids get_invocation_ids_paginated count_invocations "
     "get_call_invocation_ids index_arguments_for_concurrency_control increment_invocation_retries "
     "get_invocation_retries set_up_invocation_auto_purge auto_purge purge blocking_control "
-    "register_runner_heartbeats get_pending_invocations_for_recovery conf",
+    "register_runner_heartbeats get_pending_invocations_for_recovery route_invocation route_invocations conf",
     "app.orchestrator.blocking_control": "waiting_for_results release_waiters get_blocking_invocations",
     "app.orchestrator.cycle_control": "add_call_and_check_cycles clean_up_invocation_cycles",
-    "app.state_backend": "get_invocation get_history get_result get_exception store_app_info get_app_info "
-    "discover_app_infos set_workflow_data get_workflow_data wait_for_all_async_operations purge conf",
+    "app.state_backend": "get_invocation get_child_invocations get_history get_result get_exception "
+    "store_app_info get_app_info discover_app_infos set_workflow_data get_workflow_data "
+    "wait_for_all_async_operations purge conf",
     "app.client_data_store": "serialize deserialize resolve is_reference serialize_arguments deserialize_arguments "
     "purge conf",
     "app.trigger": "emit_event register_trigger get_condition purge conf",
     "task": "task_id app func options conf logger retriable_exceptions broker_queue broker_priority wf "
-    "is_workflow_root_task args parallelize from_id",
+    "is_workflow_root_task args parallelize from_id clone_for_app create_for_app",
     "task.wf": "identity root get_data set_data",
     "task.wf.root": "random utc_now uuid execute_task",
     "runner": "app running runner_id conf logger mem_compatible max_parallel_slots on_start on_stop run "
     "runner_loop_iteration stop_runner_loop waiting_for_results wait_until_stopped get_active_child_runner_ids "
-    "_waiting_for_results _on_start _on_stop _on_stop_runner_loop",
+    "_waiting_for_results _on_start _on_stop _on_stop_runner_loop runner_context queue_names_for_retrieval "
+    "async_waiting_for_results init_trigger_tasks_modules",
     "invocation": "invocation_id call task arguments app num_retries parent_invocation parent_invocation_id status "
     "async_result get_final_result workflow run call_id",
     "group": "task invocations results async_results __iter__",
-    "call": "task arguments args_id call_id serialized_arguments to_dto to_json from_json",
+    "call": "task arguments args_id call_id serialized_arguments serialized_args_for_concurrency_control to_dto "
+    "to_json from_json",
     "call.arguments": "kwargs args_id",
     "call.call_id": "task_id args_id key",
     "task.task_id": "module func_name key config_key",
     "invocation.status": "is_final is_available_for_run can_transition_to get_final_statuses "
     "get_available_for_run_statuses",
-    "history": "status timestamp execution_context status_record runner_context_id registered_by_inv_id",
-    "history.status_record": "status runner_id timestamp",
-    "context": "runner_cls runner_id parent_ctx pid hostname thread_id root_runner_id new_child_context to_json "
+    "history": "status timestamp execution_context status_record runner_context_id registered_by_inv_id to_json "
     "from_json",
+    "history.status_record": "status runner_id timestamp to_json from_json",
+    "app.conf": "config_fields all_fields explain override safe_dict",
+    "context": "runner_cls runner_id parent_ctx pid hostname thread_id root_runner_id root_runner_cls "
+    "new_child_context to_json from_json from_runner",
     "info": "app_id module config_values config_filepath module_filepath app_variable to_json from_json from_app",
 }
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -241,6 +273,11 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(("module", "name"), [(module, name) for module in NAMES for name in NAMES[module].split()])
 def test_a_name_of_the_contract_can_be_imported(module: str, name: str) -> None:
     getattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize("module", NAMES)
+def test_a_module_path_of_the_contract_can_be_imported(module: str) -> None:
+    assert importlib.import_module(module).__doc__
 
 
 @pytest.mark.parametrize(("path", "name"), [(path, name) for path in MEMBERS for name in MEMBERS[path].split()])

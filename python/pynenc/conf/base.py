@@ -15,6 +15,7 @@ from typing import Any, Self, get_args, get_origin
 import msgspec
 
 from pynenc.conf.foreign import default_of, is_foreign_field, parser_of
+from pynenc.conf.inspection import Inspection
 from pynenc.conf.masking import UNREADABLE, harmless, is_spawning, mask, masked_values, register, shown_value
 from pynenc.conf.ownership import allows_foreign_files
 from pynenc.conf.sources import CODE, Layer, environment_layers, file_layers, section_layers
@@ -126,7 +127,7 @@ _FIELDS: dict[type, dict[str, Setting]] = {}
 _TYPES: dict[type, dict[str, Any]] = {}
 
 
-class ConfigBase:
+class ConfigBase(Inspection):
     """Settings of one part. Sources, the later ones winning: defaults, `config_values`, `pyproject.toml`
     (`[tool.pynenc]`), `config_filepath`, the files that `PYNENC__FILEPATH` and `PYNENC__<CLASS>__FILEPATH` name,
     `PYNENC__<FIELD>`, `PYNENC__<CLASS>__<FIELD>`, assignment. Within one source the section of a class wins over the

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 from pynenc.conf.base import WITHOUT_EFFECT, ConfigBase, setting
+from pynenc.conf.config_sqlite import ConfigSQLite
 from pynenc.conf.config_task import MAX_PRIORITY, MIN_PRIORITY, QUEUE_NAME
 
 
@@ -43,6 +45,36 @@ def _rule(item: Any) -> str:
     return f"{pattern}={priority:g}"
 
 
+DEFAULT_QUEUE = "default"
+"""The queue of tasks that name none."""
+
+DEFAULT_PRIORITY = 0.0
+"""The priority of tasks that name none."""
+
+
+class BrokerPriorityRule(NamedTuple):
+    """One of the `priority_rules`: tasks whose id matches the pattern get the priority."""
+
+    pattern: str
+    priority: float
+
+
+def validate_queue_name(queue_name: Any) -> str:
+    """Return the name. Raises `ValueError` if no queue can be called so."""
+    if not isinstance(queue_name, str) or not re.fullmatch(QUEUE_NAME, queue_name):
+        raise ValueError(f"queue_name must match {QUEUE_NAME}, got {queue_name!r}")
+    return queue_name
+
+
+def validate_priority(priority: Any) -> float:
+    """Return the priority as a float. Raises `ValueError` for what is none."""
+    number = isinstance(priority, (int, float)) and not isinstance(priority, bool)
+    # False for nan, too.
+    if not number or not MIN_PRIORITY <= priority <= MAX_PRIORITY:
+        raise ValueError(f"priority must be a number from {MIN_PRIORITY} to {MAX_PRIORITY}, got {priority!r}")
+    return float(priority)
+
+
 class ConfigBroker(ConfigBase):
     """Queues and priorities of an app."""
 
@@ -58,6 +90,10 @@ class ConfigBroker(ConfigBase):
     )
     queue_timeout_sec: float = setting(0.1, unit="s", at_least=0, doc=WITHOUT_EFFECT + ": nothing polls a queue")
 
+    def get_priority_for_task(self, task_id: str, default: float = DEFAULT_PRIORITY) -> float:
+        """The highest priority of the rules that match this task; `default` if none does."""
+        return self.priority_of(str(task_id), default)
+
     def priority_of(self, task_id: str, own: float) -> float:
         """The highest priority of the rules that match this task; `own` if none does."""
         found = [rule.rpartition("=") for rule in self.priority_rules]
@@ -66,3 +102,7 @@ class ConfigBroker(ConfigBase):
     def lacks_queue(self, queue: str) -> bool:
         """Whether `queues` was set, and `queue` is not among them."""
         return self.source_of("queues") != "default" and queue not in self.queues
+
+
+class ConfigBrokerSQLite(ConfigBroker, ConfigSQLite):
+    """Settings of the broker and the place of the SQLite file. An app has one store: see `ConfigSQLite`."""

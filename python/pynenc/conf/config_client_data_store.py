@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pynenc.conf.base import ConfigBase, setting
+from pynenc.conf.config_sqlite import ConfigSQLite
 
 _INLINE = "accepted for compatibility, without effect: large values travel with their invocation"
 
@@ -21,3 +22,7 @@ class ConfigClientDataStore(ConfigBase):
         doc="warn when app.client_data_store writes a longer text; 0: never",
     )
     compression_enabled: bool = setting(False, doc=_INLINE)
+
+
+class ConfigClientDataStoreSQLite(ConfigClientDataStore, ConfigSQLite):
+    """Settings of the client data store and the place of the SQLite file. An app has one store: see `ConfigSQLite`."""

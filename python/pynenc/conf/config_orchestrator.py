@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pynenc.conf.base import WITHOUT_EFFECT, ConfigBase, setting
+from pynenc.conf.config_sqlite import ConfigSQLite
 
 
 class ConfigOrchestrator(ConfigBase):
@@ -16,3 +17,7 @@ class ConfigOrchestrator(ConfigBase):
     max_pending_resolution_threads: int = setting(50, at_least=1, doc=WITHOUT_EFFECT)
     redis_retry_base_delay_sec: float = setting(0.1, unit="s", at_least=0, doc=WITHOUT_EFFECT)
     redis_retry_max_delay_sec: float = setting(1.0, unit="s", at_least=0, doc=WITHOUT_EFFECT)
+
+
+class ConfigOrchestratorSQLite(ConfigOrchestrator, ConfigSQLite):
+    """Settings of the orchestrator and the place of the SQLite file. An app has one store: see `ConfigSQLite`."""

@@ -14,7 +14,7 @@ from pynenc.conf.sources import Layer
 from pynenc.conf.trust import checked_layers
 from pynenc.util.cron import CronSchedule
 
-__all__ = ["ArgumentPrintMode", "ConfigPynenc", "ConfigRedis", "ConfigSQLite"]
+__all__ = ["ArgumentPrintMode", "ConfigPynenc", "ConfigRedis", "ConfigSQLite", "LogFormat"]
 
 _MINUTES = (
     "minutes (UTC) in which runners look for work of dead ones, of either kind; they do every lease_sec / 2 anyway"
@@ -39,6 +39,13 @@ class ArgumentPrintMode(enum.StrEnum):
     KEYS = "KEYS"
     TRUNCATED = "TRUNCATED"
     HIDDEN = "HIDDEN"
+
+
+class LogFormat(enum.StrEnum):
+    """What a line of the log is."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class ConfigPynenc(ConfigSQLite, ConfigRedis):
@@ -158,7 +165,7 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
     logging_level: str = setting(
         "info", choices=("debug", "info", "warning", "error", "critical"), parse=_lower, doc="level of the log"
     )
-    log_format: str = setting("text", choices=("text", "json"), doc="a line of text or of JSON per record")
+    log_format: LogFormat = setting(LogFormat.TEXT, doc="a line of text or of JSON per record")
     log_stream: str = setting("stderr", choices=("stderr", "stdout"), doc="where the log goes")
     log_use_colors: bool = setting(True, doc="colour the log where it goes to a terminal")
     compact_log_context: bool = setting(True, doc="name tasks without their module in lines of text")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 
 from pynenc.conf.base import ConfigBase, setting
+from pynenc.conf.config_sqlite import ConfigSQLite
 from pynenc.conf.config_task import QUEUE_NAME
 
 LOOP_LIMIT_SEC = 600.0
@@ -141,3 +142,7 @@ class ConfigAsyncRunner(ConfigWorkers):
     loop_limit_sec: float = setting(
         30.0, unit="s", above=0, doc="a loop that has not ticked for so long loses its claims to other runners"
     )
+
+
+class ConfigRunnerSQLite(ConfigRunner, ConfigSQLite):
+    """Settings of a runner and the place of the SQLite file. An app has one store: see `ConfigSQLite`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pynenc.conf.base import ConfigBase, setting
+from pynenc.conf.config_sqlite import ConfigSQLite
 
 _NO_TRIGGERS = "accepted for compatibility, without effect: this build has no triggers"
 
@@ -17,3 +18,7 @@ class ConfigTrigger(ConfigBase):
     event_auto_purge_enabled: bool = setting(True, doc=_NO_TRIGGERS)
     event_max_records: int = setting(0, unit="events", at_least=0, doc=_NO_TRIGGERS)
     trigger_run_max_records: int = setting(0, unit="runs", at_least=0, doc=_NO_TRIGGERS)
+
+
+class ConfigTriggerSQLite(ConfigTrigger, ConfigSQLite):
+    """Settings of the triggers and the place of the SQLite file. An app has one store: see `ConfigSQLite`."""

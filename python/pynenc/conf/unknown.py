@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pynenc.conf.base import config_id, fields_of
+from pynenc.conf.base import Setting, config_id, fields_of
 from pynenc.conf.config_task import TASK_DEFAULTS
 from pynenc.conf.given import config_classes
 from pynenc.conf.ownership import allows_foreign_files
@@ -56,6 +56,11 @@ class _Known:
         self._by_section: dict[str, set[str]] = {}
         self._all: set[str] = set()
         for cls in config_classes():
+            if cls.__module__.startswith("pynenc.") and not any(
+                isinstance(field, Setting) for field in vars(cls).values()
+            ):
+                # A name of pynenc for settings that are read elsewhere.
+                continue
             fields = {name for one in (cls, *all_subclasses(cls)) for name in fields_of(one)}
             self._by_class.setdefault(cls.__name__.upper(), set()).update(fields)
             self._by_section.setdefault(config_id(cls), set()).update(fields)

@@ -376,5 +376,14 @@ def submitted(
     return invocation
 
 
+def __getattr__(name: str) -> Any:
+    """`DistributedInvocationGroup`, which has a module of its own that imports this one."""
+    if name == "DistributedInvocationGroup":
+        from pynenc.invocation.dist_group import DistributedInvocationGroup
+
+        return DistributedInvocationGroup
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def _restore(app: Pynenc, invocation_id: str, claim: _core.Claim | None) -> DistributedInvocation[Any, Any]:
     return DistributedInvocation(app, invocation_id, claim=claim)

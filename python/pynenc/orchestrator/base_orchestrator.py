@@ -146,6 +146,14 @@ class BaseOrchestrator(Upkeep):
             routed += submit_many(task, [call.arguments.kwargs for call in group])
         return routed
 
+    def route_invocation(self, invocation: InvocationOrId) -> None:
+        """See that `invocation` is in the queue, as `app.broker.route_invocation` does."""
+        self.app.broker.route_invocation(invocation)
+
+    def route_invocations(self, invocations: Iterable[InvocationOrId]) -> None:
+        """`route_invocation` for each."""
+        self.app.broker.route_invocations(invocations)
+
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def get_invocation_status(self, invocation: InvocationOrId) -> InvocationStatus:

@@ -29,6 +29,7 @@ from pynenc.runner._fresh import call_worker_starts
 from pynenc.runner._identity import RunnerId, RunnerLog
 from pynenc.runner._loop_pulse import LoopPulse
 from pynenc.runner._monkey_patches import refuse_patched_modules
+from pynenc.runner._newer_members import NewerMembers
 from pynenc.runner._recovery_minutes import RecoveryMinutes
 from pynenc.runner._signals import SignalTakeover
 from pynenc.runner._waits import RunnerWaits
@@ -46,7 +47,7 @@ _PAUSE_SEC = 0.2
 """After an iteration of the loop that could not reach the store."""
 
 
-class BaseRunner(RunnerWaits, ABC):
+class BaseRunner(RunnerWaits, NewerMembers, ABC):
     """Runs the invocations of one app. Subclass it with the seven abstract members to run them your own way.
 
     `run()` calls, in this order: `on_start` (which calls `_on_start`), `runner_loop_iteration` for as long as

@@ -7,6 +7,7 @@ from typing import Any
 from pynenc.exceptions import NotOfferedError
 from pynenc.runner._identity import RunnerId, client_id
 from pynenc.runner.base_runner import DummyRunner
+from pynenc.runner.runner_context import RunnerContext
 
 
 class ExternalRunner(DummyRunner):
@@ -19,6 +20,11 @@ class ExternalRunner(DummyRunner):
     def runner_id(self) -> RunnerId:
         """`ExternalRunner@<host>-<pid>`, the same at each read; a forked child has its own."""
         return client_id(type(self).__name__)
+
+    @staticmethod
+    def get_default_external_runner_context() -> RunnerContext:
+        """The identity of this process as a client."""
+        return RunnerContext("ExternalRunner", str(client_id()))
 
 
 class AtomicServiceRun:

@@ -8,7 +8,10 @@ import socket
 import threading
 import uuid
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pynenc.runner.base_runner import BaseRunner
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,19 @@ class RunnerContext:
         while context.parent_ctx is not None:
             context = context.parent_ctx
         return context.runner_id
+
+    @property
+    def root_runner_cls(self) -> str:
+        """Name of the class of the outermost runner."""
+        context = self
+        while context.parent_ctx is not None:
+            context = context.parent_ctx
+        return context.runner_cls
+
+    @classmethod
+    def from_runner(cls, runner: BaseRunner) -> RunnerContext:
+        """The identity of a runner, in the calling process and thread."""
+        return cls(type(runner).__name__, str(runner.runner_id))
 
     def new_child_context(self, runner_cls: str | None = None, runner_id: str | None = None) -> RunnerContext:
         """A context for a runner that this one starts, in the calling process and thread."""

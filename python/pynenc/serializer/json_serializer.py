@@ -8,6 +8,7 @@ import msgspec
 
 from pynenc.exceptions import SerializationError
 from pynenc.serializer.base_serializer import BaseSerializer
+from pynenc.serializer.base_serializer import JsonSerializable as JsonSerializable
 from pynenc.serializer.checks import inspect_value
 from pynenc.serializer.hooks import encode_other
 from pynenc.util.texts import brief

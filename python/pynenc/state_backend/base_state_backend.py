@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from pynenc import _core
 from pynenc.app_info import AppInfo
@@ -13,7 +16,7 @@ from pynenc.conf.config_state_backend import ConfigStateBackend
 from pynenc.exceptions import InvocationError, NotOfferedError
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord
-from pynenc.util.views import View, claim_of, id_of
+from pynenc.util.views import View, claim_of, every_id, id_of
 from pynenc.workflow.exceptions import not_offered as no_workflows
 
 if TYPE_CHECKING:
@@ -56,6 +59,15 @@ class InvocationHistory:
         """Status, runner and time as one object."""
         return InvocationStatusRecord(status=self.status, runner_id=self.runner or None, timestamp=self.timestamp)
 
+    def to_json(self) -> str:
+        """One JSON object."""
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> InvocationHistory:
+        """The inverse of `to_json`. Raises `ValueError` for text that is none."""
+        return msgspec.json.decode(text, type=cls)
+
 
 class BaseStateBackend(View):
     """Reads invocations. They are written by the verbs of the store, together with everything that belongs to them."""
@@ -75,6 +87,10 @@ class BaseStateBackend(View):
         return DistributedInvocation(
             self.app, record.invocation_id, claim=claim_of(invocation_id), parent_id=record.parent_id
         )
+
+    def get_child_invocations(self, invocation: InvocationOrId) -> Iterator[str]:
+        """Ids of the invocations that were called in the body of this one, in order of submission."""
+        yield from every_id(self._store, parent_id=id_of(invocation))
 
     def get_history(self, invocation: InvocationOrId) -> list[InvocationHistory]:
         """Every status change, oldest first. Raises `InvocationNotFoundError`."""

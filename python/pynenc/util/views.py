@@ -78,12 +78,13 @@ def every_id(
     *,
     task_id: str | None = None,
     statuses: Iterable[str] = (),
+    parent_id: str | None = None,
 ) -> list[str]:
     """All matching ids, in order of submission, read page by page."""
     wanted = list(statuses)
     found: list[str] = []
     while True:
-        page = store.list_ids(task_id=task_id, statuses=wanted, limit=PAGE, offset=len(found))
+        page = store.list_ids(task_id=task_id, statuses=wanted, parent_id=parent_id, limit=PAGE, offset=len(found))
         found += page
         if len(page) < PAGE:
             return found

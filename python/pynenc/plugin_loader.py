@@ -1,0 +1,79 @@
+"""Plugins: installed distributions with an entry point in the group `pynenc.plugins`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import warnings
+
+GROUP = "pynenc.plugins"
+
+_lock = threading.RLock()
+_loaded: set[str] = set()
+_done = False
+
+
+def load_plugins() -> list[str]:
+    """Import every installed plugin, once per process; return the names of those that could be imported.
+
+    An app and a builder do this when they are made. The module of each entry is imported, so that its subclasses can be
+    chosen by name; an object with `register_builder_methods(builder_cls)` extends the builder. A plugin that cannot be
+    imported or that raises is a `UserWarning`: the app works without it.
+    """
+    global _done
+    if _done:
+        return sorted(_loaded)
+    with _lock:
+        if not _done:
+            # At once: what a plugin imports may make an app.
+            _done = True
+            if _any_installed():
+                _load_all()
+    return sorted(_loaded)
+
+
+load_all_plugins = load_plugins
+
+
+def _any_installed() -> bool:
+    """Whether the metadata in the folders of `sys.path` has our group. `importlib.metadata` takes long to import."""
+    group = f"[{GROUP}]".encode()
+    for folder in sys.path:
+        if os.path.isfile(folder):
+            # An archive may have anything in it.
+            return True
+        try:
+            names = os.listdir(folder or ".")
+        except OSError:
+            continue
+        for name in names:
+            if name.endswith((".dist-info", ".egg-info")):
+                try:
+                    with open(os.path.join(folder or ".", name, "entry_points.txt"), "rb") as file:
+                        if group in file.read():
+                            return True
+                except OSError:
+                    continue
+    return False
+
+
+def _load_all() -> None:
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group=GROUP):
+        try:
+            plugin = entry.load()
+            register = getattr(plugin, "register_builder_methods", None)
+            if register is not None:
+                from pynenc.builder import PynencBuilder
+
+                register(PynencBuilder)
+        except Exception as error:
+            warnings.warn(
+                f"the plugin {entry.name!r} ({entry.value}) of the entry points {GROUP!r} cannot be used: "
+                f"{type(error).__name__}: {error}",
+                stacklevel=4,
+            )
+        else:
+            _loaded.add(entry.name)
