@@ -47,7 +47,7 @@ def test_an_unknown_order_is_not_found(shop: AppTest) -> None:
 
 
 def test_a_quote_waits_for_a_runner(shop: AppTest, pynenc_runner: StartRunner) -> None:
-    """A handler that waits needs somebody who runs meanwhile: a runner on a thread."""
+    """A handler that waits needs a runner meanwhile: here one on a thread."""
     pynenc_runner(app)
     lines = [{"article": "tea", "quantity": 2}, {"article": "cup", "quantity": 1}]
     assert ask("POST", "/quotes", lines).json() == "21.00"

@@ -33,7 +33,7 @@ class DrainRunner(BaseRunner):
         return 1
 
     def drain(self, limit: int) -> list[Invocation]:
-        """What `AppTest.drain` does."""
+        """Run what is due on the calling thread; `AppTest.drain` documents it."""
         _refuse_event_loop()
         self._ran: list[Invocation] = []
         self._limit = limit
@@ -66,7 +66,7 @@ class DrainRunner(BaseRunner):
                 self._ran.append(invocation)
                 invocation.run()
                 return True
-            # Of a task that is not known here nothing is handed out: it is put off, and the next one may be known.
+            # A call of a task that is not known here goes back into the queue with a delay; the next one may be known.
             if not self.app._store.backlog([], 1):
                 return False
 

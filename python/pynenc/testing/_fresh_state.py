@@ -1,4 +1,4 @@
-"""Give an app an empty store and unread settings for a while. The one place that swaps the state of an app."""
+"""Give an app an empty store and new settings for a while: the one place that swaps the state of an app."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def fresh_state(app: Pynenc, store: str, manual_clock: bool, settings: dict[str, Any]) -> Iterator[None]:
-    """What `isolated` does; see there."""
+    """Give `app` an empty store and new settings for the time of the block; `isolated` documents the arguments."""
     if manual_clock and store != "memory":
         raise ValueError(
             f'manual_clock needs the store "memory", got {store!r}: other stores have the time of a server'
@@ -65,7 +65,7 @@ def _set_aside(app: Pynenc) -> Iterator[None]:
 
 
 def _take_cached(task: Any) -> dict[str, Any]:
-    """Remove what a task has computed from the settings; what that was."""
+    """Remove what a task has computed from the settings, and return it by name."""
     names = {name for cls in type(task).__mro__ for name, value in vars(cls).items() if _is_cached(value)}
     return {name: task.__dict__.pop(name) for name in names & task.__dict__.keys()}
 

@@ -1,4 +1,4 @@
-"""Test an app without a runner process: a store of its own, what was submitted, and bodies on the test's thread."""
+"""Test an app without a runner process: an empty store, assertions on calls, bodies on the thread of the test."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ class AppTest:
     def drain(self, limit: int = 10_000) -> list[DistributedInvocation[Any, Any]]:
         """Run what is due on the calling thread, and what that submits, until nothing is due.
 
-        A body that waits for others has them run on the same thread meanwhile. What is due later stays in the queue:
-        see `advance`. What a body raises is not raised here: it is the outcome of its invocation, as in production.
+        While a body waits for others, these run on the same thread. What is due later stays queued: see `advance`.
+        An exception of a body is not raised here: it is the outcome of its invocation, as in production.
 
         Args:
             limit: the most bodies that may run, so that a task that always submits another one ends the test.

@@ -139,7 +139,7 @@ def running(runner: BaseRunner) -> Iterator[BaseRunner]:
 
 
 class IsolateApp(Protocol):
-    """What the fixture `pynenc_test` is: `isolated` of `pynenc.testing` until the end of the test."""
+    """Type of the fixture `pynenc_test`: isolates an app until the end of the test."""
 
     def __call__(
         self, app: Pynenc, store: str = "memory", *, manual_clock: bool = False, **settings: Any
@@ -147,7 +147,7 @@ class IsolateApp(Protocol):
 
 
 class StartRunner(Protocol):
-    """What the fixture `pynenc_runner` is."""
+    """Type of the fixture `pynenc_runner`: starts a runner that ends with the test."""
 
     def __call__(
         self, app: Pynenc, cls: Callable[[Pynenc], BaseRunner] | None = None, **settings: Any
