@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import functools
 import tempfile
 import weakref
@@ -24,7 +25,8 @@ def fresh_state(app: Pynenc, store: str, manual_clock: bool, settings: dict[str,
         )
     if app._has_running_runner():
         raise RuntimeError(f"a runner of app {app.app_id!r} runs in this process: stop it before the app is isolated")
-    registered = list(app._codec._exceptions.values())
+    codec = app._parts.get("codec")
+    registered = [] if codec is None else list(codec._exceptions.values())
     with contextlib.ExitStack() as stack:
         stack.enter_context(_set_aside(app))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pynenc-test-"))
@@ -75,10 +77,14 @@ def _is_cached(attribute: Any) -> bool:
 
 
 def _assign(app: Pynenc, name: str, value: Any) -> None:
+    from pynenc.conf.base import fields_of
     from pynenc.exceptions import ConfigError
 
-    if not hasattr(type(app.conf), name) or name.startswith("_"):
-        raise ConfigError(f"ConfigPynenc has no setting {name!r}, which was given to isolated()")
+    fields = fields_of(type(app.conf))
+    if name not in fields:
+        near = difflib.get_close_matches(name, fields, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "see the guide to the configuration"
+        raise ConfigError(f"ConfigPynenc has no setting {name!r}, which was given to isolated(): {hint}")
     setattr(app.conf, name, value)
 
 

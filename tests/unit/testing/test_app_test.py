@@ -155,7 +155,10 @@ def test_settings_hold_for_the_time_of_the_test_only() -> None:
 
 
 def test_a_setting_that_does_not_exist_is_named() -> None:
-    with pytest.raises(ConfigError, match="max_payload_byte'"), isolated(app, max_payload_byte=10):
+    with (
+        pytest.raises(ConfigError, match=r"'max_payload_byte', .* did you mean max_payload_bytes"),
+        isolated(app, max_payload_byte=10),
+    ):
         pass
 
 
