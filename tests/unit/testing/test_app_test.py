@@ -186,6 +186,13 @@ def test_a_runner_of_the_test_stops_before_the_app_gets_its_store_back(
     assert runner.running
 
 
+def test_two_apps_are_isolated_side_by_side(pynenc_test: Callable[[Pynenc], AppTest]) -> None:
+    test, beside = pynenc_test(app), pynenc_test(other_app)
+    unrelated()
+    assert test.drain() == []
+    assert [one.task for one in beside.drain()] == [unrelated]
+
+
 # -- what was submitted ------------------------------------------------------------------------------------------------
 
 
@@ -301,6 +308,17 @@ def test_waiting_for_what_nothing_runs_is_refused_at_once(test: AppTest) -> None
         _ = add(1).result
 
 
+def test_a_body_that_waits_for_what_cannot_run_now_fails_and_says_so(
+    test: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A call of a task that nobody knows is put off.
+    monkeypatch.delitem(app.tasks, add.task_id)
+    invocation = total([1])
+    test.drain()
+    with pytest.raises(RunnerError, match=r"total waits for \S+, which cannot run now"):
+        _ = invocation.result
+
+
 async def _drain_on_a_loop(test: AppTest) -> int:
     invocation = add_on_a_loop(1)
     with pytest.raises(RuntimeError, match=r"await asyncio\.to_thread"):
@@ -342,13 +360,10 @@ def test_a_result_expires_when_the_clock_is_advanced() -> None:
 
 def test_a_call_that_is_due_later_runs_when_its_time_has_come() -> None:
     with isolated(app, manual_clock=True, unknown_task_delay_sec=30.0) as test:
-        task_id = add.task_id
         invocation = add(1)
-        del app.tasks[task_id]
-        try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delitem(app.tasks, add.task_id)
             assert test.drain() == []
-        finally:
-            app.tasks[task_id] = add
         assert test.drain() == []
         test.advance(15)
         assert test.drain() == [invocation]
