@@ -70,6 +70,13 @@ CHECKED = {
             again = ops.submit_again(failed.invocation_id)
             assert test.submitted(charge) == [failed, app.state_backend.get_invocation(again)]
             assert ops.store_answers()
+        with isolated(app) as test:
+            charge(2)
+            # Its process dies, in which nothing else ran.
+            [claim] = app._store.claim("runner#1", 1, begin=True)
+            app._store.revoke("runner#1", "killed by SIGKILL", 0)
+            [(_, task_id, reason)] = ops.failures()
+            assert task_id == "shop.charge" and "given up: " in reason and "SIGKILL" in reason, reason
         # Closed, as a store that is away.
         with isolated(app) as test:
             app._store.close()
