@@ -10,12 +10,14 @@ import sys
 import typing
 from pathlib import Path
 
-from pynenc.conf.base import ConfigBase, Setting, fields_of
+from pynenc.conf.base import WITHOUT_EFFECT, ConfigBase, Setting, fields_of, offered
 from pynenc.conf.base import _shown as shown
+from pynenc.conf.given import config_classes
 
 GUIDE = Path(__file__).resolve().parent.parent / "docs" / "guides" / "configuration.md"
 # A table stands between `<!-- settings: module.Class -->` and `<!-- end -->`.
 TABLE = re.compile(r"(<!-- settings: (?P<module>[\w.]+)\.(?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+APPENDIX = re.compile(r"(<!-- settings without effect -->\n).*?(<!-- end -->)", re.DOTALL)
 HEAD = "| Setting | Default | Unit | Allowed | Meaning |\n|---|---|---|---|---|\n"
 
 
@@ -43,17 +45,30 @@ def row(name: str, field: Setting, kind: object) -> str:
 
 
 def table(cls: type[ConfigBase]) -> str:
-    """All settings of a class, those of its parents included."""
-    kinds = typing.get_type_hints(cls)
-    return HEAD + "".join(row(name, field, kinds[name]) for name, field in fields_of(cls).items())
+    """All settings of a class that have an effect, those of its parents included."""
+    kinds, names = typing.get_type_hints(cls), offered(cls)
+    return HEAD + "".join(row(name, field, kinds[name]) for name, field in fields_of(cls).items() if name in names)
+
+
+def appendix() -> str:
+    """The settings without effect, where they are declared."""
+    rows = [
+        f"| `{name}` | `{cls.__name__}` | {field.doc.removeprefix(WITHOUT_EFFECT).removeprefix(': ')} |\n"
+        for cls in sorted(config_classes(), key=lambda cls: cls.__name__)
+        if cls.__module__.startswith("pynenc.conf.")
+        for name, field in vars(cls).items()
+        if isinstance(field, Setting) and field.without_effect
+    ]
+    return "| Setting | Class | Why, or what instead |\n|---|---|---|\n" + "".join(rows)
 
 
 def rendered(text: str) -> str:
     """The guide with its tables as the declarations have them."""
-    return TABLE.sub(
+    tables = TABLE.sub(
         lambda match: match[1] + table(getattr(importlib.import_module(match["module"]), match["name"])) + match[4],
         text,
     )
+    return APPENDIX.sub(lambda match: match[1] + appendix() + match[2], tables)
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pynenc.conf.given import check_given
 from pynenc.plugin_loader import load_plugins
 from pynenc.runner import BaseRunner
+from pynenc.util.near_names import did_you_mean
 from pynenc.util.subclasses import get_subclass
 
 if TYPE_CHECKING:
@@ -302,8 +303,13 @@ class PynencBuilder:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = type(self)._plugin_methods.get(name)
         if method is None:
-            known = ", ".join(sorted(type(self)._plugin_methods)) or "none"
-            raise AttributeError(f"{type(self).__name__} has no method {name!r} (methods of plugins: {known})")
+            known = sorted(type(self)._plugin_methods)
+            public = [each for each in dir(type(self)) if not each.startswith("_")]
+            hint = did_you_mean(name, [*public, *known])
+            raise AttributeError(
+                f"{type(self).__name__} has no method {name!r}{f': {hint}' if hint else ''} "
+                f"(methods of plugins: {', '.join(known) or 'none'})"
+            )
 
         def call(*args: Any, **kwargs: Any) -> Any:
             result = method(self, *args, **kwargs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import json
@@ -15,6 +14,7 @@ from pynenc._signature import CallSignature
 from pynenc.arguments import Arguments
 from pynenc.call import Call
 from pynenc.conf.config_task import ConcurrencyControlType, ConfigTask
+from pynenc.conf.task_options import instead_of
 from pynenc.exceptions import ConfigError, InvalidTaskOptionsError, RetryError
 from pynenc.identifiers import TaskId
 from pynenc.invocation.base_invocation import BaseInvocation
@@ -23,6 +23,7 @@ from pynenc.invocation.dist_group import DistributedInvocationGroup
 from pynenc.runner._limits import Limits, limits_of
 from pynenc.submit import SubmitPlan, submit_many, submit_one
 from pynenc.types import Params, Result
+from pynenc.util.near_names import did_you_mean
 
 if TYPE_CHECKING:
     import logging
@@ -184,6 +185,7 @@ class Task(Generic[Params, Result]):
             problem = (
                 f"ConfigBroker.queues must name the queue {queue!r} of task {self.task_id}, and has "
                 f"{', '.join(broker.queues) or 'none'} (from {broker.source_of('queues')})"
+                f"{_likely(queue, broker.queues)}"
             )
             if broker.raise_on_queue_mismatch:
                 raise ConfigError(problem)
@@ -390,13 +392,16 @@ def _check_function(func: Any) -> None:
         )
 
 
+def _likely(queue: str, queues: tuple[str, ...]) -> str:
+    hint = did_you_mean(queue, queues)
+    return f": {hint}" if hint else ""
+
+
 def _check_options(task_id: str, options: dict[str, Any]) -> None:
     known = TaskOptions.__annotations__
     for name in options:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"the options are {', '.join(sorted(known))}"
-            raise InvalidTaskOptionsError(task_id, f"task {task_id} has no option {name!r}: {hint}")
+            raise InvalidTaskOptionsError(task_id, f"task {task_id} has no option {name!r}: {instead_of(name, known)}")
 
 
 def _refuse_what_is_not_offered(task_id: str, options: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from support.processes import child_environment
 
 import pynenc.conf
 from pynenc import Pynenc
-from pynenc.conf.base import ConfigBase, Setting, describe, fields_of
+from pynenc.conf.base import ConfigBase, Setting, describe, fields_of, offered
 from pynenc.conf.config_pynenc import ConfigPynenc
 from pynenc.conf.config_runner import ConfigThreadRunner
 from pynenc.conf.config_task import ConfigTask
@@ -57,14 +57,29 @@ def test_every_class_that_is_used_has_a_table() -> None:
     aliases = {
         name for name, cls in classes.items() if not any(isinstance(each, Setting) for each in vars(cls).values())
     }
-    assert set(classes) <= set(TABLES) | mixins | aliases
+    without_effect = {name for name, cls in classes.items() if not offered(cls)}
+    assert set(classes) <= set(TABLES) | mixins | aliases | without_effect
+
+
+def test_the_appendix_has_every_setting_without_effect_and_why() -> None:
+    [appendix] = re.findall(r"<!-- settings without effect -->\n(.*?)<!-- end -->", GUIDE, re.DOTALL)
+    rows = [_cells(line.strip("| ")) for line in appendix.splitlines() if line.startswith("| `")]
+    declared = {
+        (field, name)
+        for name, cls in _classes().items()
+        for field, each in vars(cls).items()
+        if isinstance(each, Setting) and each.without_effect
+    }
+    assert {(field, name) for field, name, _ in rows} == declared
+    assert all(why for _, _, why in rows)
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_every_row_has_name_default_unit_and_meaning_of_a_setting_and_no_setting_is_missing(name: str) -> None:
     cls = _classes()[name]
     defaults = {field: value for field, value, *_ in describe(cls())}
-    declared = [(field, defaults[field], setting.unit, setting.doc) for field, setting in fields_of(cls).items()]
+    fields = {field: setting for field, setting in fields_of(cls).items() if field in offered(cls)}
+    declared = [(field, defaults[field], setting.unit, setting.doc) for field, setting in fields.items()]
     written = [
         (field, default, unit, meaning.replace("\\|", "|"))
         for field, default, unit, _, meaning in map(_cells, TABLES[name])

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pynenc.app_discovery import FoundApp, find_app
-from pynenc.conf.base import describe
+from pynenc.conf.base import WITHOUT_EFFECT, describe, fields_of, offered
 
 
 def load_app(arguments: argparse.Namespace) -> FoundApp:
@@ -25,15 +25,24 @@ def load_app(arguments: argparse.Namespace) -> FoundApp:
 
 
 def config_lines(conf: Any) -> Iterator[str]:
-    """Each setting with its value, unit, source and description, by name; secrets are masked."""
+    """Each setting with its value, unit, source and description, by name; secrets are masked.
+
+    Those without effect come last, and only by their names.
+    """
+    effective = set(offered(type(conf)))
     rows = [
         (field, f"{value}{f' {unit}' if unit else ''}", doc, source)
         for field, value, doc, unit, source in describe(conf)
+        if field in effective
     ]
     for field, value, doc, source in sorted(rows):
         yield f"  {field} = {value}  [{source}]"
         if doc:
             yield f"      {doc}"
+    others = sorted(set(fields_of(type(conf))) - effective)
+    if others:
+        yield ""
+        yield f"{WITHOUT_EFFECT.capitalize()}: {', '.join(others)}"
 
 
 def header_lines(found: FoundApp) -> Iterator[str]:

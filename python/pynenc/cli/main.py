@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pynenc import __version__
 from pynenc._process import replace_closed_streams
 from pynenc.cli import monitor, redis_acl, runner, show_config, status
+from pynenc.cli._parser import Parser
 from pynenc.exceptions import PynencError
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="pynenc",
         description="Run the tasks of an app, and look at it.",
         epilog=_EPILOG,

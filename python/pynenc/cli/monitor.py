@@ -9,8 +9,11 @@ from pynenc.exceptions import NotOfferedError
 
 
 def add_parser(commands: Any) -> None:
-    """Add the command. It takes whatever pynenc's takes, so that the answer is not that an option is unknown."""
-    parser = commands.add_parser("monitor", help="not in this build", prefix_chars="+", add_help=False)
+    """Add the command, without a help that would list it.
+
+    It takes whatever pynenc's takes, so that the answer is not that an option is unknown.
+    """
+    parser = commands.add_parser("monitor", prefix_chars="+", add_help=False)
     parser.add_argument("options", nargs="*")
     parser.set_defaults(run=run)
 

@@ -19,8 +19,7 @@ from pynenc.exceptions import ConfigError
 from pynenc.runner import _preload  # noqa: F401
 from pynenc.runner._signals import STOP_SIGNALS, as_before_in_copies, in_copies, stop_signals
 from pynenc.runner.base_runner import BaseRunner, DummyRunner
-from pynenc.runner.choose import choose_runner_cls
-from pynenc.util.subclasses import get_subclass
+from pynenc.runner.choose import choose_runner_cls, runner_called
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -153,7 +152,7 @@ def _make_runner(app: Pynenc, name: str | None) -> tuple[BaseRunner, str]:
         ValueError: no runner class of this name was imported.
     """
     if name is not None:
-        runner_cls, reason = get_subclass(BaseRunner, name), "asked for with --runner"  # type: ignore[type-abstract]
+        runner_cls, reason = runner_called(name), "asked for with --runner"
     else:
         configured, source = app.conf.runner_cls, app.conf.source_of("runner_cls")
         if configured == DummyRunner.__name__ and source != "default":

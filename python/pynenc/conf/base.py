@@ -20,6 +20,7 @@ from pynenc.conf.masking import UNREADABLE, harmless, is_spawning, mask, masked_
 from pynenc.conf.ownership import allows_foreign_files
 from pynenc.conf.sources import CODE, Layer, environment_layers, file_layers, section_layers
 from pynenc.exceptions import ConfigError, ConfigMultiInheritanceError
+from pynenc.util.near_names import did_you_mean
 
 WITHOUT_EFFECT = "accepted for compatibility, without effect"
 """The doc of a setting that pynenc has and nothing here reads, or how it begins."""
@@ -49,6 +50,11 @@ class Setting:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
         register(name, secret=self.secret, url=self.url)
+
+    @property
+    def without_effect(self) -> bool:
+        """Whether nothing reads it: pynenc has it, so it is accepted."""
+        return self.doc.startswith(WITHOUT_EFFECT)
 
     def default_value(self) -> Any:
         """A default of its own for each instance: a mutable one is not shared."""
@@ -191,7 +197,7 @@ class ConfigBase(Inspection):
         """Raises `ConfigError` for a value that cannot work, and `AttributeError` for a field that does not exist."""
         field = fields_of(type(self)).get(name)
         if field is None:
-            raise AttributeError(f"{type(self).__name__} has no field {name!r}")
+            raise AttributeError(_no_field(type(self), name))
         self.__dict__[name] = self._checked(field, value, "assignment", is_text=False)
         self._sources[name] = "assignment"
         self._strengths[name] = sys.maxsize
@@ -221,6 +227,11 @@ class ConfigBase(Inspection):
         copied.__dict__.pop("_watch", None)
         return copied
 
+    def __dir__(self) -> list[str]:
+        """For completion: without the settings that have no effect."""
+        hidden = {name for name, field in fields_of(type(self)).items() if field.without_effect}
+        return [name for name in super().__dir__() if name not in hidden]
+
     def __call__(self) -> Any:
         """Itself: `runner.conf` and `runner.conf()` are both in use."""
         return self
@@ -249,6 +260,16 @@ def checked(cls: type[ConfigBase], field: Setting, value: Any, source: str, *, i
         shown = "a hidden value" if field.secret else shown_value(value, field.name)
         raise ConfigError(f"{cls.__name__}.{field.name} {wrong}, got {shown} (from {source})")
     return converted
+
+
+def _no_field(cls: type[ConfigBase], name: str) -> str:
+    hint = did_you_mean(name, offered(cls))
+    return f"{cls.__name__} has no field {name!r}{f': {hint}' if hint else ''}"
+
+
+def offered(cls: type[ConfigBase]) -> list[str]:
+    """The names of the fields that have an effect."""
+    return [name for name, field in fields_of(cls).items() if not field.without_effect]
 
 
 def describe(conf: ConfigBase) -> list[tuple[str, str, str, str, str]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pynenc.conf.base import WITHOUT_EFFECT, ConfigBase, setting
 from pynenc.conf.config_sqlite import ConfigSQLite
 
+_RETRIES = WITHOUT_EFFECT + ": see store_timeout_sec"
+
 
 class ConfigOrchestrator(ConfigBase):
     """What pynenc's orchestrator could switch off; here it belongs to the store."""
@@ -14,9 +16,9 @@ class ConfigOrchestrator(ConfigBase):
     auto_final_invocation_purge_hours: float = setting(
         24.0, unit="h", at_least=0, doc=WITHOUT_EFFECT + ": see result_ttl_sec"
     )
-    max_pending_resolution_threads: int = setting(50, at_least=1, doc=WITHOUT_EFFECT)
-    redis_retry_base_delay_sec: float = setting(0.1, unit="s", at_least=0, doc=WITHOUT_EFFECT)
-    redis_retry_max_delay_sec: float = setting(1.0, unit="s", at_least=0, doc=WITHOUT_EFFECT)
+    max_pending_resolution_threads: int = setting(50, at_least=1, doc=WITHOUT_EFFECT + ": a status needs no thread")
+    redis_retry_base_delay_sec: float = setting(0.1, unit="s", at_least=0, doc=_RETRIES)
+    redis_retry_max_delay_sec: float = setting(1.0, unit="s", at_least=0, doc=_RETRIES)
 
 
 class ConfigOrchestratorSQLite(ConfigOrchestrator, ConfigSQLite):

@@ -47,7 +47,7 @@ class ConfigRunner(ConfigBase):
     cancel_grace_sec: float = setting(5.0, unit="s", at_least=0, doc="as of the app, for this runner alone")
     queues: tuple[str, ...] = setting((), pattern=QUEUE_NAME, doc="take work from these queues only; none means all")
     queue_selection_strategy: QueueSelectionStrategy = setting(
-        QueueSelectionStrategy.ROUND_ROBIN, doc="accepted for compatibility, without effect"
+        QueueSelectionStrategy.ROUND_ROBIN, doc="accepted for compatibility, without effect: the store has the order"
     )
 
 

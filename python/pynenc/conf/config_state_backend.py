@@ -9,7 +9,7 @@ from pynenc.conf.config_sqlite import ConfigSQLite
 class ConfigStateBackend(ConfigBase):
     """What pynenc's state backends on Redis understand."""
 
-    pagination_batch_size: int = setting(100, at_least=1, doc=WITHOUT_EFFECT)
+    pagination_batch_size: int = setting(100, at_least=1, doc=WITHOUT_EFFECT + ": pages have a fixed size")
 
 
 class ConfigStateBackendSQLite(ConfigStateBackend, ConfigSQLite):

@@ -92,9 +92,11 @@ class ConfigTask(ConfigBase):
     parallel_batch_size: int = setting(
         100, unit="calls", at_least=0, doc="how many calls parallelize submits at once; 0 is one at a time"
     )
-    auto_parallel_batch_size: int = setting(0, at_least=0, doc="deprecated: parallel_batch_size took its place")
-    call_result_cache: bool = setting(False, doc=WITHOUT_EFFECT)
-    disable_cache_args: tuple[str, ...] = setting((), doc=WITHOUT_EFFECT)
+    auto_parallel_batch_size: int = setting(0, at_least=0, doc=WITHOUT_EFFECT + ": parallel_batch_size took its place")
+    call_result_cache: bool = setting(False, doc=WITHOUT_EFFECT + ": no result is reused")
+    disable_cache_args: tuple[str, ...] = setting(
+        (), doc=WITHOUT_EFFECT + ": large values travel with their invocation"
+    )
 
     _task_id: TaskId | None
     _task_options: dict[str, Any]

@@ -49,7 +49,11 @@ class Inspection:
 
         rows = {name: row for name, *row in describe(cast("ConfigBase", self))}
         if field is not None and field not in rows:
-            raise AttributeError(f"{type(self).__name__} has no field {field!r}")
+            from pynenc.conf.base import offered
+            from pynenc.util.near_names import did_you_mean
+
+            hint = did_you_mean(field, offered(cast("type[ConfigBase]", type(self))))
+            raise AttributeError(f"{type(self).__name__} has no field {field!r}{f': {hint}' if hint else ''}")
         lines = []
         for name in rows if field is None else [field]:
             value, doc, unit, source = rows[name]

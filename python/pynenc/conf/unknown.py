@@ -6,17 +6,17 @@ all of them together, when an app opens its store: by then the classes of the us
 
 from __future__ import annotations
 
-import difflib
 import os
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pynenc.conf.base import Setting, config_id, fields_of
+from pynenc.conf.base import Setting, config_id, fields_of, offered
 from pynenc.conf.config_task import TASK_DEFAULTS
 from pynenc.conf.given import config_classes
 from pynenc.conf.ownership import allows_foreign_files
 from pynenc.conf.sources import PREFIX, whole_files
+from pynenc.util.near_names import near_names
 from pynenc.util.subclasses import all_subclasses
 
 _warned: set[tuple[str, str]] = set()
@@ -55,6 +55,7 @@ class _Known:
         self._by_class: dict[str, set[str]] = {}
         self._by_section: dict[str, set[str]] = {}
         self._all: set[str] = set()
+        effective: set[str] = set()
         for cls in config_classes():
             if cls.__module__.startswith("pynenc.") and not any(
                 isinstance(field, Setting) for field in vars(cls).values()
@@ -62,9 +63,12 @@ class _Known:
                 # A name of pynenc for settings that are read elsewhere.
                 continue
             fields = {name for one in (cls, *all_subclasses(cls)) for name in fields_of(one)}
+            effective |= set(offered(cls))
             self._by_class.setdefault(cls.__name__.upper(), set()).update(fields)
             self._by_section.setdefault(config_id(cls), set()).update(fields)
             self._all |= fields
+        self._without_effect = self._all - effective
+        """Accepted, and never suggested."""
         self.class_names = sorted(self._by_class)
         # Not a class of its own: the fields of `ConfigTask`, at a lower rank.
         self._by_section[TASK_DEFAULTS] = self._by_section[_TASK_SECTION]
@@ -78,7 +82,7 @@ class _Known:
                 yield from self._in_section(f"{source}, section {key!r}", key, value, fields)
             elif key not in self._all:
                 candidates = set(self._by_section) if isinstance(value, Mapping) else self._all
-                yield source, str(key), _meant(str(key), candidates)
+                yield source, str(key), self._meant(str(key), candidates)
 
     def _in_section(
         self, source: str, section: str, values: Mapping[str, Any], fields: set[str]
@@ -88,31 +92,51 @@ class _Known:
                 # Of one task, by its id.
                 yield from self._in_section(f"{source}, {key!r}", "", value, fields)
             elif key not in fields:
-                yield source, str(key), _meant(str(key), fields)
+                yield source, str(key), self._meant(str(key), fields)
 
     def in_environment(self) -> Iterator[tuple[str, str, str]]:
-        """The unknown variables with our prefix."""
+        """The unknown variables with our prefix, and those that have it with one underscore."""
         for variable in sorted(os.environ):
             name = variable.upper()
-            if not name.startswith(PREFIX) or not os.environ[variable]:
+            if not os.environ[variable]:
+                continue
+            if not name.startswith(PREFIX):
+                meant = self._with_our_prefix(name)
+                if meant is not None:
+                    yield "the environment", variable, f"did you mean {meant}?"
                 continue
             scope, _, field = name.removeprefix(PREFIX).rpartition("__")
             task_scope = scope.startswith("CONFIGTASK__")
             fields = self._all if not scope else self._by_class.get("CONFIGTASK" if task_scope else scope)
             known = {one.upper() for one in fields or ()} | ({"FILEPATH"} if not task_scope else set())
             if fields is None:
-                near = [f"{PREFIX}{one}__{field}" for one in difflib.get_close_matches(scope, self._by_class, n=3)]
-                yield "the environment", variable, _listed(near)
+                yield (
+                    "the environment",
+                    variable,
+                    _listed([f"{PREFIX}{one}__{field}" for one in near_names(scope, self._by_class)]),
+                )
             elif field not in known:
                 begin = f"{PREFIX}{scope}__" if scope else PREFIX
-                near = difflib.get_close_matches(field, known, n=3)
+                near = near_names(field, known - {one.upper() for one in self._without_effect})
                 yield "the environment", variable, _listed([begin + one for one in near])
             elif variable != name:
                 yield "the environment", variable, f"did you mean {name}? Variables are in upper case"
 
+    def _with_our_prefix(self, name: str) -> str | None:
+        """The variable that is meant by `PYNENC_STORE_URL`; None for a variable of somebody else's."""
+        begin = PREFIX.rstrip("_") + "_"
+        if not name.startswith(begin):
+            return None
+        rest = name.removeprefix(begin)
+        fields = {one.upper() for one in self._all - self._without_effect} | {"FILEPATH"}
+        for scope in ("", *self._by_class):
+            field = rest.removeprefix(scope).lstrip("_") if rest.startswith(scope) else ""
+            if field in fields:
+                return f"{PREFIX}{scope}__{field}" if scope else PREFIX + field
+        return None
 
-def _meant(key: str, known: set[str]) -> str:
-    return _listed(difflib.get_close_matches(key, known, n=3))
+    def _meant(self, key: str, known: set[str]) -> str:
+        return _listed(near_names(key, known - self._without_effect))
 
 
 def _listed(near: list[str]) -> str:

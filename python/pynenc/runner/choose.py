@@ -6,10 +6,33 @@ from typing import TYPE_CHECKING
 
 from pynenc.runner.base_runner import BaseRunner, DummyRunner
 from pynenc.runner.thread_runner import ThreadRunner
-from pynenc.util.subclasses import get_subclass
+from pynenc.util.subclasses import all_subclasses, get_subclass, is_public, unknown_subclass
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
+
+
+def startable_runners() -> dict[str, type[BaseRunner]]:
+    """The imported runner classes that can be started, by name: those of pynenc, and those of the user's modules."""
+    import pynenc.runner  # noqa: F401
+
+    return {
+        cls.__name__: cls
+        for cls in all_subclasses(BaseRunner)  # type: ignore[type-abstract]
+        if is_public(cls) and not issubclass(cls, DummyRunner)
+    }
+
+
+def runner_called(name: str) -> type[BaseRunner]:
+    """The runner class of this name, to be started.
+
+    Raises:
+        ValueError: no imported runner has this name. The message names near ones, and lists those that can be started.
+    """
+    try:
+        return get_subclass(BaseRunner, name)  # type: ignore[type-abstract]
+    except ValueError:
+        raise unknown_subclass(BaseRunner, name, startable_runners()) from None
 
 
 def choose_runner_cls(app: Pynenc) -> tuple[type[BaseRunner], str]:
@@ -20,5 +43,5 @@ def choose_runner_cls(app: Pynenc) -> tuple[type[BaseRunner], str]:
     """
     configured = app.conf.runner_cls
     if configured and configured != DummyRunner.__name__:
-        return get_subclass(BaseRunner, configured), f"runner_cls is {configured!r}"  # type: ignore[type-abstract]
+        return runner_called(configured), f"runner_cls is {configured!r}"
     return ThreadRunner, f"no runner is configured, and it works with every store, so with {app._store.url} too"
