@@ -7,6 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 from urllib.parse import urlsplit, urlunsplit
 
+from pynenc._compat.builder_names import NOT_OFFERED, refused
 from pynenc.conf.given import check_given
 from pynenc.plugin_loader import load_plugins
 from pynenc.runner import BaseRunner
@@ -302,6 +303,8 @@ class PynencBuilder:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = type(self)._plugin_methods.get(name)
+        if method is None and name in NOT_OFFERED:
+            return refused(name)
         if method is None:
             known = sorted(type(self)._plugin_methods)
             public = [each for each in dir(type(self)) if not each.startswith("_")]
