@@ -99,7 +99,7 @@ async def execute_async(app: Pynenc, runner: BaseRunner, claim: _core.Claim) -> 
                 return _raised(app, task, runner, claim, error, limit)
             finally:
                 runner._running_bodies.unguard(claim)
-            return _returned(app, task, runner, claim, value)
+            return _returned(app, task, runner, claim, value, invocation.invocation_id)
     except BaseException as bug:
         app.logger.exception("executing invocation %s of %s broke in the engine", claim.invocation_id, claim.task_id)
         return _broken(app, task, runner, claim, bug)
@@ -135,7 +135,7 @@ def _execute(
         return no_thread(app, str(runner.runner_id), claim, error.__cause__ or error)
     except Exception as error:
         return _undecodable(app, task, runner, claim, error)
-    if task._limits is not None or runner._running_bodies.is_early(claim.invocation_id):
+    if task._limits is not None or runner._running_bodies.is_early(invocation.invocation_id):
         try:
             keep_time()
         except RuntimeError as error:
@@ -149,7 +149,7 @@ def _execute(
                 end_copy()
     except BaseException as error:
         return _raised(app, task, runner, claim, error, invocation._limit)
-    return _returned(app, task, runner, claim, value)
+    return _returned(app, task, runner, claim, value, invocation.invocation_id)
 
 
 def _run_body(
@@ -166,7 +166,7 @@ def _run_body(
     if task._limits is not None or task._is_coroutine:
         return _run_guarded(app, task, runner, claim, invocation, args, kwargs, began)
     invocation._thread = threading.get_ident()
-    bodies, invocation_id = runner._running_bodies, claim.invocation_id
+    bodies, invocation_id = runner._running_bodies, invocation.invocation_id
     undisturbed = False
     # One exception can arrive from outside, anywhere in here; see `Bodies`.
     try:
@@ -238,10 +238,12 @@ def body_limit(
     return BodyLimit(limits, give_up, inner=inner, wake=lambda: runner._wake_body(claim), thread=thread)
 
 
-def _returned(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, value: Any) -> Outcome:
+def _returned(
+    app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, value: Any, invocation_id: str
+) -> Outcome:
     context.body_ended()
     try:
-        return Outcome(_core.SUCCESS, app._codec.encode_result(task, value, claim.invocation_id))
+        return Outcome(_core.SUCCESS, app._codec.encode_result(task, value, invocation_id))
     except Exception as error:
         return _failed(app, task, runner, claim, error)
 
