@@ -94,6 +94,21 @@ def test_a_blocked_invocation_is_parked_and_others_go_past_it(running: World) ->
     assert [first.result, second.result] == ["first", "second"]
 
 
+def test_calls_are_merged_with_an_equal_one_that_was_put_off(running: World) -> None:
+    task = running.jobs.controls.one_at_a_time_and_once_per_arguments
+    first = task("first")
+    flags.await_flag("first-inside")
+    put_off = [task(name) for name in ("second", "third")]
+    for invocation in put_off:
+        wait_until(lambda: invocation.status is InvocationStatus.CONCURRENCY_CONTROLLED, "the place in the line")  # noqa: B023
+    again = [task(name) for name in ("second", "third") * 3]
+    assert {one.invocation_id for one in again} == {one.invocation_id for one in put_off}
+    for name in ("first", "second", "third"):
+        flags.raise_flag(name)
+    assert [one.result for one in [first, *put_off, *again]] == ["first", *["second", "third"] * 4]
+    assert running.app.orchestrator.count_invocations() == 3
+
+
 def test_per_arguments_only_equal_calls_exclude_each_other(running: World) -> None:
     task = running.jobs.controls.one_per_arguments
     invocations = [task("same"), task("other"), task("same")]

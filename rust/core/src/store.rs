@@ -107,7 +107,8 @@ pub trait Store: Send + Sync + 'static {
     /// of them or none of it: an error may leave the first pieces accepted. Sending all of it again completes it. What can be
     /// refused is refused before the first piece.
     ///
-    /// A registration key held by an invocation in status `registered` decides as [`crate::submit::meet_existing`] says.
+    /// An invocation holds its registration key until it is claimed for the first time, or ends; meanwhile
+    /// [`crate::submit::meet_existing`] decides about calls under that key.
     fn submit(&self, batch: &[Submission]) -> Result<Vec<Submitted>>;
 
     /// Take up to `limit` due invocations in queue order, either of those that run alone in their process (a recovery has

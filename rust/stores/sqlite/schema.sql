@@ -14,7 +14,7 @@ CREATE TABLE invocation (
     priority         REAL    NOT NULL,
     due              INTEGER NOT NULL,           -- wall clock, ms
     rank             INTEGER NOT NULL DEFAULT 0, -- 0, or one more than the depth of the deepest waiter
-    registration_key TEXT,
+    registration_key TEXT,                       -- until it is claimed for the first time
     run_key          TEXT,
     run_limit        INTEGER NOT NULL DEFAULT 0,
     run_drop         INTEGER NOT NULL DEFAULT 0, -- 1: blocked by its key means dropped, not parked
@@ -43,7 +43,8 @@ CREATE INDEX invocation_parked ON invocation (run_key, rank DESC, priority DESC,
 CREATE INDEX invocation_held ON invocation (run_key) WHERE place = 4 AND run_key IS NOT NULL;
 CREATE INDEX invocation_owned ON invocation (runner) WHERE place = 4;
 CREATE INDEX invocation_leased ON invocation (lease, id) WHERE place = 4;
-CREATE INDEX invocation_registered ON invocation (registration_key) WHERE status = 1 AND registration_key IS NOT NULL;
+CREATE INDEX invocation_registered ON invocation (registration_key)
+    WHERE place IN (1, 2, 3) AND registration_key IS NOT NULL;
 CREATE INDEX invocation_finished ON invocation (finished_seq) WHERE finished_seq IS NOT NULL;
 CREATE INDEX invocation_expiring ON invocation (expires) WHERE expires IS NOT NULL;
 CREATE INDEX invocation_child ON invocation (parent) WHERE parent IS NOT NULL;

@@ -57,6 +57,15 @@ def one_at_a_time(name: str) -> str:
     return _inside(name, "task")
 
 
+@app.task(
+    registration_concurrency=ConcurrencyControlType.ARGUMENTS,
+    running_concurrency=ConcurrencyControlType.TASK,
+    reroute_on_concurrency_control=True,
+)
+def one_at_a_time_and_once_per_arguments(name: str) -> str:
+    return _inside(name, "task")
+
+
 @app.task(running_concurrency=ConcurrencyControlType.ARGUMENTS, reroute_on_concurrency_control=True)
 def one_per_arguments(name: str) -> str:
     return _inside(name, name)

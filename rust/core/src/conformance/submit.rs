@@ -144,11 +144,25 @@ pub fn a_registration_key_is_free_once_its_invocation_is_cancelled(f: &Fixture) 
     f.submit(call().registration("k", true).args("b"));
 }
 
-pub fn a_registration_key_is_free_once_its_invocation_is_parked(f: &Fixture) {
+pub fn an_invocation_that_is_put_off_holds_its_registration_key_until_it_is_claimed(f: &Fixture) {
+    let running = f.start(call().parks("c", 1));
+    let parked = f.submit(call().parks("c", 1).registration("k", false));
+    assert_eq!(f.claim_ids(1), []);
+    assert_eq!(f.status(parked), Status::ConcurrencyControlled);
+    let merged = Ok(vec![Submitted::Reused { id: parked, same_arguments: true }]);
+    assert_eq!(f.store.submit(&[call().registration("k", false).0]), merged);
+    f.succeed(running);
+    assert_eq!(f.status(parked), Status::Rerouted);
+    assert_eq!(f.store.submit(&[call().registration("k", false).0]), merged, "called back, and not claimed");
+    assert_eq!(f.claim_ids(1), [parked]);
+    f.submit(call().registration("k", true).args("b"));
+}
+
+pub fn an_invocation_that_is_put_off_and_cancelled_frees_its_registration_key(f: &Fixture) {
     f.start(call().parks("c", 1));
     let parked = f.submit(call().parks("c", 1).registration("k", true).args("a"));
     assert_eq!(f.claim_ids(1), []);
-    assert_eq!(f.status(parked), Status::ConcurrencyControlled);
+    f.store.cancel(parked, Reach::Queue).unwrap();
     f.submit(call().registration("k", true).args("b"));
 }
 

@@ -47,7 +47,7 @@ pub struct Index {
     parked: HashMap<Arc<str>, BTreeMap<Place, InvocationId>>,
     /// Claimed, by concurrency key.
     holders: HashMap<Arc<str>, HashSet<InvocationId>>,
-    /// In status `registered`, by registration key.
+    /// Accepted and not claimed yet, by registration key.
     registered: HashMap<Arc<str>, InvocationId>,
     /// Claimed, by the end of the lease (steady clock).
     leases: BTreeSet<(Millis, InvocationId)>,
@@ -221,19 +221,19 @@ impl Index {
         self.leases.first().copied()
     }
 
-    /// The invocation in status `registered` under a registration key.
+    /// The invocation under a registration key that no runner has claimed yet.
     pub fn registered(&self, key: &str) -> Option<InvocationId> {
         self.registered.get(key).copied()
     }
 
-    /// `row` has come in as `registered`.
+    /// `row` has come in.
     pub fn register(&mut self, row: &Row) {
         if let Some(registration) = &row.call.registration {
             self.registered.insert(registration.key.clone(), row.id());
         }
     }
 
-    /// `row` is not `registered` any more: its registration key is free.
+    /// `row` is claimed, or ends: its registration key is free.
     pub fn deregister(&mut self, row: &Row) {
         if let Some(registration) = &row.call.registration
             && self.registered.get(&registration.key) == Some(&row.id())

@@ -81,7 +81,6 @@ impl State {
 
     fn park(&mut self, id: InvocationId, now: Millis, news: &mut News) {
         if let Some(row) = self.rows.get_mut(&id) {
-            self.index.deregister(row);
             row.enter(Status::ConcurrencyControlled, now, &self.nobody);
             self.index.park(row);
         }

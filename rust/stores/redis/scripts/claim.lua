@@ -293,7 +293,6 @@ local function admit(id, r)
     m().enter(r, 2, 0, '')
     call('ZADD', P .. 'z:' .. r.ckey, '0', m().parked_place(r, id))
     m().save(id, r)
-    m().deregister(r, id)
     -- It may have been called back in place of one with a higher limit.
     return m().place_freed(r)
   end

@@ -126,7 +126,7 @@ local function moves()
     return call('ZREM', P .. 'q:' .. name, member) == 1 or call('ZREM', P .. 's:' .. name, member) == 1
   end
 
-  -- It is registered no longer. After its record has been saved: who finds it there sees that.
+  -- It is claimed, or ends: its registration key is free. After its record has been saved: who finds it there sees that.
   local function deregister(r, id)
     if has(r, REGISTRATION) then
       local key = P .. 'r:' .. fixed(r).rkey

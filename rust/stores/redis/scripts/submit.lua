@@ -125,7 +125,8 @@ local function registered(rkey)
   local id = call('GET', P .. 'r:' .. rkey)
   local raw = id and get_one(P .. 'i:' .. id)
   local r = raw and m().examine(raw)
-  if r and r.status == 1 then return id, m().fixed(r).args end
+  -- Accepted, put off, or called back: not claimed yet.
+  if r and r.status <= 3 then return id, m().fixed(r).args end
 end
 
 for i, one in ipairs(calls) do
