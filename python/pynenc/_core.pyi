@@ -413,11 +413,12 @@ class Engine:
         *,
         slots: int,
         queues: Sequence[str] = ...,
+        queue_strategy: str = "merged",
         lease_sec: float = 10.0,
         max_recoveries: int = 3,
         lines: str = "both",
     ) -> Engine:
-        """`lines`: what it claims. `"both"` is everything, `"beside"` nothing that runs alone in its process, `"alone"`
+        """`queue_strategy`: how it chooses among several `queues`: `"merged"`, `"ordered"`, `"round_robin"` or `"random"`. `lines`: what it claims. `"both"` is everything, `"beside"` nothing that runs alone in its process, `"alone"`
         only that. Raises `ValueError` for another one."""
     @property
     def key(self) -> str:

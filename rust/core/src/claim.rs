@@ -5,6 +5,37 @@ use std::sync::Arc;
 use crate::call::{Concurrency, Payload, WhenBlocked};
 use crate::error::Error;
 use crate::ids::{Fence, InvocationId, Millis, Ownership, RunnerKey};
+use crate::queue::Place;
+
+/// From which of its queues a claim takes, if it names several. What a running body waits for comes first in any case: a
+/// runner that passed it over could fill up with bodies that wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueueOrder {
+    /// As if they were one queue.
+    #[default]
+    Merged,
+    /// From the first one named that has something.
+    AsNamed,
+    /// One from each in turn, as named.
+    InTurn,
+}
+
+impl QueueOrder {
+    /// Which queue is next, of those whose first places these are; `turn` is the one after that of the last choice.
+    pub fn choose(self, turn: usize, heads: &[Option<Place>]) -> Option<usize> {
+        let filled = || heads.iter().enumerate().filter_map(|(at, head)| Some((at, (*head)?)));
+        let waited_for = filled().any(|(_, place)| place.rank > 0);
+        let chosen = match self {
+            QueueOrder::AsNamed if !waited_for => filled().next(),
+            QueueOrder::InTurn if !waited_for => {
+                let count = heads.len().max(1);
+                filled().min_by_key(|(at, _)| (at + count - turn % count) % count)
+            }
+            _ => filled().min_by_key(|(_, place)| *place),
+        };
+        chosen.map(|(at, _)| at)
+    }
+}
 
 /// A runner asks for work.
 #[derive(Clone, Debug)]
@@ -15,6 +46,8 @@ pub struct ClaimRequest {
     pub limit: usize,
     /// Only from these queues; empty means every queue.
     pub queues: Arc<[Arc<str>]>,
+    /// In which order it takes from them.
+    pub order: QueueOrder,
     /// How long the claims live without a beat, in milliseconds of the steady clock.
     pub lease: Millis,
     /// Whether to start them in the same step (`running`), as a runner with a free slot does; else they are `pending`.

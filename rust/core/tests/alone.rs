@@ -48,6 +48,7 @@ fn suspects(store: &Arc<dyn Store>, count: usize) -> Vec<InvocationId> {
         lease: 60_000,
         begin: true,
         alone: false,
+        order: Default::default(),
     };
     assert_eq!(store.claim(&request).unwrap().claims.len(), count);
     assert_eq!(store.revoke(&"dead".into(), "killed", Default::default()).unwrap().alone, count);

@@ -51,6 +51,7 @@ fn forgotten(store: &Arc<dyn Store>, runner: &Runner) -> Claim {
         lease: 600_000,
         begin: true,
         alone: false,
+        order: Default::default(),
     };
     let claim = store.claim(&request).unwrap().claims.remove(0);
     assert_eq!(claim.id, id);

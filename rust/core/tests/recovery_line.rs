@@ -38,7 +38,8 @@ fn a_claim_that_had_not_begun_is_not_said_to_run_alone() {
     let store: Arc<dyn Store> = MemoryStore::open();
     let id = submit(&store, 1)[0];
     let (runner, queues) = ("dead".into(), Arc::new([]));
-    let request = ClaimRequest { runner, limit: 1, queues, lease: 1, begin: false, alone: false };
+    let request =
+        ClaimRequest { runner, limit: 1, queues, lease: 1, begin: false, alone: false, order: Default::default() };
     assert_eq!(store.claim(&request).unwrap().claims.len(), 1);
     let runner = Runner::new(store.clone(), config(1, Duration::from_millis(100))).unwrap();
     runner.start().unwrap();

@@ -221,8 +221,15 @@ fn a_live_claim_outlasts_its_lease_and_a_dead_runners_claim_does_not() {
     let ids = submit(&store, 2);
     let kept = alive.next().unwrap().unwrap();
     // Claimed by a runner that never beats: as good as dead.
-    let request =
-        ClaimRequest { runner: "dead".into(), limit: 1, queues: Arc::new([]), lease: 300, begin: true, alone: false };
+    let request = ClaimRequest {
+        runner: "dead".into(),
+        limit: 1,
+        queues: Arc::new([]),
+        lease: 300,
+        begin: true,
+        alone: false,
+        order: Default::default(),
+    };
     let lost = store.claim(&request).unwrap().claims.remove(0);
     assert_eq!(HashSet::from([kept.id, lost.id]), ids.into_iter().collect());
     let deadline = Instant::now() + PATIENCE;
@@ -296,6 +303,7 @@ fn a_runner_whose_loop_is_stuck_takes_nothing_back_and_nothing_new() {
                 lease: 60_000,
                 begin: true,
                 alone,
+                order: Default::default(),
             };
             taken.extend(store.claim(&request).unwrap().claims.iter().map(|claim| claim.id));
         }

@@ -62,6 +62,7 @@ fn claim(store: &Arc<MemoryStore>, tasks: usize, size: usize) -> Outcomes<Vec<Cl
         lease: 10_000,
         begin: true,
         alone: false,
+        order: Default::default(),
     };
     let mut claims = Vec::with_capacity(tasks);
     for _ in 0..tasks / size {
@@ -90,6 +91,7 @@ fn engine(store: &Arc<MemoryStore>, tasks: usize) -> Outcomes<()> {
         runner_id: "instructions".into(),
         slots: 1,
         queues: Arc::new([]),
+        strategy: Default::default(),
         lease: Duration::from_secs(3600),
         recovery: RecoveryPolicy::default(),
         lines: Lines::Both,

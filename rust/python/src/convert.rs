@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use pynenc_core::ids::{InvocationId, Millis};
 use pynenc_core::result::{Filter, Terminal};
-use pynenc_core::runner::Lines;
+use pynenc_core::runner::{Lines, QueueStrategy};
 use pynenc_core::settle::{Outcome, Settled};
 use pynenc_core::status::Status;
 use pyo3::exceptions::PyValueError;
@@ -77,6 +77,18 @@ pub fn lines(name: &str) -> PyResult<Lines> {
         "beside" => Ok(Lines::Beside),
         "alone" => Ok(Lines::Alone),
         other => Err(PyValueError::new_err(format!("lines must be \"both\", \"beside\" or \"alone\", got {other:?}"))),
+    }
+}
+
+pub fn queue_strategy(name: &str) -> PyResult<QueueStrategy> {
+    match name {
+        "merged" => Ok(QueueStrategy::Merged),
+        "ordered" => Ok(QueueStrategy::Ordered),
+        "round_robin" => Ok(QueueStrategy::RoundRobin),
+        "random" => Ok(QueueStrategy::Random),
+        other => Err(PyValueError::new_err(format!(
+            "queue_strategy must be \"merged\", \"ordered\", \"round_robin\" or \"random\", got {other:?}"
+        ))),
     }
 }
 

@@ -40,12 +40,14 @@ impl PyEngine {
 #[pymethods]
 impl PyEngine {
     #[new]
-    #[pyo3(signature = (store, runner_id, *, slots, queues = Vec::new(), lease_sec = 10.0, max_recoveries = 3, lines = "both"))]
+    #[pyo3(signature = (store, runner_id, *, slots, queues = Vec::new(), queue_strategy = "merged", lease_sec = 10.0, max_recoveries = 3, lines = "both"))]
+    #[expect(clippy::too_many_arguments, reason = "the settings of a runner; keywords only")]
     fn new(
         store: &PyStore,
         runner_id: &str,
         slots: usize,
         queues: Vec<String>,
+        queue_strategy: &str,
         lease_sec: f64,
         max_recoveries: u32,
         lines: &str,
@@ -54,6 +56,7 @@ impl PyEngine {
             runner_id: runner_id.into(),
             slots,
             queues: queues.iter().map(|queue| Arc::from(queue.as_str())).collect(),
+            strategy: convert::queue_strategy(queue_strategy)?,
             lease: store::lease(lease_sec)?,
             recovery: RecoveryPolicy { max_recoveries, ..RecoveryPolicy::default() },
             lines: convert::lines(lines)?,

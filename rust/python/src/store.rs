@@ -215,6 +215,7 @@ impl PyStore {
             lease: convert::millis(lease_sec, "lease_sec")?,
             begin,
             alone,
+            order: Default::default(),
         };
         let claimed = self.detached(py, |store| store.claim(&request))?;
         Ok(claimed.claims.into_iter().map(PyClaim).collect())

@@ -255,7 +255,15 @@ impl Call {
 
 /// The runner `r1` asks for up to `limit` from any queue, to be started at once.
 pub(super) fn request(limit: usize) -> ClaimRequest {
-    ClaimRequest { runner: "r1".into(), limit, queues: [].into(), lease: LEASE, begin: true, alone: false }
+    ClaimRequest {
+        runner: "r1".into(),
+        limit,
+        queues: [].into(),
+        lease: LEASE,
+        begin: true,
+        alone: false,
+        order: Default::default(),
+    }
 }
 
 /// The same from these queues only.

@@ -1,6 +1,7 @@
 //! Step 3: the order in which invocations leave.
 
 use super::kit::*;
+use crate::claim::{ClaimRequest, QueueOrder};
 use crate::ids::InvocationId;
 
 pub fn equals_leave_in_the_order_of_their_arrival(f: &Fixture) {
@@ -142,4 +143,58 @@ pub fn what_is_waited_for_keeps_its_precedence_when_it_comes_back(f: &Fixture) {
     f.submit(call().priority(100.0));
     f.settle(target, retry(0));
     assert_eq!(f.claim_ids(1), [target.id]);
+}
+
+/// Six calls in two of three queues; the names of the queues in the order in which they are claimed, a few at a time.
+fn served(f: &Fixture, order: QueueOrder, at_once: usize) -> String {
+    for (queue, priority) in [("a", 0.0), ("a", 0.0), ("a", 1.0), ("b", 9.0), ("b", 9.0), ("b", 0.0)] {
+        f.submit(call().queue(queue).priority(priority));
+    }
+    let mut served = String::new();
+    while served.len() < 6 {
+        let request = ClaimRequest { order, ..request_from(at_once, &["a", "none", "b"]) };
+        let claims = f.claim_with(&request).claims;
+        assert!(!claims.is_empty() && claims.len() <= at_once, "{served}, then {}", claims.len());
+        claims.iter().for_each(|claim| served.push_str(&claim.queue));
+    }
+    served
+}
+
+pub fn queues_are_served_as_they_are_named_if_asked_for(f: &Fixture) {
+    assert_eq!(served(f, QueueOrder::AsNamed, 4), "aaabbb");
+    assert_eq!(served(f, QueueOrder::AsNamed, 1), "aaabbb");
+}
+
+pub fn queues_are_served_in_turn_if_asked_for(f: &Fixture) {
+    assert_eq!(served(f, QueueOrder::InTurn, 6), "ababab");
+    // Each claim begins with the first of its queues.
+    assert_eq!(served(f, QueueOrder::InTurn, 3), "abaabb");
+}
+
+pub fn queues_are_served_as_one_if_nothing_is_asked_for(f: &Fixture) {
+    assert_eq!(served(f, QueueOrder::Merged, 4), "bbaaab");
+}
+
+pub fn what_a_body_waits_for_comes_before_the_order_of_the_queues(f: &Fixture) {
+    for order in [QueueOrder::AsNamed, QueueOrder::InTurn] {
+        let waiter = f.start(call().queue("z"));
+        let first = f.submit(call().queue("a"));
+        let target = f.submit(call().queue("b"));
+        f.pause(waiter, &[target]);
+        let claims = f.claim_with(&ClaimRequest { order, ..request_from(2, &["a", "b"]) }).claims;
+        assert_eq!(claims.iter().map(|claim| claim.id).collect::<Vec<_>>(), [target, first]);
+    }
+}
+
+pub fn what_is_put_off_stands_in_nobodys_way_in_any_order_of_the_queues(f: &Fixture) {
+    f.start(call().queue("z").parks("k", 1));
+    for order in [QueueOrder::AsNamed, QueueOrder::InTurn] {
+        f.submit(call().queue("a").parks("k", 1));
+        let mut free = [f.submit(call().queue("a")), f.submit(call().queue("b"))];
+        free.sort_unstable();
+        let claims = f.claim_with(&ClaimRequest { order, ..request_from(2, &["a", "b"]) }).claims;
+        let mut ids: Vec<_> = claims.iter().map(|claim| claim.id).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, free);
+    }
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::row::{Held, Row};
+use crate::claim::QueueOrder;
 use crate::ids::{InvocationId, Millis, RunnerKey};
 use crate::queue::Place;
 
@@ -35,6 +36,9 @@ type Line = HashMap<Arc<str>, Queue>;
 pub struct From<'a> {
     pub names: &'a [Arc<str>],
     pub alone: bool,
+    pub order: QueueOrder,
+    /// The queue after the one of the last choice.
+    pub turn: usize,
 }
 
 /// Every set but the invocations themselves.
@@ -103,8 +107,21 @@ impl Index {
         }
     }
 
-    /// Take the best place out of these queues (none means all).
-    pub fn pop(&mut self, from: From<'_>) -> Option<InvocationId> {
+    /// Take the next place out of these queues (none means all); the turn moves on.
+    pub fn pop(&mut self, from: &mut From<'_>) -> Option<InvocationId> {
+        if from.order != QueueOrder::Merged && from.names.len() > 1 {
+            let line = self.line(from.alone);
+            let head = |name| line.get(name)?.ready.first_key_value().map(|(place, _)| *place);
+            let heads: Vec<_> = from.names.iter().map(head).collect();
+            let chosen = from.order.choose(from.turn, &heads)?;
+            from.turn = chosen + 1;
+            let queue = self.line_mut(from.alone).get_mut(&from.names[chosen])?;
+            return queue.ready.pop_first().map(|(_, id)| id);
+        }
+        self.pop_best(*from)
+    }
+
+    fn pop_best(&mut self, from: From<'_>) -> Option<InvocationId> {
         let best = self.among(from).filter_map(|queue| queue.ready.first_key_value()).min()?;
         let (place, id) = (*best.0, *best.1);
         let line = self.line_mut(from.alone);
@@ -124,7 +141,7 @@ impl Index {
     /// How many are due by `now` in these queues (none means all), at most `limit`.
     pub fn backlog(&self, names: &[Arc<str>], now: Millis, limit: usize) -> usize {
         let due = |queue: &Queue| queue.ready.len() + queue.scheduled.range(..=(now, u64::MAX)).take(limit).count();
-        self.among(From { names, alone: false }).map(due).sum::<usize>().min(limit)
+        self.among(From { names, alone: false, order: QueueOrder::Merged, turn: 0 }).map(due).sum::<usize>().min(limit)
     }
 
     /// How many wait to run alone, due or not.

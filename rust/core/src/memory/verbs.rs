@@ -45,12 +45,12 @@ impl State {
     }
 
     pub fn claim(&mut self, request: &ClaimRequest, now: Millis, steady: Millis, news: &mut News) -> Claimed {
-        let from = From { names: &request.queues, alone: request.alone };
+        let mut from = From { names: &request.queues, alone: request.alone, order: request.order, turn: 0 };
         self.index.promote(from, now);
         let expires = steady.saturating_add(request.lease);
         let mut claims = Vec::new();
         while claims.len() < request.limit
-            && let Some(id) = self.index.pop(from)
+            && let Some(id) = self.index.pop(&mut from)
         {
             news.changed = true;
             match self.rows.get(&id).map(|row| self.admission(row)) {

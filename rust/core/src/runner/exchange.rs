@@ -85,6 +85,7 @@ impl Shared {
 
     fn accept(&self, pump: &mut Pump, claimed: Claimed, wanted: usize) {
         let now = self.config.clock.wall();
+        self.turns.served(&self.config.queues, &claimed.claims);
         if wanted > 0 {
             pump.work |= claimed.claims.len() == wanted;
             let wait = claimed.next_due.map(|due| Duration::from_millis(due.saturating_sub(now).max(0) as u64));

@@ -16,6 +16,7 @@ pub mod outbox;
 mod outside;
 mod parking;
 mod pump;
+mod queues;
 pub mod slots;
 
 use std::sync::Arc;
@@ -39,6 +40,8 @@ use health::Duty;
 pub use lending::Lending;
 pub use parking::{Parked, TARGETS_TOLD};
 use pump::Pump;
+pub use queues::QueueStrategy;
+use queues::Turns;
 use slots::Phase;
 
 /// What a runner needs to know.
@@ -50,6 +53,8 @@ pub struct RunnerConfig {
     pub slots: usize,
     /// Only from these queues; empty means every queue.
     pub queues: Arc<[Arc<str>]>,
+    /// How it chooses among them.
+    pub strategy: QueueStrategy,
     /// How long claims live without a beat.
     pub lease: Duration,
     /// When recovery gives an invocation up.
@@ -78,6 +83,7 @@ pub(crate) struct Shared {
     /// Tells the runners of one process apart, from 1.
     serial: usize,
     pump: Mutex<Pump>,
+    turns: Turns,
     /// Woken when threads shall be started, and on `stop`: whoever is in [`Runner::tend`] or waits for work.
     supervisor: crate::sync::Condvar,
     /// Woken when bodies are to be interrupted, and at the end: whoever is in [`Runner::next_cancels`].
@@ -110,6 +116,7 @@ impl Runner {
         let key: RunnerKey = format!("{}#{:016x}", config.runner_id, random_u64()).into();
         let shared = Arc::new(Shared {
             pump: Mutex::new(Pump::new(config.slots, config.lease, config.lines)),
+            turns: Turns::default(),
             store,
             config,
             key,
@@ -424,14 +431,8 @@ impl Drop for Runner {
 
 impl Shared {
     fn request(&self, limit: usize, begin: bool) -> ClaimRequest {
-        ClaimRequest {
-            runner: self.key.clone(),
-            limit,
-            queues: self.config.queues.clone(),
-            lease: self.lease(),
-            begin,
-            alone: false,
-        }
+        let (queues, order) = self.turns.next(self.config.strategy, &self.config.queues);
+        ClaimRequest { runner: self.key.clone(), limit, queues, order, lease: self.lease(), begin, alone: false }
     }
 
     fn lease(&self) -> Millis {

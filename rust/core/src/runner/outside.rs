@@ -10,7 +10,7 @@ use super::Shared;
 use super::alone::Share;
 use super::health::Duty;
 use super::pump::Pump;
-use crate::claim::{Claim, ClaimRequest};
+use crate::claim::{Claim, ClaimRequest, QueueOrder};
 use crate::error::Result;
 
 /// After a look for what runs alone that failed, before the runner is told to look again.
@@ -74,7 +74,7 @@ impl Shared {
     ) -> Result<(Vec<Claim>, Option<Duration>, bool)> {
         let mut request = ClaimRequest { alone, ..self.request(limit, false) };
         if !queues.is_empty() {
-            request.queues = queues.into();
+            (request.queues, request.order) = (queues.into(), QueueOrder::Merged);
         }
         pump.health.begin(Duty::Claim);
         let ticket = pump.foreign.request_begins();
@@ -83,6 +83,7 @@ impl Shared {
         pump.health.end(Duty::Claim, matches!(&claimed, Ok(claimed) if claimed.failed.is_none()));
         let claimed = claimed?;
         let mut claims = claimed.claims;
+        self.turns.served(&self.config.queues, &claims);
         claims.retain(|claim| !pump.foreign.was_returned(claim.ownership()));
         for claim in &claims {
             if alone {

@@ -19,6 +19,7 @@ pub fn config(slots: usize, lease: Duration) -> RunnerConfig {
         runner_id: "test".into(),
         slots,
         queues: Arc::new([]),
+        strategy: Default::default(),
         lease,
         recovery: RecoveryPolicy::default(),
         lines: Lines::Both,

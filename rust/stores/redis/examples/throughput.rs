@@ -165,7 +165,15 @@ fn submission() -> Submission {
 
 fn request(limit: usize) -> ClaimRequest {
     let runner = "ThreadRunner(host-1-abcdef)-0123456789".into();
-    ClaimRequest { runner, limit, queues: ["default".into()].into(), lease: 10_000, begin: true, alone: false }
+    ClaimRequest {
+        runner,
+        limit,
+        queues: ["default".into()].into(),
+        lease: 10_000,
+        begin: true,
+        alone: false,
+        order: Default::default(),
+    }
 }
 
 fn settlements(claims: &[Claim]) -> Vec<Settlement> {

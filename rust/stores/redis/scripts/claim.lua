@@ -5,7 +5,8 @@
 -- Found inside: the records that leave the queue with what belongs to them; all queues, if none is asked for; m and f.
 -- ARGV: 5 limit less one, 6 lease in milliseconds, 7 and 8 what a history notes of the claim (a claim: runner, ids it
 -- waits for, length and kind of the first entry; after its time the rest, with the kind of a second entry if the claim
--- begins), 9 tag to park under if there is less than was asked for ('' does not park), 10 as many fences as the limit, 11
+-- begins), 9 tag to park under if there is less than was asked for ('' does not park), 10 as many fences as the limit, and
+-- a byte for the order of the queues (see `best`), 11
 -- fences of requests whose answer was lost, then names of queues.
 -- Answer: nothing, if nothing was found; id and record in one string, if it is only one; else a list, first nothing, or
 -- now and the next due time, then ids and records in turns; or, if there was more to it, a list that begins with now,
@@ -220,8 +221,26 @@ local function head(name)
   return heads[name]
 end
 
+-- Where several queues are named: from which of them is taken, 1 the first that has something, 2 one from each in turn.
+-- Nothing where they are as one queue.
+local order, turn = byte(fences, 8 * limit + 1), 1
 local function best()
   local first, where
+  if order then
+    local waited_for
+    for i = 0, #names - 1 do
+      local at = order == 2 and (turn + i - 1) % #names + 1 or i + 1
+      local member = head(names[at])
+      if member and not first then first, where = member, at end
+      waited_for = waited_for or member and byte(member) < 255
+    end
+    if not first then return end
+    if not waited_for then
+      turn = where + 1
+      return first, names[where]
+    end
+    first, where = nil, nil
+  end
   for _, name in ipairs(names) do
     local member = head(name)
     if member and (not first or before(member, first)) then first, where = member, name end
@@ -303,6 +322,7 @@ local function peek(most)
   local first, where = best()
   if not first then return {} end
   local others = false
+  -- In turn and as named, the other queues may have what a body waits for.
   for _, name in ipairs(names) do others = others or (name ~= where and head(name)) end
   local members, keys = { first }, {}
   if most > 1 and not others then

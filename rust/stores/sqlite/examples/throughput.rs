@@ -69,8 +69,15 @@ fn submission() -> Submission {
 }
 
 fn run(store: &SqliteStore, runner: &str, left: &AtomicUsize) -> pynenc_core::Result<()> {
-    let request =
-        ClaimRequest { runner: runner.into(), limit: 16, queues: [].into(), lease: 10_000, begin: true, alone: false };
+    let request = ClaimRequest {
+        runner: runner.into(),
+        limit: 16,
+        queues: [].into(),
+        lease: 10_000,
+        begin: true,
+        alone: false,
+        order: Default::default(),
+    };
     let mut done: Vec<Settlement> = Vec::new();
     while left.load(Ordering::Relaxed) > 0 {
         let (settled, claimed) = store.exchange(&done, Some(&request))?;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pynenc_core::claim::{Claim, ClaimRequest, Claimed};
+use pynenc_core::claim::{Claim, ClaimRequest, Claimed, QueueOrder};
 use pynenc_core::ids::{Fence, InvocationId, Millis};
 use pynenc_core::status::Status;
 use pynenc_core::{Error, Result};
@@ -84,7 +84,7 @@ impl Ask {
             .arg(before)
             .arg(after)
             .arg(tag)
-            .arg(bytes_of(&self.fences))
+            .arg(fences_and_order(&self.fences, request))
             .arg([bytes_of(&self.lost), bytes_of(again)].concat());
         names.for_each(|queue| script.push(queue.as_bytes()));
         script
@@ -124,6 +124,18 @@ impl Ask {
         }
         Ok(())
     }
+}
+
+/// The short way of the script never asks for the order: it serves a single queue that has something.
+fn fences_and_order(fences: &[Fence], request: &ClaimRequest) -> Vec<u8> {
+    let mut bytes = bytes_of(fences);
+    match request.order {
+        _ if request.queues.len() < 2 => {}
+        QueueOrder::Merged => {}
+        QueueOrder::AsNamed => bytes.push(1),
+        QueueOrder::InTurn => bytes.push(2),
+    }
+    bytes
 }
 
 struct News {

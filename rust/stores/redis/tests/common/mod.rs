@@ -332,7 +332,15 @@ pub fn submit(store: &dyn Store) -> InvocationId {
 }
 
 pub fn request(runner: &str, limit: usize) -> ClaimRequest {
-    ClaimRequest { runner: runner.into(), limit, queues: [].into(), lease: 10_000, begin: true, alone: false }
+    ClaimRequest {
+        runner: runner.into(),
+        limit,
+        queues: [].into(),
+        lease: 10_000,
+        begin: true,
+        alone: false,
+        order: Default::default(),
+    }
 }
 
 pub fn claim(store: &dyn Store, limit: usize) -> Vec<Claim> {

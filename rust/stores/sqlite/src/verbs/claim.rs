@@ -1,8 +1,9 @@
 //! Take due invocations.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use pynenc_core::claim::{Admission, Claim, ClaimRequest, Claimed, DROP_REASON};
+use pynenc_core::claim::{Admission, Claim, ClaimRequest, Claimed, DROP_REASON, QueueOrder};
 use pynenc_core::ids::{Fence, Millis};
 use pynenc_core::queue::Place;
 use pynenc_core::status::Status;
@@ -67,10 +68,10 @@ pub(crate) fn nothing_to_take(db: &Db, request: &ClaimRequest, now: Millis) -> R
 pub(crate) fn take(tx: &mut Tx<'_>, request: &ClaimRequest) -> Result<Claimed, Fault> {
     promote(tx, request)?;
     let mut claims = Vec::new();
-    let mut passed_over = 0;
+    let (mut passed_over, mut turn) = (0, 0);
     'full: while claims.len() < request.limit {
         let finished = tx.effects.finished.len();
-        let candidates = best(tx, request, request.limit - claims.len())?;
+        let candidates = best(tx, request, request.limit - claims.len(), &mut turn)?;
         if candidates.is_empty() && tx.effects.finished.len() > finished {
             // What was looked at could not be read, and stands in nobody's way any more.
             continue;
@@ -144,8 +145,8 @@ fn any_alone_ready(db: &Db, queues: &[Arc<str>]) -> Result<bool, Fault> {
     Ok(false)
 }
 
-/// The first `limit` of what is ready for this request, in queue order.
-fn best(tx: &mut Tx<'_>, request: &ClaimRequest, limit: usize) -> Result<Vec<Candidate>, Fault> {
+/// The first `limit` of what is ready for this request, in queue order; `turn` is the queue after that of the last one.
+fn best(tx: &mut Tx<'_>, request: &ClaimRequest, limit: usize, turn: &mut usize) -> Result<Vec<Candidate>, Fault> {
     let sql = if request.alone { sql!("alone/candidates") } else { sql!("claim/candidates") };
     let found: Vec<Arc<str>>;
     let queues = if request.queues.is_empty() {
@@ -154,6 +155,14 @@ fn best(tx: &mut Tx<'_>, request: &ClaimRequest, limit: usize) -> Result<Vec<Can
     } else {
         &request.queues[..]
     };
+    if request.order != QueueOrder::Merged && queues.len() > 1 {
+        let mut lines = Vec::with_capacity(queues.len());
+        for queue in queues {
+            let found = tx.sound(sql, (&**queue, as_limit(limit)), |row| Candidate::read(row, queue))?.0;
+            lines.push(VecDeque::from(found));
+        }
+        return Ok(in_order(lines, request.order, limit, turn));
+    }
     let mut candidates = Vec::new();
     for queue in queues {
         candidates.extend(tx.sound(sql, (&**queue, as_limit(limit)), |row| Candidate::read(row, queue))?.0);
@@ -165,6 +174,18 @@ fn best(tx: &mut Tx<'_>, request: &ClaimRequest, limit: usize) -> Result<Vec<Can
         candidates.truncate(limit);
     }
     Ok(candidates)
+}
+
+/// The first `limit` of these lines, from the queues that the order says.
+fn in_order(mut lines: Vec<VecDeque<Candidate>>, order: QueueOrder, limit: usize, turn: &mut usize) -> Vec<Candidate> {
+    let mut candidates = Vec::new();
+    while candidates.len() < limit {
+        let heads: Vec<_> = lines.iter().map(|line| line.front().map(|candidate| candidate.place)).collect();
+        let Some(chosen) = order.choose(*turn, &heads) else { break };
+        *turn = chosen + 1;
+        candidates.extend(lines[chosen].pop_front());
+    }
+    candidates
 }
 
 /// The queues in which something is ready. What is in one whose name is no text is set aside.

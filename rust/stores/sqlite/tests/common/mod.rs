@@ -72,7 +72,15 @@ pub fn submit(store: &dyn Store) -> InvocationId {
 }
 
 pub fn request(limit: usize) -> ClaimRequest {
-    ClaimRequest { runner: "runner-1".into(), limit, queues: [].into(), lease: 10_000, begin: true, alone: false }
+    ClaimRequest {
+        runner: "runner-1".into(),
+        limit,
+        queues: [].into(),
+        lease: 10_000,
+        begin: true,
+        alone: false,
+        order: Default::default(),
+    }
 }
 
 pub fn claim(store: &dyn Store, limit: usize) -> Vec<Claim> {
