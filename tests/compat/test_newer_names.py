@@ -160,6 +160,25 @@ def test_priority_rules_take_rules_as_objects() -> None:
     assert conf.get_priority_for_task("shop.other") == 5
     assert conf.get_priority_for_task("bakery.bake") == 0
     assert conf.get_priority_for_task("bakery.bake", 2.0) == 2.0
+    named = BrokerPriorityRule(task_id="shop.tasks.*", priority=9.0)
+    for rules in ([{"task_id": "shop.*", "priority": 5}, named], {"shop.*": 5, "shop.tasks.*": "9"}):
+        assert ConfigBroker({"priority_rules": rules}).priority_rules == conf.priority_rules
+    assert ConfigBroker({"priority_rules": {"task_id": "shop.*", "priority": 5}}).priority_rules == ("shop.*=5",)
+
+
+@pytest.mark.parametrize(
+    "rule", [{"task_id": "shop.*"}, {"task_id": "", "priority": 1}, {"task_id": "x", "priority": "nan"}]
+)
+def test_a_priority_rule_that_is_none_is_refused_with_an_example(rule: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"ConfigBroker.priority_rules must be rules like 'shop.tasks.\*=10'"):
+        ConfigBroker({"priority_rules": [rule]})
+
+
+def test_the_queues_of_the_broker_have_the_default_queue() -> None:
+    assert ConfigBroker({"queues": "payments, reports"}).queues == ("default", "payments", "reports")
+    assert ConfigBroker({"queues": ["payments", "default", "payments"]}).queues == ("payments", "default")
+    with pytest.raises(ConfigError, match=r"ConfigBroker\.queues must match .*, got .*a queue"):
+        ConfigBroker({"queues": ("a queue",)})
 
 
 def test_a_class_for_sqlite_reads_both_sections_and_an_app_does_not_read_its_own() -> None:

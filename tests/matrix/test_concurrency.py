@@ -100,7 +100,7 @@ def test_calls_are_merged_with_an_equal_one_that_was_put_off(running: World) -> 
     flags.await_flag("first-inside")
     put_off = [task(name) for name in ("second", "third")]
     for invocation in put_off:
-        wait_until(lambda: invocation.status is InvocationStatus.CONCURRENCY_CONTROLLED, "the place in the line")  # noqa: B023
+        wait_until(lambda: invocation.status is InvocationStatus.CONCURRENCY_CONTROLLED, "the place in the line")
     again = [task(name) for name in ("second", "third") * 3]
     assert {one.invocation_id for one in again} == {one.invocation_id for one in put_off}
     for name in ("first", "second", "third"):

@@ -17,17 +17,22 @@ def _rules(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         items: Iterable[Any] = [part for part in value.split(",") if part.strip()]
     elif isinstance(value, Mapping):
-        items = value.items()
+        items = [value] if set(value) == {"task_id", "priority"} else value.items()
     elif isinstance(value, Iterable):
         items = value
     else:
-        raise ValueError("must be rules like 'shop.tasks.*=10', or a mapping of patterns to priorities")
+        raise ValueError(
+            "must be rules like 'shop.tasks.*=10' or {'task_id': 'shop.tasks.*', 'priority': 10}, or a mapping of "
+            "patterns to priorities"
+        )
     return tuple(_rule(item) for item in items)
 
 
 def _rule(item: Any) -> str:
     if isinstance(item, str):
         pattern, separator, number = (part.strip() for part in item.rpartition("="))
+    elif isinstance(item, Mapping) and set(item) == {"task_id", "priority"}:
+        pattern, separator, number = str(item["task_id"]).strip(), "=", str(item["priority"])
     elif isinstance(item, (tuple, list)) and len(item) == 2:
         pattern, separator, number = str(item[0]).strip(), "=", str(item[1])
     else:
@@ -45,6 +50,20 @@ def _rule(item: Any) -> str:
     return f"{pattern}={priority:g}"
 
 
+def _queue_names(value: Any) -> tuple[str, ...]:
+    """The names, with that of the default queue, which is the queue of tasks that name none."""
+    if isinstance(value, str):
+        names: Iterable[Any] = [name.strip() for name in value.split(",") if name.strip()]
+    elif isinstance(value, (tuple, list, set, frozenset)):
+        names = value
+    else:
+        raise ValueError("must be names of queues")
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("must be names of queues")
+    found = tuple(dict.fromkeys(names))
+    return found if DEFAULT_QUEUE in found else (DEFAULT_QUEUE, *found)
+
+
 DEFAULT_QUEUE = "default"
 """The queue of tasks that name none."""
 
@@ -53,9 +72,9 @@ DEFAULT_PRIORITY = 0.0
 
 
 class BrokerPriorityRule(NamedTuple):
-    """One of the `priority_rules`: tasks whose id matches the pattern get the priority."""
+    """One of the `priority_rules`: tasks whose id matches the pattern (fnmatch) `task_id` get the priority."""
 
-    pattern: str
+    task_id: str
     priority: float
 
 
@@ -79,7 +98,10 @@ class ConfigBroker(ConfigBase):
     """Queues and priorities of an app."""
 
     queues: tuple[str, ...] = setting(
-        ("default",), pattern=QUEUE_NAME, doc="if set: the queues that tasks may use; see the two settings on mismatch"
+        ("default",),
+        pattern=QUEUE_NAME,
+        parse=_queue_names,
+        doc="if set: the queues that tasks may use, default among them; see the two settings on mismatch",
     )
     warn_on_queue_mismatch: bool = setting(True, doc="warn of a task whose queue is not among queues, if that is set")
     raise_on_queue_mismatch: bool = setting(False, doc="refuse the calls of such a task with a ConfigError")
@@ -90,9 +112,9 @@ class ConfigBroker(ConfigBase):
     )
     queue_timeout_sec: float = setting(0.1, unit="s", at_least=0, doc=WITHOUT_EFFECT + ": nothing polls a queue")
 
-    def get_priority_for_task(self, task_id: str, default: float = DEFAULT_PRIORITY) -> float:
-        """The highest priority of the rules that match this task; `default` if none does."""
-        return self.priority_of(str(task_id), default)
+    def get_priority_for_task(self, task_id: str, task_priority: float = DEFAULT_PRIORITY) -> float:
+        """The highest priority of the rules that match this task; `task_priority` if none does."""
+        return self.priority_of(str(task_id), task_priority)
 
     def priority_of(self, task_id: str, own: float) -> float:
         """The highest priority of the rules that match this task; `own` if none does."""

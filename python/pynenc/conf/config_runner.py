@@ -17,7 +17,7 @@ MOST_SLOTS = 1_000_000
 
 
 class QueueSelectionStrategy(enum.StrEnum):
-    """In which order a runner looks at its queues. Accepted for compatibility: the order is that of the store."""
+    """Which queue a runner that names several takes work from first. Priorities decide within each queue."""
 
     ROUND_ROBIN = "round_robin"
     RANDOM = "random"
@@ -47,7 +47,8 @@ class ConfigRunner(ConfigBase):
     cancel_grace_sec: float = setting(5.0, unit="s", at_least=0, doc="as of the app, for this runner alone")
     queues: tuple[str, ...] = setting((), pattern=QUEUE_NAME, doc="take work from these queues only; none means all")
     queue_selection_strategy: QueueSelectionStrategy = setting(
-        QueueSelectionStrategy.ROUND_ROBIN, doc="accepted for compatibility, without effect: the store has the order"
+        QueueSelectionStrategy.ROUND_ROBIN,
+        doc="of a runner that names several queues: one from each in turn, the first that has something, or at random",
     )
 
 

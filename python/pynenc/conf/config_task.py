@@ -78,7 +78,8 @@ class ConfigTask(ConfigBase):
         ConcurrencyControlType.DISABLED, doc="which invocations do not run at the same time"
     )
     registration_concurrency: ConcurrencyControlType = setting(
-        ConcurrencyControlType.DISABLED, doc="which calls are not made while an equal one waits in the queue for its first start"
+        ConcurrencyControlType.DISABLED,
+        doc="which calls are not made while an equal one waits in the queue for its first start",
     )
     key_arguments: tuple[str, ...] = setting((), doc="names of the arguments that count for the mode keys")
     on_diff_non_key_args_raise: bool = setting(

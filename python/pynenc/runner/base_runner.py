@@ -30,6 +30,7 @@ from pynenc.runner._identity import RunnerId, RunnerLog
 from pynenc.runner._loop_pulse import LoopPulse
 from pynenc.runner._monkey_patches import refuse_patched_modules
 from pynenc.runner._newer_members import NewerMembers
+from pynenc.runner._queues import queue_choice
 from pynenc.runner._recovery_minutes import RecoveryMinutes
 from pynenc.runner._signals import SignalTakeover
 from pynenc.runner._waits import RunnerWaits
@@ -349,7 +350,7 @@ class BaseRunner(RunnerWaits, NewerMembers, ABC):
             self.app._store,
             str(self.runner_id),
             slots=self._slots(),
-            queues=tuple(getattr(self.conf, "queues", ())),
+            **queue_choice(self.conf),
             lease_sec=self._timing("lease_sec"),
             max_recoveries=conf.max_recoveries,
             lines=self._lines(),
