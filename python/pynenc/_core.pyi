@@ -230,9 +230,10 @@ class Store:
     @staticmethod
     def open_manual(*, result_ttl_sec: float = 86400.0, lease_sec: float = 10.0) -> Store:
         """Open a store in memory whose clock stands still until `advance` moves it: for tests. It starts at the time now.
-        Due times, expiry and leases go by that clock; how long a call waits does not."""
+        Due times, history and expiry go by that clock; leases, and how long a call waits, do not."""
     def advance(self, seconds: float) -> None:
-        """Move the clock of a store from `open_manual`. `ValueError` for any other store, or a negative time."""
+        """Move the clock of a store from `open_manual`, and let runners look for what is due now. `ValueError` for any
+        other store, or a negative time."""
     def now(self) -> float:
         """Unix time by the clock of the store."""
     @property

@@ -129,7 +129,9 @@ class AppTest:
         return datetime.fromtimestamp(self.app._store.now(), UTC)
 
     def advance(self, seconds: float) -> None:
-        """Move the clock of the store: retries, delays and results that expire see the new time.
+        """Move the clock of the store: retries, delays and results that expire see the new time. Leases do not.
+
+        A runner that runs on a thread looks at once for what is due now.
 
         Bodies see it only if they ask for `AppTest.now`: for `time.time()` use freezegun or time-machine.
 

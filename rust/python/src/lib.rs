@@ -1,5 +1,6 @@
 //! The binding: convert, detach, map the error. Decides nothing; `python/pynenc/_core.pyi` is its contract.
 
+mod clock;
 mod completions;
 mod convert;
 mod errors;

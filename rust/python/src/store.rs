@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pynenc_core::claim::ClaimRequest;
-use pynenc_core::clock::{Clock, ManualClock, SystemClock};
+use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::completions::Looker;
 use pynenc_core::error::Result;
 use pynenc_core::ids::{Fence, InvocationId, Millis, Ownership};
@@ -18,6 +18,7 @@ use pynenc_core::wait::Waiter;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::clock::TestClock;
 use crate::completions::{PyCompletions, PyLoopAlarm};
 use crate::convert::{self, PyTerminal};
 use crate::errors::to_py;
@@ -43,7 +44,7 @@ pub struct PyStore {
     /// What delays count from.
     clock: Arc<dyn Clock>,
     /// The same clock, where a test moves it.
-    manual: Option<Arc<ManualClock>>,
+    manual: Option<Arc<TestClock>>,
 }
 
 impl PyStore {
@@ -116,7 +117,7 @@ impl PyStore {
     #[pyo3(signature = (*, result_ttl_sec = 86400.0, lease_sec = 10.0))]
     fn open_manual(result_ttl_sec: f64, lease_sec: f64) -> PyResult<Self> {
         let retention = convert::millis(result_ttl_sec, "result_ttl_sec")?;
-        let clock = Arc::new(ManualClock::new(SystemClock.wall()));
+        let clock = Arc::new(TestClock::new());
         let store: Arc<dyn Store> = MemoryStore::new(clock.clone(), retention);
         Ok(Self {
             store: Owned::new(store, "memory store"),
@@ -129,15 +130,16 @@ impl PyStore {
         })
     }
 
-    fn advance(&self, seconds: f64) -> PyResult<()> {
+    fn advance(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
         let by = convert::millis(seconds, "seconds")?;
-        match &self.manual {
-            Some(clock) => {
-                clock.advance(by);
-                Ok(())
-            }
-            None => Err(PyValueError::new_err("only a store from Store.open_manual has a clock that can be moved")),
-        }
+        let Some(clock) = &self.manual else {
+            return Err(PyValueError::new_err("only a store from Store.open_manual has a clock that can be moved"));
+        };
+        clock.advance(by);
+        // What was not due before may be due now: runners that sleep look again.
+        let store = self.store.get()?;
+        py.detach(|| store.hub().look_again());
+        Ok(())
     }
 
     fn now(&self) -> f64 {

@@ -16,7 +16,7 @@ from pynenc import Pynenc
 from pynenc.exceptions import ConfigError, PayloadTooLargeError, RetryError, RunnerError, TaskTimeoutError
 from pynenc.invocation import InvocationStatus
 from pynenc.runner import ThreadRunner
-from pynenc.testing import AppTest, isolated
+from pynenc.testing import AppTest, IsolateApp, StartRunner, isolated
 
 Unusual = type("Unusual", (Exception,), {"__module__": "elsewhere"})
 
@@ -367,6 +367,20 @@ def test_a_call_that_is_due_later_runs_when_its_time_has_come() -> None:
         assert test.drain() == []
         test.advance(15)
         assert test.drain() == [invocation]
+
+
+def test_a_runner_sees_at_once_what_has_become_due(pynenc_runner: StartRunner, pynenc_test: IsolateApp) -> None:
+    # Put off by 15 s, the longest delay; the result is there before these have passed.
+    test = pynenc_test(app, manual_clock=True, unknown_task_delay_sec=15.0)
+    invocation = add(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(app.tasks, add.task_id)
+        test.drain()
+    pynenc_runner(app, max_threads=1)
+    assert thread_name().get_result(timeout=30)
+    assert invocation.status is InvocationStatus.REROUTED
+    test.advance(15)
+    assert invocation.get_result(timeout=10) == 2
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis://127.0.0.1:1/0"])
