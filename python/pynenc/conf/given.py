@@ -11,7 +11,7 @@ import pynenc.conf
 from pynenc.conf.base import ConfigBase, checked, config_id, fields_of
 from pynenc.conf.config_task import TASK_DEFAULTS, ConfigTask
 from pynenc.conf.store_url import check_redis_url, check_store_url, sqlite_url
-from pynenc.exceptions import ConfigError
+from pynenc.exceptions import ConfigError, ConfigMultiInheritanceError
 from pynenc.util.subclasses import all_subclasses
 
 _FORMS: dict[str, Callable[[str, str], object]] = {
@@ -38,10 +38,19 @@ def check_given(settings: Mapping[str, Any], source: str) -> None:
 
 
 def config_classes() -> list[type[ConfigBase]]:
-    """Every configuration class: those of pynenc, and those that are imported."""
+    """Every configuration class that can be used: those of pynenc, and those that are imported."""
     for module in pkgutil.iter_modules(pynenc.conf.__path__):
         importlib.import_module(f"pynenc.conf.{module.name}")
-    return all_subclasses(ConfigBase)
+    return [cls for cls in all_subclasses(ConfigBase) if _is_usable(cls)]
+
+
+def _is_usable(cls: type[ConfigBase]) -> bool:
+    try:
+        fields_of(cls)
+    except ConfigMultiInheritanceError:
+        # It says so when an object of it is made; other classes work.
+        return False
+    return True
 
 
 def _check_section(classes: list[type[ConfigBase]], values: Mapping[str, Any], source: str) -> None:

@@ -17,7 +17,6 @@ from pynenc.conf.given import config_classes
 from pynenc.conf.ownership import allows_foreign_files
 from pynenc.conf.sources import PREFIX, whole_files
 from pynenc.util.near_names import near_names
-from pynenc.util.subclasses import all_subclasses
 
 _warned: set[tuple[str, str]] = set()
 _TASK_SECTION = "task"
@@ -56,13 +55,14 @@ class _Known:
         self._by_section: dict[str, set[str]] = {}
         self._all: set[str] = set()
         effective: set[str] = set()
-        for cls in config_classes():
+        classes = config_classes()
+        for cls in classes:
             if cls.__module__.startswith("pynenc.") and not any(
                 isinstance(field, Setting) for field in vars(cls).values()
             ):
                 # A name of pynenc for settings that are read elsewhere.
                 continue
-            fields = {name for one in (cls, *all_subclasses(cls)) for name in fields_of(one)}
+            fields = {name for one in classes if issubclass(one, cls) for name in fields_of(one)}
             effective |= set(offered(cls))
             self._by_class.setdefault(cls.__name__.upper(), set()).update(fields)
             self._by_section.setdefault(config_id(cls), set()).update(fields)
