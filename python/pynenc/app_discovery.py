@@ -5,7 +5,8 @@ A spec is one of
 - a module: `shop.tasks`, with exactly one app in it;
 - a module and a name in it: `shop.tasks:app` or `shop.tasks.app`;
 - a file: `shop/tasks.py`, `./tasks` or `shop/tasks.py:app`. It is imported under the name that its package gives it
-  (folders with an `__init__.py` count), so that its tasks have the ids that every other importer sees.
+  (folders with an `__init__.py` count), so that its tasks have the ids that every other importer sees. From inside
+  such a folder the imports of its modules decide: they see each other as `tasks` or as `shop.tasks`.
 
 The working directory is put first on `sys.path` for modules, the folder of the outermost package for files. Importing
 runs the module: name only what you trust.
@@ -23,6 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pynenc._module_names import module_name
 from pynenc._shadows import ahead_of_the_standard_library, shadow_hint
 from pynenc.app import Pynenc
 from pynenc.exceptions import AppDiscoveryError
@@ -134,7 +136,7 @@ def _where(error: BaseException) -> str:
 
 def _import_file(path: Path, label: str) -> ModuleType:
     file = _existing_file(path, label)
-    name, root = _module_name(file)
+    name, root = module_name(file, Path.cwd().resolve())
     if any(not part.isidentifier() for part in name.split(".")):
         raise AppDiscoveryError(f"{label}: {file} cannot be imported, for {name!r} is no module name: rename it")
     _put_on_path(root)
@@ -161,16 +163,6 @@ def _existing_file(path: Path, label: str) -> Path:
         return candidate.resolve()
     except OSError as error:
         raise AppDiscoveryError(f"{label}: cannot look at it: {error.strerror or error}") from None
-
-
-def _module_name(file: Path) -> tuple[str, Path]:
-    """The dotted name of a file, and the folder that must be on `sys.path` for it."""
-    parts = [] if file.stem == "__init__" else [file.stem]
-    folder = file.parent
-    while (folder / "__init__.py").is_file() and folder != folder.parent:
-        parts.insert(0, folder.name)
-        folder = folder.parent
-    return ".".join(parts), folder
 
 
 def _put_on_path(folder: Path) -> None:

@@ -1,0 +1,5 @@
+"""The app."""
+
+from pynenc import Pynenc
+
+app = Pynenc()

@@ -1,0 +1,8 @@
+"""A module with a task."""
+
+from shop.app import app
+
+
+@app.task
+def job() -> str:
+    return __name__
