@@ -19,6 +19,9 @@ OK, FAILED, INTERRUPTED = 0, 1, 130
 _EXPECTED = (PynencError, ValueError, OSError)
 """Errors whose message says all there is to say; any other one is shown with its traceback."""
 
+_APP_HELP = "the app: module, module:name, or file"
+_VERBOSE_HELP = "log at debug level, show tracebacks of errors"
+
 _EPILOG = """\
 APP is a module (shop.tasks), a module and a name in it (shop.tasks:app, shop.tasks.app), or a file (shop/tasks.py,
 shop/tasks.py:app). Modules are looked for in the working directory first. Without --app the *.py files of the working
@@ -61,8 +64,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--app", metavar="APP", help="the app: module, module:name, or file")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log at debug level, show tracebacks of errors")
+    parser.add_argument("--app", metavar="APP", help=_APP_HELP)
+    parser.add_argument("-v", "--verbose", action="store_true", help=_VERBOSE_HELP)
     parser.add_argument("--version", action="version", version=f"pynenc-rs {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     runner.add_parser(commands)
@@ -70,4 +73,17 @@ def _parser() -> argparse.ArgumentParser:
     status.add_parser(commands)
     redis_acl.add_parser(commands)
     monitor.add_parser(commands)
+    _accept_behind_commands(parser)
     return parser
+
+
+def _accept_behind_commands(parser: argparse.ArgumentParser) -> None:
+    """Let each command take the options of the whole program too. One that is not given there changes nothing."""
+    for action in parser._actions:
+        for command in action.choices.values() if isinstance(action, argparse._SubParsersAction) else ():
+            if "-" in command.prefix_chars:
+                command.add_argument("--app", metavar="APP", default=argparse.SUPPRESS, help=_APP_HELP)
+                command.add_argument(
+                    "-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help=_VERBOSE_HELP
+                )
+            _accept_behind_commands(command)
