@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pynenc.cli._app import config_lines, header_lines, load_app
 from pynenc.exceptions import ConfigError
 from pynenc.runner import _preload  # noqa: F401
+from pynenc.runner._init import leave_init
 from pynenc.runner._signals import STOP_SIGNALS, as_before_in_copies, in_copies, stop_signals
 from pynenc.runner.base_runner import BaseRunner, DummyRunner
 from pynenc.runner.choose import choose_runner_cls, runner_called
@@ -69,6 +70,8 @@ def add_parser(commands: Any) -> None:
 
 def run_start(arguments: argparse.Namespace) -> int:
     """0 stopped as asked."""
+    if arguments.program:
+        leave_init()
     with _stop_signals(ends_program=arguments.program) as stop:
         found = load_app(arguments)
         app = found.app

@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from pynenc.exceptions import RunnerError
+from pynenc.runner._init import reaped
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 
 ORPHANED = 70
 """Exit code of a process whose runner is gone."""
@@ -154,7 +156,9 @@ class DeathWatch(Protocol):
 
 
 def watch_deaths(selector: selectors.BaseSelector) -> DeathWatch:
-    """The best watch this system has."""
+    """The best watch this system has. With a parent that is process 1, orphans become children of this process."""
+    if os.getppid() == 1 and adopt_orphans():
+        return AdoptingWatch(selector)
     if hasattr(os, "pidfd_open"):
         try:
             os.close(os.pidfd_open(os.getpid()))
@@ -216,14 +220,17 @@ class SignalWatch:
 
     def ended(self) -> list[tuple[int, int]]:
         """See `DeathWatch`."""
-        # Emptied before the look, so that whoever ends later rings again.
-        with contextlib.suppress(BlockingIOError):
-            while self._reader.recv(256):
-                pass
+        self._empty()
         found = _reap(self._pids)
         gone = {pid for pid, _ in found}
         self._pids = [pid for pid in self._pids if pid not in gone]
         return found
+
+    def _empty(self) -> None:
+        """Before the look, so that whoever ends later rings again."""
+        with contextlib.suppress(BlockingIOError):
+            while self._reader.recv(256):
+                pass
 
     def pids(self) -> list[int]:
         """See `DeathWatch`."""
@@ -236,6 +243,29 @@ class SignalWatch:
         self._reader.close()
         self._writer.close()
         self._pids.clear()
+
+
+class AdoptingWatch(SignalWatch):
+    """Reaps every child, so that orphans of bodies do not stay zombies. For a process that starts no other ones."""
+
+    def ended(self) -> list[tuple[int, int]]:
+        """See `DeathWatch`."""
+        self._empty()
+        found = [(pid, status) for pid, status in reaped() if pid in self._pids]
+        gone = {pid for pid, _ in found}
+        self._pids = [pid for pid in self._pids if pid not in gone]
+        return found
+
+
+def adopt_orphans() -> bool:
+    """Let processes below this one become its children when their parent ends; whether the system does so."""
+    if sys.platform == "linux":
+        with contextlib.suppress(Exception):
+            import ctypes
+
+            libc = ctypes.CDLL(None, use_errno=True)
+            return bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+    return False
 
 
 def _reap(pids: list[int]) -> list[tuple[int, int]]:
