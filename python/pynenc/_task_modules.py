@@ -10,15 +10,16 @@ import importlib
 import sys
 import threading
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pynenc._shadows import shadow_warning, shadowing_files
 from pynenc._task_sources import Found, find_task_modules
-from pynenc.exceptions import ConfigError
+from pynenc.exceptions import ConfigError, TaskError
 from pynenc.identifiers import TaskId
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
+    from pynenc.task import Task
 
 _SHOWN_CHARACTERS = 200
 
@@ -42,20 +43,26 @@ def import_task_modules(app: Pynenc) -> None:
             _import_listed(app, setting, name, failed)
     found = find_task_modules(app, modules_with(app)) if app.conf.find_task_modules else Found([], [])
     for name in found.modules:
-        problem = _imported(name, app.conf.task_import_limit_sec)
-        if problem is not None:
-            failed.append(problem)
+        _import_or_note(app, name, failed)
     for problem in (*failed, *found.problems):
         app.logger.warning("%s; its tasks are unknown to this runner", problem)
 
 
 def _import_listed(app: Pynenc, setting: str, name: str, failed: list[str]) -> None:
-    problem = _imported(name, app.conf.task_import_limit_sec)
+    problem = imported(name, app.conf.task_import_limit_sec)
     if problem is None:
         return
     if problem.endswith(_MISSING.format(name)) or setting == "trigger_task_modules":
         raise ConfigError(f"ConfigPynenc.{setting}: {problem} (from {app.conf.source_of(setting)})")
+    app._late_modules.failed(name, problem)
     failed.append(problem)
+
+
+def _import_or_note(app: Pynenc, name: str, failed: list[str]) -> None:
+    problem = imported(name, app.conf.task_import_limit_sec)
+    if problem is not None:
+        app._late_modules.failed(name, problem)
+        failed.append(problem)
 
 
 def modules_with(app: Pynenc) -> list[str]:
@@ -78,6 +85,19 @@ def task_module_names(app: Pynenc) -> list[str]:
     return [name for name in names if name != "__main__" and name in sys.modules and name not in _hanging]
 
 
+def late_task(app: Pynenc, task_id: str) -> Task[..., Any]:
+    """Return a task of a module that failed when the runner started, if it can be imported now.
+
+    Raises:
+        TaskError: the task is not known; the message says how to have its module imported.
+    """
+    if app._late_modules.try_again(app, TaskId(task_id).module):
+        task = app.tasks.get(task_id)  # type: ignore[call-overload]
+        if task is not None:
+            return task  # type: ignore[no-any-return]
+    raise TaskError(task_id[:_SHOWN_CHARACTERS], why_unknown(app, task_id))
+
+
 def why_unknown(app: Pynenc, task_id: str) -> str:
     """In words, why a task is not known here, and what to do. Imports nothing."""
     module = TaskId(task_id).module
@@ -85,6 +105,9 @@ def why_unknown(app: Pynenc, task_id: str) -> str:
     text = f"app {app.app_id!r} has no task {shown!r} in this process: "
     if not module or not all(part.isidentifier() for part in task_id.split(".")):
         return text + "this is not the id of a task"
+    problem = app._late_modules.problems().get(module)
+    if problem is not None:
+        return text + f"{problem}. It is tried again when its tasks are called"
     if module in sys.modules:
         return text + f"module {module[:_SHOWN_CHARACTERS]} is imported, but registers no task of this name"
     if len(task_id) > _SHOWN_CHARACTERS:
@@ -100,7 +123,7 @@ def why_unknown(app: Pynenc, task_id: str) -> str:
 _MISSING = "there is no module {0!r}"
 
 
-def _imported(name: str, limit_sec: float) -> str | None:
+def imported(name: str, limit_sec: float) -> str | None:
     """Have a module imported; in words, why it is not. None if it is."""
     hanging = _hanging.get(name)
     if hanging is None and name in sys.modules:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, Unpack, overload
 
 from pynenc import context
 from pynenc._apps import AppMeta, normalise, reduced
+from pynenc._late_modules import LateModules
 from pynenc._settings_watch import SettingsWatch
 from pynenc._unknown_tasks import UnknownTasks
 from pynenc.conf.config_pynenc import ConfigPynenc
 from pynenc.conf.masking import MaskedDict
 from pynenc.conf.working_folder import below, working_folder
 from pynenc.direct_task import make_direct
-from pynenc.exceptions import AlreadyInitializedError, TaskError
+from pynenc.exceptions import AlreadyInitializedError
 from pynenc.identifiers import TaskId
 from pynenc.task import Task, TaskOptions
 from pynenc.types import Params
@@ -47,9 +48,6 @@ T = TypeVar("T")
 Start = TypeVar("Start", bound=Callable[[], Any])
 E = TypeVar("E", bound=Exception)
 
-
-_SHOWN_CHARACTERS = 200
-"""How much of the id of an unknown task is shown: it may be anything that somebody has written into the store."""
 
 _forks = 0
 """How often this process has been forked off: what a parent has opened is not for its child."""
@@ -96,6 +94,7 @@ class Pynenc(metaclass=AppMeta):
         self._conf: ConfigPynenc | None = None
         self._tasks: dict[TaskId, Task[..., Any]] = {}
         self._unknown_tasks = UnknownTasks()
+        self._late_modules = LateModules()
         self._found_in = ""
         """Name of the module that the command line named, or found the app in."""
         self._lock = threading.RLock()
@@ -237,12 +236,12 @@ class Pynenc(metaclass=AppMeta):
             ConfigError: a value of the wrong type or out of range; names the field, the source and the value.
         """
 
-        def register(func: Callable[..., Any]) -> Task[..., Any]:
+        def make(func: Callable[..., Any]) -> Task[..., Any]:
             task = Task(self, func, options)
             self._tasks[task.task_id] = task
             return task
 
-        return register if func is None else register(func)
+        return make if func is None else make(func)
 
     def direct_task(
         self,
@@ -263,16 +262,18 @@ class Pynenc(metaclass=AppMeta):
         Raises what `task` raises; `ValueError` for `parallel_func` without `aggregate_func`.
         """
 
-        def register(func: Callable[..., Any]) -> Callable[..., Any]:
+        def make(func: Callable[..., Any]) -> Callable[..., Any]:
             task = Task(self, func, dict(options))
             direct = make_direct(task, parallel_func, aggregate_func)
             self._tasks[task.task_id] = task
             return direct
 
-        return register if func is None else register(func)
+        return make if func is None else make(func)
 
     def get_task(self, task_id: str) -> Task[..., Any]:
-        """The registered task with this id. Imports nothing: an id may come from the store.
+        """Return the registered task with this id, which may come from the store.
+
+        Imports at most its module, and that only if it failed when the runner started.
 
         Raises:
             TaskError: there is none; the message says how to have its module imported.
@@ -280,9 +281,9 @@ class Pynenc(metaclass=AppMeta):
         # Task ids hash and compare as the text they are.
         task = self._tasks.get(task_id)  # type: ignore[call-overload]
         if task is None:
-            from pynenc._task_modules import why_unknown
+            from pynenc._task_modules import late_task
 
-            raise TaskError(task_id[:_SHOWN_CHARACTERS], why_unknown(self, task_id))
+            return late_task(self, task_id)
         return task  # type: ignore[no-any-return]
 
     def register_exception(self, cls: type[E]) -> type[E]:

@@ -30,6 +30,7 @@ def introduction(app: Pynenc) -> Message:
         "path": [entry for entry in path if isinstance(entry, str)],
         "app": AppInfo.from_app(app).to_json(),
         "modules": task_module_names(app),
+        "late": app._late_modules.problems(),
         "settings": handed_settings(app.conf),
         "folder": app._folder,
         "store": resolve_store_url(app.conf),
@@ -47,6 +48,8 @@ def load_app(message: Message) -> Pynenc:
     app = info.load()
     for name in message["modules"]:
         importlib.import_module(name)
+    for name, problem in message["late"].items():
+        app._late_modules.failed(name, problem)
     refuse_patched_modules("a worker process")
     _take_over(app, info, message)
     return app
