@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, Unpack, overload
 from pynenc import context
 from pynenc._apps import AppMeta, normalise, reduced
 from pynenc._late_modules import LateModules
+from pynenc._registered import register
 from pynenc._settings_watch import SettingsWatch
 from pynenc._unknown_tasks import UnknownTasks
 from pynenc.conf.config_pynenc import ConfigPynenc
@@ -95,6 +96,7 @@ class Pynenc(metaclass=AppMeta):
         self._tasks: dict[TaskId, Task[..., Any]] = {}
         self._unknown_tasks = UnknownTasks()
         self._late_modules = LateModules()
+        self._registrars: dict[str, str] = {}
         self._found_in = ""
         """Name of the module that the command line named, or found the app in."""
         self._lock = threading.RLock()
@@ -238,7 +240,7 @@ class Pynenc(metaclass=AppMeta):
 
         def make(func: Callable[..., Any]) -> Task[..., Any]:
             task = Task(self, func, options)
-            self._tasks[task.task_id] = task
+            register(self, task)
             return task
 
         return make if func is None else make(func)
@@ -265,7 +267,7 @@ class Pynenc(metaclass=AppMeta):
         def make(func: Callable[..., Any]) -> Callable[..., Any]:
             task = Task(self, func, dict(options))
             direct = make_direct(task, parallel_func, aggregate_func)
-            self._tasks[task.task_id] = task
+            register(self, task)
             return direct
 
         return make if func is None else make(func)

@@ -30,6 +30,7 @@ def introduction(app: Pynenc) -> Message:
         "path": [entry for entry in path if isinstance(entry, str)],
         "app": AppInfo.from_app(app).to_json(),
         "modules": task_module_names(app),
+        "registrars": app._registrars,
         "late": app._late_modules.problems(),
         "settings": handed_settings(app.conf),
         "folder": app._folder,

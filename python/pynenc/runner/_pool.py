@@ -34,6 +34,7 @@ from pynenc.runner._platform import (
     was_sigkilled,
 )
 from pynenc.runner._silence import SilenceWatch
+from pynenc.runner._zygote_report import warn_of
 from pynenc.runner.execute import given_up
 
 if TYPE_CHECKING:
@@ -383,12 +384,7 @@ class ProcessPoolRunner(NativeWaitRunner):
         for message in nursery.channel.drain():
             if "loaded" in message:
                 nursery.loaded = True
-                if message["threads"]:
-                    self.logger.warning(
-                        "importing the app started threads (%s): worker processes are forked without them, and with "
-                        "whatever locks they hold; start them when a task first needs them",
-                        ", ".join(message["threads"]),
-                    )
+                warn_of(self.app, message)
                 if self.running:
                     self._tend()
             elif "failed" in message:

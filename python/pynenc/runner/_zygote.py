@@ -13,7 +13,6 @@ import selectors
 import signal
 import socket
 import sys
-import threading
 import traceback
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -34,6 +33,7 @@ from pynenc.runner._platform import (
 )
 from pynenc.runner._signals import STOP_SIGNALS, dump_threads_on_signal
 from pynenc.runner._worker import run_worker
+from pynenc.runner._zygote_report import zygote_report
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -79,6 +79,7 @@ def _load(channel: Channel, message: Message) -> Pynenc | None:
     sys.path[:] = message["path"]
     try:
         app = load_app(message)
+        report = zygote_report(app, message["registrars"])
     except BaseException as error:
         where = traceback.extract_tb(error.__traceback__)[-1:]
         place = f" (at {where[0].filename}:{where[0].lineno})" if where else ""
@@ -88,16 +89,8 @@ def _load(channel: Channel, message: Message) -> Pynenc | None:
     # What is here stays as it is in every worker: the collector shall not write to it, so its pages stay shared.
     gc.collect()
     gc.freeze()
-    channel.send({"loaded": True, "threads": _other_threads()})
+    channel.send(report)
     return app
-
-
-def _other_threads() -> list[str]:
-    """Threads that importing the app has started, by name; `native` for those that Python does not know."""
-    names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
-    with contextlib.suppress(OSError):
-        names += ["native"] * (len(os.listdir("/proc/self/task")) - 1 - len(names))
-    return names
 
 
 def _serve(channel: Channel) -> Order | None:

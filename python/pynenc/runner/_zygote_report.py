@@ -1,0 +1,88 @@
+"""What a zygote tells its runner once it has imported the app, and the warnings that the runner makes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+    from pynenc.runner._channel import Message
+
+_SHOWN_TASKS = 20
+
+
+def zygote_report(app: Pynenc, registrars: dict[str, str]) -> Message:
+    """Return what the runner has to know about a zygote that is ready to fork. Imports modules that register tasks.
+
+    Args:
+        registrars: by the id of a task the module that registers it, where it is not the one of the function.
+    """
+    return {
+        "loaded": True,
+        "unknown": _unknown_tasks(app, registrars),
+        "logs": _has_log_handlers(),
+        # Last, for the imports above may start some.
+        "threads": _other_threads(),
+    }
+
+
+def warn_of(app: Pynenc, report: Message) -> None:
+    """Log what the user should know about the worker processes."""
+    if report["threads"]:
+        app.logger.warning(
+            "importing the app started threads (%s): worker processes are forked without them, and with whatever locks "
+            "they hold; start them when a task first needs them",
+            ", ".join(report["threads"]),
+        )
+    for task_id, why in list(report["unknown"].items())[:_SHOWN_TASKS]:
+        app.logger.warning("task %s is unknown in worker processes: %s", task_id, why)
+    if _has_log_handlers() and not report["logs"] and not app._worker_starts:
+        app.logger.warning(
+            "logging is set up in this process, but not in its worker processes: they import the modules of the app, "
+            "and do not run the main module%s. Set up what bodies need in a module of the app, or in a function that "
+            "@app.on_worker_start registers",
+            _main_file(),
+        )
+
+
+def _unknown_tasks(app: Pynenc, registrars: dict[str, str]) -> dict[str, str]:
+    """Import what registers tasks that are not known yet; return those that remain, with the reason."""
+    unknown = {}
+    for task_id, module in registrars.items():
+        problem = ""
+        if task_id not in app.tasks and module != "__main__":
+            try:
+                importlib.import_module(module)
+            except BaseException as error:
+                problem = f"importing module {module}, which registers it, failed with {type(error).__name__}: {error}"
+        if task_id not in app.tasks:
+            unknown[task_id] = problem or (
+                f"{'the main module of the program' if module == '__main__' else f'a function of {module}'} registers "
+                "it, which they do not run. Register it while a module is imported, and list that in task_modules"
+            )
+    return unknown
+
+
+def _other_threads() -> list[str]:
+    """Threads that importing the app has started, by name; `native` for those that Python does not know."""
+    names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    with contextlib.suppress(OSError):
+        names += ["native"] * (len(os.listdir("/proc/self/task")) - 1 - len(names))
+    return names
+
+
+def _has_log_handlers() -> bool:
+    """Return whether somebody has set up the root logger. Handlers of pytest are there for the time of a test only."""
+    handlers: list[Any] = logging.getLogger().handlers
+    return any(not type(handler).__module__.startswith("_pytest.") for handler in handlers)
+
+
+def _main_file() -> str:
+    file = getattr(sys.modules.get("__main__"), "__file__", None)
+    return f" ({file})" if file else ""
