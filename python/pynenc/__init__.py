@@ -42,7 +42,18 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module(home), name)
+    try:
+        value = getattr(importlib.import_module(home), name)
+    except Exception as error:
+        import sys
+
+        from pynenc._shadows import shadow_hint
+
+        hint = shadow_hint(sys.path)
+        if not hint:
+            raise
+        # `from pynenc import …` would hide an AttributeError.
+        raise ImportError(f"importing {home} failed with {type(error).__name__}: {error}{hint}") from error
     globals()[name] = value
     return value
 

@@ -20,6 +20,12 @@ def warn_if_both_installed() -> None:
         )
 
 
+def search_path() -> list[str]:
+    """Return the entries of `sys.path` that count: the import system ignores a `pathlib.Path` and bytes there."""
+    entries: list[object] = [*sys.path]
+    return [entry for entry in entries if isinstance(entry, str)]
+
+
 def metadata_folder(distribution: str) -> str | None:
     """Where a distribution is installed, from the names in the folders of `sys.path`; None if it is not.
 
@@ -27,11 +33,7 @@ def metadata_folder(distribution: str) -> str | None:
     """
     # In these names every other `-` is written `_`, so what follows this one is the version.
     prefix = f"{distribution}-"
-    path: list[object] = [*sys.path]
-    for folder in path:
-        if not isinstance(folder, str):
-            # The import system ignores it, too.
-            continue
+    for folder in search_path():
         try:
             names = os.listdir(folder or ".")
         except OSError:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pynenc._installed import search_path
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "pynenc.plugins"
 
@@ -39,7 +45,7 @@ load_all_plugins = load_plugins
 def _any_installed() -> bool:
     """Whether the metadata in the folders of `sys.path` has our group. `importlib.metadata` takes long to import."""
     group = f"[{GROUP}]".encode()
-    for folder in sys.path:
+    for folder in search_path():
         if os.path.isfile(folder):
             # An archive may have anything in it.
             return True
@@ -58,10 +64,20 @@ def _any_installed() -> bool:
     return False
 
 
-def _load_all() -> None:
-    from importlib.metadata import entry_points
+def _entries() -> Iterator[EntryPoint]:
+    """Yield the plugins of every distribution. `importlib.metadata.entry_points` fails for bytes in `sys.path`."""
+    from importlib.metadata import distributions
 
-    for entry in entry_points(group=GROUP):
+    seen: set[str] = set()
+    for distribution in distributions(path=search_path()):
+        if distribution.name not in seen:
+            # The one that comes first on the path hides the others.
+            seen.add(distribution.name)
+            yield from distribution.entry_points.select(group=GROUP)
+
+
+def _load_all() -> None:
+    for entry in _entries():
         try:
             plugin = entry.load()
             register = getattr(plugin, "register_builder_methods", None)

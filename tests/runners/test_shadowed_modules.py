@@ -73,6 +73,15 @@ def test_a_file_that_an_import_of_the_app_takes_for_pythons_is_named(processes: 
     assert "colorsys.py has the name of module colorsys of the standard library" in runner.output()
 
 
+@pytest.mark.parametrize("text", [TRAP, ""], ids=["raises", "empty"])
+def test_a_program_beside_such_a_file_is_told_its_name(processes: Processes, text: str) -> None:
+    Path("main.py").write_text("from pynenc import Pynenc\nPynenc('x').conf.app_id\n")
+    Path("dataclasses.py").write_text(text)
+    program = processes.python("main.py")
+    assert program.wait() == 1
+    assert "dataclasses.py has the name of module dataclasses of the standard library" in program.output()
+
+
 def test_a_module_of_tasks_with_the_name_of_pythons_is_named_and_not_imported(processes: Processes) -> None:
     Path("shop_app.py").write_text(APP)
     Path("colorsys.py").write_text("from shop_app import app\n@app.task\ndef paint() -> None: ...\n" + TRAP)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
+from pynenc._installed import search_path
 from pynenc._task_modules import task_module_names
 from pynenc.app_info import AppInfo
 from pynenc.conf.base import ConfigBase, fields_of
@@ -23,11 +23,9 @@ if TYPE_CHECKING:
 
 def introduction(app: Pynenc) -> Message:
     """Describe the app of this process, for `load_app` in another one. Holds secrets."""
-    path: list[object] = [*sys.path]
     return {
         "pid": os.getpid(),
-        # Entries of any other type are ignored by the import system, here as there.
-        "path": [entry for entry in path if isinstance(entry, str)],
+        "path": search_path(),
         "app": AppInfo.from_app(app).to_json(),
         "modules": task_module_names(app),
         "registrars": app._registrars,
