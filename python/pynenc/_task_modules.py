@@ -12,7 +12,7 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from pynenc._shadows import shadow_warning, shadowing_files
+from pynenc._shadows import is_standard, shadow_warning, shadowing_files
 from pynenc._task_sources import Found, find_task_modules
 from pynenc.exceptions import ConfigError, TaskError
 from pynenc.identifiers import TaskId
@@ -49,6 +49,11 @@ def import_task_modules(app: Pynenc) -> None:
 
 
 def _import_listed(app: Pynenc, setting: str, name: str, failed: list[str]) -> None:
+    if is_standard(name):
+        raise ConfigError(
+            f"ConfigPynenc.{setting}: {name!r} is a module of the standard library: rename your file of this name "
+            f"(from {app.conf.source_of(setting)})"
+        )
     problem = imported(name, app.conf.task_import_limit_sec)
     if problem is None:
         return

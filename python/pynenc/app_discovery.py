@@ -25,7 +25,7 @@ from types import ModuleType
 from typing import Any
 
 from pynenc._module_names import module_name
-from pynenc._shadows import ahead_of_the_standard_library, shadow_hint
+from pynenc._shadows import ahead_of_the_standard_library, is_standard, shadow_hint
 from pynenc.app import Pynenc
 from pynenc.exceptions import AppDiscoveryError
 
@@ -184,13 +184,18 @@ def _pick(module: ModuleType, variable: str, label: str) -> FoundApp:
     found = list(_apps_in(module))
     if not found:
         raise AppDiscoveryError(
-            f"{label}: the module {module.__name__} has no Pynenc app: define one (app = Pynenc()), or name "
-            "the module that has it"
+            f"{label}: the module {module.__name__}{_standard(module)} has no Pynenc app: define one (app = Pynenc()), "
+            "or name the module that has it"
         )
     if len(found) > 1:
         names = ", ".join(f"{one.module}:{one.variable}" for one in found)
         raise AppDiscoveryError(f"{label}: there are {len(found)} apps, name one of them: {names}")
     return found[0]
+
+
+def _standard(module: ModuleType) -> str:
+    """Say that a module is not the user's file of that name."""
+    return " of the standard library (rename your file)" if is_standard(module.__name__) else ""
 
 
 def _named(module: ModuleType, variable: str, label: str) -> FoundApp:

@@ -106,6 +106,28 @@ def test_entries_of_the_path_that_are_no_text_are_ignored(processes: Processes, 
 CLIENT = "sys.path.insert(1, '')\nimport shop_app\nassert shop_app.job(1).get_result(timeout=30) == 2"
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            ("--app", "shop_app", "runner", "start", "--import", "queue"),
+            "task_modules: 'queue' is a module of",
+        ),
+        (("--app", "queue", "runner", "start"), "the module queue of the standard library (rename your file) has no"),
+        (("--app", "queue.py", "runner", "start"), "rename the file"),
+    ],
+    ids=["listed", "app by name", "app by file"],
+)
+def test_a_module_that_is_named_and_is_pythons_is_refused(
+    processes: Processes, options: tuple[str, ...], words: str
+) -> None:
+    Path("shop_app.py").write_text(APP)
+    Path("queue.py").write_text(APP)
+    runner = processes.python("-m", "pynenc", *options)
+    assert runner.wait() == 1
+    assert words in runner.output()
+
+
 def test_only_what_comes_ahead_of_the_standard_library_shadows_it(tmp_path: Path) -> None:
     behind = tmp_path / "behind"
     behind.mkdir()
