@@ -333,6 +333,10 @@ class Store:
     def purge_expired(self, limit: int = 500) -> int: ...
     def cancel_queued(self, limit: int = 10_000) -> int:
         """Cancel what waits for a runner, due or not, at most so many: how many that was."""
+    def publish_runner(self, runner: str, card: bytes, keep_sec: float) -> None:
+        """Keep what a runner says of itself for so many seconds, in place of what it said before; 0 removes it."""
+    def runners(self) -> list[tuple[str, bytes]]:
+        """`(key, card)` of the runners whose card is kept now, at most 1000."""
     def waiter(self, invocation_ids: Sequence[str]) -> Waiter: ...
     def completions(self, alarm: LoopAlarm) -> Completions: ...
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::call::Submission;
+use crate::call::{Payload, Submission};
 use crate::claim::{ClaimRequest, Claimed};
 use crate::error::Result;
 use crate::ids::{InvocationId, Millis, Ownership, RunnerKey};
@@ -49,6 +49,9 @@ pub const CANCEL_REASON: &str = "withdrawn before its body had started";
 
 /// The `reason` recorded with one that was cancelled while its body ran, and that would have been queued again.
 pub const CANCELLED_WHILE_RUNNING: &str = "cancelled while it ran, and not run again";
+
+/// At most so many cards of runners are read at once.
+pub const MOST_RUNNERS: usize = 1000;
 
 /// What a runner still owns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -196,6 +199,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// Remove invocations, or withdraw them; returns how many.
     fn purge(&self, what: Purge) -> Result<usize>;
+
+    /// Keep `card`, what a runner says of itself, for `keep` milliseconds; 0 removes it. Replaces the card that the runner
+    /// published before. Wakes nobody: cards are for people who want to know which runners there are.
+    ///
+    /// A store without a place for cards accepts and forgets them.
+    fn publish_runner(&self, _runner: &RunnerKey, _card: &Payload, _keep: Millis) -> Result<()> {
+        Ok(())
+    }
+
+    /// The cards that are kept now, at most [`MOST_RUNNERS`], in no order.
+    fn runners(&self) -> Result<Vec<(RunnerKey, Payload)>> {
+        Ok(Vec::new())
+    }
 
     /// Whether [`Hub::changes`] moves with every change of the store, those of other processes among them. Where it does
     /// not, a runner looks for what dead runners left even if it has heard of nothing.

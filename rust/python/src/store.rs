@@ -17,6 +17,7 @@ use pynenc_core::submit::Submitted;
 use pynenc_core::wait::Waiter;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::clock::TestClock;
 use crate::completions::{PyCompletions, PyLoopAlarm};
@@ -396,6 +397,17 @@ impl PyStore {
 
     fn completions(&self, py: Python<'_>, alarm: &PyLoopAlarm) -> PyResult<PyCompletions> {
         PyCompletions::new(py, self.shared()?, self.looker.get()?.clone(), alarm)
+    }
+
+    fn publish_runner(&self, py: Python<'_>, runner: &str, card: &[u8], keep_sec: f64) -> PyResult<()> {
+        let (runner, card) = (Arc::from(runner), card.into());
+        let keep = convert::millis(keep_sec, "keep_sec")?;
+        self.detached(py, |store| store.publish_runner(&runner, &card, keep))
+    }
+
+    fn runners<'py>(&self, py: Python<'py>) -> PyResult<Vec<(String, Bound<'py, PyBytes>)>> {
+        let cards = self.detached(py, |store| store.runners())?;
+        Ok(cards.into_iter().map(|(runner, card)| (runner.to_string(), PyBytes::new(py, &card))).collect())
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {

@@ -24,6 +24,7 @@ pub mod purge;
 pub mod queue;
 pub mod recover;
 pub mod result;
+pub mod runners;
 pub mod settle;
 pub mod stall;
 pub mod submit;
@@ -272,6 +273,12 @@ macro_rules! store_conformance {
                 every_status_change_is_in_the_history,
                 the_history_says_when_and_by_whom,
             }
+            runners {
+                a_card_is_read_as_it_was_published,
+                a_card_published_again_replaces_the_one_before,
+                a_card_kept_for_no_time_is_removed,
+                cards_are_no_invocations,
+            }
             purge {
                 a_queued_invocation_can_be_cancelled,
                 a_scheduled_invocation_can_be_cancelled,
@@ -350,6 +357,7 @@ mod tests {
             ("recover", include_str!("recover.rs")),
             ("alone", include_str!("alone.rs")),
             ("result", include_str!("result.rs")),
+            ("runners", include_str!("runners.rs")),
             ("purge", include_str!("purge.rs")),
             ("cancel", include_str!("cancel.rs")),
             ("threads", include_str!("threads.rs")),

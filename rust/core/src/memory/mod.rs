@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::sync::Mutex;
 
-use crate::call::Submission;
+use crate::call::{Payload, Submission};
 use crate::claim::{ClaimRequest, Claimed};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
@@ -186,6 +186,17 @@ impl Store for MemoryStore {
                 Purge::Expired { limit } => state.purge_expired(self.clock.wall(), limit, news),
             })
         })
+    }
+
+    fn publish_runner(&self, runner: &RunnerKey, card: &Payload, keep: Millis) -> Result<()> {
+        self.verb(|state, _| {
+            state.publish_runner(runner, card, keep, self.clock.wall());
+            Ok(())
+        })
+    }
+
+    fn runners(&self) -> Result<Vec<(RunnerKey, Payload)>> {
+        self.verb(|state, _| Ok(state.runners(self.clock.wall())))
     }
 
     fn close(&self) -> Result<()> {

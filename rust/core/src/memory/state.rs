@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::News;
 use super::index::Index;
 use super::row::{End, Held, Row};
+use crate::call::Payload;
 use crate::claim::{Admission, admit};
 use crate::error::{Error, Result};
 use crate::history::Entry;
@@ -13,6 +14,7 @@ use crate::ids::{InvocationId, Millis, Ownership, RunnerKey};
 use crate::recover::{Signs, soon};
 use crate::result::{Filter, Watched};
 use crate::status::Status;
+use crate::store::MOST_RUNNERS;
 
 /// All invocations, and the sets they are in.
 pub struct State {
@@ -23,6 +25,8 @@ pub struct State {
     pub signs: Signs,
     /// Runners that were found dead with several bodies, of which some are not recovered yet.
     pub several: HashSet<RunnerKey>,
+    /// What runners say of themselves, and until when that is kept.
+    pub runners: HashMap<RunnerKey, (Payload, Millis)>,
     /// How long finished invocations are kept, in milliseconds.
     pub retention: Millis,
     /// Who is named in the history for what no runner did.
@@ -38,6 +42,7 @@ impl State {
             next_sequence: 0,
             signs: Signs::default(),
             several: HashSet::new(),
+            runners: HashMap::new(),
             retention,
             nobody: Arc::default(),
         }
@@ -61,6 +66,18 @@ impl State {
 
     pub fn watch(&self, id: InvocationId) -> Watched {
         self.rows.get(&id).map_or(Watched::Unknown(id), Row::watched)
+    }
+
+    /// Keep the card of a runner, and forget those whose time is over.
+    pub fn publish_runner(&mut self, runner: &RunnerKey, card: &Payload, keep: Millis, now: Millis) {
+        self.runners.insert(runner.clone(), (card.clone(), now.saturating_add(keep)));
+        self.runners.retain(|_, (_, until)| *until > now);
+    }
+
+    /// The cards whose time is not over.
+    pub fn runners(&self, now: Millis) -> Vec<(RunnerKey, Payload)> {
+        let kept = self.runners.iter().filter(|(_, (_, until))| *until > now);
+        kept.take(MOST_RUNNERS).map(|(runner, (card, _))| (runner.clone(), card.clone())).collect()
     }
 
     /// Ids of what matches, in order of submission.

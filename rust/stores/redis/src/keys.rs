@@ -23,6 +23,8 @@ pub enum Kind {
     Finished,
     FinishedApart,
     Registration,
+    Runners,
+    RunnerCard,
 }
 
 impl Kind {
@@ -46,6 +48,8 @@ impl Kind {
             Kind::Finished => "f",
             Kind::FinishedApart => "g",
             Kind::Registration => "r:",
+            Kind::Runners => "u",
+            Kind::RunnerCard => "u:",
         }
     }
 }

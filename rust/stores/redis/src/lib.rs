@@ -31,6 +31,7 @@
 //! | `g` | sorted set | the same of those that stay for longer than what finished after them, since the retention was shortened |
 //! | `o:<n>`, `o` | string, hash | ids in order of arrival, 256 in each; how many places of each are not forgotten |
 //! | `b`, `b:<queue>` | sorted set | tags of idle runner processes, to be woken one by one |
+//! | `u`, `u:<runner>` | set, string | runners that have published a card in shard 0, and the card; both end by themselves |
 //! | `m` | hash | marker, which begins with the number of this layout, 2; numbers of arrivals and of wake-ups; when a runner was last heard of, and until when nothing is recovered |
 //!
 //! A queue's member is 30 bytes: rank and priority descending, due time, number of arrival, id. With the record (about

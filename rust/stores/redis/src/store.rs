@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pynenc_core::call::Submission;
+use pynenc_core::call::{Payload, Submission};
 use pynenc_core::claim::{ClaimRequest, Claimed};
 use pynenc_core::ids::{InvocationId, Millis, Ownership, RunnerKey, random_u64};
 use pynenc_core::notify::Hub;
@@ -23,7 +23,7 @@ use crate::push::Ear;
 use crate::shared::{Refused, Shared};
 use crate::topology::Topology;
 use crate::verbs::{
-    beat, begin, cancel, claim, exchange, get, list, pause, purge, recover, resume, settle, submit, watch,
+    beat, begin, cancel, claim, exchange, get, list, pause, purge, recover, resume, runners, settle, submit, watch,
 };
 
 /// An open store. Share it by its `Arc`; threads start only once someone waits or listens. Not for use in a forked
@@ -183,6 +183,14 @@ impl Store for RedisStore {
             Purge::Queued { limit } => purge::queued(self.shared()?, limit),
             Purge::Expired { limit } => purge::expired(self.shared()?, limit),
         }
+    }
+
+    fn publish_runner(&self, runner: &RunnerKey, card: &Payload, keep: Millis) -> Result<()> {
+        runners::publish(self.shared()?, runner, card, keep)
+    }
+
+    fn runners(&self) -> Result<Vec<(RunnerKey, Payload)>> {
+        runners::kept(self.shared()?)
     }
 
     fn hears_everything(&self) -> bool {

@@ -10,7 +10,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The tables of one app.
-pub(crate) const TABLES: [&str; 6] = ["invocation", "arguments", "outcome", "wait_edge", "meta", "tally"];
+pub(crate) const TABLES: [&str; 7] =
+    ["invocation", "arguments", "outcome", "wait_edge", "meta", "tally", "runner_card"];
 /// Every index of those tables is named so.
 const INDEXES: &str = "invocation_";
 /// Statements whose text is kept; filters make new ones now and then.
@@ -116,7 +117,8 @@ mod tests {
 
     #[test]
     fn no_statement_of_another_app_names_a_table_of_the_first() {
-        let schema = [include_str!("../schema.sql"), include_str!("../tally.sql")].map(|sql| rewrite(sql, 2)).concat();
+        let files = [include_str!("../schema.sql"), include_str!("../tally.sql"), include_str!("../runners.sql")];
+        let schema = files.map(|sql| rewrite(sql, 2)).concat();
         let db = rusqlite::Connection::open_in_memory().unwrap();
         db.execute_batch(&schema).unwrap();
         let plain = "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'app2_%' AND name NOT LIKE 'sqlite_%'";

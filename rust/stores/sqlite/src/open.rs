@@ -253,7 +253,7 @@ fn identify(db: &Connection) -> Result<Contents, Refusal> {
 /// Whether the tables of an app are there; the tally is made when it is missing.
 fn check_tables(db: &Connection, names: &Names) -> Result<(), Refusal> {
     let known = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN (?1, ?2, ?3, ?4, ?5)";
-    let [invocation, arguments, outcome, wait_edge, meta, _] = TABLES.map(|table| names.of(table));
+    let [invocation, arguments, outcome, wait_edge, meta, ..] = TABLES.map(|table| names.of(table));
     match db.query_row(known, [invocation, arguments, outcome, wait_edge, meta], |row| row.get(0))? {
         5i64 => Ok(()),
         found => Err(Refusal::Unusable(format!(
@@ -323,6 +323,7 @@ fn prepare_app(db: &Db, app: &App) -> Result<(), Refusal> {
         db.execute_batch(include_str!("../schema.sql"))?;
     }
     db.execute_batch(include_str!("../tally.sql"))?;
+    db.execute_batch(include_str!("../runners.sql"))?;
     db.execute(sql!("open/clear_several"), [])?;
     let boot = crate::platform::boot_id();
     let known: Option<String> = db.query_row(sql!("open/boot"), [], |row| row.get(0)).optional()?;

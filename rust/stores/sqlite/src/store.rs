@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use pynenc_core::call::Submission;
+use pynenc_core::call::{Payload, Submission};
 use pynenc_core::claim::{ClaimRequest, Claimed};
 use pynenc_core::clock::Clock;
 use pynenc_core::ids::{InvocationId, Millis, Ownership, RunnerKey, random_u64};
@@ -26,7 +26,8 @@ use crate::readers::Readers;
 use crate::shared::{Counters, Identity, Shared, Stats};
 use crate::tx::last_finish;
 use crate::verbs::{
-    beat, begin, cancel, claim, exchange, get, list, pause, purge, recover, resume, settle, submit, tally, watch,
+    beat, begin, cancel, claim, exchange, get, list, pause, purge, recover, resume, runners, settle, submit, tally,
+    watch,
 };
 use crate::writer::{Verb, Writer};
 
@@ -304,6 +305,14 @@ impl Store for SqliteStore {
             more = rest;
         }
         Ok(removed)
+    }
+
+    fn publish_runner(&self, runner: &RunnerKey, card: &Payload, keep: Millis) -> Result<()> {
+        self.write(runners::Publish { runner: runner.clone(), card: card.clone(), keep })
+    }
+
+    fn runners(&self) -> Result<Vec<(RunnerKey, Payload)>> {
+        self.read(|db| runners::kept(db, self.shared.clock.wall()))
     }
 
     fn close(&self) -> Result<()> {

@@ -12,6 +12,7 @@ pub mod pause;
 pub mod purge;
 pub mod recover;
 pub mod resume;
+pub mod runners;
 pub mod settle;
 pub mod submit;
 pub mod watch;

@@ -12,6 +12,7 @@ pub(crate) mod pause;
 pub(crate) mod purge;
 pub(crate) mod recover;
 pub(crate) mod resume;
+pub(crate) mod runners;
 pub(crate) mod settle;
 pub(crate) mod submit;
 pub(crate) mod tally;
@@ -53,4 +54,5 @@ writing! {
     purge::PurgeAll = "purge_all";
     purge::PurgeQueued = "purge_queued";
     tally::Tally = "tally";
+    runners::Publish = "publish_runner";
 }

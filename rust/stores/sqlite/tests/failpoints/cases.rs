@@ -42,6 +42,7 @@ pub fn cases_of(verb: &str) -> Vec<Case> {
         "purge_expired" => vec![case(finished_and_live, purge_expired)],
         "purge_queued" => vec![case(queued_and_claimed, purge_queued)],
         "tally" => vec![case(many_that_nobody_counted, count_them)],
+        "publish_runner" => vec![case(two_cards, publish_another_card)],
         "purge_all" => vec![Case { leaps: true, ..case(finished_and_live, purge_all) }],
         _ => panic!("{verb} has no case: write one, a state and a request that changes it"),
     }
@@ -245,6 +246,18 @@ fn finished_and_live(store: &dyn Store) -> Vec<Ownership> {
 
 fn purge_expired(store: &dyn Store, _: &[Ownership]) {
     store.purge(Purge::Expired { limit: 100 }).unwrap();
+}
+
+/// One of them is replaced.
+fn two_cards(store: &dyn Store) -> Vec<Ownership> {
+    for runner in ["r1", "r2"] {
+        store.publish_runner(&runner.into(), &b"old"[..].into(), 60_000).unwrap();
+    }
+    Vec::new()
+}
+
+fn publish_another_card(store: &dyn Store, _: &[Ownership]) {
+    store.publish_runner(&"r1".into(), &b"new"[..].into(), 60_000).unwrap();
 }
 
 fn purge_all(store: &dyn Store, _: &[Ownership]) {

@@ -21,7 +21,7 @@ impl Dump {
 /// Only while no handle of this process has the file open, see [`check`].
 pub fn dump(path: &Path) -> Dump {
     let db = check(path);
-    let tables = ["invocation", "arguments", "outcome", "wait_edge", "meta", "tally"];
+    let tables = ["invocation", "arguments", "outcome", "wait_edge", "meta", "tally", "runner_card"];
     let mut dump = Dump(tables.map(|table| (table, rows(&db, table))).into());
     // Where the doorbells hang differs from file to file.
     let bell = |row: &Vec<(String, Value)>| row[0].1 == Value::Text("bell".into());

@@ -1,0 +1,1 @@
+DELETE FROM runner_card WHERE until <= ?1

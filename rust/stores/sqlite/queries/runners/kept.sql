@@ -1,0 +1,1 @@
+SELECT key, card FROM runner_card WHERE until > ?1 LIMIT ?2

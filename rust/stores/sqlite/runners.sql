@@ -1,0 +1,6 @@
+-- What runners say of themselves, each until its time is over; see `src/verbs/runners.rs`.
+CREATE TABLE IF NOT EXISTS runner_card (
+    key   TEXT    NOT NULL PRIMARY KEY,
+    until INTEGER NOT NULL,
+    card  BLOB    NOT NULL
+) STRICT, WITHOUT ROWID;
