@@ -96,13 +96,16 @@ pub struct Claimed {
     pub claims: Vec<Claim>,
     /// Wall-clock time at which the next invocation that is not due yet becomes due, if the store knows of one.
     pub next_due: Option<Millis>,
+    /// What was dropped on the way, with its task: see [`Admission::Drop`].
+    pub dropped: Vec<(InvocationId, Arc<str>)>,
     /// Why nothing could be claimed, with an exchange that recorded its outcomes; or why a part of the store gave nothing,
     /// while the claims are those of the rest.
     pub failed: Option<Error>,
 }
 
 /// The `reason` recorded with an invocation that was dropped.
-pub const DROP_REASON: &str = "its concurrency key had no free place, and its task drops such calls";
+pub const DROP_REASON: &str = "running_concurrency left no free place for it, and with \
+     reroute_on_concurrency_control=False its task drops such calls";
 
 /// What to do with a queued invocation that is about to be claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

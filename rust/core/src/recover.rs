@@ -238,7 +238,7 @@ pub fn burial_reason(recoveries: u32) -> String {
 /// The same for an invocation whose last runner is known to have died, and of what.
 pub fn burial_reason_of_death(recoveries: u32, death: &str) -> String {
     format!(
-        "its runner died or stopped renewing its lease {recoveries} times while running it, the last time {death}; not \
+        "its runner died or stopped renewing its lease {recoveries} times while running it, the last time: {death}; not \
          run again. Look for a crash (segfault, out of memory, os._exit) in the task"
     )
 }

@@ -35,6 +35,17 @@ pub fn whoever_finds_no_place_does_not_count_towards_the_limit(f: &Fixture) {
     assert_eq!(f.claim_ids(1), [free]);
 }
 
+pub fn a_claim_tells_what_was_dropped_on_its_way(f: &Fixture) {
+    f.start(call().drops("k", 1));
+    let other = call().drops("k", 1);
+    let task = other.0.route.task.clone();
+    let other = f.submit(other);
+    let claimed = f.claim_with(&request(10));
+    assert_eq!(claimed.claims, []);
+    assert_eq!(claimed.dropped, [(other, task)]);
+    assert_eq!(f.claim_with(&request(10)).dropped, [], "it is told once");
+}
+
 pub fn a_task_that_asks_for_it_is_dropped(f: &Fixture) {
     use Status::*;
     let holder = f.start(call().drops("k", 1));

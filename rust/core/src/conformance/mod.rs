@@ -106,6 +106,7 @@ macro_rules! store_conformance {
                 keys_do_not_disturb_each_other,
                 whoever_finds_no_place_does_not_count_towards_the_limit,
                 a_task_that_asks_for_it_is_dropped,
+                a_claim_tells_what_was_dropped_on_its_way,
                 a_settled_holder_lets_the_next_one_run,
                 only_the_best_of_the_parked_is_called_back,
                 a_place_is_taken_while_pending_and_while_paused,

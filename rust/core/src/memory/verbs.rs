@@ -48,7 +48,7 @@ impl State {
         let mut from = From { names: &request.queues, alone: request.alone, order: request.order, turn: 0 };
         self.index.promote(from, now);
         let expires = steady.saturating_add(request.lease);
-        let mut claims = Vec::new();
+        let (mut claims, mut dropped) = (Vec::new(), Vec::new());
         while claims.len() < request.limit
             && let Some(id) = self.index.pop(&mut from)
         {
@@ -58,11 +58,12 @@ impl State {
                 Some(Admission::Park) => self.park(id, now, news),
                 Some(Admission::Drop) => {
                     self.finish_unrun(id, Status::ConcurrencyControlledFinal, DROP_REASON, now, news);
+                    dropped.extend(self.rows.get(&id).map(|row| (id, row.call.route.task.clone())));
                 }
                 None => {}
             }
         }
-        Claimed { claims, next_due: self.index.next_due(from), failed: None }
+        Claimed { claims, next_due: self.index.next_due(from), dropped, failed: None }
     }
 
     fn take(&mut self, id: InvocationId, request: &ClaimRequest, now: Millis, expires: Millis) -> Option<Claim> {

@@ -283,6 +283,7 @@ impl Shared {
                 return Ok(());
             }
         };
+        self.note_drops(&claimed);
         match &claimed.failed {
             None => (pump.failures, pump.not_before) = (0, None),
             Some(error) => {

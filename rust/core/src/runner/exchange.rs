@@ -83,7 +83,15 @@ impl Shared {
         }
     }
 
+    /// Say what was dropped on the way to claims.
+    pub(super) fn note_drops(&self, claimed: &Claimed) {
+        if !claimed.dropped.is_empty() {
+            self.drops.lock().report(&claimed.dropped, Instant::now());
+        }
+    }
+
     fn accept(&self, pump: &mut Pump, claimed: Claimed, wanted: usize) {
+        self.note_drops(&claimed);
         let now = self.config.clock.wall();
         self.turns.served(&self.config.queues, &claimed.claims);
         if wanted > 0 {

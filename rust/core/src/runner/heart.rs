@@ -210,7 +210,8 @@ impl Agenda {
                 );
             }
             for id in &recovered.buried {
-                log::error!("invocation {id} failed for good: its runners keep dying with it");
+                let task = shared.store.get(*id).map_or_else(|_| "a task".into(), |record| record.task);
+                log::error!("invocation {id} of {task} failed for good: its runners keep dying with it");
             }
             if recovered.found() < shared.config.recovery.limit {
                 break;

@@ -7,6 +7,7 @@
 mod ahead;
 mod alone;
 mod cancel;
+mod drops;
 mod exchange;
 mod foreign;
 mod health;
@@ -92,6 +93,8 @@ pub(crate) struct Shared {
     quiet: crate::sync::Condvar,
     heart: heart::Alarm,
     valets: lending::Valets,
+    /// Only locked where something was dropped.
+    drops: Mutex<drops::Drops>,
     hurried: AtomicBool,
     /// Whether a cancellation was announced that no beat has fetched.
     cancellation: AtomicBool,
@@ -126,6 +129,7 @@ impl Runner {
             quiet: crate::sync::Condvar::new(),
             heart: heart::Alarm::default(),
             valets: lending::Valets::default(),
+            drops: Mutex::default(),
             hurried: AtomicBool::new(false),
             cancellation: AtomicBool::new(false),
             doubt: AtomicBool::new(false),

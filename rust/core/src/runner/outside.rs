@@ -82,6 +82,7 @@ impl Shared {
         pump.foreign.request_ends(ticket);
         pump.health.end(Duty::Claim, matches!(&claimed, Ok(claimed) if claimed.failed.is_none()));
         let claimed = claimed?;
+        self.note_drops(&claimed);
         let mut claims = claimed.claims;
         self.turns.served(&self.config.queues, &claims);
         claims.retain(|claim| !pump.foreign.was_returned(claim.ownership()));

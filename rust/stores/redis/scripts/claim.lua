@@ -10,7 +10,7 @@
 -- fences of requests whose answer was lost, then names of queues.
 -- Answer: nothing, if nothing was found; id and record in one string, if it is only one; else a list, first nothing, or
 -- now and the next due time, then ids and records in turns; or, if there was more to it, a list that begins with now,
--- next due time or '', ids of those dropped, whether others may claim something now, number of claims made by the lost
+-- next due time or '', ids and tasks of those dropped in turns, whether others may claim something now, number of claims made by the lost
 -- requests, and ids of those set aside, each with what is wrong with it, in a list; then id, record, and arguments kept
 -- apart of each claim.
 local usual = #ARGV[11] == 0 and ARGV[5] ~= '-1'
@@ -308,6 +308,7 @@ local function admit(id, r)
   elseif r.blocked == 1 then
     m().finish_unrun(r, id, 13, reason)
     dropped[#dropped + 1] = id
+    dropped[#dropped + 1] = r.task
   else
     m().enter(r, 2, 0, '')
     call('ZADD', P .. 'z:' .. r.ckey, '0', m().parked_place(r, id))

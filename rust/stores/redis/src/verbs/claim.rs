@@ -113,7 +113,9 @@ impl Ask {
         }
         // A full piece of a larger request: there may be more than one call gives, and nobody is parked for it. The same
         // where something was set aside: others may stand behind it.
-        let news = News { any: !claims.is_empty(), dropped, work: work || fewer || claims.len() == CHUNK };
+        let gone = dropped.iter().map(|(id, _)| *id).collect();
+        into.dropped.extend(dropped);
+        let news = News { any: !claims.is_empty(), dropped: gone, work: work || fewer || claims.len() == CHUNK };
         into.claims.extend(claims);
         news.announce(shared);
         if !request.alone && into.claims.len() < self.limit && shared.ear.tag(self.shard).is_some() {
@@ -177,7 +179,7 @@ struct Answer {
     claims: Vec<Claim>,
     /// Those among the claims whose arguments are too large to come with them, with their checksum.
     large: Vec<(InvocationId, Vec<u8>)>,
-    dropped: Vec<InvocationId>,
+    dropped: Vec<(InvocationId, Arc<str>)>,
     work: bool,
     /// What was claimed and cannot be read.
     unreadable: Vec<(InvocationId, Fence)>,
@@ -224,7 +226,7 @@ fn read_answer(answer: Value) -> Option<Answer> {
         (read.now, read.due) = (value::int(now)?, value::time(due)?);
     }
     if let [_, _, dropped, work, _, aside] = head {
-        (read.dropped, read.work) = (value::ids(dropped.clone())?, value::int(work)? > 0);
+        (read.dropped, read.work) = (read_dropped(dropped)?, value::int(work)? > 0);
         read.aside = value::array(aside.clone())?;
     }
     let apart = head.len() > 2;
@@ -238,6 +240,16 @@ fn read_answer(answer: Value) -> Option<Answer> {
         read.add(id, record, arguments)?;
     }
     Some(read)
+}
+
+/// Ids and tasks in turns.
+fn read_dropped(words: &Value) -> Option<Vec<(InvocationId, Arc<str>)>> {
+    let words = value::array(words.clone())?;
+    let pair = |pair: &[Value]| {
+        let task = String::from_utf8_lossy(value::bytes(pair.get(1)?)?);
+        Some((value::id(pair.first()?)?, Arc::from(&*task)))
+    };
+    words.chunks(2).map(pair).collect()
 }
 
 /// What is large comes by itself: through the script the server would look at each byte of it. Returns those whose

@@ -67,7 +67,7 @@ pub(crate) fn nothing_to_take(db: &Db, request: &ClaimRequest, now: Millis) -> R
 /// Claim on behalf of `request` inside a transaction.
 pub(crate) fn take(tx: &mut Tx<'_>, request: &ClaimRequest) -> Result<Claimed, Fault> {
     promote(tx, request)?;
-    let mut claims = Vec::new();
+    let (mut claims, mut dropped) = (Vec::new(), Vec::new());
     let (mut passed_over, mut turn) = (0, 0);
     'full: while claims.len() < request.limit {
         let finished = tx.effects.finished.len();
@@ -84,6 +84,9 @@ pub(crate) fn take(tx: &mut Tx<'_>, request: &ClaimRequest) -> Result<Claimed, F
                 Admission::Take => claims.push(own(tx, candidate, request)?),
                 blocked => {
                     pass_over(tx, &candidate.hot, blocked)?;
+                    if blocked == Admission::Drop {
+                        dropped.push((candidate.claim.id, candidate.claim.task));
+                    }
                     passed_over += 1;
                     if passed_over == PASSED_OVER {
                         // There may be more behind them: whoever is told comes back.
@@ -94,7 +97,7 @@ pub(crate) fn take(tx: &mut Tx<'_>, request: &ClaimRequest) -> Result<Claimed, F
             }
         }
     }
-    Ok(Claimed { claims, next_due: next_due(tx.db, request)?, failed: None })
+    Ok(Claimed { claims, next_due: next_due(tx.db, request)?, dropped, failed: None })
 }
 
 fn promote(tx: &mut Tx<'_>, request: &ClaimRequest) -> Result<(), Fault> {
