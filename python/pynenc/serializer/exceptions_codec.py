@@ -13,6 +13,7 @@ from pynenc.exceptions import RemoteError, SerializationError
 from pynenc.serializer.exception_values import clean, pack, pack_or_text, safe_text, unpack
 from pynenc.serializer.recorded_text import with_recorded_text
 from pynenc.util.texts import brief
+from pynenc.util.tracebacks import from_their_code
 
 MAX_TRACEBACK_CHARS = 64 * 1024
 """Longest traceback kept, cut in the middle."""
@@ -124,10 +125,11 @@ def _is_plain_name(name: str) -> bool:
 
 
 def _traceback(exc: BaseException) -> str:
+    trace = from_their_code(_own(exc, "__traceback__"))
     try:
-        return clean("".join(traceback.format_exception(exc)), MAX_TRACEBACK_CHARS)
+        return clean("".join(traceback.format_exception(type(exc), exc, trace)), MAX_TRACEBACK_CHARS)
     except BaseException:
-        lines = traceback.format_tb(_own(exc, "__traceback__"))
+        lines = traceback.format_tb(trace)
         return clean("".join([*lines, ".".join(_names(type(exc)))]), MAX_TRACEBACK_CHARS)
 
 
