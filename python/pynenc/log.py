@@ -18,6 +18,7 @@ from pynenc.util.texts import cut, escaped, indented
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
+    from pynenc.conf.config_pynenc import ConfigPynenc
 
 MAX_MESSAGE_CHARS = 16 * 1024
 """Longest message that is logged; of a longer one begin and end are."""
@@ -44,6 +45,12 @@ def create_logger(app: Pynenc) -> logging.Logger:
     for handler in [handler for handler in logger.handlers if isinstance(handler, AppHandler)]:
         # Of an app of this name that was made before.
         logger.removeHandler(handler)
+    logger.addHandler(app_handler(conf))
+    return logger
+
+
+def app_handler(conf: ConfigPynenc) -> AppHandler:
+    """A new handler that writes as the settings of an app say."""
     handler = AppHandler(conf.log_stream)
     if conf.log_format == "json":
         handler.setFormatter(JsonFormatter())
@@ -56,8 +63,7 @@ def create_logger(app: Pynenc) -> logging.Logger:
                 colored=lambda: use_colors and _is_terminal(handler.stream),
             )
         )
-    logger.addHandler(handler)
-    return logger
+    return handler
 
 
 class AppHandler(logging.StreamHandler[TextIO]):
@@ -141,7 +147,10 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per record; what a field does not apply to is null."""
+    """One JSON object per record; what a field does not apply to is null.
+
+    What a record was given as `extra` stands beside the fields; where it has the name of a field, as `extra_<name>`.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """The object as one line."""
@@ -160,8 +169,29 @@ class JsonFormatter(logging.Formatter):
             "text": message if task_id is None else f"[{task_id}: {invocation_id}] {message}",
             "exception": cut(self.formatException(record.exc_info), MAX_TRACEBACK_CHARS) if record.exc_info else None,
         }
+        for name, value in record.__dict__.items():
+            if name not in _OF_EVERY_RECORD:
+                fields[f"extra_{name}" if name in fields else name] = value
         # Escaped to ASCII, so that it stays JSON on a stream of any encoding.
-        return json.dumps(fields, default=str)
+        try:
+            return json.dumps(fields, default=_as_text, skipkeys=True)
+        except (ValueError, RecursionError):
+            # What was given holds itself, or is nested too deep.
+            return json.dumps({name: value if _is_plain(value) else _as_text(value) for name, value in fields.items()})
+
+
+_OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def _as_text(value: object) -> str:
+    try:
+        return cut(str(value), MAX_MESSAGE_CHARS)
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, (str, int, float, bool))
 
 
 def _running() -> tuple[str | None, str | None]:
@@ -172,9 +202,20 @@ def _running() -> tuple[str | None, str | None]:
     return str(invocation.task.task_id), str(invocation.invocation_id)
 
 
+_second = (-1, "", "")
+"""The last second that was written as text: its number, date and time, offset. Replaced as a whole."""
+
+
 def _timestamp(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, UTC).astimezone()
-    return moment.isoformat(sep=" ", timespec="milliseconds")
+    """Date, time with milliseconds, and UTC offset. All but the milliseconds is made once a second."""
+    global _second
+    second = int(record.created)
+    known = _second
+    if known[0] != second:
+        text = datetime.fromtimestamp(second, UTC).astimezone().isoformat(sep=" ")
+        known = _second = (second, text[:19], text[19:])
+    _, begin, offset = known
+    return f"{begin}.{int(record.msecs):03d}{offset}"
 
 
 def _is_terminal(stream: Any) -> bool:

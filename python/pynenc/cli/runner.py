@@ -19,6 +19,7 @@ from pynenc.exceptions import ConfigError
 from pynenc.runner import _preload  # noqa: F401
 from pynenc.runner._init import leave_init
 from pynenc.runner._signals import STOP_SIGNALS, as_before_in_copies, in_copies, stop_signals
+from pynenc.runner._task_loggers import show_task_loggers
 from pynenc.runner.base_runner import BaseRunner, DummyRunner
 from pynenc.runner.choose import choose_runner_cls, runner_called
 
@@ -79,16 +80,20 @@ def run_start(arguments: argparse.Namespace) -> int:
         _configure(runner, arguments)
         if arguments.modules:
             app.conf.task_modules = (*app.conf.task_modules, *arguments.modules)
-        queues = ", ".join(runner.conf.queues) or "all"
-        print(f"Starting runner for app: {app.app_id}", flush=True)
-        print(f"Runner: {type(runner).__name__} ({reason}), queues: {queues}", flush=True)
-        print(f"App location: {found.location}, store: {app._store.url}", flush=True)
+        _say(
+            app,
+            f"Starting runner for app: {app.app_id}",
+            f"Runner: {type(runner).__name__} ({reason}), queues: {', '.join(runner.conf.queues) or 'all'}",
+            f"App location: {found.location}, store: {app._store.url}",
+        )
         _warn(app)
         # Ahead of `run`, so that hardly any code of others runs between the last look for a stop and the moment when
         # the runner takes the signals.
         runner._import_modules()
         runner._modules_imported = True
         _say_what_was_found(app)
+        if arguments.program:
+            show_task_loggers(app)
         stop.insist()
         runner.run()
         if arguments.program:
@@ -101,7 +106,16 @@ def _say_what_was_found(app: Pynenc) -> None:
     modules = Counter(task_id.module for task_id in app.tasks)
     shown = ", ".join(f"{module} ({count})" for module, count in sorted(modules.items())[:_SHOWN_MODULES])
     more = len(modules) - _SHOWN_MODULES
-    print(f"Tasks: {len(app.tasks)}, in {shown or 'no module'}{f' and {more} more' if more > 0 else ''}", flush=True)
+    _say(app, f"Tasks: {len(app.tasks)}, in {shown or 'no module'}{f' and {more} more' if more > 0 else ''}")
+
+
+def _say(app: Pynenc, *lines: str) -> None:
+    """Print the lines, or log them where every line has to be JSON."""
+    for line in lines:
+        if app.conf.log_format == "json":
+            app.logger.info("%s", line)
+        else:
+            print(line, flush=True)
 
 
 def _leave_unless_quiet(app: Pynenc) -> None:
@@ -212,11 +226,14 @@ def _set_number(runner: BaseRunner, option: str, names: tuple[tuple[str, ...], t
 def _warn(app: Pynenc) -> None:
     """Say what will work, but hardly as meant."""
     if app._store.kind == "memory":
-        print(
-            "pynenc: warning: the store is in memory, so what other processes submit does not arrive here: set "
-            "store_url (PYNENC__STORE_URL) to a store that processes share",
-            file=sys.stderr,
+        text = (
+            "the store is in memory, so what other processes submit does not arrive here: set store_url "
+            "(PYNENC__STORE_URL) to a store that processes share"
         )
+        if app.conf.log_format == "json":
+            app.logger.warning(text)
+        else:
+            print(f"pynenc: warning: {text}", file=sys.stderr)
 
 
 class _StopRequested(BaseException):

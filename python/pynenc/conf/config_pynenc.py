@@ -167,6 +167,9 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
     )
     log_format: LogFormat = setting(LogFormat.TEXT, doc="a line of text or of JSON per record")
     log_stream: str = setting("stderr", choices=("stderr", "stdout"), doc="where the log goes")
+    log_invocations: bool = setting(
+        True, doc="whether a runner logs one line at level INFO for each invocation that ends; False costs nothing"
+    )
     log_use_colors: bool = setting(True, doc="colour the log where it goes to a terminal")
     compact_log_context: bool = setting(True, doc="name tasks without their module in lines of text")
     print_arguments: bool = setting(True, doc="whether arguments appear in texts at all")

@@ -36,6 +36,7 @@ from pynenc.runner._platform import (
 from pynenc.runner._silence import SilenceWatch
 from pynenc.runner._zygote_report import warn_of
 from pynenc.runner.execute import given_up
+from pynenc.runner.outcome import log_burial
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -526,7 +527,7 @@ class ProcessPoolRunner(NativeWaitRunner):
                 then = "" if innocent else "; if its body had started, it runs alone next"
                 self.logger.warning("invocation %s is queued again: its worker was %s%s", invocation_id, how, then)
             for invocation_id in buried:
-                self.logger.error("invocation %s failed for good: its workers keep dying with it", invocation_id)
+                log_burial(self, invocation_id, how)
             self._tell_of_alone(alone)
 
     def _tell_of_alone(self, waiting: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from pynenc.runner.outcome import log_burial
 from pynenc.util.cron import CronSchedule
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class RecoveryMinutes:
             for invocation_id in requeued:
                 runner.logger.warning("invocation %s is queued again: its runner is gone", invocation_id)
             for invocation_id in buried:
-                runner.logger.error("invocation %s failed for good: its runners keep dying with it", invocation_id)
+                log_burial(runner, invocation_id)
             if not (requeued or buried):
                 return
 

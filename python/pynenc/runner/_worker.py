@@ -20,6 +20,7 @@ from pynenc.runner._fresh import call_worker_starts, reseed
 from pynenc.runner._identity import RunnerId, RunnerLog
 from pynenc.runner._platform import DEAF, ORPHANED, resident_mb
 from pynenc.runner._signals import STOP_SIGNALS, SignalTakeover, in_copies
+from pynenc.runner._task_loggers import show_task_loggers
 from pynenc.runner.execute import execute
 from pynenc.runner.outcome import NOTE_CHARS
 
@@ -45,6 +46,7 @@ def run_worker(app: Pynenc, channel: Channel, message: Message) -> int:
     worker = kinds[message["kind"]](app, channel, message)
     threading.Thread(target=worker.obey, name="pynenc-orders", daemon=True).start()
     reseed()
+    show_task_loggers(app)
     try:
         call_worker_starts(app)
     except RunnerError as error:
@@ -111,6 +113,10 @@ class Worker(EngineRunner):
             self.running = False
         elif self._engine is not None:
             self._channel.send({"ready": self._engine.key})
+
+    def _make_known(self) -> None:
+        """Its runner makes all of them known."""
+        self.logger.info("started")
 
     def _import_modules(self) -> None:
         """The process that this one was forked from has imported them."""

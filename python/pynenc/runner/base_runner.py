@@ -23,13 +23,16 @@ from pynenc.exceptions import (
     StateBackendError,
 )
 from pynenc.runner import _exit, _newer_hook
+from pynenc.runner._body_hooks import BodyHooks
 from pynenc.runner._cancels import serve_cancels
 from pynenc.runner._core_logs import CoreLogs
+from pynenc.runner._ends_log import EndsLog, ends_log
 from pynenc.runner._fresh import call_worker_starts
 from pynenc.runner._identity import RunnerId, RunnerLog
 from pynenc.runner._loop_pulse import LoopPulse
 from pynenc.runner._monkey_patches import refuse_patched_modules
 from pynenc.runner._newer_members import NewerMembers
+from pynenc.runner._presence import Presence
 from pynenc.runner._queues import queue_choice
 from pynenc.runner._recovery_minutes import RecoveryMinutes
 from pynenc.runner._signals import SignalTakeover
@@ -48,7 +51,7 @@ _PAUSE_SEC = 0.2
 """After an iteration of the loop that could not reach the store."""
 
 
-class BaseRunner(RunnerWaits, NewerMembers, ABC):
+class BaseRunner(RunnerWaits, BodyHooks, NewerMembers, ABC):
     """Runs the invocations of one app. Subclass it with the seven abstract members to run them your own way.
 
     `run()` calls, in this order: `on_start` (which calls `_on_start`), `runner_loop_iteration` for as long as
@@ -62,6 +65,8 @@ class BaseRunner(RunnerWaits, NewerMembers, ABC):
     Constructing a runner makes it the runner of its app.
     """
 
+    _ends_log: EndsLog | None = None
+    _presence: Presence | None = None
     _native_wait: ClassVar[bool] = False
     """Whether waits may go through `_wait` instead of `waiting_for_results`. Only for built-in runners."""
 
@@ -143,9 +148,9 @@ class BaseRunner(RunnerWaits, NewerMembers, ABC):
             if self._stop_signals:
                 # Arrived between the two lines above, where setting `running` would have undone it.
                 self.running = False
-            self.logger.info("starting")
             self._open_engine()
             self._on_start()
+            self._make_known()
         except BaseException:
             self.running = False
             self._finish()
@@ -287,6 +292,8 @@ class BaseRunner(RunnerWaits, NewerMembers, ABC):
         with contextlib.suppress(StateBackendError):
             # What follows is about a store that fails.
             self._recovery_minutes.tick()
+        if self._presence is not None:
+            self._presence.tick()
         silent, limit = self._engine.failing_sec(), self.app.conf.store_deaf_after_sec
         if silent > limit:
             raise RunnerError(
@@ -356,6 +363,7 @@ class BaseRunner(RunnerWaits, NewerMembers, ABC):
             lines=self._lines(),
         )
         self._engine.start()
+        self._ends_log = ends_log(self.app)
         self._running_bodies.clear()
         threading.Thread(target=serve_cancels, args=(self, self._engine), name="pynenc-cancels", daemon=True).start()
         _exit.watch(self)
@@ -378,6 +386,11 @@ class BaseRunner(RunnerWaits, NewerMembers, ABC):
         if self._running_bodies.cancel(invocation_id, self._timing("cancel_grace_sec")):
             self.logger.info("invocation %s is cancelled: its body is interrupted", invocation_id)
 
+    def _make_known(self) -> None:
+        """Say what has started, here and in the store."""
+        if self._engine is not None:
+            self._presence = Presence(self, self._engine.key)
+
     def _finish(self) -> None:
         """Close the engine and undo what `on_start` did. Safe to repeat."""
         engine = self._engine
@@ -390,6 +403,9 @@ class BaseRunner(RunnerWaits, NewerMembers, ABC):
             self.logger.exception("could not close the engine; what it owned is recovered when the leases end")
         finally:
             self._engine = None
+            presence, self._presence = self._presence, None
+            if presence is not None:
+                presence.end()
             _exit.forget(self)
             self._signals.give_back()
             self._core_logs.drain(force=True)
@@ -424,25 +440,6 @@ class BaseRunner(RunnerWaits, NewerMembers, ABC):
         self.running = False
         self._engine = None
         self._loop_pulse = None
-
-    def _wake_body(self, claim: _core.Claim) -> None:
-        """Something was raised in the body of `claim`: it shall not wait any longer in Rust, where that is not seen."""
-        engine = self._engine
-        if engine is not None:
-            with contextlib.suppress(RunnerError):
-                engine.interrupt(claim.invocation_id)
-
-    def _limit_begins(self, claim: _core.Claim, seconds: float, cancelled_after: float | None) -> None:
-        """A body that runs on a thread here is given up in so many seconds."""
-
-    def _limit_ends(self, claim: _core.Claim) -> None:
-        """A body for which that was said, or could have been, has ended."""
-
-    def _decoding_begins(self, claim: _core.Claim, seconds: float) -> None:
-        """The arguments of `claim` are decoded on a thread here, which may take so many seconds."""
-
-    def _decoding_ends(self, claim: _core.Claim) -> None:
-        """The arguments for which that was said are decoded."""
 
     def _give_up(self, claim: _core.Claim, outcome: Outcome) -> None:
         """Settle a body that does not stop; must not block. Called on a thread that keeps the time for all bodies."""

@@ -36,6 +36,7 @@ from pynenc.runner.outcome import (
     settle_claim,
     unknown_task,
 )
+from pynenc.util.tracebacks import from_their_code
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -60,7 +61,8 @@ def execute(
     except Exception as error:
         return unknown_task(app, str(runner.runner_id), claim, error)
     try:
-        return contextvars.copy_context().run(_execute, app, task, runner, claim, runner_args, invocation)
+        run = _execute if runner._ends_log is None else _execute_and_log
+        return contextvars.copy_context().run(run, app, task, runner, claim, runner_args, invocation)
     except BaseException as bug:
         app.logger.exception("executing invocation %s of %s broke in the engine", claim.invocation_id, claim.task_id)
         return _broken(app, task, runner, claim, bug)
@@ -75,34 +77,50 @@ async def execute_async(app: Pynenc, runner: BaseRunner, claim: _core.Claim) -> 
     invocation = DistributedInvocation(app, claim.invocation_id, task=task, claim=claim, parent_id=claim.parent_id)
     try:
         with context.enter_invocation(invocation, runner):
-            began = time.monotonic()
-            try:
-                args, kwargs = task._apply(decode(app, task, runner, claim, invocation.invocation_id))
-            except CannotSupervise as error:
-                return no_thread(app, str(runner.runner_id), claim, error.__cause__ or error)
-            except Exception as error:
-                return _undecodable(app, task, runner, claim, error)
-            limit = CoroutineLimit(
-                rest_of(task._limits, began),
-                lambda: runner._give_up(claim, given_up(app, task, runner, claim, limit.cancelled_after)),
-            )
-            runner._running_bodies.guard(claim, limit)
-            try:
-                try:
-                    value = await limit.run(task.func(*args, **kwargs))
-                finally:
-                    if invocation._claim is None:
-                        end_copy()
-            except BaseException as error:
-                if isinstance(error, asyncio.CancelledError) and not limit.stage and (other := disturbed_by()):
-                    return _disturbed(app, runner, claim, other)
-                return _raised(app, task, runner, claim, error, limit)
-            finally:
-                runner._running_bodies.unguard(claim)
-            return _returned(app, task, runner, claim, value, invocation.invocation_id)
+            log, started = runner._ends_log, time.time()
+            outcome = await _execute_coroutine(app, task, runner, claim, invocation)
+            if log is not None:
+                log.write(claim, outcome, started)
+            return outcome
     except BaseException as bug:
         app.logger.exception("executing invocation %s of %s broke in the engine", claim.invocation_id, claim.task_id)
         return _broken(app, task, runner, claim, bug)
+
+
+async def _execute_coroutine(
+    app: Pynenc,
+    task: Task[Any, Any],
+    runner: BaseRunner,
+    claim: _core.Claim,
+    invocation: DistributedInvocation[Any, Any],
+) -> Outcome:
+    began = time.monotonic()
+    try:
+        args, kwargs = task._apply(decode(app, task, runner, claim, invocation.invocation_id))
+    except CannotSupervise as error:
+        return no_thread(app, str(runner.runner_id), claim, error.__cause__ or error)
+    except Exception as error:
+        return _undecodable(app, task, runner, claim, error)
+    limit = CoroutineLimit(
+        rest_of(task._limits, began),
+        lambda: runner._give_up(claim, given_up(app, task, runner, claim, limit.cancelled_after)),
+    )
+    runner._running_bodies.guard(claim, limit)
+    try:
+        try:
+            value = await limit.run(task.func(*args, **kwargs))
+        finally:
+            if invocation._claim is None:
+                end_copy()
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError) and not limit.stage and (other := disturbed_by()):
+            return _disturbed(app, runner, claim, other)
+        return _raised(app, task, runner, claim, error, limit)
+    finally:
+        runner._running_bodies.unguard(claim)
+    if limit.stage == "gave up":
+        return _too_late(app, claim)
+    return _returned(app, task, runner, claim, value, invocation.invocation_id)
 
 
 def _disturbed(app: Pynenc, runner: BaseRunner, claim: _core.Claim, other: str) -> Outcome:
@@ -112,6 +130,24 @@ def _disturbed(app: Pynenc, runner: BaseRunner, claim: _core.Claim, other: str) 
     app.logger.warning("invocation %s of %s is run again: %s", claim.invocation_id, claim.task_id, reason)
     delay = 0.0 if claim.releases == 0 else min(MAX_DELAY_SEC, 2.0 ** min(claim.releases, 16))
     return Outcome(_core.RELEASE, None, delay, f"{runner.runner_id}: {reason}"[:NOTE_CHARS])
+
+
+def _execute_and_log(
+    app: Pynenc,
+    task: Task[Any, Any],
+    runner: BaseRunner,
+    claim: _core.Claim,
+    runner_args: dict[str, Any] | None,
+    invocation: DistributedInvocation[Any, Any] | None,
+) -> Outcome:
+    if invocation is None:
+        invocation = DistributedInvocation(app, claim.invocation_id, task=task, claim=claim, parent_id=claim.parent_id)
+    started = time.time()
+    outcome = _execute(app, task, runner, claim, runner_args, invocation)
+    log, limit = runner._ends_log, invocation._limit
+    if log is not None and (limit is None or limit.stage != "gave up"):
+        log.write(claim, outcome, started)
+    return outcome
 
 
 def _execute(
@@ -260,13 +296,24 @@ def given_up(
     if cancelled_after is not None:
         reason = f"it did not stop within {cancelled_after:g} s after it was cancelled: {what}"
         app.logger.warning("invocation %s of %s: %s", claim.invocation_id, claim.task_id, reason)
-        return Outcome(_core.CANCELLED, note=reason)
-    limits = task._limits
-    assert limits is not None
-    text = (
-        f"invocation {claim.invocation_id} {limits.describe('hard')} and did not stop within {GRACE_SEC:g} s after it"
-    )
-    return _raised(app, task, runner, claim, TaskTimeoutError(task.task_id, f"{text}: {what}"))
+        outcome = Outcome(_core.CANCELLED, note=reason)
+    else:
+        limits = task._limits
+        assert limits is not None
+        late = f"{limits.describe('hard')} and did not stop within {GRACE_SEC:g} s after it"
+        error = TaskTimeoutError(task.task_id, f"invocation {claim.invocation_id} {late}: {what}")
+        outcome = _raised(app, task, runner, claim, error)
+    log = runner._ends_log
+    if log is not None:
+        with context.enter_invocation(DistributedInvocation(app, claim.invocation_id, task=task), runner):
+            log.write(claim, outcome)
+    return outcome
+
+
+def _too_late(app: Pynenc, claim: _core.Claim) -> Outcome:
+    """What a body returns or raises after it was given up: its outcome was recorded then, and this one goes nowhere."""
+    app.logger.debug("the body of invocation %s, which was given up, has ended", claim.invocation_id)
+    return Outcome(_core.RELEASE, note="its body was given up before it ended")
 
 
 def _raised(
@@ -279,6 +326,8 @@ def _raised(
 ) -> Outcome:
     context.body_ended()
     if limit is not None and limit.stage:
+        if limit.stage == "gave up":
+            return _too_late(app, claim)
         if limit.stage == "cancelled" and isinstance(error, (TaskCancelledError, asyncio.CancelledError)):
             app.logger.info(
                 "invocation %s of %s is cancelled: its body was interrupted", claim.invocation_id, task.task_id
@@ -287,7 +336,8 @@ def _raised(
         if task._limits is not None and type(error) is TaskTimeoutError and not error.task_id:
             # Raised in the body, where it could not say more.
             text = f"invocation {claim.invocation_id} {task._limits.describe(limit.stage)}"
-            error = TaskTimeoutError(task.task_id, text).with_traceback(error.__traceback__)
+            # Of a coroutine the cause is the cancellation, which says where the body was.
+            error = TaskTimeoutError(task.task_id, text).with_traceback((error.__cause__ or error).__traceback__)
     if claim.retries < task.conf.max_retries and isinstance(error, tuple(task.retriable_exceptions)):
         note = describe(error)
         app.logger.warning(
@@ -310,7 +360,8 @@ def _failed(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.
         return Outcome(_core.FAILURE, payload)
     try:
         # Inside the context of the invocation, so the record carries its id.
-        app.logger.error("task %s failed: %s", task.task_id, describe(error), exc_info=error)
+        shown = (type(error), error, from_their_code(error.__traceback__))
+        app.logger.error("task %s failed: %s", task.task_id, describe(error), exc_info=shown)
     except BaseException:
         # An exception whose parts raise when they are read: the outcome matters, the line does not.
         app.logger.error("task %s failed: %s", task.task_id, describe(error))

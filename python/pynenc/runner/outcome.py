@@ -33,6 +33,10 @@ _SHOWN_CHARS = 120
 _SINCE = re.compile(r" is not known here, refused since (\S{10,30}\+00:00): ")
 
 
+FINAL_NAMES = {_core.SUCCESS: "success", _core.FAILURE: "failed", _core.CANCELLED: "cancelled"}
+"""The outcomes that end an invocation, by their status. A retry and a hand-back do not."""
+
+
 class Outcome(NamedTuple):
     """How a claim ends: the arguments of `settle` after the claim."""
 
@@ -111,6 +115,16 @@ def describe(error: BaseException) -> str:
         text = "<its text cannot be made>"
     line = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return " ".join(line.split())[:NOTE_CHARS]
+
+
+def log_burial(runner: BaseRunner, invocation_id: str, how: str = "") -> None:
+    """Log that an invocation has become a dead letter, with its task, and with how its last runner died."""
+    try:
+        task_id = runner.app._store.get(invocation_id).task_id
+    except (StateBackendError, InvocationNotFoundError):
+        task_id = "a task"
+    text = "invocation %s of %s failed for good: its runners keep dying with it" + (": %s" if how else "%s")
+    runner.logger.error(text, invocation_id, task_id, how)
 
 
 def runner_of(app: Pynenc) -> BaseRunner:
