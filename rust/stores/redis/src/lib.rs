@@ -54,6 +54,7 @@
 //! Leases, due times and retention go by the server's clock, read inside the scripts. Time decides when something is
 //! looked at, never who owns it: that is the fence, random and compared for equality.
 
+mod advice;
 mod checksum;
 mod faults;
 mod keys;

@@ -12,6 +12,7 @@ use redis::{
     RedisConnectionInfo, RedisError, TlsCertificates, Value,
 };
 
+use crate::advice::about_the_port;
 use crate::faults::{Class, classify, failed, translate, unusable};
 use crate::url::{Credentials, Mode, Place, RedisUrl};
 
@@ -149,7 +150,13 @@ impl Topology {
         let name = place.to_string();
         let wrap = |error: RedisError| Failure::driver(&name, &error);
         let client = self.client(place, credentials, database).map_err(wrap)?;
-        let connection = client.get_connection_with_timeout(self.connect_timeout).map_err(wrap)?;
+        let connection =
+            client.get_connection_with_timeout(self.connect_timeout).map_err(|error| {
+                match about_the_port(&error, self.url.tls && matches!(place, Place::Tcp(..))) {
+                    Some(advice) => Failure::new(Class::Resolve, failed(&name, advice)),
+                    None => wrap(error),
+                }
+            })?;
         connection.set_read_timeout(Some(self.command_timeout)).map_err(wrap)?;
         connection.set_write_timeout(Some(self.command_timeout)).map_err(wrap)?;
         Ok(connection)
