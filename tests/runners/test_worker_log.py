@@ -13,7 +13,7 @@ import pytest
 from support import flags
 from support.processes import Processes
 
-from pynenc.exceptions import InvocationConcurrencyControlledError, TaskTimeoutError
+from pynenc.exceptions import InvocationAbandonedError, InvocationConcurrencyControlledError, TaskTimeoutError
 
 PROCESS_RUNNERS = ["PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner", "AsyncRunner"]
 RUNNERS = ["ThreadRunner", *PROCESS_RUNNERS]
@@ -60,7 +60,7 @@ def test_the_log_of_a_runner_tells_its_start_each_end_and_its_stop(
     [started] = [line for line in lines if "] started: " in line]
     assert f"INFO pynenc.{logged.app.app_id} [runner: {runner_cls}(" in started
     assert re.search(
-        r"started: 7 tasks \(.*support\.logged\.tell.*\), queues: all, slots: \d+, store: sqlite:///", started
+        r"started: 8 tasks \(.*support\.logged\.tell.*\), queues: all, slots: \d+, store: sqlite:///", started
     )
     assert re.search(r"pynenc-rs \d+\.\d+\.\d+ on Python 3\.\d+", started)
     assert len([line for line in lines if re.search(r"\] stopped after \d+\.\d s$", line)]) == 1
@@ -164,3 +164,17 @@ def test_a_runner_warns_of_a_queue_that_no_task_names(logged: Any, processes: Pr
     [warning] = [line for line in _stopped(runner).splitlines() if " WARNING " in line]
     assert "no task of this app names the queue 'defualt'" in warning
     assert "did you mean 'default'?" in warning
+
+
+@pytest.mark.parametrize("runner_cls", PROCESS_RUNNERS)
+def test_a_dead_letter_names_its_task_and_how_its_last_process_died(
+    logged: Any, processes: Processes, runner_cls: str
+) -> None:
+    runner = processes.runner("support.logged", PYNENC__RUNNER_CLS=runner_cls, PYNENC__MAX_RECOVERIES="0")
+    deadly = logged.die()
+    with pytest.raises(InvocationAbandonedError) as raised:
+        deadly.get_result(timeout=60)
+    assert re.search(r"while running it, the last time: (killed|ended|exited).*; not run again", str(raised.value))
+    line = f"invocation {deadly.invocation_id} of support.logged.die failed for good: its runners keep dying with it: "
+    runner.await_output(line)
+    assert f"ERROR pynenc.{logged.app.app_id} [runner: {runner_cls}(" in _stopped(runner)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 import time
 
 from support import flags
@@ -54,6 +56,11 @@ async def stubborn() -> None:
         except asyncio.CancelledError:
             continue
     raise LookupError("too late")
+
+
+@app.task
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @app.task(running_concurrency="task", reroute_on_concurrency_control=False)
