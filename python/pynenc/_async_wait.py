@@ -29,6 +29,7 @@ from pynenc._wait import (
     running_invocation,
     waits_natively,
 )
+from pynenc._wait_report import say_why
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -70,11 +71,12 @@ async def async_outcomes(app: Pynenc, targets: Iterable[Target]) -> Watch:
 class Watch:
     """Outcomes of a set of invocations, as they come. For one coroutine."""
 
-    __slots__ = ("_arrived", "_error", "_hub", "_loop", "_waiter", "closed", "targets")
+    __slots__ = ("_arrived", "_error", "_hub", "_loop", "_waiter", "began", "closed", "targets")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, targets: dict[str, Target]) -> None:
         self.targets = targets
         """Those whose outcome has not come yet, by id."""
+        self.began = loop.time()
         self.closed = False
         self._loop = loop
         self._hub: Hub | None = None
@@ -147,7 +149,25 @@ class Hub:
             # Others may wait for the same: it is told once.
             self._settle(finished)
         if watch.targets:
+            self._home.expect_news(self.app.conf.wait_warning_sec)
             self._await_runner()
+
+    def say_why_late(self, before: float) -> float | None:
+        """Have the log say why those take so long that have been awaited since `before`, by the clock of the loop.
+
+        Returns:
+            When the oldest of the others began; None if there are none.
+        """
+        late = [
+            watch.targets[invocation_id]
+            for invocation_id, watches in self._watches.items()
+            for watch in watches[:1]
+            if watch.began <= before and invocation_id in watch.targets
+        ]
+        if late:
+            say_why(self.app, late, self.app.conf.wait_warning_sec)
+        began = (watch.began for watches in self._watches.values() for watch in watches)
+        return min((moment for moment in began if moment > before), default=None)
 
     def discard(self, watch: Watch) -> None:
         """Forget a watch and, where it was the only one, its targets."""

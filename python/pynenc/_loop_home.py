@@ -28,6 +28,24 @@ class Home:
         self._alarm: _core.LoopAlarm | None = None
         self._finalizer: weakref.finalize[Any, Any] | None = None
         self._listeners: dict[int, Callable[[], None]] = {}
+        self._overdue: asyncio.TimerHandle | None = None
+
+    def expect_news(self, patience_sec: float) -> None:
+        """Something is awaited: look after so long whether it still is. One timer serves all awaits of the loop."""
+        loop = self.loop
+        if self._overdue is None and patience_sec and loop is not None:
+            self._overdue = loop.call_later(patience_sec, self._news_overdue, patience_sec)
+
+    def _news_overdue(self, patience_sec: float) -> None:
+        self._overdue = None
+        loop = self.loop
+        if loop is None or not self.hubs:
+            return
+        before = loop.time() - patience_sec
+        others = [hub.say_why_late(before) for hub in list(self.hubs.values())]
+        # The others are late in their turn; the same are looked at again with them.
+        next_late = min((began for began in others if began is not None), default=before + patience_sec)
+        self._overdue = loop.call_later(max(0.01, next_late - before), self._news_overdue, patience_sec)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:

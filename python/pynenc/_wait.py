@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pynenc import _core, context
+from pynenc._wait_report import say_why_if_late
 from pynenc.exceptions import InvocationExpiredError, InvocationNotFoundError, RunnerError
 
 if TYPE_CHECKING:
@@ -48,15 +49,19 @@ def wait_outcomes(
     if not waits_natively(runner):
         return _wait_by_hook(app, runner, current, waiter, targets, timeout)
     if current is not None or app._store.kind != "memory":
-        return runner._wait(current, waiter, timeout)
-    deadline = None if timeout is None else time.monotonic() + timeout
+        return runner._wait(current, waiter, timeout, targets)
+    began = time.monotonic()
+    deadline = math.inf if timeout is None else began + timeout
+    slice_sec = min(MEMORY_GRACE_SEC, app.conf.wait_warning_sec or math.inf)
     while True:
-        left = None if deadline is None else deadline - time.monotonic()
-        last = left is not None and left <= MEMORY_GRACE_SEC
-        news = runner._wait(None, waiter, left if last else MEMORY_GRACE_SEC)
-        if news or last:
+        left = deadline - time.monotonic()
+        news = runner._wait(None, waiter, max(0.0, min(left, slice_sec)))
+        now = time.monotonic()
+        if news or now >= deadline:
             return news
-        require_runner(app)
+        if now - began >= MEMORY_GRACE_SEC:
+            require_runner(app)
+        say_why_if_late(app, targets, began)
 
 
 def _wait_by_hook(
@@ -69,16 +74,19 @@ def _wait_by_hook(
 ) -> list[_core.Terminal]:
     """Call the runner's own `waiting_for_results`, positionally, for as long as nothing has finished."""
     runner_args = context.current_runner_args.get()
-    deadline = None if timeout is None else time.monotonic() + timeout
-    look_again = time.monotonic() + MEMORY_GRACE_SEC
+    began = time.monotonic()
+    deadline = None if timeout is None else began + timeout
+    look_again = began + min(MEMORY_GRACE_SEC, app.conf.wait_warning_sec or math.inf)
     with parked(runner, current, waiter):
         while not (news := waiter.ready()):
             now = time.monotonic()
             left = math.inf if deadline is None else deadline - now
             if left <= 0:
                 break
-            if current is None and now > look_again:
-                require_runner(app)
+            if now > look_again:
+                if current is None:
+                    require_runner(app)
+                say_why_if_late(app, targets, began)
                 look_again = now + MEMORY_GRACE_SEC
             pause = call_hook(runner, current, targets(), runner_args)
             if pause and (news := waiter.wait(min(pause, left))):

@@ -127,6 +127,9 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
         above=0,
         doc="how long a runner decodes the arguments of one call: then it fails, or its process is killed",
     )
+    wait_warning_sec: float = setting(
+        5.0, unit="s", at_least=0, doc="how long a wait for results lasts until the log says why; 0 never says it"
+    )
     unknown_task_delay_sec: float = setting(
         1.0, unit="s", at_least=0, doc="first pause of an invocation whose task a runner does not know; it doubles"
     )

@@ -16,8 +16,16 @@ _SIDECARS = ("", "-wal", "-shm", "-journal")
 _DEFAULT_FOLDER = ".pynenc"
 
 
+def absolute_url(url: str) -> str:
+    """The URL with the absolute path of the file, if it is one of a SQLite store: for messages."""
+    scheme, _, name = url.partition(":///")
+    return f"{scheme}:///{Path(name).absolute()}" if scheme == "sqlite" and name else url
+
+
 def check_database(url: str, conf: ConfigPynenc, logger: logging.Logger) -> None:
-    """Refuse a database that another user owns or may write; warn of one that everybody may read.
+    """Refuse a database in the hands of another user; warn of one that all may read; say where a new one is made.
+
+    A client in another working folder than its runners makes a store of its own, and would wait there for ever.
 
     Looks at the file, at what SQLite keeps beside it, and at the folder `.pynenc`.
 
@@ -35,6 +43,8 @@ def check_database(url: str, conf: ConfigPynenc, logger: logging.Logger) -> None
             if problem is not None:
                 what = "the folder of the database" if path in folder else "the database"
                 raise ConfigError(f"{what} {problem}")
+    if not file.exists():
+        logger.info("making a new store, because there is none at %s", file.absolute())
     shown = exposure(file)
     if shown is not None:
         logger.warning(

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequen
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from pynenc._wait import missing, wait_outcomes
+from pynenc._wait_report import why_unfinished
 from pynenc.exceptions import InvocationNotFoundError, InvocationTimeoutError
 from pynenc.invocation.base_invocation import BaseInvocationGroup, checked_timeout
 from pynenc.invocation.dist_invocation import DistributedInvocation
@@ -110,9 +111,10 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
                 news = wait_outcomes(self.app, waiter, waiting.representatives, left)
                 if not news:
+                    why = why_unfinished(self.app, waiting.representatives()[0]) if timeout else ""
                     raise InvocationTimeoutError(
                         f"{len(waiting)} of {len(self)} invocations of {self.task.task_id} "
-                        f"did not finish within {timeout:g} s"
+                        f"did not finish within {timeout:g} s{why}"
                     )
                 yield from waiting.settle(news)
         except InvocationNotFoundError as error:

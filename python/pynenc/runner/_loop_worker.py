@@ -232,7 +232,11 @@ class LoopWorker(Worker):
             engine.finish(claim, *outcome)
 
     def _wait(
-        self, current: DistributedInvocation[Any, Any] | None, waiter: _core.Waiter, timeout: float | None
+        self,
+        current: DistributedInvocation[Any, Any] | None,
+        waiter: _core.Waiter,
+        timeout: float | None,
+        targets: Callable[[], list[DistributedInvocation[Any, Any]]] | None = None,
     ) -> list[_core.Terminal]:
         """As everywhere, but a coroutine must not wait like this: it would stop all others, and what it waits for."""
         if threading.current_thread() is threading.main_thread() and asyncio._get_running_loop() is not None:
@@ -244,7 +248,7 @@ class LoopWorker(Worker):
                 "`await invocation` or `await invocation.async_result()`, instead of group.results use "
                 "`async for … in group.async_results()`"
             )
-        return super()._wait(current, waiter, timeout)
+        return super()._wait(current, waiter, timeout, targets)
 
     # -- the pulse -------------------------------------------------------------------------------------------------
 

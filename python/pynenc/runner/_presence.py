@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pynenc.conf.database_file import absolute_url
 from pynenc.exceptions import PynencError
 from pynenc.util.texts import cut
 
@@ -24,7 +25,7 @@ EVERY_SEC = 60.0
 KEPT_SEC = 150.0
 """How long a card stands in the store without being written again."""
 
-_MOST_TASKS = 500
+_MOST_TASKS = 200
 """Tasks beyond these are not on the card, which says so."""
 
 _SHOWN_TASKS = 20
@@ -40,17 +41,14 @@ class Presence:
         self._next = self._started + EVERY_SEC
         app = runner.app
         self._queues = sorted(getattr(runner.conf, "queues", ()))
-        tasks = sorted(map(str, app.tasks))
         self._card: dict[str, Any] = {
             "app": app.app_id,
             "runner": str(runner.runner_id),
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "queues": self._queues,
-            "tasks": tasks[:_MOST_TASKS],
-            "more_tasks": max(0, len(tasks) - _MOST_TASKS),
         }
-        self._say_hello(tasks)
+        self._say_hello()
         self._warn_of_queues()
         self._publish(KEPT_SEC)
 
@@ -69,11 +67,14 @@ class Presence:
             "stopped after %.1f s", ran, extra={"event": "runner_stopped", "ran_sec": round(ran, 3)}
         )
 
-    def _say_hello(self, tasks: list[str]) -> None:
+    def _tasks(self) -> list[str]:
+        return sorted(map(str, self._runner.app.tasks))
+
+    def _say_hello(self) -> None:
         from pynenc import __version__
 
-        runner = self._runner
-        slots, store = runner._slots(), runner.app._store.url
+        runner, tasks = self._runner, self._tasks()
+        slots, store = runner._slots(), absolute_url(runner.app._store.url)
         more = len(tasks) - _SHOWN_TASKS
         named = ", ".join(tasks[:_SHOWN_TASKS]) + (f" and {more} more" if more > 0 else "")
         runner.logger.info(
@@ -109,8 +110,11 @@ class Presence:
                 )
 
     def _publish(self, keep_sec: float) -> None:
+        # A program may have made more of them since.
+        tasks = self._tasks()
+        card = self._card | {"tasks": tasks[:_MOST_TASKS], "more_tasks": len(tasks) > _MOST_TASKS}
         try:
-            self._runner.app._store.publish_runner(self._key, json.dumps(self._card).encode(), keep_sec)
+            self._runner.app._store.publish_runner(self._key, json.dumps(card).encode(), keep_sec)
         except PynencError as error:
             # A store that fails is said elsewhere. Without a card clients know less, and work as before.
             self._runner.logger.debug("the card of this runner was not written: %s", error)
@@ -141,20 +145,23 @@ def live_runners(app: Pynenc) -> list[RunnerCard]:
     Raises:
         StateBackendError: the store cannot be read.
     """
-    return list(_cards(app.app_id, app._store.runners()))
+    return list(_cards(app, app._store.runners()))
 
 
-def _cards(app_id: str, found: Iterable[tuple[str, bytes]]) -> Iterable[RunnerCard]:
+def _cards(app: Pynenc, found: Iterable[tuple[str, bytes]]) -> Iterable[RunnerCard]:
     host = socket.gethostname()
     for _, card in found:
         try:
             fields = json.loads(card)
-            if fields["app"] != app_id or (fields["host"] == host and _is_gone(int(fields["pid"]))):
+            here, pid = fields["host"] == host, int(fields["pid"])
+            if fields["app"] != app.app_id or (here and _is_gone(pid)):
                 continue
+            # A runner of this process knows what has been defined since it wrote its card.
+            more = map(str, list(app.tasks)) if here and pid == os.getpid() else ()
             yield RunnerCard(
                 cut(str(fields["runner"]), 200),
                 frozenset(map(str, fields["queues"])),
-                frozenset(map(str, fields["tasks"])),
+                frozenset((*map(str, fields["tasks"]), *more)),
                 bool(fields["more_tasks"]),
             )
         except (ValueError, TypeError, LookupError, RecursionError):

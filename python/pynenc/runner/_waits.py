@@ -7,9 +7,10 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from pynenc._wait_report import wait_and_report
 from pynenc.exceptions import InvocationNotFoundError
 
 if TYPE_CHECKING:
@@ -92,19 +93,26 @@ class RunnerWaits:
         )
 
     def _wait(
-        self, current: DistributedInvocation[Any, Any] | None, waiter: _core.Waiter, timeout: float | None
+        self,
+        current: DistributedInvocation[Any, Any] | None,
+        waiter: _core.Waiter,
+        timeout: float | None,
+        targets: Callable[[], list[DistributedInvocation[Any, Any]]] | None = None,
     ) -> list[_core.Terminal]:
         """Wait until `waiter` yields something (empty at the timeout); inside a body with its slot lent out.
 
         Raises what `_parked` raises.
+
+        Args:
+            targets: what is waited for, to be told of in the log if it takes long; None tells nothing.
         """
         interruptible = threading.current_thread() is threading.main_thread()
         if current is None:
-            return waiter.wait(timeout, interruptible)
+            return wait_and_report(self.app, waiter, timeout, interruptible, targets)
         limit = current._limit
         with self._parked(current, waiter):
             if limit is None:
-                return waiter.wait(timeout, interruptible)
+                return wait_and_report(self.app, waiter, timeout, interruptible, targets)
             # What interrupts the body arrives between two calls into Rust: at a limit the call ends by itself, and when
             # it is cancelled `_wake_body` ends it.
             deadline = math.inf if timeout is None else time.monotonic() + timeout

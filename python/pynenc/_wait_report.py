@@ -1,0 +1,220 @@
+"""Why a wait takes long: what the store says of the invocation, and which live runners could run it.
+
+Nothing here happens in a wait that ends within `wait_warning_sec`. The store is asked on a thread of its own, because a
+store that does not answer must not hold up the wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pynenc.conf.database_file import absolute_url
+from pynenc.exceptions import InvocationNotFoundError, PynencError
+from pynenc.util.texts import cut
+
+if TYPE_CHECKING:
+    from pynenc import _core
+    from pynenc.app import Pynenc
+    from pynenc.invocation.dist_invocation import DistributedInvocation
+    from pynenc.runner._presence import RunnerCard
+
+    Target = DistributedInvocation[Any, Any]
+
+AGAIN_SEC = 60.0
+"""How long after a look at a wait the next one comes."""
+
+_ANSWER_SEC = 0.5
+"""How long the error of a timeout waits for the store to say more."""
+
+_MOST_TASKS = 100
+"""Tasks of whose waits the last report is remembered."""
+
+_SHOWN_RUNNERS = 5
+
+_FRESH_SEC = 5.0
+"""How long a list of runners is good for."""
+
+
+class Report(NamedTuple):
+    """What is known of one invocation that somebody waits for."""
+
+    text: str
+    hopeless: bool
+    """Whether no live runner is known that could run it."""
+
+
+def wait_and_report(
+    app: Pynenc,
+    waiter: _core.Waiter,
+    timeout: float | None,
+    interruptible: bool,
+    targets: Callable[[], list[Target]] | None,
+) -> list[_core.Terminal]:
+    """`waiter.wait(timeout, interruptible)`; after `wait_warning_sec` the log says why it takes so long."""
+    patience = app.conf.wait_warning_sec
+    if targets is None or not patience or (timeout is not None and timeout <= patience):
+        return waiter.wait(timeout, interruptible)
+    began = time.monotonic()
+    due = began + patience
+    while True:
+        now = time.monotonic()
+        left = due - now if timeout is None else min(due, began + timeout) - now
+        news = waiter.wait(max(0.0, left), interruptible)
+        # It also returns where a body is interrupted, or the time is over.
+        if news or time.monotonic() < due:
+            return news
+        say_why(app, targets(), due - began)
+        due += AGAIN_SEC
+
+
+def say_why_if_late(app: Pynenc, targets: Callable[[], list[Target]], began: float) -> None:
+    """`say_why`, for a wait that is looked at now and then, once it has lasted `wait_warning_sec`."""
+    patience, waited = app.conf.wait_warning_sec, time.monotonic() - began
+    if patience and waited >= patience:
+        say_why(app, targets(), waited)
+
+
+def say_why(app: Pynenc, targets: Iterable[Target], waited_sec: float) -> None:
+    """Log why these take so long, once a minute for each task. Does not block: the store is asked on a thread."""
+    reporter = _reporter(app)
+    chosen = list(reporter.choose(targets))
+    if chosen:
+        with contextlib.suppress(RuntimeError):
+            # Without room for a thread the next look tries again.
+            threading.Thread(
+                target=reporter.log, args=(chosen, waited_sec), name="pynenc-wait-report", daemon=True
+            ).start()
+
+
+def why_unfinished(app: Pynenc, target: Target) -> str:
+    """What the error of a timeout adds about this invocation: empty if the store does not say it in half a second."""
+    return _reporter(app).text_soon(target)
+
+
+def _reporter(app: Pynenc) -> _Reporter:
+    return app._part("wait_reporter", lambda: _Reporter(app))
+
+
+class _Reporter:
+    """The reports of one app. Thread-safe."""
+
+    def __init__(self, app: Pynenc) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+        self._reported: dict[str, float] = {}
+        self._runners: tuple[float, list[RunnerCard]] = (-_FRESH_SEC, [])
+        self._asking = False
+
+    def choose(self, targets: Iterable[Target]) -> Iterable[Target]:
+        """The first of each task of which nothing was said for a minute."""
+        now = time.monotonic()
+        seen: set[str] = set()
+        for target in targets:
+            task = "" if target._task is None else str(target._task.task_id)
+            if task in seen:
+                continue
+            seen.add(task)
+            with self._lock:
+                if now - self._reported.get(task, -AGAIN_SEC) < AGAIN_SEC:
+                    continue
+                if len(self._reported) >= _MOST_TASKS:
+                    del self._reported[min(self._reported, key=self._reported.__getitem__)]
+                self._reported[task] = now
+            yield target
+
+    def log(self, targets: list[Target], waited_sec: float) -> None:
+        """Write the reports. A store that fails is reported elsewhere, and an invocation that is gone by the wait."""
+        for target in targets:
+            try:
+                report = self._report(target)
+            except (PynencError, ValueError):
+                continue
+            level = logging.WARNING if report.hopeless else logging.INFO
+            self._app.logger.log(level, "still waiting after %.3g s: %s", waited_sec, report.text)
+
+    def text_soon(self, target: Target) -> str:
+        """`: <report>`; empty where the store does not answer soon."""
+        found: list[str] = []
+
+        def ask() -> None:
+            try:
+                with contextlib.suppress(PynencError, ValueError):
+                    found.append(self._report(target).text)
+            finally:
+                self._asking = False
+
+        if self._asking:
+            # A store that has not answered the one before would keep this thread too.
+            return ""
+        self._asking = True
+        thread = threading.Thread(target=ask, name="pynenc-wait-report", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._asking = False
+            return ""
+        thread.join(_ANSWER_SEC)
+        return f": {found[0]}" if found else ""
+
+    def _report(self, target: Target) -> Report:
+        # Here, because the package of invocations needs this module.
+        from pynenc.invocation.status import InvocationStatus
+
+        store = self._app._store
+        url = absolute_url(store.url)
+        try:
+            record = store.get(str(target.invocation_id))
+        except InvocationNotFoundError:
+            return Report(f"{url} has no invocation {target.invocation_id}", True)
+        where = (
+            f"invocation {target.invocation_id} of {cut(record.task_id, 200)} is {record.status} "
+            f"in queue {cut(record.queue, 200)!r} of {url}"
+        )
+        status = InvocationStatus(record.status)
+        if not status.is_available_for_run():
+            return Report(f"{where}{f', owned by {record.runner}' if record.runner else ''}", False)
+        what, hopeless = _judge(self._app.app_id, self._live_runners(), record.queue, record.task_id)
+        return Report(f"{where}; {what}", hopeless)
+
+    def _live_runners(self) -> list[RunnerCard]:
+        from pynenc.runner._presence import live_runners
+
+        made, runners = self._runners
+        if time.monotonic() - made >= _FRESH_SEC:
+            runners = live_runners(self._app)
+            self._runners = (time.monotonic(), runners)
+        return runners
+
+
+def _judge(app_id: str, runners: list[RunnerCard], queue: str, task_id: str) -> tuple[str, bool]:
+    """Who could run a task of a queue, in words; whether nobody could."""
+    serving = [runner for runner in runners if runner.serves(queue)]
+    knowing = [runner for runner in serving if runner.knows(task_id)]
+    if knowing:
+        return f"live runners that serve this queue and know this task: {_named(knowing)}", False
+    if serving:
+        return (
+            f"no live runner is known that serves this queue and knows this task: {_named(serving)} did not import its "
+            "module (see task_modules)",
+            True,
+        )
+    if runners:
+        return f"no live runner is known that serves this queue; there are: {_named(runners)}", True
+    return (
+        f"no live runner of app {app_id!r} is known in this store: start one, and see that it names the same store",
+        True,
+    )
+
+
+def _named(runners: list[RunnerCard]) -> str:
+    shown = [
+        f"{runner.runner} (queues: {', '.join(sorted(runner.queues)[:_SHOWN_RUNNERS]) or 'all'})"
+        for runner in runners[:_SHOWN_RUNNERS]
+    ]
+    more = len(runners) - _SHOWN_RUNNERS
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
