@@ -11,11 +11,12 @@ from pynenc.call import Call
 from pynenc.exceptions import InvocationStatusOwnershipError, InvocationStatusTransitionError
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.invocation.status import InvocationStatus
+from pynenc.orchestrator._claiming import claim_or_wait
 from pynenc.orchestrator.controls import BaseBlockingControl, BaseCycleControl
 from pynenc.orchestrator.upkeep import Upkeep
 from pynenc.runner.outcome import Outcome, begin_claim, describe, runner_of, settle_claim, unknown_task
 from pynenc.submit import submit_many
-from pynenc.util.views import claim_some, every_id, id_of, owned_claim, texts
+from pynenc.util.views import every_id, id_of, owned_claim, texts
 
 __all__ = ["BaseBlockingControl", "BaseCycleControl", "BaseOrchestrator"]
 
@@ -35,17 +36,20 @@ class BaseOrchestrator(Upkeep):
     # -- work for a runner of your own -----------------------------------------------------------------------------
 
     def get_invocations_to_run(
-        self, max_num_invocations: int, runner_ctx: Any = None
+        self, max_num_invocations: int, runner_ctx: Any = None, *, wait: float = 0.0
     ) -> Iterator[DistributedInvocation[Any, Any]]:
         """Claim up to so many due invocations, those first that others wait for. Run each with `invocation.run(args)`.
 
-        Does not wait: yields nothing when nothing is due. Those not taken from the iterator go back to the queue when
-        it is closed. In a process with a running runner the leases are renewed until the invocations are settled.
+        Those not taken from the iterator go back to the queue when it is closed. In a process with a running runner the
+        leases are renewed until the invocations are settled.
+
+        Args:
+            max_num_invocations: how many at most: the free slots. With none it yields nothing at once.
+            runner_ctx: whose claims they are, in a process without a running runner.
+            wait: how many seconds the first step blocks if nothing is due: until something is, or the runner stops. The
+                runner is told of new work by the store; without a running runner the store is asked every 50 ms.
         """
-        pulse = runner_of(self.app)._loop_pulse
-        if pulse is not None:
-            pulse.beat()
-        waiting = claim_some(self.app, max_num_invocations, runner_ctx=runner_ctx) if max_num_invocations > 0 else []
+        waiting = claim_or_wait(self.app, max_num_invocations, wait, runner_ctx)
         waiting.reverse()
         try:
             while waiting:

@@ -42,6 +42,11 @@ impl Shared {
         pump.alone.others -= 1;
         self.call_turned_away(&mut pump);
         let (claims, wait) = claims.map(|(claims, wait, _)| (claims, wait))?;
+        if limit > 0 && claims.len() == limit {
+            // There may be more, and another thread of the runner may wait for it.
+            pump.work = true;
+            self.supervisor.notify_all();
+        }
         self.plan(&mut pump, wait);
         Ok(claims)
     }

@@ -1,0 +1,44 @@
+"""Claims of a runner of one's own that wait for work instead of polling for it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from pynenc.runner.outcome import runner_of
+from pynenc.util.views import claim_some
+
+if TYPE_CHECKING:
+    from pynenc import _core
+    from pynenc.app import Pynenc
+
+_SIGN_OF_LIFE_SEC = 0.5
+"""How often a loop that waits for work says that it lives."""
+
+_POLL_SEC = 0.05
+"""How often a process without a running runner looks for work: nothing tells it."""
+
+
+def claim_or_wait(app: Pynenc, limit: int, wait_sec: float, runner_ctx: Any = None) -> list[_core.Claim]:
+    """Take up to `limit` due invocations; if there are none, wait up to `wait_sec` until there are some.
+
+    Returns none at once when the runner stops. Raises `ValueError` for a negative wait, `StateBackendError` if the
+    store cannot be asked.
+    """
+    if not wait_sec >= 0:
+        raise ValueError(f"wait must be a number of seconds from 0, got {wait_sec!r}")
+    deadline = time.monotonic() + wait_sec
+    may_have_work = True
+    while True:
+        runner = runner_of(app)
+        if runner._loop_pulse is not None:
+            runner._loop_pulse.beat()
+        claims = claim_some(app, limit, runner_ctx=runner_ctx) if limit > 0 and may_have_work else []
+        left = deadline - time.monotonic()
+        engine = runner._engine
+        if claims or limit <= 0 or left <= 0 or (engine is not None and engine.stopping):
+            return claims
+        if engine is None:
+            time.sleep(min(left, _POLL_SEC))
+        else:
+            may_have_work = engine.wait_for_work(min(left, _SIGN_OF_LIFE_SEC))
