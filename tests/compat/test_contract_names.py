@@ -111,7 +111,8 @@ MEMBERS = {
     "get_existing_invocations get_task_invocation_ids get_invocation_ids_paginated count_invocations "
     "get_call_invocation_ids index_arguments_for_concurrency_control increment_invocation_retries "
     "get_invocation_retries set_up_invocation_auto_purge auto_purge purge blocking_control "
-    "register_runner_heartbeats get_pending_invocations_for_recovery route_invocation route_invocations conf",
+    "register_runner_heartbeats get_pending_invocations_for_recovery get_active_runners route_invocation "
+    "route_invocations conf",
     "app.orchestrator.blocking_control": "waiting_for_results release_waiters get_blocking_invocations",
     "app.orchestrator.cycle_control": "add_call_and_check_cycles clean_up_invocation_cycles",
     "app.state_backend": "get_invocation get_child_invocations get_history get_result get_exception "

@@ -32,6 +32,7 @@ from pynenc.invocation.status import (
 )
 from pynenc.runner import DummyRunner, ExternalRunner, RunnerContext, ThreadRunner
 from pynenc.state_backend import InvocationHistory
+from pynenc.testing.plugin import running
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678, UTC)
 
@@ -338,6 +339,21 @@ def test_a_runner_waits_without_blocking_the_loop(app: Pynenc) -> None:
 
     asyncio.run(both())
     assert ticks
+
+
+@pytest.mark.parametrize("queues", [(), ("slow", "fast")])
+def test_active_runners_are_listed_with_their_queues(app: Pynenc, queues: tuple[str, ...]) -> None:
+    assert app.orchestrator.get_active_runners() == []
+    runner = ThreadRunner(app)
+    runner.conf.queues = queues
+    app.task(queue="slow")(shapes.calm)
+    before = datetime.now(UTC)
+    with running(runner):
+        [active] = app.orchestrator.get_active_runners()
+        assert active.runner_id == runner.runner_id
+        assert active.consumed_queues == (tuple(sorted(queues)) or None)
+        assert before <= active.creation_time <= active.last_heartbeat <= datetime.now(UTC)
+    assert app.orchestrator.get_active_runners() == []
 
 
 def test_children_of_an_invocation_are_listed(app: Pynenc) -> None:

@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ActiveRunnerInfo:
-    """A runner that lives, as pynenc's orchestrator lists it. Nothing here makes one: the leases tell who lives."""
+    """A runner that lives, as `app.orchestrator.get_active_runners()` lists it."""
 
     runner_id: str
     creation_time: datetime
+    """When it started, with time zone UTC, by the clock of its machine."""
     last_heartbeat: datetime
-    allow_to_run_atomic_service: bool = False
+    """When it last said so, once a minute. Its leases are renewed much more often."""
+    allow_to_run_atomic_service: bool = True
+    """Every runner recovers what dead ones leave."""
     consumed_queues: tuple[str, ...] | None = None
+    """The queues that it takes work from; None for all."""
 
 
 class BaseBlockingControl:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pynenc.conf.config_orchestrator import ConfigOrchestrator
 from pynenc.exceptions import InvocationNotFoundError, InvocationStatusTransitionError
 from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord
-from pynenc.orchestrator.controls import BaseBlockingControl, BaseCycleControl
+from pynenc.orchestrator.controls import ActiveRunnerInfo, BaseBlockingControl, BaseCycleControl
 from pynenc.runner.outcome import runner_of
 from pynenc.util.views import View, every_id, id_of
 
@@ -110,6 +110,27 @@ class Upkeep(View):
         for runner_id in runner_ids:
             ours = engine is not None and str(runner_of(self.app).runner_id) == str(runner_id)
             self._store.beat(engine.key if ours and engine is not None else str(runner_id), self.app.conf.lease_sec)
+
+    def get_active_runners(self) -> list[ActiveRunnerInfo]:
+        """The runners of this app that run now, the oldest first.
+
+        A runner on another machine that was killed is listed until its last sign is some minutes old. Which of its
+        claims go to other runners, and when, is decided by the leases.
+
+        Raises:
+            StateBackendError: the store cannot be read.
+        """
+        from pynenc.runner._presence import live_runners
+
+        return [
+            ActiveRunnerInfo(
+                runner_id=card.runner,
+                creation_time=datetime.fromtimestamp(card.started, UTC),
+                last_heartbeat=datetime.fromtimestamp(card.written, UTC),
+                consumed_queues=tuple(sorted(card.queues)) or None,
+            )
+            for card in sorted(live_runners(self.app), key=lambda card: card.started)
+        ]
 
     def get_pending_invocations_for_recovery(self) -> Iterator[str]:
         """Ids that have been claimed and not started for longer than `max_pending_seconds`, in order of submission.

@@ -47,6 +47,7 @@ class Presence:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "queues": self._queues,
+            "started": time.time(),
         }
         self._say_hello()
         self._warn_of_queues()
@@ -112,7 +113,11 @@ class Presence:
     def _publish(self, keep_sec: float) -> None:
         # A program may have made more of them since.
         tasks = self._tasks()
-        card = self._card | {"tasks": tasks[:_MOST_TASKS], "more_tasks": len(tasks) > _MOST_TASKS}
+        card = self._card | {
+            "tasks": tasks[:_MOST_TASKS],
+            "more_tasks": len(tasks) > _MOST_TASKS,
+            "written": time.time(),
+        }
         try:
             self._runner.app._store.publish_runner(self._key, json.dumps(card).encode(), keep_sec)
         except PynencError as error:
@@ -129,6 +134,10 @@ class RunnerCard(NamedTuple):
     tasks: frozenset[str]
     more_tasks: bool
     """Whether it has tasks that are not named."""
+    started: float = 0.0
+    """When it started, in seconds since 1970 by the clock of its machine."""
+    written: float = 0.0
+    """When it wrote this card, likewise."""
 
     def serves(self, queue: str) -> bool:
         """Whether it takes work from this queue."""
@@ -163,6 +172,8 @@ def _cards(app: Pynenc, found: Iterable[tuple[str, bytes]]) -> Iterable[RunnerCa
                 frozenset(map(str, fields["queues"])),
                 frozenset((*map(str, fields["tasks"]), *more)),
                 bool(fields["more_tasks"]),
+                float(fields.get("started", 0)),
+                float(fields.get("written", 0)),
             )
         except (ValueError, TypeError, LookupError, RecursionError):
             # Of another release, or nothing of ours.
