@@ -7,7 +7,7 @@
 local M = moves()
 call('HLEN', KEYS[3])
 local id, raw = sub(KEYS[1], -16), get_one(KEYS[1])
-if not raw or sub(raw, 3, 10) ~= ARGV[5] then return '' end
+if not raw or sub(raw, $FENCE_AT, $FENCE_END) ~= ARGV[5] then return '' end
 M.set_aside(id, raw, ARGV[6])
 local work = next(bells) and 1 or 0
 ring_bells(KEYS[3])

@@ -17,8 +17,8 @@ for i = 1, #owned, 2 do
 end
 -- Only a claim has a lease that can be renewed. What was set aside has none, and may still be listed here.
 local renewed = 0
-for i = 1, #leases, 1000 do
-  renewed = renewed + call('ZADD', KEYS[1], 'XX', 'CH', spread(leases, i, math.min(i + 999, #leases)))
+for i = 1, #leases, $MOST_UNPACKED do
+  renewed = renewed + call('ZADD', KEYS[1], 'XX', 'CH', spread(leases, i, math.min(i + $MOST_UNPACKED_LESS_ONE, #leases)))
 end
 if renewed < #owned / 2 then
   local held = {}

@@ -7,8 +7,8 @@ local id = sub(KEYS[1], -16)
 local r = M.load(id)
 if not r then return { 1 } end
 if not claimed(r.status) or r.fence ~= ARGV[5] then return { 2, r.status } end
-if r.status == 4 then
-  M.enter_held(r, 6, 0, '')
+if r.status == $PENDING then
+  M.enter_held(r, $RUNNING, 0, '')
   M.save(id, r)
 end
 return { 0 }

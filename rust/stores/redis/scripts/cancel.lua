@@ -11,7 +11,7 @@ call('HLEN', KEYS[3])
 local id = sub(KEYS[1], -16)
 local r = M.load(id)
 if not r then return { call('EXISTS', KEYS[1]) == 1 and 2 or 3, 0 } end
-if r.status >= 11 then return { (r.status == 14 and r.tag == ARGV[6]) and 0 or 2, 0 } end
+if r.status >= $SUCCESS then return { (r.status == $CANCELLED and r.tag == ARGV[6]) and 0 or 2, 0 } end
 if claimed(r.status) then
   if ARGV[7] == '0' then return { 1, 0 } end
   -- Not in w:<runner>: who may only submit must not write what runners own.
@@ -28,10 +28,10 @@ if claimed(r.status) then
   return { 4, 0 }
 end
 M.expect_places(r)
-local parked = r.status == 2 and M.parked_place(r, id)
+local parked = r.status == $PARKED and M.parked_place(r, id)
 -- It may have been called back to a place under its key: that is another's then.
 local back = not parked and M.place_freed(r)
-M.finish_unrun(r, id, 14, ARGV[5])
+M.finish_unrun(r, id, $CANCELLED, ARGV[5])
 -- Nobody waits for it any more: the place of the tag is free for the token.
 r.tag = ARGV[6]
 call('SET', KEYS[1], M.encode(r), 'PX', RETENTION)

@@ -60,8 +60,8 @@ if usual then
       end
       local raws = count == 1 and { attempt('GET', keys[1]) } or call('MGET', unpack(keys))
       local now6, fences = struct.pack('>I6', now), ARGV[10]
-      local tail, status = ARGV[7] .. now6 .. ARGV[8], '\4'
-      if #ARGV[8] > #ARGV[7] - 13 then tail, status = tail .. now6, '\6' end
+      local tail, status = ARGV[7] .. now6 .. ARGV[8], '\$PENDING'
+      if #ARGV[8] > #ARGV[7] - $CLAIM_TAIL then tail, status = tail .. now6, '\$RUNNING' end
       local ends = now + tonumber(ARGV[6])
       local high = floor(ends / 1000000)
       -- Text, because the server makes text of numbers slowly; in two parts for servers of 32 bits.
@@ -74,13 +74,13 @@ if usual then
           break
         end
         local was, flags = byte(raw, 1, 2)
-        local upper, middle, lower = byte(raw, 53, 55)
-        if was ~= 1 or #raw < 69 or flags % 64 >= 4 or flags % 2 == 1 or #raw ~= 69 + upper * 65536 + middle * 256 + lower then
+        local upper, middle, lower = byte(raw, $LENGTH_AT, $LENGTH_END)
+        if was ~= $REGISTERED or #raw < $SHORTEST or flags % $MORE >= $CONCURRENCY or flags % $RESULT_APART == $ARGS_APART or #raw ~= $SHORTEST + upper * 65536 + middle * 256 + lower then
           usual = false
           break
         end
         local id, fence = ids[i], sub(fences, 8 * i - 7, 8 * i)
-        raw = status .. char(flags) .. fence .. sub(raw, 11, -15) .. tail
+        raw = status .. char(flags) .. fence .. sub(raw, $TAG_AT, -$BUT_EMPTY) .. tail
         records[2 * i - 1], records[2 * i] = keys[i], raw
         owned[2 * i - 1], owned[2 * i] = id, fence
         leases[2 * i - 1], leases[2 * i] = ends, id
@@ -113,7 +113,7 @@ if usual then
         -- By name, neither by rank nor from one to another: see `lib.lua`.
         call('ZREM', queue, unpack(members))
       end
-      if parks and call('ZADD', bell, now + 10000, tag) == 1 then call('PEXPIRE', bell, '20000') end
+      if parks and call('ZADD', bell, now + $PARKED_MS, tag) == 1 then call('PEXPIRE', bell, '$PARKED_KEY_MS') end
       -- A few empty queues stay listed for a runner that waits: the next call would list them again.
       if every and count == 0 and (tag == '' or #names > 8) then
         for _, name in ipairs(names) do
@@ -139,7 +139,7 @@ local function m()
   return made
 end
 local limit, lease, tag, fences, lost = tonumber(ARGV[5]) + 1, tonumber(ARGV[6]), ARGV[9], ARGV[10], ARGV[11]
-local NAMED = sub(ARGV[7], 1, -14)
+local NAMED = sub(ARGV[7], 1, -$BUT_CLAIM_TAIL)
 local runner, begin = sub(NAMED, 3), #ARGV[8] > #NAMED
 local reason = '$DROP_REASON'
 local META, FINISHED, BELL = P .. 'm', P .. 'f', P .. 'b'
@@ -154,7 +154,7 @@ for i, name in ipairs(names) do
   local scheduled = P .. 's:' .. name
   firsts[i] = call('ZRANGE', scheduled, '0', '0', 'WITHSCORES')
   if firsts[i][1] and tonumber(firsts[i][2]) <= now then
-    due[i] = call('ZRANGEBYSCORE', scheduled, '-inf', string.format('%.0f', now), 'LIMIT', '0', '500')
+    due[i] = call('ZRANGEBYSCORE', scheduled, '-inf', string.format('%.0f', now), 'LIMIT', '0', '$MOST_LOOKED_AT')
     firsts[i] = nil
   end
   heads[name] = call('ZRANGE', P .. 'q:' .. name, '0', '0')[1] or false
@@ -173,7 +173,7 @@ local function arguments(id)
     local key = P .. 'd:' .. id
     local size = redis.pcall('STRLEN', key)
     if type(size) == 'table' then size = #get_one(key) end
-    apart[id] = size > 0 and (size < 16384 and call('GET', key) or 1)
+    apart[id] = size > 0 and (size < $LARGE and call('GET', key) or 1)
   end
   return apart[id]
 end
@@ -263,8 +263,8 @@ end
 local function take(id, r)
   r.fence = next_fence()
   r.runner = runner
-  m().enter(r, 4, 16, NAMED)
-  if begin then m().enter_held(r, 6, 0, '') end
+  m().enter(r, $PENDING, $NAMES_RUNNER, NAMED)
+  if begin then m().enter_held(r, $RUNNING, 0, '') end
   local raw = m().encode(r)
   call('ZADD', KEYS[1], ENDS, id)
   call('SET', P .. 'i:' .. id, raw)
@@ -275,14 +275,14 @@ end
 
 -- The same for one that was never touched since it arrived and has no key to look after, without taking it apart. Its
 -- record is written with those of the others.
-local STATUS = begin and '\6' or '\4'
+local STATUS = begin and '\$RUNNING' or '\$PENDING'
 local TAIL = ARGV[7] .. now6 .. ARGV[8] .. (begin and now6 or '')
 local records, terms = {}, {}
 local function take_fresh(id, key, raw)
   local status, flags = byte(raw, 1, 2)
-  if status ~= 1 or #raw < 69 or flags % 64 >= CONCURRENCY or #raw ~= body_end(raw) + 14 then return false end
+  if status ~= $REGISTERED or #raw < $SHORTEST or flags % $MORE >= CONCURRENCY or #raw ~= body_end(raw) + $EMPTY_END then return false end
   local fence = next_fence()
-  raw = STATUS .. char(flags) .. fence .. sub(raw, 11, -15) .. TAIL
+  raw = STATUS .. char(flags) .. fence .. sub(raw, $TAG_AT, -$BUT_EMPTY) .. TAIL
   records[#records + 1] = key
   records[#records + 1] = raw
   terms[#terms + 1] = ENDS
@@ -290,7 +290,7 @@ local function take_fresh(id, key, raw)
   own(id, fence)
   claims[#claims + 1] = id
   claims[#claims + 1] = raw
-  claims[#claims + 1] = flags % 2 == 1 and arguments(id) or ''
+  claims[#claims + 1] = flags % $RESULT_APART == $ARGS_APART and arguments(id) or ''
   return true
 end
 
@@ -306,11 +306,11 @@ local function admit(id, r)
     take(id, r)
     call('SADD', P .. 'k:' .. r.ckey, id)
   elseif r.blocked == 1 then
-    m().finish_unrun(r, id, 13, reason)
+    m().finish_unrun(r, id, $DROPPED, reason)
     dropped[#dropped + 1] = id
     dropped[#dropped + 1] = r.task
   else
-    m().enter(r, 2, 0, '')
+    m().enter(r, $PARKED, 0, '')
     call('ZADD', P .. 'z:' .. r.ckey, '0', m().parked_place(r, id))
     m().save(id, r)
     -- It may have been called back in place of one with a higher limit.
@@ -332,7 +332,7 @@ local function peek(most)
   for i, member in ipairs(members) do keys[i] = P .. 'i:' .. sub(member, -16) end
   local raws = get_all(keys)
   for _, raw in ipairs(raws) do
-    if raw and (#raw < 69 or byte(raw, 2) % 16 >= CONCURRENCY) then
+    if raw and (#raw < $SHORTEST or byte(raw, 2) % $RESULT >= CONCURRENCY) then
       call('HLEN', META)
       call('LLEN', FINISHED)
       local r = m().examine(raw)
@@ -347,8 +347,8 @@ local work, looked = false, 0
 local wanted = limit - found
 -- One may stand in the queue twice, or be called back to a place that it has: see `lib.lua`.
 local met = {}
-while taken < wanted and looked < 500 do
-  local members, keys, raws, name = peek(math.min(wanted - taken, 500 - looked))
+while taken < wanted and looked < $MOST_LOOKED_AT do
+  local members, keys, raws, name = peek(math.min(wanted - taken, $MOST_LOOKED_AT - looked))
   if #members == 0 then break end
   local last = #members
   for at, member in ipairs(members) do
@@ -358,7 +358,7 @@ while taken < wanted and looked < 500 do
     elseif raw then
       met[id] = available(byte(raw, 1)) or nil
       local queue, back
-      if #raw >= 69 and byte(raw, 2) % 2 == 1 and available(byte(raw, 1)) and not arguments(id) then
+      if #raw >= $SHORTEST and byte(raw, 2) % $RESULT_APART == $ARGS_APART and available(byte(raw, 1)) and not arguments(id) then
         m().set_aside(id, raw, 'its arguments are gone, or no string')
       elseif not take_fresh(id, keys[at], raw) then
         local r = m().known(id, raw)
@@ -403,8 +403,8 @@ if waiting and tag ~= '' then
   local parks = {}
   if every then parks[1] = BELL else for _, name in ipairs(names) do parks[#parks + 1] = P .. 'b:' .. name end end
   for _, key in ipairs(parks) do
-    call('ZADD', key, now + 10000, tag)
-    call('PEXPIRE', key, '20000')
+    call('ZADD', key, now + $PARKED_MS, tag)
+    call('PEXPIRE', key, '$PARKED_KEY_MS')
   end
 end
 ring_bells(META)

@@ -13,7 +13,7 @@ call('HLEN', KEYS[3])
 local from, count = tonumber(ARGV[6]), 0
 -- What arrives from now on stands elsewhere.
 if from == 0 then M.close_order(ARGV[5]) end
-local ids = call('GETRANGE', KEYS[2], from * 16, from * 16 + 64 * 16 - 1)
+local ids = call('GETRANGE', KEYS[2], from * 16, from * 16 + $FORGET_PLACES * 16 - 1)
 for i = 1, #ids, 16 do
   local id = sub(ids, i, i + 15)
   local r, raw
@@ -31,7 +31,7 @@ for i = 1, #ids, 16 do
       M.let_go(r, id)
     end
     call('DEL', P .. 'i:' .. id, P .. 'd:' .. id, P .. 'e:' .. id, P .. 'n:' .. id)
-    if was == 2 then
+    if was == $PARKED then
       call('ZREM', P .. 'z:' .. r.ckey, M.parked_place(r, id))
     elseif available(was) then
       M.withdraw(r, id)
@@ -42,7 +42,7 @@ end
 M.part()
 M.tidy_alone()
 announce()
-if from + 64 >= CHUNK then
+if from + $FORGET_PLACES >= CHUNK then
   call('DEL', KEYS[2])
   call('HDEL', KEYS[1], ARGV[5])
 end

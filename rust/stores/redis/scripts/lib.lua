@@ -23,20 +23,20 @@ if now == 0 then
 end
 local now6 = pack('>I6', now)
 local Z8, Z16 = '\0\0\0\0\0\0\0\0', '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
-local CHUNK = 256
-local HISTORY_LIMIT = 65536
+local CHUNK = $CHUNK
+local HISTORY_LIMIT = $HISTORY_LIMIT
 
 -- Statuses by number: 1 registered, 2 parked, 3 rerouted, 4 pending, 5 pending recovery, 6 running, 7 running recovery,
 -- 8 paused, 9 killed, 10 retry, 11 success, 12 failed, 13 dropped, 14 cancelled.
-local function claimed(s) return s == 4 or s == 6 or s == 8 end
-local function available(s) return s == 1 or s == 3 or s == 10 end
+local function claimed(s) return s == $PENDING or s == $RUNNING or s == $PAUSED end
+local function available(s) return s == $REGISTERED or s == $REROUTED or s == $RETRY end
 
 -- Flags of a record.
-local ARGS_APART, RESULT_APART, CONCURRENCY, REGISTRATION, RESULT, REASON, MORE, WISHED = 1, 2, 4, 8, 16, 32, 64, 128
+local ARGS_APART, RESULT_APART, CONCURRENCY, REGISTRATION, RESULT, REASON, MORE, WISHED = $ARGS_APART, $RESULT_APART, $CONCURRENCY, $REGISTRATION, $RESULT, $REASON, $MORE, $WISHED
 -- Where the unchanging part of a packed record ends; it is far shorter than 16 MiB.
 local function body_end(raw)
-  local high, middle, low = byte(raw, 53, 55)
-  return 55 + high * 65536 + middle * 256 + low
+  local high, middle, low = byte(raw, $LENGTH_AT, $LENGTH_END)
+  return $LENGTH_END + high * 65536 + middle * 256 + low
 end
 
 -- Bells that remain to be rung at the end, by queue.
@@ -50,9 +50,9 @@ local function ring_bells(meta)
   -- Those who listen but were not rung, or not heard, notice by this number.
   if meta and next(bells) then call('HINCRBY', meta, 'w', '1') end
   for queue, n in pairs(bells) do
-    n = math.min(n, 16)
+    n = math.min(n, $MOST_BELLS)
     for _, key in ipairs({ P .. 'b:' .. queue, P .. 'b' }) do
-      for _ = 1, 64 do
+      for _ = 1, $MOST_DEAD_BELLS do
         if n <= 0 then break end
         local top = call('ZPOPMAX', key)
         if not top[1] then break end
@@ -75,7 +75,7 @@ local function tell_one(tag, id, status, kind, result)
     list = { 'F' }
     told[tag] = list
   end
-  if #result > tonumber(ARGV[4]) then kind, result = 3, '' end
+  if #result > tonumber(ARGV[4]) then kind, result = $TOLD_TO_ASK, '' end
   list[#list + 1] = pack('>c16BBI4c0', id, status, kind, #result, result)
 end
 

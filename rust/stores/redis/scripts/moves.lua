@@ -4,8 +4,8 @@
 -- of its own, because each one taken from outside costs every script that does without.
 local function moves()
   local call, pack, unpack, sub, char, byte = redis.call, struct.pack, struct.unpack, string.sub, string.char, string.byte
-  local CONCURRENCY, ARGS_APART, RESULT_APART, REGISTRATION, RESULT, REASON, MORE, WISHED = 4, 1, 2, 8, 16, 32, 64, 128
-  local CHUNK, HISTORY_LIMIT, RECORD = 256, 65536, '>BBc8c8I4I4I4I4I6c6c5I4c0I2c0I4c0I4c0I4c0'
+  local CONCURRENCY, ARGS_APART, RESULT_APART, REGISTRATION, RESULT, REASON, MORE, WISHED = $CONCURRENCY, $ARGS_APART, $RESULT_APART, $REGISTRATION, $RESULT, $REASON, $MORE, $WISHED
+  local CHUNK, HISTORY_LIMIT, RECORD = $CHUNK, $HISTORY_LIMIT, '$RECORD_FORMAT'
   local function has(r, flag) return math.floor(r.flags / flag) % 2 == 1 end
 
   local function decode(raw)
@@ -29,7 +29,7 @@ local function moves()
   local function fixed(r)
     if not r.code then
       r.code, r.depth, r.queue, r.ckey, r.limit, r.blocked, r.rkey, r.args, r.parent, r.task =
-        unpack('>Bc0I4I2c0I2c0I4BI2c0I2c0Bc0I2c0', r.body)
+        unpack('$BODY_FORMAT', r.body)
     end
     return r
   end
@@ -41,17 +41,17 @@ local function moves()
     if not fine then return nil, 'it is cut or torn: ' .. #raw .. ' bytes' end
     local status, held = r.status, r.runner ~= ''
     -- No record is stored with a status that is only passed through.
-    if status < 1 or status > 14 or status == 5 or status == 7 or status == 9 then
+    if status < $REGISTERED or status > $CANCELLED or status == $PENDING_RECOVERY or status == $RUNNING_RECOVERY or status == $KILLED then
       return nil, 'its status is ' .. status
     end
     if not pcall(fixed, r) then return nil, 'its call cannot be taken apart' end
     if has(r, CONCURRENCY) and (r.ckey == '' or r.limit == 0) then return nil, 'its concurrency key has no name or limit' end
     if has(r, REGISTRATION) and r.rkey == '' then return nil, 'its registration key has no name' end
     if claimed(status) ~= held then return nil, 'its status is ' .. status .. (held and ', with' or ', without') .. ' a runner' end
-    if status >= 11 and not has(r, RESULT) and not has(r, REASON) then
+    if status >= $SUCCESS and not has(r, RESULT) and not has(r, REASON) then
       return nil, 'its status is ' .. status .. ', without an outcome'
     end
-    if status == 2 and not has(r, CONCURRENCY) then return nil, 'its status is 2, without a concurrency key' end
+    if status == $PARKED and not has(r, CONCURRENCY) then return nil, 'its status is $PARKED, without a concurrency key' end
     return r
   end
 
@@ -59,7 +59,7 @@ local function moves()
   -- + 128 if the runner is the last one named; then the time, then what follows.
   local function enter(r, status, flags, more)
     r.status = status
-    if #r.hist < HISTORY_LIMIT or status >= 10 or status == 5 or status == 7 then
+    if #r.hist < HISTORY_LIMIT or status >= $RETRY or status == $PENDING_RECOVERY or status == $RUNNING_RECOVERY then
       r.hist = r.hist .. char(status + flags) .. now6 .. more
     end
   end
@@ -67,15 +67,15 @@ local function moves()
   -- The same by the runner that holds it, which an earlier entry has named unless the history was full by then.
   local function enter_held(r, status, flags, more)
     if #r.hist < HISTORY_LIMIT then
-      enter(r, status, 128 + flags, more)
+      enter(r, status, $SAME_RUNNER + flags, more)
     else
-      enter(r, status, 16 + flags, pack('>I2c0', #r.runner, r.runner) .. more)
+      enter(r, status, $NAMES_RUNNER + flags, pack('>I2c0', #r.runner, r.runner) .. more)
     end
   end
 
   -- Which of the two lines of its queue it stands in: those that run alone in their process have one of their own, which is
   -- a queue with a name that no queue can have.
-  local ALONE = 2147483648
+  local ALONE = $ALONE
   local function is_alone(r) return r.releases >= ALONE end
 
   local function line(r)
@@ -135,7 +135,7 @@ local function moves()
   end
 
   local function tell(r, id, result)
-    local kind = has(r, RESULT) and 1 or 2
+    local kind = has(r, RESULT) and $TOLD_BY_BODY or $TOLD_BY_ENGINE
     tell_one(r.tag, id, r.status, kind, result)
     if has(r, MORE) then
       for _, tag in ipairs(call('SMEMBERS', P .. 'n:' .. id)) do tell_one(tag, id, r.status, kind, result) end
@@ -155,11 +155,11 @@ local function moves()
     local known = shaped and pcall(fixed, old)
     local function name(text) return known and not string.find(text, '[^!-~]') and text or '' end
     local r = {
-      status = 12, flags = REASON, fence = Z8, tag = #raw >= 18 and sub(raw, 11, 18) or Z8, rank = 0,
+      status = $FAILED, flags = REASON, fence = Z8, tag = #raw >= $TAG_END and sub(raw, $TAG_AT, $TAG_END) or Z8, rank = 0,
       retries = shaped and old.retries or 0, recoveries = shaped and old.recoveries or 0,
-      releases = shaped and old.releases or 0, due = now, arrived = #raw >= 46 and sub(raw, 41, 46) or now6,
-      seq = #raw >= 51 and sub(raw, 47, 51) or '\0\0\0\0\0', runner = '', note = reason, waits = '',
-      hist = char(12 + 32) .. now6 .. pack('>I2c0', #reason, reason), result = reason,
+      releases = shaped and old.releases or 0, due = now, arrived = #raw >= $ARRIVED_END and sub(raw, $ARRIVED_AT, $ARRIVED_END) or now6,
+      seq = #raw >= $SEQ_END and sub(raw, $SEQ_AT, $SEQ_END) or '\0\0\0\0\0', runner = '', note = reason, waits = '',
+      hist = char($FAILED + $HAS_NOTE) .. now6 .. pack('>I2c0', #reason, reason), result = reason,
     }
     local task, queue = name(old.task), name(old.queue)
     r.body = pack('>Bc0I4I2c0I2I4BI2I2BI2c0', 2, '\128\254', 0, #queue, queue, 0, 0, 0, 0, 0, 0, #task, task) ..
@@ -212,7 +212,7 @@ local function moves()
 
   -- End it by the engine's own decision.
   local function finish_unrun(r, id, status, reason)
-    enter(r, status, 32, pack('>I2c0', #reason, reason))
+    enter(r, status, $HAS_NOTE, pack('>I2c0', #reason, reason))
     if has(r, REGISTRATION) and call('GET', P .. 'r:' .. fixed(r).rkey) == id then
       call('PEXPIRE', P .. 'r:' .. r.rkey, RETENTION)
     end
@@ -242,15 +242,15 @@ local function moves()
   function place_freed(r)
     if not has(r, CONCURRENCY) then return end
     local parked = P .. 'z:' .. fixed(r).ckey
-    local members = call('ZRANGE', parked, '0', '499')
+    local members = call('ZRANGE', parked, '0', '$MOST_PARKED_SEEN')
     if #members == 0 then return end
     local holders = call('SCARD', P .. 'k:' .. r.ckey)
     for _, member in ipairs(members) do
       if holders < unpack('>I4', member, #member - 3) then
         local id = sub(member, -20, -5)
         local next = load(id)
-        if next and next.status == 2 then
-          enter(next, 3, 0, '')
+        if next and next.status == $PARKED then
+          enter(next, $REROUTED, 0, '')
           enqueue(next, id)
           save(id, next)
           call('ZREM', parked, member)
@@ -330,7 +330,7 @@ local function moves()
     local rank, r = math.min(depth + 1, 4294967295), load(id)
     if not r or r.rank >= rank then return end
     fixed(r)
-    if r.status == 2 then
+    if r.status == $PARKED then
       local parked, old = P .. 'z:' .. r.ckey, parked_place(r, id)
       r.rank = rank
       call('ZADD', parked, '0', parked_place(r, id))

@@ -11,7 +11,7 @@ local id, elsewhere = sub(KEYS[1], -16), ARGV[6]
 local r = M.load(id)
 if not r then return { 'F', id } end
 if not claimed(r.status) or r.fence ~= ARGV[5] then return { 'O', r.status } end
-if r.status == 4 then return { 'T', r.status } end
+if r.status == $PENDING then return { 'T', r.status } end
 if #KEYS == 1 and elsewhere == '' then return { 'E' } end
 local targets, records, ready = {}, {}, {}
 for i = 2, #KEYS do
@@ -21,7 +21,7 @@ for i = 2, #KEYS do
   if not raw then return { 'F', target } end
   records[target] = t
   -- What could not be read has failed by now.
-  if not t or t.status >= 11 then ready[#ready + 1] = target end
+  if not t or t.status >= $SUCCESS then ready[#ready + 1] = target end
 end
 if #ready > 0 then return { 'R', spread(ready) } end
 
@@ -30,9 +30,9 @@ local function waits_for(target)
   local t = records[target] or M.load(target)
   local found = {}
   if not t then return found end
-  if t.status == 8 then
+  if t.status == $PAUSED then
     for i = 1, #t.waits, 16 do found[#found + 1] = sub(t.waits, i, i + 15) end
-  elseif not claimed(t.status) and t.status < 11 and M.has(t, CONCURRENCY) and M.fixed(t).blocked == 0
+  elseif not claimed(t.status) and t.status < $SUCCESS and M.has(t, CONCURRENCY) and M.fixed(t).blocked == 0
     and call('SCARD', P .. 'k:' .. t.ckey) >= t.limit then
     found = call('SMEMBERS', P .. 'k:' .. t.ckey)
   end
@@ -44,7 +44,7 @@ end
 local function cycle()
   local seen, looked = {}, 0
   local levels = { { id }, { spread(targets) } }
-  while #levels > 0 and looked < 2000 do
+  while #levels > 0 and looked < $MOST_SEARCHED do
     local level = levels[#levels]
     local last = level[#level]
     if not last then
@@ -71,7 +71,7 @@ if way then return way end
 for _, target in ipairs(targets) do M.expect_places(records[target]) end
 for _, target in ipairs(targets) do M.raise(target, M.fixed(r).depth) end
 r = M.load(id)
-if r.status ~= 8 then M.enter_held(r, 8, 0, '') end
+if r.status ~= $PAUSED then M.enter_held(r, $PAUSED, 0, '') end
 local all, sorted = {}, {}
 for i = 1, #r.waits, 16 do all[sub(r.waits, i, i + 15)] = true end
 for i = 1, #elsewhere, 16 do all[sub(elsewhere, i, i + 15)] = true end

@@ -23,11 +23,11 @@ local function forget(entry)
   -- One that has not finished is here before its time: see `lib.lua`.
   local first = over and redis.pcall('GETRANGE', P .. 'i:' .. id, '0', '0')
   local status = type(first) == 'string' and byte(first)
-  if over and (not status or status >= 11) then
+  if over and (not status or status >= $SUCCESS) then
     call('DEL', P .. 'i:' .. id, P .. 'd:' .. id, P .. 'e:' .. id, P .. 'n:' .. id)
     removed[#removed + 1] = id
   end
-  if not status or status >= 11 then M.forget_order(seq, id) end
+  if not status or status >= $SUCCESS then M.forget_order(seq, id) end
   return true
 end
 

@@ -29,7 +29,7 @@ end
 
 local function backoff(n)
   if n <= 1 then return 0 end
-  return math.min(500 * 2 ^ math.min(n - 2, 6), 30000)
+  return math.min($BACKOFF_MS * 2 ^ math.min(n - 2, 6), $BACKOFF_LIMIT_MS)
 end
 
 -- The bodies that a runner had started, and which of them are taken for the cause of its death: `Company::new` in
@@ -39,7 +39,7 @@ local function meet(runner)
   if companies[runner] then return end
   local key, all = P .. 'w:' .. runner, { blamed = {}, several = call('EXISTS', P .. 'x:' .. runner) == 1 }
   companies[runner] = all
-  if call('HLEN', key) > 1000 then
+  if call('HLEN', key) > $MOST_COMPANY then
     all.several = true
     return
   end
@@ -48,11 +48,11 @@ local function meet(runner)
     local id = owned[i]
     local raw = redis.pcall('GET', P .. 'i:' .. id)
     -- One of another type is none of its bodies; nor is one that is somebody else's by now.
-    if type(raw) == 'string' and sub(raw, 3, 10) == owned[i + 1] then
+    if type(raw) == 'string' and sub(raw, $FENCE_AT, $FENCE_END) == owned[i + 1] then
       local status = byte(raw)
-      if status == 6 then
-        running[#running + 1] = { id = id, alone = (byte(raw, 31) or 0) >= 128 }
-      elseif status == 8 then
+      if status == $RUNNING then
+        running[#running + 1] = { id = id, alone = (byte(raw, $RELEASES_AT) or 0) >= $ALONE_BIT }
+      elseif status == $PAUSED then
         local r = M.examine(raw)
         local one, waits = { id = id, alone = r and M.is_alone(r) }, r and r.waits or ''
         paused[#paused + 1] = one
@@ -138,29 +138,29 @@ for _, id in ipairs(ended) do
   elseif M.has(r, WISHED) then
     M.let_go(r, id)
     r.fence = Z8
-    M.finish_unrun(r, id, 14, ARGV[11])
+    M.finish_unrun(r, id, $CANCELLED, ARGV[11])
     cancelled[#cancelled + 1] = id
     if M.place_freed(r) then work = true end
   else
-    local pending = r.status == 4
+    local pending = r.status == $PENDING
     local counts = not pending and not innocent and companies[r.runner].blamed[id]
     if counts then r.recoveries = r.recoveries + 1 end
     if death == '' then
-      M.enter_held(r, pending and 5 or 7, 0, '')
+      M.enter_held(r, pending and $PENDING_RECOVERY or $RUNNING_RECOVERY, 0, '')
     else
-      M.enter_held(r, pending and 5 or 7, 32, pack('>I2c0', #death, death))
+      M.enter_held(r, pending and $PENDING_RECOVERY or $RUNNING_RECOVERY, $HAS_NOTE, pack('>I2c0', #death, death))
     end
     M.let_go(r, id)
     r.fence = Z8
     if counts and r.recoveries > most then
-      M.finish_unrun(r, id, 12, ARGV[7] .. r.recoveries .. ARGV[8])
+      M.finish_unrun(r, id, $FAILED, ARGV[7] .. r.recoveries .. ARGV[8])
       buried[#buried + 1] = id
     else
       if not pending and not innocent and not M.is_alone(r) then r.releases = r.releases + M.ALONE end
       if M.is_alone(r) then
-        M.enter(r, 3, 32, pack('>I2c0', #ALONE_NOTE, ALONE_NOTE))
+        M.enter(r, $REROUTED, $HAS_NOTE, pack('>I2c0', #ALONE_NOTE, ALONE_NOTE))
       else
-        M.enter(r, 3, 0, '')
+        M.enter(r, $REROUTED, 0, '')
       end
       local delay = backoff(r.recoveries)
       if delay > 0 then r.due = now + delay end

@@ -9,9 +9,9 @@ for i, key in ipairs(KEYS) do
   local r = M.load(id)
   local held = r and claimed(r.status) and r.fence == ARGV[4 + i]
   codes[i] = held and 1 or 0
-  if held and r.status == 8 then
+  if held and r.status == $PAUSED then
     r.waits = ''
-    M.enter_held(r, 6, 0, '')
+    M.enter_held(r, $RUNNING, 0, '')
     M.save(id, r)
   end
 end

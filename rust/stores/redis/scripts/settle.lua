@@ -23,12 +23,12 @@ if ARGV[6] == '2' then
   local whole = 0
   -- One that runs and ends, and has nothing beside its record, gets its new record without the old one being taken apart.
   for i = 1, n do
-    local raw, at = raws[i], 26 * i - 25
-    if type(raw) ~= 'string' or #raw < 69 or sub(raw, 3, 10) ~= sub(heads, at, at + 7) then break end
+    local raw, at = raws[i], $OUTCOME_HEAD * i - $BEFORE_OUTCOME_HEAD
+    if type(raw) ~= 'string' or #raw < $SHORTEST or sub(raw, $FENCE_AT, $FENCE_END) ~= sub(heads, at, at + $OUTCOME_FENCE_END) then break end
     local status, flags = byte(raw, 1, 2)
-    local high, middle, low = byte(raw, 53, 55)
-    local last = 55 + high * 65536 + middle * 256 + low
-    if #raw < last + 14 then break end
+    local high, middle, low = byte(raw, $LENGTH_AT, $LENGTH_END)
+    local last = $LENGTH_END + high * 65536 + middle * 256 + low
+    if #raw < last + $EMPTY_END then break end
     -- All are of one runner: its name, and that there is neither a note nor ids waited for.
     if not owner then
       high, low = byte(raw, last + 1, last + 2)
@@ -39,16 +39,16 @@ if ARGV[6] == '2' then
     local length = #raw - past - 4
     -- No flag is set: neither something kept apart, nor a concurrency key, nor more who wait, nor a cancellation. What
     -- follows is the history.
-    if status ~= 6 or flags % 8 ~= 0 or flags >= 64 or length >= 65536 or sub(raw, last + 1, past) ~= quiet then break end
+    if status ~= $RUNNING or flags % $REGISTRATION ~= 0 or flags >= $MORE or length >= $HISTORY_LIMIT or sub(raw, last + 1, past) ~= quiet then break end
     if length ~= known then
-      known, between = length, '\0\0\0\0\0\0\0\0\0\0' .. pack('>I4', length + 17)
+      known, between = length, '\0\0\0\0\0\0\0\0\0\0' .. pack('>I4', length + $END_ENTRY)
     end
-    local id, value, kind = sub(KEYS[i + 2], -16), ARGV[6 + i], byte(heads, at + 18)
-    records[i] = char(10 + kind, flags + 16) .. sub(raw, 3, last) .. between .. sub(raw, past + 5) ..
-      char(202 + kind) .. now6 .. sub(heads, at + 8, at + 17) .. value
-    ids[i], finished[i] = id, expires .. id .. sub(raw, 47, 51)
-    if byte(raw, 18) > 0 then
-      local tag, size = sub(raw, 11, 18), #value
+    local id, value, kind = sub(KEYS[i + 2], -16), ARGV[6 + i], byte(heads, at + $OUTCOME_KIND)
+    records[i] = char($OUTCOME + kind, flags + $RESULT) .. sub(raw, $FENCE_AT, last) .. between .. sub(raw, past + 5) ..
+      char($END_ENTRY_KIND + kind) .. now6 .. sub(heads, at + $OUTCOME_WHERE, at + $OUTCOME_WHERE_END) .. value
+    ids[i], finished[i] = id, expires .. id .. sub(raw, $SEQ_AT, $SEQ_END)
+    if byte(raw, $TAG_END) > 0 then
+      local tag, size = sub(raw, $TAG_AT, $TAG_END), #value
       told = told or {}
       local list = told[tag]
       if not list then
@@ -56,9 +56,9 @@ if ARGV[6] == '2' then
         told[tag] = list
       end
       if size > most then
-        list[#list + 1] = id .. char(10 + kind) .. '\3\0\0\0\0'
+        list[#list + 1] = id .. char($OUTCOME + kind) .. '\$TOLD_TO_ASK\0\0\0\0'
       else
-        list[#list + 1] = id .. char(10 + kind, 1) .. pack('>I4', size) .. value
+        list[#list + 1] = id .. char($OUTCOME + kind, $TOLD_BY_BODY) .. pack('>I4', size) .. value
       end
     end
     whole = i
@@ -77,7 +77,7 @@ if ARGV[6] == '2' then
       end
     end
     if type(failed) == 'table' then
-      for i = 1, n do call('HSET', owned, ids[i], sub(raws[i], 3, 10)) end
+      for i = 1, n do call('HSET', owned, ids[i], sub(raws[i], $FENCE_AT, $FENCE_END)) end
       return failed
     end
     if not told then return '' end
@@ -102,26 +102,26 @@ local raws = get_all({ spread(KEYS, 3) })
 local codes, plain, claims, owned, counts, whole = {}, {}, {}, {}, {}, {}
 local finished, ended = {}, 0
 local ENDS, ENDED, middles = pack('>I6', now + RETENTION), {}, {}
-for kind = 1, 2 do ENDED[kind] = char(10 + kind + 128 + 64) .. now6 end
+for kind = $BY_SUCCESS, $BY_FAILURE do ENDED[kind] = char($OUTCOME + kind + $SAME_RUNNER + $HAS_WHERE) .. now6 end
 for i = 1, n do
-  local raw, at = raws[i], 26 * i - 25
-  if not raw or sub(raw, 3, 10) ~= sub(heads, at, at + 7) then
+  local raw, at = raws[i], $OUTCOME_HEAD * i - $BEFORE_OUTCOME_HEAD
+  if not raw or sub(raw, $FENCE_AT, $FENCE_END) ~= sub(heads, at, at + $OUTCOME_FENCE_END) then
     codes[i] = '2'
     -- Damaged while the claim was held: nobody else would look at it, for its lease is renewed.
     if raw then m().known(sub(KEYS[i + 2], -16), raw) end
   else
     local status, flags = byte(raw, 1, 2)
-    local kind, apart = byte(heads, at + 18, at + 19)
-    local last, after = #raw >= 69 and body_end(raw), nil
-    if last and #raw >= last + 14 then
+    local kind, apart = byte(heads, at + $OUTCOME_KIND, at + $OUTCOME_APART)
+    local last, after = #raw >= $SHORTEST and body_end(raw), nil
+    if last and #raw >= last + $EMPTY_END then
       local high, low = byte(raw, last + 1, last + 2)
       after = last + 3 + high * 256 + low
       if #raw < after + 11 then after = nil end
     end
     if not after or not claimed(status) then
       codes[i] = m().known(sub(KEYS[i + 2], -16), raw) and '1' or '2'
-    elseif status == 4 and (kind == 1 or kind == 3) then
-      return { '!', i, 4, kind == 1 and 11 or 10 }
+    elseif status == $PENDING and (kind == $BY_SUCCESS or kind == $BY_RETRY) then
+      return { '!', i, $PENDING, kind == $BY_SUCCESS and $SUCCESS or $RETRY }
     else
       codes[i] = '0'
       local runner = sub(raw, last + 3, after - 1)
@@ -129,7 +129,7 @@ for i = 1, n do
         call('HLEN', P .. 'w:' .. runner)
         owned[runner], counts[runner] = {}, 0
       end
-      if kind > 2 or flags % 8 >= CONCURRENCY or flags >= WISHED then
+      if kind > $BY_FAILURE or flags % $REGISTRATION >= CONCURRENCY or flags >= WISHED then
         call('HLEN', META)
         whole[i] = m().known(sub(KEYS[i + 2], -16), raw)
         if whole[i] then m().expect_places(whole[i]) else codes[i] = '2' end
@@ -138,22 +138,22 @@ for i = 1, n do
       -- for, are left to the other way; without them the history is the rest.
       local length = #raw - after - 11
       if
-        distinct and status == 6 and kind <= 2 and apart == 0 and flags % 8 == 0 and flags < MORE
+        distinct and status == $RUNNING and kind <= $BY_FAILURE and apart == 0 and flags % $REGISTRATION == 0 and flags < MORE
         and length < HISTORY_LIMIT and sub(raw, after, after + 7) == Z8
       then
         local middle = middles[length]
         if not middle then
-          middle = pack('>I2I4I4I4', 0, 0, 0, length + 17)
+          middle = pack('>I2I4I4I4', 0, 0, 0, length + $END_ENTRY)
           middles[length] = middle
         end
         local id, value = sub(KEYS[i + 2], -16), ARGV[6 + i]
-        plain[i] = char(10 + kind, flags + RESULT) .. sub(raw, 3, last) .. middle .. sub(raw, after + 12) ..
-          ENDED[kind] .. sub(heads, at + 8, at + 17) .. value
+        plain[i] = char($OUTCOME + kind, flags + RESULT) .. sub(raw, $FENCE_AT, last) .. middle .. sub(raw, after + 12) ..
+          ENDED[kind] .. sub(heads, at + $OUTCOME_WHERE, at + $OUTCOME_WHERE_END) .. value
         local count = counts[runner] + 1
         counts[runner], owned[runner][count] = count, id
         ended = ended + 1
-        claims[ended], finished[ended] = id, ENDS .. id .. sub(raw, 47, 51)
-        if byte(raw, 18) > 0 then tell_one(sub(raw, 11, 18), id, 10 + kind, 1, value) end
+        claims[ended], finished[ended] = id, ENDS .. id .. sub(raw, $SEQ_AT, $SEQ_END)
+        if byte(raw, $TAG_END) > 0 then tell_one(sub(raw, $TAG_AT, $TAG_END), id, $OUTCOME + kind, $TOLD_BY_BODY, value) end
       elseif codes[i] == '0' and not whole[i] then
         whole[i] = m().known(sub(KEYS[i + 2], -16), raw)
         if not whole[i] then codes[i] = '2' end
@@ -164,65 +164,65 @@ end
 
 -- Where the claim that `r` hands back begins in its history, if it did nothing else: `pending`, or `pending` and `running`.
 local function claim_begins(r)
-  local hist, named, began = r.hist, pack('>I2c0', #r.runner, r.runner), r.status == 6
+  local hist, named, began = r.hist, pack('>I2c0', #r.runner, r.runner), r.status == $RUNNING
   local start = #hist - #named - (began and 13 or 6)
-  if start < 1 or byte(hist, start) ~= 20 or sub(hist, start + 7, start + 6 + #named) ~= named then return end
-  if r.status == 4 or (began and byte(hist, #hist - 6) == 134) then return start end
+  if start < 1 or byte(hist, start) ~= $CLAIM_ENTRY_KIND or sub(hist, start + 7, start + 6 + #named) ~= named then return end
+  if r.status == $PENDING or (began and byte(hist, #hist - 6) == $BEGIN_ENTRY_KIND) then return start end
 end
 
 -- Two equal hand-backs in a row are one, counted: the history ends with one that begins at `start` and whose last entry is of
 -- this length. A hand-back ends with a mark: 15, how many it stands for, how long it is. Equal are those with the same note.
 local function fold_release(hist, start, length)
   local cycle, count, keep = sub(hist, start), 1, start - 1
-  if start > 7 and byte(hist, start - 7) == 15 then
+  if start > 7 and byte(hist, start - 7) == $REPEATED then
     local times, size = unpack('>I4I2', hist, start - 6)
     local past = start - 7
     local before, last = past - size, past - length
     local kind, note = byte(hist, #hist - length + 1), sub(hist, #hist - length + 8, -11)
     if
-      before >= 1 and last > before and byte(hist, before) == 20 and byte(hist, last) == kind
+      before >= 1 and last > before and byte(hist, before) == $CLAIM_ENTRY_KIND and byte(hist, last) == kind
       and sub(hist, last + 7, past - 11) == note
     then
       count, keep = times + 1, before - 1
     end
   end
-  return sub(hist, 1, keep) .. cycle .. pack('>BI4I2', 15, count, #cycle)
+  return sub(hist, 1, keep) .. cycle .. pack('>BI4I2', $REPEATED, count, #cycle)
 end
 
 local work, changed = false, {}
 local function settle(id, r, kind, where, due, apart, text)
   local code = '0'
-  if (kind == 3 or kind == 4) and m().has(r, WISHED) then
-    code, kind, text = '3', 5, 'cancelled while it ran, and not run again'
+  if (kind == $BY_RETRY or kind == $BY_RELEASE) and m().has(r, WISHED) then
+    code, kind, text = '3', $BY_CANCELLATION, 'cancelled while it ran, and not run again'
   end
-  local start = kind == 4 and claim_begins(r)
-  if kind == 4 then
-    if r.status ~= 4 then m().enter_held(r, 9, 0, '') end
-  elseif (r.status == 8 and kind ~= 5) or (kind == 2 and r.status == 4) then
-    m().enter_held(r, 6, 0, '')
+  local start = kind == $BY_RELEASE and claim_begins(r)
+  if kind == $BY_RELEASE then
+    if r.status ~= $PENDING then m().enter_held(r, $KILLED, 0, '') end
+  elseif (r.status == $PAUSED and kind ~= $BY_CANCELLATION) or (kind == $BY_FAILURE and r.status == $PENDING) then
+    m().enter_held(r, $RUNNING, 0, '')
   end
-  if kind <= 2 then
-    m().enter_held(r, 10 + kind, 64, where)
+  if kind <= $BY_FAILURE then
+    m().enter_held(r, $OUTCOME + kind, $HAS_WHERE, where)
     m().let_go(r, id)
     r.flags = r.flags + RESULT
     m().finish(r, id, text, apart == 1)
-  elseif kind == 5 then
-    m().enter_held(r, 14, 96, pack('>I2c0', #text, text) .. where)
+  elseif kind == $BY_CANCELLATION then
+    m().enter_held(r, $CANCELLED, $HAS_NOTE_AND_WHERE, pack('>I2c0', #text, text) .. where)
     m().let_go(r, id)
     r.note = text
     r.flags = r.flags + REASON
     m().finish(r, id, text, false)
   else
-    local status, from = kind == 3 and 10 or 3, #r.hist
+    local status, from = kind == $BY_RETRY and $RETRY or $REROUTED, #r.hist
     if text == '' then
-      m().enter_held(r, status, 64, where)
+      m().enter_held(r, status, $HAS_WHERE, where)
     else
-      m().enter_held(r, status, 96, pack('>I2c0', #text, text) .. where)
+      m().enter_held(r, status, $HAS_NOTE_AND_WHERE, pack('>I2c0', #text, text) .. where)
     end
     if start and #r.hist < HISTORY_LIMIT then r.hist = fold_release(r.hist, start, #r.hist - from) end
     m().let_go(r, id)
     r.note = text
-    if kind == 3 then
+    if kind == $BY_RETRY then
       r.retries = r.retries + 1
       r.due = math.max(due, now)
     else
@@ -248,14 +248,14 @@ for i = 1, n do
   if plain[i] then
     call('SET', KEYS[i + 2], plain[i], 'PX', RETENTION)
   elseif codes[i] == '0' then
-    local id, at = sub(KEYS[i + 2], -16), 26 * i - 25
+    local id, at = sub(KEYS[i + 2], -16), $OUTCOME_HEAD * i - $BEFORE_OUTCOME_HEAD
     local raw = changed[id] or raws[i]
-    if sub(raw, 3, 10) ~= sub(heads, at, at + 7) then
+    if sub(raw, $FENCE_AT, $FENCE_END) ~= sub(heads, at, at + $OUTCOME_FENCE_END) then
       codes[i] = '2'
     elseif not claimed(byte(raw, 1)) then
       codes[i] = '1'
     else
-      local where, kind, apart, due = unpack('>c10BBI6', heads, at + 8)
+      local where, kind, apart, due = unpack('>c10BBI6', heads, at + $OUTCOME_WHERE)
       codes[i] = settle(id, not changed[id] and whole[i] or m().decode(raw), kind, where, due, apart, ARGV[6 + i])
     end
   end

@@ -22,18 +22,18 @@ if #ARGV[5] == 1 then
   local unlisted = call('SISMEMBER', P .. 'Q', name) == 0
   local before = tonumber(call('HGET', KEYS[1], 's') or 0)
   local high, seen = floor(before / 65536), before % 65536
-  local used = seen % 256
+  local used = seen % $CHUNK
   -- All numbers of arrival begin with the same three bytes; the very first call, and one of which a part is there already,
   -- are left to the other way.
   if before > 0 and seen + n <= 65536 and call('EXISTS', unpack(KEYS, 5, 4 + n)) == 0 then
     high = pack('>I3', high)
-    local chunk = floor(seen / 256)
-    local here, there = high .. char(chunk), used + n > 256 and high .. char(chunk + 1)
+    local chunk = floor(seen / $CHUNK)
+    local here, there = high .. char(chunk), used + n > $CHUNK and high .. char(chunk + 1)
     if there or used == 0 then call('HLEN', P .. 'o') end
     if there then call('STRLEN', P .. 'o:' .. there) end
     -- Made with places for one, because a table that grows costs as much as a command.
     local now6, ids, records, members = pack('>I6', now), { false }, { false, false }, { false, false }
-    local head = '\1' .. ARGV[5] .. '\0\0\0\0\0\0\0\0' .. ARGV[4] .. '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0' .. now6 .. now6 .. high
+    local head = '\$REGISTERED' .. ARGV[5] .. '\0\0\0\0\0\0\0\0' .. ARGV[4] .. '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0' .. now6 .. now6 .. high
     local place = '\255' .. sub(ARGV[6], 6, 5 + string.byte(ARGV[6], 5)) .. now6 .. high
     for i = 1, n do
       local key, low = KEYS[4 + i], char(floor(seen / 256), seen % 256)
@@ -45,7 +45,7 @@ if #ARGV[5] == 1 then
     end
     call('ZADD', queue, unpack(members))
     call('MSET', unpack(records))
-    local all = n == 1 and ids[1] or table.concat(ids, '', 1, there and 256 - used or n)
+    local all = n == 1 and ids[1] or table.concat(ids, '', 1, there and $CHUNK - used or n)
     local failed = attempt('SETRANGE', P .. 'o:' .. here, format('%d', used * 16), all)
     if type(failed) == 'table' then
       -- What fails is undone: that is cheaper for the others than to look beforehand.
@@ -53,18 +53,18 @@ if #ARGV[5] == 1 then
       for i = 1, n do call('ZREM', queue, members[2 * i]) end
       return failed
     end
-    if used == 0 then call('HSETNX', P .. 'o', here, '256') end
+    if used == 0 then call('HSETNX', P .. 'o', here, '$CHUNK') end
     if there then
-      call('SETRANGE', P .. 'o:' .. there, '0', table.concat(ids, '', 257 - used))
-      call('HSETNX', P .. 'o', there, '256')
+      call('SETRANGE', P .. 'o:' .. there, '0', table.concat(ids, '', $CHUNK_NEXT - used))
+      call('HSETNX', P .. 'o', there, '$CHUNK')
     end
     call('HSET', KEYS[1], 's', format('%d', before + n))
     if unlisted then call('SADD', P .. 'Q', name) end
     if parked then
       -- As `ring_bells` does.
-      local left = math.min(n, 16)
+      local left = math.min(n, $MOST_BELLS)
       for bell = 4, 2, -2 do
-        for _ = 1, 64 do
+        for _ = 1, $MOST_DEAD_BELLS do
           if left <= 0 or not parked[bell] then break end
           local top = call('ZPOPMAX', KEYS[bell])
           if not top[1] then break end
@@ -92,7 +92,7 @@ local calls, queues = {}, {}
 local heard = call('ZCARD', P .. 'b')
 call('HLEN', P .. 'o')
 for i = 1, n do
-  local _, code, _, queue, _, _, _, rkey, args = unpack('>I4Bc0I4I2c0I2c0I4BI2c0I2c0', ARGV[5 + i])
+  local _, code, _, queue, _, _, _, rkey, args = unpack('$CALL_FORMAT', ARGV[5 + i])
   local flags, due = byte(heads, 1), 0
   if #heads > 1 then flags, due = byte(heads, 7 * i - 6), unpack('>I6', heads, 7 * i - 5) end
   calls[i] = { queue = queue, code = code, rkey = rkey, args = args, flags = flags, due = math.max(due, now) }
@@ -106,7 +106,7 @@ for i = 1, n do
 end
 local next_ahead = next_apart
 for i, one in ipairs(calls) do
-  if one.flags % 2 == 1 then
+  if one.flags % $RESULT_APART == $ARGS_APART then
     if ARGV[next_ahead] == '' and call('EXISTS', P .. 'd:' .. sub(KEYS[4 + i], -16)) == 0 then
       return redis.error_reply('TRYAGAIN the arguments sent ahead are gone')
     end
@@ -126,12 +126,12 @@ local function registered(rkey)
   local raw = id and get_one(P .. 'i:' .. id)
   local r = raw and m().examine(raw)
   -- Accepted, put off, or called back: not claimed yet.
-  if r and r.status <= 3 then return id, m().fixed(r).args end
+  if r and r.status <= $REROUTED then return id, m().fixed(r).args end
 end
 
 for i, one in ipairs(calls) do
   one.id, one.key, one.packed = sub(KEYS[4 + i], -16), KEYS[4 + i], ARGV[5 + i]
-  one.apart = one.flags % 2 == 1 and ARGV[next_apart]
+  one.apart = one.flags % $RESULT_APART == $ARGS_APART and ARGV[next_apart]
   if one.apart then next_apart = next_apart + 1 end
   local known = here[one.id] or call('EXISTS', one.key) == 1
   local existing, args
@@ -175,7 +175,7 @@ for _, one in ipairs(calls) do
   if one.unneeded then
     call('DEL', P .. 'd:' .. one.id)
   elseif one.seq then
-    call('SET', one.key, pack('>BBc8c8c16I6I6', 1, one.flags, Z8, tag, Z16, one.due, now) .. one.seq .. one.packed)
+    call('SET', one.key, pack('$NEW_FORMAT', $REGISTERED, one.flags, Z8, tag, Z16, one.due, now) .. one.seq .. one.packed)
     if one.apart == '' then
       call('PERSIST', P .. 'd:' .. one.id)
     elseif one.apart then
@@ -197,7 +197,7 @@ end
 if #fresh > 0 then
   call('HSET', KEYS[1], 's', string.format('%.0f', before + #fresh))
   -- The first since the server was emptied: another marker, by which others see that its numbers begin anew.
-  if before == 0 then call('HSETNX', KEYS[1], 'a', string.format('3:%.0f', now)) end
+  if before == 0 then call('HSETNX', KEYS[1], 'a', string.format('$LAYOUT:%.0f', now)) end
 end
 if heard > 0 then ring_bells() end
 answer[1] = table.concat(codes)

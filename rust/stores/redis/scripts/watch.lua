@@ -9,23 +9,23 @@ for i, key in ipairs(KEYS) do
   local raw = get_one(key)
   if not raw then
     answer[i] = ''
-  elseif #raw < 18 then
+  elseif #raw < $TAG_END then
     answer[i] = { raw, '' }
-  elseif byte(raw, 1) >= 11 then
+  elseif byte(raw, 1) >= $SUCCESS then
     local apart = math.floor(byte(raw, 2) / RESULT_APART) % 2 == 1
     answer[i] = { raw, apart and get_one(P .. 'e:' .. sub(key, -16)) or '' }
   else
     answer[i] = byte(raw, 1)
-    local known = sub(raw, 11, 18)
+    local known = sub(raw, $TAG_AT, $TAG_END)
     if tag ~= '' and known ~= tag then
       if known == Z8 then
-        call('SETRANGE', key, '10', tag)
+        call('SETRANGE', key, '$TAG_BYTE', tag)
       else
         local id = sub(key, -16)
         -- Bounded: beyond so many, the slow look of the others must do.
-        if call('SCARD', P .. 'n:' .. id) < 1000 then
+        if call('SCARD', P .. 'n:' .. id) < $MOST_TOLD then
           local flags = byte(raw, 2)
-          if math.floor(flags / MORE) % 2 == 0 then call('SETRANGE', key, '1', char(flags + MORE)) end
+          if math.floor(flags / MORE) % 2 == 0 then call('SETRANGE', key, '$FLAGS_BYTE', char(flags + MORE)) end
           call('SADD', P .. 'n:' .. id, tag)
         end
       end

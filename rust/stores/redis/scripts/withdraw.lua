@@ -27,7 +27,7 @@ end
 
 -- Never touched since it arrived, no keys to look after, nobody beside the one in the record is to be told.
 local function is_fresh(raw)
-  return #raw >= 69 and byte(raw, 1) == 1 and byte(raw, 2) <= ARGS_APART and #raw == body_end(raw) + 14
+  return #raw >= $SHORTEST and byte(raw, 1) == $REGISTERED and byte(raw, 2) <= ARGS_APART and #raw == body_end(raw) + $EMPTY_END
 end
 for _, piece in ipairs(pieces) do
   for _, raw in ipairs(piece.raws) do
@@ -36,7 +36,7 @@ for _, piece in ipairs(pieces) do
   end
 end
 
-local entry = char(14 + 32) .. now6 .. pack('>I2c0', #reason, reason)
+local entry = char($CANCELLED + $HAS_NOTE) .. now6 .. pack('>I2c0', #reason, reason)
 local TAIL = pack('>I2I4c0I4I4c0', 0, #reason, reason, 0, #entry, entry) .. reason
 local ENDS = pack('>I6', now + RETENTION)
 local met, withdrawn, fresh, finished = {}, {}, {}, {}
@@ -46,7 +46,7 @@ for _, piece in ipairs(pieces) do
     if raw and not met[id] and is_fresh(raw) then
       met[id] = true
       fresh[#fresh + 1] = { id, piece.keys[i], raw }
-      finished[#finished + 1] = ENDS .. id .. sub(raw, 47, 51)
+      finished[#finished + 1] = ENDS .. id .. sub(raw, $SEQ_AT, $SEQ_END)
       withdrawn[#withdrawn + 1] = id
     end
   end
@@ -56,8 +56,8 @@ for _, one in ipairs(fresh) do
   local id, raw = one[1], one[3]
   local flags = byte(raw, 2)
   if flags == ARGS_APART then call('PEXPIRE', P .. 'd:' .. id, RETENTION) end
-  call('SET', one[2], char(14, flags + REASON) .. sub(raw, 3, -15) .. TAIL, 'PX', RETENTION)
-  tell_one(sub(raw, 11, 18), id, 14, 2, reason)
+  call('SET', one[2], char($CANCELLED, flags + REASON) .. sub(raw, $FENCE_AT, -$BUT_EMPTY) .. TAIL, 'PX', RETENTION)
+  tell_one(sub(raw, $TAG_AT, $TAG_END), id, $CANCELLED, $TOLD_BY_ENGINE, reason)
 end
 for _, piece in ipairs(pieces) do
   for i, raw in ipairs(piece.raws) do
@@ -67,7 +67,7 @@ for _, piece in ipairs(pieces) do
     if r and available(r.status) then
       -- It may have been called back to a place under its key: that is another's then.
       M.place_freed(r)
-      M.finish_unrun(r, id, 14, reason)
+      M.finish_unrun(r, id, $CANCELLED, reason)
       withdrawn[#withdrawn + 1] = id
     end
   end

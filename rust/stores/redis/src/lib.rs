@@ -58,6 +58,7 @@ mod advice;
 mod checksum;
 mod faults;
 mod keys;
+mod layout;
 mod link;
 mod open;
 mod options;

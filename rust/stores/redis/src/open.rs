@@ -7,6 +7,7 @@ use redis::Value;
 
 use crate::faults::unusable;
 use crate::keys::Kind;
+use crate::layout::LAYOUT;
 use crate::link::{Link, server_error};
 use crate::options::{Durability, RedisOptions};
 use crate::script::Request;
@@ -14,9 +15,6 @@ use crate::value;
 
 /// Oldest version that has sharded channels and scripts that may run when memory is full.
 const OLDEST: (u32, u32) = (7, 0);
-
-/// The layout of what is kept, see the crate's documentation. The marker begins with it; `submit.lua` writes one too.
-const LAYOUT: &str = "3:";
 
 /// Check the server of one shard; returns the content of the marker key, made if it is the first time.
 pub fn check(options: &RedisOptions, link: &Link) -> Result<Vec<u8>> {
@@ -118,24 +116,25 @@ fn marker(link: &Link) -> Result<Vec<u8>> {
     if let Some(marker) = found(&read()?) {
         return of_this_layout(marker, link);
     }
-    let fresh = format!("{LAYOUT}{:016x}", random_u64());
+    let fresh = format!("{LAYOUT}:{:016x}", random_u64());
     match link.run_if_allowed(|_| Request::command(&[b"HSETNX", &key, b"a", fresh.as_bytes()]))? {
         Some(_) => of_this_layout(found(&read()?).ok_or_else(|| link.nonsense("marker"))?, link),
         None => Ok(Vec::new()),
     }
 }
 
-/// Records of another layout would be misread, and what is written beside them would be lost to their owner.
+/// The marker begins with the layout of what is kept, see the crate's documentation; `submit.lua` writes one too. Records of
+/// another layout would be misread, and what is written beside them would be lost to their owner.
 fn of_this_layout(marker: Vec<u8>, link: &Link) -> Result<Vec<u8>> {
-    if marker.starts_with(LAYOUT.as_bytes()) {
+    let text = String::from_utf8_lossy(&marker);
+    let found = text.split_once(':').map_or("1", |(layout, _)| layout);
+    if found == LAYOUT.to_string() {
         return Ok(marker);
     }
-    let (found, ours) = (String::from_utf8_lossy(&marker), LAYOUT.trim_end_matches(':'));
-    let found = found.split_once(':').map_or("1", |(layout, _)| layout);
     Err(unusable(
         &link.place_name(),
         format!(
-            "what is kept there for this app has layout {found}, and this version reads and writes layout {ours}. Let \
+            "what is kept there for this app has layout {found}, and this version reads and writes layout {LAYOUT}. Let \
              the version that wrote it finish its work, or use another app_id, or remove the keys of this app"
         ),
     ))

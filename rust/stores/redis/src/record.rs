@@ -21,28 +21,26 @@ use pynenc_core::ids::{Fence, InvocationId, Millis};
 use pynenc_core::result::{Filter, History, Record, Terminal, Watched};
 use pynenc_core::status::Status;
 
-use crate::{checksum, priority};
+use crate::{checksum, layout, priority};
 
 /// Arguments and outcomes up to this size live in the record, larger ones in a key of their own: whoever changes the
 /// record copies it whole.
 pub const INLINE: usize = 2048;
 
-pub const ARGS_APART: u8 = 1;
-pub const RESULT_APART: u8 = 2;
-const CONCURRENCY: u8 = 4;
-pub const REGISTRATION: u8 = 8;
-const RESULT: u8 = 16;
-/// Of the number of releases: it runs alone in its process.
-const ALONE: u32 = 1 << 31;
+pub const ARGS_APART: u8 = layout::ARGS_APART as u8;
+pub const RESULT_APART: u8 = layout::RESULT_APART as u8;
+const CONCURRENCY: u8 = layout::CONCURRENCY as u8;
+pub const REGISTRATION: u8 = layout::REGISTRATION as u8;
+const RESULT: u8 = layout::RESULT as u8;
+const ALONE: u32 = layout::ALONE as u32;
 
-/// What is kept of a record that cannot be read, in bytes; as in `moves.lua`.
-pub const KEPT: usize = 65_536;
-
-/// Of the kind of an entry of a history: the name of the runner follows; it is the one last named.
-pub const NAMES_RUNNER: u8 = 16;
-pub const SAME_RUNNER: u8 = 128;
-/// In the place of the kind of an entry: how many hand-backs the one before it stands for; `settle.lua` says more.
-const REPEATED: u8 = 15;
+pub const NAMES_RUNNER: u8 = layout::NAMES_RUNNER as u8;
+pub const SAME_RUNNER: u8 = layout::SAME_RUNNER as u8;
+const HAS_NOTE: u8 = layout::HAS_NOTE as u8;
+const HAS_WHERE: u8 = layout::HAS_WHERE as u8;
+const REPEATED: u8 = layout::REPEATED as u8;
+/// The status in the kind of an entry.
+const STATUS_BITS: u8 = 15;
 
 /// Reads from the front of a byte string; `None` as soon as there is less than asked for.
 struct Cursor<'a>(&'a [u8]);
@@ -239,17 +237,17 @@ impl<'a> Packed<'a> {
 /// One entry of a history; the scripts' `enter` says how it is packed.
 fn entry(from: &mut Cursor<'_>, last: &mut Arc<str>) -> Option<Entry> {
     let tag = from.number(1)? as u8;
-    let mut entry = Entry::new(Status::from_code(tag & 15)?, from.number(6)? as Millis, "");
+    let mut entry = Entry::new(Status::from_code(tag & STATUS_BITS)?, from.number(6)? as Millis, "");
     if tag & NAMES_RUNNER != 0 {
         *last = from.text(2)?.into();
     }
     if tag & (NAMES_RUNNER | SAME_RUNNER) != 0 {
         entry.runner = last.clone();
     }
-    if tag & 32 != 0 {
+    if tag & HAS_NOTE != 0 {
         entry.note = from.text(2)?.into();
     }
-    if tag & 64 != 0 {
+    if tag & HAS_WHERE != 0 {
         (entry.slot, entry.started) = (from.number(4)? as u32, from.number(6)? as Millis);
     }
     Some(entry)
@@ -328,6 +326,6 @@ pub fn pack_call(call: &Submission) -> Vec<u8> {
     let length = (out.len() - 4) as u32;
     out[..4].copy_from_slice(&length.to_be_bytes());
     // No runner, note, ids waited for, history.
-    out.extend_from_slice(&[0; 2 + 4 + 4 + 4]);
+    out.extend_from_slice(&[0; layout::EMPTY_END]);
     out
 }

@@ -8,8 +8,8 @@ use pynenc_core::status::Status;
 use redis::Value;
 
 use crate::keys::Kind;
+use crate::layout::HISTORY_LIMIT;
 use crate::link::Link;
-use crate::record::KEPT;
 use crate::script::{ASIDE, Request};
 use crate::shared::Shared;
 use crate::value;
@@ -76,7 +76,7 @@ pub fn record(id: InvocationId, raw: &[u8]) -> Record {
         task: "".into(),
         queue: "".into(),
         priority: 0.0,
-        payload: raw[..raw.len().min(KEPT)].into(),
+        payload: raw[..raw.len().min(HISTORY_LIMIT)].into(),
         args_id: "".into(),
         parent: None,
         depth: 0,

@@ -13,6 +13,7 @@ use redis::Value;
 use super::aside;
 use crate::checksum;
 use crate::keys::{Kind, alone};
+use crate::layout;
 use crate::link::Link;
 use crate::push;
 use crate::record::{ARGS_APART, NAMES_RUNNER, Packed, SAME_RUNNER, put_sized};
@@ -201,7 +202,10 @@ impl Answer {
         match claim {
             Some(claim) => self.claims.push(claim),
             // The fence stands in front of what cannot be read.
-            None => self.unreadable.push((id, Fence(u64::from_be_bytes(record.get(2..10)?.try_into().ok()?)))),
+            None => self.unreadable.push((
+                id,
+                Fence(u64::from_be_bytes(record.get(layout::FENCE_AT - 1..layout::FENCE_END)?.try_into().ok()?)),
+            )),
         }
         Some(())
     }

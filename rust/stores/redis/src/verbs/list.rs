@@ -13,14 +13,12 @@ use redis::Value;
 
 use super::aside;
 use crate::keys::Kind;
+use crate::layout::CHUNK;
 use crate::link::Link;
 use crate::record::Packed;
 use crate::script::{BACKLOG, Request};
 use crate::shared::Shared;
 use crate::value;
-
-/// Places in a chunk of the order of arrival.
-pub const CHUNK_PLACES: usize = 256;
 
 /// Records read at a time.
 const PIECE: usize = 128;
@@ -146,7 +144,7 @@ fn count_all(shared: &Shared) -> Result<usize> {
         // Those that had arrived when this began: places that are still to come count as left, in the hash.
         let before = arrivals(link)?;
         for (chunk, left) in chunks(link)? {
-            count += left.saturating_sub(CHUNK_PLACES - arrived(chunk, before));
+            count += left.saturating_sub(CHUNK - arrived(chunk, before));
         }
     }
     Ok(count)
@@ -154,7 +152,7 @@ fn count_all(shared: &Shared) -> Result<usize> {
 
 /// How many of a chunk had arrived when `all` had.
 fn arrived(chunk: u32, all: u64) -> usize {
-    all.saturating_sub(u64::from(chunk) * CHUNK_PLACES as u64).min(CHUNK_PLACES as u64) as usize
+    all.saturating_sub(u64::from(chunk) * CHUNK as u64).min(CHUNK as u64) as usize
 }
 
 /// How many have arrived.

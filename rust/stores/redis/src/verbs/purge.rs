@@ -6,8 +6,9 @@ use pynenc_core::store::CANCEL_REASON;
 use redis::Value;
 
 use super::aside;
-use super::list::{CHUNK_PLACES, chunks};
+use super::list::chunks;
 use crate::keys::Kind;
+use crate::layout::{CHUNK, FORGET_PLACES};
 use crate::link::Link;
 use crate::script::{FORGET, PURGE, Request, WITHDRAW};
 use crate::shared::Shared;
@@ -18,9 +19,6 @@ const PIECE: usize = 100;
 
 /// Pieces of the index that one call of the verb goes through in a shard, beyond those in which it removes something.
 const MOST_PIECES: usize = 200;
-
-/// Places in the order of arrival that one call of `forget.lua` goes through.
-const FORGET_PLACES: usize = 64;
 
 pub fn expired(shared: &Shared, limit: usize) -> Result<usize> {
     let mut removed = Vec::new();
@@ -92,7 +90,7 @@ pub fn all(shared: &Shared) -> Result<usize> {
     let mut removed = 0;
     for link in &shared.links {
         for (chunk, _) in chunks(link)? {
-            for from in (0..CHUNK_PLACES).step_by(FORGET_PLACES) {
+            for from in (0..CHUNK).step_by(FORGET_PLACES) {
                 removed += forget(shared, link, chunk, from)?;
             }
         }

@@ -11,6 +11,7 @@ use redis::Value;
 use super::by_shard;
 use crate::checksum;
 use crate::keys::Kind;
+use crate::layout;
 use crate::record::{INLINE, cut, put_u48, terminal};
 use crate::script::{Request, SETTLE};
 use crate::shared::Shared;
@@ -60,7 +61,7 @@ pub fn requests(shared: &Shared, shard: usize, batch: &[Settlement], piece: &[us
     let fixed = [Kind::Leases, Kind::Finished];
     let request = fixed.iter().fold(Request::script(&SETTLE), |request, kind| request.key(keys.key(*kind, b"")));
     let request = piece.iter().fold(request, |request, &at| request.key(keys.record(batch[at].owner.id)));
-    let mut heads = Vec::with_capacity(26 * piece.len());
+    let mut heads = Vec::with_capacity(layout::OUTCOME_HEAD * piece.len());
     piece.iter().for_each(|&at| put_head(&batch[at], &mut heads));
     let mut request = shared.common(request, link).arg(heads).arg(kind_of_batch(batch, piece));
     for &at in piece {
@@ -90,18 +91,18 @@ fn kind_of_batch(batch: &[Settlement], piece: &[usize]) -> &'static [u8] {
 
 /// What comes with each outcome, beside its text.
 fn put_head(one: &Settlement, out: &mut Vec<u8>) {
-    let (kind, due): (u8, i64) = match &one.outcome {
-        Outcome::Success(_) => (1, 0),
-        Outcome::Failure(_) => (2, 0),
-        Outcome::Retry { due, .. } => (3, *due),
-        Outcome::Release { due, .. } => (4, *due),
-        Outcome::Cancelled { .. } => (5, 0),
+    let (kind, due): (usize, i64) = match &one.outcome {
+        Outcome::Success(_) => (layout::BY_SUCCESS, 0),
+        Outcome::Failure(_) => (layout::BY_FAILURE, 0),
+        Outcome::Retry { due, .. } => (layout::BY_RETRY, *due),
+        Outcome::Release { due, .. } => (layout::BY_RELEASE, *due),
+        Outcome::Cancelled { .. } => (layout::BY_CANCELLATION, 0),
     };
     out.extend_from_slice(&one.owner.fence.0.to_be_bytes());
     out.extend_from_slice(&one.slot.to_be_bytes());
     put_u48(out, one.started);
-    out.push(kind);
-    out.push(u8::from(kind <= 2 && text(&one.outcome).len() > INLINE));
+    out.push(kind as u8);
+    out.push(u8::from(kind <= layout::BY_FAILURE && text(&one.outcome).len() > INLINE));
     put_u48(out, due);
 }
 
