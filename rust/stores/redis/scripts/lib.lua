@@ -26,8 +26,7 @@ local Z8, Z16 = '\0\0\0\0\0\0\0\0', '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 local CHUNK = $CHUNK
 local HISTORY_LIMIT = $HISTORY_LIMIT
 
--- Statuses by number: 1 registered, 2 parked, 3 rerouted, 4 pending, 5 pending recovery, 6 running, 7 running recovery,
--- 8 paused, 9 killed, 10 retry, 11 success, 12 failed, 13 dropped, 14 cancelled.
+-- Numbers with a name have it from `layout.rs`.
 local function claimed(s) return s == $PENDING or s == $RUNNING or s == $PAUSED end
 local function available(s) return s == $REGISTERED or s == $REROUTED or s == $RETRY end
 

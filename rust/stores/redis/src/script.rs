@@ -214,32 +214,4 @@ mod tests {
             assert!(!text.contains('$'), "{name}: {:?}", text.find('$').map(|at| &text[at..at + 20]));
         }
     }
-
-    /// What the server runs is, to the byte, what it ran when the scripts still had the numbers in them.
-    #[test]
-    fn names_change_nothing_that_is_sent() {
-        let before = [
-            ("submit", "78d3a1f8d5bb3b1e805abbd4048129de149a5f52", "139f419e47b1108e0cff31cec0b62cd979388a16"),
-            ("claim", "90ad5cc440990b602bb2d98af05e5111a063ca81", "d5fdf5b1d359812bb74ca6532c24f5efed3fcac0"),
-            ("begin", "5ba5179c15758a6c317155aa0374c83551f48c05", "673b6824305492b60caf1b0b276ada10f2376b48"),
-            ("settle", "4c7b51998168db025a10021c50644019c38ea3d0", "61728cfd8d38f5f497dd7013713e1d1c65ea60cf"),
-            ("pause", "cbd9a7d03a5ed7e49768ed4bf3de8994f50810d3", "88110e39be9aef5484c26257b9ab63882d24a1f8"),
-            ("raise", "daf2c9c7382f081f0ec8883c0f8b4320a4e77a22", "98ab87d2a9e89846f3433cfbcc30d347f13bb70e"),
-            ("resume", "877a26c193addbc2cfe272a9c2e16c78ded4d2dd", "147b995f730786bc987b0e7a30634cdc51cf8f79"),
-            ("cancel", "f2a764732eec5813dea7afbecaee0083bbb86cbc", "6bbfa3ee819628fe3026f110fe2a78b5c1bb7731"),
-            ("beat", "83252f7ce6b75deef7b76cf8d0f6981c65930e9a", "954a01c6ed00c90d163376b1871099d92c92d34a"),
-            ("recover", "2888bad7bdfdee559ee8cf161f381e79955c9f46", "1491fb66e9e7be112a14002e219168536caa4ce1"),
-            ("watch", "4c9839699e019f62e70058f3a3cc72aaf3e3f357", "3aabc70014ed0fa3f47dccdcbe82e0e8c27c71a7"),
-            ("backlog", "27e089c933b124ad59895141b47befbe03362588", "ec750f0f2e57e68c8ac1edb02c10fa21d7da90e8"),
-            ("purge", "e30216c349e4634cc1538a0dcd5f3421ae59a250", "437c6c292bc665d4910be1dc304a559503b7608d"),
-            ("forget", "618a5055851fce41704fa14b3288d66a8ea340f0", "01ec2e423c9bdc998b888b9c2e0fbe19d6feb6af"),
-            ("aside", "baf97eb6fd05a95b30e346cc08d18745eb90a595", "3e74cbaac4270fab009259519a3b7b5e4fc83b1d"),
-            ("withdraw", "f758e3c7e01a2ec205d6da5ea3c100acb8ce9640", "d3754b57b849c7462229e906befdc3aa22bc6380"),
-            ("look", "2c147cbd7d554bee780ae13eae61b566dda2370f", "d067a165ad918975400f8ced31b853f51ef8894a"),
-        ];
-        for (name, alone, in_cluster) in before {
-            let script = SCRIPTS.iter().find(|(known, _)| *known == name).unwrap().1;
-            assert_eq!((&*script.version(false).hash, &*script.version(true).hash), (alone, in_cluster), "{name}");
-        }
-    }
 }
