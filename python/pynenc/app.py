@@ -483,7 +483,7 @@ class Pynenc(metaclass=AppMeta):
         from pynenc.serializer import BaseSerializer
         from pynenc.util.subclasses import get_subclass
 
-        return self._part("serializer", lambda: get_subclass(BaseSerializer, self.conf.serializer_cls)())  # type: ignore[type-abstract]
+        return self._part("serializer", lambda: get_subclass(BaseSerializer, self.conf.serializer_cls)())
 
     @property
     def _broker_conf(self) -> ConfigBroker:

@@ -1,10 +1,10 @@
 """What a type checker sees of the public API. Never run: `make lint` checks it with mypy --strict."""
 
 from collections.abc import Iterator
-from typing import assert_type
+from typing import Any, assert_type
 
 from pynenc import Pynenc, PynencBuilder, Task
-from pynenc.serializer import PayloadCodec, PayloadContext
+from pynenc.serializer import BaseSerializer, PayloadCodec, PayloadContext
 
 app = Pynenc(app_id="typecheck")
 
@@ -31,6 +31,46 @@ def calls() -> None:
     assert_type(configured(1).result, list[str])
     bare("wrong")  # type: ignore[arg-type]
     configured(1, 2)  # type: ignore[call-arg]
+
+
+class RegionApp(Pynenc):
+    """An app with a constructor of its own."""
+
+    def __init__(self, region: str) -> None:
+        super().__init__(f"shop-{region}", {"store_url": "memory://"})
+        self.region = region
+
+
+class InstanceSerializer(BaseSerializer):
+    """A serializer with methods of instances."""
+
+    def serialize(self, obj: Any) -> str:
+        return repr(obj)
+
+    def deserialize(self, serialized_obj: str) -> Any:
+        return serialized_obj
+
+
+class StaticSerializer(BaseSerializer):
+    """A serializer with static methods."""
+
+    @staticmethod
+    def serialize(obj: Any) -> str:
+        return repr(obj)
+
+    @staticmethod
+    def deserialize(serialized_obj: str) -> Any:
+        return serialized_obj
+
+
+def subclasses() -> None:
+    """Classes of users are checked by what they declare."""
+    assert_type(RegionApp("eu").region, str)
+    RegionApp(1)  # type: ignore[arg-type]
+    assert_type(InstanceSerializer().serialize(1), str)
+    assert_type(StaticSerializer.serialize(1), str)
+    PynencBuilder().task_defaults(max_retries=3).sqlite(sqlite_db_path="shop.db")
+    PynencBuilder().task_defaults(max_retries="many")  # type: ignore[arg-type]
 
 
 def groups() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 
-class BaseSerializer(ABC):
+class BaseSerializer(ABC):  # noqa: B024 - its abstract methods are below
     """Subclass it to bring a format of your own; `serializer_cls` selects an imported subclass by its name.
 
     An app makes one instance, without arguments; `serialize` and `deserialize` may be methods of it or static.
@@ -17,15 +18,21 @@ class BaseSerializer(ABC):
     tag: ClassVar[int] = 255
     """First byte of every payload, by which a payload of another serializer is recognised."""
 
-    @staticmethod
-    @abstractmethod
-    def serialize(obj: Any) -> str:
-        """The text of `obj`. Raises whatever it likes for what it cannot write."""
+    if TYPE_CHECKING:
+        # As attributes: type checkers refuse a static method in the place of one of instances, and the reverse.
+        serialize: Callable[[Any], str]
+        deserialize: Callable[[str], Any]
+    else:
 
-    @staticmethod
-    @abstractmethod
-    def deserialize(serialized_obj: str) -> Any:
-        """The object that `serialize` has written."""
+        @staticmethod
+        @abstractmethod
+        def serialize(obj: Any) -> str:
+            """The text of `obj`. Raises whatever it likes for what it cannot write."""
+
+        @staticmethod
+        @abstractmethod
+        def deserialize(serialized_obj: str) -> Any:
+            """The object that `serialize` has written."""
 
     def to_bytes(self, obj: Any) -> bytes:
         """The body of a payload; override it where text would be a detour."""

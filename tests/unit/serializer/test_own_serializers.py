@@ -19,11 +19,11 @@ class CountingSerializer(BaseSerializer):
     def __init__(self) -> None:
         self.written = 0
 
-    def serialize(self, obj: Any) -> str:  # type: ignore[override]
+    def serialize(self, obj: Any) -> str:
         self.written += 1
         return json.dumps([self.written, obj])
 
-    def deserialize(self, serialized_obj: str) -> Any:  # type: ignore[override]
+    def deserialize(self, serialized_obj: str) -> Any:
         assert self.written
         return json.loads(serialized_obj)[1]
 
