@@ -7,14 +7,29 @@ use pynenc_core::call::Payload;
 use crate::layout::named;
 use crate::options::Durability;
 
-const LIBRARY: &str = concat!(include_str!("../scripts/lib.lua"), "\n", include_str!("../scripts/moves.lua"));
+/// Pieces that a script takes in where it says `-- [name]`.
+const PIECES: &[(&str, &str)] = &[
+    ("record", include_str!("../scripts/lib/record.lua")),
+    ("queue", include_str!("../scripts/lib/queue.lua")),
+    ("told", include_str!("../scripts/lib/told.lua")),
+    ("aside", include_str!("../scripts/lib/aside.lua")),
+    ("finish", include_str!("../scripts/lib/finish.lua")),
+    ("concurrency", include_str!("../scripts/lib/concurrency.lua")),
+    ("order", include_str!("../scripts/lib/order.lua")),
+    ("raise", include_str!("../scripts/lib/raise.lua")),
+    ("signs", include_str!("../scripts/lib/signs.lua")),
+];
 
-/// Where a script that has a shorter way for the usual case goes on with the library.
-const MARK: &str = "-- [library]\n";
-
-/// Where a script takes in `signs.lua`, which most scripts do without.
-const SIGNS_MARK: &str = "-- [signs]\n";
-const SIGNS: &str = include_str!("../scripts/signs.lua");
+/// What stands in front of every script, or of the part of it that is for any case.
+const LIBRARY: &str = concat!(
+    include_str!("../scripts/lib/begin.lua"),
+    "\n",
+    include_str!("../scripts/lib/bells.lua"),
+    "\n",
+    include_str!("../scripts/lib/get.lua"),
+    "\n",
+    include_str!("../scripts/lib/moves.lua"),
+);
 
 /// In a cluster every script begins with this: a command on two keys that never exist is refused, on either node, while
 /// the slot is on its way from one to the other. Otherwise it would be refused, or find nothing, at the first key that has
@@ -43,13 +58,17 @@ impl Version {
 }
 
 impl Script {
-    /// The first line of a file says under which conditions the server runs it; it must stay the first. What stands
-    /// before [`MARK`] does without the library, which costs a script more than most of what it is for.
-    fn new(file: &str) -> Self {
-        let (flags, body) = file.split_once('\n').unwrap_or((file, ""));
-        let (quick, body) = body.split_once(MARK).unwrap_or(("", body));
-        let body = body.replace(SIGNS_MARK, SIGNS);
-        let version = |first: &str| Version::new(named(&format!("{flags}\n{first}{quick}{LIBRARY}\n{body}")));
+    /// The first line of a file says under which conditions the server runs it; it must stay the first. What is for the
+    /// usual case alone does without the library, which costs a script more than most of what it is for.
+    fn new(usual: &str, any: &str) -> Self {
+        let (flags, rest) = if usual.is_empty() { any } else { usual }.split_once('\n').unwrap_or_default();
+        let (usual, any) = if usual.is_empty() { ("", rest) } else { (rest, any) };
+        let version = |first: &str| {
+            let whole = format!("{flags}\n{first}{usual}{LIBRARY}\n{any}");
+            Version::new(named(&PIECES.iter().fold(whole, |text, (name, piece)| {
+                text.replace(&format!("  -- [{name}]\n"), piece).replace(&format!("-- [{name}]\n"), piece)
+            })))
+        };
         Self { alone: version(""), in_cluster: version(WHOLE_SLOT) }
     }
 
@@ -60,38 +79,40 @@ impl Script {
 }
 
 macro_rules! scripts {
-    ($($name:ident = $file:literal;)+) => {
+    ($($name:ident = $called:literal $(usual $usual:literal)? any $any:literal;)+) => {
         $(
-            #[doc = concat!("`scripts/", $file, ".lua`")]
-            pub static $name: LazyLock<Script> =
-                LazyLock::new(|| Script::new(include_str!(concat!("../scripts/", $file, ".lua"))));
+            #[doc = concat!("`scripts/", $any, ".lua`")]
+            pub static $name: LazyLock<Script> = LazyLock::new(|| {
+                let usual = concat!($(include_str!(concat!("../scripts/", $usual, ".lua")))?);
+                Script::new(usual, include_str!(concat!("../scripts/", $any, ".lua")))
+            });
         )+
 
         /// All scripts by name: for tests.
         #[cfg(any(test, feature = "failpoints"))]
-        pub static SCRIPTS: &[(&str, &LazyLock<Script>)] = &[$(($file, &$name)),+];
+        pub static SCRIPTS: &[(&str, &LazyLock<Script>)] = &[$(($called, &$name)),+];
     };
 }
 
 // A script that is added here needs its case in `tests/lost_scripts.rs` and `tests/torn.rs`.
 scripts! {
-    SUBMIT = "submit";
-    CLAIM = "claim";
-    BEGIN = "begin";
-    SETTLE = "settle";
-    PAUSE = "pause";
-    RAISE = "raise";
-    RESUME = "resume";
-    CANCEL = "cancel";
-    BEAT = "beat";
-    RECOVER = "recover";
-    WATCH = "watch";
-    BACKLOG = "backlog";
-    PURGE = "purge";
-    FORGET = "forget";
-    ASIDE = "aside";
-    WITHDRAW = "withdraw";
-    LOOK = "look";
+    SUBMIT = "submit" usual "submit/usual" any "submit/any";
+    CLAIM = "claim" usual "claim/usual" any "claim/any";
+    BEGIN = "begin" any "begin";
+    SETTLE = "settle" usual "settle/usual" any "settle/any";
+    PAUSE = "pause" any "pause";
+    RAISE = "raise" any "raise";
+    RESUME = "resume" any "resume";
+    CANCEL = "cancel" any "cancel";
+    BEAT = "beat" any "beat";
+    RECOVER = "recover" any "recover";
+    WATCH = "watch" any "watch";
+    BACKLOG = "backlog" any "backlog";
+    PURGE = "purge" any "purge";
+    FORGET = "forget" any "forget";
+    ASIDE = "aside" any "aside";
+    WITHDRAW = "withdraw" any "withdraw";
+    LOOK = "look" any "look";
 }
 
 /// One command on its way to the server: a call of a script, or any other.

@@ -1,0 +1,51 @@
+  -- Ids of those that were set aside, each with what is wrong with it.
+  local aside, place_freed = {}, nil
+
+  -- End one whose record cannot be read, so that it stands in nobody's way: failed, with the reason, and with its bytes in the
+  -- place of its arguments. What can be known of it is freed. Done by itself, whatever becomes of the rest of the script.
+  local function set_aside(id, raw, problem)
+    local attempt, reason = redis.pcall, 'unreadable: ' .. problem
+    call('LLEN', P .. 'f')
+    local shaped, old = pcall(decode, raw)
+    local known = shaped and pcall(fixed, old)
+    local function name(text) return known and not string.find(text, '[^!-~]') and text or '' end
+    local r = {
+      status = $FAILED, flags = REASON, fence = Z8, tag = #raw >= $TAG_END and sub(raw, $TAG_AT, $TAG_END) or Z8, rank = 0,
+      retries = shaped and old.retries or 0, recoveries = shaped and old.recoveries or 0,
+      releases = shaped and old.releases or 0, due = now, arrived = #raw >= $ARRIVED_END and sub(raw, $ARRIVED_AT, $ARRIVED_END) or now6,
+      seq = #raw >= $SEQ_END and sub(raw, $SEQ_AT, $SEQ_END) or '\0\0\0\0\0', runner = '', note = reason, waits = '',
+      hist = char($FAILED + $HAS_NOTE) .. now6 .. pack('>I2c0', #reason, reason), result = reason,
+    }
+    local task, queue = name(old.task), name(old.queue)
+    r.body = pack('>Bc0I4I2c0I2I4BI2I2BI2c0', 2, '\128\254', 0, #queue, queue, 0, 0, 0, 0, 0, 0, #task, task) ..
+      sub(raw, 1, HISTORY_LIMIT)
+    if math.floor((byte(raw, 2) or 0) / MORE) % 2 == 1 then r.flags = r.flags + MORE end
+    call('RPUSH', P .. 'f', pack('>I6', now + RETENTION) .. id .. r.seq)
+    call('SET', P .. 'i:' .. id, encode(r), 'PX', RETENTION)
+    attempt('PEXPIRE', P .. 'd:' .. id, RETENTION)
+    attempt('ZREM', P .. 'l', id)
+    if shaped and old.runner ~= '' then
+      attempt('HDEL', P .. 'w:' .. old.runner, id)
+      attempt('SREM', P .. 'c:' .. old.runner, id)
+    end
+    pcall(tell, r, id, reason)
+    aside[#aside + 1] = id
+    aside[#aside + 1] = problem
+    if known and old.rkey ~= '' and attempt('GET', P .. 'r:' .. old.rkey) == id then call('DEL', P .. 'r:' .. old.rkey) end
+    if known and old.ckey ~= '' and attempt('SREM', P .. 'k:' .. old.ckey, id) == 1 then
+      old.flags = CONCURRENCY
+      pcall(place_freed, old)
+    end
+  end
+
+  -- A record, taken apart; nothing if it had to be set aside.
+  local function known(id, raw)
+    local r, problem = examine(raw)
+    if not r then set_aside(id, raw, problem) end
+    return r
+  end
+
+  local function load(id)
+    local raw = get_one(P .. 'i:' .. id)
+    return raw and known(id, raw), raw
+  end

@@ -1,0 +1,43 @@
+  -- Forget where it stood in the order of arrival, if it still stands there. `recount` must follow.
+  local touched = {}
+  local function forget_order(seq, id)
+    local chunk, at = sub(seq, 1, 4), byte(seq, 5) * 16
+    local key = P .. 'o:' .. chunk
+    if call('GETRANGE', key, at, at + 15) == id then call('SETRANGE', key, at, Z16) end
+    touched[chunk] = true
+  end
+
+  -- How much is left of the chunks in which something was forgotten, from what they hold; nothing is left of them.
+  local function recount()
+    for chunk in pairs(touched) do
+      local key, left = P .. 'o:' .. chunk, CHUNK
+      local ids = call('GET', key) or ''
+      for i = 1, #ids, 16 do
+        if sub(ids, i, i + 15) == Z16 then left = left - 1 end
+      end
+      if left == 0 or ids == '' then
+        call('DEL', key)
+        call('HDEL', P .. 'o', chunk)
+      else
+        call('HSET', P .. 'o', chunk, left)
+      end
+    end
+  end
+
+  -- The chunk in which the next call would be placed takes no more, if it is this one, or if nothing of it is left: the
+  -- numbers of arrival go on in the next one.
+  local function close_order(only)
+    local seen = tonumber(call('HGET', P .. 'm', 's') or 0)
+    local chunk, free = sub(pack('>I5', seen), 1, 4), CHUNK - seen % CHUNK
+    local left = tonumber(call('HGET', P .. 'o', chunk) or 0)
+    if free == CHUNK or left == 0 or (only or chunk) ~= chunk or (not only and left > free) then return end
+    call('HSET', P .. 'm', 's', string.format('%.0f', seen + free))
+    if left - free <= 0 then
+      call('DEL', P .. 'o:' .. chunk)
+      call('HDEL', P .. 'o', chunk)
+    else
+      -- What is not there counts as left.
+      call('SETRANGE', P .. 'o:' .. chunk, CHUNK * 16 - 16, Z16)
+      call('HSET', P .. 'o', chunk, left - free)
+    end
+  end
