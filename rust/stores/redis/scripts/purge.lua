@@ -20,7 +20,7 @@ local function forget(entry)
   local expires, id, seq = unpack('>I6c16c5', entry)
   local over = expires <= now
   if not over and call('EXISTS', P .. 'i:' .. id) == 1 then return false end
-  -- One that has not finished is here before its time: see `lib.lua`.
+  -- One that has not finished is here before its time: see `lib/begin.lua`.
   local first = over and redis.pcall('GETRANGE', P .. 'i:' .. id, '0', '0')
   local status = type(first) == 'string' and byte(first)
   if over and (not status or status >= $SUCCESS) then
@@ -63,7 +63,7 @@ for _, entry in ipairs(call('LRANGE', KEYS[1], '0', most - 1)) do
 end
 if moved[1] then call('ZADD', KEYS[4], spread(moved)) end
 M.recount()
--- By name, not by how many, and at the end: see `lib.lua`.
+-- By name, not by how many, and at the end: see `lib/begin.lua`.
 for _, entry in ipairs(gone) do call('LREM', KEYS[1], '1', entry) end
 if late[1] then call('ZREM', KEYS[4], spread(late)) end
 if #gone + #late > 0 then M.close_order() end

@@ -128,10 +128,10 @@ for _, id in ipairs(ended) do
   -- Read again: an earlier one may have called it back.
   local r = records[id] and M.load(id)
   if dead and r and r.fence ~= fences[id] then
-    -- Somebody else's by now: see `lib.lua`.
+    -- Somebody else's by now: see `lib/begin.lua`.
     call('HDEL', dead, id)
   elseif not r or not claimed(r.status) then
-    -- Let go of, but for what comes last: see `lib.lua`.
+    -- Let go of, but for what comes last: see `lib/begin.lua`.
     if r and M.place_freed(r) then work = true end
     call('ZREM', KEYS[1], id)
     if dead then call('HDEL', dead, id) end

@@ -123,7 +123,7 @@ fn marker(link: &Link) -> Result<Vec<u8>> {
     }
 }
 
-/// The marker begins with the layout of what is kept, see the crate's documentation; `submit.lua` writes one too. Records of
+/// The marker begins with the layout of what is kept, see the crate's documentation; `scripts/submit/any.lua` writes one too. Records of
 /// another layout would be misread, and what is written beside them would be lost to their owner.
 fn of_this_layout(marker: Vec<u8>, link: &Link) -> Result<Vec<u8>> {
     let text = String::from_utf8_lossy(&marker);

@@ -1,3 +1,4 @@
+-- Any other case, with the library. Keys, arguments and answer are those that `usual.lua` names.
 local made
 local function m()
   made = made or moves()
@@ -210,7 +211,7 @@ end
 -- Not more than 500 in one call, counting those that find no place.
 local work, looked = false, 0
 local wanted = limit - found
--- One may stand in the queue twice, or be called back to a place that it has: see `lib.lua`.
+-- One may stand in the queue twice, or be called back to a place that it has: see `lib/begin.lua`.
 local met = {}
 while taken < wanted and looked < $MOST_LOOKED_AT do
   local members, keys, raws, name = peek(math.min(wanted - taken, $MOST_LOOKED_AT - looked))

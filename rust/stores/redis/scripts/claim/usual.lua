@@ -110,7 +110,7 @@ if usual then
           call('MSET', unpack(records))
           return failed
         end
-        -- By name, neither by rank nor from one to another: see `lib.lua`.
+        -- By name, neither by rank nor from one to another: see `lib/begin.lua`.
         call('ZREM', queue, unpack(members))
       end
       if parks and call('ZADD', bell, now + $PARKED_MS, tag) == 1 then call('PEXPIRE', bell, '$PARKED_KEY_MS') end

@@ -1,3 +1,5 @@
+  -- Records that cannot be read are set aside.
+
   -- Ids of those that were set aside, each with what is wrong with it.
   local aside, place_freed = {}, nil
 

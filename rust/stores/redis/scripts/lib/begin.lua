@@ -1,4 +1,4 @@
--- What every script begins with; put in front of it when it is sent, before `moves.lua`. See the crate's documentation
+-- What every script begins with; put in front of it when it is sent, before `lib/bells.lua`. See the crate's documentation
 -- for the layout. Kept short: making these functions anew in every call costs more than most of what they do.
 --
 -- ARGV of every script: 1 prefix of the shard's keys, 2 time in milliseconds (0: the server's); of all but submit, which

@@ -1,3 +1,4 @@
+-- Wake runners that wait for work, and tell processes of outcomes. A script calls `ring_bells` and `announce` at its end.
 -- Bells that remain to be rung at the end, by queue.
 local bells = {}
 local function want_bell(queue, n)

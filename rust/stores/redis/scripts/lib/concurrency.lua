@@ -1,3 +1,5 @@
+  -- A claim ends, and the place under a concurrency key goes to the next one.
+
   -- End the claim and the waiting. The lease ends last, when the record says so: see `part`.
   local parting = {}
   local function let_go(r, id)

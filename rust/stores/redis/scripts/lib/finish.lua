@@ -1,3 +1,5 @@
+  -- An invocation ends.
+
   -- Keep a finished record, with all that belongs to it, for its retention only.
   local function finish(r, id, result, apart)
     fixed(r)

@@ -1,3 +1,4 @@
+-- Read records whatever type their keys have.
 -- The record at this key: false if there is none, '' if it is of another type.
 local function get_one(key)
   local raw = redis.pcall('GET', key)

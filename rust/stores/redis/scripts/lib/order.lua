@@ -1,3 +1,5 @@
+  -- The order of arrival, in chunks, by which everything is listed.
+
   -- Forget where it stood in the order of arrival, if it still stands there. `recount` must follow.
   local touched = {}
   local function forget_order(seq, id)

@@ -1,3 +1,5 @@
+  -- The queues, of what is due and of what is not yet, and the places in them.
+
   -- Which of the two lines of its queue it stands in: those that run alone in their process have one of their own, which is
   -- a queue with a name that no queue can have.
   local ALONE = $ALONE

@@ -1,3 +1,5 @@
+  -- What a body waits for goes first.
+
   -- Let it leave the queue, or the parking, before everything that no body of this depth waits for.
   local function raise(id, depth)
     local rank, r = math.min(depth + 1, 4294967295), load(id)

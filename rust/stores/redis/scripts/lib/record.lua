@@ -1,3 +1,5 @@
+  -- One record: taken apart, checked, put together, and its history.
+
   local function has(r, flag) return math.floor(r.flags / flag) % 2 == 1 end
 
   local function decode(raw)

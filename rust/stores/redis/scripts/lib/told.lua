@@ -1,3 +1,5 @@
+  -- What belongs to the end of an invocation: its registration key becomes free, and who waits is told.
+
   -- It is claimed, or ends: its registration key is free. After its record has been saved: who finds it there sees that.
   local function deregister(r, id)
     if has(r, REGISTRATION) then

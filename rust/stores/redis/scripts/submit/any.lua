@@ -1,3 +1,4 @@
+-- Any other case, with the library. Keys, arguments and answer are those that `usual.lua` names.
 local made
 local function m()
   made = made or moves()

@@ -160,7 +160,7 @@ impl News {
     }
 }
 
-/// What a history notes of a claim, before and after its time; see `claim.lua`.
+/// What a history notes of a claim, before and after its time; see `scripts/claim/usual.lua`.
 fn note_of_claim(request: &ClaimRequest) -> (Vec<u8>, Vec<u8>) {
     let mut named = Vec::with_capacity(64);
     put_sized(&mut named, request.runner.as_bytes());
@@ -211,7 +211,7 @@ impl Answer {
     }
 }
 
-/// The forms of an answer are those that `claim.lua` names.
+/// The forms of an answer are those that `scripts/claim/usual.lua` names.
 fn read_answer(answer: Value) -> Option<Answer> {
     let words = match answer {
         Value::BulkString(nothing) if nothing.is_empty() => return Some(Answer::default()),

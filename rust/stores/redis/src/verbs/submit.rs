@@ -127,7 +127,7 @@ fn send_ahead(link: &Link, call: &Submission) -> Request {
     Request::command(&[b"SET", &key]).large(call.payload.clone()).arg(b"PX").number(AHEAD_MS).arg(b"NX")
 }
 
-/// Flags and due time of each call, or the flags of all if the script need not look at each; see `submit.lua`.
+/// Flags and due time of each call, or the flags of all if the script need not look at each; see `scripts/submit/usual.lua`.
 fn heads(calls: &[&Submission]) -> Vec<u8> {
     let route = |call: &Submission| (call.route.queue.clone(), call.route.priority.to_bits());
     let (first, ids) = (route(calls[0]), calls.iter().map(|call| call.id).collect::<HashSet<_>>());
