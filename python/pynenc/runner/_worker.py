@@ -116,7 +116,6 @@ class Worker(EngineRunner):
 
     def _make_known(self) -> None:
         """Its runner makes all of them known."""
-        self.logger.info("started")
 
     def _import_modules(self) -> None:
         """The process that this one was forked from has imported them."""

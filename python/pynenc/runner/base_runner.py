@@ -148,6 +148,7 @@ class BaseRunner(RunnerWaits, BodyHooks, NewerMembers, ABC):
             if self._stop_signals:
                 # Arrived between the two lines above, where setting `running` would have undone it.
                 self.running = False
+            self.logger.info("starting")
             self._open_engine()
             self._on_start()
             self._make_known()
