@@ -7,6 +7,7 @@ import itertools
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pynenc import _core
@@ -85,7 +86,7 @@ class EngineRunner(NativeWaitRunner):
         if engine is None:
             return
         name = f"pynenc-slot-{next(self._numbers)}"
-        thread = threading.Thread(target=self._work, args=(engine,), name=name, daemon=True)
+        thread = self._new_thread(self._work, name, engine)
         try:
             thread.start()
         except RuntimeError as error:
@@ -99,6 +100,10 @@ class EngineRunner(NativeWaitRunner):
             time.sleep(0.05)
             return
         self._threads.add(thread)
+
+    def _new_thread(self, target: Callable[..., None], name: str, *args: object) -> threading.Thread:
+        """A thread for bodies, not started yet."""
+        return threading.Thread(target=target, args=args, name=name, daemon=True)
 
     def _work(self, engine: _core.Engine) -> None:
         claim: _core.Claim | None = None

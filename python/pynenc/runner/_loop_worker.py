@@ -50,6 +50,10 @@ class LoopWorker(Worker):
         self._over = False
         self._warned: set[str] = set()
 
+    def own_threads(self) -> set[threading.Thread]:
+        """Those of the pool for bodies that are no coroutines."""
+        return set(self._pool._threads)
+
     def runner_loop_iteration(self) -> None:
         """Run the event loop until everything is settled after a stop; one iteration is all there is.
 

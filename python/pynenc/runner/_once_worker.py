@@ -45,7 +45,7 @@ class OnceWorker(Worker):
 
     def _on_start(self) -> None:
         # Ahead of its slot: a process without room for a thread must not say that it is ready for one.
-        thread = threading.Thread(target=self._run_one, name="pynenc-slot-0", daemon=True)
+        thread = self._new_thread(self._run_one, "pynenc-slot-0")
         thread.start()
         super()._on_start()
         # At a stop it is joined: it may be amid a claim, which must not be left behind.

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pynenc.conf import config_runner
 from pynenc.conf.handover import settings_from
 from pynenc.exceptions import RunnerError
-from pynenc.runner._children import end_children
 from pynenc.runner._engine_runner import EngineRunner
 from pynenc.runner._fresh import call_worker_starts, reseed
 from pynenc.runner._identity import RunnerId, RunnerLog
 from pynenc.runner._platform import DEAF, ORPHANED, resident_mb
 from pynenc.runner._signals import STOP_SIGNALS, SignalTakeover, in_copies
 from pynenc.runner._task_loggers import show_task_loggers
+from pynenc.runner._worker_end import BodyThread, end_in_order, forget_inherited_finalizers
 from pynenc.runner.execute import execute
 from pynenc.runner.outcome import NOTE_CHARS
 
@@ -47,17 +47,15 @@ def run_worker(app: Pynenc, channel: Channel, message: Message) -> int:
     threading.Thread(target=worker.obey, name="pynenc-orders", daemon=True).start()
     reseed()
     show_task_loggers(app)
+    forget_inherited_finalizers()
     try:
         call_worker_starts(app)
     except RunnerError as error:
         channel.send({"died": str(error)[:NOTE_CHARS]})
         raise
     worker.run()
-    with contextlib.suppress(Exception):
-        app._store.close()
-    logging.shutdown()
     channel.send({"bye": True})
-    end_children(worker.hurried)
+    end_in_order(app, worker.logger, worker.own_threads(), worker.hurried, worker.end_grace_sec)
     return 0
 
 
@@ -78,6 +76,8 @@ class Worker(EngineRunner):
         self._told = False
         self.hurried = threading.Event()
         """Set when this process has to end now."""
+        self.end_grace_sec = 0.0
+        """How long the end of this process may take when the runner goes on; with the settings."""
 
     @property
     def runner_id(self) -> RunnerId:
@@ -89,6 +89,7 @@ class Worker(EngineRunner):
         """The settings that the runner has."""
         cls: type[ConfigRunner] = getattr(config_runner, self._message["conf"])
         conf = settings_from(cls, self._message["settings"])
+        self.end_grace_sec = conf.stop_grace_sec
         # The runner keeps the time, and says when it is over.
         conf.stop_grace_sec = _FOR_EVER_SEC
         return conf
@@ -102,6 +103,13 @@ class Worker(EngineRunner):
     def max_parallel_slots(self) -> int:
         """As many as its runner said."""
         return int(self._message["slots"])
+
+    def own_threads(self) -> set[threading.Thread]:
+        """Threads of the runner that are no daemons for Python."""
+        return set()
+
+    def _new_thread(self, target: Callable[..., None], name: str, *args: object) -> threading.Thread:
+        return BodyThread(target=target, args=args, name=name, daemon=True)
 
     def _lines(self) -> str:
         return str(self._message.get("lines", "both"))

@@ -34,6 +34,7 @@ from pynenc.runner._platform import (
 from pynenc.runner._signals import STOP_SIGNALS, dump_threads_on_signal
 from pynenc.runner._worker import run_worker
 from pynenc.runner._zygote_report import zygote_report
+from pynenc.util.open_files import flush_before_forks
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -88,6 +89,7 @@ def _load(channel: Channel, message: Message) -> Pynenc | None:
         return None
     # What is here stays as it is in every worker: the collector shall not write to it, so its pages stay shared.
     gc.collect()
+    flush_before_forks()
     gc.freeze()
     channel.send(report)
     return app
@@ -139,7 +141,7 @@ def _fork(channel: Channel, watch: DeathWatch, message: Message) -> Order | None
 
 
 def _become_worker(app: Pynenc, order: Order) -> NoReturn:
-    """Run as a worker, and end with the process: what the zygote has registered for its own exit is not ours."""
+    """Run as a worker, and end with the process, past the code of the zygote."""
     code = 1
     try:
         if die_with_parent(order.zygote_pid):

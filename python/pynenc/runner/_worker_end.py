@@ -1,0 +1,140 @@
+"""The end of a worker process: what the end of an interpreter does for threads, exit functions and files.
+
+It is not the end of the interpreter itself. That would tear down threads which are inside of Rust or C++, and would
+write to pages that all workers share.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
+
+from pynenc.runner._children import end_children
+from pynenc.util.open_files import flush_open_files
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+    from pynenc.runner._identity import RunnerLog
+
+_HURRIED_SEC = 0.2
+"""How long a worker that has to end now gets: less than until its runner kills it."""
+
+_PROCESS_POOLS = "concurrent.futures.process"
+"""Its threads and its exit function are the affair of `end_children`, which does not wait for them for ever."""
+
+
+class BodyThread(threading.Thread):
+    """A thread that runs bodies: a daemon itself, while threads that its bodies start are none unless they say so.
+
+    A thread inherits from its starter whether it is a daemon, and users expect the default of a plain program.
+    """
+
+    _begun = False
+
+    def run(self) -> None:
+        """Run the target."""
+        self._begun = True
+        super().run()
+
+    @property
+    def daemon(self) -> bool:
+        """True for whoever starts this thread, False for the threads that it starts."""
+        return not self._begun
+
+    @daemon.setter
+    def daemon(self, value: bool) -> None:
+        raise RuntimeError("this thread runs bodies and is always a daemon")
+
+
+def forget_inherited_finalizers() -> None:
+    """Leave objects of the process that this one was forked from to that one: the folder of a `TemporaryDirectory`
+    which a module made at its import must not go with the first worker that ends."""
+    registry: Any = getattr(weakref.finalize, "_registry", {})
+    for entry in registry.values():
+        entry.atexit = False
+
+
+def end_in_order(
+    app: Pynenc,
+    logger: RunnerLog,
+    own_threads: Collection[threading.Thread],
+    hurried: threading.Event,
+    grace_sec: float,
+) -> None:
+    """Wait for threads that are no daemons, call exit functions, close the store, write out files.
+
+    In the main thread, when nothing is left to settle. Ends the process with 0 if that takes longer than `grace_sec`.
+
+    Args:
+        own_threads: threads of the runner. Bodies that were given up may still run on them.
+        hurried: set when this process has to end now.
+    """
+    over = threading.Event()
+    watchdog = threading.Thread(
+        target=_end_in_time, args=(logger, own_threads, hurried, grace_sec, over), name="pynenc-end", daemon=True
+    )
+    with contextlib.suppress(RuntimeError):
+        watchdog.start()
+    _call_thread_exits(own_threads)
+    for thread in _waited_for(own_threads):
+        thread.join()
+    end_children(hurried)
+    _quietly(atexit._run_exitfuncs)
+    _quietly(app._store.close)
+    flush_open_files()
+    over.set()
+
+
+def _end_in_time(
+    logger: RunnerLog,
+    own_threads: Collection[threading.Thread],
+    hurried: threading.Event,
+    grace_sec: float,
+    over: threading.Event,
+) -> None:
+    hurried.wait(grace_sec)
+    if over.wait(_HURRIED_SEC):
+        return
+    names = [thread.name for thread in _waited_for(own_threads)]
+    what = f"threads that bodies have left ({', '.join(names)})" if names else "exit functions"
+    with contextlib.suppress(Exception):
+        logger.warning("this worker process ends without waiting any longer for %s", what)
+    flush_open_files()
+    for stream in (sys.stdout, sys.stderr):
+        _quietly(stream.flush)
+    os._exit(0)
+
+
+def _waited_for(own_threads: Collection[threading.Thread]) -> list[threading.Thread]:
+    return [
+        thread
+        for thread in threading.enumerate()
+        if not thread.daemon
+        and thread is not threading.main_thread()
+        and not isinstance(thread, BodyThread)
+        and type(thread).__module__ != _PROCESS_POOLS
+        and thread not in own_threads
+    ]
+
+
+def _call_thread_exits(own_threads: Collection[threading.Thread]) -> None:
+    """What `threading` calls before it waits for threads: executors finish what they have begun."""
+    executors: Any = sys.modules.get("concurrent.futures.thread")
+    if executors is not None:
+        for thread in own_threads:
+            executors._threads_queues.pop(thread, None)
+    for call in reversed(list(getattr(threading, "_threading_atexits", ()))):
+        function = getattr(call, "func", call)
+        if getattr(function, "__module__", "") != _PROCESS_POOLS:
+            _quietly(call)
+
+
+def _quietly(call: Callable[[], object]) -> None:
+    with contextlib.suppress(BaseException):
+        call()
