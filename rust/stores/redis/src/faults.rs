@@ -71,6 +71,11 @@ pub(crate) fn is_denied(error: &Error) -> bool {
     matches!(error, Error::Unusable { message, .. } if message.contains(DENIED))
 }
 
+/// Whether the server refused to write because it cannot save to its disk. It still answers what only reads.
+pub(crate) fn is_unsaved(error: &Error) -> bool {
+    matches!(error, Error::Backend { message, .. } if message.contains("(MISCONF "))
+}
+
 /// What to do about an error with this first word and the text that follows it.
 pub(crate) fn classify(code: &str, detail: &str) -> Class {
     if let Some((_, class)) = TABLE.iter().find(|(known, _)| *known == code) {

@@ -10,7 +10,7 @@ use pynenc_core::sync::{Condvar, Mutex};
 use pynenc_core::{Error, Result};
 use redis::{Connection, Value};
 
-use crate::faults::{Class, classify, failed, is_denied, translate};
+use crate::faults::{Class, classify, failed, is_denied, is_unsaved, translate};
 use crate::keys::Keys;
 use crate::options::Durability;
 use crate::script::Request;
@@ -171,9 +171,18 @@ impl Link {
 
     /// The same for a request that some roles may not make: they get nothing, and no outage is noted.
     pub fn run_if_allowed(&self, build: impl Fn(u32) -> Request) -> Result<Option<Value>> {
-        match self.run_unless(self.retry_deadline, |attempt| vec![build(attempt)], is_denied) {
+        self.run_if(build, is_denied)
+    }
+
+    /// The same for a request that a server refuses while it cannot save: `None` then, and no outage is noted.
+    pub fn run_if_saved(&self, build: impl Fn(u32) -> Request) -> Result<Option<Value>> {
+        self.run_if(build, is_unsaved)
+    }
+
+    fn run_if(&self, build: impl Fn(u32) -> Request, refused: fn(&Error) -> bool) -> Result<Option<Value>> {
+        match self.run_unless(self.retry_deadline, |attempt| vec![build(attempt)], refused) {
             Ok(mut values) => values.pop().map(Some).ok_or_else(|| self.nonsense("no answer")),
-            Err(error) if is_denied(&error) => Ok(None),
+            Err(error) if refused(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }

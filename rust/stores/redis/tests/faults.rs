@@ -17,6 +17,7 @@ use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::Watched;
 use pynenc_core::settle::{Outcome, Settled};
 use pynenc_core::store::Store;
+use pynenc_core::wait::Waiter;
 use pynenc_store_redis::{RedisOptions, RedisStore};
 
 /// A store behind a proxy, with its connections made.
@@ -144,6 +145,29 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     });
     let seen = store.watch(&ids).unwrap();
     assert!(seen.iter().all(|watched| matches!(watched, Watched::Finished(_))), "of {}", ids.len());
+}
+
+#[test]
+fn a_server_that_cannot_save_refuses_work_and_ends_no_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::with(&["--save", "3600 1000000", "--dir", folder.path().to_str().unwrap()]);
+    drop(folder);
+    let status = || -> String { server.run(&["INFO", "persistence"]) };
+    let store = open(&server.url());
+    let id = submit(&*store);
+    let claims = claim(&*store, 1);
+    let () = server.run(&["BGSAVE"]);
+    eventually("saving has failed", || status().contains("rdb_last_bgsave_status:err"));
+    let refused = store.submit(&[call()]).unwrap_err();
+    assert!(matches!(&refused, Error::Backend { message, .. } if message.contains("MISCONF")), "{refused}");
+    std::thread::scope(|scope| {
+        let mut waiter = Waiter::new(store.clone(), &[id]);
+        assert_eq!(waiter.wait(Some(Instant::now() + Duration::from_millis(50))), Ok(vec![]));
+        let waiting = scope.spawn(move || waiter.wait(Some(Instant::now() + PATIENCE)));
+        let () = server.run(&["CONFIG", "SET", "stop-writes-on-bgsave-error", "no"]);
+        eventually("it takes outcomes again", || store.settle(&[success(claims[0].ownership())]).is_ok());
+        assert_eq!(waiting.join().unwrap().unwrap().len(), 1);
+    });
 }
 
 #[test]
