@@ -52,7 +52,7 @@ def masked_url(text: str, hidden: str = HIDDEN) -> str | None:
     authority, slash, path = rest.partition("/")
     if "@" in query + fragment or (authority and "@" in path):
         return None
-    if (place := _PATHS.get(scheme.removeprefix("rediss").removeprefix("redis"))) and not place.fullmatch(path):
+    if (place := _PATHS.get(scheme.lower().removeprefix("rediss").removeprefix("redis"))) and not place.fullmatch(path):
         return None
     login, at, hosts = authority.rpartition("@")
     if not all(_HOST.fullmatch(host) for host in hosts.split(",")):

@@ -25,6 +25,7 @@ CLASS_PREFIX = {kind: prefix for prefix, kind in _PREFIXES.items()}
 _FILE = re.compile(r"[^?#\x00]*[^/?#\x00]")
 _NOT_IN_REDIS_APP_ID = ":*?[]^\\"
 _REDIS = re.compile(r"rediss?(\+(unix|sentinel|cluster))?://")
+_SSL = re.compile(r"[?&](ssl|tls)=", re.IGNORECASE)
 
 
 def resolve_store_url(conf: ConfigPynenc) -> str:
@@ -80,7 +81,8 @@ def _outranked(conf: ConfigPynenc, kind: str | None) -> bool:
 
 
 def check_store_url(url: str, source: str) -> str:
-    """Return the URL. Raises `ConfigError` if it is of no form that is known."""
+    """Return the URL in its usual spelling. Raises `ConfigError` if it is of no form that is known."""
+    url = _usual_spelling(url)
 
     def wrong(why: str) -> ConfigError:
         return ConfigError(
@@ -100,7 +102,26 @@ def check_store_url(url: str, source: str) -> str:
             raise wrong("must name a file behind sqlite:///")
     elif not _REDIS.match(url):
         raise wrong("has an unknown scheme" if masked_url(url) is None else f"has the unknown scheme {scheme!r}")
+    else:
+        _refuse_ssl(url, "store_url", source)
     return url
+
+
+def _usual_spelling(url: str) -> str:
+    """The URL without blanks around it, with its scheme in small letters; `unix://` is a socket of a Redis server."""
+    url = url.strip()
+    scheme, separator, rest = url.partition("://")
+    scheme = scheme.lower()
+    return f"{'redis+unix' if scheme == 'unix' else scheme}{separator}{rest}" if separator else url
+
+
+def _refuse_ssl(url: str, field: str, source: str) -> None:
+    """Other clients ask for TLS by a parameter; here it is the scheme that does."""
+    if _SSL.search(url):
+        raise ConfigError(
+            f"ConfigPynenc.{field} has a parameter ssl or tls, got {_shown(url)} (from {source}): for TLS write "
+            "rediss:// instead of redis://, and leave the parameter out"
+        )
 
 
 def _shown(url: str) -> str:
@@ -162,12 +183,14 @@ def sqlite_url(path: str, source: str) -> str:
 
 
 def check_redis_url(url: str, source: str) -> str:
-    """Return the URL. Raises `ConfigError` if it is none of a Redis server."""
+    """Return the URL in its usual spelling. Raises `ConfigError` if it is none of a Redis server."""
+    url = _usual_spelling(url)
     if not _REDIS.match(url):
         raise ConfigError(
             "ConfigPynenc.redis_url must begin with redis://, rediss:// or another redis scheme, "
             f"got {_shown(url)} (from {source})"
         )
+    _refuse_ssl(url, "redis_url", source)
     return url
 
 

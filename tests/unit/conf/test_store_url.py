@@ -52,6 +52,31 @@ def test_a_url_is_taken_as_it_is(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("unix:///run/redis.sock", "redis+unix:///run/redis.sock"),
+        ("UNIX:///run/Redis.sock?db=1", "redis+unix:///run/Redis.sock?db=1"),
+        ("REDIS://Host:7000/3", "redis://Host:7000/3"),
+        ("Rediss+Sentinel://host/main", "rediss+sentinel://host/main"),
+        ("  redis://host\n", "redis://host"),
+        (" Memory:// ", "memory://"),
+        ("SQLite:///a b.db", "sqlite:///a b.db"),
+    ],
+)
+def test_other_spellings_of_a_url_are_understood(given: str, url: str) -> None:
+    assert _url(store_url=given) == url
+    if url.startswith("redis"):
+        assert _url(broker_cls="RedisBroker", redis_url=given) == url
+
+
+@pytest.mark.parametrize("field", ["store_url", "redis_url"])
+@pytest.mark.parametrize("query", ["?ssl=true", "?db=1&SSL=false", "?tls=1"])
+def test_a_parameter_for_tls_is_answered_with_the_scheme(field: str, query: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{field} has a parameter ssl or tls.*rediss://"):
+        _url(broker_cls="RedisBroker", **{field: f"redis://:hunter2@host{query}"})
+
+
+@pytest.mark.parametrize(
     ("url", "reason"),
     [
         ("shop.db", "must be a URL"),
