@@ -30,6 +30,7 @@ CORE_IMPORTERS = frozenset(
         "orchestrator/base_orchestrator.py",
         "runner/_core_logs.py",
         "runner/_engine_runner.py",
+        "runner/_overdue.py",
         "runner/_pool.py",
         "runner/base_runner.py",
         "runner/execute.py",

@@ -11,6 +11,7 @@ from pynenc.runner._silence import Answers
 if TYPE_CHECKING:
     from pynenc import _core
     from pynenc.runner._channel import Channel
+    from pynenc.runner.outcome import Outcome
 
 
 class Limited(NamedTuple):
@@ -20,6 +21,8 @@ class Limited(NamedTuple):
     kill_at: float
     cancelled_after: float | None
     """How long it was given when it was cancelled; None if its time limit is what ends it."""
+    outcome: Outcome | None = None
+    """What is to be recorded when it is killed, once that was tried."""
 
 
 @dataclass

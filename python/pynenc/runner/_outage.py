@@ -1,4 +1,4 @@
-"""Says that worker processes cannot reach their store: once, once a minute, and when it is over."""
+"""Logs that something of a runner fails for its store: once, once a minute, and when it is over."""
 
 from __future__ import annotations
 
@@ -13,21 +13,28 @@ _AGAIN_SEC = 60.0
 
 
 class StoreOutage:
-    """Whether the last worker process that was started could open its store. For the thread in `run()` only."""
+    """Whether the last attempt failed. For the thread in `run()` only."""
 
-    def __init__(self, logger: RunnerLog) -> None:
+    def __init__(self, logger: RunnerLog, failing: str, works: str) -> None:
+        """
+        Args:
+            failing: what is logged with the reason when an attempt fails.
+            works: what is logged when an attempt succeeds after that.
+        """
         self._logger = logger
+        self._failing = failing
+        self._works = works
         self._said = -math.inf
 
     def failed(self, why: str) -> None:
-        """A worker process has ended because it could not."""
+        """An attempt has failed."""
         now = time.monotonic()
         if now - self._said >= _AGAIN_SEC:
             self._said = now
-            self._logger.error("worker processes cannot open the store, so new ones are tried until they can: %s", why)
+            self._logger.error("%s: %s", self._failing, why)
 
     def over(self) -> None:
-        """A worker process is ready."""
+        """An attempt has succeeded."""
         if self._said > -math.inf:
             self._said = -math.inf
-            self._logger.warning("worker processes can open the store again")
+            self._logger.warning(self._works)

@@ -23,6 +23,7 @@ from pynenc.runner._member import Limited, Member
 from pynenc.runner._native_wait import NativeWaitRunner
 from pynenc.runner._nursery import Nursery
 from pynenc.runner._outage import StoreOutage
+from pynenc.runner._overdue import Overdue
 from pynenc.runner._platform import (
     SHORT_OF_SEC,
     how_it_ended,
@@ -35,7 +36,6 @@ from pynenc.runner._platform import (
 )
 from pynenc.runner._silence import SilenceWatch
 from pynenc.runner._zygote_report import warn_of
-from pynenc.runner.execute import given_up
 from pynenc.runner.outcome import log_burial
 
 if TYPE_CHECKING:
@@ -82,7 +82,12 @@ class ProcessPoolRunner(NativeWaitRunner):
         self._not_before = 0.0
         self._deaf_at = -math.inf
         self._silence = SilenceWatch(self, 0.0)
-        self._outage = StoreOutage(self.logger)
+        self._overdue = Overdue(self)
+        self._outage = StoreOutage(
+            self.logger,
+            "worker processes cannot open the store, so new ones are tried until they can",
+            "worker processes can open the store again",
+        )
         self._unrevoked: list[tuple[str, str, bool]] = []
 
     @cached_property
@@ -302,43 +307,7 @@ class ProcessPoolRunner(NativeWaitRunner):
                 with contextlib.suppress(OSError):
                     self._bell[0].recv(256)
         if due is not None and due <= time.monotonic():
-            self._enforce_limits()
-            self._end_decoders()
-
-    def _enforce_limits(self) -> None:
-        """Kill the workers whose bodies do not stop at their time limit; those bodies fail, and are not run again."""
-        now = time.monotonic()
-        for member in list(self._members.values()):
-            for invocation_id, (claim, kill_at, cancelled_after) in list(member.limited.items()):
-                if kill_at > now:
-                    continue
-                cancelled = cancelled_after is not None
-                try:
-                    task = self.app.get_task(claim.task_id)
-                    outcome = given_up(self.app, task, self, claim, cancelled_after, "its process was killed")
-                    settled = self.app._store.settle(invocation_id, claim.fence, *outcome)
-                except Exception:
-                    # Killed without that, it would run again.
-                    self.logger.exception("the end of invocation %s is not recorded yet", invocation_id)
-                    member.limited[invocation_id] = Limited(claim, now + 0.5, cancelled_after)
-                    continue
-                del member.limited[invocation_id]
-                if settled != _core.STALE:
-                    when = "when it was cancelled" if cancelled else "at its timeout"
-                    self._kill(member, f"because invocation {invocation_id} did not stop {when}")
-
-    def _end_decoders(self) -> None:
-        """Kill the workers that hold the GIL while they decode arguments, as if they had died of them."""
-        now = time.monotonic()
-        for member in self._members.values():
-            late = [invocation_id for invocation_id, kill_at in member.decoding.items() if kill_at <= now]
-            if late and member.pid:
-                limit = self.app.conf.decode_limit_sec
-                member.doomed = f"killed, because the arguments of invocation {late[0]} took longer to decode than "
-                member.doomed += f"decode_limit_sec ({limit:g} s) or the timeout of its task"
-                member.decoding.clear()
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(member.pid, signal.SIGKILL)
+            self._overdue.end()
 
     def _hear(self, member: Member) -> None:
         messages = member.channel.drain()
