@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import logging
-import os
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
+
+from pynenc.runner._import_threads import threads_lost_by_forks
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -28,7 +27,7 @@ def zygote_report(app: Pynenc, registrars: dict[str, str]) -> Message:
         "unknown": _unknown_tasks(app, registrars),
         "logs": _has_log_handlers(),
         # Last, for the imports above may start some.
-        "threads": _other_threads(),
+        "threads": threads_lost_by_forks(),
     }
 
 
@@ -67,14 +66,6 @@ def _unknown_tasks(app: Pynenc, registrars: dict[str, str]) -> dict[str, str]:
                 "it, which they do not run. Register it while a module is imported, and list that in task_modules"
             )
     return unknown
-
-
-def _other_threads() -> list[str]:
-    """Threads that importing the app has started, by name; `native` for those that Python does not know."""
-    names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
-    with contextlib.suppress(OSError):
-        names += ["native"] * (len(os.listdir("/proc/self/task")) - 1 - len(names))
-    return names
 
 
 def _has_log_handlers() -> bool:
