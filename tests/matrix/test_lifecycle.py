@@ -25,7 +25,8 @@ def test_what_is_submitted_while_no_runner_runs_is_run_later(world: World) -> No
 
 def test_a_stop_waits_for_the_bodies_that_run_and_leaves_the_rest_in_the_queue(world: World) -> None:
     world.start(slots=1)
-    held = world.jobs.basics.until("gate")
+    # A worker process hears of the stop a moment later, and until then it claims: the body waits for that.
+    held = world.jobs.basics.until_stopped("gate")
     flags.await_flag("gate-started")
     queued = world.jobs.basics.add(1, 2)
     world.runner.stop_runner_loop()

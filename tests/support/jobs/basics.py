@@ -7,11 +7,14 @@ import contextvars
 import os
 import time
 import uuid
+from typing import Any
 
 from support import flags
 from support.jobs.app import app
 from support.ledger import Ledger
+from support.waiting import wait_until
 
+from pynenc import context
 from pynenc.exceptions import RetryError
 
 INHERITED: contextvars.ContextVar[str] = contextvars.ContextVar("INHERITED", default="nothing")
@@ -50,6 +53,15 @@ def note(tag: str) -> str:
 def until(name: str) -> str:
     """Say that it runs, then hold its slot until the flag is raised."""
     flags.raise_flag(f"{name}-started", str(os.getpid()))
+    return flags.await_flag(name)
+
+
+@app.task
+def until_stopped(name: str) -> str:
+    """The same, and until the runner in this process has been told to stop."""
+    runner: Any = context.current_runner.get()
+    flags.raise_flag(f"{name}-started", str(os.getpid()))
+    wait_until(lambda: runner._engine.stopping, "a stop of the runner", 60)
     return flags.await_flag(name)
 
 
