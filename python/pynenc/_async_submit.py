@@ -14,11 +14,12 @@ import functools
 import os
 import queue
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -94,7 +95,7 @@ class Errands:
         if self._pid != os.getpid():
             return
         with self._lock:
-            while self._open and (left := deadline - time.monotonic()) > 0:
+            while self._open and (left := deadline - clock.monotonic()) > 0:
                 self._changed.wait(left)
 
 
@@ -116,6 +117,6 @@ _known: weakref.WeakSet[Errands] = weakref.WeakSet()
 @atexit.register
 def _finish_all() -> None:
     """A thread that returns from Rust while the interpreter is finalized would be torn down by force."""
-    deadline = time.monotonic() + _PATIENCE_SEC
+    deadline = clock.monotonic() + _PATIENCE_SEC
     for errands in list(_known):
         errands.finish(deadline)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING
+
+from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -38,7 +39,7 @@ class LateModules:
 
         Blocks for `task_import_limit_sec` at most. Does nothing on a thread that runs an event loop.
         """
-        now = time.monotonic()
+        now = clock.monotonic()
         with self._lock:
             at, pause = self._pauses.get(module, (0.0, _FIRST_PAUSE_SEC))
             if module not in self._problems or now < at or _runs_a_loop():

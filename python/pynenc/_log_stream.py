@@ -18,6 +18,8 @@ import time
 from collections import deque
 from typing import Any
 
+from pynenc.util import clock
+
 LIMIT_BYTES = 1 << 20
 """What waits for a reader, at most. Later lines are dropped and counted."""
 
@@ -78,8 +80,8 @@ class Lines:
 
     def flush(self, timeout_sec: float) -> None:
         """Give the reader so long to make room for what waits."""
-        deadline = time.monotonic() + timeout_sec
-        while self._waiting and (left := deadline - time.monotonic()) > 0:
+        deadline = clock.monotonic() + timeout_sec
+        while self._waiting and (left := deadline - clock.monotonic()) > 0:
             self._await_room(left)
             self._write_waiting()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import NamedTuple
+
+from pynenc.util import clock
 
 MAX_NAMES = 1000
 """How many names are remembered; they come from the store, so their number has no bound of its own."""
@@ -32,7 +33,7 @@ class UnknownTasks:
 
     def refused(self, name: str) -> str | None:
         """What a log line about a refusal of this name adds; None if there is to be no line."""
-        now = time.monotonic()
+        now = clock.monotonic()
         with self._lock:
             seen = self._seen.get(name)
             if seen is not None and now - seen.logged_at < _MINUTE_SEC:

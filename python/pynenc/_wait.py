@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pynenc import _core, context
 from pynenc._wait_report import say_why_if_late
 from pynenc.exceptions import InvocationExpiredError, InvocationNotFoundError, RunnerError
+from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -50,13 +50,13 @@ def wait_outcomes(
         return _wait_by_hook(app, runner, current, waiter, targets, timeout)
     if current is not None or app._store.kind != "memory":
         return runner._wait(current, waiter, timeout, targets)
-    began = time.monotonic()
+    began = clock.monotonic()
     deadline = math.inf if timeout is None else began + timeout
     slice_sec = min(MEMORY_GRACE_SEC, app.conf.wait_warning_sec or math.inf)
     while True:
-        left = deadline - time.monotonic()
+        left = deadline - clock.monotonic()
         news = runner._wait(None, waiter, max(0.0, min(left, slice_sec)))
-        now = time.monotonic()
+        now = clock.monotonic()
         if news or now >= deadline:
             return news
         if now - began >= MEMORY_GRACE_SEC:
@@ -74,12 +74,12 @@ def _wait_by_hook(
 ) -> list[_core.Terminal]:
     """Call the runner's own `waiting_for_results`, positionally, for as long as nothing has finished."""
     runner_args = context.current_runner_args.get()
-    began = time.monotonic()
+    began = clock.monotonic()
     deadline = None if timeout is None else began + timeout
     look_again = began + min(MEMORY_GRACE_SEC, app.conf.wait_warning_sec or math.inf)
     with parked(runner, current, waiter):
         while not (news := waiter.ready()):
-            now = time.monotonic()
+            now = clock.monotonic()
             left = math.inf if deadline is None else deadline - now
             if left <= 0:
                 break
@@ -106,9 +106,9 @@ def call_hook(
     runner: BaseRunner, current: Target | None, targets: list[Target], runner_args: dict[str, Any] | None
 ) -> float:
     """Call `waiting_for_results`, positionally. Seconds to pause before the next call, if it did not wait itself."""
-    began = time.monotonic()
+    began = clock.monotonic()
     runner.waiting_for_results(current, targets, runner_args)
-    if time.monotonic() - began >= _AT_ONCE_SEC:
+    if clock.monotonic() - began >= _AT_ONCE_SEC:
         return 0.0
     return float(runner.conf.invocation_wait_results_sleep_time_sec)
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynenc.conf.database_file import absolute_url
 from pynenc.exceptions import InvocationNotFoundError, PynencError
+from pynenc.util import clock
 from pynenc.util.texts import cut
 
 if TYPE_CHECKING:
@@ -59,14 +59,14 @@ def wait_and_report(
     patience = app.conf.wait_warning_sec
     if targets is None or not patience or (timeout is not None and timeout <= patience):
         return waiter.wait(timeout, interruptible)
-    began = time.monotonic()
+    began = clock.monotonic()
     due = began + patience
     while True:
-        now = time.monotonic()
+        now = clock.monotonic()
         left = due - now if timeout is None else min(due, began + timeout) - now
         news = waiter.wait(max(0.0, left), interruptible)
         # It also returns where a body is interrupted, or the time is over.
-        if news or time.monotonic() < due:
+        if news or clock.monotonic() < due:
             return news
         say_why(app, targets(), due - began)
         due += AGAIN_SEC
@@ -74,7 +74,7 @@ def wait_and_report(
 
 def say_why_if_late(app: Pynenc, targets: Callable[[], list[Target]], began: float) -> None:
     """`say_why`, for a wait that is looked at now and then, once it has lasted `wait_warning_sec`."""
-    patience, waited = app.conf.wait_warning_sec, time.monotonic() - began
+    patience, waited = app.conf.wait_warning_sec, clock.monotonic() - began
     if patience and waited >= patience:
         say_why(app, targets(), waited)
 
@@ -112,7 +112,7 @@ class _Reporter:
 
     def choose(self, targets: Iterable[Target]) -> Iterable[Target]:
         """The first of each task of which nothing was said for a minute."""
-        now = time.monotonic()
+        now = clock.monotonic()
         seen: set[str] = set()
         for target in targets:
             task = "" if target._task is None else str(target._task.task_id)
@@ -185,9 +185,9 @@ class _Reporter:
         from pynenc.runner._presence import live_runners
 
         made, runners = self._runners
-        if time.monotonic() - made >= _FRESH_SEC:
+        if clock.monotonic() - made >= _FRESH_SEC:
             runners = live_runners(self._app)
-            self._runners = (time.monotonic(), runners)
+            self._runners = (clock.monotonic(), runners)
         return runners
 
 

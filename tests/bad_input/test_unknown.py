@@ -188,7 +188,7 @@ def test_the_log_of_unknown_names_is_bounded_in_names_and_in_lines() -> None:
 
 def test_the_line_of_the_next_minute_says_how_often_a_name_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("pynenc.util.clock.monotonic", lambda: now[0])
     unknown = UnknownTasks()
     assert unknown.refused("a.b") == ""
     assert [unknown.refused("a.b") for _ in range(7)] == [None] * 7

@@ -125,7 +125,7 @@ def test_time_for_decoding_counts_towards_the_timeout_of_the_task(shop: Any, mon
     from pynenc.runner._limits import Limits
 
     now = [10.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("pynenc.util.clock.monotonic", lambda: now[0])
     now[0] = 12.0
     assert rest_of(Limits(3.0, 5.0), 10.0) == Limits(1.0, 3.0)
     now[0] = 20.0

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from pynenc.runner._signals import STOP_SIGNALS, as_before_in_copies, in_copies,
 from pynenc.runner._task_loggers import show_task_loggers
 from pynenc.runner.base_runner import BaseRunner, DummyRunner
 from pynenc.runner.choose import choose_runner_cls, runner_called
+from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -133,9 +133,9 @@ def _leave_unless_quiet(app: Pynenc) -> None:
         for thread in threading.enumerate()
         if thread is not main and (not thread.daemon or thread.name.startswith("pynenc-slot-"))
     ]
-    deadline = time.monotonic() + LEFTOVER_GRACE_SEC
+    deadline = clock.monotonic() + LEFTOVER_GRACE_SEC
     for thread in others:
-        thread.join(max(0.0, deadline - time.monotonic()))
+        thread.join(max(0.0, deadline - clock.monotonic()))
     left = [thread.name for thread in others if thread.is_alive()]
     if not left:
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
@@ -13,6 +12,7 @@ from pynenc.invocation.base_invocation import BaseInvocationGroup, checked_timeo
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.invocation.group_results import AsyncGroupResults, GroupResults, or_exception
 from pynenc.types import Params, Result
+from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc import _core
@@ -100,7 +100,7 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
 
     def _finishing(self, timeout: float | None) -> Iterator[DistributedInvocation[Params, Result]]:
         """Each invocation when it has finished, one wait for all of them."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else clock.monotonic() + timeout
         waiting = _Waiting(self._invocations)
         yield from waiting.finished
         if not waiting:
@@ -108,7 +108,7 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
         try:
             waiter = self.app._store.waiter(waiting.ids())
             while waiting:
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                left = None if deadline is None else max(0.0, deadline - clock.monotonic())
                 news = wait_outcomes(self.app, waiter, waiting.representatives, left)
                 if not news:
                     why = why_unfinished(self.app, waiting.representatives()[0]) if timeout else ""

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pynenc.runner.outcome import runner_of
+from pynenc.util import clock
 from pynenc.util.views import claim_some
 
 if TYPE_CHECKING:
@@ -27,14 +28,14 @@ def claim_or_wait(app: Pynenc, limit: int, wait_sec: float, runner_ctx: Any = No
     """
     if not wait_sec >= 0:
         raise ValueError(f"wait must be a number of seconds from 0, got {wait_sec!r}")
-    deadline = time.monotonic() + wait_sec
+    deadline = clock.monotonic() + wait_sec
     may_have_work = True
     while True:
         runner = runner_of(app)
         if runner._loop_pulse is not None:
             runner._loop_pulse.beat()
         claims = claim_some(app, limit, runner_ctx=runner_ctx) if limit > 0 and may_have_work else []
-        left = deadline - time.monotonic()
+        left = deadline - clock.monotonic()
         engine = runner._engine
         if claims or limit <= 0 or left <= 0 or (engine is not None and engine.stopping):
             return claims

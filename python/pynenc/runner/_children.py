@@ -6,9 +6,10 @@ import contextlib
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
+
+from pynenc.util import clock
 
 _PATIENCE_SEC = 5.0
 """How long processes that are not daemons, and pools with work, get to end."""
@@ -43,9 +44,9 @@ def end_children(hurried: threading.Event) -> None:
         with contextlib.suppress(RuntimeError):
             thread.start()
             threads.append(thread)
-    began = time.monotonic()
+    began = clock.monotonic()
     while any(thread.is_alive() for thread in threads):
-        if time.monotonic() - began > (_HURRIED_SEC if hurried.is_set() else _PATIENCE_SEC):
+        if clock.monotonic() - began > (_HURRIED_SEC if hurried.is_set() else _PATIENCE_SEC):
             break
         threads[-1].join(_LOOK_SEC)
         threads = [thread for thread in threads if thread.is_alive()]

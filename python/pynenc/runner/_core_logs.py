@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
 
 from pynenc import _core
+from pynenc.util import clock
 
 _PERIOD_SEC = 1.0
 
@@ -22,7 +22,7 @@ class CoreLogs:
 
         Cheap when called too often; never raises, for a log line must not stop a runner.
         """
-        now = time.monotonic()
+        now = clock.monotonic()
         if now < self._next and not force:
             return False
         self._next = now + _PERIOD_SEC

@@ -7,11 +7,11 @@ process is killed by its runner then, and the invocation counts a death. In the 
 from __future__ import annotations
 
 import math
-import time
 from typing import TYPE_CHECKING, Any
 
 from pynenc.exceptions import SerializationError, TaskTimeoutError
 from pynenc.runner._limits import GRACE_SEC, BodyLimit, Limits, keep_time
+from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc import _core
@@ -71,7 +71,7 @@ def rest_of(limits: Limits | None, began: float) -> Limits | None:
     """What is left of the time limits of a task for its body, when its arguments were decoded from `began` on."""
     if limits is None:
         return None
-    passed = time.monotonic() - began
+    passed = clock.monotonic() - began
     return Limits(max(0.001, limits.soft - passed), max(0.001, limits.hard - passed))
 
 

@@ -15,6 +15,7 @@ from pynenc.exceptions import StateBackendError
 from pynenc.runner._native_wait import NativeWaitRunner
 from pynenc.runner.execute import execute
 from pynenc.runner.outcome import MAX_DELAY_SEC, describe
+from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -137,8 +138,8 @@ class EngineRunner(NativeWaitRunner):
             engine.finish(claim, *outcome)
 
     def _join(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
+        deadline = clock.monotonic() + seconds
         for thread in list(self._threads):
             # A thread whose body was given up may take for ever.
             if thread is not threading.current_thread() and thread not in self._stuck:
-                thread.join(max(0.0, deadline - time.monotonic()))
+                thread.join(max(0.0, deadline - clock.monotonic()))

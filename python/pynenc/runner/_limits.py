@@ -17,11 +17,11 @@ import logging
 import math
 import os
 import threading
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 from pynenc.exceptions import TaskCancelledError, TaskTimeoutError
+from pynenc.util import clock
 
 GRACE_SEC = 1.0
 """How long after its `timeout` a body gets to end by the exception."""
@@ -90,8 +90,8 @@ class Timer:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._heap or self._heap[0][0] > time.monotonic():
-                    until = self._heap[0][0] - time.monotonic() if self._heap else None
+                while not self._heap or self._heap[0][0] > clock.monotonic():
+                    until = self._heap[0][0] - clock.monotonic() if self._heap else None
                     self._changed.wait(until)
                 _, _, limit = heapq.heappop(self._heap)
             if limit.ended:
@@ -205,7 +205,7 @@ class BodyLimit:
         if thread is None:
             self._over.acquire()
         if limits is not None:
-            self._began = time.monotonic()
+            self._began = clock.monotonic()
             self._next = "soft" if inner is None and limits.soft < limits.hard else "hard"
             self._plan(limits)
 
@@ -282,7 +282,7 @@ class BodyLimit:
         """As `cancel`, by who holds it and knows that the body runs."""
         self._wish = grace_sec
         self.stage, self._next = "cancelled", "give up"
-        self.next_at = time.monotonic() + grace_sec
+        self.next_at = clock.monotonic() + grace_sec
         self._send(TaskCancelledError)
         _the_timer().add(self, self.next_at)
 
@@ -290,11 +290,11 @@ class BodyLimit:
         """From any other thread, and more than once: interrupt it now, and give it up after so long."""
         if self._wish is None:
             self._wish = grace_sec
-            _the_timer().add(self, time.monotonic())
+            _the_timer().add(self, clock.monotonic())
 
     def fire(self) -> float:
         """On the timer's thread: something interrupts the body. When to come back, by the monotonic clock."""
-        now = time.monotonic()
+        now = clock.monotonic()
         if not self._over.acquire(blocking=False):
             # The body is about to begin, or to end.
             return math.inf if self.ended else now + _SOON_SEC

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pynenc.exceptions import RunnerError
+from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc import _core
@@ -33,7 +33,7 @@ class LoopPulse:
         self._limit_sec = limit_sec
         self._loop = threading.get_ident()
         self._bodies = 0
-        self._began = time.monotonic()
+        self._began = clock.monotonic()
         self._warned: float | None = None
         self._stuck = False
         self._ended = threading.Event()
@@ -48,7 +48,7 @@ class LoopPulse:
             self._runner.logger.warning(
                 "the loop goes on after %.1f s; what it still finishes of what it had claimed is refused if another "
                 "runner has taken it over",
-                time.monotonic() - self._began,
+                clock.monotonic() - self._began,
             )
         self._renew(self._limit_sec)
 
@@ -73,7 +73,7 @@ class LoopPulse:
         self._renew(FOR_EVER_SEC)
 
     def _renew(self, good_for_sec: float) -> None:
-        self._began = time.monotonic()
+        self._began = clock.monotonic()
         with contextlib.suppress(RunnerError):
             # The engine is closed.
             self._engine.pulse(good_for_sec)
@@ -81,7 +81,7 @@ class LoopPulse:
     def _watch(self) -> None:
         """On a thread of its own, which wakes a few times in each limit: say what is late, and what became of it."""
         while not self._ended.wait(self._limit_sec / 4):
-            began, seconds = self._began, time.monotonic() - self._began
+            began, seconds = self._began, clock.monotonic() - self._began
             if self._bodies:
                 continue
             if seconds > self._limit_sec and not self._stuck:

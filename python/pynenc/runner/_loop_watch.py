@@ -7,10 +7,11 @@ import logging
 import os
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable
 from types import FrameType
+
+from pynenc.util import clock
 
 _BUSY_SEC = 0.25
 """How often the loop ticks while bodies run."""
@@ -30,7 +31,7 @@ _ASYNCIO = os.path.dirname(asyncio.__file__) + os.sep
 class Clock:
     """The clock of the interpreter, also after a body has replaced `time.monotonic`."""
 
-    now = staticmethod(time.monotonic)
+    now = staticmethod(clock.monotonic)
 
 
 class LoopWatch:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from pynenc.runner._silence import Answers
+from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc import _core
@@ -35,7 +35,7 @@ class Member:
     """0 until the zygote has forked it."""
     key: str = ""
     """Owner of its claims; empty until it is ready."""
-    born: float = field(default_factory=time.monotonic)
+    born: float = field(default_factory=clock.monotonic)
     spent: str = ""
     """Why it shall be replaced; empty while it is good."""
     told: bool = False

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import TYPE_CHECKING
+
+from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc.runner._identity import RunnerLog
@@ -28,7 +29,7 @@ class StoreOutage:
 
     def failed(self, why: str) -> None:
         """An attempt has failed."""
-        now = time.monotonic()
+        now = clock.monotonic()
         if now - self._said >= _AGAIN_SEC:
             self._said = now
             self._logger.error("%s: %s", self._failing, why)

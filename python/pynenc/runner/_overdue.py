@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 from typing import TYPE_CHECKING
 
 from pynenc import _core
 from pynenc.runner._member import Limited
 from pynenc.runner._outage import StoreOutage
 from pynenc.runner.execute import given_up
+from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc.runner._member import Member
@@ -34,7 +34,7 @@ class Overdue:
 
     def end(self) -> None:
         """Kill the worker processes that are due. A body that did not stop fails, and is not run again."""
-        now = time.monotonic()
+        now = clock.monotonic()
         for member in list(self._runner._members.values()):
             for invocation_id, limited in list(member.limited.items()):
                 if limited.kill_at <= now:
@@ -53,7 +53,7 @@ class Overdue:
         except Exception as error:
             # Killed without that, it would run again.
             self._outage.failed(f"invocation {invocation_id}: {type(error).__name__}: {error}")
-            member.limited[invocation_id] = Limited(claim, time.monotonic() + _AGAIN_SEC, cancelled_after, outcome)
+            member.limited[invocation_id] = Limited(claim, clock.monotonic() + _AGAIN_SEC, cancelled_after, outcome)
             return
         self._outage.over()
         del member.limited[invocation_id]

@@ -9,7 +9,6 @@ import os
 import selectors
 import signal
 import socket
-import time
 from abc import abstractmethod
 from collections import deque
 from functools import cached_property
@@ -37,6 +36,7 @@ from pynenc.runner._platform import (
 from pynenc.runner._silence import SilenceWatch
 from pynenc.runner._zygote_report import warn_of
 from pynenc.runner.outcome import log_burial
+from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -77,6 +77,7 @@ class ProcessPoolRunner(NativeWaitRunner):
         self._selector: selectors.BaseSelector = new_selector()
         self._bell: tuple[socket.socket, socket.socket] | None = None
         self._hurried = False
+        self._warned = False
         self._failures = 0
         self._deaths: deque[float] = deque(maxlen=32)
         self._not_before = 0.0
@@ -163,13 +164,13 @@ class ProcessPoolRunner(NativeWaitRunner):
         super()._abandon(patience_sec)
 
     def _on_stop(self) -> None:
-        deadline = time.monotonic() + self._timing("stop_grace_sec")
+        deadline = clock.monotonic() + self._timing("stop_grace_sec")
         for member in self._members.values():
             member.told = True
             member.channel.send({"stop": True})
         kill_at: float | None = None
         while self._members:
-            now = time.monotonic()
+            now = clock.monotonic()
             if kill_at is None and (self._hurried or self._stop_signals > 1 or now >= deadline):
                 kill_at = now + _HAND_BACK_SEC
                 for member in self._members.values():
@@ -201,7 +202,7 @@ class ProcessPoolRunner(NativeWaitRunner):
 
     def _tend(self) -> None:
         """Start the workers that are missing, and stop those that have a replacement."""
-        now = time.monotonic()
+        now = clock.monotonic()
         self._silence.look()
         self._revoke_again()
         for member in self._members.values():
@@ -297,7 +298,7 @@ class ProcessPoolRunner(NativeWaitRunner):
         """Block until something happens, at most so long, and act on it."""
         due = min((kill_at for member in self._members.values() for kill_at in member.deadlines()), default=None)
         if due is not None:
-            timeout_sec = min(timeout_sec, max(0.0, due - time.monotonic()))
+            timeout_sec = min(timeout_sec, max(0.0, due - clock.monotonic()))
         for key, _ in self._selector.select(timeout_sec):
             if isinstance(key.data, Nursery):
                 self._hear_nursery(key.data)
@@ -306,7 +307,7 @@ class ProcessPoolRunner(NativeWaitRunner):
             elif self._bell is not None:
                 with contextlib.suppress(OSError):
                     self._bell[0].recv(256)
-        if due is not None and due <= time.monotonic():
+        if due is not None and due <= clock.monotonic():
             self._overdue.end()
 
     def _hear(self, member: Member) -> None:
@@ -315,12 +316,12 @@ class ProcessPoolRunner(NativeWaitRunner):
             self._silence.heard(member)
         for message in messages:
             if "ready" in message:
-                member.key, member.idle_since = message["ready"], time.monotonic()
+                member.key, member.idle_since = message["ready"], clock.monotonic()
                 self._failures = 0
                 self._outage.over()
             if "done" in message:
                 member.done, member.live, member.waits = message["done"], message["live"], message["waits"]
-                member.idle_since = None if member.live else time.monotonic()
+                member.idle_since = None if member.live else clock.monotonic()
                 if not member.spent and 0 < self.conf.max_rss_mb <= message["rss"]:
                     member.spent = f"uses {message['rss']:.0f} MB"
             if "limit" in message:
@@ -328,12 +329,12 @@ class ProcessPoolRunner(NativeWaitRunner):
                 # The arguments stay where they are.
                 fields.insert(3, b"")
                 claim = _core.Claim(*fields)
-                member.limited[claim.invocation_id] = Limited(claim, time.monotonic() + seconds, cancelled_after)
+                member.limited[claim.invocation_id] = Limited(claim, clock.monotonic() + seconds, cancelled_after)
             if "over" in message:
                 member.limited.pop(message["over"], None)
             if "decoding" in message:
                 invocation_id, seconds = message["decoding"]
-                member.decoding[invocation_id] = time.monotonic() + seconds
+                member.decoding[invocation_id] = clock.monotonic() + seconds
             if "decoded" in message:
                 member.decoding.pop(message["decoded"], None)
             if "spent" in message and not member.spent:
@@ -354,7 +355,9 @@ class ProcessPoolRunner(NativeWaitRunner):
         for message in nursery.channel.drain():
             if "loaded" in message:
                 nursery.loaded = True
-                warn_of(self.app, message)
+                if not self._warned:
+                    self._warned = True
+                    warn_of(self.app, message)
                 if self.running:
                     self._tend()
             elif "failed" in message:
@@ -432,7 +435,7 @@ class ProcessPoolRunner(NativeWaitRunner):
         if deaf and not member.key:
             # No reason to give up: how long a store may be away is for this runner's own engine to say.
             self._outage.failed(member.last_words)
-            self._not_before = max(self._not_before, time.monotonic() + SHORT_OF_SEC)
+            self._not_before = max(self._not_before, clock.monotonic() + SHORT_OF_SEC)
             return
         if deaf:
             how = "deaf: its store had failed for store_deaf_after_sec"
@@ -455,7 +458,7 @@ class ProcessPoolRunner(NativeWaitRunner):
         if member.killed or member.solo:
             # What dies alone waits longer after each death by itself.
             return
-        now = time.monotonic()
+        now = clock.monotonic()
         self._deaths.append(now)
         recent = sum(1 for death in self._deaths if now - death < _CALM_SEC)
         if recent > _STRIKES:
@@ -463,7 +466,7 @@ class ProcessPoolRunner(NativeWaitRunner):
 
     def _went_deaf(self, pid: int) -> None:
         """End this runner if the store fails more than one worker: new ones would go deaf too."""
-        limit, now = self.app.conf.store_deaf_after_sec, time.monotonic()
+        limit, now = self.app.conf.store_deaf_after_sec, clock.monotonic()
         again = now - self._deaf_at < 2 * limit + _CALM_SEC
         self._deaf_at = now
         if (again or self._wanted() == 1 or self.max_parallel_slots == 1) and self.running:
@@ -510,7 +513,7 @@ class ProcessPoolRunner(NativeWaitRunner):
 
     def _wait_for_room(self, why: object) -> None:
         """Out of processes, descriptors or memory. The workers that there are go on, and may give something back."""
-        now = time.monotonic()
+        now = clock.monotonic()
         if self._not_before <= now:
             # Of several that were wanted at once, the first says it.
             self.logger.error("no worker process can be started, trying again in %g s: %s", SHORT_OF_SEC, why)
@@ -522,5 +525,5 @@ class ProcessPoolRunner(NativeWaitRunner):
         if self._failures >= _STRIKES and self.running:
             raise RunnerError(f"{self.runner_id} gives up after {self._failures} attempts in a row: {problem}")
         pause = 0.5 * 2.0 ** (self._failures - 1)
-        self._not_before = time.monotonic() + pause
+        self._not_before = clock.monotonic() + pause
         self.logger.error("%s; next attempt in %g s", problem, pause)

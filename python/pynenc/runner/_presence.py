@@ -7,12 +7,12 @@ import json
 import os
 import platform
 import socket
-import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pynenc.conf.database_file import absolute_url
 from pynenc.exceptions import PynencError
+from pynenc.util import clock
 from pynenc.util.texts import cut
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Presence:
     def __init__(self, runner: BaseRunner, key: str) -> None:
         self._runner = runner
         self._key = key
-        self._started = time.monotonic()
+        self._started = clock.monotonic()
         self._next = self._started + EVERY_SEC
         app = runner.app
         self._queues = sorted(getattr(runner.conf, "queues", ()))
@@ -55,7 +55,7 @@ class Presence:
 
     def tick(self) -> None:
         """Write the card again when a minute has passed."""
-        now = time.monotonic()
+        now = clock.monotonic()
         if now >= self._next:
             self._next = now + EVERY_SEC
             self._publish(KEPT_SEC)
@@ -63,7 +63,7 @@ class Presence:
     def end(self) -> None:
         """Take the card back, and say that the runner has stopped."""
         self._publish(0)
-        ran = time.monotonic() - self._started
+        ran = clock.monotonic() - self._started
         self._runner.logger.info(
             "stopped after %.1f s", ran, extra={"event": "runner_stopped", "ran_sec": round(ran, 3)}
         )

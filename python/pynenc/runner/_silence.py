@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pynenc.runner._platform import is_stopped, turns_of
+from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc.runner._channel import Channel
@@ -48,7 +48,7 @@ class SilenceWatch:
         self.every_sec = min(_MOST_SEC, limit_sec / 4) if limit_sec > 0 else _MOST_SEC
         self._clock = 0.0
         """Time in which this runner itself was awake: it may have been frozen along with its workers."""
-        self._looked = time.monotonic()
+        self._looked = clock.monotonic()
 
     def heard(self, member: Member) -> None:
         """A worker has sent something."""
@@ -62,7 +62,7 @@ class SilenceWatch:
 
     def look(self) -> None:
         """Ask whoever was not heard for a while, and act on those that stay silent. At most every `every_sec`."""
-        now = time.monotonic()
+        now = clock.monotonic()
         passed = now - self._looked
         if self._limit_sec <= 0 or passed < self.every_sec:
             return

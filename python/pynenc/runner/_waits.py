@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc._wait_report import wait_and_report
 from pynenc.exceptions import InvocationNotFoundError
+from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc import _core
@@ -115,12 +116,12 @@ class RunnerWaits:
                 return wait_and_report(self.app, waiter, timeout, interruptible, targets)
             # What interrupts the body arrives between two calls into Rust: at a limit the call ends by itself, and when
             # it is cancelled `_wake_body` ends it.
-            deadline = math.inf if timeout is None else time.monotonic() + timeout
+            deadline = math.inf if timeout is None else clock.monotonic() + timeout
             while True:
-                now = time.monotonic()
+                now = clock.monotonic()
                 left = max(0.0, min(deadline - now, max(_LIMIT_SEC, limit.next_at - now)))
                 news = waiter.wait(left if left < math.inf else None, interruptible)
-                if news or time.monotonic() >= deadline:
+                if news or clock.monotonic() >= deadline:
                     return news
 
     def _wait_slice(self, targets: list[Any], seconds: float, current: DistributedInvocation[Any, Any] | None) -> None:

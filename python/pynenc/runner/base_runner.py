@@ -38,6 +38,7 @@ from pynenc.runner._recovery_minutes import RecoveryMinutes
 from pynenc.runner._signals import SignalTakeover
 from pynenc.runner._waits import RunnerWaits
 from pynenc.runner.outcome import settle_claim
+from pynenc.util import clock
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -266,7 +267,7 @@ class BaseRunner(RunnerWaits, BodyHooks, NewerMembers, ABC):
         try:
             self.runner_loop_iteration()
         except StateBackendError as error:
-            now = time.monotonic()
+            now = clock.monotonic()
             self._deaf_since = since = self._deaf_since or now
             if not error.may_pass or now - since > self.app.conf.store_deaf_after_sec:
                 raise

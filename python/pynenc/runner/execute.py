@@ -36,6 +36,7 @@ from pynenc.runner.outcome import (
     settle_claim,
     unknown_task,
 )
+from pynenc.util import clock
 from pynenc.util.tracebacks import from_their_code
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ async def _execute_coroutine(
     claim: _core.Claim,
     invocation: DistributedInvocation[Any, Any],
 ) -> Outcome:
-    began = time.monotonic()
+    began = clock.monotonic()
     try:
         args, kwargs = task._apply(decode(app, task, runner, claim, invocation.invocation_id))
     except CannotSupervise as error:
@@ -164,7 +165,7 @@ def _execute(
     context.current_invocation.set(invocation)
     context.current_runner.set(runner)
     context.current_runner_args.set(runner_args)
-    began = 0.0 if task._limits is None else time.monotonic()
+    began = 0.0 if task._limits is None else clock.monotonic()
     try:
         args, kwargs = task._apply(decode(app, task, runner, claim, invocation.invocation_id))
     except CannotSupervise as error:

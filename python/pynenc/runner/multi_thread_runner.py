@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from functools import cached_property
 
 from pynenc.conf.config_runner import ConfigMultiThreadRunner
 from pynenc.exceptions import StateBackendError
 from pynenc.runner._pool import ProcessPoolRunner
+from pynenc.util import clock
 
 _LOOK_SEC = 0.2
 """How often to look for more work than the present workers take, while there could be more of them."""
@@ -56,7 +56,7 @@ class MultiThreadRunner(ProcessPoolRunner):
 
     def _grow(self) -> None:
         """One more worker for each set of slots that the waiting work would fill."""
-        now = time.monotonic()
+        now = clock.monotonic()
         if self._target >= self.max_parallel_slots or now < self._next_look or self._engine is None:
             return
         ready = [member for member in self._ordinary() if member.key and member.is_present]
@@ -82,7 +82,7 @@ class MultiThreadRunner(ProcessPoolRunner):
         self._backlog = waiting > 0
 
     def _shrink(self) -> None:
-        now = time.monotonic()
+        now = clock.monotonic()
         idle = [
             member
             for member in self._ordinary()

@@ -15,6 +15,7 @@ from pynenc.exceptions import (
     InvocationStatusOwnershipError,
     StateBackendError,
 )
+from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -159,7 +160,7 @@ def _persist(app: Pynenc, claim: _core.Claim, engine: _core.Engine | None, write
 
     Repeating is safe: the store recognises what it has acknowledged before.
     """
-    give_up = time.monotonic() + app.conf.lease_sec
+    give_up = clock.monotonic() + app.conf.lease_sec
     pause = 0.05
     while True:
         try:
@@ -168,7 +169,7 @@ def _persist(app: Pynenc, claim: _core.Claim, engine: _core.Engine | None, write
             raise
         except StateBackendError as error:
             renewed = engine is not None and not engine.stopping
-            if not renewed and time.monotonic() + pause > give_up:
+            if not renewed and clock.monotonic() + pause > give_up:
                 raise
             app.logger.debug("the store fails for invocation %s, trying again: %s", claim.invocation_id, error)
             time.sleep(pause)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import deque
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from pynenc.conf.config_runner import ConfigProcessRunner
 from pynenc.runner._member import Member
 from pynenc.runner._pool import ProcessPoolRunner
+from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc.runner._channel import Message
@@ -59,7 +59,7 @@ class ProcessRunner(ProcessPoolRunner):
 
     def runner_loop_iteration(self) -> None:
         """Supervise for up to a second."""
-        kept = self._kept_until - time.monotonic()
+        kept = self._kept_until - clock.monotonic()
         self._listen(1.0 if kept <= 0 else kept)
         if self.running:
             self._grant()
@@ -77,7 +77,7 @@ class ProcessRunner(ProcessPoolRunner):
             self._resuming.append(member)
         elif "settled" in message or "bye" in message:
             if member.state in _HOLD_A_SLOT and self._count(_WAITING):
-                self._kept_until = time.monotonic() + _HOLD_SEC
+                self._kept_until = clock.monotonic() + _HOLD_SEC
             member.state, member.told = _OVER, True
         self._grant()
 
@@ -103,7 +103,7 @@ class ProcessRunner(ProcessPoolRunner):
             # Slots in which nothing runs yet are taken back.
             for member in self._listening_untold()[: len(self._resuming)]:
                 self._tell_to_stop(member)
-        elif self.running and time.monotonic() >= self._kept_until:
+        elif self.running and clock.monotonic() >= self._kept_until:
             warm = [member for member in self._members.values() if member.state == _WARM and member.is_present]
             for member in warm[: self._free_slots()]:
                 member.state = _LISTENING

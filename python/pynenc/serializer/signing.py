@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pynenc import _core
 from pynenc.exceptions import SignatureError
+from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -31,7 +31,7 @@ def configured_signer(app: Pynenc) -> _core.Signer | None:
 class Refusals:
     """Counts the payloads that this process has refused, and logs one line per kind and minute. Thread-safe."""
 
-    def __init__(self, app: Pynenc, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, app: Pynenc, clock: Callable[[], float] = clock.monotonic) -> None:
         self._app = app
         self._clock = clock
         self._lock = threading.Lock()

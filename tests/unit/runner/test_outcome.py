@@ -35,7 +35,8 @@ def app() -> Any:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Time passes only by the pauses asked for."""
     taken: list[float] = []
-    monkeypatch.setattr(outcome, "time", SimpleNamespace(monotonic=lambda: sum(taken), sleep=taken.append))
+    monkeypatch.setattr(outcome, "clock", SimpleNamespace(monotonic=lambda: sum(taken)))
+    monkeypatch.setattr(outcome, "time", SimpleNamespace(sleep=taken.append))
     return taken
 
 
