@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,14 @@ def wait_outcomes(
     if not waits_natively(runner):
         return _wait_by_hook(app, runner, current, waiter, targets, timeout)
     if current is not None or app._store.kind != "memory":
+        if current is None and ("gevent.monkey" in sys.modules or "eventlet.patcher" in sys.modules):
+            from pynenc._greenlets import patched_by, wait_beside_greenlets
+
+            if library := patched_by():
+                began = clock.monotonic()
+                return wait_beside_greenlets(
+                    library, waiter.wait, timeout, lambda: say_why_if_late(app, targets, began)
+                )
         return runner._wait(current, waiter, timeout, targets)
     began = clock.monotonic()
     deadline = math.inf if timeout is None else began + timeout

@@ -80,3 +80,34 @@ def test_a_program_that_patches_only_time_is_served(processes: Processes, sqlite
     )
     client.await_output("got 1")
     assert runner.process.poll() is None
+
+
+CLIENT = """
+import {library}
+from support import flags, jobs
+from pynenc.exceptions import InvocationTimeoutError
+
+def open_the_gate():
+    flags.await_flag("gate-started")
+    flags.raise_flag("gate", "open")
+
+held = jobs.basics.until("gate")
+try:
+    held.get_result(timeout=0.05)
+except InvocationTimeoutError:
+    print("in time")
+waits = [{library}.spawn(held.get_result, 60) for _ in range(15)]
+waits.append({library}.spawn(lambda: jobs.basics.add.parallelize([(1, 2)]).get_results(60)))
+{library}.spawn(open_the_gate)
+print([wait.{get}() for wait in waits] == ["open"] * 15 + [[3]])
+"""
+
+
+@pytest.mark.parametrize(("library", "patch", "get"), [("gevent", GEVENT, "get"), ("eventlet", EVENTLET, "wait")])
+def test_a_client_waits_beside_its_greenlets(
+    processes: Processes, shared_env: None, library: str, patch: str, get: str
+) -> None:
+    processes.started_runner(PYNENC__RUNNER_CLS="ThreadRunner", PYNENC__MAX_THREADS="4")
+    client = processes.python("-c", patch + CLIENT.format(library=library, get=get))
+    assert client.wait() == 0, client.output()
+    assert client.output().splitlines()[-2:] == ["in time", "True"], client.output()
