@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pynenc import _core
 from pynenc.exceptions import StateBackendError
 from pynenc.runner._native_wait import NativeWaitRunner
+from pynenc.runner._stack_size import stack_of_main_thread
 from pynenc.runner.execute import execute
 from pynenc.runner.outcome import MAX_DELAY_SEC, describe
 from pynenc.util import clock
@@ -89,7 +90,8 @@ class EngineRunner(NativeWaitRunner):
         name = f"pynenc-slot-{next(self._numbers)}"
         thread = self._new_thread(self._work, name, engine)
         try:
-            thread.start()
+            with stack_of_main_thread():
+                thread.start()
         except RuntimeError as error:
             # The engine counts on this thread: the next iteration tries again.
             with self._lock:

@@ -142,6 +142,29 @@ def recurse_for_ever() -> None:
     raise_recursion()
 
 
+@app.task
+def recurse_in_c(depth: int) -> str:
+    """Nested so deep that the default stack of a thread is too small where that of the main thread has no limit."""
+    return _text_of_nested(depth)
+
+
+@app.task
+async def recurse_in_c_in_a_coroutine(depth: int) -> str:
+    return _text_of_nested(depth)
+
+
+def _text_of_nested(depth: int) -> str:
+    sys.setrecursionlimit(10 * depth)
+    nested: list[Any] = []
+    for _ in range(depth):
+        nested = [nested]
+    try:
+        return repr(nested)[:3]
+    except RecursionError:
+        # What newer interpreters do, whatever the stack.
+        return "[[["
+
+
 def raise_recursion() -> None:
     raise_recursion()
 
