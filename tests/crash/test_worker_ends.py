@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,9 +29,12 @@ ONE_SLOT = {
 
 
 @pytest.fixture
-def leaving(sqlite_env: None) -> Any:
-    sys.modules.pop("support.leaving", None)
-    return importlib.import_module("support.leaving")
+def leaving(sqlite_env: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The app in a folder of its own: runners of other tests must not find its tasks beside theirs."""
+    shutil.copy(Path(__file__).with_name("leaving.py"), "leaving.py")
+    monkeypatch.syspath_prepend(os.getcwd())
+    sys.modules.pop("leaving", None)
+    return importlib.import_module("leaving")
 
 
 @pytest.mark.parametrize("task", ["leave", "leave_from_a_coroutine"])
@@ -37,9 +42,7 @@ def leaving(sqlite_env: None) -> Any:
 def test_what_a_body_leaves_is_completed_when_its_worker_is_stopped_or_replaced(
     processes: Processes, leaving: Any, runner_cls: str, task: str
 ) -> None:
-    runner = processes.runner(
-        "support.leaving", PYNENC__RUNNER_CLS=runner_cls, PYNENC__MAX_TASKS_PER_PROCESS="2", **ONE_SLOT
-    )
+    runner = processes.runner("leaving", PYNENC__RUNNER_CLS=runner_cls, PYNENC__MAX_TASKS_PER_PROCESS="2", **ONE_SLOT)
     # Of two tasks a worker for one invocation runs one, all others both.
     first = getattr(leaving, task)().get_result(timeout=60)
     assert leaving.folder_is_there().get_result(timeout=60) is True
@@ -57,7 +60,7 @@ def test_what_a_body_leaves_is_completed_when_its_worker_is_stopped_or_replaced(
 def test_a_thread_that_never_ends_holds_a_stop_up_for_the_grace_and_is_named(
     processes: Processes, leaving: Any, runner_cls: str
 ) -> None:
-    runner = processes.runner("support.leaving", PYNENC__RUNNER_CLS=runner_cls, PYNENC__STOP_GRACE_SEC="1", **ONE_SLOT)
+    runner = processes.runner("leaving", PYNENC__RUNNER_CLS=runner_cls, PYNENC__STOP_GRACE_SEC="1", **ONE_SLOT)
     pid = leaving.leave_a_thread_that_never_ends().get_result(timeout=60)
     runner.send(signal.SIGTERM)
     assert runner.wait() == 0

@@ -59,16 +59,17 @@ def main(descriptor: int) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     dump_threads_on_signal()
     channel = Channel(socket.socket(fileno=descriptor))
-    first = channel.receive()
-    if first is None or not die_with_parent(first["pid"]):
-        return
-    with ending_with_parent(first["pid"]):
-        app = _load(channel, first)
-    if app is None:
-        return
-    order = _serve(channel)
-    if order is not None:
-        _become_worker(app, order)
+    try:
+        first = channel.receive()
+        if first is None or not die_with_parent(first["pid"]):
+            return
+        with ending_with_parent(first["pid"]):
+            app = _load(channel, first)
+        order = None if app is None else _serve(channel)
+        if app is not None and order is not None:
+            _become_worker(app, order)
+    finally:
+        channel.close()
 
 
 def _nothing(signum: int, frame: object) -> None:
