@@ -19,8 +19,8 @@ from pynenc.runner._fresh import call_worker_starts, reseed
 from pynenc.runner._identity import RunnerId, RunnerLog
 from pynenc.runner._platform import DEAF, ORPHANED, resident_mb
 from pynenc.runner._signals import STOP_SIGNALS, SignalTakeover, in_copies
-from pynenc.runner._task_loggers import show_task_loggers
 from pynenc.runner._stack_size import use_stack_of_main_thread
+from pynenc.runner._task_loggers import show_task_loggers
 from pynenc.runner._worker_end import BodyThread, end_in_order, forget_inherited_finalizers
 from pynenc.runner.execute import execute
 from pynenc.runner.outcome import NOTE_CHARS
