@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import socket
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
