@@ -54,7 +54,9 @@ CHECKED = {
             assert shop.rng.random() != first
     """,
     "operate.md": """
+        from pynenc.runner import ThreadRunner
         from pynenc.testing import isolated
+        from pynenc.testing.plugin import running
         import ops
         from shop import app, charge, send_receipt
 
@@ -70,6 +72,10 @@ CHECKED = {
             again = ops.submit_again(failed.invocation_id)
             assert test.submitted(charge) == [failed, app.state_backend.get_invocation(again)]
             assert ops.store_answers()
+            assert ops.runners() == []
+            with running(ThreadRunner(app)):
+                [runner] = ops.runners()
+                assert runner.startswith("ThreadRunner(") and runner.endswith("): all queues"), runner
         with isolated(app) as test:
             charge(2)
             # Its process dies, in which nothing else ran.
