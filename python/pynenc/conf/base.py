@@ -33,6 +33,7 @@ class Setting:
 
     def __init__(self, default: Any, **rules: Any) -> None:
         self.default = default
+        self.is_mutable = isinstance(default, (list, set, dict))
         self.unit: str = rules["unit"]
         self.at_least: float | None = rules["at_least"]
         self.at_most: float | None = rules["at_most"]
@@ -58,7 +59,7 @@ class Setting:
 
     def default_value(self) -> Any:
         """A default of its own for each instance: a mutable one is not shared."""
-        return type(self.default)(self.default) if isinstance(self.default, (list, set, dict)) else self.default
+        return type(self.default)(self.default) if self.is_mutable else self.default
 
     def check(self, value: Any) -> str | None:
         """What is wrong with a value of the right type, as `must …`; None if nothing is."""
@@ -167,15 +168,16 @@ class ConfigBase(Inspection):
             for name, value in layer.values.items():
                 if name in fields:
                     found[name] = (value, layer)
-        sources = {name: found[name][1].source if name in found else "default" for name in fields}
-        self.__dict__["_sources"] = sources
-        self.__dict__["_strengths"] = {name: origins[found[name][1].origin] for name in found}
+        state, sources = self.__dict__, dict.fromkeys(fields, "default")
         for name, field in fields.items():
             if name in found:
                 value, layer = found[name]
-                self.__dict__[name] = self._checked(field, value, layer.source, layer.is_text)
+                sources[name] = layer.source
+                state[name] = self._checked(field, value, layer.source, layer.is_text)
             else:
-                self.__dict__[name] = field.default_value()
+                state[name] = field.default_value() if field.is_mutable else field.default
+        state["_sources"] = sources
+        state["_strengths"] = {name: origins[found[name][1].origin] for name in found}
 
     def _layers(self, config_values: dict[str, Any], config_filepath: str | None) -> Iterator[Layer]:
         classes = _config_classes(type(self))

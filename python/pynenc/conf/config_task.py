@@ -5,17 +5,16 @@ from __future__ import annotations
 import enum
 import importlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from pynenc.conf.base import WITHOUT_EFFECT, ConfigBase, fields_of, setting
-from pynenc.conf.sources import CODE, Layer, environment_layers
+from pynenc.conf.sources import Layer
+from pynenc.conf.task_sources import task_sources
 from pynenc.identifiers import TaskId
 
 QUEUE_NAME = r"[A-Za-z0-9_.-]+"
 """What a queue may be called."""
-
-TASK_DEFAULTS = "task_defaults"
-"""The section with the defaults of all tasks, which decorators override."""
 
 MIN_PRIORITY, MAX_PRIORITY = -100, 100
 """Bounds of a priority."""
@@ -115,35 +114,6 @@ class ConfigTask(ConfigBase):
         super().__init__(config_values, config_filepath)
 
     def _layers(self, config_values: dict[str, Any], config_filepath: str | None) -> Iterator[Layer]:
-        task_id, names = self._task_id, tuple(fields_of(type(self)))
-        layers = list(super()._layers(config_values, config_filepath))
-        # Code ranks below files and the environment; within the code the decorator ranks highest.
-        in_code = [layer for layer in layers if layer.origin == CODE]
-        yield from in_code
-        yield from _defaults(layers)
-        yield from environment_layers(names, [TASK_DEFAULTS])
-        yield from _of_task(in_code, task_id)
-        yield Layer(f"the decorator of task {task_id}", self._task_options, origin="the decorator")
-        for layer in layers:
-            if layer.origin != CODE:
-                yield layer
-                yield from _of_task([layer], task_id)
-        if task_id is not None:
-            scopes = dict.fromkeys((str(task_id).replace(".", "#"), task_id.config_key))
-            yield from environment_layers(names, [f"CONFIGTASK__{scope}" for scope in scopes])
-
-
-def _defaults(layers: Iterable[Layer]) -> Iterator[Layer]:
-    """The sections `task_defaults` of dicts and files, the weakest first."""
-    for layer in layers:
-        section = layer.values.get(TASK_DEFAULTS) if layer.source == layer.origin else None
-        if isinstance(section, Mapping):
-            yield Layer(f"{layer.source}, section {TASK_DEFAULTS!r}", section, origin=layer.origin)
-
-
-def _of_task(layers: Iterable[Layer], task_id: TaskId | None) -> Iterator[Layer]:
-    """What the sections `task` of dicts and files say about this one task."""
-    for layer in layers:
-        section = layer.values.get(str(task_id)) if layer.source.endswith("section 'task'") else None
-        if isinstance(section, Mapping):
-            yield Layer(f"{layer.source}, {str(task_id)!r}", section, origin=layer.origin)
+        fields, read = tuple(fields_of(type(self))), partial(super()._layers, config_values, config_filepath)
+        sources = task_sources(type(self), fields, config_values, config_filepath, read)
+        return sources.layers(self._task_id, self._task_options)

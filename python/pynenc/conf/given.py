@@ -9,8 +9,9 @@ from typing import Any
 
 import pynenc.conf
 from pynenc.conf.base import ConfigBase, checked, config_id, fields_of
-from pynenc.conf.config_task import TASK_DEFAULTS, ConfigTask
+from pynenc.conf.config_task import ConfigTask
 from pynenc.conf.store_url import check_redis_url, check_store_url, sqlite_url
+from pynenc.conf.task_sources import TASK_DEFAULTS
 from pynenc.exceptions import ConfigError, ConfigMultiInheritanceError
 from pynenc.util.subclasses import all_subclasses
 

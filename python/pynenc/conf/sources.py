@@ -121,15 +121,22 @@ def whole_files(
     Raises:
         ConfigFileError: one of them cannot be read, or another user has a hand in it.
     """
-    pyproject = Path(_PYPROJECT)
-    if pyproject.is_file():
-        _refuse_foreign(pyproject, allow_foreign)
-        yield _PYPROJECT, _settings_in(pyproject)
+    pyproject, *others = candidate_files(filepath, class_names)
+    if Path(pyproject).is_file():
+        _refuse_foreign(Path(pyproject), allow_foreign)
+        yield pyproject, _settings_in(Path(pyproject))
+    for path in others:
+        _refuse_foreign(Path(path), allow_foreign)
+        yield f"file {path}", _settings_in(Path(path))
+
+
+def candidate_files(filepath: str | None, class_names: Sequence[str]) -> Iterator[str]:
+    """`./pyproject.toml`, which may be missing, the file given in code, and those that the environment names."""
+    yield _PYPROJECT
     variables = [f"{PREFIX}FILEPATH", *(f"{PREFIX}{name.upper()}__FILEPATH" for name in class_names)]
     for path in (filepath, *(os.environ.get(variable) for variable in variables)):
         if path:
-            _refuse_foreign(Path(path), allow_foreign)
-            yield f"file {path}", _settings_in(Path(path))
+            yield path
 
 
 def _settings_in(file: Path) -> Mapping[str, Any]:

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pynenc.conf.base import Setting, config_id, fields_of, offered
-from pynenc.conf.config_task import TASK_DEFAULTS
 from pynenc.conf.given import config_classes
 from pynenc.conf.ownership import allows_foreign_files
 from pynenc.conf.sources import PREFIX, whole_files
+from pynenc.conf.task_sources import TASK_DEFAULTS
 from pynenc.util.near_names import near_names
 
 _warned: set[tuple[str, str]] = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ from pynenc.serializer.checks import (
     inspect_value,
     is_restored,
 )
-from pynenc.serializer.collisions import guard_of_fields
+from pynenc.serializer.collisions import Guard, guard_of_fields
 from pynenc.serializer.hooks import decode_hook, encode_other, encode_with_sets, has_own_form
 from pynenc.util.texts import brief
 
@@ -43,36 +44,41 @@ _PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>.*)`$", re.DOTALL)
 
 
 class JsonTaskCodec:
-    """Encoder and decoder of one function; made once per task. Thread-safe: nothing changes after it is made."""
+    """Encoder and decoder of one function; made once per task. Thread-safe.
 
-    __slots__ = (
-        "_app",
-        "_argument_guard",
-        "_arguments",
-        "_decode_arguments",
-        "_decode_result",
-        "_names",
-        "_omitted",
-        "_result",
-        "_result_guard",
-        "_task",
-        "func",
-        "runs_user_code",
-    )
+    What only decodes is made when it is first needed: a client with thousands of tasks submits and decodes few of them.
+    """
 
     def __init__(self, app: Pynenc, task_id: str, func: Callable[..., Any]) -> None:
-        hook = decode_hook(app)
-        parameters, self._result = slots_of(task_id, func, hook, app.logger)
+        self._hook = decode_hook(app)
+        self._parameters, self._result = slots_of(task_id, func, self._hook, app.logger)
         self.func = func
         self._app = app
         self._task = task_id
-        self._names = tuple(slot.name for slot in parameters)
-        self._arguments = {slot.name: slot for slot in parameters}
-        self._omitted = {slot.name: slot.default for slot in parameters if _cannot_travel(slot.default)}
-        self._argument_guard, self.runs_user_code = guard_of_fields({slot.name: slot.type for slot in parameters}, hook)
-        self._result_guard, _ = guard_of_fields({"": self._result.type}, hook, whole=True)
-        self._decode_arguments = msgspec.json.Decoder(_struct(parameters), dec_hook=hook).decode
-        self._decode_result = msgspec.json.Decoder(self._result.type, dec_hook=hook).decode
+        self._names = tuple(slot.name for slot in self._parameters)
+        self._arguments = {slot.name: slot for slot in self._parameters}
+        self._omitted = {slot.name: slot.default for slot in self._parameters if _cannot_travel(slot.default)}
+
+    @functools.cached_property
+    def _guarded(self) -> tuple[Guard | None, bool]:
+        return guard_of_fields({slot.name: slot.type for slot in self._parameters}, self._hook)
+
+    @property
+    def runs_user_code(self) -> bool:
+        """Whether decoding the arguments runs code of the user's."""
+        return self._guarded[1]
+
+    @functools.cached_property
+    def _result_guard(self) -> Guard | None:
+        return guard_of_fields({"": self._result.type}, self._hook, whole=True)[0]
+
+    @functools.cached_property
+    def _decode_arguments(self) -> Callable[[bytes | memoryview], msgspec.Struct]:
+        return msgspec.json.Decoder(_struct(self._parameters), dec_hook=self._hook).decode
+
+    @functools.cached_property
+    def _decode_result(self) -> Callable[[bytes | memoryview], Any]:
+        return msgspec.json.Decoder(self._result.type, dec_hook=self._hook).decode
 
     def encode_arguments(self, kwargs: dict[str, Any], limit: int) -> bytes:
         """One JSON object. A default that has no JSON form stays out: where the body runs, it is the default again.
@@ -96,8 +102,9 @@ class JsonTaskCodec:
     def decode_arguments(self, body: bytes | memoryview) -> dict[str, Any]:
         """The arguments that were passed, each of its annotated type. `SerializationError` if one does not fit."""
         try:
-            if self._argument_guard is not None:
-                self._argument_guard.inspect(body)
+            guard = self._guarded[0]
+            if guard is not None:
+                guard.inspect(body)
             values = msgspec.structs.astuple(self._decode_arguments(body))
         except Exception as error:
             raise SerializationError(
