@@ -67,9 +67,7 @@ def test_logging_that_workers_have_too_is_not_mentioned(processes: Processes, se
 REGISTER = "from shop_app import app\nimport work\nadd = app.task(work.add)\n"
 
 
-@pytest.mark.parametrize(
-    "runner", ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner", "AsyncRunner"]
-)
+@pytest.mark.parametrize("runner", ["ThreadRunner", "PersistentProcessRunner", "ProcessRunner"])
 def test_workers_know_tasks_that_another_module_than_their_own_registers(processes: Processes, runner: str) -> None:
     Path("register.py").write_text(REGISTER)
     program = _program(
@@ -109,10 +107,8 @@ def test_a_task_that_the_main_module_registers_is_named_with_the_remedy(processe
     ("runner_cls", "kind"),
     [
         ("ThreadRunner", "def"),
-        ("ThreadRunner", "async def"),
         ("PersistentProcessRunner", "def"),
         ("ProcessRunner", "def"),
-        ("AsyncRunner", "def"),
         ("AsyncRunner", "async def"),
     ],
 )

@@ -14,7 +14,7 @@ from support.processes import Child, Processes
 
 from pynenc._shadows import shadowing_files
 
-RUNNERS = ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner", "AsyncRunner"]
+RUNNERS = ["ThreadRunner", "PersistentProcessRunner", "ProcessRunner", "AsyncRunner"]
 NAMES = ["signal", "selectors", "token", "logging", "uuid", "json", "queue", "copy", "socket", "asyncio", "struct"]
 APP = """
 from pynenc import Pynenc

@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 """The folder that the package is in."""
 
-_PROGRAM = """\
-import sys
-sys.path[:] = [*(entry for entry in sys.path if entry), sys.argv[1]]
-from pynenc.runner._zygote import main
-main(int(sys.argv[2]))"""
+_PROGRAM = (
+    "import sys; sys.path[:] = [*filter(None, sys.path), sys.argv[1]]; "
+    "from pynenc.runner._zygote import main; main(int(sys.argv[2]))"
+)
 """The zygote. Not `-m`, which puts the working folder first: a `signal.py` there would be taken for Python's."""
 
 _PATIENCE_SEC = 2.0

@@ -71,7 +71,10 @@ def _unknown_tasks(app: Pynenc, registrars: dict[str, str]) -> dict[str, str]:
 def _has_log_handlers() -> bool:
     """Return whether somebody has set up the root logger. Handlers of pytest are there for the time of a test only."""
     handlers: list[Any] = logging.getLogger().handlers
-    return any(not type(handler).__module__.startswith("_pytest.") for handler in handlers)
+    return any(
+        not isinstance(handler, logging.NullHandler) and not type(handler).__module__.startswith("_pytest.")
+        for handler in handlers
+    )
 
 
 def _main_file() -> str:
