@@ -55,7 +55,7 @@ def test_a_runner_that_is_process_1_reaps_the_orphans_of_bodies(
 def test_process_1_ends_as_its_runner_does(processes: Processes, orphans: Any) -> None:
     start = ("--app", "orphans_app", "runner", "start", "--runner", "ThreadRunner")
     runner = processes.python("-m", "support.programs.as_init", *start)
-    runner.await_output("starting")
+    runner.await_output("Tasks: ")
     [inner] = descendants(runner.pid)
     os.kill(inner, signal.SIGKILL)
     assert runner.wait() == 128 + signal.SIGKILL

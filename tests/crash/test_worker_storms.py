@@ -141,7 +141,7 @@ def test_a_rolling_restart_under_load_loses_nothing_and_runs_nothing_twice(
         done = number * each + each // 4
         wait_until(lambda done=done: len(ledger.of_kind("run")) >= done, f"{done} runs", 60)
         runners.append(_runner(processes, "PersistentProcessRunner"))
-        runners[-1].await_output("starting")
+        runners[-1].await_output("started: ")
         _stop(runners.pop(0))
         assert client.wait(90) == 0, client.output()
     what = "rolling restart of PersistentProcessRunner: SIGTERM, and another one has started"

@@ -62,6 +62,17 @@ def test_logging_that_workers_have_too_is_not_mentioned(processes: Processes, se
     assert MISSING not in program.output()
 
 
+def test_a_runner_of_the_command_line_does_not_mention_logging(processes: Processes) -> None:
+    Path("shop_app.py").write_text(APP)
+    start = ("--app", "shop_app", "runner", "start", "--runner", "PersistentProcessRunner")
+    runner = processes.python("-m", "pynenc", *start)
+    client = processes.python("-c", "import shop_app\nassert shop_app.known().get_result(timeout=60) == 1")
+    assert client.wait() == 0, client.output() + runner.output()
+    runner.send(signal.SIGTERM)
+    assert runner.wait() == 0
+    assert MISSING not in runner.output()
+
+
 # -- who registers tasks -----------------------------------------------------------------------------------------------
 
 REGISTER = "from shop_app import app\nimport work\nadd = app.task(work.add)\n"
@@ -123,7 +134,7 @@ def test_a_module_of_tasks_that_failed_at_the_start_is_tried_again_when_it_is_ca
     )
     start = ("--app", "shop_app", "runner", "start", "--runner", runner_cls)
     runner = processes.python("-m", "pynenc", *start)
-    runner.await_output("starting")
+    runner.await_output("Tasks: ")
     assert "importing module late failed with ConnectionError: not ready" in runner.output()
     Path("ready").touch()
     client = processes.python("-c", "import late\nassert late.late().get_result(timeout=60) == 7")

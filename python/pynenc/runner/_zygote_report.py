@@ -69,12 +69,13 @@ def _unknown_tasks(app: Pynenc, registrars: dict[str, str]) -> dict[str, str]:
 
 
 def _has_log_handlers() -> bool:
-    """Return whether somebody has set up the root logger. Handlers of pytest are there for the time of a test only."""
+    """Return whether the user has set up the root logger.
+
+    A runner gives it a handler of ours, in workers too. Handlers of pytest are there for the time of a test only.
+    """
     handlers: list[Any] = logging.getLogger().handlers
-    return any(
-        not isinstance(handler, logging.NullHandler) and not type(handler).__module__.startswith("_pytest.")
-        for handler in handlers
-    )
+    packages = {type(one).__module__.partition(".")[0] for one in handlers if not isinstance(one, logging.NullHandler)}
+    return bool(packages - {"pynenc", "_pytest"})
 
 
 def _main_file() -> str:
