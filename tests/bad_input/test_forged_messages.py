@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.seals import NEW_KEY, outcome_of, sign
+from support.seals import NEW_KEY, checksum, outcome_of, sign
 from support.waiting import wait_until
 from support.worlds import RUNNERS, STORES, World, make_world, shared_redis
 
-from pynenc.exceptions import InvocationTimeoutError
+from pynenc.exceptions import InvocationTimeoutError, SignatureError
 
 SUCCESS, FAILED = 11, 12
 """Numbers of these statuses in messages."""
@@ -41,8 +41,20 @@ def _publish(app: Any, invocation_id: str, status: int, payload: bytes) -> bool:
 
 
 @pytest.mark.parametrize("status", [SUCCESS, FAILED])
-@pytest.mark.parametrize("forged", ["plain", "copied", "cut"])
-def test_a_forged_message_does_not_pass_for_an_outcome(world: World, status: int, forged: str) -> None:
+@pytest.mark.parametrize(
+    ("forged", "sealed", "refusal", "patience_sec"),
+    [
+        ("plain", True, SignatureError, 60),
+        ("copied", True, SignatureError, 60),
+        ("cut", True, SignatureError, 60),
+        # A message with a wrong checksum is no news, so the wait goes on.
+        ("copied", False, InvocationTimeoutError, 3),
+    ],
+    ids=["plain", "copied", "cut", "wrong checksum"],
+)
+def test_a_forged_message_does_not_pass_for_an_outcome(
+    world: World, status: int, forged: str, sealed: bool, refusal: type[Exception], patience_sec: float
+) -> None:
     app, add = world.app, world.jobs.basics.add
     world.start(slots=1)
     genuine = add(1, 2)
@@ -55,15 +67,16 @@ def test_a_forged_message_does_not_pass_for_an_outcome(world: World, status: int
 
     def wait() -> None:
         try:
-            victim.get_result(timeout=5)
+            victim.get_result(timeout=patience_sec)
         except Exception as error:
             raised.append(error)
 
+    victim_id = str(victim.invocation_id)
+    payload += checksum(victim_id if sealed else str(genuine.invocation_id), payload)
     waiting = threading.Thread(target=wait)
     waiting.start()
-    wait_until(lambda: _publish(app, str(victim.invocation_id), status, payload), "a process that hears the message")
+    wait_until(lambda: _publish(app, victim_id, status, payload), "a process that hears the message")
     waiting.join(60)
-    # Its checksum is wrong, so the message is no news, and the wait goes on.
-    assert [type(error) for error in raised] == [InvocationTimeoutError]
+    assert [type(error) for error in raised] == [refusal]
     world.start(slots=1)
     assert victim.get_result(timeout=60) == 42, "the same handle asks again"

@@ -7,11 +7,13 @@ import os
 import random
 import subprocess
 import sys
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import xxhash
 from support.worlds import World, shared_redis
 
 from pynenc import _core
@@ -59,12 +61,24 @@ def flipped(payload: bytes, random_: random.Random) -> bytes:
     return bytes(changed)
 
 
-def rewrite(world: World, changes: Sequence[tuple[bytes, bytes]]) -> None:
+def checksum(invocation_id: str, payload: bytes) -> bytes:
+    """What Redis keeps behind a payload; it takes no key to make one."""
+    seed = 0
+    for byte in uuid.UUID(invocation_id).bytes:
+        seed = (seed * 0x0100_0000_01B3) % 2**64 ^ byte
+    return (int(xxhash.xxh3_64_intdigest(payload, seed=seed)) % 2**32).to_bytes(4, "big")
+
+
+Change = tuple[str, bytes, bytes]
+"""The id of an invocation, one of its payloads, and what to write in its place."""
+
+
+def rewrite(world: World, changes: Sequence[Change], with_checksums: bool = True) -> None:
     """Exchange payloads in the file or the keys of a store, past all of our code. Each old one is there once."""
     if world.store.name == "sqlite":
         _rewrite_sqlite(Path(os.environ["PYNENC__STORE_URL"].removeprefix("sqlite:///")), changes)
     else:
-        _rewrite_redis(str(world.app.app_id), changes)
+        _rewrite_redis(str(world.app.app_id), changes, with_checksums)
 
 
 # In a process of its own: two SQLite libraries in one process take each other's locks away when they close a file.
@@ -83,16 +97,28 @@ connection.close()
 """
 
 
-def _rewrite_sqlite(path: Path, changes: Sequence[tuple[bytes, bytes]]) -> None:
-    text = json.dumps([(old.hex(), new.hex()) for old, new in changes])
+def _rewrite_sqlite(path: Path, changes: Sequence[Change]) -> None:
+    text = json.dumps([(old.hex(), new.hex()) for _, old, new in changes])
     subprocess.run([sys.executable, "-c", _REWRITE, str(path)], input=text, text=True, check=True, timeout=60)
 
 
-def _rewrite_redis(app_id: str, changes: Sequence[tuple[bytes, bytes]]) -> None:
+def _rewrite_redis(app_id: str, changes: Sequence[Change], with_checksums: bool) -> None:
     server = shared_redis()
     keys = [key for key in server.ask("KEYS", f"{{{app_id}:*}}*") if server.ask("TYPE", key) == "string"]
     values = {key: server.ask("GET", key) for key in keys}
-    for old, new in changes:
-        [key] = [key for key, value in values.items() if old in value]
+    for invocation_id, old, new in changes:
+        # A large payload has a key of its own; the checksum of arguments stays in the record.
+        own = [key for key in keys if key.endswith(uuid.UUID(invocation_id).bytes)]
+        replaced = [_exchanged(values, own, old, new)]
+        if with_checksums:
+            replaced.append(_exchanged(values, own, checksum(invocation_id, old), checksum(invocation_id, new)))
+        assert replaced == [1] * len(replaced)
+        for key in own:
+            server.ask("SET", key, values[key], "KEEPTTL")
+
+
+def _exchanged(values: dict[bytes, bytes], keys: Sequence[bytes], old: bytes, new: bytes) -> int:
+    count = sum(values[key].count(old) for key in keys)
+    for key in keys:
         values[key] = values[key].replace(old, new)
-        server.ask("SET", key, values[key], "KEEPTTL")
+    return count
