@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -46,14 +46,24 @@ def _block_claims(server: RedisServer, app: Any) -> None:
     server.command("SET", f"{{{app.app_id}:0}}s:default", "planted")
 
 
-def test_a_runner_whose_claims_alone_fail_ends_with_the_reason(world: World, server: RedisServer) -> None:
+def _deny_claims(server: RedisServer, app: Any) -> None:
+    """Take the right to the same key from the user as whom everybody has logged in."""
+    server.command("ACL", "SETUSER", "default", "resetkeys", f"~{{{app.app_id}:0}}[^s]*")
+
+
+@pytest.mark.parametrize(
+    ("block", "what"), [(_block_claims, "WRONGTYPE"), (_deny_claims, "ACL")], ids=["wrong type", "denied"]
+)
+def test_a_runner_whose_claims_alone_fail_ends_with_the_reason(
+    world: World, server: RedisServer, block: Callable[[RedisServer, Any], None], what: str
+) -> None:
     world.start()
     assert world.jobs.basics.add(1, 2).get_result(timeout=PATIENCE_SEC) == 3
-    _block_claims(server, world.app)
-    world.jobs.basics.add(1, 2)
+    block(server, world.app)
+    assert str(world.jobs.basics.add(1, 2).status) == "registered", "submissions are accepted as before"
     reason = _end_of(world)
     # A loop of a user's own raises what its claim raised; the engine's runners raise at the limit.
-    assert "store_deaf_after_sec" in reason or "WRONGTYPE" in reason, reason
+    assert "store_deaf_after_sec" in reason or what in reason, reason
 
 
 def test_a_loop_that_swallows_the_errors_of_its_claims_is_ended_all_the_same(
