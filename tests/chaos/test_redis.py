@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from support import flags
 from support.chaos import RUNNERS, SLOTS, Campaign, pause, rounds
-from support.deaf_proxy import deaf_proxy
+from support.deaf_proxy import DeafProxy
 from support.processes import stands_still
 from support.servers import redis_server
 from support.topologies import cluster, sentinels
@@ -160,7 +160,7 @@ def test_b11_scripts_that_are_forgotten_again_and_again(campaign: Make) -> None:
 def test_b14_results_arrive_without_any_notification(campaign: Make) -> None:
     """Runners and clients then find out by their slow look alone."""
     times = rounds(4, 20, 100)
-    with redis_server() as server, deaf_proxy(server.port) as proxy:
+    with redis_server() as server, DeafProxy(server.port) as proxy:
         run = campaign("B14", "no notification is delivered", IN_MEMORY, proxy.url)
         latencies = []
         for number in range(times):

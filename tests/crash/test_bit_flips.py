@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from support.flip_proxy import flip_proxy
+from support.flip_proxy import FlipProxy
 from support.processes import Processes
 from support.servers import redis_server
 from support.worlds import StoreKind, load_jobs, set_environment
@@ -17,7 +17,7 @@ CALLS, EVERY, SEED = 150, 40, 4895
 def test_no_result_is_wrong_though_bits_flip_on_their_way(
     processes: Processes, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    with redis_server() as server, flip_proxy(server.port, EVERY, SEED) as proxy:
+    with redis_server() as server, FlipProxy(server.port, EVERY, SEED) as proxy:
         set_environment(monkeypatch, tmp_path, StoreKind("redis", lambda folder: proxy.url, shared=True))
         jobs = load_jobs()
         processes.started_runner(PYNENC__RUNNER_CLS="ThreadRunner")

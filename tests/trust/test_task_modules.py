@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from support import flags
+from support.modules import forgotten_modules, write_file
 from support.processes import Child, Processes
 
 from pynenc import Pynenc
@@ -26,19 +27,13 @@ RUNNERS = ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner", "Proc
 @pytest.fixture(autouse=True)
 def modules_are_forgotten(sqlite_env: None) -> Iterator[None]:
     """What a test imports does not reach the next one."""
-    modules, path = set(sys.modules), list(sys.path)
-    yield
-    sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        if not name.startswith("pynenc"):
-            del sys.modules[name]
+    with forgotten_modules():
+        yield
 
 
 def _write(files: dict[str, str]) -> None:
     for name, text in files.items():
-        path = Path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        write_file(name, text)
 
 
 def _job(origin: str, names: str = "app", decorator: str = "app.task") -> str:

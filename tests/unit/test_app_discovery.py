@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.modules import forgotten_modules, write_file
 
 from pynenc import Pynenc
 from pynenc.app_discovery import find_app
@@ -18,27 +19,16 @@ ONE = "from pynenc import Pynenc\n{name} = Pynenc('{id}')\n"
 @pytest.fixture(autouse=True)
 def modules_are_forgotten(isolated: None) -> Iterator[None]:
     """What a test imports and puts on the path does not reach the next one."""
-    modules, path = set(sys.modules), list(sys.path)
-    yield
-    sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        if not name.startswith("pynenc"):
-            del sys.modules[name]
-
-
-def _write(name: str, text: str) -> Path:
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    return path
+    with forgotten_modules():
+        yield
 
 
 @pytest.fixture
 def shop() -> None:
     """A package with an app in one module, and a module that imports it."""
-    _write("shop/__init__.py", "")
-    _write("shop/core.py", ONE.format(name="app", id="shop"))
-    _write("shop/work.py", "from shop.core import app\nalias = app\n")
+    write_file("shop/__init__.py", "")
+    write_file("shop/core.py", ONE.format(name="app", id="shop"))
+    write_file("shop/work.py", "from shop.core import app\nalias = app\n")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +54,7 @@ def test_every_form_of_a_spec_finds_the_app(spec: str, variable: str, module: st
 
 @pytest.mark.usefixtures("shop")
 def test_an_app_in_a_package_is_found_by_the_name_or_the_folder_of_the_package() -> None:
-    _write("shop/__init__.py", "from shop.core import app\n")
+    write_file("shop/__init__.py", "from shop.core import app\n")
     assert find_app("shop").app is find_app("./shop").app is find_app("shop/__init__.py").app
 
 
@@ -79,18 +69,18 @@ def test_the_package_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_working_directory_comes_first_on_the_path() -> None:
-    _write("mine.py", ONE.format(name="app", id="mine"))
+    write_file("mine.py", ONE.format(name="app", id="mine"))
     assert find_app("mine").app.app_id == "mine"
     assert sys.path[0] == str(Path.cwd())
 
 
 def test_an_app_may_be_an_attribute_of_an_object() -> None:
-    _write("deep.py", "from pynenc import Pynenc\nclass Site:\n    app = Pynenc('deep')\n")
+    write_file("deep.py", "from pynenc import Pynenc\nclass Site:\n    app = Pynenc('deep')\n")
     assert find_app("deep:Site.app").app.app_id == "deep"
 
 
 def test_a_file_and_its_module_are_the_same_module() -> None:
-    _write("tasks.py", ONE.format(name="app", id="same"))
+    write_file("tasks.py", ONE.format(name="app", id="same"))
     assert find_app("tasks.py").app is find_app("tasks").app
 
 
@@ -132,9 +122,9 @@ def test_a_file_and_its_module_are_the_same_module() -> None:
 )
 @pytest.mark.usefixtures("shop")
 def test_a_spec_that_finds_no_app_says_why(spec: str, words: list[str]) -> None:
-    _write("data/table.txt", "")
-    _write("data/two words.py", "")
-    _write("data/json.py", "")
+    write_file("data/table.txt", "")
+    write_file("data/two words.py", "")
+    write_file("data/json.py", "")
     with pytest.raises(AppDiscoveryError) as raised:
         find_app(spec)
     for word in words:
@@ -154,7 +144,7 @@ def test_a_spec_that_finds_no_app_says_why(spec: str, words: list[str]) -> None:
 )
 @pytest.mark.parametrize("spec", ["broken", "broken.py", "broken:app", "broken.app"])
 def test_an_import_that_fails_is_shown(spec: str, text: str, words: list[str]) -> None:
-    _write("broken.py", text)
+    write_file("broken.py", text)
     with pytest.raises(AppDiscoveryError) as raised:
         find_app(spec)
     for word in ["importing broken", "failed with", *words]:
@@ -162,16 +152,16 @@ def test_an_import_that_fails_is_shown(spec: str, text: str, words: list[str]) -
 
 
 def test_several_apps_are_named() -> None:
-    _write("two.py", ONE.format(name="one", id="one") + ONE.format(name="other", id="other"))
+    write_file("two.py", ONE.format(name="one", id="one") + ONE.format(name="other", id="other"))
     with pytest.raises(AppDiscoveryError, match=r"two:one, two:other"):
         find_app("two")
     assert find_app("two:other").app.app_id == "other"
 
 
 def test_without_a_spec_the_only_app_is_found_wherever_it_is() -> None:
-    _write("helpers.py", "raise RuntimeError('not about the app, so not imported')\n")
-    _write("one.py", ONE.format(name="app", id="only"))
-    _write("two.py", "from one import app  # Pynenc\nraise RuntimeError('makes no app, so not imported')\n")
+    write_file("helpers.py", "raise RuntimeError('not about the app, so not imported')\n")
+    write_file("one.py", ONE.format(name="app", id="only"))
+    write_file("two.py", "from one import app  # Pynenc\nraise RuntimeError('makes no app, so not imported')\n")
     found = find_app()
     assert isinstance(found.app, Pynenc)
     assert (found.app.app_id, found.module) == ("only", "one")
@@ -189,16 +179,16 @@ MAKES = {
 
 @pytest.mark.parametrize("form", MAKES)
 def test_the_file_that_makes_an_app_is_recognised_by_its_text(form: str) -> None:
-    _write("maker.py", MAKES[form])
-    _write("other.py", "import sys\nsys.exit('Pynenc, imported')\n")
-    _write("factory.py", "from pynenc import Pynenc\ndef make():\n    return Pynenc('y')\nraise SystemExit\n")
+    write_file("maker.py", MAKES[form])
+    write_file("other.py", "import sys\nsys.exit('Pynenc, imported')\n")
+    write_file("factory.py", "from pynenc import Pynenc\ndef make():\n    return Pynenc('y')\nraise SystemExit\n")
     assert find_app().app.app_id == "x"
 
 
 @pytest.mark.parametrize("names", [("one.py", "two.py"), ("app.py", "zoo.py"), ("pynenc_app.py", "tasks.py")])
 def test_without_a_spec_several_candidates_are_named_and_none_is_imported(names: tuple[str, str]) -> None:
     for name in names:
-        _write(name, ONE.format(name="app", id=name) + "raise RuntimeError('imported')\n")
+        write_file(name, ONE.format(name="app", id=name) + "raise RuntimeError('imported')\n")
     before = set(sys.modules)
     with pytest.raises(AppDiscoveryError, match=rf"2 files .* make a Pynenc app.*--app: {names[0]}, {names[1]}"):
         find_app()
@@ -208,20 +198,20 @@ def test_without_a_spec_several_candidates_are_named_and_none_is_imported(names:
 def test_without_a_spec_and_without_an_app_it_says_what_was_looked_for() -> None:
     with pytest.raises(AppDiscoveryError, match="makes a Pynenc app"):
         find_app()
-    _write("only.py", "# Pynenc\n")
+    write_file("only.py", "# Pynenc\n")
     with pytest.raises(AppDiscoveryError, match=r"only\.py"):
         find_app()
 
 
 def test_a_file_that_cannot_be_read_is_left_out_of_the_search_and_named() -> None:
-    _write("broken.py", "from pynenc import Pynenc\ndef broken(:\n")
+    write_file("broken.py", "from pynenc import Pynenc\ndef broken(:\n")
     with pytest.raises(AppDiscoveryError, match=r"makes a Pynenc app; broken\.py cannot be read: SyntaxError"):
         find_app()
-    _write("shop.py", ONE.format(name="app", id="the one"))
+    write_file("shop.py", ONE.format(name="app", id="the one"))
     assert find_app().app.app_id == "the one"
 
 
 def test_the_only_candidate_that_fails_to_import_is_named_with_the_reason() -> None:
-    _write("tasks.py", ONE.format(name="app", id="x") + "raise RuntimeError('half written')\n")
+    write_file("tasks.py", ONE.format(name="app", id="x") + "raise RuntimeError('half written')\n")
     with pytest.raises(AppDiscoveryError, match=r"tasks\.py: .*RuntimeError: half written"):
         find_app()

@@ -8,20 +8,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use common::passed_on::passed_on;
 use common::{config, submit};
-use pynenc_core::call::Submission;
 use pynenc_core::claim::{ClaimRequest, Claimed};
 use pynenc_core::clock::SystemClock;
 use pynenc_core::error::{Error, Result};
-use pynenc_core::ids::{InvocationId, Millis, Ownership, RunnerKey};
+use pynenc_core::ids::{Millis, RunnerKey};
 use pynenc_core::memory::MemoryStore;
-use pynenc_core::notify::Hub;
 use pynenc_core::recover::{Recovered, RecoveryPolicy};
-use pynenc_core::result::{Filter, History, Page, Record, Watched};
 use pynenc_core::runner::Runner;
 use pynenc_core::settle::{Outcome, Settled, Settlement};
-use pynenc_core::store::{Beaten, Cancelled, Paused, Purge, Reach, Store};
-use pynenc_core::submit::Submitted;
+use pynenc_core::store::{Beaten, Store};
 use pynenc_core::sync::Mutex;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -49,18 +46,10 @@ impl OneVerbFails {
 }
 
 impl Store for OneVerbFails {
-    fn hub(&self) -> &Arc<Hub> {
-        self.inner.hub()
-    }
-    fn submit(&self, batch: &[Submission]) -> Result<Vec<Submitted>> {
-        self.inner.submit(batch)
-    }
+    passed_on! { hub submit begin pause resume cancel watch get list count backlog history purge close }
     fn claim(&self, request: &ClaimRequest) -> Result<Claimed> {
         self.check("claim")?;
         self.inner.claim(request)
-    }
-    fn begin(&self, owner: Ownership) -> Result<()> {
-        self.inner.begin(owner)
     }
     fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>> {
         self.check("settle")?;
@@ -79,15 +68,6 @@ impl Store for OneVerbFails {
             }
         }
     }
-    fn pause(&self, waiter: Ownership, targets: &[InvocationId]) -> Result<Paused> {
-        self.inner.pause(waiter, targets)
-    }
-    fn resume(&self, waiters: &[Ownership]) -> Result<Vec<bool>> {
-        self.inner.resume(waiters)
-    }
-    fn cancel(&self, id: InvocationId, reach: Reach) -> Result<Cancelled> {
-        self.inner.cancel(id, reach)
-    }
     fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Beaten> {
         self.check("beat")?;
         self.inner.beat(runner, lease)
@@ -95,30 +75,6 @@ impl Store for OneVerbFails {
     fn recover(&self, policy: RecoveryPolicy) -> Result<Recovered> {
         self.check("recover")?;
         self.inner.recover(policy)
-    }
-    fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {
-        self.inner.watch(ids)
-    }
-    fn get(&self, id: InvocationId) -> Result<Record> {
-        self.inner.get(id)
-    }
-    fn list(&self, filter: &Filter, page: Page) -> Result<Vec<InvocationId>> {
-        self.inner.list(filter, page)
-    }
-    fn count(&self, filter: &Filter) -> Result<usize> {
-        self.inner.count(filter)
-    }
-    fn backlog(&self, queues: &[Arc<str>], limit: usize) -> Result<usize> {
-        self.inner.backlog(queues, limit)
-    }
-    fn history(&self, id: InvocationId) -> Result<History> {
-        self.inner.history(id)
-    }
-    fn purge(&self, what: Purge) -> Result<usize> {
-        self.inner.purge(what)
-    }
-    fn close(&self) -> Result<()> {
-        self.inner.close()
     }
 }
 

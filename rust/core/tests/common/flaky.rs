@@ -3,17 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use pynenc_core::call::Submission;
 use pynenc_core::claim::{ClaimRequest, Claimed};
 use pynenc_core::error::{Error, Result};
 use pynenc_core::ids::{InvocationId, Millis, Ownership, RunnerKey};
-use pynenc_core::notify::Hub;
-use pynenc_core::recover::{Recovered, RecoveryPolicy};
-use pynenc_core::result::{Filter, History, Page, Record, Watched};
+use pynenc_core::result::Watched;
 use pynenc_core::settle::{Settled, Settlement};
-use pynenc_core::store::{Beaten, Cancelled, Paused, Purge, Reach, Store};
-use pynenc_core::submit::Submitted;
+use pynenc_core::store::{Beaten, Paused, Store};
 use pynenc_core::sync::{Condvar, Mutex};
+
+use super::passed_on::passed_on;
 
 /// A memory store that fails as told: before doing anything, or after having done it (the answer got lost).
 pub struct Flaky {
@@ -65,12 +63,7 @@ impl Flaky {
 }
 
 impl Store for Flaky {
-    fn hub(&self) -> &Arc<Hub> {
-        self.inner.hub()
-    }
-    fn submit(&self, batch: &[Submission]) -> Result<Vec<Submitted>> {
-        self.inner.submit(batch)
-    }
+    passed_on! { hub submit begin cancel recover get list count backlog history purge close }
     fn claim(&self, request: &ClaimRequest) -> Result<Claimed> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         Self::fails(&self.fail_claims)?;
@@ -80,9 +73,6 @@ impl Store for Flaky {
             self.let_go.wait(&mut held);
         }
         claimed
-    }
-    fn begin(&self, owner: Ownership) -> Result<()> {
-        self.inner.begin(owner)
     }
     fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>> {
         Self::fails(&self.fail_before)?;
@@ -98,39 +88,12 @@ impl Store for Flaky {
         self.answers()?;
         self.inner.resume(waiters)
     }
-    fn cancel(&self, id: InvocationId, reach: Reach) -> Result<Cancelled> {
-        self.inner.cancel(id, reach)
-    }
     fn beat(&self, runner: &RunnerKey, lease: Millis) -> Result<Beaten> {
         self.beats.fetch_add(1, Ordering::SeqCst);
         self.inner.beat(runner, lease)
     }
-    fn recover(&self, policy: RecoveryPolicy) -> Result<Recovered> {
-        self.inner.recover(policy)
-    }
     fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {
         self.answers()?;
         self.inner.watch(ids)
-    }
-    fn get(&self, id: InvocationId) -> Result<Record> {
-        self.inner.get(id)
-    }
-    fn list(&self, filter: &Filter, page: Page) -> Result<Vec<InvocationId>> {
-        self.inner.list(filter, page)
-    }
-    fn count(&self, filter: &Filter) -> Result<usize> {
-        self.inner.count(filter)
-    }
-    fn backlog(&self, queues: &[Arc<str>], limit: usize) -> Result<usize> {
-        self.inner.backlog(queues, limit)
-    }
-    fn history(&self, id: InvocationId) -> Result<History> {
-        self.inner.history(id)
-    }
-    fn purge(&self, what: Purge) -> Result<usize> {
-        self.inner.purge(what)
-    }
-    fn close(&self) -> Result<()> {
-        self.inner.close()
     }
 }
