@@ -37,7 +37,7 @@ test: build servers ## all tests, Rust and Python (T='-k name' is passed to pyte
 	@mkdir -p $(REPORTS)
 	@rm -f $(REPORTS)/*
 	cargo test --locked 2>&1 | tee $(REPORTS)/cargo.txt
-	$(PY) -m pytest -q --junit-xml=$(REPORTS)/pytest.xml $(T)
+	$(PY) scripts/suite.py $(REPORTS) $(T)
 	$(PY) scripts/test_counts.py $(REPORTS)
 
 .PHONY: chaos

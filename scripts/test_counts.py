@@ -1,6 +1,6 @@
 """Print how many tests ran, from the reports of `make test`; under PYNENC_CI=1 a test that did not run is a failure.
 
-Usage: test_counts.py REPORT_FOLDER (holding cargo.txt and pytest.xml)
+Usage: test_counts.py REPORT_FOLDER (holding cargo.txt, and the pytest-*.xml of both calls of pytest)
 """
 
 import os
@@ -19,9 +19,9 @@ def cargo_counts(report: Path) -> tuple[int, int, int]:
     return passed, failed, ignored
 
 
-def pytest_counts(report: Path) -> tuple[int, int, int]:
-    """`(passed, failed, not run)`; an expected failure counts as not run, since it proves nothing."""
-    suites = list(ElementTree.parse(report).getroot().iter("testsuite"))
+def pytest_counts(reports: list[Path]) -> tuple[int, int, int]:
+    """`(passed, failed, not run)` over all calls; an expected failure counts as not run, since it proves nothing."""
+    suites = [suite for report in reports for suite in ElementTree.parse(report).getroot().iter("testsuite")]
     total, failed, errors, skipped = (
         sum(int(suite.get(key, "0")) for suite in suites) for key in ("tests", "failures", "errors", "skipped")
     )
@@ -30,7 +30,9 @@ def pytest_counts(report: Path) -> tuple[int, int, int]:
 
 def main(folder: Path) -> int:
     """0 if both kinds of tests ran, none failed and, in CI, none was left out."""
-    counts = {"cargo": cargo_counts(folder / "cargo.txt"), "pytest": pytest_counts(folder / "pytest.xml")}
+    # By name: a call of pytest that wrote no report is no call that found nothing.
+    reports = [folder / f"pytest-{half}.xml" for half in ("beside", "alone")]
+    counts = {"cargo": cargo_counts(folder / "cargo.txt"), "pytest": pytest_counts(reports)}
     verdict = 0
     for kind, (passed, failed, not_run) in counts.items():
         print(f"{kind:7} {passed} passed, {failed} failed, {not_run} not run")

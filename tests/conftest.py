@@ -16,6 +16,7 @@ from support.worlds import STORES, World, load_jobs, set_environment
 
 SEED = int(os.environ.get("TESTS_SEED") or random.SystemRandom().randrange(2**32))
 """Repeat a run with TESTS_SEED=<the seed it printed>."""
+os.environ["TESTS_SEED"] = str(SEED)  # the same in every worker of pytest-xdist
 
 # A runner on a thread of the test says that it takes no signals, which is what the test wants.
 _NOT_THE_MAIN_THREAD = "ignore:.*not started in the main thread.*:UserWarning"
@@ -48,6 +49,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "failed"
         report.longrepr = f"the secret of the suite is in {', '.join(leaks)}\n{without_secret(report.longreprtext)}"
         report.sections = [(name, without_secret(text)) for name, text in report.sections]
+    # A worker cannot send a lone surrogate to who writes the report, and dies of it.
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,8 @@ from pynenc import Pynenc, _core
 from pynenc.exceptions import SerializationError
 from pynenc.serializer.json_codec import canonical_text
 
+pytestmark = pytest.mark.alone
+
 MODULUS = 2**61 - 1
 """All multiples of it have the hash 0 in CPython."""
 FACTOR = 5.0

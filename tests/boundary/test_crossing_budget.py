@@ -100,6 +100,7 @@ def test_a_blocked_wait_is_one_call(world: World, crossings: Crossings) -> None:
     assert spent["Waiter.wait"] == 1
 
 
+@pytest.mark.alone
 def test_an_idle_runner_crosses_once_per_second_to_supervise_and_not_at_all_to_work(
     world: World, crossings: Crossings
 ) -> None:

@@ -12,6 +12,8 @@ from support.processes import Child, Processes, cpu_seconds
 from support.waiting import wait_until
 from support.worlds import load_jobs
 
+pytestmark = pytest.mark.alone
+
 WINDOW_SEC = 3.0
 WAITERS = 100
 

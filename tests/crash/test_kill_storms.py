@@ -25,6 +25,8 @@ from support.processes import Child, Processes, descendants
 from support.waiting import wait_until
 from support.worlds import load_jobs
 
+pytestmark = pytest.mark.alone
+
 FULL = size() == "full"
 LEASE_SEC = 2.0
 CLASSES = ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner", "AsyncRunner"]

@@ -11,6 +11,8 @@ from support.oracle import judge
 from support.processes import Processes
 from support.worlds import load_jobs
 
+pytestmark = pytest.mark.alone
+
 CLIENTS = 4
 RUNNERS = 3
 PER_CLIENT = 5_000

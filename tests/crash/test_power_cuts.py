@@ -42,6 +42,8 @@ from support.worlds import StoreKind, load_jobs, set_environment
 from pynenc import _core
 from pynenc.exceptions import InvocationNotFoundError
 
+pytestmark = pytest.mark.alone
+
 PLACES = rounds(30, 100, 300)
 CALLS = rounds(300, 1500, 3000)
 """Of each client."""

@@ -300,6 +300,7 @@ def test_a_signal_for_the_whole_group_stops_a_runner_in_order(processes: Process
     assert "Traceback" not in runner.output()
 
 
+@pytest.mark.alone
 def test_an_idle_runner_with_workers_uses_hardly_any_cpu(processes: Processes, jobs: Any, runner_cls: str) -> None:
     runner = _runner(processes, runner_cls)
     assert jobs.basics.add(1, 1).get_result(timeout=60) == 2

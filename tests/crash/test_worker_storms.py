@@ -22,6 +22,8 @@ from support.worlds import load_jobs
 
 from pynenc.exceptions import InvocationAbandonedError
 
+pytestmark = pytest.mark.alone
+
 FULL = size() == "full"
 LONG_LEASE = "600"
 """Far longer than any test: what is recovered is recovered because a death was noticed."""

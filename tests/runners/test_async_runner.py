@@ -34,6 +34,7 @@ def _threads(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/task"))
 
 
+@pytest.mark.alone
 def test_thousands_of_coroutines_wait_at_a_time_on_one_loop_and_leave_nothing_behind(
     processes: Processes, jobs: Any
 ) -> None:
@@ -55,6 +56,7 @@ def test_thousands_of_coroutines_wait_at_a_time_on_one_loop_and_leave_nothing_be
     assert runner.wait() == 0
 
 
+@pytest.mark.alone
 def test_ten_thousand_parents_of_one_child_are_all_woken_and_take_no_threads(processes: Processes, jobs: Any) -> None:
     """With a hundred slots: each is lent while its body waits."""
     count = 10_000

@@ -16,6 +16,11 @@ from typing import IO, Any
 
 from support.waiting import wait_until
 
+_PORTS = range(12_000, 21_000)
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_OWN_PORTS = _PORTS[_WORKER % _WORKERS :: _WORKERS]
+"""No two workers of a run try the same port, not even one whose server is about to be started again."""
 _NEXT = count(os.getpid() * 37)
 
 
@@ -29,7 +34,7 @@ def free_port() -> int:
     Below the range from which the system gives ports to clients: a server that is started again finds its port free.
     """
     while True:
-        port = 12_000 + next(_NEXT) % 9_000
+        port = _OWN_PORTS[next(_NEXT) % len(_OWN_PORTS)]
         try:
             for each in (port, port + 10_000):
                 with socket.socket() as probe:
@@ -37,6 +42,10 @@ def free_port() -> int:
         except OSError:
             continue
         return port
+
+
+_ENDS_WITH_THE_TESTS = ("setpriv", "--pdeathsig", "KILL")
+"""Whatever kills the process of the tests; in order, they end what they started themselves."""
 
 
 class RedisServer:
@@ -51,11 +60,19 @@ class RedisServer:
         if sentinel is None:
             # Nothing is saved in the time that a test takes, but a server that never saves is warned of.
             save = ("--save", "86400 1", "--appendonly", "no")
-            self._command = [program, *common, *save, "--enable-debug-command", "local", *options]
+            self._command = [
+                *_ENDS_WITH_THE_TESTS,
+                program,
+                *common,
+                *save,
+                "--enable-debug-command",
+                "local",
+                *options,
+            ]
         else:
             file = folder / f"sentinel-{self.port}.conf"
             file.write_text(sentinel)
-            self._command = [program, str(file), *common, "--sentinel"]
+            self._command = [*_ENDS_WITH_THE_TESTS, program, str(file), *common, "--sentinel"]
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 

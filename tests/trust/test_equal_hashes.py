@@ -281,7 +281,7 @@ def test_what_is_overwritten_in_its_object_is_looked_at_as_well(app: Pynenc, bod
         (Choices, lambda r: Choices(numbers=[str(number) for number in range(2000)])),
         (list[set[int]], lambda r: [{number} for number in range(3000)]),
     ],
-    ids=str,
+    ids=lambda value: "values" if callable(value) and not isinstance(value, type) else str(value),
 )
 def test_honest_values_travel_as_before(
     app: Pynenc, seed: int, hint: Any, values: Callable[[random.Random], Any]

@@ -210,7 +210,8 @@ def _text(coder: Any, value: Any, annotation: Any = Any) -> str:
         (Model(labels=set("abcdefgh"), counts={2: 1, 1: 2}), Model(labels=set("hgfedcba"), counts={1: 2, 2: 1})),
         (OwnForm({2: "b", 1: "a"}), OwnForm({1: "a", 2: "b"})),
     ],
-    ids=lambda value: repr(value)[:60],
+    # The text of a set is another one in each process.
+    ids=lambda value: type(value).__name__,
 )
 def test_equal_values_have_one_text_whatever_their_order(coder: Any, one: Any, other: Any) -> None:
     assert _text(coder, one) == _text(coder, other)
@@ -371,7 +372,11 @@ def test_json_makes_lists_of_tuples_and_pickle_is_base64() -> None:
     assert pickle.loads(base64.b64decode(PickleSerializer.serialize((1,)))) == (1,)
 
 
-@pytest.mark.parametrize("value", [float("nan"), object(), "\ud800", {(1, 2): 3}, {1.5: {float("inf")}}], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), object(), "\ud800", {(1, 2): 3}, {1.5: {float("inf")}}],
+    ids=["nan", "object", "surrogate", "key that is no text", "infinity in a set"],
+)
 def test_json_refuses_what_has_no_form(value: Any) -> None:
     with pytest.raises(SerializationError, match="has no JSON form"):
         JsonSerializer.serialize(value)
