@@ -192,6 +192,13 @@ def test_the_card_of_a_runner_that_was_killed_counts_no_more(shared_env: None, p
     assert live_runners(jobs.app) == []
 
 
+def test_a_card_ends_with_its_time(world: World) -> None:
+    store = world.app._store
+    store.publish_runner("r1", b"short", 0.2)
+    store.publish_runner("r2", b"long", 60)
+    wait_until(lambda: store.runners() == [("r2", b"long")], "the card that was kept for a moment is gone")
+
+
 def test_what_is_no_card_is_passed_over(memory_env: None) -> None:
     app = Pynenc()
     for number, card in enumerate(
