@@ -17,6 +17,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.args.append(str(config.rootpath / "benches"))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     choice = config.getoption("--alone")
     if choice is None:

@@ -1,4 +1,4 @@
-"""Long runs are longer than the deadline of a usual test."""
+"""Long runs are longer than the deadline of a usual test, and load the machine."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.timeout(DEADLINE_SEC[size()]))
+            item.add_marker(pytest.mark.alone)
 
 
 @pytest.fixture
