@@ -6,6 +6,7 @@ disk is opened by the store, and asked for every acknowledgement that came befor
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import sqlite3
@@ -120,7 +121,7 @@ def _look_at_image(recorded: Recorded, disk: Disk, mode: str, chance: random.Ran
     verdict.images += 1
     where = f"cut at {disk.at}, {mode}"
     try:
-        store = _core.Store.open(f"sqlite:///{database}")
+        store = _core.Store.open(f"sqlite:///{database}", app_id=os.environ["PYNENC__APP_ID"])
         try:
             _ask(store, disk.acks, where, verdict)
         finally:
