@@ -42,6 +42,39 @@ async def carry(number: int) -> int:
     return number * 2
 """
 
+OWN_CLASSES = """\
+import json
+
+from pynenc import Pynenc
+from pynenc.serializer import BaseSerializer
+
+
+class CountingSerializer(BaseSerializer):
+    def __init__(self):
+        self.written = 0
+
+    def serialize(self, obj):
+        self.written += 1
+        return json.dumps([self.written, obj])
+
+    def deserialize(self, serialized_obj):
+        return json.loads(serialized_obj)[1]
+
+
+class RegionApp(Pynenc):
+    def __init__(self, region, *, file):
+        self.region = region
+        super().__init__(f"depot-{region}", {"store_url": f"sqlite:///{file}", "serializer_cls": "CountingSerializer"})
+
+
+app = RegionApp("eu", file="depot.db")
+
+
+@app.task
+def where(number):
+    return [app.region, number]
+"""
+
 app = Pynenc("feature-runners", {"store_url": "memory://"})
 
 
@@ -191,6 +224,17 @@ def test_a_runner_of_the_command_line_serves_other_processes(processes: Processe
     started.send(signal.SIGTERM)
     assert started.wait() == 0, started.output()
     assert "Starting runner for app: depot" in started.output()
+
+
+def test_an_app_and_a_serializer_of_ones_own_work_in_worker_processes(processes: Processes, depot: Path) -> None:
+    (depot / "depot.py").write_text(OWN_CLASSES)
+    tasks: Any = importlib.import_module("depot")
+    started = processes.python(
+        "-m", "pynenc", "--app", "depot", "runner", "start", "--runner", "PersistentProcessRunner"
+    )
+    assert tasks.where.parallelize([(1,), (2,)]).get_results(60) == [["eu", 1], ["eu", 2]]
+    started.send(signal.SIGTERM)
+    assert started.wait() == 0, started.output()
 
 
 @pytest.mark.parametrize("spec", ["depot", "depot.app", "depot:app", "depot.py", "./depot.py:app"])
