@@ -35,12 +35,25 @@ class Arguments:
     Made by `task.args(…)`, or by hand from a dict to be passed to `task.parallelize`.
     """
 
-    __slots__ = ("_args_id", "_task", "kwargs")
+    __slots__ = ("_args_id", "_passed", "_task", "kwargs")
 
     def __init__(self, kwargs: dict[str, Any] | None = None, task: Task[..., Any] | None = None) -> None:
         self.kwargs: dict[str, Any] = {} if kwargs is None else kwargs
         self._task = task
         self._args_id: str | None = None
+        self._passed: dict[str, Any] | None = None
+
+    @classmethod
+    def of_bound(cls, bound: dict[str, Any], task: Task[..., Any]) -> Arguments:
+        """The arguments that `task` has bound: `kwargs` has the defaults too, `passed` only what the caller gave."""
+        arguments = cls(task._signature.filled(bound), task)
+        arguments._passed = bound
+        return arguments
+
+    @property
+    def passed(self) -> dict[str, Any]:
+        """What the caller gave, without the defaults."""
+        return self.kwargs if self._passed is None else self._passed
 
     @classmethod
     def from_call(cls, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Arguments:

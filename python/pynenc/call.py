@@ -65,7 +65,7 @@ class Call(Generic[Params, Result]):
         if self._arguments is None:
             payload = self._plain_payload()
             kwargs = {} if payload is None else self.app._codec.read_arguments(self.task, payload)
-            self._arguments = Arguments(kwargs, self.task)
+            self._arguments = Arguments.of_bound(kwargs, self.task)
         return self._arguments
 
     @property
@@ -107,7 +107,7 @@ class Call(Generic[Params, Result]):
 
     def to_json(self) -> str:
         """One JSON object: the id of the task and its encoded arguments."""
-        payload = self._plain_payload() or self.app._codec.write_arguments(self.task, self.arguments.kwargs)
+        payload = self._plain_payload() or self.app._codec.write_arguments(self.task, self.arguments.passed)
         return msgspec.json.encode({"task_id": str(self.task.task_id), "payload": payload}).decode()
 
     def _plain_payload(self) -> bytes | None:
@@ -168,7 +168,7 @@ class LazyCall(Call[Params, Result]):
     def _bound(self, kwargs: dict[str, Any]) -> Arguments:
         args, kwargs = self.task._apply(kwargs)
         bind: Any = self.task._bind
-        return Arguments(bind(*args, **kwargs), self.task)
+        return Arguments.of_bound(bind(*args, **kwargs), self.task)
 
 
 class PreSerializedCall(LazyCall[Params, Result]):

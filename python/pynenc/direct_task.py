@@ -36,7 +36,7 @@ def make_direct(
         raise InvalidTaskOptionsError(task.task_id, f"direct task {task.task_id}: aggregate_func needs parallel_func")
 
     def split(func: ParallelFunc, args: Any, kwargs: Any) -> tuple[Any, dict[str, Any] | None]:
-        return _argument_sets(task, func(task._bind(*args, **kwargs)))
+        return _argument_sets(task, func(task._signature.filled(task._bind(*args, **kwargs))))
 
     if inspect.iscoroutinefunction(task.func):
 

@@ -55,7 +55,7 @@ class SubmitPlan:
         payload = self._encode(self._task, kwargs)
         if self._registration is ConcurrencyControlType.DISABLED and self._running is ConcurrencyControlType.DISABLED:
             return payload, "", None, None
-        texts = self._task.app._codec.argument_texts(self._task, kwargs)
+        texts = self._task.app._codec.argument_texts(self._task, self._task._signature.filled(kwargs))
         args_id = hash_texts(texts)
         return (
             payload,
@@ -163,7 +163,7 @@ def _answer(
     if became == _core.REFUSED:
         raise _refusal(task, invocation_id, call, kwargs)
     reused: ReusedInvocation[Any, Any] = ReusedInvocation(task.app, invocation_id, task=task)
-    reused.diff_arg = Arguments(kwargs, task) if became == _core.REUSED_DIFFERENT else None
+    reused.diff_arg = Arguments.of_bound(kwargs, task) if became == _core.REUSED_DIFFERENT else None
     return reused
 
 
@@ -188,8 +188,9 @@ def _difference(task: Task[Any, Any], invocation_id: str, kwargs: dict[str, Any]
         payload = task.app._store.get(invocation_id).payload
     except InvocationNotFoundError:
         return "(the registered invocation has been removed meanwhile)"
-    before = codec.argument_texts(task, codec.decode_arguments(task, payload, invocation_id))
-    after = codec.argument_texts(task, kwargs)
+    filled = task._signature.filled
+    before = codec.argument_texts(task, filled(codec.decode_arguments(task, payload, invocation_id)))
+    after = codec.argument_texts(task, filled(kwargs))
     return "\n".join(
         f"  {name}: registered {before.get(name, 'nothing')}, called with {after.get(name, 'nothing')}"
         for name in sorted(before.keys() | after.keys())

@@ -46,8 +46,17 @@ def test_what_was_bound_spreads_to_the_same_call(
     assert func(*spread_args, **spread_kwargs) == func(*args, **kwargs)
 
 
-def test_defaults_are_filled_in_and_collections_have_a_place_of_their_own() -> None:
-    assert CallSignature(plain).bind(1) == {"a": 1, "b": 2, "c": 3}
+def test_what_is_left_out_stays_out_and_can_be_filled_in() -> None:
+    signature = CallSignature(plain)
+    assert signature.bind(1) == {"a": 1}
+    assert signature.filled(signature.bind(1)) == {"a": 1, "b": 2, "c": 3}
+    bare = CallSignature(everything)
+    assert bare.bind(1, keyword=2) == {"first": 1, "keyword": 2}
+    full = {"first": 1, "second": 2, "rest": [], "keyword": 2, "more": {}}
+    assert bare.filled(bare.bind(1, keyword=2)) == full
+
+
+def test_collections_have_a_place_of_their_own() -> None:
     bound = CallSignature(everything).bind(1, 2, 3, keyword=4, x=5)
     assert bound == {"first": 1, "second": 2, "rest": [3], "keyword": 4, "more": {"x": 5}}
 
@@ -84,7 +93,9 @@ def test_a_default_is_the_very_object_and_its_repr_is_never_evaluated() -> None:
     def func(value=odd):  # type: ignore[no-untyped-def]
         return value
 
-    assert CallSignature(func).bind()["value"] is odd
+    signature = CallSignature(func)
+    assert signature.bind() == {}
+    assert signature.filled({})["value"] is odd
 
 
 def test_names_missing_from_a_stored_call_get_their_defaults() -> None:

@@ -57,7 +57,7 @@ class BaseBroker(View):
 
     def route_call(self, call: Any) -> Any:
         """Submit `call`; the invocation."""
-        return submit_one(call.task, call.arguments.kwargs)
+        return submit_one(call.task, call.arguments.passed)
 
     def retrieve_invocation(self, queue_name: str | None = None) -> ClaimedInvocationId | None:
         """Claim the next due invocation (of one queue): its id, which carries the claim; None when there is none."""

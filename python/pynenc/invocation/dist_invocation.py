@@ -112,7 +112,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         """The task and its arguments; read from the store if it was submitted elsewhere."""
         if self._call is None:
             if self._kwargs is not None:
-                self._call = Call(self.task, Arguments(self._kwargs, self.task))
+                self._call = Call(self.task, Arguments.of_bound(self._kwargs, self.task))
             else:
                 payload = self._stored().payload if self._claim is None else self._claim.payload
                 self._call = Call(self.task, payload=payload, invocation_id=self.invocation_id)

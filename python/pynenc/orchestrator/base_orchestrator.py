@@ -147,7 +147,7 @@ class BaseOrchestrator(Upkeep):
         """Submit calls; their invocations, in the order of the calls."""
         routed: list[DistributedInvocation[Any, Any]] = []
         for task, group in groupby(calls, key=lambda call: call.task):
-            routed += submit_many(task, [call.arguments.kwargs for call in group])
+            routed += submit_many(task, [call.arguments.passed for call in group])
         return routed
 
     def route_invocation(self, invocation: InvocationOrId) -> None:
@@ -188,7 +188,7 @@ class BaseOrchestrator(Upkeep):
                 continue
             codec = self.app._codec
             kwargs = codec.decode_arguments(task, self._store.get(invocation_id).payload, invocation_id)
-            found = codec.argument_texts(task, kwargs)
+            found = codec.argument_texts(task, task._signature.filled(kwargs))
             if all(found.get(name) == text for name, text in key_serialized_arguments.items()):
                 yield invocation_id
 
