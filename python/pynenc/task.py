@@ -67,6 +67,8 @@ class TaskOptions(TypedDict, total=False):
     """How many calls `parallelize` submits at once; 100 by default, 0 for one at a time."""
     auto_parallel_batch_size: int | None
     """Deprecated: without effect, `parallel_batch_size` took its place."""
+    lossy: bool | None
+    """Let arguments and results travel that come back as something else: a tuple without annotation, for example."""
     call_result_cache: bool | None
     """Accepted for compatibility, without effect."""
     disable_cache_args: Iterable[str] | None
@@ -92,7 +94,11 @@ class Task(Generic[Params, Result]):
             NotOfferedError: `triggers`, `force_new_workflow`, or `is_workflow_task`.
         """
         _check_function(func)
-        functools.update_wrapper(self, func)
+        functools.update_wrapper(self, func, updated=())
+        # What decorators have put on the function is readable here too, but never hides what a task has.
+        attributes = getattr(func, "__dict__", {})
+        self.__dict__.update({name: value for name, value in attributes.items() if not hasattr(type(self), name)})
+        self.__dict__["__wrapped__"] = func
         self.app = app
         self.func = func
         self.task_id = TaskId(func.__module__, func.__name__)
@@ -226,7 +232,7 @@ class Task(Generic[Params, Result]):
         bound = self._bind(*args, **kwargs)
         if self.app.conf.dev_mode_force_sync_tasks:
             self.app._check_settings()
-            return ConcurrentInvocation(Call(self, Arguments(bound, self)))
+            return ConcurrentInvocation(Call(self, Arguments.of_bound(bound, self)))
         return submit_one(self, bound)
 
     async def submit(self, /, *args: Params.args, **kwargs: Params.kwargs) -> BaseInvocation[Params, Result]:
@@ -285,7 +291,7 @@ class Task(Generic[Params, Result]):
 
     def args(self, /, *args: Params.args, **kwargs: Params.kwargs) -> Arguments:
         """The arguments of a call, without making it. `TypeError` if they do not fit."""
-        return Arguments(self._bind(*args, **kwargs), self)
+        return Arguments.of_bound(self._bind(*args, **kwargs), self)
 
     def parallelize(
         self,
@@ -305,7 +311,7 @@ class Task(Generic[Params, Result]):
         calls = [self._bind_item(item, common_args) for item in param_iter]
         if self.app.conf.dev_mode_force_sync_tasks:
             return ConcurrentInvocationGroup(
-                self, [ConcurrentInvocation(Call(self, Arguments(bound, self))) for bound in calls]
+                self, [ConcurrentInvocation(Call(self, Arguments.of_bound(bound, self))) for bound in calls]
             )
         return DistributedInvocationGroup(self, submit_many(self, calls))
 
@@ -320,7 +326,7 @@ class Task(Generic[Params, Result]):
         if isinstance(item, tuple):
             return bind(*item)
         if isinstance(item, Arguments):
-            args, kwargs = self._apply(item.kwargs)
+            args, kwargs = self._apply(item.passed)
             return bind(*args, **kwargs)
         raise TypeError(
             f"{self.task_id}.parallelize: an item must be a tuple of positional arguments, a dict of keyword arguments "
