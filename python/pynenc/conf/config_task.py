@@ -93,6 +93,9 @@ class ConfigTask(ConfigBase):
         100, unit="calls", at_least=0, doc="how many calls parallelize submits at once; 0 is one at a time"
     )
     auto_parallel_batch_size: int = setting(0, at_least=0, doc=WITHOUT_EFFECT + ": parallel_batch_size took its place")
+    lossy: bool = setting(
+        False, doc="arguments and results that JSON changes, such as a tuple without annotation, travel all the same"
+    )
     call_result_cache: bool = setting(False, doc=WITHOUT_EFFECT + ": no result is reused")
     disable_cache_args: tuple[str, ...] = setting(
         (), doc=WITHOUT_EFFECT + ": large values travel with their invocation"

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
 
+from pynenc._signature import naming_parameters
 from pynenc.serializer.hooks import DecodeHook
 
 _EMPTY = inspect.Parameter.empty
@@ -34,8 +35,14 @@ def slots_of(
     """The parameters of `func` in order, and its result. Warns through `logger` of annotations that cannot be used."""
     hints, problems = _hints(func)
     parameters = [
-        _slot(name, _of_parameter(parameter, hints.get(name, _EMPTY)), problems.get(name), hook, parameter.default)
-        for name, parameter in inspect.signature(func).parameters.items()
+        _slot(
+            parameter.name,
+            _of_parameter(parameter, hints.get(parameter.name, _EMPTY)),
+            problems.get(parameter.name),
+            hook,
+            parameter.default,
+        )
+        for parameter in naming_parameters(func)
     ]
     result = _slot("return", hints.get("return", _EMPTY), problems.get("return"), hook, _EMPTY)
     for slot in (*parameters, result):
@@ -93,7 +100,7 @@ def _hints(func: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, str]]:
 def _hints_one_by_one(func: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, str]]:
     hints: dict[str, Any] = {}
     problems: dict[str, str] = {}
-    names = {*inspect.signature(func).parameters, "return"}
+    names = {*(parameter.name for parameter in naming_parameters(func)), "return"}
     try:
         written = dict(inspect.get_annotations(inspect.unwrap(func)))
     except Exception as error:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Collection, Iterable
 from datetime import datetime, time
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 MAX_DEPTH = 200
 """Containers within containers, beyond which a value is refused."""
@@ -26,47 +26,17 @@ class NotRepresentableError(ValueError):
     """JSON would change this value. The message says why and what to do."""
 
 
-class Needs(NamedTuple):
-    """What is in a value that comes back by the annotation alone."""
+def inspect_value(value: Any) -> list[Any]:
+    """Refuse what JSON would change into another value; the tasks and invocations in it, which belong to an app.
 
-    odd_keys: bool
-    """Dict keys that are not text."""
-    tasks: tuple[Any, ...]
-
-
-def inspect_value(value: Any, plain_only: bool = False) -> Needs | None:
-    """Refuse what JSON would change; what in it only annotations restore, if there is any.
-
-    Args:
-        plain_only: nothing will restore types: also refuse all that is not None, bool, int, float, str, list or dict.
     Raises:
         NotRepresentableError: with the reason in words.
     """
     if type(value) in SCALARS:
-        return None
-    walk = _Walk(plain_only)
+        return []
+    walk = _Walk()
     walk.one(value, 0)
-    return Needs(walk.odd_keys, tuple(walk.tasks)) if walk.odd_keys or walk.tasks else None
-
-
-def is_restored(before: Any, after: Any) -> bool:
-    """Whether every dict within `after` has the keys it has in `before`, and every task is one."""
-    if is_task(type(before)):
-        return is_task(type(after))
-    if isinstance(before, dict):
-        if not isinstance(after, dict):
-            return not before and after is not None
-        return before.keys() == after.keys() and all(is_restored(value, after[key]) for key, value in before.items())
-    if isinstance(before, list | tuple):
-        return all(map(is_restored, before, after)) if isinstance(after, list | tuple) else True
-    if isinstance(before, set | frozenset):
-        return not any(is_task(type(item)) for item in before) or all(is_task(type(item)) for item in after)
-    inner = fields_of_value(before)
-    if not inner:
-        return True
-    if isinstance(after, dict):
-        return all(is_restored(value, after.get(name)) for name, value in inner.items())
-    return all(is_restored(value, getattr(after, name, None)) for name, value in inner.items())
+    return walk.of_apps
 
 
 def is_task(kind: type[Any]) -> bool:
@@ -75,13 +45,17 @@ def is_task(kind: type[Any]) -> bool:
     return module is not None and issubclass(kind, module.Task)
 
 
-class _Walk:
-    __slots__ = ("odd_keys", "plain_only", "tasks")
+def is_invocation_class(kind: type[Any]) -> bool:
+    """Whether this is a class of invocations. Imports nothing: who has an invocation has imported it."""
+    module = sys.modules.get("pynenc.invocation.base_invocation")
+    return module is not None and issubclass(kind, module.BaseInvocation)
 
-    def __init__(self, plain_only: bool) -> None:
-        self.plain_only = plain_only
-        self.odd_keys = False
-        self.tasks: list[Any] = []
+
+class _Walk:
+    __slots__ = ("of_apps",)
+
+    def __init__(self) -> None:
+        self.of_apps: list[Any] = []
 
     def one(self, value: Any, depth: int) -> None:
         """Look at a value that is not of `SCALARS`."""
@@ -96,17 +70,12 @@ class _Walk:
             self._many(value.values(), depth + 1)
         elif isinstance(value, list):
             self._many(value, depth + 1)
-        elif self.plain_only:
-            raise NotRepresentableError(
-                f"a value of type {kind.__module__}.{kind.__qualname__} would come back as another type, because the "
-                "annotation cannot be used to decode it"
-            )
         elif isinstance(value, tuple | set | frozenset):
             self._many(value, depth + 1)
         elif isinstance(value, datetime | time):
             _check_offset(value)
-        elif is_task(kind):
-            self.tasks.append(value)
+        elif is_task(kind) or is_invocation_class(kind):
+            self.of_apps.append(value)
         else:
             fields = fields_of_value(value)
             if hasattr(kind, "__attrs_attrs__"):
@@ -118,7 +87,6 @@ class _Walk:
         kinds = set(map(type, value))
         if kinds <= {str}:
             return
-        self.odd_keys = True
         if not _all_finite(key for key in value if isinstance(key, float)):
             raise NotRepresentableError("a key is not a finite number, of which JSON has no form")
 

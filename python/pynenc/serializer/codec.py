@@ -92,7 +92,7 @@ class Codec:
         if self._is_json:
             payload = _JSON + self._json(task).encode_arguments(kwargs, limit)
         else:
-            payload = self._whole(f"the arguments of task {task.task_id}", kwargs)
+            payload = self._whole(f"the arguments of task {task.task_id}", task._signature.packed(kwargs))
         if len(payload) > limit:
             raise too_large(f"the arguments of task {task.task_id}", len(payload), limit)
         return payload
@@ -114,7 +114,7 @@ class Codec:
         kwargs = self._load(what, self._body(what, payload, self.serializer.tag))
         if not isinstance(kwargs, dict):
             raise SerializationError(f"{what} are no dict but {type(kwargs).__name__}")
-        return kwargs
+        return task._signature.unpacked(kwargs)
 
     def runs_user_code(self, task: Task[Any, Any]) -> bool:
         """Whether code of the user's takes part when arguments of this task are decoded, which may take any time."""
@@ -239,7 +239,9 @@ class Codec:
         codec = self._tasks.get(task.task_id)
         # A task may be defined again under its name, as notebooks and reloads do.
         if codec is None or codec.func is not task.func:
-            codec = self._tasks[task.task_id] = JsonTaskCodec(self._app, str(task.task_id), task.func)
+            codec = self._tasks[task.task_id] = JsonTaskCodec(
+                self._app, str(task.task_id), task.func, lambda: task.conf.lossy
+            )
         return codec
 
     def _whole(self, what: str, value: Any) -> bytes:

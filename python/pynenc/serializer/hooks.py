@@ -6,11 +6,12 @@ import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from pathlib import PurePath
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import msgspec
 
-from pynenc.serializer.checks import inspect_value, is_task
+from pynenc.serializer.checks import inspect_value, is_invocation_class, is_task
 from pynenc.serializer.user_code import is_pydantic
 
 if TYPE_CHECKING:
@@ -40,15 +41,19 @@ def encode_other(value: Any) -> Any:
     if isinstance(value, deque):
         return list(value)
     kind = type(value)
-    if _is_invocation(kind):
+    if is_invocation_class(kind):
         return {INVOCATION_KEY: str(value.invocation_id)}
     if is_task(kind):
         return {TASK_KEY: str(value.task_id)}
     if is_pydantic(kind):
         # What the model itself reads back: with its aliases, and without what it computes.
         return _checked(value.model_dump(mode="json", by_alias=True, round_trip=True))
-    if _is_json_serializable(kind):
+    if is_json_serializable(kind):
         return _checked(value.to_json())
+    if isinstance(value, CoroutineType):
+        raise TypeError(
+            f"it is the coroutine {value.__qualname__}: a forgotten await? Pass `await {value.__name__}(…)`"
+        )
     raise TypeError(
         f"objects of type {kind.__module__}.{kind.__qualname__} have no JSON form; pass plain values, a dataclass, a "
         "msgspec.Struct, or give the class to_json() and a class method from_json(data)"
@@ -65,7 +70,7 @@ def encode_with_sets(value: Any) -> Any:
 def has_own_form(value: Any) -> bool:
     """Whether its class says what it is written as."""
     kind = type(value)
-    return is_pydantic(kind) or (_is_json_serializable(kind) and not (_is_invocation(kind) or is_task(kind)))
+    return is_pydantic(kind) or (is_json_serializable(kind) and not (is_invocation_class(kind) or is_task(kind)))
 
 
 def decode_hook(app: Pynenc | None) -> DecodeHook:
@@ -77,7 +82,7 @@ def decode_hook(app: Pynenc | None) -> DecodeHook:
             return value
         if not isinstance(kind, type):
             raise TypeError(f"the annotation {annotation} cannot be decoded")
-        if _is_invocation(kind):
+        if is_invocation_class(kind):
             return _invocation(app, kind, value)
         if is_task(kind):
             return _task(app, kind, value)
@@ -91,7 +96,7 @@ def decode_hook(app: Pynenc | None) -> DecodeHook:
         if is_pydantic(kind):
             # As JSON: a strict model takes a text for a date there, and not from Python.
             return kind.model_validate_json(msgspec.json.encode(value))  # type: ignore[attr-defined]
-        if _is_json_serializable(kind):
+        if is_json_serializable(kind):
             return kind.from_json(value)  # type: ignore[attr-defined]
         raise TypeError(f"values of the annotated type {kind.__module__}.{kind.__qualname__} cannot be decoded")
 
@@ -136,12 +141,8 @@ def _task(app: Pynenc | None, kind: type[Any], value: Any) -> Any:
     return task
 
 
-def _is_invocation(kind: type[Any]) -> bool:
-    module = sys.modules.get("pynenc.invocation.base_invocation")
-    return module is not None and issubclass(kind, module.BaseInvocation)
-
-
-def _is_json_serializable(kind: type[Any]) -> bool:
+def is_json_serializable(kind: type[Any]) -> bool:
+    """Whether the class says itself how its objects are written and read: see `JsonSerializable`."""
     return (
         callable(getattr(kind, "to_json", None))
         and callable(getattr(kind, "from_json", None))

@@ -10,25 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pynenc._signature import Bound, CallSignature, is_decorated
 from pynenc.exceptions import PayloadTooLargeError, SerializationError
 from pynenc.serializer.annotations import Slot, slots_of
-from pynenc.serializer.checks import (
-    SCALARS,
-    Needs,
-    NotRepresentableError,
-    fields_of_value,
-    inspect_value,
-    is_restored,
-)
+from pynenc.serializer.canonical import canonical_text
+from pynenc.serializer.checks import SCALARS, inspect_value, is_task
 from pynenc.serializer.collisions import Guard, guard_of_fields
-from pynenc.serializer.hooks import decode_hook, encode_other, encode_with_sets, has_own_form
+from pynenc.serializer.conformity import Conformity, Sure, is_plain, quick_types
+from pynenc.serializer.differences import difference, locate, remedy, type_name
+from pynenc.serializer.hooks import decode_hook, encode_other
 from pynenc.util.texts import brief
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
 
 _ENCODER = msgspec.json.Encoder(enc_hook=encode_other)
-_SORTED_ENCODER = msgspec.json.Encoder(enc_hook=encode_with_sets, order="deterministic")
 _encode = _ENCODER.encode
 
 DEFAULT_TEXT = "<default>"
@@ -40,24 +36,41 @@ _FEW = 1000
 
 _MISSING: Any = object()
 _ABSENT: Any = object()
+_NONE: frozenset[type] = frozenset()
 _PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>.*)`$", re.DOTALL)
+
+_COUNT, _ARGS, _KWARGS = "#", "*", "**"
+"""Beside the names of its parameters, what the arguments of a decorated function have: how many were passed by
+position; or all of them by position and by name, where they do not fit the function inside."""
 
 
 class JsonTaskCodec:
     """Encoder and decoder of one function; made once per task. Thread-safe.
 
-    What only decodes is made when it is first needed: a client with thousands of tasks submits and decodes few of them.
+    What is not needed by every call is made when it is first needed: a client with thousands of tasks submits plain
+    values to few of them, and decodes even less.
     """
 
-    def __init__(self, app: Pynenc, task_id: str, func: Callable[..., Any]) -> None:
+    def __init__(self, app: Pynenc, task_id: str, func: Callable[..., Any], lossy: Callable[[], bool]) -> None:
+        """
+        Args:
+            lossy: whether values may come back as something else; asked when one would.
+        """
         self._hook = decode_hook(app)
-        self._parameters, self._result = slots_of(task_id, func, self._hook, app.logger)
+        parameters, self._result = slots_of(task_id, func, self._hook, app.logger)
+        self._omitted = {slot.name: slot.default for slot in parameters if _cannot_travel(slot.default)}
+        self._signature = CallSignature(func) if is_decorated(func) else None
+        if self._signature is not None:
+            parameters += [Slot(_COUNT, int, "", _MISSING), Slot(_ARGS, list[Any], "", _MISSING)]
+            parameters.append(Slot(_KWARGS, dict[str, Any], "", _MISSING))
+        self._parameters = parameters
         self.func = func
         self._app = app
         self._task = task_id
-        self._names = tuple(slot.name for slot in self._parameters)
-        self._arguments = {slot.name: slot for slot in self._parameters}
-        self._omitted = {slot.name: slot.default for slot in self._parameters if _cannot_travel(slot.default)}
+        self._lossy = lossy
+        self._names = tuple(slot.name for slot in parameters)
+        self._arguments = {slot.name: slot for slot in parameters}
+        self._quick = {slot.name: quick_types(slot.type) for slot in parameters}
 
     @functools.cached_property
     def _guarded(self) -> tuple[Guard | None, bool]:
@@ -80,6 +93,15 @@ class JsonTaskCodec:
     def _decode_result(self) -> Callable[[bytes | memoryview], Any]:
         return msgspec.json.Decoder(self._result.type, dec_hook=self._hook).decode
 
+    @functools.cached_property
+    def _sure(self) -> dict[str, Sure | None]:
+        conformity = Conformity(self._app.app_id)
+        return {slot.name: _sure(conformity, slot) for slot in self._parameters}
+
+    @functools.cached_property
+    def _result_sure(self) -> Sure | None:
+        return _sure(Conformity(self._app.app_id), self._result)
+
     def encode_arguments(self, kwargs: dict[str, Any], limit: int) -> bytes:
         """One JSON object. A default that has no JSON form stays out: where the body runs, it is the default again.
 
@@ -87,17 +109,49 @@ class JsonTaskCodec:
             PayloadTooLargeError: a single text is larger than `limit` bytes; found before anything is copied.
             SerializationError: names the task, the argument and its type.
         """
+        if type(kwargs) is Bound and self._signature is not None:
+            return self._encode_as_passed(self._signature, kwargs, limit)
+        return self._encode_by_name(kwargs, limit)
+
+    def _encode_by_name(self, kwargs: dict[str, Any], limit: int) -> bytes:
         if self._omitted:
             kwargs = {name: value for name, value in kwargs.items() if self._omitted.get(name, _MISSING) is not value}
+        quick = self._quick
+        unsure: dict[str, list[Any]] = {}
         for name, value in kwargs.items():
-            if type(value) not in SCALARS:
-                self._check_argument(name, value, limit)
+            if type(value) not in quick.get(name, _NONE):
+                of_apps = self._look(name, value, limit)
+                if of_apps is not None:
+                    unsure[name] = of_apps
             elif type(value) is str and len(value) > limit:
                 raise too_large(f"argument {name!r} of task {self._task}", len(value), limit)
         try:
-            return _encode(kwargs)
+            body = _encode(kwargs)
         except Exception as error:
             raise self._blame(kwargs, error) from brief(error)
+        if unsure and len(body) <= limit:
+            self._check_what_comes_back(kwargs, unsure, body)
+        return body
+
+    def _encode_as_passed(self, signature: CallSignature, bound: Bound, limit: int) -> bytes:
+        """Arguments of a decorated function, whose annotations need not be those of what the decorator takes."""
+        misfit: SerializationError | None = None
+        if not bound.by_outer:
+            try:
+                return self._encode_by_name({**bound, _COUNT: bound.positional} if bound.positional else bound, limit)
+            except PayloadTooLargeError:
+                raise
+            except SerializationError as error:
+                misfit = error
+        args, kwargs = signature.spread(bound)
+        try:
+            return self._encode_by_name({_ARGS: list(args), _KWARGS: kwargs}, limit)
+        except PayloadTooLargeError:
+            raise
+        except SerializationError:
+            if misfit is None:
+                raise
+        raise misfit
 
     def decode_arguments(self, body: bytes | memoryview) -> dict[str, Any]:
         """The arguments that were passed, each of its annotated type. `SerializationError` if one does not fit."""
@@ -107,23 +161,40 @@ class JsonTaskCodec:
                 guard.inspect(body)
             values = msgspec.structs.astuple(self._decode_arguments(body))
         except Exception as error:
-            raise SerializationError(
-                f"task {self._task}: the arguments do not fit its parameters: {_located(error, 'argument')}"
-            ) from brief(error)
-        return {name: value for name, value in zip(self._names, values, strict=True) if value is not _ABSENT}
+            raise self._misfit(error) from brief(error)
+        found = {name: value for name, value in zip(self._names, values, strict=True) if value is not _ABSENT}
+        return found if self._signature is None else self._as_passed(self._signature, found)
+
+    def _as_passed(self, signature: CallSignature, found: dict[str, Any]) -> dict[str, Any]:
+        count = found.pop(_COUNT, 0)
+        if _ARGS in found or _KWARGS in found:
+            return signature.bind(*found.get(_ARGS, ()), **found.get(_KWARGS, {}))
+        return Bound(found, count)
 
     def encode_result(self, value: Any, limit: int) -> bytes:
         """The JSON of a result. `SerializationError` names the task and the type."""
         what = f"the result of task {self._task}"
         if (size := _least_size(value)) > limit:
             raise too_large(what, size, limit)
+        sure = self._result_sure
+        if sure is not None and sure(value, 0):
+            try:
+                return _encode(value)
+            except Exception as error:
+                raise self._refusal(what, value, error, "result") from brief(error)
         try:
-            needs = inspect_value(value, bool(self._result.plain_only))
+            self._check_apps(what, inspect_value(value))
             body = _encode(value)
+        except SerializationError:
+            raise
         except Exception as error:
-            raise self._refusal(what, value, error, self._result) from brief(error)
-        if needs is not None:
-            self._check_restored(what, value, needs, lambda: self._decode_result(body))
+            raise self._refusal(what, value, error, "result") from brief(error)
+        if len(body) <= limit:
+            try:
+                after = self._read_result(body)
+            except Exception as error:
+                raise self._misfit_of_result(error) from brief(error)
+            self._refuse_changes(value, after, self._result, "result")
         return body
 
     def decode_result(self, body: bytes | memoryview) -> Any:
@@ -131,11 +202,21 @@ class JsonTaskCodec:
         try:
             if self._result_guard is not None:
                 self._result_guard.inspect(body)
-            return self._decode_result(body)
+            return self._read_result(body)
         except Exception as error:
-            raise SerializationError(
-                f"task {self._task}: its result does not fit the annotation: {_located(error, 'result')}"
-            ) from brief(error)
+            raise self._misfit_of_result(error) from brief(error)
+
+    def _read_result(self, body: bytes | memoryview) -> Any:
+        """The result by its annotation. That of a decorated function says what the function inside returns."""
+        try:
+            return self._decode_result(body)
+        except Exception:
+            if self._signature is None:
+                raise
+            plain = msgspec.json.decode(body)
+            if not is_plain(plain):
+                raise
+            return plain
 
     def texts(self, kwargs: Mapping[str, Any]) -> dict[str, str]:
         """The text of each argument, the same for equal values in every process."""
@@ -147,55 +228,71 @@ class JsonTaskCodec:
             try:
                 texts[name] = canonical_text(value)
             except Exception as error:
-                raise self._refusal(f"argument {name!r} of task {self._task}", value, error) from brief(error)
+                what = f"argument {name!r} of task {self._task}"
+                raise self._refusal(what, value, error, name) from brief(error)
         return texts
 
-    def _check_argument(self, name: str, value: Any, limit: int) -> None:
-        slot = self._arguments.get(name) or Slot(name, Any, "", _MISSING)
-        what = f"argument {name!r} of task {self._task}"
+    def _look(self, name: str, value: Any, limit: int) -> list[Any] | None:
+        """None if this argument surely comes back as what it is, else what in it belongs to an app.
+
+        Raises if it cannot be written."""
         if (size := _least_size(value)) > limit:
-            raise too_large(what, size, limit)
+            raise too_large(f"argument {name!r} of task {self._task}", size, limit)
+        sure = self._sure.get(name)
+        if sure is not None and sure(value, 0):
+            return None
+        what = f"argument {name!r} of task {self._task}"
         try:
-            needs = inspect_value(value, bool(slot.plain_only))
-            if needs is None:
-                return
-            body = b'{"%s":%s}' % (name.encode(), _encode(value))
+            of_apps = inspect_value(value)
         except Exception as error:
-            raise self._refusal(what, value, error, slot) from brief(error)
-        self._check_restored(what, value, needs, lambda: self._decode_arguments(body), name)
+            raise self._refusal(what, value, error, name) from brief(error)
+        self._check_apps(what, of_apps)
+        return of_apps
 
-    def _check_restored(
-        self, what: str, value: Any, needs: Needs, decode: Callable[[], Any], name: str | None = None
-    ) -> None:
-        """Refuse dict keys that are not text, and tasks, unless the annotation gives them their type back."""
-        for task in needs.tasks:
-            if task.app.app_id != self._app.app_id:
-                raise SerializationError(
-                    f"{what} cannot be serialised: it has task {task.task_id} of app {task.app.app_id!r}, and where "
-                    f"it is read there is app {self._app.app_id!r}; pass a task of that"
+    def _check_apps(self, what: str, of_apps: list[Any]) -> None:
+        """Refuse tasks and invocations of another app: where they are read, there is only this one."""
+        for one in of_apps:
+            if one.app.app_id != self._app.app_id:
+                kind, own = (
+                    ("invocation", one.invocation_id) if hasattr(one, "invocation_id") else ("task", one.task_id)
                 )
-        try:
-            after = decode()
-        except Exception as error:
-            if not needs.tasks:
-                # It does not fit its annotation. That is for the reader to say, as it is for every other value.
-                return
-            raise self._unrestored(what, needs, str(error)) from brief(error)
-        if name is not None:
-            after = msgspec.structs.astuple(after)[self._names.index(name)]
-        if not is_restored(value, after):
-            raise self._unrestored(what, needs)
+                raise SerializationError(
+                    f"{what} cannot be serialised: it has {kind} {own} of app {one.app.app_id!r}, and where it is read "
+                    f"there is app {self._app.app_id!r}; pass a{'n' if kind == 'invocation' else ''} {kind} of that"
+                )
 
-    @staticmethod
-    def _unrestored(what: str, needs: Needs, reason: str = "") -> SerializationError:
-        if needs.tasks:
-            return SerializationError(
-                f"{what} cannot be serialised: it has task {needs.tasks[0].task_id}, which would come back as a dict; "
-                "annotate it as Task" + (f" ({reason})" if reason else "")
-            )
+    def _check_what_comes_back(self, kwargs: dict[str, Any], unsure: dict[str, list[Any]], body: bytes) -> None:
+        try:
+            values = msgspec.structs.astuple(self._decode_arguments(body))
+        except Exception as error:
+            raise self._misfit(error, {name: unsure[name] for name in unsure if unsure[name]}) from brief(error)
+        after = dict(zip(self._names, values, strict=True))
+        for name in unsure:
+            self._refuse_changes(kwargs[name], after.get(name), self._arguments[name], name)
+
+    def _refuse_changes(self, before: Any, after: Any, slot: Slot, name: str) -> None:
+        found = difference(before, after, name)
+        if found is None or self._lossy():
+            return
+        what = "the result" if slot is self._result else f"argument {name!r}"
+        at = "" if found.path == name else f", at {found.path},"
+        raise SerializationError(f"{what} of task {self._task}{at} {found.what}: {remedy(found, slot)}")
+
+    def _misfit(self, error: Exception, of_apps: Mapping[str, list[Any]] | None = None) -> SerializationError:
+        text = f"task {self._task}: the arguments do not fit its parameters: {_located(error, 'argument')}"
+        for name, (first, *_) in (of_apps or {}).items():
+            if is_task(type(first)):
+                text += f"; argument {name!r} has task {first.task_id}: annotate it as Task"
+            else:
+                text += (
+                    f"; argument {name!r} has invocation {first.invocation_id} in place of its result: a forgotten "
+                    "await? Pass `await invocation` or `invocation.result`, or annotate it as DistributedInvocation"
+                )
+        return SerializationError(text)
+
+    def _misfit_of_result(self, error: Exception) -> SerializationError:
         return SerializationError(
-            f"{what} cannot be serialised: it has a dict with keys that are not text, which would come back as text; "
-            "annotate it, as in dict[int, str]"
+            f"task {self._task}: its result does not fit the annotation: {_located(error, 'result')}"
         )
 
     def _blame(self, kwargs: dict[str, Any], error: Exception) -> SerializationError:
@@ -204,15 +301,30 @@ class JsonTaskCodec:
             try:
                 _encode(value)
             except Exception as reason:
-                return self._refusal(f"argument {name!r} of task {self._task}", value, reason)
+                return self._refusal(f"argument {name!r} of task {self._task}", value, reason, name)
         return SerializationError(f"the arguments of task {self._task} cannot be serialised: {error}")
 
-    def _refusal(self, what: str, value: Any, error: Exception, slot: Slot | None = None) -> SerializationError:
-        kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-        reason = "it is nested too deep, or contains itself" if isinstance(error, RecursionError) else str(error)
-        if slot is not None and slot.plain_only and isinstance(error, NotRepresentableError):
-            reason += f" ({slot.plain_only})"
-        return SerializationError(f"{what}, of type {kind}, cannot be serialised: {reason}")
+    def _refusal(self, what: str, value: Any, error: Exception, name: str) -> SerializationError:
+        if isinstance(error, RecursionError):
+            reason = "it is nested too deep, or contains itself"
+        else:
+            reason = str(error)
+            path = locate(value, name, _try)
+            reason += f" (at {path})" if path != name else ""
+        return SerializationError(f"{what}, of type {type_name(type(value))}, cannot be serialised: {reason}")
+
+
+def _try(value: Any) -> None:
+    inspect_value(value)
+    _encode(value)
+
+
+def _sure(conformity: Conformity, slot: Slot) -> Sure | None:
+    try:
+        return conformity.of(slot.type)
+    except Exception:
+        # Code of the user's takes part: metaclasses, parameters of annotations without a hash.
+        return None
 
 
 def _least_size(value: Any) -> int:
@@ -235,59 +347,6 @@ def too_large(what: str, size: int, limit: int) -> PayloadTooLargeError:
     )
 
 
-def canonical_text(value: Any) -> str:
-    """JSON text that does not depend on the order of dicts and sets. Raises what the encoder raises."""
-    try:
-        if not _has_members_without_order(value):
-            return _SORTED_ENCODER.encode(value).decode()
-    except TypeError:
-        pass
-    try:
-        # Keys that are not text, or set members that cannot be compared: order by their texts.
-        return _encode(_ordered(value)).decode()
-    except TypeError:
-        # A part that only its model knows how to write.
-        return _encode(value).decode()
-
-
-def _has_members_without_order(value: Any) -> bool:
-    """Whether sorting some set in it says nothing: sets compare by inclusion, and so does whatever begins with one."""
-    if type(value) in SCALARS:
-        return False
-    if isinstance(value, dict):
-        return any(map(_has_members_without_order, value.values()))
-    if isinstance(value, set | frozenset):
-        return any(type(member) not in SCALARS and type(member) is not float for member in value)
-    if isinstance(value, list | tuple):
-        return any(map(_has_members_without_order, value))
-    parts = fields_of_value(value) or (encode_with_sets(value) if has_own_form(value) else None)
-    return _has_members_without_order(parts)
-
-
-def _ordered(value: Any) -> Any:
-    if isinstance(value, dict):
-        # As it is written, the key 1 is "1".
-        return dict(sorted((_key_text(key), _ordered(item)) for key, item in value.items()))
-    if isinstance(value, set | frozenset):
-        return [msgspec.Raw(text) for text in sorted(_encode(_ordered(item)) for item in value)]
-    if isinstance(value, list | tuple):
-        return [_ordered(item) for item in value]
-    if type(value) in SCALARS:
-        return value
-    fields = fields_of_value(value)
-    if fields:
-        config = getattr(value, "__struct_config__", None)
-        tag = {} if config is None or config.tag is None else {config.tag_field: config.tag}
-        return _ordered(tag | fields)
-    other = encode_with_sets(value) if has_own_form(value) else value
-    return value if other is value else _ordered(other)
-
-
-def _key_text(key: Any) -> str:
-    [text] = msgspec.json.decode(_encode({key: None}), type=dict[str, None])
-    return text
-
-
 def _struct(parameters: list[Slot]) -> type[msgspec.Struct]:
     """A type with a field per parameter. Its field names are numbers, so that no parameter name can be in the way."""
     fields = [(f"f{index}", slot.type, _ABSENT) for index, slot in enumerate(parameters)]
@@ -299,8 +358,7 @@ def _cannot_travel(default: Any) -> bool:
     if default is inspect.Parameter.empty or type(default) in SCALARS:
         return False
     try:
-        needs = inspect_value(default)
-        if needs is not None and needs.tasks:
+        if any(map(is_task, map(type, inspect_value(default)))):
             # A default is known where the body runs.
             return True
         _encode(default)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pynenc import Pynenc
+from pynenc._signature import CallSignature
 from pynenc.identifiers import TaskId
 from pynenc.serializer.codec import Codec
 
@@ -25,7 +26,9 @@ class Coder:
         # What is made when it is first needed is made now: see the test that no payload causes an import.
         _ = self.app.logger
 
-    def task(self, annotation: Any = UNANNOTATED, func: Any = None, retry_for: tuple[Any, ...] = ()) -> Any:
+    def task(
+        self, annotation: Any = UNANNOTATED, func: Any = None, retry_for: tuple[Any, ...] = (), lossy: bool = False
+    ) -> Any:
         """What the codec has to know of a task."""
         if func is None:
 
@@ -33,16 +36,22 @@ class Coder:
 
             body.__annotations__ = {} if annotation is UNANNOTATED else {"value": annotation, "return": annotation}
             func = body
-        return SimpleNamespace(task_id=TaskId("shop.jobs", "pay"), func=func, retriable_exceptions=retry_for)
+        return SimpleNamespace(
+            task_id=TaskId("shop.jobs", "pay"),
+            func=func,
+            retriable_exceptions=retry_for,
+            conf=SimpleNamespace(lossy=lossy),
+            _signature=CallSignature(func),
+        )
 
-    def as_argument(self, annotation: Any, value: Any) -> Any:
-        task = self.task(annotation)
+    def as_argument(self, annotation: Any, value: Any, lossy: bool = False) -> Any:
+        task = self.task(annotation, lossy=lossy)
         arguments = self.codec.decode_arguments(task, self.codec.encode_arguments(task, {"value": value}))
         assert list(arguments) == ["value"]
         return arguments["value"]
 
-    def as_result(self, annotation: Any, value: Any) -> Any:
-        task = self.task(annotation)
+    def as_result(self, annotation: Any, value: Any, lossy: bool = False) -> Any:
+        task = self.task(annotation, lossy=lossy)
         return self.codec.decode_result(task, self.codec.encode_result(task, value))
 
     def as_exception(self, raised: BaseException, func: Any, retry_for: tuple[Any, ...] = ()) -> BaseException:

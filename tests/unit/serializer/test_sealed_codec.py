@@ -244,7 +244,7 @@ def test_the_secret_is_shown_by_nothing(caplog: pytest.LogCaptureFixture, tmp_pa
         pickle.dumps(codec.signer)
 
 
-def _nothing() -> None: ...
+def _nothing() -> str | None: ...
 
 
 def test_keys_cannot_change_once_they_are_in_use() -> None:

@@ -53,9 +53,10 @@ def test_a_task_that_would_not_come_back_as_one_is_refused_where_it_is_sent(
     coder: Any, calm: Any, way: str, annotation: Any, wrap: Any
 ) -> None:
     annotation = coder.unannotated if annotation == "unannotated" else annotation
-    with pytest.raises(SerializationError, match=r"shop\.jobs\.pay.* cannot be serialised: ") as raised:
+    with pytest.raises(SerializationError, match=r"shop\.jobs\.pay") as raised:
         getattr(coder, way)(annotation, wrap(calm))
-    assert "annotate it as Task" in str(raised.value) or "annotation cannot be used" in str(raised.value)
+    reasons = ("annotate it as Task", "annotation cannot be used", "would come back as", "does not fit the annotation")
+    assert any(reason in str(raised.value) for reason in reasons)
 
 
 def test_a_task_of_another_app_is_refused(coder: Any, calm: Any) -> None:

@@ -442,9 +442,18 @@ def test_it_comes_back_equal_and_of_its_type(coder: Any, annotation: Any, value:
     ],
     ids=_name,
 )
-def test_without_an_annotation_it_comes_back_as_plain_json(coder: Any, value: Any, plain: Any) -> None:
+def test_without_an_annotation_only_plain_json_travels_unless_the_task_is_lossy(
+    coder: Any, value: Any, plain: Any
+) -> None:
     for annotation in (coder.unannotated, Any, object):
-        for back in (coder.as_argument(annotation, value), coder.as_result(annotation, value)):
+        if not _same(value, plain) or type(value) is Names:
+            for carry in (coder.as_argument, coder.as_result):
+                with pytest.raises(SerializationError, match="would come back as .*lossy=True"):
+                    carry(annotation, value)
+        for back in (
+            coder.as_argument(annotation, value, lossy=True),
+            coder.as_result(annotation, value, lossy=True),
+        ):
             assert back == plain
             assert type(back) is type(plain)
 
@@ -608,7 +617,10 @@ def test_a_time_in_a_zone_comes_back_as_the_same_moment_with_its_offset(coder: A
 
 
 def test_a_default_factory_does_not_travel_but_what_is_in_the_dict_does(coder: Any) -> None:
-    back = coder.as_result(collections.defaultdict[str, list[int]], collections.defaultdict(list, a=[1]))
+    annotation, value = collections.defaultdict[str, list[int]], collections.defaultdict(list, a=[1])
+    with pytest.raises(SerializationError, match="would come back without its default_factory"):
+        coder.as_result(annotation, value)
+    back = coder.as_result(annotation, value, lossy=True)
     assert type(back) is collections.defaultdict
     assert back == {"a": [1]}
     assert back.default_factory is None

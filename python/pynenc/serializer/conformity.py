@@ -1,0 +1,286 @@
+"""Whether a value surely comes back from JSON as what it is, judged by its annotation without encoding it.
+
+Plain JSON values and the usual classes are recognised here, at the cost of a walk through them and without calling any
+code of the user's. Everything else is encoded and decoded, and compared: see `differences.py`.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import enum
+import pathlib
+import types
+import typing
+import uuid
+from collections.abc import Callable, Collection
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from math import isfinite
+from typing import Any, get_args, get_origin
+
+import msgspec
+
+from pynenc.serializer.checks import MAX_DEPTH, SCALARS, is_invocation_class, is_task
+from pynenc.serializer.hooks import is_json_serializable
+
+Sure = Callable[[Any, int], bool]
+"""Whether a value, so deep within the whole, surely comes back. False is no verdict."""
+
+_NOTHING: frozenset[type] = frozenset()
+_ONLY_FLOATS = {float}
+_ONLY_TEXT = {str}
+_LEAVES = frozenset({type(None), bool, int, str, bytes, bytearray, date, timedelta, Decimal, uuid.UUID})
+"""Types of which every value of exactly this type comes back by its annotation."""
+_LISTS = (
+    list, collections.abc.Sequence, collections.abc.MutableSequence, collections.abc.Collection,
+    collections.abc.Iterable,
+)  # fmt: skip
+_SETS = (set, collections.abc.Set, collections.abc.MutableSet)
+_DICTS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
+
+
+def quick_types(hint: Any) -> frozenset[type]:
+    """The scalar types of which every value surely comes back under this annotation."""
+    return SCALARS if hint is Any or hint is object else _exact_types(_bare(hint)) & SCALARS
+
+
+def is_plain(value: Any, depth: int = 0) -> bool:
+    """Whether a value consists of None, bool, int, str, finite floats, lists, and dicts with keys of text alone."""
+    kind = type(value)
+    if kind in SCALARS:
+        return True
+    if kind is float:
+        return isfinite(value)
+    items: Collection[Any]
+    if kind is list:
+        items = value
+    elif kind is dict and set(map(type, value)) <= _ONLY_TEXT:
+        items = value.values()
+    else:
+        return False
+    if depth >= MAX_DEPTH:
+        return False
+    # In C: a large list of scalars costs a few nanoseconds per item.
+    kinds = set(map(type, items))
+    if kinds <= SCALARS:
+        return True
+    if kinds == _ONLY_FLOATS:
+        return all(map(isfinite, items))
+    return all([type(item) in SCALARS or is_plain(item, depth + 1) for item in items])
+
+
+class Conformity:
+    """Makes the `Sure` of annotations, for one app. Classes are looked at once, for they may hold themselves."""
+
+    def __init__(self, app_id: str) -> None:
+        self._app_id = app_id
+        self._classes: dict[Any, Sure | None] = {}
+
+    def of(self, hint: Any, bound: dict[Any, Any] | None = None) -> Sure | None:
+        """The check of values with this annotation; None if none of them is sure."""
+        hint = _bare(hint, bound)
+        if hint is Any or hint is object:
+            return is_plain
+        exact = _exact_types(hint)
+        if exact:
+            return lambda value, depth: type(value) in exact
+        if hint is float:
+            return _float
+        if hint in (datetime, time):
+            return lambda value, depth: type(value) is hint and _has_offset_of_minutes(value)
+        kind, parameters = get_origin(hint) or hint, get_args(hint)
+        if kind is typing.Literal:
+            return _literal(parameters)
+        if kind in (typing.Union, types.UnionType):
+            return self._union(parameters, bound)
+        if not isinstance(kind, type):
+            return None
+        if kind in _LISTS:
+            return self._many(list, parameters[0] if parameters else Any, bound)
+        if kind in _SETS or kind is frozenset:
+            return self._many(set if kind in _SETS else frozenset, parameters[0] if parameters else Any, bound)
+        if kind is tuple:
+            return self._tuple(parameters, bound)
+        if kind in _DICTS:
+            return self._dict(parameters, bound)
+        return self._class(hint, kind, parameters, bound)
+
+    def _union(self, parameters: tuple[Any, ...], bound: dict[Any, Any] | None) -> Sure | None:
+        others = [one for one in parameters if one is not type(None)]
+        if len(others) != 1:
+            # Which of several classes is meant, the decoder has to decide; scalars it tells apart.
+            checks = [self.of(one, bound) for one in parameters]
+            return _any_of(checks) if all(_is_scalar(_bare(one, bound)) for one in parameters) else None
+        inner = self.of(others[0], bound)
+        return None if inner is None else lambda value, depth: value is None or inner(value, depth)
+
+    def _many(self, container: type, item: Any, bound: dict[Any, Any] | None) -> Sure | None:
+        if container is not list and _bare(item, bound) is Any:
+            # Of elements without a type the decoder makes lists, which are in no set.
+            item = bool | int | str | None
+        inner = self.of(item, bound)
+        if inner is None:
+            return None
+        exact = quick_types(_bare(item, bound))
+
+        def check(value: Any, depth: int) -> bool:
+            if type(value) is not container or depth >= MAX_DEPTH:
+                return False
+            return set(map(type, value)) <= exact or all([inner(one, depth + 1) for one in value])
+
+        return check
+
+    def _tuple(self, parameters: tuple[Any, ...], bound: dict[Any, Any] | None) -> Sure | None:
+        if not parameters:
+            return self._many(tuple, Any, bound)
+        if len(parameters) == 2 and parameters[1] is Ellipsis:
+            return self._many(tuple, parameters[0], bound)
+        checks = [self.of(one, bound) for one in parameters]
+        return None if None in checks else _positions(tuple, checks)  # type: ignore[arg-type]
+
+    def _dict(self, parameters: tuple[Any, ...], bound: dict[Any, Any] | None) -> Sure | None:
+        key, item = parameters or (Any, Any)
+        key = _bare(key, bound)
+        keys = frozenset({str}) if key is Any else _exact_types(key)
+        inner = self.of(item, bound)
+        if inner is None or len(keys) != 1:
+            return None
+        exact = quick_types(_bare(item, bound))
+
+        def check(value: Any, depth: int) -> bool:
+            if type(value) is not dict or depth >= MAX_DEPTH or not set(map(type, value)) <= keys:
+                return False
+            items = value.values()
+            return set(map(type, items)) <= exact or all([inner(one, depth + 1) for one in items])
+
+        return check
+
+    def _class(
+        self, hint: Any, kind: type[Any], parameters: tuple[Any, ...], bound: dict[Any, Any] | None
+    ) -> Sure | None:
+        if is_invocation_class(kind) or is_task(kind):
+            app_id = self._app_id
+            return lambda value, depth: isinstance(value, kind) and value.app.app_id == app_id
+        if typing.is_typeddict(kind) or dataclasses.is_dataclass(kind) or issubclass(kind, msgspec.Struct | tuple):
+            if hint in self._classes:
+                known = self._classes
+                return lambda value, depth: bool((check := known[hint]) and check(value, depth))
+            self._classes[hint] = None
+            inside = dict(zip(getattr(kind, "__parameters__", ()), parameters, strict=False))
+            self._classes[hint] = check = self._fields(kind, {**(bound or {}), **inside})
+            return check
+        if is_json_serializable(kind):
+            # The class says how its objects are written and read.
+            return lambda value, depth: type(value) is kind
+        return None
+
+    def _fields(self, kind: type[Any], bound: dict[Any, Any]) -> Sure | None:
+        try:
+            hints = typing.get_type_hints(kind, include_extras=True)
+        except Exception:
+            return None
+        if typing.is_typeddict(kind):
+            keys = {name: self.of(_required(hint), bound) for name, hint in hints.items()}
+            return _typed_dict(keys, frozenset(getattr(kind, "__required_keys__", ())))
+        if issubclass(kind, tuple):
+            checks = [self.of(hints.get(name, Any), bound) for name in getattr(kind, "_fields", ())]
+            return None if None in checks or not checks else _positions(kind, checks)  # type: ignore[arg-type]
+        names = getattr(kind, "__struct_fields__", None)
+        if names is None:
+            names = [one.name for one in dataclasses.fields(kind)]
+        fields = {name: self.of(hints.get(name, Any), bound) for name in names}
+        found = {name: check for name, check in fields.items() if check is not None}
+        if len(found) < len(fields):
+            return None
+
+        def check(value: Any, depth: int) -> bool:
+            if type(value) is not kind or depth >= MAX_DEPTH:
+                return False
+            try:
+                return all([one(getattr(value, name), depth + 1) for name, one in found.items()])
+            except AttributeError:
+                return False
+
+        return check
+
+
+def _exact_types(hint: Any) -> frozenset[type]:
+    """The types of which every value comes back under this annotation, if that is a matter of the type alone."""
+    if hint is None:
+        return frozenset({type(None)})
+    if get_origin(hint) in (typing.Union, types.UnionType):
+        parts = [_exact_types(_bare(one)) for one in get_args(hint)]
+        scalars = all(part and part <= SCALARS for part in parts)
+        return frozenset().union(*parts) if scalars else _NOTHING
+    if not isinstance(hint, type):
+        return _NOTHING
+    if hint in _LEAVES or issubclass(hint, enum.Enum):
+        return frozenset({hint})
+    if hint in (pathlib.Path, pathlib.PurePath):
+        return frozenset({type(hint())})
+    return _NOTHING
+
+
+def _is_scalar(hint: Any) -> bool:
+    return hint is float or hint is None or hint in SCALARS
+
+
+def _float(value: Any, depth: int) -> bool:
+    kind = type(value)
+    return isfinite(value) if kind is float else kind is int and abs(value) <= 2**53
+
+
+def _has_offset_of_minutes(value: datetime | time) -> bool:
+    if value.tzinfo is None or value.tzinfo is UTC:
+        return True
+    offset = value.utcoffset()
+    return offset is None or not offset.total_seconds() % 60
+
+
+def _literal(values: tuple[Any, ...]) -> Sure:
+    known = {(type(value), value) for value in values if type(value) in SCALARS}
+    return lambda value, depth: type(value) in SCALARS and (type(value), value) in known
+
+
+def _any_of(checks: list[Sure | None]) -> Sure | None:
+    found = [check for check in checks if check is not None]
+    return (lambda value, depth: any(check(value, depth) for check in found)) if len(found) == len(checks) else None
+
+
+def _positions(kind: type[Any], checks: list[Sure]) -> Sure:
+    def check(value: Any, depth: int) -> bool:
+        if type(value) is not kind or len(value) != len(checks) or depth >= MAX_DEPTH:
+            return False
+        return all([one(item, depth + 1) for one, item in zip(checks, value, strict=True)])
+
+    return check
+
+
+def _typed_dict(checks: dict[str, Sure | None], required: frozenset[str]) -> Sure:
+    def check(value: Any, depth: int) -> bool:
+        if type(value) is not dict or depth >= MAX_DEPTH or not value.keys() >= required:
+            return False
+        return all([(one := checks.get(key)) is not None and one(item, depth + 1) for key, item in value.items()])
+
+    return check
+
+
+def _required(hint: Any) -> Any:
+    while getattr(get_origin(hint), "_name", "") in ("Required", "NotRequired", "ReadOnly"):
+        hint = get_args(hint)[0]
+    return hint
+
+
+def _bare(hint: Any, bound: dict[Any, Any] | None = None) -> Any:
+    """An annotation without what does not change how values travel: `NewType`, aliases, type variables."""
+    for _ in range(50):
+        if isinstance(hint, typing.TypeVar):
+            hint = (bound or {}).get(hint, object())
+        elif hasattr(hint, "__supertype__"):
+            hint = hint.__supertype__
+        elif type(hint).__name__ == "TypeAliasType":
+            hint = hint.__value__
+        else:
+            return hint
+    return object()
