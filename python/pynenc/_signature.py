@@ -110,7 +110,7 @@ class CallSignature:
                 full[parameter.name] = {}
             elif parameter.default is not _EMPTY:
                 full[parameter.name] = parameter.default
-        return full | bound if len(full) < len(bound) else full
+        return {**full, **bound} if len(full) < len(bound) else full
 
 
 def is_decorated(func: Callable[..., Any]) -> bool:

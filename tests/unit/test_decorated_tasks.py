@@ -74,7 +74,7 @@ def test_what_fits_neither_the_function_inside_nor_plain_json_is_refused(thread_
     jobs = thread_world.jobs.decorated
     with pytest.raises(SerializationError, match=r"in_session, at .*would come back as str, not datetime.date"):
         jobs.in_session(table=[DAY])
-    with pytest.raises(SerializationError, match="would come back as str, not datetime.date"):
+    with pytest.raises(SerializationError, match=r"would come back as str, not datetime\.date"):
         jobs.in_session(DAY, 1, 2, 3)
     assert thread_world.app.orchestrator.count_invocations() == 0
 
@@ -93,7 +93,11 @@ def test_nothing_that_was_left_out_is_stored(thread_world: World) -> None:
     ("name", "payload", "expected"),
     [
         ("left_out", b'\x01{"value":1,"other":"x","last":0.5}', [1, "x", 0.5]),
-        ("seen_through", b'\x01{"day":"2024-02-29","rest":[1,2],"unit":"mm","more":{"x":3}}', ["date", [1, 2], "mm", {"x": 3}]),
+        (
+            "seen_through",
+            b'\x01{"day":"2024-02-29","rest":[1,2],"unit":"mm","more":{"x":3}}',
+            ["date", [1, 2], "mm", {"x": 3}],
+        ),
         ("measured", b'\x01{"value":1,"unit":"mm"}', "1 mm"),
         ("seen_through", b'\x01{"day":"2024-02-29","rest":[],"unit":"mm","more":{}}', ["date", [], "mm", {}]),
     ],

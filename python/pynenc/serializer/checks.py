@@ -68,9 +68,7 @@ class _Walk:
         if isinstance(value, dict):
             self._keys(value)
             self._many(value.values(), depth + 1)
-        elif isinstance(value, list):
-            self._many(value, depth + 1)
-        elif isinstance(value, tuple | set | frozenset):
+        elif isinstance(value, (list, tuple | set | frozenset)):
             self._many(value, depth + 1)
         elif isinstance(value, datetime | time):
             _check_offset(value)

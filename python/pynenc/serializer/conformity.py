@@ -67,7 +67,7 @@ def is_plain(value: Any, depth: int = 0) -> bool:
         return True
     if kinds == _ONLY_FLOATS:
         return all(map(isfinite, items))
-    return all([type(item) in SCALARS or is_plain(item, depth + 1) for item in items])
+    return all(type(item) in SCALARS or is_plain(item, depth + 1) for item in items)
 
 
 class Conformity:
@@ -115,7 +115,7 @@ class Conformity:
         inner = self.of(others[0], bound)
         return None if inner is None else lambda value, depth: value is None or inner(value, depth)
 
-    def _many(self, container: type, item: Any, bound: dict[Any, Any] | None) -> Sure | None:
+    def _many(self, container: type[Any], item: Any, bound: dict[Any, Any] | None) -> Sure | None:
         if container is not list and _bare(item, bound) is Any:
             # Of elements without a type the decoder makes lists, which are in no set.
             item = bool | int | str | None
@@ -127,7 +127,8 @@ class Conformity:
         def check(value: Any, depth: int) -> bool:
             if type(value) is not container or depth >= MAX_DEPTH:
                 return False
-            return set(map(type, value)) <= exact or all([inner(one, depth + 1) for one in value])
+            items: Collection[Any] = value
+            return set(map(type, items)) <= exact or all(inner(one, depth + 1) for one in items)
 
         return check
 
@@ -152,7 +153,7 @@ class Conformity:
             if type(value) is not dict or depth >= MAX_DEPTH or not set(map(type, value)) <= keys:
                 return False
             items = value.values()
-            return set(map(type, items)) <= exact or all([inner(one, depth + 1) for one in items])
+            return set(map(type, items)) <= exact or all(inner(one, depth + 1) for one in items)
 
         return check
 
@@ -198,7 +199,7 @@ class Conformity:
             if type(value) is not kind or depth >= MAX_DEPTH:
                 return False
             try:
-                return all([one(getattr(value, name), depth + 1) for name, one in found.items()])
+                return all(one(getattr(value, name), depth + 1) for name, one in found.items())
             except AttributeError:
                 return False
 
@@ -252,7 +253,7 @@ def _positions(kind: type[Any], checks: list[Sure]) -> Sure:
     def check(value: Any, depth: int) -> bool:
         if type(value) is not kind or len(value) != len(checks) or depth >= MAX_DEPTH:
             return False
-        return all([one(item, depth + 1) for one, item in zip(checks, value, strict=True)])
+        return all(one(item, depth + 1) for one, item in zip(checks, value, strict=True))
 
     return check
 
@@ -261,7 +262,7 @@ def _typed_dict(checks: dict[str, Sure | None], required: frozenset[str]) -> Sur
     def check(value: Any, depth: int) -> bool:
         if type(value) is not dict or depth >= MAX_DEPTH or not value.keys() >= required:
             return False
-        return all([(one := checks.get(key)) is not None and one(item, depth + 1) for key, item in value.items()])
+        return all((one := checks.get(key)) is not None and one(item, depth + 1) for key, item in value.items())
 
     return check
 

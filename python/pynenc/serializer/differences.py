@@ -54,7 +54,7 @@ def difference(before: Any, after: Any, path: str) -> Difference | None:
     fields, others = fields_of_value(before), fields_of_value(after)
     if fields:
         return next(_found(difference(one, others.get(name), f"{path}.{name}") for name, one in fields.items()), None)
-    if is_json_serializable(kind) or kind.__eq__ is object.__eq__:
+    if is_json_serializable(kind) or getattr(kind, "__eq__", None) is object.__eq__:
         # Its class says how it is written and read.
         return None
     # What is no number is not equal to itself.

@@ -111,9 +111,6 @@ class JsonTaskCodec:
         """
         if type(kwargs) is Bound and self._signature is not None:
             return self._encode_as_passed(self._signature, kwargs, limit)
-        return self._encode_by_name(kwargs, limit)
-
-    def _encode_by_name(self, kwargs: dict[str, Any], limit: int) -> bytes:
         if self._omitted:
             kwargs = {name: value for name, value in kwargs.items() if self._omitted.get(name, _MISSING) is not value}
         quick = self._quick
@@ -138,14 +135,15 @@ class JsonTaskCodec:
         misfit: SerializationError | None = None
         if not bound.by_outer:
             try:
-                return self._encode_by_name({**bound, _COUNT: bound.positional} if bound.positional else bound, limit)
+                count = {_COUNT: bound.positional} if bound.positional else {}
+                return self.encode_arguments({**bound, **count}, limit)
             except PayloadTooLargeError:
                 raise
             except SerializationError as error:
                 misfit = error
         args, kwargs = signature.spread(bound)
         try:
-            return self._encode_by_name({_ARGS: list(args), _KWARGS: kwargs}, limit)
+            return self.encode_arguments({_ARGS: list(args), _KWARGS: kwargs}, limit)
         except PayloadTooLargeError:
             raise
         except SerializationError:

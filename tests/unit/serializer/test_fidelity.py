@@ -214,7 +214,7 @@ def test_another_type_than_the_annotation_says_is_refused(coder: Any, annotation
 )
 def test_fields_of_a_subclass_are_not_lost_without_a_word(coder: Any, annotation: Any, value: Any, path: str) -> None:
     for carry, place in ((coder.as_argument, path), (coder.as_result, path.replace("value", "result", 1))):
-        with pytest.raises(SerializationError, match="would come back as|would be lost") as raised:
+        with pytest.raises(SerializationError, match=r"would come back as|would be lost") as raised:
             carry(annotation, value)
         assert place in str(raised.value) or place == "result"
 
@@ -288,7 +288,7 @@ async def _later() -> int:
 
 def test_an_invocation_of_another_app_is_refused(coder: Any) -> None:
     other = DistributedInvocation(Pynenc("another"), "01a22f2e-cbe2-7000-b370-4ef5e29202c5")
-    with pytest.raises(SerializationError, match="of app 'another'.* app 'coder'"):
+    with pytest.raises(SerializationError, match=r"of app 'another'.* app 'coder'"):
         coder.as_argument(DistributedInvocation[Any, Any], other)
 
 

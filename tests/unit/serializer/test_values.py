@@ -448,7 +448,7 @@ def test_without_an_annotation_only_plain_json_travels_unless_the_task_is_lossy(
     for annotation in (coder.unannotated, Any, object):
         if not _same(value, plain) or type(value) is Names:
             for carry in (coder.as_argument, coder.as_result):
-                with pytest.raises(SerializationError, match="would come back as .*lossy=True"):
+                with pytest.raises(SerializationError, match=r"would come back as .*lossy=True"):
                     carry(annotation, value)
         for back in (
             coder.as_argument(annotation, value, lossy=True),
