@@ -11,7 +11,7 @@ import math
 import sys
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pynenc import _core, context
 from pynenc._wait_report import say_why_if_late
@@ -130,7 +130,8 @@ def running_invocation(app: Pynenc) -> Target | None:
         return None
     from pynenc.invocation.dist_invocation import DistributedInvocation
 
-    return current if isinstance(current, DistributedInvocation) else None
+    # By its bases: those of dev mode count as instances, so that annotations fit them.
+    return cast("Target", current) if DistributedInvocation in type(current).__mro__ else None
 
 
 def runner_here(app: Pynenc) -> BaseRunner:

@@ -116,9 +116,9 @@ def get_dist_invocation_context(app_id: str) -> DistributedInvocation[Any, Any] 
     """The distributed invocation whose body runs here, if it belongs to the app with this id."""
     from pynenc.invocation.dist_invocation import DistributedInvocation
 
-    invocation = current_invocation.get()
-    if isinstance(invocation, DistributedInvocation) and invocation.app.app_id == app_id:
-        return invocation
+    invocation: Any = current_invocation.get()
+    if DistributedInvocation in type(invocation).__mro__ and invocation.app.app_id == app_id:
+        return invocation  # type: ignore[no-any-return]
     return None
 
 

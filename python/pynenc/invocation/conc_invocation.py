@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from pynenc import _core, context
 from pynenc.call import Call
-from pynenc.exceptions import InvocationError
+from pynenc.exceptions import InvocationCancelledError, InvocationError
 from pynenc.identifiers import InvocationId
 from pynenc.invocation.base_invocation import BaseInvocation, BaseInvocationGroup, checked_timeout, raisable
 from pynenc.invocation.group_results import AsyncGroupResults, GroupResults, or_exception
@@ -20,6 +20,7 @@ from pynenc.types import Params, Result
 if TYPE_CHECKING:
     import asyncio
 
+_UNSET: Any = object()
 
 _waited_for: contextvars.ContextVar[tuple[ConcurrentInvocation[Any, Any], ...]] = contextvars.ContextVar(
     "pynenc_dev_waited_for", default=()
@@ -28,23 +29,27 @@ _waited_for: contextvars.ContextVar[tuple[ConcurrentInvocation[Any, Any], ...]] 
 
 
 class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Result]):
-    """Runs its body in the calling thread when the result is first asked for. Runs it once: value and exception stay.
+    """Runs its body when the call is made, once: value and exception stay.
 
-    Who else asks meanwhile waits for that run. Retriable exceptions are retried at once, `max_retries` times. Arguments
-    and result do not travel, so they are the objects themselves. Picklable, except while its body runs: a copy has
-    the outcome, or runs the body itself.
+    The body runs in the calling thread. While an event loop runs there, a coroutine runs on that loop, and the call
+    waits for any other body, which runs on a thread of its own. Retriable exceptions are retried at once, `max_retries`
+    times. Arguments, result and exception are encoded and decoded as they would be on their way through a store.
+    Picklable, except while its body runs: a copy has the outcome, or runs the body itself.
     """
 
     __slots__ = (
         "__weakref__",
         "_body",
         "_call_made",
+        "_cancelled",
         "_ended",
         "_error",
         "_lock",
         "_loop",
+        "_outcome",
         "_parent",
         "_parent_id",
+        "_payload",
         "_retries",
         "_status",
         "_value",
@@ -67,9 +72,15 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         """The body, where it runs as a task on `_loop`."""
         self._retries = 0
         self._status = InvocationStatus.REGISTERED
-        self._value: Any = None
+        self._payload: bytes | None = None
+        """The encoded arguments; None before they are."""
+        self._outcome: bytes | None = None
+        """The encoded result or exception."""
+        self._value: Any = _UNSET
+        self._cancelled = False
         self.body_ended = False
         self._error: BaseException | None = None
+        """What the body raised, as it was."""
 
     @property
     def call(self) -> Call[Params, Result]:
@@ -78,7 +89,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
 
     @property
     def status(self) -> InvocationStatus:
-        """`registered` until its result is asked for, then `running`, then final."""
+        """`running` while its body runs, then final; `registered` if an event loop ended before the body had."""
         return self._status
 
     @property
@@ -109,6 +120,8 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
             if self._begin():
                 # A context of its own, so that nothing set in the body leaks into the caller.
                 contextvars.copy_context().run(self._run)
+                if isinstance(self._error, KeyboardInterrupt):
+                    raise self._error
             elif self._loop is not None and self._loop is _running_loop():
                 raise InvocationError(
                     self.invocation_id,
@@ -124,9 +137,57 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
             raise InvocationError(
                 self.invocation_id, f"invocation {self.invocation_id} is not finished: {self._status}"
             )
-        if self._error is not None:
-            raise raisable(self._error)
+        if self._status is InvocationStatus.CANCELLED:
+            raise InvocationCancelledError(
+                self.invocation_id, f"invocation {self.invocation_id} ended as {self._status}: it was cancelled"
+            )
+        if self._status is InvocationStatus.FAILED:
+            raise raisable(self.get_exception()) from self._error
+        if self._value is _UNSET:
+            self._value = self.app._codec.decode_result(self.task, self._outcome, str(self.invocation_id))
         return self._value  # type: ignore[no-any-return]
+
+    def get_exception(self) -> BaseException:
+        """The exception of the body, as another process would receive it. `InvocationError` if it raised none."""
+        if self._status is not InvocationStatus.FAILED or self._outcome is None:
+            raise InvocationError(self.invocation_id, f"it has no exception: it ended as {self._status}")
+        return self.app._codec.decode_exception(self.task, self._outcome, str(self.invocation_id))
+
+    def start(self) -> None:
+        """Run the body, as a call does: see the class. Raises only `KeyboardInterrupt`."""
+        if not self._begin():
+            return
+        loop = _running_loop()
+        if loop is not None and inspect.iscoroutinefunction(self.task.func):
+            self._run_on(loop)
+        elif loop is not None:
+            # The body may start a loop of its own, for which there must be none on its thread.
+            thread = threading.Thread(target=contextvars.copy_context().run, args=(self._run,))
+            thread.start()
+            thread.join()
+        else:
+            contextvars.copy_context().run(self._run)
+        if isinstance(self._error, KeyboardInterrupt):
+            raise self._error
+
+    def cancel(self) -> bool:
+        """Withdraw it if its body has not begun; cancel a coroutine that runs. No other body can be interrupted.
+
+        Returns:
+            False if it had finished already, else True.
+        """
+        with self._lock:
+            if self._status.is_final():
+                return False
+            if self._status is InvocationStatus.REGISTERED:
+                self._status = InvocationStatus.CANCELLED
+                self._ended.set()
+                return True
+            self._cancelled = True
+            loop, body = self._loop, self._body
+        if loop is not None and body is not None:
+            loop.call_soon_threadsafe(body.cancel)
+        return True
 
     async def async_result(self) -> Result:
         """The same as `result`: a coroutine body runs on this loop, any other on a thread.
@@ -140,11 +201,11 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         while not self._status.is_final():
             self._refuse_own()
             if self._begin():
-                self._loop = asyncio.get_running_loop()
-                self._body = asyncio.create_task(self._run_coroutine())
-            if self._body is not None and self._loop is asyncio.get_running_loop():
-                # Not `await self._body`: that would pass a cancellation on.
-                await asyncio.wait([self._body])
+                self._run_on(asyncio.get_running_loop())
+            body = self._body
+            if body is not None and self._loop is asyncio.get_running_loop():
+                # Not `await body`: that would pass a cancellation on.
+                await asyncio.wait([body])
             else:
                 await asyncio.to_thread(self._ended.wait)
         return self.get_final_result()
@@ -158,11 +219,18 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
             self._ended.clear()
             return True
 
+    def _run_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._body = loop.create_task(self._run_coroutine())
+        # One that is cancelled before it begins runs nothing, not even what would end it.
+        self._body.add_done_callback(lambda body: self._end())
+
     def _end(self) -> None:
         """The body runs no more; one without an outcome may be run again."""
-        self._loop = self._body = None
-        if not self._status.is_final():
-            self._status = InvocationStatus.REGISTERED
+        with self._lock:
+            self._loop = self._body = None
+            if not self._status.is_final():
+                self._status = InvocationStatus.CANCELLED if self._cancelled else InvocationStatus.REGISTERED
         self._ended.set()
 
     def _refuse_own(self) -> None:
@@ -172,11 +240,11 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
     def _run(self) -> None:
         _waited_for.set((*_waited_for.get(), self))
         try:
-            args, kwargs = self.task._apply(self.arguments.kwargs)
             with context.enter_invocation(self, None):
                 again = True
                 while again:
                     try:
+                        args, kwargs = self._decoded()
                         value: Any = self.task.func(*args, **kwargs)
                         again = self._succeeded(_complete(value) if inspect.iscoroutine(value) else value)
                     except BaseException as error:
@@ -188,27 +256,35 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         import asyncio
 
         _waited_for.set((*_waited_for.get(), self))
-        try:
-            args, kwargs = self.task._apply(self.arguments.kwargs)
-            with context.enter_invocation(self, None):
-                again = True
-                while again:
-                    try:
-                        coroutine: Any = self.task.func(*args, **kwargs)
-                        again = self._succeeded(await coroutine)
-                    except asyncio.CancelledError as error:
-                        body = asyncio.current_task()
-                        if body is not None and body.cancelling():
-                            # The loop ends before the body has: no outcome.
-                            raise
-                        again = self._raised(error)
-                    except BaseException as error:
-                        again = self._raised(error)
-        finally:
-            self._end()
+        with context.enter_invocation(self, None):
+            again = True
+            while again:
+                try:
+                    args, kwargs = self._decoded()
+                    coroutine: Any = self.task.func(*args, **kwargs)
+                    again = self._succeeded(await coroutine)
+                except asyncio.CancelledError as error:
+                    body = asyncio.current_task()
+                    if body is not None and body.cancelling():
+                        # Cancelled, or the loop ends before the body has: no outcome.
+                        raise
+                    again = self._raised(error)
+                except BaseException as error:
+                    again = self._raised(error)
+
+    def _decoded(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments as another process would receive them."""
+        codec = self.app._codec
+        if self._payload is None:
+            plain = codec.write_arguments(self.task, self.arguments.passed)
+            return self.task._apply(codec.read_arguments(self.task, plain))
+        return self.task._apply(codec.decode_arguments(self.task, self._payload, str(self.invocation_id)))
 
     def _succeeded(self, value: Any) -> bool:
-        self._value = value
+        try:
+            self._outcome = self.app._codec.encode_result(self.task, value, str(self.invocation_id))
+        except Exception as error:
+            return self._failed(error)
         self._status = InvocationStatus.SUCCESS
         return False
 
@@ -217,8 +293,16 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         if self._retries < self.task.conf.max_retries and isinstance(error, tuple(self.task.retriable_exceptions)):
             self._retries += 1
             return True
+        return self._failed(error)
+
+    def _failed(self, error: BaseException) -> bool:
+        self._outcome = self.app._codec.encode_exception(self.task, error, str(self.invocation_id))
         self._error = error
         self._status = InvocationStatus.FAILED
+        from pynenc.runner.outcome import describe
+
+        # Perhaps nobody asks for the result.
+        self.app.logger.error("task %s failed: %s", self.task.task_id, describe(error), exc_info=error)
         return False
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -228,7 +312,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
                 "in this process. Pickle it before or afterwards, or pass its id."
             )
         # Not the parent: its body runs, as a rule.
-        outcome = (self._status, self._retries, self._value, self._error)
+        outcome = (self._status, self._retries, self._outcome)
         return (_restore, (self._call_made, str(self.invocation_id), self._parent_id, outcome))
 
 
@@ -237,7 +321,7 @@ SynchronousInvocation = ConcurrentInvocation
 
 
 class ConcurrentInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Params, Result]):
-    """Runs its invocations one after the other, in the order of the calls."""
+    """Invocations whose bodies ran one after the other, in the order of the calls."""
 
     __slots__ = ()
 
@@ -298,12 +382,12 @@ def _restore(
     call: Call[Any, Any],
     invocation_id: str,
     parent_id: InvocationId | None,
-    outcome: tuple[InvocationStatus, int, Any, BaseException | None],
+    outcome: tuple[InvocationStatus, int, bytes | None],
 ) -> ConcurrentInvocation[Any, Any]:
     invocation: ConcurrentInvocation[Any, Any] = ConcurrentInvocation(call)
     invocation.invocation_id = InvocationId(invocation_id)
     invocation._parent, invocation._parent_id = None, parent_id
-    invocation._status, invocation._retries, invocation._value, invocation._error = outcome
+    invocation._status, invocation._retries, invocation._outcome = outcome
     return invocation
 
 

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from pynenc import _core
+from pynenc._dev_mode import find
 from pynenc.call import Call
 from pynenc.exceptions import InvocationStatusOwnershipError, InvocationStatusTransitionError
 from pynenc.invocation.dist_invocation import DistributedInvocation
@@ -162,6 +163,8 @@ class BaseOrchestrator(Upkeep):
 
     def get_invocation_status(self, invocation: InvocationOrId) -> InvocationStatus:
         """The status now. Raises `InvocationNotFoundError`."""
+        if self.app.conf.dev_mode_force_sync_tasks:
+            return find(self.app, id_of(invocation)).status
         return InvocationStatus(self._store.status(id_of(invocation)))
 
     def filter_by_status(self, invocations: Iterable[InvocationOrId], statuses: Any) -> list[str]:

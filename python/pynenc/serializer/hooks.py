@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from pathlib import PurePath
@@ -126,6 +125,10 @@ def _invocation(app: Pynenc | None, kind: type[Any], value: Any) -> Any:
 
     if not isinstance(value, dict) or not isinstance(value.get(INVOCATION_KEY), str):
         raise TypeError(f"expected an invocation, got {type(value).__name__}")
+    if app is not None and app.conf.dev_mode_force_sync_tasks:
+        from pynenc._dev_mode import find
+
+        return find(app, value[INVOCATION_KEY])
     if app is None or not issubclass(DistributedInvocation, kind):
         raise TypeError(f"invocations cannot be decoded as {kind.__qualname__}; annotate DistributedInvocation")
     return DistributedInvocation(app, value[INVOCATION_KEY])

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from pynenc import _core
+from pynenc._dev_mode import find
 from pynenc.app_info import AppInfo
 from pynenc.conf.config_state_backend import ConfigStateBackend
 from pynenc.exceptions import InvocationError, NotOfferedError
@@ -83,6 +84,9 @@ class BaseStateBackend(View):
         Raises:
             InvocationNotFoundError: the store knows no such invocation (any more).
         """
+        if self.app.conf.dev_mode_force_sync_tasks:
+            # In all that both have it serves as well; only a runner needs more.
+            return cast("DistributedInvocation[Any, Any]", find(self.app, id_of(invocation_id)))
         record = self._store.get(id_of(invocation_id))
         return DistributedInvocation(
             self.app, record.invocation_id, claim=claim_of(invocation_id), parent_id=record.parent_id
@@ -118,6 +122,8 @@ class BaseStateBackend(View):
             InvocationNotFoundError: no such invocation.
             InvocationError: it is not finished, or did not succeed.
         """
+        if self.app.conf.dev_mode_force_sync_tasks:
+            return find(self.app, id_of(invocation)).get_final_result()
         status, payload, reason = self._terminal(invocation)
         if status != InvocationStatus.SUCCESS.value or payload is None:
             raise InvocationError(id_of(invocation), f"it has no result: it ended as {status} {reason}".rstrip())
@@ -130,6 +136,8 @@ class BaseStateBackend(View):
             InvocationNotFoundError: no such invocation.
             InvocationError: it is not finished, or its body raised nothing.
         """
+        if self.app.conf.dev_mode_force_sync_tasks:
+            return find(self.app, id_of(invocation)).get_exception()
         status, payload, reason = self._terminal(invocation)
         if status != InvocationStatus.FAILED.value or payload is None:
             raise InvocationError(id_of(invocation), f"it has no exception: it ended as {status} {reason}".rstrip())
