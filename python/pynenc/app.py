@@ -48,6 +48,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 Start = TypeVar("Start", bound=Callable[[], Any])
 E = TypeVar("E", bound=Exception)
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 _forks = 0
@@ -245,6 +246,20 @@ class Pynenc(metaclass=AppMeta):
 
         return make if func is None else make(func)
 
+    @overload
+    def direct_task(self, func: F, /) -> F: ...
+
+    @overload
+    def direct_task(
+        self,
+        func: None = None,
+        /,
+        *,
+        parallel_func: ParallelFunc | None = None,
+        aggregate_func: AggregateFunc | None = None,
+        **options: Unpack[TaskOptions],
+    ) -> Callable[[F], F]: ...
+
     def direct_task(
         self,
         func: Callable[..., Any] | None = None,
@@ -252,7 +267,7 @@ class Pynenc(metaclass=AppMeta):
         *,
         parallel_func: ParallelFunc | None = None,
         aggregate_func: AggregateFunc | None = None,
-        **options: Unpack[TaskOptions],
+        **options: Any,
     ) -> Any:
         """Make a function a task, but keep its name a function: calling it submits, waits and returns the result.
 
@@ -265,7 +280,7 @@ class Pynenc(metaclass=AppMeta):
         """
 
         def make(func: Callable[..., Any]) -> Callable[..., Any]:
-            task = Task(self, func, dict(options))
+            task = Task(self, func, options)
             direct = make_direct(task, parallel_func, aggregate_func)
             register(self, task)
             return direct

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict
 
 from pynenc import context
 from pynenc._signature import CallSignature
+from pynenc._task_checks import check_function, check_options, refuse_what_is_not_offered
 from pynenc.arguments import Arguments
-from pynenc.call import Call
 from pynenc.conf.config_task import ConcurrencyControlType, ConfigTask
-from pynenc.conf.task_options import instead_of
-from pynenc.exceptions import ConfigError, InvalidTaskOptionsError, RetryError
+from pynenc.exceptions import ConfigError, RetryError
 from pynenc.identifiers import TaskId
 from pynenc.invocation.base_invocation import BaseInvocation
-from pynenc.invocation.conc_invocation import ConcurrentInvocation, ConcurrentInvocationGroup
+from pynenc.invocation.conc_invocation import ConcurrentInvocationGroup
 from pynenc.invocation.dist_group import DistributedInvocationGroup
 from pynenc.runner._limits import Limits, limits_of
 from pynenc.submit import SubmitPlan, submit_many, submit_one
@@ -93,7 +92,7 @@ class Task(Generic[Params, Result]):
             ConfigError: an option with a value of the wrong type or out of range.
             NotOfferedError: `triggers`, `force_new_workflow`, or `is_workflow_task`.
         """
-        _check_function(func)
+        check_function(func)
         functools.update_wrapper(self, func, updated=())
         # What decorators have put on the function is readable here too, but never hides what a task has.
         attributes = getattr(func, "__dict__", {})
@@ -103,8 +102,8 @@ class Task(Generic[Params, Result]):
         self.func = func
         self.task_id = TaskId(func.__module__, func.__name__)
         self.options = {name: value for name, value in (options or {}).items() if value is not None}
-        _check_options(self.task_id, self.options)
-        _refuse_what_is_not_offered(self.task_id, self.options)
+        check_options(self.task_id, self.options, TaskOptions.__annotations__)
+        refuse_what_is_not_offered(self.task_id, self.options)
         self._signature = CallSignature(func)
         self._bind = self._signature.bind
         self._apply = self._signature.spread
@@ -221,7 +220,7 @@ class Task(Generic[Params, Result]):
     def __call__(self, /, *args: Params.args, **kwargs: Params.kwargs) -> BaseInvocation[Params, Result]:
         """Submit one call. Returns when the store has it; does not wait for the result.
 
-        In dev mode (`dev_mode_force_sync_tasks`) nothing is submitted: the body runs when the result is asked for.
+        In dev mode (`dev_mode_force_sync_tasks`) nothing is submitted: the body runs here and now.
 
         Raises:
             TypeError: the arguments do not fit the signature.
@@ -231,8 +230,9 @@ class Task(Generic[Params, Result]):
         """
         bound = self._bind(*args, **kwargs)
         if self.app.conf.dev_mode_force_sync_tasks:
-            self.app._check_settings()
-            return ConcurrentInvocation(Call(self, Arguments.of_bound(bound, self)))
+            from pynenc._dev_mode import call_here
+
+            return call_here(self, bound)
         return submit_one(self, bound)
 
     async def submit(self, /, *args: Params.args, **kwargs: Params.kwargs) -> BaseInvocation[Params, Result]:
@@ -240,7 +240,8 @@ class Task(Generic[Params, Result]):
 
         Returns when the store has the call; `await invocation` then waits for the result. The call is made in the
         context of the caller, on one of a few threads that the app has for it. There the arguments are encoded too: do
-        not change them before this has returned. In dev mode the body runs at `await invocation`, as always.
+        not change them before this has returned. In dev mode the body starts here and now:
+        a coroutine on this loop.
 
         Back-pressure: an app makes at most four such calls at a time, the others wait here for their turn, in order. So
         a store that is slow slows down who awaits. There is no limit on how many wait: bound what you start at once.
@@ -253,6 +254,8 @@ class Task(Generic[Params, Result]):
         """
         from pynenc._async_submit import off_the_loop
 
+        if self._is_coroutine and self.app.conf.dev_mode_force_sync_tasks:
+            return self(*args, **kwargs)
         return await off_the_loop(self.app, lambda: self(*args, **kwargs), self._report_lost)
 
     async def submit_many(
@@ -268,6 +271,8 @@ class Task(Generic[Params, Result]):
         from pynenc._async_submit import off_the_loop
 
         items = list(param_iter)
+        if self._is_coroutine and self.app.conf.dev_mode_force_sync_tasks:
+            return self.parallelize(items, common_args)
         return await off_the_loop(self.app, lambda: self.parallelize(items, common_args), self._report_lost)
 
     def _report_lost(
@@ -310,9 +315,9 @@ class Task(Generic[Params, Result]):
         """
         calls = [self._bind_item(item, common_args) for item in param_iter]
         if self.app.conf.dev_mode_force_sync_tasks:
-            return ConcurrentInvocationGroup(
-                self, [ConcurrentInvocation(Call(self, Arguments.of_bound(bound, self))) for bound in calls]
-            )
+            from pynenc._dev_mode import call_many_here
+
+            return ConcurrentInvocationGroup(self, call_many_here(self, calls))
         return DistributedInvocationGroup(self, submit_many(self, calls))
 
     def _bind_item(self, item: Any, common_args: dict[str, Any] | None) -> dict[str, Any]:
@@ -332,6 +337,22 @@ class Task(Generic[Params, Result]):
             f"{self.task_id}.parallelize: an item must be a tuple of positional arguments, a dict of keyword arguments "
             f"or Arguments, got {type(item).__name__}; for a single argument write (value,)"
         )
+
+    def get_invocation(self, invocation_id: str) -> BaseInvocation[Params, Result]:
+        """The invocation of this task with this id, for example one that a web page was given. Blocks for one read.
+
+        Raises:
+            InvocationNotFoundError: there is none (any more), or it is one of another task.
+        """
+        from pynenc.invocation.lookup import invocation_of_task
+
+        return invocation_of_task(self, invocation_id)
+
+    async def find(self, invocation_id: str) -> BaseInvocation[Params, Result]:
+        """The same as `get_invocation`, without blocking the event loop: `invocation = await task.find(id)`."""
+        from pynenc._async_submit import off_the_loop
+
+        return await off_the_loop(self.app, lambda: self.get_invocation(invocation_id))
 
     # -- inside a body ---------------------------------------------------------------------------------------------
 
@@ -380,54 +401,9 @@ class Task(Generic[Params, Result]):
         return f"Task(task_id={str(self.task_id)!r})"
 
 
-def _check_function(func: Any) -> None:
-    name = getattr(func, "__qualname__", None)
-    if not callable(func) or name is None or not hasattr(func, "__module__") or isinstance(func, type):
-        raise ValueError(f"only a function can be a task, got {type(func).__name__}")
-    if "<lambda>" in name:
-        raise ValueError("a lambda cannot be a task: a runner could not find it by name; write a function with `def`")
-    if "." in name:
-        raise ValueError(
-            f"{func.__module__}.{name} cannot be a task: it is nested in a function or class, where a runner could not "
-            "find it; move it to the level of the module"
-        )
-    if "__main__" in func.__module__:
-        raise RuntimeError(
-            "Cannot create a task from a function in the __main__ module: a runner could not import it; "
-            f"move {name} to a module of its own and import it from there"
-        )
-
-
 def _likely(queue: str, queues: tuple[str, ...]) -> str:
     hint = did_you_mean(queue, queues)
     return f": {hint}" if hint else ""
-
-
-def _check_options(task_id: str, options: dict[str, Any]) -> None:
-    known = TaskOptions.__annotations__
-    for name in options:
-        if name not in known:
-            raise InvalidTaskOptionsError(task_id, f"task {task_id} has no option {name!r}: {instead_of(name, known)}")
-
-
-def _refuse_what_is_not_offered(task_id: str, options: dict[str, Any]) -> None:
-    """Take the options out that belong to features which are not there; raise if one of them asks for something."""
-    triggers = options.pop("triggers", None)
-    if triggers:
-        from pynenc.trigger.base_trigger import not_offered as no_triggers
-
-        raise no_triggers(f"task {task_id} was declared with triggers")
-    if "force_new_workflow" in options:
-        warnings.warn(
-            f"task {task_id}: force_new_workflow is deprecated, @app.workflow took its place",
-            DeprecationWarning,
-            stacklevel=5,
-        )
-    for name in ("force_new_workflow", "is_workflow_task"):
-        if options.pop(name, False):
-            from pynenc.workflow.exceptions import not_offered as no_workflows
-
-            raise no_workflows(f"task {task_id} was declared with {name}")
 
 
 def _option_text(value: Any) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, assert_type
 
 from pynenc import Pynenc, PynencBuilder, Task
+from pynenc.invocation import BaseInvocation
 from pynenc.serializer import BaseSerializer, PayloadCodec, PayloadContext
 
 app = Pynenc(app_id="typecheck")
@@ -71,6 +72,61 @@ def subclasses() -> None:
     assert_type(StaticSerializer.serialize(1), str)
     PynencBuilder().task_defaults(max_retries=3).sqlite(sqlite_db_path="shop.db")
     PynencBuilder().task_defaults(max_retries="many")  # type: ignore[arg-type]
+
+
+def handles() -> None:
+    """What a call returns can be cancelled; what is found by its id has the types of the task."""
+    invocation = bare(1)
+    assert_type(invocation.cancel(), bool)
+    assert_type(str(invocation.invocation_id), str)
+    assert_type(bare.get_invocation("an id").result, float)
+    assert_type(bare.get_invocation("an id").cancel(), bool)
+    bare.get_invocation(1)  # type: ignore[arg-type]
+
+
+async def finding() -> None:
+    """Lookups without blocking know the result too, and a forgotten await is an error."""
+    found = await asynchronous.find("an id")
+    handle: BaseInvocation[..., bytes] = found
+    assert_type(handle.cancel(), bool)
+    assert_type(await found, bytes)
+    configured(len(await asynchronous(1)))
+    configured(bare(1))  # type: ignore[arg-type]
+    configured(asynchronous.submit(1))  # type: ignore[arg-type]
+
+
+@app.direct_task
+def direct(x: int) -> list[str]:
+    """Stays a function."""
+    return [str(x)]
+
+
+@app.direct_task(queue="slow", parallel_func=lambda given: [given], aggregate_func=lambda results: results[0])
+def spread(x: int) -> float:
+    """The same, with options."""
+    return x
+
+
+@app.direct_task
+async def direct_later(x: int) -> bytes:
+    """Stays a coroutine function."""
+    return bytes(x)
+
+
+async def directly() -> None:
+    """Direct tasks return results, and check their arguments."""
+    assert_type(direct(1), list[str])
+    assert_type(spread(x=1), float)
+    assert_type(await direct_later(1), bytes)
+    direct("wrong")  # type: ignore[arg-type]
+    spread(1, 2)  # type: ignore[call-arg]
+    app.direct_task(retries=3)  # type: ignore[call-overload]
+
+
+@app.task(lossy=True)
+def rough(anything: object) -> object:
+    """A task with the option that lets changed values travel."""
+    return anything
 
 
 def groups() -> None:

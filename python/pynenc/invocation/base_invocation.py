@@ -73,6 +73,10 @@ class BaseInvocation(ABC, Generic[Params, Result]):
     async def async_result(self) -> Result:
         """The same as `result`, without blocking the event loop."""
 
+    def cancel(self) -> bool:
+        """Withdraw it, or have its body interrupted. False if it had finished already, else True."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be cancelled")
+
     @property
     def task(self) -> Task[Params, Result]:
         """The task that was called."""
