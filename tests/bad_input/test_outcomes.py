@@ -92,7 +92,15 @@ def test_endless_recursion_fails_the_task(world: World) -> None:
 
 
 def test_an_argument_that_does_not_fit_its_annotation_fails_the_task_and_the_body_does_not_run(world: World) -> None:
-    error = _raised_by(world.jobs.faults.take_int("no number"), SerializationError)
+    task = world.jobs.faults.take_int
+    with pytest.raises(SerializationError) as refused:
+        task("no number")
+    # As a client that knows another annotation would store it.
+    [(invocation_id, _)] = world.app._store.submit(
+        task._plan.spec, [(b'\x01{"number":"no number"}', "", None, None)], None, 0
+    )
+    error = _raised_by(world.app.state_backend.get_invocation(invocation_id), SerializationError)
+    assert str(error) == str(refused.value)
     for part in ("take_int", "number"):
         assert part in str(error)
     assert Ledger.of_environment().of_kind("body") == []

@@ -29,13 +29,13 @@ def _threads() -> int:
     return sum(thread.name.startswith("pynenc-submit") for thread in threading.enumerate())
 
 
-def test_in_dev_mode_the_body_runs_when_the_result_is_awaited() -> None:
+def test_in_dev_mode_the_body_begins_on_the_loop_of_the_caller() -> None:
     task = _app(dev_mode_force_sync_tasks=True).task(shapes.nap)
 
     async def client() -> None:
         invocation = await task.submit(0.0)
         assert isinstance(invocation, ConcurrentInvocation)
-        assert invocation.status == "registered"
+        assert invocation.status == "running"
         assert await invocation == 1
         group = await task.submit_many([(0.0,), (0.0,)])
         assert isinstance(group, ConcurrentInvocationGroup)

@@ -55,10 +55,10 @@ def is_plain(value: Any, depth: int = 0) -> bool:
     items: Collection[Any]
     if kind is list:
         items = value
-    elif kind is dict and set(map(type, value)) <= _ONLY_TEXT:
+    elif kind is dict and (set(map(type, value)) <= _ONLY_TEXT or all(map(_is_text, value))):
         items = value.values()
     else:
-        return False
+        return _is_text(value)
     if depth >= MAX_DEPTH:
         return False
     # In C: a large list of scalars costs a few nanoseconds per item.
@@ -82,7 +82,11 @@ class Conformity:
         hint = _bare(hint, bound)
         if hint is Any or hint is object:
             return is_plain
-        exact = _exact_types(hint)
+        if hint is str or hint is int:
+            # Also of a subclass, such as a member of a StrEnum: the annotation asks for no more than the base.
+            return lambda value, depth: type(value) is hint or (isinstance(value, hint) and type(value) is not bool)
+        union = get_origin(hint) in (typing.Union, types.UnionType)
+        exact = _NOTHING if union else _exact_types(hint)
         if exact:
             return lambda value, depth: type(value) in exact
         if hint is float:
@@ -92,7 +96,7 @@ class Conformity:
         kind, parameters = get_origin(hint) or hint, get_args(hint)
         if kind is typing.Literal:
             return _literal(parameters)
-        if kind in (typing.Union, types.UnionType):
+        if union:
             return self._union(parameters, bound)
         if not isinstance(kind, type):
             return None
@@ -150,7 +154,9 @@ class Conformity:
         exact = quick_types(_bare(item, bound))
 
         def check(value: Any, depth: int) -> bool:
-            if type(value) is not dict or depth >= MAX_DEPTH or not set(map(type, value)) <= keys:
+            if type(value) is not dict or depth >= MAX_DEPTH:
+                return False
+            if not set(map(type, value)) <= keys and not (str in keys and all(map(_is_text, value))):
                 return False
             items = value.values()
             return set(map(type, items)) <= exact or all(inner(one, depth + 1) for one in items)
@@ -227,9 +233,16 @@ def _is_scalar(hint: Any) -> bool:
     return hint is float or hint is None or hint in SCALARS
 
 
-def _float(value: Any, depth: int) -> bool:
+def _is_text(value: Any) -> bool:
+    """Whether it is text, or an id of pynenc's, which stays one as text."""
     kind = type(value)
-    return isfinite(value) if kind is float else kind is int and abs(value) <= 2**53
+    return kind is str or (issubclass(kind, str) and kind.__module__.startswith("pynenc."))
+
+
+def _float(value: Any, depth: int) -> bool:
+    if isinstance(value, float):
+        return isfinite(value)
+    return type(value) is int and abs(value) <= 2**53
 
 
 def _has_offset_of_minutes(value: datetime | time) -> bool:

@@ -175,7 +175,7 @@ class JsonTaskCodec:
         if (size := _least_size(value)) > limit:
             raise too_large(what, size, limit)
         sure = self._result_sure
-        if sure is not None and sure(value, 0):
+        if sure is not None and _is_certain(sure, value):
             try:
                 return _encode(value)
             except Exception as error:
@@ -237,7 +237,7 @@ class JsonTaskCodec:
         if (size := _least_size(value)) > limit:
             raise too_large(f"argument {name!r} of task {self._task}", size, limit)
         sure = self._sure.get(name)
-        if sure is not None and sure(value, 0):
+        if sure is not None and _is_certain(sure, value):
             return None
         what = f"argument {name!r} of task {self._task}"
         try:
@@ -315,6 +315,13 @@ class JsonTaskCodec:
 def _try(value: Any) -> None:
     inspect_value(value)
     _encode(value)
+
+
+def _is_certain(sure: Sure, value: Any) -> bool:
+    try:
+        return sure(value, 0)
+    except RecursionError:
+        return False
 
 
 def _sure(conformity: Conformity, slot: Slot) -> Sure | None:

@@ -19,6 +19,7 @@ from support.jobs import shapes
 
 from pynenc import Pynenc
 from pynenc.exceptions import SerializationError
+from pynenc.identifiers import InvocationId, TaskId
 from pynenc.invocation import DistributedInvocation
 
 
@@ -176,7 +177,6 @@ def test_without_a_type_only_plain_json_travels(coder: Any, annotation: Any, val
         (set[int], [1], "value"),
         (dt.date, "2024-02-29", "value"),
         (decimal.Decimal, 0.5, "value"),
-        (str, Colour.RED, "value"),
         (dict[str, int], collections.Counter(a=1), "value"),
         (list[Shape], [Shape("a"), {"name": "b"}], "value[1]"),
         (Shape, Shape("a", {"k": (1,)}), "value.inner['k']"),
@@ -248,6 +248,30 @@ def test_an_int_is_accepted_for_a_float(coder: Any) -> None:
         assert coder.as_argument(annotation, value) == value
         assert coder.as_result(annotation, value) == value
     assert type(coder.as_argument(float, 3)) is float
+
+
+class Cents(int):
+    pass
+
+
+class Ratio(float):
+    pass
+
+
+def test_a_subclass_of_a_scalar_fits_where_the_base_is_annotated(coder: Any) -> None:
+    for annotation, value in ((str, Colour.RED), (int, Cents(5)), (float, Ratio(0.5)), (list[str], [Colour.RED, "x"])):
+        back = coder.as_argument(annotation, value)
+        assert back == value
+        assert type(back) is (list if annotation == list[str] else annotation)
+
+
+def test_ids_are_text(coder: Any) -> None:
+    identity, task_id = InvocationId("01a22f2e-cbe2-7000-b370-4ef5e29202c5"), TaskId("shop", "pay")
+    for annotation in (str, Any, coder.unannotated, str | None):
+        assert coder.as_argument(annotation, identity) == identity
+        assert coder.as_result(annotation, task_id) == task_id
+    for annotation in (dict[str, Any], dict[str, list[str]], Any):
+        assert coder.as_argument(annotation, {identity: [task_id]}) == {identity: [task_id]}
 
 
 def test_no_code_of_a_class_runs_at_the_call_to_check_what_fits(coder: Any) -> None:
