@@ -44,6 +44,13 @@ _COUNT, _ARGS, _KWARGS = "#", "*", "**"
 position; or all of them by position and by name, where they do not fit the function inside."""
 
 
+class _QuickTypes(dict[str, frozenset[type]]):
+    """By the name of a parameter: types whose values need no closer look. For other names none."""
+
+    def __missing__(self, name: str) -> frozenset[type]:
+        return _NONE
+
+
 class JsonTaskCodec:
     """Encoder and decoder of one function; made once per task. Thread-safe.
 
@@ -70,7 +77,7 @@ class JsonTaskCodec:
         self._lossy = lossy
         self._names = tuple(slot.name for slot in parameters)
         self._arguments = {slot.name: slot for slot in parameters}
-        self._quick = {slot.name: quick_types(slot.type) for slot in parameters}
+        self._quick = _QuickTypes((slot.name, quick_types(slot.type)) for slot in parameters)
 
     @functools.cached_property
     def _guarded(self) -> tuple[Guard | None, bool]:
@@ -114,13 +121,15 @@ class JsonTaskCodec:
         if self._omitted:
             kwargs = {name: value for name, value in kwargs.items() if self._omitted.get(name, _MISSING) is not value}
         quick = self._quick
-        unsure: dict[str, list[Any]] = {}
+        unsure: dict[str, list[Any]] | None = None
         for name, value in kwargs.items():
-            if type(value) not in quick.get(name, _NONE):
+            kind = type(value)
+            if kind not in quick[name]:
                 of_apps = self._look(name, value, limit)
                 if of_apps is not None:
+                    unsure = unsure or {}
                     unsure[name] = of_apps
-            elif type(value) is str and len(value) > limit:
+            elif kind is str and len(value) > limit:
                 raise too_large(f"argument {name!r} of task {self._task}", len(value), limit)
         try:
             body = _encode(kwargs)
