@@ -35,7 +35,8 @@ def difference(before: Any, after: Any, path: str) -> Difference | None:
         if is_invocation_class(kind) and is_invocation_class(became):
             return None
         if is_pydantic(became) and issubclass(kind, became) and _keeps_all(before, after):
-            return None
+            # What the base has no annotation for has become plain JSON.
+            return _of_models(before, after, path)
         return Difference(path, before, f"would come back as {type_name(became)}, not {type_name(kind)}")
     if kind in SCALARS:
         return None if before == after else Difference(path, before, f"would come back as {_short(after)}")

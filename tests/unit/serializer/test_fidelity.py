@@ -94,6 +94,10 @@ class OpenCircle(OpenShape):
     radius: float = 1.0
 
 
+class OpenMeeting(OpenShape):
+    when: Any
+
+
 class AnyDrawing(pydantic.BaseModel):
     shape: pydantic.SerializeAsAny[OpenShape]
 
@@ -226,6 +230,22 @@ def test_a_subclass_is_kept_where_the_class_says_how(coder: Any) -> None:
     assert coder.as_argument(LongFilm, {"title": "M", "minutes": 117}) == {"title": "M", "minutes": 117}
     back = coder.as_argument(AnyDrawing, AnyDrawing(shape=OpenCircle(name="c", radius=2.0)))
     assert (back.shape.name, back.shape.radius) == ("c", 2.0)
+
+
+@pytest.mark.parametrize(
+    "when", [DAY, {"k": [DAY]}, ModelShape(name="a"), (1, 2)], ids=lambda when: type(when).__name__
+)
+def test_what_a_base_keeps_as_an_extra_field_keeps_its_type(coder: Any, when: Any) -> None:
+    back = coder.as_argument(OpenShape, OpenMeeting(name="m", when=["plain", 1.0]))
+    assert back.when == ["plain", 1.0]
+    for annotation, value in (
+        (OpenShape, OpenMeeting(name="m", when=when)),
+        (OpenShape, OpenShape(name="m", when=when)),  # type: ignore[call-arg]
+        (AnyDrawing, AnyDrawing(shape=OpenMeeting(name="m", when=when))),
+    ):
+        with pytest.raises(SerializationError, match=r"\.when.* would come back as"):
+            coder.as_argument(annotation, value)
+        coder.as_argument(annotation, value, lossy=True)
 
 
 @pytest.mark.parametrize(
