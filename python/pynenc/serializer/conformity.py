@@ -152,11 +152,13 @@ class Conformity:
         if inner is None or len(keys) != 1:
             return None
         exact = quick_types(_bare(item, bound))
+        # Keys are judged as values are: subclasses fit where the annotation is the base.
+        fits = _is_text if key is Any else _is_str if key is str else _is_int if key is int else None
 
         def check(value: Any, depth: int) -> bool:
             if type(value) is not dict or depth >= MAX_DEPTH:
                 return False
-            if not set(map(type, value)) <= keys and not (str in keys and all(map(_is_text, value))):
+            if not set(map(type, value)) <= keys and not (fits and all(map(fits, value))):
                 return False
             items = value.values()
             return set(map(type, items)) <= exact or all(inner(one, depth + 1) for one in items)
@@ -237,6 +239,14 @@ def _is_text(value: Any) -> bool:
     """Whether it is text, or an id of pynenc's, which stays one as text."""
     kind = type(value)
     return kind is str or (issubclass(kind, str) and kind.__module__.startswith("pynenc."))
+
+
+def _is_str(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and type(value) is not bool
 
 
 def _float(value: Any, depth: int) -> bool:

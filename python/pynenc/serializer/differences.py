@@ -68,6 +68,9 @@ def _of_dicts(before: dict[Any, Any], after: dict[Any, Any], path: str) -> Diffe
         return Difference(path, before, "would come back without its default_factory")
     if set(map(type, before)) != set(map(type, after)):
         if set(map(type, after)) <= {str}:
+            subclass = next((type(key) for key in before if type(key) is not str), None)
+            if subclass is not None and all(isinstance(key, str) for key in before):
+                return Difference(path, before, f"has keys of type {type_name(subclass)}, which would come back as str")
             what = "is a dict with keys that are not text, which would come back as text"
             return Difference(path, before, what)
         return Difference(path, before, "would come back with other keys")

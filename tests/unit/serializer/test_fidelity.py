@@ -27,6 +27,10 @@ class Colour(enum.StrEnum):
     RED = "red"
 
 
+class Level(enum.IntEnum):
+    HIGH = 3
+
+
 class Pair(NamedTuple):
     x: Any
     y: int = 0
@@ -283,6 +287,23 @@ def test_a_subclass_of_a_scalar_fits_where_the_base_is_annotated(coder: Any) -> 
         back = coder.as_argument(annotation, value)
         assert back == value
         assert type(back) is (list if annotation == list[str] else annotation)
+
+
+def test_a_subclass_of_a_scalar_fits_as_a_key_where_the_base_is_annotated(coder: Any) -> None:
+    for annotation, value in (
+        (dict[str, int], {Colour.RED: 1, "blue": 2}),
+        (dict[str, list[str]], {Colour.RED: [Colour.RED]}),
+        (dict[int, str], {Level.HIGH: "x", 2: "y"}),
+        (dict[Colour, int], {Colour.RED: 1}),
+    ):
+        for back in (coder.as_argument(annotation, value), coder.as_result(annotation, value)):
+            assert back == value
+            assert {type(key) for key in back} == {annotation.__args__[0]}
+    for annotation in (coder.unannotated, dict, dict[Any, Any]):
+        with pytest.raises(SerializationError, match=r"has keys of type .*Colour, which would come back as str: "):
+            coder.as_argument(annotation, {"plain": 1, Colour.RED: 1})
+    with pytest.raises(SerializationError, match="come back with other keys"):
+        coder.as_argument(dict[int, str], {True: "x"})
 
 
 def test_ids_are_text(coder: Any) -> None:
