@@ -126,13 +126,16 @@ class Conformity:
         inner = self.of(item, bound)
         if inner is None:
             return None
-        exact = quick_types(_bare(item, bound))
+        exact, floats = quick_types(_bare(item, bound)), _floats(_bare(item, bound))
 
         def check(value: Any, depth: int) -> bool:
             if type(value) is not container or depth >= MAX_DEPTH:
                 return False
             items: Collection[Any] = value
-            return set(map(type, items)) <= exact or all(inner(one, depth + 1) for one in items)
+            kinds = set(map(type, items))
+            if kinds <= exact:
+                return True
+            return all(map(isfinite, items)) if kinds == floats else all(inner(one, depth + 1) for one in items)
 
         return check
 
@@ -151,7 +154,7 @@ class Conformity:
         inner = self.of(item, bound)
         if inner is None or len(keys) != 1:
             return None
-        exact = quick_types(_bare(item, bound))
+        exact, floats = quick_types(_bare(item, bound)), _floats(_bare(item, bound))
         # Keys are judged as values are: subclasses fit where the annotation is the base.
         fits = _is_text if key is Any else _is_str if key is str else _is_int if key is int else None
 
@@ -161,7 +164,10 @@ class Conformity:
             if not set(map(type, value)) <= keys and not (fits and all(map(fits, value))):
                 return False
             items = value.values()
-            return set(map(type, items)) <= exact or all(inner(one, depth + 1) for one in items)
+            kinds = set(map(type, items))
+            if kinds <= exact:
+                return True
+            return all(map(isfinite, items)) if kinds == floats else all(inner(one, depth + 1) for one in items)
 
         return check
 
@@ -229,6 +235,11 @@ def _exact_types(hint: Any) -> frozenset[type]:
     if hint in (pathlib.Path, pathlib.PurePath):
         return frozenset({type(hint())})
     return _NOTHING
+
+
+def _floats(hint: Any) -> set[type[float]] | None:
+    """The types of elements that have but to be finite: floats alone, where that or nothing is annotated."""
+    return _ONLY_FLOATS if hint is float or hint is Any or hint is object else None
 
 
 def _is_scalar(hint: Any) -> bool:

@@ -274,6 +274,18 @@ def test_an_int_is_accepted_for_a_float(coder: Any) -> None:
     assert type(coder.as_argument(float, 3)) is float
 
 
+@pytest.mark.parametrize("annotation", [float, Any, object, float | None], ids=str)
+def test_containers_of_floats_alone_are_checked_one_by_one(coder: Any, annotation: Any) -> None:
+    for container, value in ((list[annotation], [0.5, -1e300]), (dict[str, annotation], {"a": 0.5, "b": 2.0})):
+        assert coder.as_argument(container, value) == value
+        assert coder.as_result(list[container], [value]) == [value]
+    for number in (float("nan"), float("inf"), Ratio("nan")):
+        for container, value in ((list[annotation], [0.5, number]), (dict[str, annotation], {"a": 0.5, "b": number})):
+            for carry in (coder.as_argument, coder.as_result):
+                with pytest.raises(SerializationError, match="JSON has no form"):
+                    carry(container, value)
+
+
 class Cents(int):
     pass
 
