@@ -8,7 +8,7 @@ What the caller leaves out stays out, so that the function, or a decorator aroun
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
 from typing import Any
 
@@ -79,6 +79,16 @@ class CallSignature:
         if self._by_keyword_only:
             return (), dict(bound)
         return _spread(self.parameters, bound)
+
+    def named(self, bound: Bound) -> Iterator[tuple[str, Any]]:
+        """The arguments by the names that the caller has written: what `**kwargs` collects each by its own."""
+        parameters = self._outer if bound.by_outer else self.parameters
+        collecting = {one.name for one in parameters if one.kind is _VAR_KEYWORD}
+        for name, value in bound.items():
+            if name in collecting:
+                yield from value.items()
+            else:
+                yield name, value
 
     def packed(self, bound: dict[str, Any]) -> dict[str, Any]:
         """What `bind` returned as a plain dict, for serializers that carry whole objects."""

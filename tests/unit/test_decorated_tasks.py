@@ -79,6 +79,23 @@ def test_what_fits_neither_the_function_inside_nor_plain_json_is_refused(thread_
     assert thread_world.app.orchestrator.count_invocations() == 0
 
 
+def test_the_name_of_what_only_the_decorator_takes_is_in_the_refusal(thread_world: World) -> None:
+    jobs = thread_world.jobs.decorated
+    for value, path, reason in (
+        (b"x", "", "would come back as str, not bytes: the function inside does not take it, so pass plain"),
+        ({"a": [DAY]}, ", at debug['a'][0],", r"would come back as str, not datetime\.date"),
+        (object(), "", "of type object, cannot be serialised: objects of type builtins.object have no JSON form"),
+        ([float("nan")], "", "cannot be serialised: it contains a number that is not finite"),
+        ("x" * 10_000_000, "", r"too large: argument 'debug' of task .*in_session, 10000000 bytes"),
+    ):
+        with pytest.raises(SerializationError, match=reason) as raised:
+            jobs.in_session("orders", debug=value)
+        text = str(raised.value).removeprefix("too large: ")
+        assert text.startswith(f"argument 'debug' of task {jobs.in_session.task_id}{path}")
+        assert "'**'" not in text
+    assert thread_world.app.orchestrator.count_invocations() == 0
+
+
 def test_nothing_that_was_left_out_is_stored(thread_world: World) -> None:
     task = thread_world.jobs.decorated.left_out
     invocation = task(1)

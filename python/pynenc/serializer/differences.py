@@ -145,6 +145,8 @@ def remedy(found: Difference, slot: Slot) -> str:
     other = "declare the task with lossy=True, or choose another serializer_cls"
     if slot.plain_only:
         return f"the annotation cannot be used ({slot.plain_only}); correct it, {other}"
+    if slot.name == "**":
+        return f"the function inside does not take it, so pass plain JSON, {other}"
     what = "result" if slot.name == "return" else "parameter"
     if is_task(type(found.before)):
         return f"annotate it as Task, {other}"

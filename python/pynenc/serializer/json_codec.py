@@ -153,12 +153,25 @@ class JsonTaskCodec:
         args, kwargs = signature.spread(bound)
         try:
             return self.encode_arguments({_ARGS: list(args), _KWARGS: kwargs}, limit)
-        except PayloadTooLargeError:
-            raise
-        except SerializationError:
-            if misfit is None:
+        except SerializationError as error:
+            if misfit is None or isinstance(error, PayloadTooLargeError):
+                for name, value in signature.named(bound):
+                    self._refuse_unless_plain(name, value, limit)
                 raise
         raise misfit
+
+    def _refuse_unless_plain(self, name: str, value: Any, limit: int) -> None:
+        """The error of an argument that the function inside does not take, with the name that the caller knows."""
+        what = f"argument {name!r} of task {self._task}"
+        if (size := _least_size(value)) > limit:
+            raise too_large(what, size, limit)
+        try:
+            of_apps = inspect_value(value)
+            body = _encode(value)
+        except Exception as error:
+            raise self._refusal(what, value, error, name) from brief(error)
+        self._check_apps(what, of_apps)
+        self._refuse_changes(value, msgspec.json.decode(body), self._arguments[_KWARGS], name)
 
     def decode_arguments(self, body: bytes | memoryview) -> dict[str, Any]:
         """The arguments that were passed, each of its annotated type. `SerializationError` if one does not fit."""
