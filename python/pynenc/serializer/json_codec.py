@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from pynenc.serializer.collisions import Guard, guard_of_fields
 from pynenc.serializer.conformity import Conformity, Sure, is_plain, quick_types
 from pynenc.serializer.differences import difference, locate, remedy, type_name
 from pynenc.serializer.hooks import decode_hook, encode_other
+from pynenc.serializer.misfits import ADVICE_FOR_RESULTS, advice, located
 from pynenc.util.texts import brief
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ _FEW = 1000
 _MISSING: Any = object()
 _ABSENT: Any = object()
 _NONE: frozenset[type] = frozenset()
-_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>.*)`$", re.DOTALL)
 
 _COUNT, _ARGS, _KWARGS = "#", "*", "**"
 """Beside the names of its parameters, what the arguments of a decorated function have: how many were passed by
@@ -213,7 +212,7 @@ class JsonTaskCodec:
             try:
                 after = self._read_result(body)
             except Exception as error:
-                raise self._misfit_of_result(error) from brief(error)
+                raise self._misfit_of_result(error, ADVICE_FOR_RESULTS) from brief(error)
             self._refuse_changes(value, after, self._result, "result")
         return body
 
@@ -285,7 +284,7 @@ class JsonTaskCodec:
         try:
             values = msgspec.structs.astuple(self._decode_arguments(body))
         except Exception as error:
-            raise self._misfit(error, {name: unsure[name] for name in unsure if unsure[name]}) from brief(error)
+            raise self._misfit_at_the_call(error, kwargs, unsure) from brief(error)
         after = dict(zip(self._names, values, strict=True))
         for name in unsure:
             self._refuse_changes(kwargs[name], after.get(name), self._arguments[name], name)
@@ -298,9 +297,20 @@ class JsonTaskCodec:
         at = "" if found.path == name else f", at {found.path},"
         raise SerializationError(f"{what} of task {self._task}{at} {found.what}: {remedy(found, slot)}")
 
-    def _misfit(self, error: Exception, of_apps: Mapping[str, list[Any]] | None = None) -> SerializationError:
-        text = f"task {self._task}: the arguments do not fit its parameters: {_located(error, 'argument')}"
-        for name, (first, *_) in (of_apps or {}).items():
+    def _misfit(self, error: Exception) -> SerializationError:
+        return SerializationError(
+            f"task {self._task}: the arguments do not fit its parameters: {located(error, 'argument')}"
+        )
+
+    def _misfit_at_the_call(
+        self, error: Exception, kwargs: dict[str, Any], unsure: dict[str, list[Any]]
+    ) -> SerializationError:
+        """The error that a runner would raise, with what the caller can do."""
+        text = self._misfit(error).args[0]
+        of_apps = {name: found for name, found in unsure.items() if found}
+        if not of_apps:
+            return SerializationError(text + advice(error, kwargs, self._arguments))
+        for name, (first, *_) in of_apps.items():
             if is_task(type(first)):
                 text += f"; argument {name!r} has task {first.task_id}: annotate it as Task"
             else:
@@ -310,9 +320,9 @@ class JsonTaskCodec:
                 )
         return SerializationError(text)
 
-    def _misfit_of_result(self, error: Exception) -> SerializationError:
+    def _misfit_of_result(self, error: Exception, advice_for_it: str = "") -> SerializationError:
         return SerializationError(
-            f"task {self._task}: its result does not fit the annotation: {_located(error, 'result')}"
+            f"task {self._task}: its result does not fit the annotation: {located(error, 'result')}{advice_for_it}"
         )
 
     def _blame(self, kwargs: dict[str, Any], error: Exception) -> SerializationError:
@@ -392,14 +402,3 @@ def _cannot_travel(default: Any) -> bool:
     except Exception:
         return True
     return False
-
-
-def _located(error: Exception, what: str) -> str:
-    """The message, with `msgspec`'s path as the name of the argument or the place in the result."""
-    if isinstance(error, RecursionError):
-        return "it is nested too deep"
-    text = str(error)
-    found = _PATH.search(text)
-    if found is None or not found["path"]:
-        return text
-    return f"{what} {found['path']}: {text[: found.start()]}"

@@ -264,7 +264,35 @@ def test_a_wrong_type_is_refused_at_the_call_with_the_text_of_the_runner(
         coder.codec.decode_arguments(task, b'\x01{"value":%b}' % written)
     with pytest.raises(SerializationError) as ours:
         coder.codec.encode_arguments(task, {"value": value})
-    assert str(ours.value) == str(runners.value)
+    found, said = str(ours.value), str(runners.value)
+    assert found.startswith(said)
+    assert found.removeprefix(said).split("pass ")[0] in (": ", f", given {type(value).__name__}: ")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "advice"),
+    [
+        (int, "3", "Expected `int`, got `str`, given str: pass int, or annotate the parameter as str"),
+        (dt.datetime, DAY, ", given datetime.date: pass datetime.datetime, or annotate the parameter as datetime.date"),
+        (int, None, ", given None: pass int, or annotate the parameter as int | None"),
+        (int, b"3", ", given bytes: pass int, or annotate the parameter as bytes"),
+        (list[int], ["x"], "pass what the annotation of the parameter says, or change the annotation"),
+        (int | None, "x", "pass what the annotation of the parameter says, or change the annotation"),
+        (Film, {"minutes": 3}, "or annotate the parameter as dict"),
+        (ModelShape, {"name": 3}, "or annotate the parameter as dict"),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_is_refused_with_what_to_do(coder: Any, annotation: Any, value: Any, advice: str) -> None:
+    with pytest.raises(SerializationError, match="the arguments do not fit its parameters") as raised:
+        coder.as_argument(annotation, value)
+    assert str(raised.value).endswith(advice)
+
+
+@pytest.mark.parametrize(("annotation", "value"), [(int, "3"), (dt.datetime, DAY), (list[int], ["x"])], ids=str)
+def test_a_result_that_does_not_fit_is_refused_with_what_to_do(coder: Any, annotation: Any, value: Any) -> None:
+    with pytest.raises(SerializationError, match=r": return what the annotation says, or change the annotation$"):
+        coder.codec.encode_result(coder.task(annotation), value)
 
 
 def test_an_int_is_accepted_for_a_float(coder: Any) -> None:
