@@ -346,6 +346,29 @@ def test_a_subclass_of_a_scalar_fits_as_a_key_where_the_base_is_annotated(coder:
         coder.as_argument(dict[int, str], {True: "x"})
 
 
+class Name(str):
+    note: str
+
+
+class Guarded(pydantic.BaseModel):
+    name: str
+    _note: str = pydantic.PrivateAttr(default="none")
+
+
+def test_what_a_class_does_not_declare_as_a_field_stays_behind(coder: Any) -> None:
+    """As the guide says."""
+    name, cents, shape, guarded = Name("a"), Cents(5), Shape("a"), Guarded(name="a")
+    for one in (name, cents, shape):
+        one.note = "here"  # type: ignore[union-attr]
+    guarded._note = "here"
+    for annotation, value in ((Name, name), (str, name), (Cents, cents), (int, cents), (Shape, shape)):
+        for back in (coder.as_argument(annotation, value), coder.as_result(annotation, value)):
+            assert back == value
+            assert type(back) is annotation
+            assert not hasattr(back, "note")
+    assert coder.as_argument(Guarded, guarded)._note == "none"
+
+
 def test_ids_are_text(coder: Any) -> None:
     identity, task_id = InvocationId("01a22f2e-cbe2-7000-b370-4ef5e29202c5"), TaskId("shop", "pay")
     for annotation in (str, Any, coder.unannotated, str | None):
