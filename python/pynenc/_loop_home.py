@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _LOOK_SEC = 1.0
 """How often a thread that rings for a loop looks whether the loop is there."""
 
+_PACE_SEC = 1.0
+"""How long after a look for late awaits the next one comes, at least: a look passes over all of them."""
+
 
 class Home:
     """The hubs of one loop, and the alarm of them all: there while there is any hub."""
@@ -45,7 +48,8 @@ class Home:
         others = [hub.say_why_late(before) for hub in list(self.hubs.values())]
         # The others are late in their turn; the same are looked at again with them.
         next_late = min((began for began in others if began is not None), default=before + patience_sec)
-        self._overdue = loop.call_later(max(0.01, next_late - before), self._news_overdue, patience_sec)
+        pace = max(_PACE_SEC, patience_sec / 5)
+        self._overdue = loop.call_later(max(pace, next_late - before), self._news_overdue, patience_sec)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
