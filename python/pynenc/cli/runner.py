@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pynenc.cli._app import config_lines, header_lines, load_app
+from pynenc.cli._no_tasks import warn_if_no_tasks
 from pynenc.exceptions import ConfigError
 from pynenc.runner import _preload  # noqa: F401
 from pynenc.runner._init import leave_init
@@ -92,6 +93,7 @@ def run_start(arguments: argparse.Namespace) -> int:
         runner._import_modules()
         runner._modules_imported = True
         _say_what_was_found(app)
+        warn_if_no_tasks(found)
         if arguments.program:
             show_task_loggers(app)
         stop.insist()
