@@ -43,9 +43,17 @@ _FRESH_SEC = 5.0
 class Report(NamedTuple):
     """What is known of one invocation that somebody waits for."""
 
-    text: str
+    which: str
+    """The invocation."""
+    state: str
+    """What the store says of it, and who could run it."""
     hopeless: bool
     """Whether no live runner is known that could run it."""
+
+    @property
+    def text(self) -> str:
+        """All of it as one sentence."""
+        return f"{self.which} {self.state}"
 
 
 def wait_and_report(
@@ -92,8 +100,18 @@ def say_why(app: Pynenc, targets: Iterable[Target], waited_sec: float) -> None:
 
 
 def why_unfinished(app: Pynenc, target: Target) -> str:
-    """What the error of a timeout adds about this invocation: empty if the store does not say it in half a second."""
-    return _reporter(app).text_soon(target)
+    """What the error of a timeout adds about one of many: empty if the store does not say it in half a second."""
+    report = _reporter(app).report_soon(target)
+    return f": {report.text}" if report is not None else ""
+
+
+def unfinished(app: Pynenc, target: Target, timeout: float) -> str:
+    """The text of the error of a timeout. It names the invocation once, with its task and state as `why_unfinished`."""
+    report = _reporter(app).report_soon(target) if timeout else None
+    within = f"did not finish within {timeout:g} s"
+    if report is None:
+        return f"invocation {target.invocation_id} {within}"
+    return f"{report.which} {within}: it {report.state}"
 
 
 def _reporter(app: Pynenc) -> _Reporter:
@@ -137,29 +155,29 @@ class _Reporter:
             level = logging.WARNING if report.hopeless else logging.INFO
             self._app.logger.log(level, "still waiting after %.3g s: %s", waited_sec, report.text)
 
-    def text_soon(self, target: Target) -> str:
-        """`: <report>`; empty where the store does not answer soon."""
-        found: list[str] = []
+    def report_soon(self, target: Target) -> Report | None:
+        """The report; None where the store does not answer soon."""
+        found: list[Report] = []
 
         def ask() -> None:
             try:
                 with contextlib.suppress(PynencError, ValueError):
-                    found.append(self._report(target).text)
+                    found.append(self._report(target))
             finally:
                 self._asking = False
 
         if self._asking:
             # A store that has not answered the one before would keep this thread too.
-            return ""
+            return None
         self._asking = True
         thread = threading.Thread(target=ask, name="pynenc-wait-report", daemon=True)
         try:
             thread.start()
         except RuntimeError:
             self._asking = False
-            return ""
+            return None
         thread.join(_ANSWER_SEC)
-        return f": {found[0]}" if found else ""
+        return found[0] if found else None
 
     def _report(self, target: Target) -> Report:
         # Here, because the package of invocations needs this module.
@@ -170,16 +188,14 @@ class _Reporter:
         try:
             record = store.get(str(target.invocation_id))
         except InvocationNotFoundError:
-            return Report(f"{url} has no invocation {target.invocation_id}", True)
-        where = (
-            f"invocation {target.invocation_id} of {cut(record.task_id, 200)} is {record.status} "
-            f"in queue {cut(record.queue, 200)!r} of {url}"
-        )
+            return Report(f"invocation {target.invocation_id}", f"is not in {url}", True)
+        which = f"invocation {target.invocation_id} of {cut(record.task_id, 200)}"
+        where = f"is {record.status} in queue {cut(record.queue, 200)!r} of {url}"
         status = InvocationStatus(record.status)
         if not status.is_available_for_run():
-            return Report(f"{where}{f', owned by {record.runner}' if record.runner else ''}", False)
+            return Report(which, f"{where}{f', owned by {record.runner}' if record.runner else ''}", False)
         what, hopeless = _judge(self._app.app_id, self._live_runners(), record.queue, record.task_id)
-        return Report(f"{where}; {what}", hopeless)
+        return Report(which, f"{where}; {what}", hopeless)
 
     def _live_runners(self) -> list[RunnerCard]:
         from pynenc.runner._presence import live_runners

@@ -86,6 +86,10 @@ def test_a_wait_for_what_nobody_serves_says_so_and_goes_on(
     with pytest.raises(InvocationTimeoutError) as raised:
         waiter.group.invocations[0].get_result(timeout=0.1)
     assert "is registered in queue 'default' of " in str(raised.value)
+    assert str(raised.value).count(str(waiter.group.invocations[0].invocation_id)) == 1
+    assert re.match(
+        r"invocation \S+ of support\.jobs\.basics\.add did not finish within 0.1 s: it is reg", str(raised.value)
+    )
     assert f"there are: {runner.runner_id} (queues: letters)" in str(raised.value)
     with pytest.raises(
         InvocationTimeoutError, match=r"2 of 2 .* did not finish within 0.1 s: invocation .* is registered"

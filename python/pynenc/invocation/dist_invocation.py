@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 
 from pynenc import _core
 from pynenc._wait import missing, wait_outcomes
-from pynenc._wait_report import why_unfinished
+from pynenc._wait_report import unfinished
 from pynenc.arguments import Arguments
 from pynenc.call import Call
 from pynenc.exceptions import (
@@ -181,10 +181,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
             except (InvocationNotFoundError, ValueError) as error:
                 raise missing(self.app, self.invocation_id, error) from None
             if not news:
-                why = why_unfinished(self.app, self) if timeout else ""
-                raise InvocationTimeoutError(
-                    f"invocation {self.invocation_id} did not finish within {timeout:g} s{why}"
-                )
+                raise InvocationTimeoutError(unfinished(self.app, self, limit or 0.0))
             self._terminal = news[0]
         return self._conclude()
 
