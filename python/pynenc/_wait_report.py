@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pynenc._no_runner import how_to_start_one
 from pynenc.conf.database_file import absolute_url
 from pynenc.exceptions import InvocationNotFoundError, PynencError
 from pynenc.util import clock
@@ -194,7 +195,10 @@ class _Reporter:
         status = InvocationStatus(record.status)
         if not status.is_available_for_run():
             return Report(which, f"{where}{f', owned by {record.runner}' if record.runner else ''}", False)
-        what, hopeless = _judge(self._app.app_id, self._live_runners(), record.queue, record.task_id)
+        runners = self._live_runners()
+        if not runners:
+            return Report(which, f"{where}; {how_to_start_one(self._app, url)}", True)
+        what, hopeless = _judge(runners, record.queue, record.task_id)
         return Report(which, f"{where}; {what}", hopeless)
 
     def _live_runners(self) -> list[RunnerCard]:
@@ -207,7 +211,7 @@ class _Reporter:
         return runners
 
 
-def _judge(app_id: str, runners: list[RunnerCard], queue: str, task_id: str) -> tuple[str, bool]:
+def _judge(runners: list[RunnerCard], queue: str, task_id: str) -> tuple[str, bool]:
     """Who could run a task of a queue, in words; whether nobody could."""
     serving = [runner for runner in runners if runner.serves(queue)]
     knowing = [runner for runner in serving if runner.knows(task_id)]
@@ -219,12 +223,7 @@ def _judge(app_id: str, runners: list[RunnerCard], queue: str, task_id: str) -> 
             "module (see task_modules)",
             True,
         )
-    if runners:
-        return f"no live runner is known that serves this queue; there are: {_named(runners)}", True
-    return (
-        f"no live runner of app {app_id!r} is known in this store: start one, and see that it names the same store",
-        True,
-    )
+    return f"no live runner is known that serves this queue; there are: {_named(runners)}", True
 
 
 def _named(runners: list[RunnerCard]) -> str:

@@ -43,6 +43,15 @@ def resolve_store_url(conf: ConfigPynenc) -> str:
     return _absolute(_resolve(conf), conf.__dict__.get("_folder", ""))
 
 
+def is_default_file(conf: ConfigPynenc) -> bool:
+    """Whether the store is the default SQLite file, which goes by the working folder. Raises as `resolve_store_url`."""
+    return not conf.store_url and _resolve(conf) == _default_url(conf)
+
+
+def _default_url(conf: ConfigPynenc) -> str:
+    return f"sqlite:///.pynenc/{_file_name(conf.app_id)}.db"
+
+
 def _absolute(url: str, folder: str) -> str:
     """Return the URL of a SQLite file with its path below `folder`, unless it is absolute already."""
     scheme, _, path = url.partition(":///")
@@ -71,7 +80,7 @@ def _resolve(conf: ConfigPynenc) -> str:
         return _redis_url(conf)
     if conf.sqlite_db_path:
         return sqlite_url(conf.sqlite_db_path, conf.source_of("sqlite_db_path"))
-    return f"sqlite:///.pynenc/{_file_name(conf.app_id)}.db"
+    return _default_url(conf)
 
 
 def _outranked(conf: ConfigPynenc, kind: str | None) -> bool:

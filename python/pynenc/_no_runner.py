@@ -1,0 +1,37 @@
+"""What to do where an app has no live runner: the command that starts one, and where it finds the same store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pynenc.conf.store_url import is_default_file
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
+
+
+def how_to_start_one(app: Pynenc, url: str) -> str:
+    """In words; `url` is that of the store, with an absolute path."""
+    module = _module_of(app)
+    command = f" with `pynenc --app {module} runner start`" if module else ""
+    text = f"no live runner of app {app.app_id!r} is known in this store: start one{command}"
+    if not is_default_file(app.conf):
+        return f"{text}, and see that it names the same store"
+    folder = Path(url.partition(":///")[2]).parent.parent
+    return (
+        f"{text} in the folder {folder}. The store is the default file, which goes by the working folder: to start it "
+        "elsewhere, set store_url (PYNENC__STORE_URL) to the same store for both"
+    )
+
+
+def _module_of(app: Pynenc) -> str:
+    """A module that has the app in a variable, one with tasks of it if there is any; empty if none is known."""
+    from pynenc._task_modules import modules_with
+
+    if app._found_in:
+        return app._found_in
+    modules = [name for name in modules_with(app) if not name.startswith("__")]
+    homes = {task_id.module for task_id in app.tasks.copy()}
+    # Whoever uses the app, such as a module of a web server, has it in a variable too.
+    return next(iter([*(name for name in modules if name in homes), *modules]), "")
