@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pynenc._signature import Bound
+
 if TYPE_CHECKING:
     from pynenc.task import Task
 
@@ -52,8 +54,14 @@ class Arguments:
 
     @property
     def passed(self) -> dict[str, Any]:
-        """What the caller gave, without the defaults."""
-        return self.kwargs if self._passed is None else self._passed
+        """What the caller gave, without the defaults; `kwargs` if somebody has changed it since."""
+        bound, task = self._passed, self._task
+        if bound is None or task is None:
+            return self.kwargs
+        filled = task._signature.filled(bound)
+        if self.kwargs.keys() == filled.keys() and all(_same(self.kwargs[name], filled[name]) for name in filled):
+            return bound
+        return Bound(self.kwargs, bound.positional, bound.by_outer) if isinstance(bound, Bound) else self.kwargs
 
     @classmethod
     def from_call(cls, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Arguments:
@@ -99,6 +107,13 @@ class Arguments:
 
     def __repr__(self) -> str:
         return f"Arguments({self})"
+
+
+def _same(value: Any, filled: Any) -> bool:
+    """The same object; what `*args` and `**kwargs` collect is made anew each time while it is empty."""
+    return value is filled or (
+        type(value) is type(filled) and type(filled) in (list, dict) and not value and not filled
+    )
 
 
 def _mode(conf: Any) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from typing import Any
 
 import pytest
 from support.worlds import load_jobs
 
+from pynenc import Pynenc
 from pynenc.arguments import Arguments, hash_texts
+from pynenc.call import Call
+from pynenc.testing import isolated
 
 
 def test_the_id_of_no_arguments_is_a_word() -> None:
@@ -66,3 +70,55 @@ def test_the_text_survives_a_value_without_one() -> None:
             raise RuntimeError("no text")
 
     assert "Silent" in str(Arguments({"value": Silent()}))
+
+
+app = Pynenc("changed-arguments")
+
+
+def passing(func: Any) -> Any:
+    @functools.wraps(func)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return func(*args, **kwargs)
+
+    return call
+
+
+@app.task
+def plain(x: int, y: int = 2, *rest: int, z: int = 3, **more: int) -> list[Any]:
+    return [x, y, list(rest), z, more]
+
+
+@app.task
+@passing
+def decorated(x: int, y: int = 2) -> list[int]:
+    return [x, y]
+
+
+@pytest.mark.parametrize("dev_mode", [False, True])
+def test_what_runs_follows_the_arguments_that_somebody_has_changed(dev_mode: bool) -> None:
+    with isolated(app, dev_mode_force_sync_tasks=dev_mode) as test:
+        changed = [plain.args(1), plain.args(1), plain.args(1, 5), plain.args(1), plain.args(1)]
+        changed[0].kwargs["x"] = 99
+        changed[1].kwargs["z"] = 98
+        del changed[2].kwargs["y"]
+        changed[3].kwargs["rest"].append(7)
+        changed[4].kwargs["more"]["w"] = 8
+        of_decorated = [decorated.args(1), decorated.args(1)]
+        of_decorated[0].kwargs["x"] = 99
+        of_decorated[1].kwargs["y"] = 98
+        calls = [plain.parallelize(changed), decorated.parallelize([*of_decorated, decorated.args(1)])]
+        calls.append(decorated.parallelize([Call(decorated, of_decorated[0]).arguments]))
+        if not dev_mode:
+            routed = app.orchestrator.route_call(Call(plain, changed[0]))
+            test.drain()
+            assert routed.result == [99, 2, [], 3, {}]
+        assert [list(group.results) for group in calls] == [
+            [[99, 2, [], 3, {}], [1, 2, [], 98, {}], [1, 2, [], 3, {}], [1, 2, [7], 3, {}], [1, 2, [], 3, {"w": 8}]],
+            [[99, 2], [1, 98], [1, 2]],
+            [[99, 2]],
+        ]
+
+
+def test_unchanged_arguments_leave_the_defaults_to_the_body(memory_env: None) -> None:
+    shapes = load_jobs().basics.shapes
+    assert shapes.args(1, keyword=2).passed == {"first": 1, "keyword": 2}
