@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import platform
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pynenc.conf.database_file import absolute_url
 from pynenc.exceptions import PynencError
 from pynenc.util import clock
+from pynenc.util.near_names import near_names
 from pynenc.util.texts import cut
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Presence:
         named = sorted({str(task.conf.queue) for task in self._runner.app.tasks.values()})
         for queue in self._queues:
             if queue not in named:
-                near = difflib.get_close_matches(queue, named, 1)
+                near = near_names(queue, named)
                 self._runner.logger.warning(
                     "no task of this app names the queue %r, which this runner serves%s; the tasks here name: %s",
                     queue,

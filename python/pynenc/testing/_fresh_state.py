@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import tempfile
 import weakref
@@ -11,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pynenc.util.near_names import did_you_mean
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -82,8 +83,7 @@ def _assign(app: Pynenc, name: str, value: Any) -> None:
 
     fields = fields_of(type(app.conf))
     if name not in fields:
-        near = difflib.get_close_matches(name, fields, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "see the guide to the configuration"
+        hint = did_you_mean(name, fields, "see the guide to the configuration")
         raise ConfigError(f"ConfigPynenc has no setting {name!r}, which was given to isolated(): {hint}")
     setattr(app.conf, name, value)
 
