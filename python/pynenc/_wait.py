@@ -164,12 +164,20 @@ def _brings_the_wait_of_ours(runner_cls: type[BaseRunner]) -> bool:
 
 def require_runner(app: Pynenc) -> None:
     """Raise `RunnerError` if the store is in memory and no runner of this app runs in this process."""
-    if app._store.kind == "memory" and not app._has_running_runner():
+    if app._store.kind != "memory" or app._has_running_runner():
+        return
+    testing = sys.modules.get("pynenc.testing._fresh_state")
+    if testing is not None and testing.is_isolated(app):
         raise RunnerError(
-            f"waiting for a result of app {app.app_id!r}, but no runner runs in this process, and its store is in "
-            "memory, where no other process can see it: start one (threading.Thread(target=app.runner.run) with "
-            "runner_cls set to ThreadRunner), or set store_url to a store that processes share"
+            f"waiting for a result of app {app.app_id!r}, which is isolated for a test, but nothing has run its tasks: "
+            "call test.drain() (the AppTest that isolated() and the fixture pynenc_test return) before the result is "
+            "asked for, or pynenc_runner(app) for code that waits by itself"
         )
+    raise RunnerError(
+        f"waiting for a result of app {app.app_id!r}, but no runner runs in this process, and its store is in "
+        "memory, where no other process can see it: start one (threading.Thread(target=app.runner.run) with "
+        "runner_cls set to ThreadRunner), or set store_url to a store that processes share"
+    )
 
 
 def missing(app: Pynenc, invocation_id: str, error: Exception) -> InvocationNotFoundError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import tempfile
 import weakref
 from collections.abc import Iterator
@@ -11,10 +12,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pynenc.exceptions import ConfigError
 from pynenc.util.near_names import did_you_mean
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
+
+_STORES = ("memory", "sqlite")
+_WORD = re.compile(r"[\w.-]{0,40}")
+"""What cannot be a URL, and may be shown: no password is in it."""
+
+_isolated: list[Pynenc] = []
+
+
+def is_isolated(app: Pynenc) -> bool:
+    """Whether this app has been given another state for a test."""
+    return any(one is app for one in _isolated)
 
 
 @contextmanager
@@ -24,12 +37,19 @@ def fresh_state(app: Pynenc, store: str, manual_clock: bool, settings: dict[str,
         raise ValueError(
             f'manual_clock needs the store "memory", got {store!r}: other stores have the time of a server'
         )
+    if store not in _STORES and _WORD.fullmatch(store):
+        hint = did_you_mean(store, _STORES)
+        raise ConfigError(
+            f"there is no store {store!r} for a test{f': {hint}' if hint else ''} (known: "
+            f"{', '.join(map(repr, _STORES))}, or a URL such as redis://localhost:6379/15)"
+        )
     if app._has_running_runner():
         raise RuntimeError(f"a runner of app {app.app_id!r} runs in this process: stop it before the app is isolated")
     codec = app._parts.get("codec")
     registered = [] if codec is None else list(codec._exceptions.values())
     with contextlib.ExitStack() as stack:
         stack.enter_context(_set_aside(app))
+        stack.enter_context(_marked(app))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pynenc-test-"))
         urls = {"memory": "memory://", "sqlite": f"sqlite:///{Path(folder) / 'test.db'}"}
         app.conf.store_url = urls.get(store, store)
@@ -46,6 +66,16 @@ def fresh_state(app: Pynenc, store: str, manual_clock: bool, settings: dict[str,
         finally:
             app.purge()
             app._store.close()
+
+
+@contextmanager
+def _marked(app: Pynenc) -> Iterator[None]:
+    _isolated.append(app)
+    try:
+        yield
+    finally:
+        # By what it is: nothing is known of the equality of a subclass.
+        del _isolated[next(index for index, one in enumerate(_isolated) if one is app)]
 
 
 @contextmanager
@@ -79,7 +109,6 @@ def _is_cached(attribute: Any) -> bool:
 
 def _assign(app: Pynenc, name: str, value: Any) -> None:
     from pynenc.conf.base import fields_of
-    from pynenc.exceptions import ConfigError
 
     fields = fields_of(type(app.conf))
     if name not in fields:

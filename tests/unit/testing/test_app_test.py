@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pynenc import Pynenc
+from pynenc import Pynenc, _wait
 from pynenc.exceptions import ConfigError, PayloadTooLargeError, RetryError, RunnerError, TaskTimeoutError
 from pynenc.invocation import InvocationStatus
 from pynenc.runner import ThreadRunner
@@ -145,6 +145,27 @@ def test_a_store_that_is_not_empty_is_refused_and_left_alone(tmp_path: Path) -> 
     with pytest.raises(ValueError, match=r"has 1 invocations of app 'app-under-test'"), isolated(app, url):
         pass
     assert live.orchestrator.count_invocations() == 1
+
+
+@pytest.mark.parametrize(
+    ("store", "answer"), [("sqllite", r": did you mean sqlite\?"), ("Memory", r": did you mean memory\?"), ("", "")]
+)
+def test_a_store_that_does_not_exist_is_answered_with_those_that_do(store: str, answer: str) -> None:
+    known = r" \(known: 'memory', 'sqlite', or a URL"
+    with pytest.raises(ConfigError, match=f"no store '{store}' for a test{answer}{known}"), isolated(app, store):
+        pass
+
+
+def test_a_forgotten_drain_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_wait, "MEMORY_GRACE_SEC", 0.05)
+    live = Pynenc("not-isolated", {"store_url": "memory://"})
+    with isolated(live):
+        pass
+    with isolated(app):
+        with pytest.raises(RunnerError, match=r"test\.drain\(\).*pynenc_runner\(app\)"):
+            _ = add(1).result
+        with pytest.raises(RunnerError, match=r"threading\.Thread\(target=app\.runner\.run\)"):
+            _ = live.task(add.func)(1).result
 
 
 def test_settings_hold_for_the_time_of_the_test_only() -> None:
