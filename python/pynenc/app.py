@@ -361,12 +361,11 @@ class Pynenc(metaclass=AppMeta):
             self._runners.add(runner)
 
     def _make_runner(self) -> BaseRunner:
-        from pynenc.runner import BaseRunner
-        from pynenc.util.subclasses import get_subclass
+        from pynenc.runner.choose import configured_runner_cls
 
         name = self.conf.runner_cls
         if self._runner is None or self._runner_made_as not in (None, name):
-            self._runner = get_subclass(BaseRunner, name)(self)  # type: ignore[type-abstract]
+            self._runner = configured_runner_cls(self)(self)
             self._runner_made_as = name
         return self._runner
 

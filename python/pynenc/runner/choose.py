@@ -35,6 +35,18 @@ def runner_called(name: str) -> type[BaseRunner]:
         raise unknown_subclass(BaseRunner, name, startable_runners()) from None
 
 
+def configured_runner_cls(app: Pynenc) -> type[BaseRunner]:
+    """The class that the setting `runner_cls` names.
+
+    Raises:
+        ValueError: no imported runner has this name. The message names the setting and its source too.
+    """
+    try:
+        return runner_called(app.conf.runner_cls)
+    except ValueError as error:
+        raise ValueError(f"ConfigPynenc.runner_cls (from {app.conf.source_of('runner_cls')}): {error}") from None
+
+
 def choose_runner_cls(app: Pynenc) -> tuple[type[BaseRunner], str]:
     """The class, and the reason in words for whoever starts it. Opens the store to see its kind.
 
@@ -43,5 +55,5 @@ def choose_runner_cls(app: Pynenc) -> tuple[type[BaseRunner], str]:
     """
     configured = app.conf.runner_cls
     if configured and configured != DummyRunner.__name__:
-        return runner_called(configured), f"runner_cls is {configured!r}"
+        return configured_runner_cls(app), f"runner_cls is {configured!r}"
     return ThreadRunner, f"no runner is configured, and it works with every store, so with {app._store.url} too"
