@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import pkgutil
 import re
 import sys
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from pynenc._module_names import module_name
 from pynenc._shadows import ahead_of_the_standard_library, is_standard, shadow_hint
 from pynenc.app import Pynenc
 from pynenc.exceptions import AppDiscoveryError
+from pynenc.util.near_names import did_you_mean
 
 _NAMES = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 _DOTTED = re.compile(rf"({_NAMES})(?::({_NAMES}))?")
@@ -94,6 +96,15 @@ def _split_dotted(name: str, label: str) -> tuple[ModuleType, str]:
     return _import_module(parent, label), variable
 
 
+def _modules_beside(name: str) -> list[str]:
+    """The modules in the folder where a module that is missing would be: of its package, or the working directory."""
+    package, _, _ = name.rpartition(".")
+    parent = sys.modules.get(package)
+    folders = [str(Path.cwd())] if not package else list(getattr(parent, "__path__", ()))
+    prefix = f"{package}." if package else ""
+    return [f"{prefix}{found.name}" for found in pkgutil.iter_modules(folders)]
+
+
 class _NoSuchModuleError(AppDiscoveryError):
     """The module itself is missing, not one that it imports."""
 
@@ -104,8 +115,10 @@ def _import_module(name: str, label: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            hint = did_you_mean(error.name, _modules_beside(error.name))
             raise _NoSuchModuleError(
                 f"{label}: there is no module {error.name!r}, neither in {Path.cwd()} nor on sys.path"
+                f"{f': {hint}' if hint else ''}"
             ) from None
         raise _import_failed(name, label, error) from error
     except (Exception, SystemExit) as error:
@@ -204,9 +217,12 @@ def _named(module: ModuleType, variable: str, label: str) -> FoundApp:
         try:
             value = getattr(value, name)
         except AttributeError:
-            known = ", ".join(one.variable for one in _apps_in(module)) or "none"
+            apps = [one.variable for one in _apps_in(module)]
+            full = f"{module.__name__}.{variable}"
+            hint = did_you_mean(variable, apps) or did_you_mean(full, _modules_beside(full))
             raise AppDiscoveryError(
-                f"{label}: the module {module.__name__} has no {variable!r} (apps in it: {known})"
+                f"{label}: the module {module.__name__} has no {variable!r}{f': {hint}' if hint else ''} "
+                f"(apps in it: {', '.join(apps) or 'none'})"
             ) from None
     if not isinstance(value, Pynenc):
         raise AppDiscoveryError(f"{label} is a {type(value).__name__}, not a Pynenc app")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,11 @@ from pynenc.cli.main import main
     [
         (["rnner", "start"], "no command 'rnner': did you mean runner? (commands: redis, runner, show_config, status)"),
         (["runner", "strat"], "no command 'strat': did you mean start? (commands: show_config, start)"),
+        (["start"], "no command 'start': did you mean runner start? (commands: redis, runner, show_config, status)"),
+        (["render"], "did you mean status render?"),
+        (["statu"], "no command 'statu': did you mean status?"),
+        ([], "no command was given (commands: redis, runner, show_config, status): pynenc --help says"),
+        (["runner"], "no command was given (commands: show_config, start): pynenc runner --help says"),
         (["zzz"], "no command 'zzz' (commands: redis, runner, show_config, status)"),
         (["runner", "start", "--runer", "ThreadRunner"], "for --runer did you mean --runner"),
         (["runner", "start", "--quues=a"], "for --quues did you mean --queues"),
@@ -44,6 +51,22 @@ def test_a_runner_that_does_not_exist_is_answered_with_those_that_can_be_started
     assert main(["--app", "support.jobs", "runner", "start", "--runner", "ThredRunner"]) == 1
     shown = capsys.readouterr().err
     assert "did you mean ThreadRunner" in shown
+    assert "PersistentProcessRunner" in shown
+    assert not re.search(r"\b(DummyRunner|ExternalRunner|Worker|LoopWorker|EngineRunner)\b", shown)
+
+
+@pytest.mark.parametrize("command", ["start", "show_config"])
+def test_a_configured_runner_that_does_not_exist_is_answered_with_its_setting(
+    capsys: Any, monkeypatch: pytest.MonkeyPatch, memory_env: None, tmp_path: Path, command: str
+) -> None:
+    monkeypatch.setenv("PYNENC__RUNNER_CLS", "TreadRunner")
+    monkeypatch.chdir(tmp_path)
+    # Under a name of its own each time, since a module is imported once.
+    (tmp_path / f"treads_{command}.py").write_text("from pynenc import Pynenc\n\napp = Pynenc()\n")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    assert main(["--app", f"treads_{command}", "runner", command]) == 1
+    shown = capsys.readouterr().err
+    assert re.search(r"runner_cls \(from .*PYNENC__RUNNER_CLS\): .*'TreadRunner': did you mean ThreadRunner", shown)
     assert "PersistentProcessRunner" in shown
     assert not re.search(r"\b(DummyRunner|ExternalRunner|Worker|LoopWorker|EngineRunner)\b", shown)
 

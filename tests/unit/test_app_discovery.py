@@ -215,3 +215,19 @@ def test_the_only_candidate_that_fails_to_import_is_named_with_the_reason() -> N
     write_file("tasks.py", ONE.format(name="app", id="x") + "raise RuntimeError('half written')\n")
     with pytest.raises(AppDiscoveryError, match=r"tasks\.py: .*RuntimeError: half written"):
         find_app()
+
+
+@pytest.mark.parametrize(
+    ("spec", "near"),
+    [
+        ("shop.cor", "shop.core"),
+        ("shop.cor:app", "shop.core"),
+        ("shp.core", "shop"),
+        ("shop.core:ap", "app"),
+        ("shop.core.apq", "app"),
+    ],
+)
+@pytest.mark.usefixtures("shop")
+def test_a_spec_with_a_misspelt_name_is_answered_with_a_near_one(spec: str, near: str) -> None:
+    with pytest.raises(AppDiscoveryError, match=rf"did you mean (\S+ or )*{near}\b"):
+        find_app(spec)

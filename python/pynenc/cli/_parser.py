@@ -10,6 +10,7 @@ from typing import NoReturn
 from pynenc.util.near_names import did_you_mean
 
 _CHOICE = re.compile(r"argument COMMAND: invalid choice: '(?P<given>[^']*)' \(choose from .*\)")
+_NONE = "the following arguments are required: COMMAND"
 _UNKNOWN = re.compile(r"unrecognized arguments: (?P<given>.*)")
 
 
@@ -21,13 +22,29 @@ class Parser(argparse.ArgumentParser):
         choice, unknown = _CHOICE.fullmatch(message), _UNKNOWN.fullmatch(message)
         if choice is not None:
             commands = sorted(_commands(self))
-            hint = did_you_mean(choice["given"], commands)
+            hint = _inner_hint(self, choice["given"]) or did_you_mean(choice["given"], commands)
             message = f"no command {choice['given']!r}{f': {hint}' if hint else ''} (commands: {', '.join(commands)})"
+        elif message == _NONE:
+            message = (
+                f"no command was given (commands: {', '.join(sorted(_commands(self)))}): {self.prog} --help says more"
+            )
         elif unknown is not None:
             given = [word.partition("=")[0] for word in unknown["given"].split() if word.startswith("--")]
             hints = [f"for {word} {hint}" for word in given if (hint := did_you_mean(word, _options(self)))]
             message = "; ".join([message, *hints])
         super().error(message)
+
+
+def _inner_hint(parser: argparse.ArgumentParser, given: str) -> str:
+    """What to write for a word that is a command only behind another one: `runner start` for `start`."""
+    offered = set(_commands(parser))
+    found = sorted(
+        f"{name} {given}"
+        for group in _groups(parser)
+        for name, command in group.choices.items()
+        if name in offered and given in set(_commands(command))
+    )
+    return f"did you mean {' or '.join(found)}?" if found else ""
 
 
 def _commands(parser: argparse.ArgumentParser) -> Iterator[str]:
