@@ -12,6 +12,7 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
+from pynenc import context
 from pynenc._shadows import is_standard, shadow_warning, shadowing_files
 from pynenc._task_sources import Found, find_task_modules
 from pynenc.exceptions import ConfigError, TaskError
@@ -117,10 +118,21 @@ def why_unknown(app: Pynenc, task_id: str) -> str:
         return text + f"module {module[:_SHOWN_CHARACTERS]} is imported, but registers no task of this name"
     if len(task_id) > _SHOWN_CHARACTERS:
         return text + "its module is not imported"
+    if _is_client(app):
+        return text + (
+            f"module {module} is not imported: import {module} here before you read it. So that runners have it, "
+            "import it in the module of the app, list it in task_modules (PYNENC__TASK_MODULES), or start them with "
+            f"--import {module}"
+        )
     return text + (
         f"module {module} is not imported. Import it in the module of the app, list it in task_modules "
         f"(PYNENC__TASK_MODULES), or start the runner with --import {module}"
     )
+
+
+def _is_client(app: Pynenc) -> bool:
+    """Whether this process only submits and reads: no runner runs here, and it is no worker process of one."""
+    return context.current_runner.get() is None and not app._has_running_runner()
 
 
 # -- one import --------------------------------------------------------------------------------------------------------

@@ -138,6 +138,7 @@ def test_a_call_that_no_runner_knows_fails_for_good_some_time_after_it_was_first
     refused = [entry for entry in history if str(entry.status) == "rerouted"]
     assert refused, "it was refused before it failed"
     assert "module nowhere is not imported" in refused[0].note
+    assert "before you read it" not in refused[0].note, "that is for clients"
     # What the caller gets, who knows the task.
     app.tasks["nowhere.job"] = short_lived.jobs.basics.add
     with pytest.raises(InvocationAbandonedError, match=r"nowhere\.job.*unknown_task_ttl \(0\.3 s\)"):

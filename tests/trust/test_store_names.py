@@ -155,7 +155,10 @@ def test_a_client_that_reads_planted_records_imports_nothing(shop: Any, seed: in
 
 def test_a_planted_result_that_names_no_registered_task_is_refused_with_the_remedy(shop: Any) -> None:
     planted = _plant_outcome(shop.app, "trustshop.gives", _core.SUCCESS, _task_payload("trap.job"))
-    with pytest.raises(PynencError, match=r"module trap is not imported.*task_modules.*--import trap"):
+    with pytest.raises(
+        PynencError,
+        match=r"module trap is not imported: import trap here before you read it.*task_modules.*--import trap",
+    ):
         DistributedInvocation(shop.app, planted).get_result(timeout=30)
 
 

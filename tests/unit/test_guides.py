@@ -67,6 +67,10 @@ CHECKED = {
             test.drain()
             assert ops.gauges() == {"waiting in default": 0, "waiting in mail": 0, "running": 0}
             assert list(ops.failures()) == [(failed.invocation_id, "shop.charge", "ValueError('no such order')")]
+            unknown = app.tasks.pop(charge.task_id)
+            [(_, task_id, reason)] = ops.failures()
+            assert task_id == "shop.charge" and reason.startswith("cannot be read here: "), reason
+            app.tasks[charge.task_id] = unknown
             story = [line.split(" ")[1] for line in ops.story(failed.invocation_id)]
             assert story == ["registered", "pending", "running", "failed"]
             again = ops.submit_again(failed.invocation_id)
