@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 _LOOK_SEC = 1.0
 """How often a thread that rings for a loop looks whether the loop is there."""
 
-_PACE_SEC = 1.0
-"""How long after a look for late awaits the next one comes, at least: a look passes over all of them."""
+_PACE_SEC = 8.0
+"""How long after a look for late awaits the next one comes, at least: a look passes over all of them.
+
+Longer than a runner takes to find that a loop cannot be woken (`runner/_loop_watch.py`), for a look wakes it."""
 
 
 class Home:

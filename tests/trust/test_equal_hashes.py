@@ -336,5 +336,5 @@ def test_a_task_without_sets_or_number_keys_has_no_guard(app: Pynenc) -> None:
     plain.__annotations__.update({"a": int, "b": str, "c": list[dict[str, Any]], "d": Any, "rest": float})
     plain.__annotations__["return"] = dict[str, list[date]]
     codec = app._codec._json(app.task(plain))
-    assert codec._argument_guard is None
+    assert codec._guarded[0] is None
     assert codec._result_guard is None
