@@ -84,3 +84,40 @@ def test_a_child_of_a_process_whose_threads_sleep_has_locks_that_work(tmp_path: 
     )  # fmt: skip
     assert ran.stdout.split("\n")[:-1] == ["ended"] * FORKS, ran.stderr
     assert ran.returncode == 0, ran.stderr
+
+
+FORKS_AT_ONCE = """
+import os, sys, threading
+from pynenc import Pynenc
+
+# Hooks run in the reverse order: this one while the package's have run. Python lets other threads run within it.
+os.register_at_fork(before=lambda: sum(range(2000)))
+sys.setswitchinterval(1e-5)
+app = Pynenc("forks", config_values={"store_url": "memory://"})
+app.orchestrator.count_invocations()
+
+
+def fork_often() -> None:
+    for _ in range(200):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+
+
+threads = [threading.Thread(target=fork_often, daemon=True) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(100)
+print(sum(thread.is_alive() for thread in threads), flush=True)
+os._exit(0)
+"""
+
+
+def test_threads_that_fork_at_once_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    (tmp_path / "at_once.py").write_text(FORKS_AT_ONCE)
+    ran = subprocess.run(
+        [sys.executable, "at_once.py"], cwd=tmp_path, capture_output=True, text=True, timeout=400
+    )  # fmt: skip
+    assert ran.stdout == "0\n", ran.stderr

@@ -1,7 +1,8 @@
 //! What Rust logs waits here until Python asks for it: no Rust thread ever calls into the interpreter.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use pynenc_core::sync::{Mutex, MutexGuard};
@@ -15,14 +16,21 @@ type Line = (u8, String, String);
 
 struct Ring {
     kept: Mutex<Kept>,
+    /// Looked for in vain once: see [`Ring::lock`].
+    is_lost: AtomicBool,
 }
+
+/// How often, and with which pauses between, the lines are tried for: 0.1 s. They are held for microseconds.
+const LOOKS: usize = 1000;
+const PAUSE: Duration = Duration::from_micros(100);
 
 struct Kept {
     lines: VecDeque<Line>,
     dropped: usize,
 }
 
-static RING: Ring = Ring { kept: Mutex::new(Kept { lines: VecDeque::new(), dropped: 0 }) };
+static RING: Ring =
+    Ring { kept: Mutex::new(Kept { lines: VecDeque::new(), dropped: 0 }), is_lost: AtomicBool::new(false) };
 
 impl Log for Ring {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -41,7 +49,7 @@ impl Log for Ring {
         };
         let target = record.target().trim_start_matches("pynenc_").replace("::", ".");
         let message = record.args().to_string();
-        let mut kept = self.kept.lock();
+        let Some(mut kept) = self.lock() else { return };
         if kept.lines.len() == CAPACITY {
             kept.lines.pop_front();
             kept.dropped += 1;
@@ -59,25 +67,25 @@ pub fn install() {
     }
 }
 
-thread_local! {
-    /// The lock of [`RING`] while this thread forks: nobody else may have it then, for the child has nobody else.
-    static HELD: RefCell<Option<MutexGuard<'static, Kept>>> = const { RefCell::new(None) };
-}
-
-/// Before a fork. Whoever has the ring has it for a moment.
-pub fn hold() {
-    let guard = RING.kept.lock();
-    HELD.set(Some(guard));
-}
-
-/// After a fork, in the parent and in the child.
-pub fn release() {
-    HELD.take();
+impl Ring {
+    /// The lines, unless somebody has them for longer than a moment: a thread that a forked process does not have. So nobody
+    /// waits without an end here, whatever else is locked.
+    fn lock(&self) -> Option<MutexGuard<'_, Kept>> {
+        for _ in 0..LOOKS {
+            let kept = self.kept.try_lock();
+            if kept.is_some() || self.is_lost.load(Ordering::Relaxed) {
+                return kept;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        self.is_lost.store(true, Ordering::Relaxed);
+        None
+    }
 }
 
 #[pyfunction]
 pub fn drain_logs() -> Vec<Line> {
-    let mut kept = RING.kept.lock();
+    let Some(mut kept) = RING.lock() else { return Vec::new() };
     let mut drained: Vec<Line> = kept.lines.drain(..).collect();
     if std::mem::take(&mut kept.dropped) > 0 {
         drained.push((30, "core".into(), "older lines were dropped: more was logged than was read".into()));

@@ -10,8 +10,6 @@ use pynenc_store_sqlite::fork;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-use crate::logs;
-
 /// A value of this process.
 pub struct Owned<T: ?Sized> {
     value: Option<Arc<T>>,
@@ -49,17 +47,14 @@ impl<T: ?Sized> Drop for Owned<T> {
 #[pyfunction]
 pub fn before_fork() {
     fork::before();
-    logs::hold();
 }
 
 #[pyfunction]
 pub fn after_fork_in_parent() {
-    logs::release();
     fork::after_in_parent();
 }
 
 #[pyfunction]
 pub fn after_fork_in_child() {
-    logs::release();
     fork::after_in_child();
 }
