@@ -68,7 +68,7 @@ impl<'a, T> MutexGuard<'a, T> {
     #[inline]
     pub fn unlocked<R>(guard: &mut Self, f: impl FnOnce() -> R) -> R {
         struct Relock<'g, 'a, T>(&'g mut MutexGuard<'a, T>);
-        // Also when `f` panics: whoever catches that may still have the guard.
+        // Also when `f` panics: code that catches the panic may still have the guard.
         impl<T> Drop for Relock<'_, '_, T> {
             fn drop(&mut self) {
                 self.0.held = Some(self.0.mutex.take());
@@ -115,11 +115,11 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 
 /// As [`sync::Condvar`], except that telling nobody costs no system call, and that the guard stays with the caller.
 ///
-/// Change what is waited for under the mutex. Whoever waits may wake without a reason, and looks again.
+/// Change what is waited for under the mutex. A thread that waits may wake without a reason, and has to look again.
 #[derive(Debug, Default)]
 pub struct Condvar {
     inner: sync::Condvar,
-    /// Changed under the mutex only. So whoever has changed something under it sees all who did not see the change.
+    /// Changed under the mutex only. So a thread that changed something under it counts every thread that missed the change.
     waiting: AtomicUsize,
 }
 
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_waits_is_told() {
+    fn a_thread_that_waits_wakes_when_notified() {
         let shared = Arc::new((Mutex::new(0), Condvar::new()));
         let theirs = shared.clone();
         let waiter = std::thread::spawn(move || {
