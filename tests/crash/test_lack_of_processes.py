@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support import flags
 from support.ledger import Ledger
-from support.processes import TESTS, Child, Processes, descendants
+from support.processes import TESTS, Child, Processes, descendants, send_all
 from support.waiting import wait_until
 from support.worlds import load_jobs
 
@@ -106,8 +106,7 @@ def test_a_runner_whose_workers_cannot_be_replaced_waits_and_says_so_and_loses_n
     runner = Limited(processes, runner_cls, slots=1)
     assert jobs.basics.add(1, 1).get_result(timeout=60) == 2
     runner.allow(1)
-    for worker in runner.workers():
-        os.kill(worker, signal.SIGKILL)
+    send_all(runner.workers(), signal.SIGKILL)
     wait_until(lambda: not runner.workers(), "no worker is left")
     runner.allow(runner.tasks() + left)
     tags = [f"tag-{number}" for number in range(20)]

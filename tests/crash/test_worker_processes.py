@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support import flags
 from support.bars import assert_within
-from support.processes import Child, Processes, cpu_seconds, descendants, freeze
+from support.processes import Child, Processes, cpu_seconds, descendants, freeze, send_all
 from support.waiting import wait_until
 from support.worlds import load_jobs
 
@@ -291,8 +291,7 @@ def test_a_signal_for_the_whole_group_stops_a_runner_in_order(processes: Process
     """As a terminal does with Ctrl-C."""
     runner = _runner(processes, runner_cls)
     invocation, _ = _held(jobs, "gate")
-    for pid in [*descendants(runner.pid), runner.pid]:
-        os.kill(pid, signal.SIGINT)
+    send_all([*descendants(runner.pid), runner.pid], signal.SIGINT)
     runner.await_output("asked to stop by SIGINT")
     flags.raise_flag("gate", "finished")
     assert runner.wait() == 0

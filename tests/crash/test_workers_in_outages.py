@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.processes import Processes, descendants
+from support.processes import Processes, descendants, send_all
 from support.servers import RedisServer, redis_server
 from support.waiting import wait_until
 from support.worlds import StoreKind, load_jobs, set_environment
@@ -35,8 +34,7 @@ def test_a_worker_that_cannot_open_the_store_is_no_reason_to_give_up(
     # The process that workers are forked from is the oldest child of the runner.
     zygote = min(descendants(runner.pid))
     server.kill()
-    for pid in descendants(zygote):
-        os.kill(pid, signal.SIGKILL)
+    send_all(descendants(zygote), signal.SIGKILL)
     runner.await_output("cannot open the store")
     # Long enough for many more attempts than three.
     with pytest.raises(subprocess.TimeoutExpired):

@@ -163,17 +163,18 @@ def freeze(pids: Collection[int], store_url: str) -> None:
     """
 
     def stopped_without_the_lock() -> bool:
-        _send_all(pids, signal.SIGSTOP)
+        send_all(pids, signal.SIGSTOP)
         wait_until(lambda: all(map(stands_still, pids)), "all of them stand still")
         free = _nobody_writes(store_url)
         if not free:
-            _send_all(pids, signal.SIGCONT)
+            send_all(pids, signal.SIGCONT)
         return free
 
     wait_until(stopped_without_the_lock, "they stand still outside of a write")
 
 
-def _send_all(pids: Collection[int], signum: signal.Signals) -> None:
+def send_all(pids: Collection[int], signum: signal.Signals) -> None:
+    """Send a signal to each process that still exists: a worker may end between the look and the signal."""
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signum)
