@@ -90,6 +90,6 @@ def test_key_arguments_that_the_function_does_not_have_are_refused(app: Pynenc) 
     assert type(raised.value).__module__ in ("pynenc.exceptions", "builtins")
 
 
-def test_what_is_no_function_is_refused(app: Pynenc) -> None:
+def test_an_object_that_is_no_function_is_refused(app: Pynenc) -> None:
     with pytest.raises((TypeError, ValueError)):
         app.task(sys)  # type: ignore[call-overload]

@@ -80,7 +80,7 @@ def test_an_exception_class_unknown_at_the_client_arrives_as_a_remote_error_that
         ("raise_base_exception", (), "support.jobs.faults.OddBaseException"),
     ],
 )
-def test_what_would_end_the_client_arrives_as_a_remote_error_that_names_it(
+def test_an_exception_that_would_end_the_client_arrives_as_a_remote_error(
     world: World, name: str, arguments: tuple[Any, ...], type_name: str
 ) -> None:
     error = _raised_by(getattr(world.jobs.faults, name)(*arguments), RemoteError)

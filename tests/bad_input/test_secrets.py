@@ -97,7 +97,7 @@ def test_no_part_of_a_url_that_may_be_a_password_is_shown(
 
 
 @pytest.mark.parametrize("url", URLS)
-def test_what_is_no_secret_in_a_url_is_shown(url: str) -> None:
+def test_parts_of_a_url_that_are_no_secret_are_shown(url: str) -> None:
     shown = repr(Pynenc("secretive", {"store_url": url}).conf)
     assert url.partition("://")[0] + "://" in shown
     assert "***" in shown

@@ -100,7 +100,9 @@ def test_a_task_that_a_runner_does_not_know_is_left_for_one_that_does(
     assert stranger.wait() == 0
 
 
-def test_each_return_of_an_unknown_task_waits_longer(world: World, processes: Processes, stranger_spec: str) -> None:
+def test_the_delay_of_an_unknown_task_grows_with_each_refusal(
+    world: World, processes: Processes, stranger_spec: str
+) -> None:
     processes.runner(stranger_spec, PYNENC__UNKNOWN_TASK_DELAY_SEC="0.2")
     invocation = world.jobs.basics.add(20, 22)
     store = world.app._store

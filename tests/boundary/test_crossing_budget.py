@@ -25,7 +25,7 @@ def crossings() -> Iterator[Crossings]:
         yield counted
 
 
-def test_one_call_crosses_once(world: World, crossings: Crossings) -> None:
+def test_a_call_crosses_once(world: World, crossings: Crossings) -> None:
     before = crossings.counts()
     world.jobs.basics.add(1, 2)
     assert crossings.during(before) == {"Store.submit": 1}

@@ -123,7 +123,7 @@ def test_workers_of_any_kind_frozen_together_run_nothing_again(
 
 
 @pytest.mark.parametrize("store", URLS)
-def test_what_a_runner_held_that_died_in_a_stall_is_recovered(
+def test_invocations_of_a_runner_that_died_in_a_stall_are_recovered(
     campaign: Make, processes: Processes, tmp_path: Path, store: str
 ) -> None:
     url = URLS[store](tmp_path)

@@ -188,7 +188,7 @@ def test_a_runner_of_any_kind_gives_back_what_the_server_says_it_runs(
         world.close()
 
 
-def test_who_waits_for_what_the_server_has_forgotten_is_told_so(
+def test_a_client_that_waits_for_a_forgotten_invocation_gets_an_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, processes: Processes, seed: int
 ) -> None:
     with WAYS["restart from an older snapshot"](random.Random(seed)) as machine:

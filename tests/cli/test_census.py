@@ -137,7 +137,7 @@ def test_a_failing_runner_ends_the_census_with_its_log(tree: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("arguments", [["--root", "nowhere"], ["--store", "memory://"], ["--runners", "0"]], ids=str)
-def test_what_cannot_work_is_refused_before_anything_starts(arguments: list[str], tmp_path: Path) -> None:
+def test_invalid_arguments_are_refused_before_a_process_starts(arguments: list[str], tmp_path: Path) -> None:
     done = _census(*arguments, "--out", str(tmp_path / "out"))
     assert done.returncode == 2
     assert arguments[0] in done.stderr

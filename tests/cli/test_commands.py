@@ -231,7 +231,7 @@ def test_a_file_is_checked_against_the_state_machine(form: str) -> None:
     ],
     ids=str,
 )
-def test_what_cannot_be_rendered_or_is_not_offered_is_said_in_one_line(arguments: list[str], words: str) -> None:
+def test_a_command_that_is_not_offered_fails_with_one_line(arguments: list[str], words: str) -> None:
     done = _pynenc(*arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert words in done.stderr
@@ -306,7 +306,7 @@ def test_a_stop_signal_that_a_module_of_a_trigger_catches_is_a_clean_stop(proces
     assert "starting" not in runner.output()
 
 
-def test_it_says_which_runner_it_chose_and_why(processes: Processes) -> None:
+def test_runner_start_prints_the_chosen_runner_and_the_reason(processes: Processes) -> None:
     runner = processes.runner("shop")
     runner.await_output("Runner: ThreadRunner (no runner is configured")
     assert f"Starting runner for app: {os.environ['PYNENC__APP_ID']}" in runner.output()
@@ -364,7 +364,7 @@ def slots() -> int:
     ],
     ids=["dummy-setting", "dummy-option", "unknown", "setting", "store"],
 )
-def test_what_cannot_be_started_is_said_in_one_line(
+def test_a_runner_that_cannot_start_fails_with_one_line(
     options: list[str], setting: dict[str, str], words: list[str]
 ) -> None:
     done = _pynenc("--app", "shop", "runner", "start", *options, environment=setting)

@@ -45,7 +45,7 @@ def test_the_help_does_not_offer_a_monitor(capsys: Any, words: list[str]) -> Non
     assert "monitor" not in capsys.readouterr().out
 
 
-def test_a_runner_that_does_not_exist_is_answered_with_those_that_can_be_started(
+def test_the_error_of_an_unknown_runner_lists_the_known_runners(
     capsys: Any, monkeypatch: pytest.MonkeyPatch, memory_env: None
 ) -> None:
     assert main(["--app", "support.jobs", "runner", "start", "--runner", "ThredRunner"]) == 1

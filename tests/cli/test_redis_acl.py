@@ -54,7 +54,7 @@ def test_the_shipped_files_are_what_the_command_prints_without_a_password() -> N
     assert len(list(ACL_FILES.glob("*.acl"))) == len(ROLES)
 
 
-def test_each_role_has_a_password_of_its_own_that_is_printed_apart_from_its_hash(
+def test_a_role_has_its_own_password_printed_apart_from_its_hash(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     lines, passwords = _printed(capsys, "--app-id", "shop")

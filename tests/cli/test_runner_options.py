@@ -45,7 +45,7 @@ def _started(count: int) -> list[int]:
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else None,
 )
-def test_there_are_as_many_processes_and_slots_as_the_options_say(
+def test_the_options_set_the_number_of_processes_and_slots(
     processes: Processes, jobs: Any, options: list[str], slots: int, pids: int
 ) -> None:
     runner = _start(processes, *options)

@@ -344,7 +344,7 @@ def test_a_settings_class_has_the_documented_defaults(name: str) -> None:
         lambda app, task: importlib.import_module("pynenc.trigger").EventRecord(),
     ],
 )
-def test_what_is_not_offered_says_so(scene: dict[str, Any], use: Callable[[Any, Any], Any]) -> None:
+def test_a_feature_that_is_not_offered_raises_an_error(scene: dict[str, Any], use: Callable[[Any, Any], Any]) -> None:
     with pytest.raises(NotOfferedError, match="this build"):
         use(scene["app"], scene["task"])
 

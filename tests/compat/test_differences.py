@@ -127,14 +127,14 @@ def test_in_dev_mode_a_failure_is_kept() -> None:
     assert runs == ["once"]
 
 
-def test_what_waits_can_be_cancelled() -> None:
+def test_a_queued_invocation_can_be_cancelled() -> None:
     with isolated(app):
         invocation: Any = take("a")
         assert invocation.cancel()
         assert invocation.status is InvocationStatus.CANCELLED
 
 
-def test_what_is_not_there_says_so() -> None:
+def test_a_missing_feature_raises_an_error() -> None:
     from pynenc import PynencBuilder
 
     builder: Any = PynencBuilder()

@@ -136,7 +136,7 @@ def test_the_history_has_every_status_its_time_and_its_runner(test: AppTest) -> 
     app.state_backend.wait_for_all_async_operations()
 
 
-def test_statuses_know_what_may_follow() -> None:
+def test_statuses_know_their_successors() -> None:
     assert InvocationStatus.SUCCESS.is_final()
     assert InvocationStatus.REGISTERED.is_available_for_run()
     assert InvocationStatus.RUNNING.can_transition_to("paused")
@@ -256,7 +256,7 @@ def test_an_owner_sets_statuses_results_and_exceptions(test: AppTest) -> None:
     assert retried.status is InvocationStatus.RETRY
 
 
-def test_what_waits_is_preferred(test: AppTest) -> None:
+def test_an_invocation_that_is_waited_for_is_preferred(test: AppTest) -> None:
     caller = add(0, 0)
     [owned] = app.orchestrator.get_invocations_to_run(1)
     app.orchestrator.set_invocation_status(owned, InvocationStatus.RUNNING)
@@ -273,7 +273,7 @@ def test_what_waits_is_preferred(test: AppTest) -> None:
     assert first.invocation_id == wanted.invocation_id
 
 
-def test_everything_can_be_purged(test: AppTest) -> None:
+def test_a_purge_removes_every_invocation(test: AppTest) -> None:
     made = add(1, 2)
     app.purge()
     assert app.orchestrator.count_invocations() == 0

@@ -185,7 +185,7 @@ def test_components_of_ones_own_are_chosen_by_name() -> None:
 
 
 @pytest.mark.parametrize("args", [(), ({"slot": 1},), (RunnerContext("DepotRunner", "r1"), {"slot": 1})])
-def test_a_runner_of_ones_own_runs_what_it_took(args: Any) -> None:
+def test_a_custom_runner_runs_its_claims(args: Any) -> None:
     with isolated(app):
         made = add(1, 2)
         [taken] = app.orchestrator.get_invocations_to_run(1, RunnerContext("DepotRunner", "r1"))

@@ -190,7 +190,7 @@ def test_a_client_runs_nothing(cls: type[BaseRunner]) -> None:
     assert runner.waiting_for_results(None, []) is None  # type: ignore[func-returns-value]
 
 
-def test_a_runner_tells_who_it_is() -> None:
+def test_a_runner_publishes_its_identity() -> None:
     runner = ThreadRunner(app)
     assert runner.runner_id == runner.runner_id()
     assert type(runner).__name__ in runner.runner_id

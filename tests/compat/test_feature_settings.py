@@ -114,7 +114,7 @@ def test_assignment_wins_over_everything(monkeypatch: pytest.MonkeyPatch) -> Non
         app.conf.logging_level = "loud"
 
 
-def test_one_task_is_configured_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_is_configured_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "tasks.toml"
     file.write_text(f'[task]\nmax_retries = 1\n[task."{PACK}"]\nmax_retries = 4\nrunning_concurrency = "task"\n')
     conf = ConfigTask({}, str(file), task_id=PACK, task_options={"max_retries": 9})
@@ -152,7 +152,7 @@ def test_a_runner_of_ones_own_has_settings_of_its_own() -> None:
     assert DepotRunner(app).conf.depot_name == "south"
 
 
-def test_both_constructors_are_understood() -> None:
+def test_the_app_accepts_both_constructors() -> None:
     assert Pynenc(app_id="feature-by-id").app_id == "feature-by-id"
     assert Pynenc({"app_id": "feature-by-values"}).app_id == "feature-by-values"
     assert Pynenc(config_values={"app_id": "feature-by-name"}).config_values["app_id"] == "feature-by-name"

@@ -314,7 +314,7 @@ def test_dev_mode_runs_the_body_in_the_caller() -> None:
         assert test.submitted(weigh) == []
 
 
-def test_what_cannot_be_a_task_is_refused() -> None:
+def test_a_callable_that_cannot_be_a_task_is_refused() -> None:
     def nested() -> None: ...
 
     for wrong in (nested, lambda: None, Room.enter):

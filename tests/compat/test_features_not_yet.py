@@ -80,7 +80,7 @@ def app() -> Pynenc:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize(("feature", "waits_for", "use"), REFUSED)
-def test_a_feature_that_is_not_there_says_so(app: Pynenc, feature: str, waits_for: str, use: Any) -> None:
+def test_a_feature_that_is_not_there_raises_an_error(app: Pynenc, feature: str, waits_for: str, use: Any) -> None:
     with pytest.raises(NotOfferedError, match="this build"):
         use(app)
 
@@ -92,11 +92,11 @@ def test_a_module_path_that_is_not_there_yet(path: str, waits_for: str) -> None:
 
 
 @pytest.mark.parametrize(("component", "name", "waits_for"), MEMBERS)
-def test_a_member_that_is_not_there_yet(app: Pynenc, component: str, name: str, waits_for: str) -> None:
+def test_an_attribute_that_is_not_there_yet(app: Pynenc, component: str, name: str, waits_for: str) -> None:
     assert not hasattr(getattr(app, component), name)
 
 
-def test_the_monitor_says_that_it_is_not_there(capsys: Any) -> None:
+def test_the_monitor_command_fails_as_not_offered(capsys: Any) -> None:
     assert main(["monitor", "--port", "8000"]) == 1
     assert "this build has no web monitor" in capsys.readouterr().err
 

@@ -51,7 +51,7 @@ def test_a_child_forked_while_a_runner_runs_is_refused_and_the_runner_goes_on(
     assert "parent: 7" in program.output().splitlines()
 
 
-def test_what_a_killed_client_submitted_is_run(shared_env: None, processes: Processes) -> None:
+def test_invocations_of_a_killed_client_run(shared_env: None, processes: Processes) -> None:
     client = processes.python("-m", "support.programs.waiting_client")
     client.await_output("waiting")
     client.send(signal.SIGKILL)

@@ -116,7 +116,7 @@ def test_the_copy_of_a_coroutine_that_forked_ends_and_runs_no_other_body(
 
 @pytest.mark.parametrize("runner_cls", WORKER_RUNNERS)
 @pytest.mark.parametrize("what", ["a daemon", "an idle executor", "a busy executor"])
-def test_what_a_body_has_started_by_multiprocessing_ends_with_its_worker(
+def test_processes_that_a_body_starts_by_multiprocessing_end_with_its_worker(
     processes: Processes, jobs: Any, runner_cls: str, what: str
 ) -> None:
     runner = _runner(processes, runner_cls)

@@ -98,7 +98,7 @@ def test_keys_roll_over_a_running_fleet_without_a_refusal(
         assert jobs.app.state_backend.get_result(str(by_new[0][0].invocation_id)) == by_new[0][1]
 
 
-def test_a_runner_that_has_not_heard_of_a_key_refuses_and_says_so(
+def test_a_runner_without_a_key_refuses_its_payloads_and_logs_it(
     shared_env: None, processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fleet = _Fleet(processes, monkeypatch)

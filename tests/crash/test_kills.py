@@ -138,7 +138,7 @@ def test_sigint_stops_like_sigterm(processes: Processes, jobs: Any) -> None:
     assert invocation.get_final_result() == "finished"
 
 
-def test_sigterm_as_soon_as_it_says_that_it_starts(processes: Processes, jobs: Any) -> None:
+def test_sigterm_right_after_the_first_log_line_is_a_clean_stop(processes: Processes, jobs: Any) -> None:
     invocations = [jobs.basics.add(n, n) for n in range(50)]
     runner = processes.started_runner()
     runner.send(signal.SIGTERM)

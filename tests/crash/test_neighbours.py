@@ -163,7 +163,7 @@ def test_the_setting_counts_the_deaths_of_a_body_alone(
 
 
 @pytest.mark.parametrize("runner_cls", RUNNERS)
-def test_what_runs_alone_is_retried_and_cancelled_like_anything_else(
+def test_an_invocation_that_runs_alone_is_retried_and_cancelled_as_usual(
     processes: Processes, jobs: Any, runner_cls: str
 ) -> None:
     retried = jobs.neighbours.fails_once_alone("a")
@@ -213,7 +213,7 @@ def test_a_runner_that_dies_with_all_of_its_processes_leaves_nobody_to_be_buried
     runner.stop()
 
 
-def test_what_runs_alone_does_not_keep_other_work_from_a_pool(processes: Processes, jobs: Any) -> None:
+def test_an_invocation_that_runs_alone_does_not_keep_other_work_from_a_pool(processes: Processes, jobs: Any) -> None:
     """The workers of a pool go on with other work, and workers of their own run what runs alone, and end after that."""
     runner = _runner(processes, "MultiThreadRunner", PYNENC__MAX_PROCESSES="1")
     calls = [jobs.neighbours.dies_unless("x"), jobs.basics.until("beside")]
@@ -238,7 +238,7 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def test_queues_are_kept_by_what_runs_alone(processes: Processes, jobs: Any) -> None:
+def test_an_invocation_that_runs_alone_keeps_its_queue(processes: Processes, jobs: Any) -> None:
     """A runner for some queues runs alone only what comes from these."""
     calls = list(itertools.chain(jobs.neighbours.innocent(number, 0.5) for number in range(3)))
     poisoned = jobs.neighbours.poisoned("segfault", 0.2)
@@ -261,7 +261,7 @@ def _three_poisoned_and_some_innocent(jobs: Any, runner: Supervised, task: Any, 
     runner.stop()
 
 
-def test_a_runner_of_ones_own_runs_alone_what_ran_beside_a_death(
+def test_a_custom_runner_runs_bodies_of_a_dead_process_alone(
     processes: Processes, jobs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYNENC__MAX_RECOVERIES", "1")
@@ -270,7 +270,7 @@ def test_a_runner_of_ones_own_runs_alone_what_ran_beside_a_death(
 
 
 @pytest.mark.parametrize("runner_cls", ["ThreadRunner", "MultiThreadRunner"])
-def test_what_runs_alone_keeps_its_key(
+def test_an_invocation_that_runs_alone_keeps_its_key(
     processes: Processes, jobs: Any, monkeypatch: pytest.MonkeyPatch, runner_cls: str
 ) -> None:
     """One call of the task at a time, also while it runs alone, and the key of a call that is buried becomes free."""
@@ -282,7 +282,7 @@ def test_what_runs_alone_keeps_its_key(
     assert [one.get_result(timeout=0) for one in beside] == list(range(4))
 
 
-def test_what_ran_beside_a_death_runs_alone_on_a_cluster(
+def test_bodies_of_a_process_that_died_run_alone_on_a_cluster(
     processes: Processes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Of several shards, where each has its own queue of what runs alone."""

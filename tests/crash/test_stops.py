@@ -58,7 +58,7 @@ def _asked(runner: Child) -> int:
 
 @pytest.mark.parametrize("signals", [1, 5])
 @pytest.mark.parametrize("runner_cls", RUNNERS)
-def test_what_outlasts_the_grace_is_handed_back_and_begins_again_at_once(
+def test_a_body_that_outlasts_the_grace_is_handed_back_and_begins_again_at_once(
     processes: Processes, jobs: Any, runner_cls: str, signals: int
 ) -> None:
     """Exit within the grace period and a second, begin again within a second: median of three times, see `bars`.

@@ -39,7 +39,7 @@ def leaving(sqlite_env: None, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.mark.parametrize("task", ["leave", "leave_from_a_coroutine"])
 @pytest.mark.parametrize("runner_cls", WORKER_RUNNERS)
-def test_what_a_body_leaves_is_completed_when_its_worker_is_stopped_or_replaced(
+def test_threads_and_exit_functions_of_a_body_complete_when_its_worker_ends(
     processes: Processes, leaving: Any, runner_cls: str, task: str
 ) -> None:
     runner = processes.runner("leaving", PYNENC__RUNNER_CLS=runner_cls, PYNENC__MAX_TASKS_PER_PROCESS="2", **ONE_SLOT)

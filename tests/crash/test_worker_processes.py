@@ -103,7 +103,7 @@ def _await_other_process(name: str, pid: int) -> int:
     return int(wait_until(lambda: (text := flags.flag_text(name)) != str(pid) and text, "it runs again"))
 
 
-def test_what_a_killed_worker_ran_is_run_again_at_once_and_its_siblings_go_on(
+def test_a_body_of_a_killed_worker_runs_again_at_once_while_other_workers_go_on(
     processes: Processes, jobs_anywhere: Any, runner_cls: str, means: str
 ) -> None:
     runner = _runner(processes, runner_cls)

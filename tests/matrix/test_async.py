@@ -91,7 +91,7 @@ def test_a_timed_out_wait_leaves_the_invocation_alone(running: World) -> None:
     assert asyncio.run(client()) == "still there"
 
 
-def test_one_process_can_run_several_event_loops_in_sequence(running: World) -> None:
+def test_a_process_can_run_several_event_loops_in_sequence(running: World) -> None:
     async def client(n: int) -> int:
         return await running.jobs.basics.add(n, n)
 

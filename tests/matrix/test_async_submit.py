@@ -47,7 +47,7 @@ def test_a_submission_in_a_body_knows_its_parent(running: World) -> None:
     assert parent == own != child
 
 
-def test_what_is_wrong_with_a_call_raises_at_the_await(world: World) -> None:
+def test_an_invalid_call_raises_at_the_await(world: World) -> None:
     add = world.jobs.basics.add
 
     async def client() -> None:

@@ -24,7 +24,7 @@ def _history(world: World, invocation: Any) -> list[str]:
     return [str(entry.status) for entry in world.app.state_backend.get_history(invocation.invocation_id)]
 
 
-def test_what_waits_in_the_queue_is_withdrawn_and_what_has_finished_stays(world: World) -> None:
+def test_a_queued_invocation_is_withdrawn_and_a_finished_one_stays(world: World) -> None:
     queued = world.jobs.basics.add(1, 2)
     assert queued.cancel()
     assert not queued.cancel()

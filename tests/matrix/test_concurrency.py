@@ -131,7 +131,7 @@ def test_per_keys_the_key_arguments_exclude_each_other(running: World) -> None:
     assert _most_at_once("a") == 1
 
 
-def test_without_reroute_a_blocked_invocation_is_dropped_and_says_so(running: World) -> None:
+def test_a_blocked_invocation_without_reroute_is_dropped_with_an_error(running: World) -> None:
     first = running.jobs.controls.one_or_drop("first")
     flags.await_flag("first-inside")
     dropped = running.jobs.controls.one_or_drop("dropped")
@@ -175,7 +175,7 @@ def test_higher_priority_runs_first_and_equal_priority_in_order(world: World) ->
 
 
 @pytest.mark.within_a_shard
-def test_what_a_body_waits_for_comes_before_everything_else(world: World) -> None:
+def test_an_invocation_that_a_body_waits_for_is_claimed_first(world: World) -> None:
     controls = world.jobs.controls
     first = controls.waits_for_a_leisurely_one("waited-for")
     rest = [controls.usual(f"usual-{n}") for n in range(3)]

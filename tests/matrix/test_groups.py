@@ -59,7 +59,7 @@ def test_a_group_larger_than_a_batch_is_submitted_whole(running: World) -> None:
     assert sorted(group.results) == [n + 1 for n in range(count)]
 
 
-def test_one_wrong_member_leaves_nothing_of_its_group_behind(world: World) -> None:
+def test_an_invalid_call_leaves_nothing_of_its_group_behind(world: World) -> None:
     with pytest.raises(TypeError):
         world.jobs.basics.add.parallelize([(1, 2), (3,), (4, 5)])
     assert world.app.orchestrator.count_invocations() == 0

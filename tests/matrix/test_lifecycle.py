@@ -16,7 +16,7 @@ def test_the_same_runner_object_can_be_stopped_and_started_again(running: World)
         assert held.result == value + 100
 
 
-def test_what_is_submitted_while_no_runner_runs_is_run_later(world: World) -> None:
+def test_invocations_submitted_without_a_runner_run_later(world: World) -> None:
     invocations = [world.jobs.basics.add(n, n) for n in range(10)]
     assert world.app.broker.count_invocations() == 10
     world.start()

@@ -63,7 +63,7 @@ class Waiter:
 
 
 @pytest.mark.parametrize("way", WAITS)
-def test_a_wait_for_what_nobody_serves_says_so_and_goes_on(
+def test_a_wait_for_an_unserved_queue_logs_a_warning_and_goes_on(
     world: World, capsys: pytest.CaptureFixture[str], way: str
 ) -> None:
     runner = world.start(slots=1)
@@ -143,7 +143,7 @@ def test_a_wait_for_what_runs_is_no_warning(
     assert runner.running
 
 
-def test_a_body_that_waits_for_what_nobody_serves_says_so(
+def test_a_body_that_waits_for_an_unserved_queue_logs_a_warning(
     sqlite_env: None, processes: Processes, tmp_path: Path
 ) -> None:
     (tmp_path / "two.py").write_text(
@@ -207,7 +207,7 @@ def test_a_card_ends_with_its_time(world: World) -> None:
     wait_until(lambda: store.runners() == [("r2", b"long")], "the card that was kept for a moment is gone")
 
 
-def test_what_is_no_card_is_passed_over(memory_env: None) -> None:
+def test_a_malformed_runner_card_is_skipped(memory_env: None) -> None:
     app = Pynenc()
     for number, card in enumerate(
         (b"", b"\xff", b"[]", b'{"app": 1}', b"[" * 5000, b'{"app": "%s"}' % app.app_id.encode())
@@ -216,7 +216,7 @@ def test_what_is_no_card_is_passed_over(memory_env: None) -> None:
     assert live_runners(app) == []
 
 
-def test_a_client_that_makes_a_store_says_where(
+def test_a_client_that_creates_a_store_logs_its_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app = Pynenc("shop")

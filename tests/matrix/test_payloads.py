@@ -72,7 +72,7 @@ def test_a_tuple_without_annotation_arrives_as_a_list_only_where_the_task_says_l
 @pytest.mark.parametrize(
     "value", [float("nan"), float("inf"), "\ud800", 2**80], ids=["nan", "inf", "surrogate", "huge"]
 )
-def test_what_json_cannot_hold_round_trips_or_is_refused_loudly(running: World, value: Any) -> None:
+def test_a_value_that_json_cannot_hold_round_trips_or_is_refused(running: World, value: Any) -> None:
     refusal = None
     try:
         result = running.jobs.payloads.of_anything(value).result

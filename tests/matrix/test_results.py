@@ -109,7 +109,7 @@ def test_purge_forgets_everything(running: World) -> None:
     assert running.app.orchestrator.count_invocations() == 0
 
 
-def test_each_invocation_runs_once(running: World) -> None:
+def test_an_invocation_runs_once(running: World) -> None:
     tags = [f"tag-{n}" for n in range(50)]
     assert sorted(running.jobs.basics.note.parallelize([(tag,) for tag in tags]).results) == sorted(tags)
     assert sorted(event["tag"] for event in Ledger.of_environment().of_kind("run")) == sorted(tags)

@@ -20,7 +20,7 @@ def test_retry_error_runs_the_body_again_until_it_succeeds(running: World) -> No
     assert invocation.num_retries == 2
 
 
-def test_when_retries_are_used_up_the_last_exception_is_the_result(running: World) -> None:
+def test_the_last_exception_is_the_result_after_all_retries(running: World) -> None:
     invocation = running.jobs.basics.ask_for_retry(99)
     with pytest.raises(RetryError, match="attempt 3"):
         invocation.result

@@ -135,7 +135,7 @@ def test_an_outcome_is_refused_under_the_other_status(world: World) -> None:
     _refused(error)
 
 
-def test_what_the_engine_says_is_text_that_nobody_decodes(world: World) -> None:
+def test_a_reason_of_the_engine_is_text_that_is_never_decoded(world: World) -> None:
     app, basics = world.app, world.jobs.basics
     victim = basics.add(20, 22)
     (claim,) = app._store.claim("rogue", 1, begin=True)

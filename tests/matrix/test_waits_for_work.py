@@ -89,7 +89,7 @@ def test_a_runner_of_ones_own_is_woken_for_work_and_does_not_poll(runner: Waitin
     )
 
 
-def test_each_of_several_waiting_threads_gets_one_of_a_batch(runner: WaitingRunner) -> None:
+def test_every_waiting_thread_gets_an_invocation_of_a_batch(runner: WaitingRunner) -> None:
     meeting = threading.Barrier(runner.threads)
 
     def meet(number: int) -> int:

@@ -194,7 +194,7 @@ BROKEN: dict[Any, tuple[Any, str]] = {
 """A runner for each check that breaks what it is about, and nothing else; and what the check says."""
 
 
-def test_there_is_a_broken_runner_for_each_check() -> None:
+def test_every_check_has_a_broken_runner() -> None:
     assert {check for check, _ in BROKEN.values()} == set(CHECKS)
 
 

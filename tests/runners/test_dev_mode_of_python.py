@@ -25,7 +25,9 @@ jobs.app.purge()
 @pytest.mark.parametrize(
     "runner_cls", ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner", "AsyncRunner"]
 )
-def test_nothing_is_warned_of(shared_env: None, processes: Processes, runner_cls: str) -> None:
+def test_a_runner_causes_no_warning_in_the_dev_mode_of_python(
+    shared_env: None, processes: Processes, runner_cls: str
+) -> None:
     jobs = load_jobs()
     runner = processes.python(
         *DEV, "-m", "pynenc", "--app", "support.jobs", "runner", "start", PYNENC__RUNNER_CLS=runner_cls

@@ -142,7 +142,7 @@ def test_a_body_whose_process_is_stopped_is_killed_with_it_at_its_timeout(
     world.close()
 
 
-def test_one_thread_that_holds_the_interpreter_costs_its_worker_the_others(
+def test_a_thread_that_holds_the_gil_takes_the_other_bodies_of_its_worker_with_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Nobody in that process can end it; what ran beside it is run again, and no step nearer to the dead letters."""

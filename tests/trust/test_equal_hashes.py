@@ -252,7 +252,7 @@ def test_results_whose_elements_have_one_hash_are_refused_in_linear_time(app: Py
         '{"value":{"numbers":[]},"value":{"numbers":%s},"value":{"numbers":[]}}',
     ],
 )
-def test_what_is_overwritten_in_its_object_is_looked_at_as_well(app: Pynenc, body: str) -> None:
+def test_a_repeated_key_of_a_json_object_is_refused(app: Pynenc, body: str) -> None:
     task = _task(app, Holder)
     payload = b"\x01" + (body % json.dumps(_numbers(MANY))).encode()
     assert "key twice" in _refused_soon(lambda: app._codec.decode_arguments(task, payload))

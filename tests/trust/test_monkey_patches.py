@@ -43,7 +43,7 @@ def test_every_runner_refuses_an_app_whose_module_patches(
 
 
 @pytest.mark.parametrize("patch", PATCHES)
-def test_each_part_that_a_runner_stands_on_is_looked_at(processes: Processes, sqlite_env: None, patch: str) -> None:
+def test_a_patch_of_any_part_that_a_runner_needs_is_refused(processes: Processes, sqlite_env: None, patch: str) -> None:
     text, words = PATCHES[patch]
     _write("patched.py", text + APP)
     runner = processes.runner("patched", PYNENC__RUNNER_CLS="ThreadRunner")
@@ -60,7 +60,7 @@ def test_a_module_with_tasks_that_patches_is_found_as_well(processes: Processes,
 
 
 @pytest.mark.parametrize("module", ["gevent", "gevent.monkey", "eventlet", "eventlet.patcher"])
-def test_who_imports_them_and_patches_nothing_is_served(
+def test_a_program_that_imports_without_patching_is_served(
     processes: Processes, sqlite_env: None, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _write("uses.py", f"import {module}\n" + APP)

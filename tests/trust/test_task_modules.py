@@ -94,7 +94,7 @@ def test_a_runner_knows_the_tasks_beside_its_app(processes: Processes, layout: s
         assert f"{module} (1)" in output
 
 
-def test_what_uses_no_decorator_of_the_app_is_not_imported(processes: Processes, tmp_path: Path) -> None:
+def test_a_module_without_a_decorator_of_the_app_is_not_imported(processes: Processes, tmp_path: Path) -> None:
     _write(
         {
             **PACKAGE,

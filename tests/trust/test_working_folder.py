@@ -78,12 +78,12 @@ def test_files_and_variables_may_repeat_the_choice_of_the_code(outside: Any) -> 
     assert Pynenc("x", {"serializer_cls": "PickleSerializer"}, **given).conf.serializer_cls == "PickleSerializer"
 
 
-def test_the_code_may_allow_it(outside: Any) -> None:
+def test_the_code_may_allow_another_serializer(outside: Any) -> None:
     given = outside("serializer_cls", "PickleSerializer")
     assert Pynenc("x", {"allow_serializer_override": True}, **given).conf.serializer_cls == "PickleSerializer"
 
 
-def test_only_the_code_may_allow_it(outside: Any) -> None:
+def test_only_the_code_may_allow_another_serializer(outside: Any) -> None:
     given = outside("allow_serializer_override", "true")
     with pytest.raises(ConfigError, match=r"allow_serializer_override must be set in code \(config_values\)"):
         Pynenc("x", **given).conf

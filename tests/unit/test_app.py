@@ -21,7 +21,7 @@ from pynenc.exceptions import ConfigError, TaskError
 from pynenc.runner import DummyRunner, ThreadRunner
 
 
-def test_both_orders_of_constructor_arguments_are_understood(tmp_path: Path) -> None:
+def test_the_app_accepts_both_orders_of_constructor_arguments(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text("")
     values = {"logging_level": "warning"}

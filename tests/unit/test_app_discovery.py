@@ -151,14 +151,14 @@ def test_an_import_that_fails_is_shown(spec: str, text: str, words: list[str]) -
         assert word in str(raised.value)
 
 
-def test_several_apps_are_named() -> None:
+def test_the_error_about_several_apps_names_them() -> None:
     write_file("two.py", ONE.format(name="one", id="one") + ONE.format(name="other", id="other"))
     with pytest.raises(AppDiscoveryError, match=r"two:one, two:other"):
         find_app("two")
     assert find_app("two:other").app.app_id == "other"
 
 
-def test_without_a_spec_the_only_app_is_found_wherever_it_is() -> None:
+def test_a_search_without_a_spec_finds_the_only_app() -> None:
     write_file("helpers.py", "raise RuntimeError('not about the app, so not imported')\n")
     write_file("one.py", ONE.format(name="app", id="only"))
     write_file("two.py", "from one import app  # Pynenc\nraise RuntimeError('makes no app, so not imported')\n")
@@ -195,7 +195,7 @@ def test_without_a_spec_several_candidates_are_named_and_none_is_imported(names:
     assert set(sys.modules) - before == set()
 
 
-def test_without_a_spec_and_without_an_app_it_says_what_was_looked_for() -> None:
+def test_the_error_without_a_spec_or_an_app_says_what_was_searched() -> None:
     with pytest.raises(AppDiscoveryError, match="makes a Pynenc app"):
         find_app()
     write_file("only.py", "# Pynenc\n")

@@ -95,7 +95,7 @@ def decorated(x: int, y: int = 2) -> list[int]:
 
 
 @pytest.mark.parametrize("dev_mode", [False, True])
-def test_what_runs_follows_the_arguments_that_somebody_has_changed(dev_mode: bool) -> None:
+def test_a_call_runs_with_the_changed_kwargs_of_its_arguments(dev_mode: bool) -> None:
     with isolated(app, dev_mode_force_sync_tasks=dev_mode) as test:
         changed = [plain.args(1), plain.args(1), plain.args(1, 5), plain.args(1), plain.args(1)]
         changed[0].kwargs["x"] = 99

@@ -44,7 +44,7 @@ def test_in_dev_mode_the_body_begins_on_the_loop_of_the_caller() -> None:
     asyncio.run(client())
 
 
-def test_it_runs_in_the_context_of_the_caller_and_leaks_nothing_into_it() -> None:
+def test_a_submit_reads_the_context_of_its_caller_and_changes_nothing_in_it() -> None:
     async def client() -> None:
         VARIABLE.set("outer")
 

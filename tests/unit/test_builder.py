@@ -64,7 +64,7 @@ def test_redis_takes_a_url_and_a_database() -> None:
     assert "store_url" not in PynencBuilder().memory().redis()._config
 
 
-def test_without_a_runner_it_is_a_client() -> None:
+def test_an_app_built_without_a_runner_is_a_client() -> None:
     app = PynencBuilder().app_id("built-client").memory().build()
     assert type(app.runner) is DummyRunner
 
@@ -164,7 +164,7 @@ def test_memory_with_a_runner_of_ones_own_in_this_process_is_accepted() -> None:
          {"runner_loop_sleep_time_sec": 0.01, "invocation_wait_results_sleep_time_sec": 0.01, "min_parallel_slots": 1}),
     ],
 )  # fmt: skip
-def test_each_method_sets_its_settings_and_can_be_chained(call: Any, expected: dict[str, Any]) -> None:
+def test_a_builder_method_sets_its_settings_and_can_be_chained(call: Any, expected: dict[str, Any]) -> None:
     builder = PynencBuilder()
     assert call(builder) is builder
     assert builder._config == expected

@@ -26,7 +26,7 @@ def test_the_id_is_that_of_the_task_and_that_of_the_arguments(jobs: Any) -> None
     assert Call(jobs.basics.nothing).call_id.args_id == "no_args"
 
 
-def test_it_survives_json_and_pickle(jobs: Any) -> None:
+def test_a_call_survives_json_and_pickle(jobs: Any) -> None:
     call = Call(jobs.basics.add, jobs.basics.add.args(1, 2))
     assert Call.from_json(jobs.app, call.to_json()) == call
     again = pickle.loads(pickle.dumps(call))
@@ -34,7 +34,7 @@ def test_it_survives_json_and_pickle(jobs: Any) -> None:
     assert again.arguments.kwargs == {"a": 1, "b": 2}
 
 
-def test_as_data_it_has_a_text_per_argument(jobs: Any) -> None:
+def test_a_call_as_data_has_a_text_per_argument(jobs: Any) -> None:
     call = Call(jobs.basics.add, jobs.basics.add.args(1, 2))
     dto = call.to_dto()
     assert dto.call_id == call.call_id

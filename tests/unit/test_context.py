@@ -63,7 +63,7 @@ def test_a_plain_thread_starts_empty_and_one_with_a_copied_context_does_not(jobs
     assert seen == [None, expected]
 
 
-def test_swapping_returns_the_one_before(jobs: Any) -> None:
+def test_swapping_the_context_returns_the_previous_invocation(jobs: Any) -> None:
     def swap() -> None:
         one, app_id = jobs.basics.add(1, 1), jobs.app.app_id
         assert context.swap_dist_invocation_context(app_id, one) is None
@@ -72,7 +72,7 @@ def test_swapping_returns_the_one_before(jobs: Any) -> None:
     contextvars.copy_context().run(swap)
 
 
-def test_the_runner_here_comes_before_the_one_of_the_app(jobs: Any) -> None:
+def test_the_runner_of_the_context_comes_before_the_one_of_the_app(jobs: Any) -> None:
     here, last = RecordingRunner(jobs.app), RecordingRunner(jobs.app)
     assert jobs.app.runner is last
     with context.enter_invocation(jobs.basics.add(1, 1), here):

@@ -90,7 +90,7 @@ def test_a_setting_that_was_read_for_good_cannot_be_assigned_any_more() -> None:
 # -- priorities by rule ------------------------------------------------------------------------------------------------
 
 
-def test_priority_rules_decide_who_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_priority_rules_decide_the_order_of_claims(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYNENC__CONFIGBROKER__PRIORITY_RULES", "*.urgent=7,*.ur*=3")
     app = _app()
     calm, urgent = app.task(priority=1)(shapes.calm), app.task(shapes.urgent)
@@ -177,7 +177,7 @@ def _dev_app() -> Pynenc:
     return _app(dev_mode_force_sync_tasks=True)
 
 
-def test_one_invocation_can_be_awaited_twice_at_once_in_dev_mode() -> None:
+def test_an_invocation_can_be_awaited_twice_at_once_in_dev_mode() -> None:
     task = _dev_app().task(shapes.nap)
 
     async def main() -> list[int]:

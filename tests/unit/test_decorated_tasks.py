@@ -55,7 +55,7 @@ def test_a_body_is_called_by_position_and_by_name_as_the_caller_called(jobs: Any
             assert invocation.get_result(timeout=60) == expected, invocation.task.task_id
 
 
-def test_what_the_outermost_callable_does_not_take_is_refused_as_python_words_it(thread_world: World) -> None:
+def test_arguments_that_the_outermost_callable_does_not_take_are_refused_in_pythons_words(thread_world: World) -> None:
     jobs = thread_world.jobs.decorated
     for task, args, kwargs in (
         (jobs.own_parameters, (), {}),
@@ -70,7 +70,7 @@ def test_what_the_outermost_callable_does_not_take_is_refused_as_python_words_it
     assert thread_world.app.orchestrator.count_invocations() == 0
 
 
-def test_what_fits_neither_the_function_inside_nor_plain_json_is_refused(thread_world: World) -> None:
+def test_a_value_that_fits_neither_the_inner_function_nor_plain_json_is_refused(thread_world: World) -> None:
     jobs = thread_world.jobs.decorated
     with pytest.raises(SerializationError, match=r"in_session, at .*would come back as str, not datetime.date"):
         jobs.in_session(table=[DAY])
@@ -79,7 +79,7 @@ def test_what_fits_neither_the_function_inside_nor_plain_json_is_refused(thread_
     assert thread_world.app.orchestrator.count_invocations() == 0
 
 
-def test_the_name_of_what_only_the_decorator_takes_is_in_the_refusal(thread_world: World) -> None:
+def test_the_refusal_names_the_parameter_that_only_the_decorator_takes(thread_world: World) -> None:
     jobs = thread_world.jobs.decorated
     for value, path, reason in (
         (b"x", "", "would come back as str, not bytes: the function inside does not take it, so pass plain"),

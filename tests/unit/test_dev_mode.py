@@ -114,7 +114,7 @@ def test_an_invocation_travels_to_another_body(jobs: Any) -> None:
     assert jobs.dev.result_of(inner).result == [1, 2]
 
 
-def test_what_has_finished_cannot_be_cancelled_and_what_waits_can(jobs: Any) -> None:
+def test_a_waiting_invocation_can_be_cancelled_and_a_finished_one_cannot(jobs: Any) -> None:
     dev = jobs.dev
     assert dev.append([1], 2).cancel() is False
     dev.seen.clear()
@@ -147,7 +147,7 @@ def test_a_failure_that_nobody_asks_for_is_logged(jobs: Any, capfd: pytest.Captu
     assert "failed: Known" in capfd.readouterr().err
 
 
-def test_what_is_left_out_stays_out_in_dev_mode_too(jobs: Any) -> None:
+def test_an_omitted_argument_stays_omitted_in_dev_mode(jobs: Any) -> None:
     assert jobs.decorated.measured(1).result == "1 from the decorator"
     assert jobs.decorated.in_session("orders").result == ["session", "orders", 10]
     assert threading.active_count() >= 1

@@ -55,7 +55,7 @@ def test_the_guide_names_lines_to_watch_for() -> None:
 
 
 @pytest.mark.parametrize(("line", "level"), ALERTS)
-def test_each_line_to_watch_for_is_logged_at_its_level(line: str, level: str, logged: set[tuple[str, str]]) -> None:
+def test_documented_log_lines_are_logged_at_their_levels(line: str, level: str, logged: set[tuple[str, str]]) -> None:
     pattern = re.compile(".*".join(map(re.escape, line.split("…"))))
     found = {known for known, text in logged if pattern.fullmatch(text)}
     assert found & {level, ANY_LEVEL}, f"no line of level {level} reads {line!r}"

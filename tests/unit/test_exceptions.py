@@ -68,23 +68,23 @@ def _example(cls: type[PynencError]) -> PynencError:
 
 
 @pytest.mark.parametrize(("name", "parent"), PARENTS.items())
-def test_each_has_the_parent_that_callers_catch_it_by(name: str, parent: str) -> None:
+def test_an_exception_class_has_its_documented_parent(name: str, parent: str) -> None:
     assert issubclass(getattr(exceptions, name), getattr(exceptions, parent))
 
 
-def test_some_are_also_what_python_code_catches() -> None:
+def test_some_exception_classes_derive_from_a_builtin_too() -> None:
     assert issubclass(InvocationTimeoutError, TimeoutError)
     assert issubclass(InvocationConcurrencyControlledError, KeyError)
     assert issubclass(exceptions.ConfigFileError, ValueError)
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
-def test_each_says_what_it_means(cls: type[PynencError]) -> None:
+def test_the_text_of_an_exception_says_what_happened(cls: type[PynencError]) -> None:
     assert vars(cls)["__doc__"].strip()
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
-def test_each_survives_its_arguments_pickle_copy_and_json(cls: type[PynencError]) -> None:
+def test_an_exception_survives_its_arguments_pickle_copy_and_json(cls: type[PynencError]) -> None:
     original = _example(cls)
     for again in (
         cls(*original.args),
@@ -113,7 +113,7 @@ def test_a_message_about_something_names_it_once() -> None:
     assert str(InvocationConcurrencyControlledError("an-id", "dropped")) == "an-id: dropped"
 
 
-def test_what_it_is_about_is_an_attribute() -> None:
+def test_the_subject_of_an_exception_is_an_attribute() -> None:
     assert (TaskError("shop.pay").task_id, TaskError("shop.pay").message) == ("shop.pay", "")
     for cls in (InvocationError, InvocationNotFoundError, InvocationConcurrencyControlledError):
         assert (cls("an-id", "m").invocation_id, cls("an-id", "m").message) == ("an-id", "m")

@@ -34,7 +34,7 @@ def test_an_id_is_its_text_wherever_text_is_used(identifier: str, text: str) -> 
 
 
 @pytest.mark.parametrize(("identifier", "text"), EXAMPLES, ids=str)
-def test_its_key_is_the_plain_text_and_leads_back_to_it(identifier: Any, text: str) -> None:
+def test_the_key_of_an_identifier_is_plain_text_and_makes_it_again(identifier: Any, text: str) -> None:
     assert identifier.key == text
     assert type(identifier.key) is str
     if not isinstance(identifier, InvocationId):

@@ -46,7 +46,7 @@ def test_the_other_distribution_is_found_and_warned_of_with_what_to_do(installed
         "notpynenc-1.0.dist-info",
     ],
 )
-def test_other_names_are_no_reason_to_warn(installed: Path, name: str) -> None:
+def test_an_installed_package_of_another_name_causes_no_warning(installed: Path, name: str) -> None:
     (installed / name).mkdir()
     assert metadata_folder("pynenc") is None
     with warnings.catch_warnings():
@@ -54,9 +54,7 @@ def test_other_names_are_no_reason_to_warn(installed: Path, name: str) -> None:
         warn_if_both_installed()
 
 
-def test_the_working_folder_is_looked_at_where_it_is_on_the_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_working_folder_is_searched_if_it_is_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pynenc-0.4.0.dist-info").mkdir()
     monkeypatch.setattr(sys, "path", [])
     assert metadata_folder("pynenc") is None

@@ -79,7 +79,7 @@ def test_awaits_begun_one_after_the_other_are_looked_at_now_and_then(
     assert len(looks) >= 2, "those that began later are looked at too"
 
 
-def test_nothing_is_looked_at_where_nothing_is_awaited_any_more(sqlite_env: None, looks: list[float]) -> None:
+def test_a_loop_without_awaits_polls_nothing(sqlite_env: None, looks: list[float]) -> None:
     jobs = load_jobs()
     invocation = jobs.basics.add(1, 2)
 

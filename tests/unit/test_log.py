@@ -147,7 +147,7 @@ def test_bodies_on_threads_at_the_same_time_sign_for_themselves(jobs: Any, stder
     assert set(lines) == expected
 
 
-def test_bodies_on_one_event_loop_sign_for_themselves(jobs: Any, stderr: Written) -> None:
+def test_log_lines_of_bodies_on_one_event_loop_name_their_own_invocation(jobs: Any, stderr: Written) -> None:
     invocations = [jobs.basics.add(n, n) for n in range(4)]
     logger = _app().logger
 
@@ -214,7 +214,7 @@ def test_the_stack_follows_where_it_was_asked_for(stderr: Written) -> None:
 # -- where it goes -----------------------------------------------------------------------------------------------------
 
 
-def test_it_goes_to_the_chosen_stream(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_log_goes_to_the_chosen_stream(capsys: pytest.CaptureFixture[str]) -> None:
     _app().logger.info("to stderr")
     _app(log_stream="stdout").logger.info("to stdout")
     printed = capsys.readouterr()
@@ -241,9 +241,7 @@ def test_a_process_without_stderr_loses_the_line_and_nothing_else(monkeypatch: p
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_what_the_stream_cannot_encode_is_escaped_and_json_stays_json(
-    encoding: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_characters_that_the_stream_cannot_encode_are_escaped(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding, write_through=True))
     for log_format in ("text", "json"):

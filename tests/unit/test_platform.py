@@ -70,7 +70,7 @@ def test_without_pidfd_the_signal_is_used(monkeypatch: pytest.MonkeyPatch) -> No
     watch.close()
 
 
-def test_where_pidfd_is_forbidden_the_signal_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plain_signal_is_used_if_pidfd_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(pid: int) -> int:
         raise PermissionError("not in this sandbox")
 
@@ -88,7 +88,7 @@ def test_where_pidfd_is_forbidden_the_signal_is_used(monkeypatch: pytest.MonkeyP
         lambda patch: patch.setattr(sys, "executable", ""),
     ],
 )
-def test_where_workers_cannot_be_forked_the_error_says_what_to_use(
+def test_the_error_of_a_platform_without_fork_names_the_alternative(
     monkeypatch: pytest.MonkeyPatch, strip: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
     strip(monkeypatch)
@@ -102,7 +102,7 @@ def test_memory_is_read_without_proc_too(monkeypatch: pytest.MonkeyPatch) -> Non
     assert _platform.resident_mb() >= now * 0.5 > 0
 
 
-def test_how_a_process_ended_is_said_in_words() -> None:
+def test_the_end_of_a_process_is_described_in_words() -> None:
     assert _platform.how_it_ended(9) == "killed by signal 9 (out of memory?)"
     assert _platform.how_it_ended(11) == "killed by signal 11 (SIGSEGV)"
     assert "exit code 3" in _platform.how_it_ended(3 << 8)

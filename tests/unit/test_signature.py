@@ -38,7 +38,7 @@ CALLS: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("func", "args", "kwargs"), CALLS)
-def test_what_was_bound_spreads_to_the_same_call(
+def test_bound_arguments_make_the_same_call_again(
     func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
     signature = CallSignature(func)
@@ -46,7 +46,7 @@ def test_what_was_bound_spreads_to_the_same_call(
     assert func(*spread_args, **spread_kwargs) == func(*args, **kwargs)
 
 
-def test_what_is_left_out_stays_out_and_can_be_filled_in() -> None:
+def test_an_omitted_argument_stays_omitted_until_it_is_filled_in() -> None:
     signature = CallSignature(plain)
     assert signature.bind(1) == {"a": 1}
     assert signature.filled(signature.bind(1)) == {"a": 1, "b": 2, "c": 3}

@@ -147,7 +147,7 @@ def test_wrong_arguments_raise_type_error_as_python_words_it_and_write_nothing(
     assert jobs.app.orchestrator.count_invocations() == 0
 
 
-def test_what_cannot_travel_is_named_and_nothing_is_written(jobs: Any) -> None:
+def test_an_argument_that_cannot_be_encoded_is_named_and_nothing_is_written(jobs: Any) -> None:
     with pytest.raises(SerializationError, match="second"):
         jobs.faults.take_anything(1, second=object())
     with pytest.raises(SerializationError):

@@ -41,7 +41,7 @@ def test_work_taken_without_a_runner_can_be_run_here(jobs: Any) -> None:
     assert jobs.app.state_backend.get_result(invocation.invocation_id) == 3
 
 
-def test_what_is_not_taken_from_the_iterator_goes_back(jobs: Any) -> None:
+def test_invocations_left_in_the_iterator_go_back_to_the_queue(jobs: Any) -> None:
     for n in range(3):
         jobs.basics.add(n, n)
     work = jobs.app.orchestrator.get_invocations_to_run(3)
@@ -121,7 +121,7 @@ def test_only_the_owner_may_change_an_invocation(jobs: Any) -> None:
         orchestrator.set_invocation_status(_claim(jobs), "success")
 
 
-def test_cancelling_withdraws_what_no_runner_has(jobs: Any) -> None:
+def test_setting_cancelled_withdraws_only_unclaimed_invocations(jobs: Any) -> None:
     waiting, taken_by_runner = jobs.basics.add(1, 1), jobs.basics.add(2, 2)
     orchestrator = jobs.app.orchestrator
     orchestrator.set_invocation_status(waiting, "cancelled")

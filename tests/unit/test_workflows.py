@@ -30,7 +30,7 @@ def test_a_workflow_may_write_nothing_unless_a_job_says_so(workflow: Path) -> No
     assert yaml.safe_load(workflow.read_text())["permissions"] == {"contents": "read"}
 
 
-def test_what_builds_a_wheel_is_installed_by_hash() -> None:
+def test_tools_that_build_a_wheel_are_installed_by_hash() -> None:
     lines = (GITHUB / "requirements-wheel.txt").read_text().replace("\\\n", " ").splitlines()
     requirements = [line for line in lines if line and not line.startswith("#")]
     assert [line.split("==")[0] for line in requirements] == ["maturin", "ziglang"]

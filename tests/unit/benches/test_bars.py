@@ -72,7 +72,7 @@ def test_values_of_the_suites_can_be_compared(measured: bars.Measured) -> None:
     assert verdict.reason == "why"
 
 
-def test_what_was_not_measured_is_neither_met_nor_missed(measured: bars.Measured) -> None:
+def test_a_bar_without_a_measurement_is_neither_met_nor_missed(measured: bars.Measured) -> None:
     for left, right in (
         ("ours.sqlite.end_to_end", 1.0),
         ("suite.nothing", 1.0),

@@ -42,7 +42,7 @@ def test_only_what_is_between_the_markers_changes(tmp_path: Path) -> None:
     assert render.render(made, results(tmp_path)) == made
 
 
-def test_what_could_not_be_measured_says_why(tmp_path: Path) -> None:
+def test_a_measurement_that_failed_says_why(tmp_path: Path) -> None:
     made = results(tmp_path)
     assert "deadlock" in render.full(made)
     assert "x: left out, no wheel" in render.machine(made)

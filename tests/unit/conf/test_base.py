@@ -145,7 +145,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("field", "value", "rule"), WRONG, ids=lambda value: str(value))
-def test_what_cannot_work_is_refused_with_class_field_rule_value_and_source(field: str, value: Any, rule: str) -> None:
+def test_an_invalid_value_is_refused_with_class_field_rule_value_and_source(field: str, value: Any, rule: str) -> None:
     with pytest.raises(ConfigError, match=rule) as raised:
         ConfigEverything({field: value})
     message = str(raised.value)
@@ -195,7 +195,7 @@ def test_a_mutable_default_is_not_shared() -> None:
     assert ConfigEverything().words == []
 
 
-def test_called_it_is_itself() -> None:
+def test_a_called_configuration_returns_itself() -> None:
     conf = ConfigEverything()
     assert conf() is conf
 
@@ -234,7 +234,7 @@ class ConfigTopRight(ConfigTop):
     more: int = setting(1, doc="of the right")
 
 
-def test_one_field_from_two_unrelated_parents_is_refused_with_all_three_names() -> None:
+def test_a_field_from_two_unrelated_parents_is_refused_with_all_three_names() -> None:
     class ConfigBoth(ConfigLeft, ConfigRight):
         pass
 
@@ -244,7 +244,7 @@ def test_one_field_from_two_unrelated_parents_is_refused_with_all_three_names() 
         assert all(name in str(raised.value) for name in ("ConfigBoth", "'shared'", "ConfigLeft", "ConfigRight"))
 
 
-def test_one_field_that_two_parents_have_from_the_same_ancestor_is_fine() -> None:
+def test_a_field_that_two_parents_inherit_from_one_ancestor_is_accepted() -> None:
     class ConfigDiamond(ConfigTopLeft, ConfigTopRight):
         pass
 
@@ -292,7 +292,7 @@ def test_the_password_of_a_url_is_masked_and_nothing_else(url: str, shown: str) 
     assert described == repr(shown)
 
 
-def test_what_is_no_text_is_not_masked() -> None:
+def test_a_value_that_is_no_text_is_not_masked() -> None:
     assert mask(5) == 5
 
 

@@ -98,16 +98,14 @@ def test_the_section_of_a_task_loses_to_a_stronger_file(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("variable", [BY_ID, BY_MODULE])
-def test_both_spellings_of_a_task_in_the_environment_are_understood(
-    variable: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_accepts_both_spellings_of_a_task(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, "6")
     assert _conf({"max_retries": 5}).max_retries == 6
     assert _conf(task=TaskId("shop.orders.jobs", "refund")).max_retries == 0
     assert _conf(task=None).max_retries == 0
 
 
-def test_what_was_given_for_one_task_does_not_reach_another() -> None:
+def test_an_option_of_one_task_does_not_reach_another() -> None:
     values: dict[str, Any] = {}
     assert _conf({"max_retries": 5}, values=values).max_retries == 5
     assert _conf(values=values, task=TaskId("shop", "refund")).max_retries == 0
@@ -155,7 +153,7 @@ def test_exceptions_in_the_environment_are_names_separated_by_commas(monkeypatch
     ],
     ids=str,
 )
-def test_what_names_no_exception_is_refused(given: Any, reason: str) -> None:
+def test_a_name_of_no_exception_is_refused(given: Any, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason) as raised:
         _conf({"retry_for": given})
     assert str(raised.value).startswith("ConfigTask.retry_for must ")

@@ -158,7 +158,7 @@ def test_files_are_read_again_for_each_object(tmp_path: Path) -> None:
     assert (before.limit, after.limit) == (1, 2)
 
 
-def test_what_other_classes_and_programs_set_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_of_other_classes_and_programs_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYNENC__CONFIGOTHER__LIMIT", "no number at all")
     monkeypatch.setenv("PYNENC__NO_SUCH_FIELD", "1")
     monkeypatch.setenv("LIMIT", "8")

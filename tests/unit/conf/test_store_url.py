@@ -29,7 +29,7 @@ def _url(**values: Any) -> str:
         ("a:b", "a%3Ab.db"),
     ],
 )
-def test_by_default_it_is_a_file_named_after_the_app(app_id: str, file: str) -> None:
+def test_the_default_store_is_a_file_named_after_the_app(app_id: str, file: str) -> None:
     assert _url(app_id=app_id) == f"sqlite:///.pynenc/{file}"
 
 
@@ -63,7 +63,7 @@ def test_a_url_is_taken_as_it_is(url: str) -> None:
         ("SQLite:///a b.db", "sqlite:///a b.db"),
     ],
 )
-def test_other_spellings_of_a_url_are_understood(given: str, url: str) -> None:
+def test_a_store_url_may_be_spelled_in_several_ways(given: str, url: str) -> None:
     assert _url(store_url=given) == url
     if url.startswith("redis"):
         assert _url(broker_cls="RedisBroker", redis_url=given) == url
@@ -121,7 +121,7 @@ def test_the_password_in_a_refused_url_is_masked(monkeypatch: pytest.MonkeyPatch
     ("prefix", "url"),
     [("Mem", "memory://"), ("SQLite", "sqlite:///.pynenc/shop.db"), ("Redis", "redis://localhost:6379/0")],
 )
-def test_one_class_name_is_enough_to_choose_the_store(field: str, prefix: str, url: str) -> None:
+def test_a_single_class_name_chooses_the_store(field: str, prefix: str, url: str) -> None:
     suffix = {"orchestrator_cls": "Orchestrator", "broker_cls": "Broker", "state_backend_cls": "StateBackend"}[field]
     assert _url(app_id="shop", **{field: prefix + suffix}) == url
 

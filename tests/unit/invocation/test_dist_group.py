@@ -96,7 +96,7 @@ def test_several_objects_for_one_invocation_each_yield_its_result(jobs: Any) -> 
     assert asyncio.run(collect()) == [42, 42]
 
 
-def test_a_member_that_is_gone_is_not_found(jobs: Any) -> None:
+def test_a_purged_invocation_of_a_group_is_not_found(jobs: Any) -> None:
     group = jobs.basics.add.parallelize([(1, 1)])
     jobs.app.purge()
     with pytest.raises(InvocationNotFoundError):

@@ -41,7 +41,7 @@ def run_all(jobs: Any) -> None:
             invocation.run()
 
 
-def test_making_one_reads_nothing_and_equality_is_that_of_the_id(jobs: Any) -> None:
+def test_an_invocation_object_reads_nothing_and_compares_by_its_id(jobs: Any) -> None:
     unknown = DistributedInvocation(jobs.app, _core.new_invocation_id())
     same = DistributedInvocation(jobs.app, unknown.invocation_id)
     assert unknown == same
@@ -51,7 +51,7 @@ def test_making_one_reads_nothing_and_equality_is_that_of_the_id(jobs: Any) -> N
     assert str(unknown.invocation_id) in repr(unknown)
 
 
-def test_what_was_submitted_elsewhere_is_read_from_the_store(jobs: Any) -> None:
+def test_an_invocation_of_another_process_is_read_from_the_store(jobs: Any) -> None:
     invocation = DistributedInvocation(jobs.app, str(jobs.basics.add(1, 2).invocation_id))
     assert invocation.task is jobs.basics.add
     assert invocation.arguments.kwargs == {"a": 1, "b": 2}
@@ -106,7 +106,7 @@ def test_a_waiting_client_is_woken_by_the_end(jobs: Any) -> None:
     assert found == [3]
 
 
-def test_a_cancelled_one_says_so(jobs: Any) -> None:
+def test_a_cancelled_invocation_raises_a_cancelled_error(jobs: Any) -> None:
     invocation = jobs.basics.add(1, 2)
     assert invocation.cancel()
     with pytest.raises(InvocationCancelledError):
@@ -114,7 +114,7 @@ def test_a_cancelled_one_says_so(jobs: Any) -> None:
     assert invocation.status is InvocationStatus.CANCELLED
 
 
-def test_one_dropped_by_concurrency_control_raises_what_is_also_a_key_error(jobs: Any) -> None:
+def test_an_invocation_dropped_by_concurrency_control_raises_a_key_error(jobs: Any) -> None:
     controls = jobs.controls
     first, second = controls.one_or_drop("a"), controls.one_or_drop("b")
     held = next(jobs.app.orchestrator.get_invocations_to_run(1))
@@ -127,7 +127,7 @@ def test_one_dropped_by_concurrency_control_raises_what_is_also_a_key_error(jobs
     assert dropped.status is InvocationStatus.CONCURRENCY_CONTROLLED_FINAL
 
 
-def test_one_given_up_by_the_engine_says_why(jobs: Any) -> None:
+def test_an_invocation_that_the_engine_abandons_says_why(jobs: Any) -> None:
     invocation = jobs.basics.add(1, 2)
     store = jobs.app._store
     assert store.claim("a runner that dies", 1, lease_sec=0.01, begin=True)
@@ -137,7 +137,7 @@ def test_one_given_up_by_the_engine_says_why(jobs: Any) -> None:
 
 
 @pytest.mark.parametrize("invocation_id", ["", "nonsense", "00000000-0000-0000-0000-000000000000"])
-def test_what_is_no_id_is_not_found(jobs: Any, invocation_id: str) -> None:
+def test_text_that_is_no_id_is_not_found(jobs: Any, invocation_id: str) -> None:
     invocation = DistributedInvocation(jobs.app, invocation_id)
     for ask in (
         lambda: invocation.status,
@@ -175,7 +175,7 @@ def test_a_pickle_carries_the_id_and_the_claim(jobs: Any) -> None:
     assert invocation.result == 3
 
 
-def test_running_what_nobody_handed_out_is_refused(jobs: Any) -> None:
+def test_running_an_unclaimed_invocation_is_refused(jobs: Any) -> None:
     with pytest.raises(RunnerError, match="not claimed"):
         jobs.basics.add(1, 2).run()
 
@@ -195,7 +195,7 @@ def test_an_equal_call_in_the_queue_is_reused(jobs: Any) -> None:
     assert type(task(3)) is DistributedInvocation
 
 
-def test_keys_decide_what_is_equal(jobs: Any) -> None:
+def test_key_arguments_decide_the_equality_of_calls(jobs: Any) -> None:
     task = jobs.controls.once_per_key
     assert task("a", 1) == task("a", 2) != task("b", 1)
 

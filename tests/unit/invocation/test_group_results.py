@@ -44,7 +44,7 @@ def test_an_async_iterator_goes_on_after_a_failed_member(group: Any) -> None:
     assert sorted(asyncio.run(messages())) == sorted(NAMES)
 
 
-def test_return_exceptions_yields_what_each_member_raised(group: Any) -> None:
+def test_return_exceptions_yields_the_exception_of_each_invocation(group: Any) -> None:
     async def collect() -> list[Any]:
         return [error async for error in group.async_results(return_exceptions=True)]
 
@@ -57,7 +57,7 @@ def test_return_exceptions_false_as_a_call_is_refused(group: Any) -> None:
         group.results(return_exceptions=False)
 
 
-def test_get_results_runs_every_member_before_it_raises_the_first_failure(group: Any) -> None:
+def test_get_results_runs_every_invocation_before_it_raises_the_first_failure(group: Any) -> None:
     with pytest.raises(ValueError, match="one"):
         group.get_results()
     assert all(invocation.status.is_final() for invocation in group)

@@ -68,14 +68,14 @@ def test_the_engine_lives_from_before_on_start_until_after_on_stop(app: Pynenc) 
     assert runner._engine is None
 
 
-def test_a_property_that_is_known_after_the_start_only_does_no_harm(app: Pynenc) -> None:
+def test_a_property_known_only_after_the_start_does_no_harm(app: Pynenc) -> None:
     runner = LateSlotsRunner(app)
     runner.run()
     assert runner.calls[-1] == "_on_stop"
     assert runner.max_parallel_slots == 2
 
 
-def test_one_can_wait_for_the_start_and_for_the_end(app: Pynenc) -> None:
+def test_the_start_and_the_end_of_a_runner_can_be_waited_for(app: Pynenc) -> None:
     runner = RecordingRunner(app)
     assert runner.wait_until_started(0.0) is False
     assert runner.wait_until_stopped(0.0) is True
@@ -87,7 +87,7 @@ def test_one_can_wait_for_the_start_and_for_the_end(app: Pynenc) -> None:
     assert runner.wait_until_started(0.0) is False
 
 
-def test_it_cannot_run_twice_at_the_same_time(app: Pynenc) -> None:
+def test_a_runner_cannot_run_twice_at_the_same_time(app: Pynenc) -> None:
     runner = RecordingRunner(app)
     thread = _started(runner)
     with pytest.raises(RunnerError, match="runs already"):
@@ -122,7 +122,7 @@ def test_a_signal_that_comes_while_it_starts_is_not_lost(app: Pynenc) -> None:
     assert runner.calls == ["_on_start", "_on_stop_runner_loop", "_on_stop"]
 
 
-def test_what_a_runner_leaves_unfinished_goes_back_to_the_queue(memory_env: None) -> None:
+def test_an_invocation_that_a_runner_leaves_unfinished_goes_back_to_the_queue(memory_env: None) -> None:
     from support.worlds import load_jobs
 
     jobs = load_jobs()

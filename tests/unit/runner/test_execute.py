@@ -54,7 +54,7 @@ def test_a_coroutine_is_run_to_its_end(jobs: Any) -> None:
         "return_opaque",
     ],
 )
-def test_whatever_a_body_raises_or_returns_is_an_outcome(jobs: Any, name: str) -> None:
+def test_every_exception_or_unusable_result_of_a_body_is_a_failure(jobs: Any, name: str) -> None:
     outcome = _execute(jobs, getattr(jobs.faults, name)())
     assert outcome.kind == _core.FAILURE
     assert outcome.payload

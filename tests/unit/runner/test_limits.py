@@ -30,13 +30,13 @@ def _spin(seconds: float) -> str:
     return "done"
 
 
-def test_no_limits_are_none() -> None:
+def test_a_limit_of_zero_is_no_limit() -> None:
     assert limits_of(0.0, 0.0) is None
     assert limits_of(0.0, 3.0) == Limits(math.inf, 3.0)
     assert limits_of(2.0, 0.0) == Limits(2.0, math.inf)
 
 
-def test_what_is_raised_in_a_body_is_a_task_error_and_a_timeout_and_can_be_made_again() -> None:
+def test_a_task_timeout_error_is_a_task_error_and_a_timeout_error() -> None:
     error = TaskTimeoutError("module.task", "too long")
     assert isinstance(error, TaskError)
     assert isinstance(error, TimeoutError)

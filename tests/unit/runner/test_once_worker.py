@@ -7,9 +7,7 @@ from support.programs.told_early import TIMES
 from support.worlds import load_jobs
 
 
-def test_one_that_is_told_to_stop_before_it_has_an_engine_claims_nothing(
-    sqlite_env: None, processes: Processes
-) -> None:
+def test_a_worker_stopped_before_its_engine_starts_claims_nothing(sqlite_env: None, processes: Processes) -> None:
     jobs = load_jobs()
     invocation = jobs.basics.add(1, 2)
     child = processes.python("-m", "support.programs.told_early")

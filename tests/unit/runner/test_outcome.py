@@ -82,7 +82,7 @@ def test_an_outcome_is_written_again_until_the_store_takes_it(app: Any, pauses: 
     assert pauses == [0.05, 0.1]
 
 
-def test_without_an_engine_it_gives_up_when_the_lease_is_over(app: Any, pauses: list[float]) -> None:
+def test_a_settlement_without_an_engine_gives_up_when_the_lease_is_over(app: Any, pauses: list[float]) -> None:
     app._store = FailingStore(StateBackendError("gone"))
     with pytest.raises(StateBackendError, match="gone"):
         settle_claim(app, _claim(), Outcome(_core.SUCCESS, b""), None)

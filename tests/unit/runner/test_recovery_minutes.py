@@ -70,7 +70,7 @@ def test_in_the_minutes_of_either_setting_the_work_of_dead_runners_is_found(
     assert invocation.status == "rerouted"
 
 
-def test_in_other_minutes_nothing_is_looked_for(clock: Clock) -> None:
+def test_no_recovery_runs_in_other_minutes(clock: Clock) -> None:
     app = _app()
     minutes = RecoveryMinutes(RecordingRunner(app), clock)
     invocation = _left_by_a_dead_runner(app)
@@ -175,6 +175,6 @@ def test_a_running_runner_looks_when_the_minute_comes(running: Any, clock: Clock
 
 
 @pytest.mark.parametrize("field", ["recover_pending_invocations_cron", "recover_running_invocations_cron"])
-def test_what_is_no_cron_expression_is_refused_with_its_source(field: str) -> None:
+def test_a_malformed_cron_expression_is_refused_with_its_source(field: str) -> None:
     with pytest.raises(ConfigError, match=rf"ConfigPynenc\.{field} must be a cron expression.*\(from config_values\)"):
         _ = _app(**{field: "at noon"}).conf

@@ -10,7 +10,7 @@ import pytest
 from pynenc.runner import RunnerContext
 
 
-def test_it_describes_the_calling_process() -> None:
+def test_a_runner_context_describes_the_calling_process() -> None:
     context = RunnerContext("ThreadRunner")
     assert (context.pid, context.hostname) == (os.getpid(), socket.gethostname())
     assert context.root_runner_id == context.runner_id
@@ -26,12 +26,12 @@ def test_a_child_knows_its_root() -> None:
     assert grandchild.parent_ctx.parent_ctx is root
 
 
-def test_it_survives_json_with_its_parents() -> None:
+def test_a_runner_context_survives_json_with_its_parents() -> None:
     context = RunnerContext("Outer", "root").new_child_context("Inner", "child")
     assert RunnerContext.from_json(context.to_json()) == context
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "null", '{"runner_cls": "X"}', "no json"])
-def test_other_text_is_refused(text: str) -> None:
+def test_text_that_is_no_runner_context_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"not a runner context|Expecting value"):
         RunnerContext.from_json(text)

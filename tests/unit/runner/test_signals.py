@@ -30,7 +30,7 @@ def test_the_first_handlers_come_back_however_often_they_were_taken() -> None:
     assert [signal.getsignal(signum) for signum in STOP_SIGNALS] == before
 
 
-def test_in_another_thread_nothing_is_taken_and_a_warning_says_so() -> None:
+def test_a_runner_in_another_thread_takes_no_signals_and_warns() -> None:
     before = [signal.getsignal(signum) for signum in STOP_SIGNALS]
     caught: list[warnings.WarningMessage] = []
 

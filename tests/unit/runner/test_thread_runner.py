@@ -84,7 +84,7 @@ def test_an_override_of_the_iteration_is_called_and_may_supervise_with_super(job
     assert runner.passes > 0
 
 
-def test_an_override_that_does_it_all_by_itself_gets_all_the_work(jobs: Any) -> None:
+def test_an_overridden_iteration_that_claims_by_itself_gets_all_the_work(jobs: Any) -> None:
     class Alone(ThreadRunner):
         def runner_loop_iteration(self) -> None:
             for invocation in self.app.orchestrator.get_invocations_to_run(1):
@@ -172,7 +172,7 @@ def test_bodies_that_wait_are_handed_back_and_their_threads_end(jobs: Any) -> No
     wait_until(lambda: not _slot_threads(), "the end of the thread that waited")
 
 
-def test_what_is_running_gets_its_time(jobs: Any) -> None:
+def test_a_running_body_may_finish_at_a_stop(jobs: Any) -> None:
     runner = ThreadRunner(jobs.app)
     running = Running(runner)
     invocation = jobs.basics.until("soon")
@@ -183,7 +183,7 @@ def test_what_is_running_gets_its_time(jobs: Any) -> None:
     assert invocation.result == "done"
 
 
-def test_it_is_chosen_when_nothing_is_configured_and_the_reason_is_said(jobs: Any) -> None:
+def test_thread_runner_is_the_default_and_the_reason_is_returned(jobs: Any) -> None:
     cls, reason = choose_runner_cls(jobs.app)
     assert cls is ThreadRunner
     assert "memory://" in reason

@@ -58,7 +58,7 @@ def _awkward(self: int, cls: int, f0: int, class_: int, value: int, task: int, k
     raise NotImplementedError
 
 
-def test_each_parameter_has_the_type_of_what_travels_under_its_name() -> None:
+def test_a_parameter_has_the_type_of_the_value_encoded_under_its_name() -> None:
     slots, warnings = _slots(_everything)
     assert {name: slot.type for name, slot in slots.items()} == {
         "a": Any,
@@ -73,7 +73,7 @@ def test_each_parameter_has_the_type_of_what_travels_under_its_name() -> None:
     assert warnings == []
 
 
-def test_what_is_variadic_travels_as_a_list_and_as_a_dict(coder: Any) -> None:
+def test_variadic_parameters_are_encoded_as_a_list_and_as_a_dict(coder: Any) -> None:
     task = coder.task(func=_everything)
     given = {"a": 1, "b": 2, "c": {3}, "d": None, "e": [4, 5], "g": {"x": dt.date(2024, 1, 1)}}
     assert coder.codec.decode_arguments(task, coder.codec.encode_arguments(task, given)) == given
@@ -101,7 +101,7 @@ def test_an_annotation_for_type_checkers_only_is_warned_of_and_costs_the_others_
         assert "OnlyForTypeCheckers" in warning
 
 
-def test_where_an_annotation_cannot_be_used_only_plain_values_travel(coder: Any) -> None:
+def test_a_parameter_with_an_unusable_annotation_accepts_only_plain_values(coder: Any) -> None:
     task = coder.task(func=_half_known)
     given = {"when": dt.date(2024, 1, 1), "price": {"a": [1, None]}, "rest": []}
     assert coder.codec.decode_arguments(task, coder.codec.encode_arguments(task, given)) == given
@@ -112,6 +112,6 @@ def test_where_an_annotation_cannot_be_used_only_plain_values_travel(coder: Any)
             coder.codec.encode_result(task, value)
 
 
-def test_a_result_that_never_comes_needs_no_type() -> None:
+def test_a_result_of_type_never_needs_no_decoder() -> None:
     slots, warnings = _slots(_unpacked)
     assert (slots["return"].type, warnings) == (Any, [])

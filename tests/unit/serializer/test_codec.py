@@ -142,7 +142,7 @@ def test_an_unknown_serializer_is_named(coder_of: Any) -> None:
 @pytest.mark.parametrize(
     "value", ["x" * 2000, b"x" * 2000, [f"{n:0100}" for n in range(20)]], ids=["text", "bytes", "list"]
 )
-def test_what_is_larger_than_the_limit_is_refused_with_size_and_limit(
+def test_a_payload_above_the_limit_is_refused_with_size_and_limit(
     coder_of: Any, opted_in: Any, name: str, value: Any
 ) -> None:
     make = coder_of if name == "JsonSerializer" else opted_in
@@ -163,7 +163,7 @@ def test_a_payload_of_exactly_the_limit_passes(coder_of: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["JsonSerializer", *OPT_IN])
-def test_what_is_larger_than_the_limit_is_not_decoded(coder_of: Any, opted_in: Any, name: str) -> None:
+def test_a_stored_payload_above_the_limit_is_not_decoded(coder_of: Any, opted_in: Any, name: str) -> None:
     def make(limit: int) -> Any:
         return (
             coder_of(max_payload_bytes=limit) if name == "JsonSerializer" else opted_in(name, max_payload_bytes=limit)
@@ -301,7 +301,7 @@ def test_a_serializer_that_runs_code_is_warned_of_and_the_safe_one_is_not(name: 
     [None, 5, "text", 2**80, (1, 2), {1: "a", (2, 3): "b"}, {1, 2}, Thing(5), [Thing(1), Thing(2)], b"\x00", 1j],
     ids=lambda value: repr(value)[:60],
 )
-def test_it_carries_whole_objects_without_annotations(opted_in: Any, name: str, value: Any) -> None:
+def test_a_pickling_serializer_carries_whole_objects_without_annotations(opted_in: Any, name: str, value: Any) -> None:
     coder = opted_in(name)
     for back in (coder.as_argument(coder.unannotated, value), coder.as_result(coder.unannotated, value)):
         assert back == value
@@ -377,12 +377,12 @@ def test_json_makes_lists_of_tuples_and_pickle_is_base64() -> None:
     [float("nan"), object(), "\ud800", {(1, 2): 3}, {1.5: {float("inf")}}],
     ids=["nan", "object", "surrogate", "key that is no text", "infinity in a set"],
 )
-def test_json_refuses_what_has_no_form(value: Any) -> None:
+def test_the_json_serializer_refuses_a_value_without_a_json_form(value: Any) -> None:
     with pytest.raises(SerializationError, match="has no JSON form"):
         JsonSerializer.serialize(value)
 
 
 @pytest.mark.parametrize("text", ["", "[", "NaN", "{'a': 1}", "[1] x", "1e999", '"\\ud800"', "[" * 100_000])
-def test_json_refuses_what_is_no_json(text: str) -> None:
+def test_the_json_serializer_refuses_text_that_is_no_json(text: str) -> None:
     with pytest.raises(SerializationError, match="this is no JSON"):
         JsonSerializer.deserialize(text)

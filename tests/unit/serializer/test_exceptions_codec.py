@@ -168,7 +168,7 @@ def test_a_known_exception_comes_back_with_class_arguments_text_and_attributes(
     ],
     ids=repr,
 )
-def test_what_builtins_keep_outside_of_their_arguments_comes_back_too(
+def test_attributes_that_builtin_exceptions_keep_outside_args_come_back(
     coder: Any, raised: BaseException, names: tuple[str, ...]
 ) -> None:
     back = coder.as_exception(raised, body)
@@ -191,18 +191,18 @@ def test_a_constructor_of_another_shape_is_done_without(
 
 
 @pytest.mark.parametrize("cls", [MuteText, MuteAtAll, HostileArgs, HostileEverything, Unchangeable, AsFrozenDataclass])
-def test_one_that_cannot_be_looked_at_or_changed_arrives_all_the_same(coder: Any, cls: type[BaseException]) -> None:
+def test_an_opaque_immutable_exception_is_still_delivered(coder: Any, cls: type[BaseException]) -> None:
     back = coder.as_exception(cls(5), body)
     assert isinstance(back, cls)
     assert cls.__name__ in _notes(back)[0]
 
 
-def test_one_whose_constructor_fails_here_is_made_without_it(coder: Any) -> None:
+def test_an_exception_whose_constructor_fails_here_is_made_without_it(coder: Any) -> None:
     back = coder.as_exception(OnlyOnce("x"), body)
     assert (type(back), back.args) == (OnlyOnce, ("x",))
 
 
-def test_one_that_cannot_be_made_here_arrives_as_a_remote_error(coder: Any) -> None:
+def test_an_exception_that_cannot_be_made_here_arrives_as_a_remote_error(coder: Any) -> None:
     back = coder.as_exception(NotAlwaysOne("x"), body)
     assert type(back) is RemoteError
     assert (back.type_name, back.message) == (f"{__name__}.NotAlwaysOne", "x")
@@ -239,7 +239,7 @@ def test_a_local_class_arrives_as_a_remote_error(coder: Any) -> None:
     assert back.type_name == f"{__name__}.{Local.__qualname__}"
 
 
-def test_it_is_known_once_registered_or_named_in_retry_for(coder: Any) -> None:
+def test_an_exception_class_is_known_once_registered_or_named_in_retry_for(coder: Any) -> None:
     assert type(coder.as_exception(urllib.error.URLError("x"), body, (urllib.error.URLError,))) is urllib.error.URLError
     assert coder.codec.register_exception(urllib.error.URLError) is urllib.error.URLError
     assert type(coder.as_exception(urllib.error.URLError("x"), body)) is urllib.error.URLError
@@ -252,7 +252,7 @@ def test_only_exception_classes_can_be_registered(coder: Any, cls: Any) -> None:
 
 
 @pytest.mark.parametrize("raised", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), Leave(3)], ids=repr)
-def test_what_would_end_the_process_arrives_as_a_remote_error(coder: Any, raised: BaseException) -> None:
+def test_an_exception_that_would_end_the_process_arrives_as_a_remote_error(coder: Any, raised: BaseException) -> None:
     back = coder.as_exception(raised, body, (type(raised),))
     assert type(back) is RemoteError
     assert type(raised).__name__ in back.type_name
@@ -372,7 +372,7 @@ def test_an_exception_is_json_whatever_the_serializer(coder_of: Any) -> None:
     ],
     ids=lambda payload: repr(payload[:70]),
 )
-def test_what_is_no_exception_is_refused_with_the_name_of_the_task(coder: Any, payload: bytes) -> None:
+def test_a_payload_that_is_no_exception_is_refused_with_the_name_of_the_task(coder: Any, payload: bytes) -> None:
     with pytest.raises(SerializationError, match=r"the exception of task shop\.jobs\.pay cannot be read"):
         coder.codec.decode_exception(coder.task(func=body), payload)
 

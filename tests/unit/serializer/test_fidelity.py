@@ -195,7 +195,9 @@ def test_without_a_type_only_plain_json_travels(coder: Any, annotation: Any, val
     ],
     ids=str,
 )
-def test_another_type_than_the_annotation_says_is_refused(coder: Any, annotation: Any, value: Any, path: str) -> None:
+def test_a_value_of_another_type_than_the_annotation_is_refused(
+    coder: Any, annotation: Any, value: Any, path: str
+) -> None:
     with pytest.raises(SerializationError) as raised:
         coder.as_argument(annotation, value)
     assert "would come back" in str(raised.value)
@@ -239,7 +241,7 @@ def test_a_subclass_is_kept_where_the_class_says_how(coder: Any) -> None:
 @pytest.mark.parametrize(
     "when", [DAY, {"k": [DAY]}, ModelShape(name="a"), (1, 2)], ids=lambda when: type(when).__name__
 )
-def test_what_a_base_keeps_as_an_extra_field_keeps_its_type(coder: Any, when: Any) -> None:
+def test_an_extra_field_of_a_base_model_keeps_its_type(coder: Any, when: Any) -> None:
     back = coder.as_argument(OpenShape, OpenMeeting(name="m", when=["plain", 1.0]))
     assert back.when == ["plain", 1.0]
     for annotation, value in (
@@ -283,7 +285,9 @@ def test_a_wrong_type_is_refused_at_the_call_with_the_text_of_the_runner(
     ],
     ids=str,
 )
-def test_what_does_not_fit_is_refused_with_what_to_do(coder: Any, annotation: Any, value: Any, advice: str) -> None:
+def test_a_value_that_does_not_fit_its_annotation_is_refused_with_the_remedy(
+    coder: Any, annotation: Any, value: Any, advice: str
+) -> None:
     with pytest.raises(SerializationError, match="the arguments do not fit its parameters") as raised:
         coder.as_argument(annotation, value)
     assert str(raised.value).endswith(advice)
@@ -355,7 +359,7 @@ class Guarded(pydantic.BaseModel):
     _note: str = pydantic.PrivateAttr(default="none")
 
 
-def test_what_a_class_does_not_declare_as_a_field_stays_behind(coder: Any) -> None:
+def test_attributes_that_are_no_declared_fields_are_not_encoded(coder: Any) -> None:
     """As the guide says."""
     name, cents, shape, guarded = Name("a"), Cents(5), Shape("a"), Guarded(name="a")
     for one in (name, cents, shape):
@@ -420,7 +424,7 @@ def test_an_invocation_of_another_app_is_refused(coder: Any) -> None:
         coder.as_argument(DistributedInvocation[Any, Any], other)
 
 
-def test_the_place_of_what_has_no_form_is_named(coder: Any) -> None:
+def test_the_error_names_the_path_of_a_value_without_a_json_form(coder: Any) -> None:
     with pytest.raises(SerializationError, match=r"\(at value\['k'\]\[1\]\.inner\)"):
         coder.as_argument(Any, {"k": [1, Shape("a", object())]})
     with pytest.raises(SerializationError, match=r"\(at result\[2\]\)"):

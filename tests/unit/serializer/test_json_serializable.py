@@ -33,6 +33,6 @@ def test_the_protocol_tells_such_classes_from_others() -> None:
     assert not isinstance({"cents": 1}, JsonSerializable)
 
 
-def test_annotated_with_the_protocol_itself_nothing_can_be_made_of_it_and_that_is_said(coder: Any) -> None:
+def test_a_parameter_annotated_with_the_protocol_itself_is_refused(coder: Any) -> None:
     with pytest.raises(SerializationError, match=r"JsonSerializable cannot be decoded"):
         coder.as_argument(JsonSerializable, Money(5))

@@ -322,7 +322,7 @@ def test_a_codec_that_fails_is_a_typed_error_and_leaks_nothing(coder: Any, wrong
         reader.decode_result(task, _sealed(*keys).encode_result(task, "x", ID), ID)
 
 
-def test_what_a_codec_makes_larger_is_measured_as_it_is_stored(coder: Any) -> None:
+def test_the_size_limit_counts_the_bytes_after_the_payload_codec(coder: Any) -> None:
     task, codec = coder.task(str), _sealed(NEW_KEY, codec=Doubled(), max_payload_bytes=4000)
     assert codec.decode_result(task, codec.encode_result(task, "x" * 1900, ID), ID) == "x" * 1900
     for encode in (

@@ -203,7 +203,7 @@ def test_a_serializer_that_obeys_payloads_obeys_only_its_own(coder_of: Any, harm
         assert (type(found), found.type_name) == (RemoteError, planted)
 
 
-def test_what_json_writes_is_never_a_pickle(coder: Any) -> None:
+def test_a_json_payload_is_never_a_pickle(coder: Any) -> None:
     for value in ("cos\nsystem\n(S'id'\ntR.", {"py/object": "os.system"}):
         payload = coder.codec.encode_result(coder.task(Any), value)
         assert payload[:1] == b"\x01"

@@ -68,7 +68,7 @@ def test_a_task_of_another_app_is_refused(coder: Any, calm: Any) -> None:
 @pytest.mark.parametrize(
     "written", ['"support.jobs.shapes.calm"', "{}", '{"__pynenc_task__":1}', '{"__pynenc_task__":"a.b","more":1}']
 )
-def test_what_is_no_task_is_refused_where_it_is_read(coder: Any, calm: Any, written: str) -> None:
+def test_a_value_that_is_no_task_is_refused_when_it_is_read(coder: Any, calm: Any, written: str) -> None:
     with pytest.raises(SerializationError, match="value: expected a task"):
         coder.codec.decode_arguments(coder.task(Task), b'\x01{"value":%s}' % written.encode())
 
@@ -84,7 +84,7 @@ def test_an_unknown_task_is_refused_and_its_module_is_not_imported(coder: Any, c
     assert "planted" not in sys.modules
 
 
-def test_a_dict_that_only_looks_like_a_task_stays_a_dict(coder: Any, calm: Any) -> None:
+def test_a_dict_in_the_form_of_a_task_stays_a_dict(coder: Any, calm: Any) -> None:
     looks = {"__pynenc_task__": str(calm.task_id)}
     assert coder.as_argument(coder.unannotated, looks) == looks
     assert coder.as_argument(dict[str, str], looks) == looks

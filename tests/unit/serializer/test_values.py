@@ -413,7 +413,7 @@ def test_the_table_of_values_is_long() -> None:
 
 
 @pytest.mark.parametrize(("annotation", "value"), SAME, ids=_name)
-def test_it_comes_back_equal_and_of_its_type(coder: Any, annotation: Any, value: Any) -> None:
+def test_a_value_comes_back_equal_and_of_its_type(coder: Any, annotation: Any, value: Any) -> None:
     assert _same(value, coder.as_argument(annotation, value))
     assert _same(value, coder.as_result(annotation, value))
 
@@ -547,7 +547,7 @@ REFUSED: list[tuple[Any, Any, str]] = [
 
 
 @pytest.mark.parametrize(("annotation", "value", "reason"), REFUSED, ids=_name)
-def test_what_json_cannot_hold_is_refused_where_it_is_given(
+def test_a_value_that_json_cannot_hold_is_refused_when_it_is_passed(
     coder: Any, annotation: Any, value: Any, reason: str
 ) -> None:
     task = coder.task(annotation)
@@ -592,7 +592,7 @@ def test_what_json_cannot_hold_is_refused_where_it_is_given(
     ],
     ids=_name,
 )
-def test_what_does_not_fit_its_annotation_is_refused_where_it_arrives(
+def test_a_value_that_does_not_fit_its_annotation_is_refused_when_it_is_read(
     coder: Any, annotation: Any, value: Any, reason: str
 ) -> None:
     with pytest.raises(SerializationError, match=reason) as raised:

@@ -150,7 +150,7 @@ def test_a_store_that_is_not_empty_is_refused_and_left_alone(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("store", "answer"), [("sqllite", r": did you mean sqlite\?"), ("Memory", r": did you mean memory\?"), ("", "")]
 )
-def test_a_store_that_does_not_exist_is_answered_with_those_that_do(store: str, answer: str) -> None:
+def test_the_error_of_an_unknown_store_lists_the_known_stores(store: str, answer: str) -> None:
     known = r" \(known: 'memory', 'sqlite', or a URL"
     with pytest.raises(ConfigError, match=f"no store '{store}' for a test{answer}{known}"), isolated(app, store):
         pass
@@ -224,7 +224,7 @@ def test_a_submitted_call_is_found_however_its_arguments_were_passed(test: AppTe
     assert test.assert_submitted(add, 1, y=1).status is InvocationStatus.REGISTERED
 
 
-def test_a_call_that_was_not_made_is_reported_with_those_that_were(test: AppTest) -> None:
+def test_a_missing_call_is_reported_with_the_recorded_calls(test: AppTest) -> None:
     with pytest.raises(AssertionError, match=r"add\(x=2, y=1\) was not submitted; there is no call .* tasks: none"):
         test.assert_submitted(add, 2)
     total([1])
@@ -270,7 +270,7 @@ def test_draining_an_empty_queue_runs_nothing(test: AppTest) -> None:
     assert test.drain() == []
 
 
-def test_what_a_body_submits_runs_too(test: AppTest) -> None:
+def test_an_invocation_that_a_body_submits_is_drained(test: AppTest) -> None:
     leaves_a_child()
     assert [one.task for one in test.drain()] == [leaves_a_child, add]
 
@@ -281,7 +281,7 @@ def test_an_attempt_that_is_retried_counts_as_one_that_ran(test: AppTest) -> Non
     assert invocation.result == 2
 
 
-def test_what_a_body_raises_is_the_outcome_of_its_invocation(test: AppTest) -> None:
+def test_the_exception_of_a_body_is_the_outcome_of_its_invocation(test: AppTest) -> None:
     invocation = fails()
     test.drain()
     assert invocation.status is InvocationStatus.FAILED
@@ -323,13 +323,13 @@ def test_ctrl_c_in_a_drained_body_ends_the_test(test: AppTest) -> None:
     assert test.assert_submitted(add, 1).status is InvocationStatus.REGISTERED
 
 
-def test_waiting_for_what_nothing_runs_is_refused_at_once(test: AppTest) -> None:
+def test_a_wait_without_a_running_drain_is_refused_at_once(test: AppTest) -> None:
     test.drain()
     with pytest.raises(RunnerError, match="call drain"):
         _ = add(1).result
 
 
-def test_a_body_that_waits_for_what_cannot_run_now_fails_and_says_so(
+def test_a_body_that_waits_for_an_invocation_that_cannot_run_now_fails(
     test: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A call of a task that nobody knows is put off.

@@ -60,7 +60,7 @@ def test_a_runner_gets_the_settings_it_is_started_with(pynenc_memory_app, pynenc
     assert runner.running
 
 
-def test_what_a_runner_raises_is_raised_in_the_test(pynenc_memory_app) -> None:
+def test_an_exception_of_the_runner_is_raised_in_the_test(pynenc_memory_app) -> None:
     class BrokenRunner(ThreadRunner):
         def runner_loop_iteration(self) -> None:
             raise OSError("no more")
