@@ -16,9 +16,9 @@ from multiprocessing.connection import Connection
 from bench_tasks import app
 
 from pynenc import _core
+from pynenc._execute.execution import execute
+from pynenc._execute.outcome import Outcome
 from pynenc.runner import ThreadRunner
-from pynenc.runner.execute import execute
-from pynenc.runner.outcome import Outcome
 
 WORKERS = 2
 

@@ -20,7 +20,8 @@ _LOOK_SEC = 1.0
 _PACE_SEC = 8.0
 """How long after a look for late awaits the next one comes, at least: a look passes over all of them.
 
-Longer than a runner takes to find that a loop cannot be woken (`runner/_loop_watch.py`), for a look wakes it."""
+Longer than a worker takes to find that its loop cannot be woken (`runner/_worker_process/loop_watchdog.py`): a look
+wakes the loop."""
 
 
 class Home:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pynenc import _core
     from pynenc.app import Pynenc
     from pynenc.invocation.dist_invocation import DistributedInvocation
-    from pynenc.runner._presence import RunnerCard
+    from pynenc.runner._session.presence import RunnerCard
 
     Target = DistributedInvocation[Any, Any]
 
@@ -202,7 +202,7 @@ class _Reporter:
         return Report(which, f"{where}; {what}", hopeless)
 
     def _live_runners(self) -> list[RunnerCard]:
-        from pynenc.runner._presence import live_runners
+        from pynenc.runner._session.presence import live_runners
 
         made, runners = self._runners
         if clock.monotonic() - made >= _FRESH_SEC:

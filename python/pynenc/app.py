@@ -417,7 +417,7 @@ class Pynenc(metaclass=AppMeta):
                 self._opened = (_forks, store, url)
                 if url.startswith("redis"):
                     # What the store had to say about the server. A client has no thread that asks later.
-                    from pynenc.runner._core_logs import CoreLogs
+                    from pynenc.runner._session.core_logs import CoreLogs
 
                     CoreLogs(self.logger).drain(force=True)
             return self._opened[1]

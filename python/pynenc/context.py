@@ -200,7 +200,7 @@ def get_runner_context(app_id: str) -> RunnerContext | None:
 
 def get_or_create_runner_context(app_id: str) -> RunnerContext:
     """The same, or the identity of this process as a client: that of an `ExternalRunner`."""
-    from pynenc.runner._identity import client_id
+    from pynenc.runner._session.identity import client_id
     from pynenc.runner.runner_context import RunnerContext
 
     return get_runner_context(app_id) or RunnerContext("ExternalRunner", str(client_id()))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict
 
 from pynenc import context
+from pynenc._execute.limits import Limits, limits_of
 from pynenc._signature import CallSignature
 from pynenc._task_checks import check_function, check_options, refuse_what_is_not_offered
 from pynenc.arguments import Arguments
@@ -19,7 +20,6 @@ from pynenc.identifiers import TaskId
 from pynenc.invocation.base_invocation import BaseInvocation
 from pynenc.invocation.conc_invocation import ConcurrentInvocationGroup
 from pynenc.invocation.dist_group import DistributedInvocationGroup
-from pynenc.runner._limits import Limits, limits_of
 from pynenc.submit import SubmitPlan, submit_many, submit_one
 from pynenc.types import Params, Result
 from pynenc.util.near_names import did_you_mean

@@ -13,8 +13,8 @@ from support.seals import NEW_KEY, flipped, forge, outcome_of, rewrite, sign
 from support.worlds import RUNNERS, STORES, World, load_jobs, make_world
 
 from pynenc import Pynenc, _core
+from pynenc._execute.execution import execute
 from pynenc.exceptions import InvocationAbandonedError, SignatureError
-from pynenc.runner.execute import execute
 
 SAMPLES = 200
 

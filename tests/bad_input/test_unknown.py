@@ -14,6 +14,7 @@ from support.waiting import wait_until
 from support.worlds import RUNNERS, STORES, World, load_jobs, set_environment
 
 from pynenc import _core
+from pynenc._execute.outcome import unknown_task
 from pynenc._unknown_tasks import MAX_LINES_PER_MINUTE, MAX_NAMES, UnknownTasks
 from pynenc.exceptions import (
     InvocationAbandonedError,
@@ -22,7 +23,6 @@ from pynenc.exceptions import (
     TaskError,
 )
 from pynenc.invocation import DistributedInvocation
-from pynenc.runner.outcome import unknown_task
 
 NO_SUCH_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 

@@ -13,7 +13,7 @@ from support.processes import Child, Processes, descendants, freeze, stands_stil
 from support.waiting import wait_until
 from support.worlds import load_jobs
 
-from pynenc.runner._platform import is_stopped, turns_of
+from pynenc.runner._workers.platform import is_stopped, turns_of
 
 WORKER_RUNNERS = ["PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner", "AsyncRunner"]
 SILENT = "has not answered for"

@@ -65,7 +65,7 @@ def test_process_1_ends_as_its_runner_does(processes: Processes, orphans: Any) -
 
 ADOPTS = """
 import os, sys, time
-from pynenc.runner._platform import AdoptingWatch, adopt_orphans, new_selector
+from pynenc.runner._workers.platform import AdoptingWatch, adopt_orphans, new_selector
 assert adopt_orphans()
 selector = new_selector()
 watch = AdoptingWatch(selector)

@@ -19,7 +19,7 @@ from support.worlds import RUNNERS, STORES, World, load_jobs, make_world
 
 from pynenc import Pynenc, _wait_report
 from pynenc.exceptions import InvocationTimeoutError
-from pynenc.runner._presence import live_runners
+from pynenc.runner._session.presence import live_runners
 
 WAITS = ["result", "group", "await", "await group"]
 

@@ -79,6 +79,7 @@ def test_the_log_of_a_runner_tells_its_start_each_end_and_its_stop(
     for text in (*remote, output):
         assert "support/logged.py" in text
         assert "pynenc/runner" not in text
+        assert "pynenc/_execute" not in text
 
 
 def test_lines_about_ends_can_be_left_out(logged: Any, processes: Processes) -> None:

@@ -121,8 +121,8 @@ def test_a_decoder_that_runs_as_python_is_interrupted_and_its_call_fails(
 
 
 def test_time_for_decoding_counts_towards_the_timeout_of_the_task(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pynenc.runner._decoding import rest_of
-    from pynenc.runner._limits import Limits
+    from pynenc._execute.decoding import rest_of
+    from pynenc._execute.limits import Limits
 
     now = [10.0]
     monkeypatch.setattr("pynenc.util.clock.monotonic", lambda: now[0])
@@ -136,9 +136,9 @@ def test_time_for_decoding_counts_towards_the_timeout_of_the_task(shop: Any, mon
 
 def test_only_large_payloads_and_code_of_the_users_are_supervised(shop: Any) -> None:
     from pynenc import _core
+    from pynenc._execute.decoding import LARGE
+    from pynenc._execute.execution import execute
     from pynenc.runner import ThreadRunner
-    from pynenc.runner._decoding import LARGE
-    from pynenc.runner.execute import execute
 
     supervised: list[str] = []
 

@@ -15,17 +15,17 @@ import pytest
 from support.waiting import wait_until
 
 from pynenc.exceptions import RunnerError
-from pynenc.runner import _platform
-from pynenc.runner._channel import Channel
+from pynenc.runner._workers import platform
+from pynenc.runner._workers.channel import Channel
 
 
 def _watches() -> list[Any]:
-    return [pytest.param(_platform.PidfdWatch, id="pidfd"), pytest.param(_platform.SignalWatch, id="SIGCHLD")]
+    return [pytest.param(platform.PidfdWatch, id="pidfd"), pytest.param(platform.SignalWatch, id="SIGCHLD")]
 
 
 @pytest.fixture(params=_watches())
 def watch(request: pytest.FixtureRequest) -> Any:
-    selector = _platform.new_selector()
+    selector = platform.new_selector()
     watch = request.param(selector)
     watch.selector = selector
     yield watch
@@ -65,8 +65,8 @@ def _is_zombie(pid: int) -> bool:
 
 def test_without_pidfd_the_signal_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "pidfd_open")
-    watch = _platform.watch_deaths(selectors.SelectSelector())
-    assert type(watch) is _platform.SignalWatch
+    watch = platform.watch_deaths(selectors.SelectSelector())
+    assert type(watch) is platform.SignalWatch
     watch.close()
 
 
@@ -75,8 +75,8 @@ def test_a_plain_signal_is_used_if_pidfd_is_forbidden(monkeypatch: pytest.Monkey
         raise PermissionError("not in this sandbox")
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
-    watch = _platform.watch_deaths(selectors.SelectSelector())
-    assert type(watch) is _platform.SignalWatch
+    watch = platform.watch_deaths(selectors.SelectSelector())
+    assert type(watch) is platform.SignalWatch
     watch.close()
 
 
@@ -84,7 +84,7 @@ def test_a_plain_signal_is_used_if_pidfd_is_forbidden(monkeypatch: pytest.Monkey
     "strip",
     [
         lambda patch: patch.delattr(os, "fork"),
-        lambda patch: patch.delattr(_platform.socket, "send_fds"),
+        lambda patch: patch.delattr(platform.socket, "send_fds"),
         lambda patch: patch.setattr(sys, "executable", ""),
     ],
 )
@@ -93,20 +93,20 @@ def test_the_error_of_a_platform_without_fork_names_the_alternative(
 ) -> None:
     strip(monkeypatch)
     with pytest.raises(RunnerError, match="ProcessRunner"):
-        _platform.require_fork("ProcessRunner")
+        platform.require_fork("ProcessRunner")
 
 
 def test_memory_is_read_without_proc_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = _platform.resident_mb()
+    now = platform.resident_mb()
     monkeypatch.setattr("builtins.open", lambda *args, **kwargs: (_ for _ in ()).throw(FileNotFoundError()))
-    assert _platform.resident_mb() >= now * 0.5 > 0
+    assert platform.resident_mb() >= now * 0.5 > 0
 
 
 def test_the_end_of_a_process_is_described_in_words() -> None:
-    assert _platform.how_it_ended(9) == "killed by signal 9 (out of memory?)"
-    assert _platform.how_it_ended(11) == "killed by signal 11 (SIGSEGV)"
-    assert "exit code 3" in _platform.how_it_ended(3 << 8)
-    assert "not known" in _platform.how_it_ended(-1)
+    assert platform.how_it_ended(9) == "killed by signal 9 (out of memory?)"
+    assert platform.how_it_ended(11) == "killed by signal 11 (SIGSEGV)"
+    assert "exit code 3" in platform.how_it_ended(3 << 8)
+    assert "not known" in platform.how_it_ended(-1)
 
 
 def test_a_channel_carries_messages_and_descriptors_in_order() -> None:

@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pynenc import _core
+from pynenc._execute.outcome import Outcome, runner_of, settle_claim
 from pynenc.conf.config_broker import ConfigBroker
 from pynenc.conf.config_task import MAX_PRIORITY, MIN_PRIORITY, QUEUE_NAME
 from pynenc.invocation.status import InvocationStatus
-from pynenc.runner.outcome import Outcome, runner_of, settle_claim
 from pynenc.submit import submit_one
 from pynenc.util.views import ClaimedInvocationId, View, claim_of, claim_some, id_of, texts
 

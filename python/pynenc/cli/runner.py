@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from pynenc.cli._app import config_lines, header_lines, load_app
 from pynenc.cli._no_tasks import warn_if_no_tasks
 from pynenc.exceptions import ConfigError
-from pynenc.runner import _preload  # noqa: F401
-from pynenc.runner._init import leave_init
-from pynenc.runner._signals import STOP_SIGNALS, as_before_in_copies, in_copies, stop_signals
-from pynenc.runner._task_loggers import show_task_loggers
+from pynenc.runner._session.signals import STOP_SIGNALS, as_before_in_copies, in_copies, stop_signals
+from pynenc.runner._session.task_loggers import show_task_loggers
+from pynenc.runner._workers import preload  # noqa: F401
+from pynenc.runner._workers.init import leave_init
 from pynenc.runner.base_runner import BaseRunner, DummyRunner
 from pynenc.runner.choose import choose_runner_cls, runner_called
 from pynenc.util import clock

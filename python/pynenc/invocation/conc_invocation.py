@@ -299,7 +299,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         self._outcome = self.app._codec.encode_exception(self.task, error, str(self.invocation_id))
         self._error = error
         self._status = InvocationStatus.FAILED
-        from pynenc.runner.outcome import describe
+        from pynenc._execute.outcome import describe
 
         # Perhaps nobody asks for the result.
         self.app.logger.error("task %s failed: %s", self.task.task_id, describe(error), exc_info=error)

@@ -25,8 +25,8 @@ from pynenc.invocation.status import InvocationStatus
 from pynenc.types import Params, Result
 
 if TYPE_CHECKING:
+    from pynenc._execute.limits import BodyLimit
     from pynenc.app import Pynenc
-    from pynenc.runner._limits import BodyLimit
     from pynenc.task import Task
     from pynenc.workflow import WorkflowIdentity
 
@@ -288,7 +288,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
             RunnerError: this process does not own it.
             TypeError: more than two arguments, or `runner_args` both by position and by name.
         """
-        from pynenc.runner.execute import run_claimed
+        from pynenc._execute.execution import run_claimed
         from pynenc.runner.runner_context import RunnerContext
 
         with_context = bool(runner) and isinstance(runner[0], RunnerContext)

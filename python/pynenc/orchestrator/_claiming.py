@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from pynenc.runner.outcome import runner_of
+from pynenc._execute.outcome import runner_of
 from pynenc.util import clock
 from pynenc.util.views import claim_some
 

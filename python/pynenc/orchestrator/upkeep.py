@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pynenc._execute.outcome import runner_of
 from pynenc.conf.config_orchestrator import ConfigOrchestrator
 from pynenc.exceptions import InvocationNotFoundError, InvocationStatusTransitionError
 from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord
 from pynenc.orchestrator.controls import ActiveRunnerInfo, BaseBlockingControl, BaseCycleControl
-from pynenc.runner.outcome import runner_of
 from pynenc.util.views import View, every_id, id_of
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Upkeep(View):
         Raises:
             StateBackendError: the store cannot be read.
         """
-        from pynenc.runner._presence import live_runners
+        from pynenc.runner._session.presence import live_runners
 
         return [
             ActiveRunnerInfo(

@@ -12,7 +12,7 @@ from pynenc.runner.runner_context import RunnerContext
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
     from pynenc.conf.config_runner import ConfigRunner
-    from pynenc.runner._identity import RunnerId
+    from pynenc.runner._session.identity import RunnerId
 
 
 class QueueNames(tuple[str, ...]):

@@ -14,6 +14,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pynenc import _core, context
+from pynenc._execute.ends_log import EndsLog, ends_log
+from pynenc._execute.outcome import settle_claim
 from pynenc._task_modules import import_task_modules
 from pynenc.conf.config_runner import LOOP_LIMIT_SEC, MOST_SLOTS, ConfigRunner
 from pynenc.exceptions import (
@@ -22,31 +24,30 @@ from pynenc.exceptions import (
     RunnerNotExecutableError,
     StateBackendError,
 )
-from pynenc.runner import _exit, _newer_hook
-from pynenc.runner._body_hooks import BodyHooks
-from pynenc.runner._cancels import serve_cancels
-from pynenc.runner._core_logs import CoreLogs
-from pynenc.runner._ends_log import EndsLog, ends_log
-from pynenc.runner._fresh import call_worker_starts
-from pynenc.runner._identity import RunnerId, RunnerLog
-from pynenc.runner._loop_pulse import LoopPulse
-from pynenc.runner._monkey_patches import refuse_patched_modules
 from pynenc.runner._newer_members import NewerMembers
-from pynenc.runner._presence import Presence
-from pynenc.runner._queues import queue_choice
-from pynenc.runner._recovery_minutes import RecoveryMinutes
-from pynenc.runner._signals import SignalTakeover
-from pynenc.runner._waits import RunnerWaits
-from pynenc.runner.outcome import settle_claim
+from pynenc.runner._session import exit as at_exit
+from pynenc.runner._session import newer_hook
+from pynenc.runner._session.body_hooks import BodyHooks
+from pynenc.runner._session.cancels import serve_cancels
+from pynenc.runner._session.core_logs import CoreLogs
+from pynenc.runner._session.identity import RunnerId, RunnerLog
+from pynenc.runner._session.liveness import LoopPulse
+from pynenc.runner._session.monkey_patches import refuse_patched_modules
+from pynenc.runner._session.presence import Presence
+from pynenc.runner._session.queues import queue_choice
+from pynenc.runner._session.recovery_minutes import RecoveryMinutes
+from pynenc.runner._session.signals import SignalTakeover
+from pynenc.runner._session.waiting import RunnerWaits
+from pynenc.runner._session.worker_starts import call_worker_starts
 from pynenc.util import clock
 
 if TYPE_CHECKING:
     from types import FrameType
 
+    from pynenc._execute.bodies import Bodies
+    from pynenc._execute.outcome import Outcome
     from pynenc.app import Pynenc
     from pynenc.invocation.dist_invocation import DistributedInvocation
-    from pynenc.runner._bodies import Bodies
-    from pynenc.runner.outcome import Outcome
 
 _PAUSE_SEC = 0.2
 """After an iteration of the loop that could not reach the store."""
@@ -80,7 +81,7 @@ class BaseRunner(RunnerWaits, BodyHooks, NewerMembers, ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Let classes run that were written for pynenc 0.4, and whose hook for waits is `_waiting_for_results`."""
         super().__init_subclass__(**kwargs)
-        _newer_hook.adapt(cls, BaseRunner)
+        newer_hook.adapt(cls, BaseRunner)
 
     def __init__(self, app: Pynenc) -> None:
         self.app = app
@@ -368,12 +369,12 @@ class BaseRunner(RunnerWaits, BodyHooks, NewerMembers, ABC):
         self._ends_log = ends_log(self.app)
         self._running_bodies.clear()
         threading.Thread(target=serve_cancels, args=(self, self._engine), name="pynenc-cancels", daemon=True).start()
-        _exit.watch(self)
+        at_exit.watch(self)
 
     @cached_property
     def _running_bodies(self) -> Bodies:
         # Imported here: it needs asyncio, which takes longer to import than all the rest; clients do without.
-        from pynenc.runner._bodies import Bodies
+        from pynenc._execute.bodies import Bodies
 
         return Bodies(self)
 
@@ -408,7 +409,7 @@ class BaseRunner(RunnerWaits, BodyHooks, NewerMembers, ABC):
             presence, self._presence = self._presence, None
             if presence is not None:
                 presence.end()
-            _exit.forget(self)
+            at_exit.forget(self)
             self._signals.give_back()
             self._core_logs.drain(force=True)
             self._started.clear()

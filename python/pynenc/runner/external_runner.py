@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pynenc.exceptions import NotOfferedError
-from pynenc.runner._identity import RunnerId, client_id
+from pynenc.runner._session.identity import RunnerId, client_id
 from pynenc.runner.base_runner import DummyRunner
 from pynenc.runner.runner_context import RunnerContext
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from pynenc.conf.config_runner import ConfigMultiThreadRunner
 from pynenc.exceptions import StateBackendError
-from pynenc.runner._pool import ProcessPoolRunner
+from pynenc.runner._workers.pool import ProcessPoolRunner
 from pynenc.util import clock
 
 _LOOK_SEC = 0.2

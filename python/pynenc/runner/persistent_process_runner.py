@@ -6,7 +6,7 @@ import os
 from functools import cached_property
 
 from pynenc.conf.config_runner import ConfigPersistentProcessRunner
-from pynenc.runner._pool import ProcessPoolRunner
+from pynenc.runner._workers.pool import ProcessPoolRunner
 
 
 class PersistentProcessRunner(ProcessPoolRunner):

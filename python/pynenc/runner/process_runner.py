@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pynenc.conf.config_runner import ConfigProcessRunner
-from pynenc.runner._member import Member
-from pynenc.runner._pool import ProcessPoolRunner
+from pynenc.runner._workers.pool import ProcessPoolRunner
+from pynenc.runner._workers.worker_handle import Member
 from pynenc.util import clock
 
 if TYPE_CHECKING:
-    from pynenc.runner._channel import Message
+    from pynenc.runner._workers.channel import Message
 
 _SPARE = 2
 """Warm processes beyond those that have a slot: they hide the time that a fork takes."""

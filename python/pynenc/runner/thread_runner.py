@@ -6,7 +6,7 @@ import os
 from functools import cached_property
 
 from pynenc.conf.config_runner import ConfigThreadRunner
-from pynenc.runner._engine_runner import EngineRunner
+from pynenc.runner._session.slot_threads import EngineRunner
 
 
 class ThreadRunner(EngineRunner):

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pynenc import _core
+from pynenc._execute.outcome import runner_of
 from pynenc.exceptions import InvocationStatusOwnershipError
-from pynenc.runner.outcome import runner_of
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc

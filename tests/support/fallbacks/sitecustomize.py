@@ -1,4 +1,4 @@
-"""On the path of an interpreter: take away what `_platform` and `_channel` do without on other systems."""
+"""On the path of an interpreter: take away what `platform` and `channel` do without on other systems."""
 
 import os
 import socket
@@ -7,7 +7,7 @@ for owner, name in ((os, "pidfd_open"), (socket, "MSG_CMSG_CLOEXEC")):
     if hasattr(owner, name):
         delattr(owner, name)
 
-from pynenc.runner import _platform  # noqa: E402 - it looks at what there is.
+from pynenc.runner._workers import platform  # noqa: E402 - it looks at what there is.
 
 # No such option of prctl: the kernel refuses it.
-_platform._PR_SET_PDEATHSIG = -1
+platform._PR_SET_PDEATHSIG = -1

@@ -229,9 +229,9 @@ def platform_means() -> list[bool]:
     """Whether there are: a signal at the death of the parent, pidfds, and a flag for received descriptors."""
     import socket
 
-    from pynenc.runner import _platform
+    from pynenc.runner._workers import platform
 
-    return [_platform._set_death_signal(), hasattr(os, "pidfd_open"), hasattr(socket, "MSG_CMSG_CLOEXEC")]
+    return [platform._set_death_signal(), hasattr(os, "pidfd_open"), hasattr(socket, "MSG_CMSG_CLOEXEC")]
 
 
 @app.task

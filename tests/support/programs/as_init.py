@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 from pynenc.cli import main
-from pynenc.runner import _init
-from pynenc.runner._platform import adopt_orphans
+from pynenc.runner._workers import init
+from pynenc.runner._workers.platform import adopt_orphans
 
 assert adopt_orphans()
-setattr(_init, "is_init", lambda: True)
+setattr(init, "is_init", lambda: True)
 sys.exit(main())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from support.worlds import load_jobs
 
-from pynenc.runner._channel import Channel
-from pynenc.runner._once_worker import OnceWorker
+from pynenc.runner._worker_process.once_worker import OnceWorker
+from pynenc.runner._workers.channel import Channel
 
 TIMES = 5
 

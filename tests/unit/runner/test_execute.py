@@ -10,9 +10,9 @@ import pytest
 from support.worlds import load_jobs
 
 from pynenc import _core, context
+from pynenc._execute.execution import execute
 from pynenc.exceptions import RunnerError
 from pynenc.invocation import DistributedInvocation
-from pynenc.runner.execute import execute
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from pynenc.runner._import_threads import harmful, threads_lost_by_forks
+from pynenc.runner._workers.import_threads import harmful, threads_lost_by_forks
 
 NUMPY = "7f00-7f01 r-xp 0 08:01 1 /site-packages/numpy.libs/libscipy_openblas64_-ff651d7f.so\n"
 OTHER = "7f00-7f01 r-xp 0 08:01 1 /lib/libc.so.6\n"

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from pynenc._execute import limits
+from pynenc._execute.limits import BodyLimit, CoroutineLimit, Limits, limits_of
 from pynenc.exceptions import TaskCancelledError, TaskError, TaskTimeoutError
-from pynenc.runner import _limits
-from pynenc.runner._limits import BodyLimit, CoroutineLimit, Limits, limits_of
 
 
 def _never(limit: BodyLimit) -> None:
@@ -103,7 +103,7 @@ def test_a_body_that_catches_the_first_exception_gets_a_second_one() -> None:
 
 
 def test_a_body_that_stops_at_no_exception_is_given_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_limits, "GRACE_SEC", 0.05)
+    monkeypatch.setattr(limits, "GRACE_SEC", 0.05)
     given_up = threading.Event()
     times: list[float] = []
     began = time.monotonic()
@@ -129,7 +129,7 @@ def test_a_body_that_stops_at_no_exception_is_given_up_once(monkeypatch: pytest.
 
 
 def test_bodies_that_end_in_time_do_not_pile_up() -> None:
-    timer = _limits._the_timer()
+    timer = limits._the_timer()
     for _ in range(2_000):
         assert BodyLimit(Limits(math.inf, 3600), _never).run(lambda: 1) == 1
     assert len(timer._heap) < 500
@@ -139,7 +139,7 @@ def test_bodies_that_end_in_time_do_not_pile_up() -> None:
 def test_a_fault_in_giving_up_does_not_end_the_timer(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(_limits, "GRACE_SEC", 0.01)
+    monkeypatch.setattr(limits, "GRACE_SEC", 0.01)
     ended = threading.Event()
 
     def body() -> None:
@@ -291,7 +291,7 @@ def test_a_coroutine_that_goes_on_after_its_cancellation_is_given_up() -> None:
 PROFILED = """
 import sys, threading
 from pynenc.exceptions import TaskTimeoutError
-from pynenc.runner._limits import BodyLimit, Limits
+from pynenc._execute.limits import BodyLimit, Limits
 
 def body():
     while True:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from pynenc import _core
+from pynenc._execute import outcome
+from pynenc._execute.outcome import MAX_DELAY_SEC, NOTE_CHARS, Outcome, describe, settle_claim, unknown_task
 from pynenc._unknown_tasks import UnknownTasks
 from pynenc.exceptions import InvocationNotFoundError, InvocationStatusOwnershipError, StateBackendError
-from pynenc.runner import outcome
-from pynenc.runner.outcome import MAX_DELAY_SEC, NOTE_CHARS, Outcome, describe, settle_claim, unknown_task
 
 
 class Hostile(Exception):

@@ -10,9 +10,9 @@ from support.worlds import load_jobs
 from pynenc import _core
 from pynenc.exceptions import StateBackendError
 from pynenc.runner import PersistentProcessRunner
-from pynenc.runner._channel import Channel
-from pynenc.runner._member import Limited, Member
-from pynenc.runner._overdue import Overdue
+from pynenc.runner._workers.channel import Channel
+from pynenc.runner._workers.overdue import Overdue
+from pynenc.runner._workers.worker_handle import Limited, Member
 
 
 class _Store:

@@ -15,7 +15,7 @@ from support.waiting import wait_until
 from pynenc import Pynenc
 from pynenc.exceptions import ConfigError, StateBackendError
 from pynenc.runner import ThreadRunner
-from pynenc.runner._recovery_minutes import RecoveryMinutes
+from pynenc.runner._session.recovery_minutes import RecoveryMinutes
 
 START = datetime(2026, 3, 1, 11, 58, 30, tzinfo=UTC)
 LEASE_SEC = 0.1

@@ -11,7 +11,7 @@ from types import FrameType
 
 import pytest
 
-from pynenc.runner._signals import STOP_SIGNALS, SignalTakeover
+from pynenc.runner._session.signals import STOP_SIGNALS, SignalTakeover
 
 
 def _handler(signum: int | None = None, frame: FrameType | None = None) -> None:
@@ -69,7 +69,7 @@ def told_before_it_is_ready():
 if sys.argv[1] == "early":
     os.register_at_fork(after_in_child=told_before_it_is_ready)
 from pynenc.cli.runner import _stop_signals
-from pynenc.runner._signals import SignalTakeover
+from pynenc.runner._session.signals import SignalTakeover
 
 with _stop_signals(ends_program=False):
     takeover = SignalTakeover()

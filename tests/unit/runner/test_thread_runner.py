@@ -133,7 +133,7 @@ def test_a_loop_that_breaks_ends_the_runner_with_the_error(jobs: Any, monkeypatc
     def broken(*_: Any) -> Any:
         raise MemoryError("in our own code")
 
-    monkeypatch.setattr("pynenc.runner._engine_runner.execute", broken)
+    monkeypatch.setattr("pynenc.runner._session.slot_threads.execute", broken)
     running = Running(ThreadRunner(jobs.app))
     invocation = jobs.basics.add(1, 1)
     running.thread.join(30)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pynenc.runner.outcome import log_burial
+from pynenc._execute.outcome import log_burial
 from pynenc.util.cron import CronSchedule
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from pynenc.exceptions import RunnerError
-from pynenc.runner._init import reaped
+from pynenc.runner._workers.init import reaped
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36

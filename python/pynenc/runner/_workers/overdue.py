@@ -8,14 +8,14 @@ import signal
 from typing import TYPE_CHECKING
 
 from pynenc import _core
-from pynenc.runner._member import Limited
-from pynenc.runner._outage import StoreOutage
-from pynenc.runner.execute import given_up
+from pynenc._execute.execution import given_up
+from pynenc.runner._workers.outage import StoreOutage
+from pynenc.runner._workers.worker_handle import Limited
 from pynenc.util import clock
 
 if TYPE_CHECKING:
-    from pynenc.runner._member import Member
-    from pynenc.runner._pool import ProcessPoolRunner
+    from pynenc.runner._workers.pool import ProcessPoolRunner
+    from pynenc.runner._workers.worker_handle import Member
 
 _AGAIN_SEC = 0.5
 """Pause before an outcome that could not be recorded is recorded again."""

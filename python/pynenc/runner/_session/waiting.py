@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pynenc import _core
     from pynenc.app import Pynenc
     from pynenc.invocation.dist_invocation import DistributedInvocation
-    from pynenc.runner._identity import RunnerLog
+    from pynenc.runner._session.identity import RunnerLog
 
 _LIMIT_SEC = 0.005
 """How often a body that waits looks around when its time is over, until it is interrupted."""

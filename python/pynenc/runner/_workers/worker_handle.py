@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from pynenc.runner._silence import Answers
+from pynenc.runner._workers.silence import Answers
 from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc import _core
-    from pynenc.runner._channel import Channel
-    from pynenc.runner.outcome import Outcome
+    from pynenc._execute.outcome import Outcome
+    from pynenc.runner._workers.channel import Channel
 
 
 class Limited(NamedTuple):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pynenc.util import clock
 
 if TYPE_CHECKING:
-    from pynenc.runner._identity import RunnerLog
+    from pynenc.runner._session.identity import RunnerLog
 
 _AGAIN_SEC = 60.0
 

@@ -7,13 +7,13 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from pynenc.runner._worker import Worker
+from pynenc.runner._worker_process.worker import Worker
 
 if TYPE_CHECKING:
     from pynenc import _core
     from pynenc.app import Pynenc
     from pynenc.invocation.dist_invocation import DistributedInvocation
-    from pynenc.runner._channel import Channel, Message
+    from pynenc.runner._workers.channel import Channel, Message
 
 
 _LOOK_SEC = 1.0

@@ -10,19 +10,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pynenc.runner._body_task import BodyTask
-from pynenc.runner._copies import end_copy
-from pynenc.runner._loop_watch import Clock, LoopWatch
-from pynenc.runner._platform import LOOP_BROKE
-from pynenc.runner._worker import Worker
-from pynenc.runner.execute import execute, execute_async
-from pynenc.runner.outcome import describe, no_thread
+from pynenc._execute.body_task import BodyTask
+from pynenc._execute.copies import end_copy
+from pynenc._execute.execution import execute, execute_async
+from pynenc._execute.outcome import describe, no_thread
+from pynenc.runner._worker_process.loop_watchdog import Clock, LoopWatch
+from pynenc.runner._worker_process.worker import Worker
+from pynenc.runner._workers.platform import LOOP_BROKE
 
 if TYPE_CHECKING:
     from pynenc import _core
     from pynenc.app import Pynenc
     from pynenc.invocation.dist_invocation import DistributedInvocation
-    from pynenc.runner._channel import Channel, Message
+    from pynenc.runner._workers.channel import Channel, Message
 
 _MOST_THREADS = 100_000
 """Bodies that wait keep their thread, so there may be more threads than slots."""

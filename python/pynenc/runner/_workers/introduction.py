@@ -14,11 +14,11 @@ from pynenc.conf.handover import handed_settings, merged_values, settings_from
 from pynenc.conf.masking import is_secret, masked_url, shown_value
 from pynenc.conf.store_url import COMPONENT_FIELDS, STORE_FIELDS, resolve_store_url
 from pynenc.exceptions import AlreadyInitializedError, ConfigError
-from pynenc.runner._monkey_patches import refuse_patched_modules
+from pynenc.runner._session.monkey_patches import refuse_patched_modules
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
-    from pynenc.runner._channel import Message
+    from pynenc.runner._workers.channel import Message
 
 
 def introduction(app: Pynenc) -> Message:

@@ -15,15 +15,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from pynenc import _core
+from pynenc._execute.outcome import log_burial
 from pynenc.conf.config_runner import ConfigWorkers
 from pynenc.conf.handover import handed_settings
 from pynenc.exceptions import RunnerError, StateBackendError
-from pynenc.runner._member import Limited, Member
-from pynenc.runner._native_wait import NativeWaitRunner
-from pynenc.runner._nursery import Nursery
-from pynenc.runner._outage import StoreOutage
-from pynenc.runner._overdue import Overdue
-from pynenc.runner._platform import (
+from pynenc.runner._session.native_wait import NativeWaitRunner
+from pynenc.runner._workers.outage import StoreOutage
+from pynenc.runner._workers.overdue import Overdue
+from pynenc.runner._workers.platform import (
     SHORT_OF_SEC,
     how_it_ended,
     is_shortage,
@@ -33,14 +32,15 @@ from pynenc.runner._platform import (
     was_short,
     was_sigkilled,
 )
-from pynenc.runner._silence import SilenceWatch
-from pynenc.runner._zygote_report import warn_of
-from pynenc.runner.outcome import log_burial
+from pynenc.runner._workers.silence import SilenceWatch
+from pynenc.runner._workers.worker_handle import Limited, Member
+from pynenc.runner._workers.zygote_client import Nursery
+from pynenc.runner._workers.zygote_report import warn_of
 from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
-    from pynenc.runner._channel import Channel, Message
+    from pynenc.runner._workers.channel import Channel, Message
 
 _TEND_SEC = 1.0
 """How long one iteration supervises when nothing happens."""

@@ -7,8 +7,8 @@ library. A zygote also shares it with its workers that way.
 from __future__ import annotations
 
 # ruff: noqa: F401
-import pynenc.runner._bodies
-import pynenc.runner._limits
-import pynenc.runner._loop_worker
-import pynenc.runner._once_worker
-import pynenc.runner._worker
+import pynenc._execute.bodies
+import pynenc._execute.limits
+import pynenc.runner._worker_process.loop_worker
+import pynenc.runner._worker_process.once_worker
+import pynenc.runner._worker_process.worker

@@ -11,16 +11,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pynenc import _core
+from pynenc._execute.execution import execute
+from pynenc._execute.outcome import MAX_DELAY_SEC, describe
 from pynenc.exceptions import StateBackendError
-from pynenc.runner._native_wait import NativeWaitRunner
-from pynenc.runner._stack_size import stack_of_main_thread
-from pynenc.runner.execute import execute
-from pynenc.runner.outcome import MAX_DELAY_SEC, describe
+from pynenc.runner._session.native_wait import NativeWaitRunner
+from pynenc.runner._session.stack_size import stack_of_main_thread
 from pynenc.util import clock
 
 if TYPE_CHECKING:
+    from pynenc._execute.outcome import Outcome
     from pynenc.app import Pynenc
-    from pynenc.runner.outcome import Outcome
 
 _TEND_SEC = 1.0
 """How long one iteration supervises when nothing happens. A stop ends it at once."""

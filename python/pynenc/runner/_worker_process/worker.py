@@ -11,26 +11,26 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from pynenc._execute.execution import execute
+from pynenc._execute.outcome import NOTE_CHARS
 from pynenc.conf import config_runner
 from pynenc.conf.handover import settings_from
 from pynenc.exceptions import RunnerError
-from pynenc.runner._engine_runner import EngineRunner
-from pynenc.runner._fresh import call_worker_starts, reseed
-from pynenc.runner._identity import RunnerId, RunnerLog
-from pynenc.runner._platform import DEAF, ORPHANED, resident_mb
-from pynenc.runner._signals import STOP_SIGNALS, SignalTakeover, in_copies
-from pynenc.runner._stack_size import use_stack_of_main_thread
-from pynenc.runner._task_loggers import show_task_loggers
-from pynenc.runner._worker_end import BodyThread, end_in_order, forget_inherited_finalizers
-from pynenc.runner.execute import execute
-from pynenc.runner.outcome import NOTE_CHARS
+from pynenc.runner._session.identity import RunnerId, RunnerLog
+from pynenc.runner._session.signals import STOP_SIGNALS, SignalTakeover, in_copies
+from pynenc.runner._session.slot_threads import EngineRunner
+from pynenc.runner._session.stack_size import use_stack_of_main_thread
+from pynenc.runner._session.task_loggers import show_task_loggers
+from pynenc.runner._session.worker_starts import call_worker_starts, reseed
+from pynenc.runner._worker_process.end import BodyThread, end_in_order, forget_inherited_finalizers
+from pynenc.runner._workers.platform import DEAF, ORPHANED, resident_mb
 
 if TYPE_CHECKING:
     from pynenc import _core
+    from pynenc._execute.outcome import Outcome
     from pynenc.app import Pynenc
     from pynenc.conf.config_runner import ConfigRunner
-    from pynenc.runner._channel import Channel, Message
-    from pynenc.runner.outcome import Outcome
+    from pynenc.runner._workers.channel import Channel, Message
 
 _FOR_EVER_SEC = 3e7
 
@@ -40,8 +40,8 @@ _LAST_RESORT_SEC = 5.0
 
 def run_worker(app: Pynenc, channel: Channel, message: Message) -> int:
     """Be the worker that `message` describes until told to stop; the exit code."""
-    from pynenc.runner._loop_worker import LoopWorker
-    from pynenc.runner._once_worker import OnceWorker
+    from pynenc.runner._worker_process.loop_worker import LoopWorker
+    from pynenc.runner._worker_process.once_worker import OnceWorker
 
     kinds: dict[str, type[Worker]] = {"threads": Worker, "once": OnceWorker, "loop": LoopWorker}
     worker = kinds[message["kind"]](app, channel, message)

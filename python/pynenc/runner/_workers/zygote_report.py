@@ -7,11 +7,11 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pynenc.runner._import_threads import threads_lost_by_forks
+from pynenc.runner._workers.import_threads import threads_lost_by_forks
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
-    from pynenc.runner._channel import Message
+    from pynenc.runner._workers.channel import Message
 
 _SHOWN_TASKS = 20
 

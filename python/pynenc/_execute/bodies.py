@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pynenc.runner._limits import BodyLimit, CoroutineLimit, keep_time
-from pynenc.runner.execute import body_limit
+from pynenc._execute.execution import body_limit
+from pynenc._execute.limits import BodyLimit, CoroutineLimit, keep_time
 
 if TYPE_CHECKING:
     from pynenc import _core

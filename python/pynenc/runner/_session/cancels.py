@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pynenc.exceptions import RunnerError
-from pynenc.runner._platform import SHORT_OF_SEC, is_shortage
+from pynenc.runner._workers.platform import SHORT_OF_SEC, is_shortage
 
 if TYPE_CHECKING:
     from pynenc import _core

@@ -15,12 +15,12 @@ import weakref
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
-from pynenc.runner._children import end_children
+from pynenc.runner._worker_process.children import end_children
 from pynenc.util.open_files import flush_open_files
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
-    from pynenc.runner._identity import RunnerLog
+    from pynenc.runner._session.identity import RunnerLog
 
 _HURRIED_SEC = 0.2
 """How long a worker that has to end now gets: less than until its runner kills it."""

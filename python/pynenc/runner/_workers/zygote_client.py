@@ -7,22 +7,23 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pynenc.runner._channel import Channel, Message
-from pynenc.runner._introduction import introduction
-from pynenc.runner._signals import STOP_SIGNALS
-from pynenc.runner._silence import Answers
+from pynenc.runner._session.signals import STOP_SIGNALS
+from pynenc.runner._workers.channel import Channel, Message
+from pynenc.runner._workers.introduction import introduction
+from pynenc.runner._workers.silence import Answers
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
 
-_HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_HOME = str(Path(os.path.abspath(__file__)).parents[3])
 """The folder that the package is in."""
 
 _PROGRAM = (
     "import sys; sys.path[:] = [*filter(None, sys.path), sys.argv[1]]; "
-    "from pynenc.runner._zygote import main; main(int(sys.argv[2]))"
+    "from pynenc.runner._workers.zygote import main; main(int(sys.argv[2]))"
 )
 """The zygote. Not `-m`, which puts the working folder first: a `signal.py` there would be taken for Python's."""
 

@@ -12,20 +12,11 @@ import types
 from typing import TYPE_CHECKING, Any
 
 from pynenc import _core, context
-from pynenc.exceptions import (
-    InvocationNotFoundError,
-    InvocationStatusOwnershipError,
-    RunnerError,
-    SignatureError,
-    TaskCancelledError,
-    TaskTimeoutError,
-)
-from pynenc.invocation.dist_invocation import DistributedInvocation
-from pynenc.runner._body_task import disturbed_by
-from pynenc.runner._copies import end_copy
-from pynenc.runner._decoding import CannotSupervise, decode, rest_of
-from pynenc.runner._limits import GRACE_SEC, BodyLimit, CoroutineLimit, Limits, keep_time
-from pynenc.runner.outcome import (
+from pynenc._execute.body_task import disturbed_by
+from pynenc._execute.copies import end_copy
+from pynenc._execute.decoding import CannotSupervise, decode, rest_of
+from pynenc._execute.limits import GRACE_SEC, BodyLimit, CoroutineLimit, Limits, keep_time
+from pynenc._execute.outcome import (
     MAX_DELAY_SEC,
     NOTE_CHARS,
     Outcome,
@@ -36,6 +27,15 @@ from pynenc.runner.outcome import (
     settle_claim,
     unknown_task,
 )
+from pynenc.exceptions import (
+    InvocationNotFoundError,
+    InvocationStatusOwnershipError,
+    RunnerError,
+    SignatureError,
+    TaskCancelledError,
+    TaskTimeoutError,
+)
+from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.util import clock
 from pynenc.util.tracebacks import from_their_code
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from pynenc._execute.limits import GRACE_SEC, BodyLimit, Limits, keep_time
 from pynenc.exceptions import SerializationError, TaskTimeoutError
-from pynenc.runner._limits import GRACE_SEC, BodyLimit, Limits, keep_time
 from pynenc.util import clock
 
 if TYPE_CHECKING:

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from pynenc._shadows import shadow_hint
 from pynenc.exceptions import StateBackendError
-from pynenc.runner import _preload  # noqa: F401
-from pynenc.runner._channel import Channel, Message
-from pynenc.runner._introduction import load_app
-from pynenc.runner._platform import (
+from pynenc.runner._session.signals import STOP_SIGNALS, dump_threads_on_signal
+from pynenc.runner._worker_process.worker import run_worker
+from pynenc.runner._workers import preload  # noqa: F401
+from pynenc.runner._workers.channel import Channel, Message
+from pynenc.runner._workers.introduction import load_app
+from pynenc.runner._workers.platform import (
     DEAF,
     SHORT,
     DeathWatch,
@@ -31,9 +33,7 @@ from pynenc.runner._platform import (
     new_selector,
     watch_deaths,
 )
-from pynenc.runner._signals import STOP_SIGNALS, dump_threads_on_signal
-from pynenc.runner._worker import run_worker
-from pynenc.runner._zygote_report import zygote_report
+from pynenc.runner._workers.zygote_report import zygote_report
 from pynenc.util.open_files import flush_before_forks
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import Any
 
 Handler = Callable[[int | None, FrameType | None], Any]
 
-_PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 
 STOP_SIGNALS: tuple[signal.Signals, ...] = (
     signal.SIGINT,

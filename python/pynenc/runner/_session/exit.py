@@ -12,7 +12,7 @@ import os
 import weakref
 from typing import TYPE_CHECKING
 
-from pynenc.runner import _copies
+from pynenc._execute import copies
 
 if TYPE_CHECKING:
     from pynenc.runner.base_runner import BaseRunner
@@ -25,7 +25,7 @@ _registered_pid: int | None = None
 
 def watch(runner: BaseRunner) -> None:
     """`runner` runs from now on."""
-    _copies.watch(runner)
+    copies.watch(runner)
     global _registered_pid
     if _registered_pid != os.getpid():
         # What a forked child inherits runs in its parent.
@@ -39,7 +39,7 @@ def watch(runner: BaseRunner) -> None:
 def forget(runner: BaseRunner) -> None:
     """`runner` has stopped."""
     _running.discard(runner)
-    _copies.forget(runner)
+    copies.forget(runner)
 
 
 def _stop_all() -> None:

@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from pynenc.runner.outcome import FINAL_NAMES, Outcome
+from pynenc._execute.outcome import FINAL_NAMES, Outcome
 
 if TYPE_CHECKING:
     from pynenc import _core

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pynenc.runner._platform import is_stopped, turns_of
+from pynenc.runner._workers.platform import is_stopped, turns_of
 from pynenc.util import clock
 
 if TYPE_CHECKING:
-    from pynenc.runner._channel import Channel
-    from pynenc.runner._member import Member
-    from pynenc.runner._pool import ProcessPoolRunner
+    from pynenc.runner._workers.channel import Channel
+    from pynenc.runner._workers.pool import ProcessPoolRunner
+    from pynenc.runner._workers.worker_handle import Member
 
 _MOST_SEC = 1.0
 """The longest time between two looks."""

@@ -1,0 +1,1 @@
+"""What every runner is made of: its engine, waits, cancellations, signals, logs and signs of life."""

@@ -1,0 +1,1 @@
+"""The side of the child: what a worker process does from its fork to its end."""
