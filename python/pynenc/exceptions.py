@@ -1,6 +1,7 @@
-"""Every exception class of the package. Rust raises these too, naming them by this module.
+"""The exception classes of the package.
 
-Unless a class says otherwise, it takes one message. Each can be made again from its `args`.
+The engine raises these classes too. Unless a class says otherwise, it takes one message. Each exception can be made
+again from its `args`, so it can be pickled.
 """
 
 from __future__ import annotations
@@ -12,18 +13,35 @@ from pynenc.util.texts import cut
 
 
 class PynencError(Exception):
-    """Base of everything this package raises on purpose."""
+    """Base class of the exceptions that this package raises on purpose.
+
+    Example:
+        >>> try:
+        ...     app.get_task("shop.nothing")
+        ... except PynencError as error:
+        ...     print(type(error).__name__)
+        TaskError
+    """
 
     def to_json(self) -> str:
-        """The arguments as JSON text; what JSON cannot hold is written as its `repr`."""
+        """Return the arguments of the exception as text.
+
+        Returns:
+            One JSON object; a value that JSON does not have is written as its `repr`.
+        """
         return json.dumps({"args": list(self.args)}, default=repr)
 
     @staticmethod
     def from_json(error_name: str, serialized: str) -> PynencError:
-        """The exception of the class called `error_name` that `to_json` has written.
+        """Make an exception again.
 
+        Args:
+            error_name: the name of its class, which must be imported.
+            serialized: what `to_json` returned.
+        Returns:
+            A new exception of that class.
         Raises:
-            ValueError: no class of this name derives from `PynencError`, or the text is not from `to_json`.
+            ValueError: no subclass of `PynencError` has this name, or the text is not from `to_json`.
         """
         cls = _find(PynencError, error_name)
         if cls is None:
@@ -68,13 +86,16 @@ class RetryError(PynencError):
 
 
 class ConcurrencyRetryError(RetryError):
-    """The same, because concurrency control asks for it."""
+    """A `RetryError` that concurrency control asks for. pynenc's name; this package does not raise it."""
 
 
 class SerializationError(PynencError):
-    """A value cannot travel, or what arrived does not fit. The message names the task and the argument.
+    """A value has no encoded form, or a payload does not fit its annotation.
 
-    A message that holds a value, as those of decoders do, is cut.
+    The message names the task and the argument. A message that holds a value is cut.
+
+    Args:
+        *args: the message.
     """
 
     def __init__(self, *args: object) -> None:
@@ -86,18 +107,23 @@ class PayloadTooLargeError(SerializationError):
 
 
 class PayloadCodecError(SerializationError):
-    """The `PayloadCodec` of the app failed, or a payload is none that it has encoded."""
+    """The `PayloadCodec` of the app failed, or no such codec has encoded a payload."""
 
 
 class SignatureError(PynencError):
-    """A payload was refused because it is not signed with one of `signing_keys`, or not for this place.
+    """A payload was refused: it is not signed with one of `signing_keys`, or not for this place. It was not decoded.
 
-    It was not decoded. The message says which invocation, which payload and why.
+    The message says which invocation, which payload and why.
     """
 
 
 class TaskError(_AboutSubject):
-    """Something is wrong with a task: `(task_id, message)`."""
+    """A task cannot be used as asked.
+
+    Args:
+        task_id: the id of the task.
+        message: what is wrong.
+    """
 
     def __init__(self, task_id: str, message: str | None = None) -> None:
         super().__init__(task_id, message)
@@ -105,17 +131,21 @@ class TaskError(_AboutSubject):
 
 
 class InvalidTaskOptionsError(TaskError):
-    """An option of a task is unknown or has a value that cannot work."""
+    """An option of a task is unknown, or its value cannot work."""
 
 
 class TaskParallelProcessingError(TaskError):
-    """The calls of a batch cannot be made."""
+    """The calls of a batch cannot be made. pynenc's name; this package does not raise it."""
 
 
 class TaskTimeoutError(TaskError, TimeoutError):
-    """A body ran longer than `soft_timeout` or `timeout` of its task allow: `(task_id, message)`.
+    """A body ran longer than `soft_timeout` or `timeout` of its task.
 
-    Inside the body it is raised bare, wherever it happens to be.
+    Inside the body it is raised without arguments, at whatever bytecode the body has reached.
+
+    Args:
+        task_id: the id of the task.
+        message: which limit was reached.
     """
 
     def __init__(self, task_id: str = "", message: str | None = "the time limit of this task is reached") -> None:
@@ -131,7 +161,17 @@ class DepthExceededError(TaskRoutingError):
 
 
 class InvocationConcurrencyWithDifferentArgumentsError(TaskRoutingError):
-    """An invocation with the same key but other arguments is registered, and its task asks to refuse then."""
+    """A call was refused: an invocation with equal keys and other arguments is in the queue.
+
+    Only tasks with `on_diff_non_key_args_raise` refuse such a call.
+
+    Args:
+        task_id: the id of the task.
+        existing_invocation_id: the invocation in the queue.
+        new_call_id: the id of the refused call.
+        diff: one line for each argument that differs.
+        message: the whole text, or None.
+    """
 
     submitted: Sequence[object] = ()
     """The invocations that `parallelize` had submitted before this call was refused, in order."""
@@ -158,10 +198,14 @@ class InvocationConcurrencyWithDifferentArgumentsError(TaskRoutingError):
 
 
 class RemoteError(PynencError):
-    """A body raised an exception whose class is not known here: `(type_name, message)`.
+    """A body raised an exception whose class this process does not know.
 
-    `type_name` is `module.ClassName`. To get the original class, raise one that the module of the task defines or
-    imports, name it in `retry_for`, or register it with the app.
+    To receive the original class, raise one that the module of the task defines or imports, name it in `retry_for`, or
+    register it with `app.register_exception`.
+
+    Args:
+        type_name: `module.ClassName` of the exception.
+        message: its text.
     """
 
     def __init__(self, type_name: str, message: str = "") -> None:
@@ -177,7 +221,12 @@ class RemoteError(PynencError):
 
 
 class InvocationError(_AboutSubject):
-    """Something is wrong with an invocation: `(invocation_id, message)`."""
+    """An invocation is not in a state for what was asked.
+
+    Args:
+        invocation_id: the id of the invocation.
+        message: what is wrong.
+    """
 
     def __init__(self, invocation_id: str, message: str | None = None) -> None:
         super().__init__(invocation_id, message)
@@ -185,40 +234,44 @@ class InvocationError(_AboutSubject):
 
 
 class InvocationConcurrencyControlledError(InvocationError, KeyError):
-    """It was dropped by concurrency control and has no result. Also a `KeyError`, which is what pynenc raises."""
+    """Concurrency control dropped the invocation, so it has no result. Also a `KeyError`, as in pynenc."""
 
 
 class InvocationCancelledError(InvocationError):
-    """It was cancelled and has no result."""
+    """The invocation was cancelled, so it has no result."""
 
 
 class TaskCancelledError(BaseException):
-    """Raised in a body on a thread whose invocation is cancelled. Not an `Exception`, so that few catch it by accident.
+    """Raised in a body on a thread when its invocation is cancelled.
 
-    A body that catches it may clean up, for `cancel_grace_sec`, and should raise it again; one that returns has
-    succeeded. A coroutine on an event loop gets `asyncio.CancelledError` instead.
+    It is a `BaseException`, so that few bodies catch it by mistake. A body that catches it has `cancel_grace_sec`
+    seconds to clean up, and should raise it again; a body that returns has succeeded. A coroutine on an event loop gets
+    `asyncio.CancelledError` instead.
     """
 
 
 class InvocationAbandonedError(InvocationError):
-    """The engine gave it up; the message says why."""
+    """The engine gave the invocation up; the message says why."""
 
 
 class InvocationTimeoutError(PynencError, TimeoutError):
-    """It did not finish within the `timeout` of the caller. It goes on."""
+    """An invocation did not finish within the `timeout` of the caller. The invocation goes on."""
 
 
 class StateBackendError(PynencError):
-    """The store cannot be used, or an operation on it failed.
-
-    `may_pass` is True if the same operation may succeed later: the store could not be reached, or was locked.
-    """
+    """The store cannot be used, or an operation on it failed."""
 
     may_pass: bool = False
+    """Whether the same operation may succeed later: the store could not be reached, or was locked."""
 
 
 class InvocationNotFoundError(StateBackendError, _AboutSubject):
-    """The store has no such invocation: `(invocation_id, message)`."""
+    """The store has no invocation with this id.
+
+    Args:
+        invocation_id: the id.
+        message: what is wrong.
+    """
 
     def __init__(self, invocation_id: str, message: str | None = None) -> None:
         super().__init__(invocation_id, message)
@@ -226,7 +279,7 @@ class InvocationNotFoundError(StateBackendError, _AboutSubject):
 
 
 class InvocationExpiredError(InvocationNotFoundError):
-    """It finished, and its result has been removed after `result_ttl_sec`."""
+    """The invocation finished, and the store removed it after `result_ttl_sec`."""
 
 
 class InvocationStatusError(PynencError):
@@ -234,23 +287,28 @@ class InvocationStatusError(PynencError):
 
 
 class InvocationStatusTransitionError(InvocationStatusError):
-    """The new status cannot follow the present one."""
+    """The new status cannot follow the present status."""
 
 
 class InvocationStatusOwnershipError(InvocationStatusError):
-    """The invocation belongs to another runner, or to none."""
+    """Another runner owns the invocation, or no runner does."""
 
 
 class InvocationStatusRaceConditionError(InvocationStatusError):
-    """The status changed meanwhile. The stores here never raise it: they check and write in one step."""
+    """The status changed between a read and a write. Never raised here: the stores check and write in one step."""
 
 
 class PendingInvocationLockError(StateBackendError):
-    """Name kept for code written for early versions of pynenc; never raised."""
+    """A name of early versions of pynenc; never raised here."""
 
 
 class CycleDetectedError(PynencError):
-    """A wait would never end, because its targets wait for the waiting one: `(call_ids, message)`."""
+    """A wait would never end, because the targets wait for the waiting body.
+
+    Args:
+        call_ids: the ids along the cycle.
+        message: the whole text; empty lists the ids.
+    """
 
     def __init__(self, call_ids: Sequence[str], message: str = "") -> None:
         super().__init__(list(call_ids), message)
@@ -265,19 +323,19 @@ class CycleDetectedError(PynencError):
 
 
 class RunnerError(PynencError):
-    """A runner cannot do what it was asked, or stopped meanwhile."""
+    """A runner cannot do what was asked, or stopped meanwhile."""
 
 
 class RunnerNotExecutableError(PynencError):
-    """This runner only stands for the client side: it runs nothing."""
+    """This runner stands for a client and runs nothing."""
 
 
 class AlreadyInitializedError(PynencError):
-    """A part of an app was replaced after its first use."""
+    """A setting or a part of an app was replaced after its first use."""
 
 
 class AppDiscoveryError(PynencError):
-    """No app, or more than one, was found where it was looked for."""
+    """No app was found where the command line looked, or more than one."""
 
 
 class ConfigError(PynencError):
@@ -293,12 +351,12 @@ class ConfigMultiInheritanceError(ConfigError):
 
 
 class AtomicServiceConfigError(ConfigError):
-    """Name kept for code written for pynenc; never raised."""
+    """A name of pynenc 0.4; never raised here."""
 
 
 class TriggerConfigError(ConfigError):
-    """Triggers are configured in a way that cannot work."""
+    """A name of pynenc 0.4; never raised here: triggers are refused with `NotOfferedError`."""
 
 
 class NotOfferedError(PynencError, NotImplementedError):
-    """A part of pynenc's interface that this build does not have. The message says what to use instead, if anything."""
+    """This build does not have a part of pynenc's interface. The message says what to use instead, if anything."""

@@ -1,4 +1,4 @@
-"""What every invocation offers, wherever its body runs."""
+"""The interface that every invocation and every group has, wherever the bodies run."""
 
 from __future__ import annotations
 
@@ -24,17 +24,21 @@ _FOR_EVER_SEC = 1e9
 
 
 class BaseInvocation(ABC, Generic[Params, Result]):
-    """One call that was made. Equal to every other object with the same id."""
+    """One call that was made, under one id.
+
+    Two objects with the same id are equal and hash alike. Awaiting an invocation waits for its result, as
+    `async_result`.
+    """
 
     __slots__ = ()
 
     app: Pynenc
     invocation_id: InvocationId
     body_ended: bool
-    """Whether the body that this object was made for has returned or raised: for runners."""
+    """Whether the body that this object was made for has returned or raised. For runners."""
 
     def leave_to_parent(self) -> None:
-        """In a process that its body has forked: the claim and the slot stay with the parent."""
+        """Give up the claim and the slot in a process that the body has forked: both stay with the parent."""
 
     @property
     @abstractmethod
@@ -49,32 +53,60 @@ class BaseInvocation(ABC, Generic[Params, Result]):
     @property
     @abstractmethod
     def num_retries(self) -> int:
-        """How often the body was run again after a retriable exception."""
+        """The number of runs after the first, each for a retriable exception."""
 
     @property
     @abstractmethod
     def parent_invocation_id(self) -> InvocationId | None:
-        """Id of the invocation in whose body the call was made; None for a call from outside."""
+        """The id of the invocation whose body made the call; None for a call from outside."""
 
     @property
     @abstractmethod
     def parent_invocation(self) -> BaseInvocation[Any, Any] | None:
-        """The invocation in whose body the call was made; None for a call from outside."""
+        """The invocation whose body made the call; None for a call from outside."""
 
     @abstractmethod
     def get_result(self, timeout: float | None = None) -> Result:
-        """Wait at most `timeout` seconds (None: without limit); the value, or the task's exception raised."""
+        """Wait for the result.
+
+        Args:
+            timeout: seconds to wait, from now; None waits without limit, 0 does not wait.
+        Returns:
+            What the task returned.
+        Raises:
+            InvocationTimeoutError: the invocation did not finish in time.
+            Exception: the exception of the task.
+        """
 
     @abstractmethod
     def get_final_result(self) -> Result:
-        """The same without waiting. `InvocationError` if it is not finished."""
+        """Return the result of a finished invocation without waiting.
+
+        Returns:
+            What the task returned.
+        Raises:
+            InvocationError: the invocation is not finished.
+            Exception: the exception of the task.
+        """
 
     @abstractmethod
     async def async_result(self) -> Result:
-        """The same as `result`, without blocking the event loop."""
+        """Wait for the result without blocking the event loop.
+
+        Returns:
+            What the task returned.
+        Raises:
+            Exception: the exception of the task.
+        """
 
     def cancel(self) -> bool:
-        """Withdraw it, or have its body interrupted. False if it had finished already, else True."""
+        """Withdraw the invocation, or interrupt its body. Does not wait for the body.
+
+        Returns:
+            False if the invocation had finished already, else True.
+        Raises:
+            NotImplementedError: this class has no way to cancel.
+        """
         raise NotImplementedError(f"{type(self).__name__} cannot be cancelled")
 
     @property
@@ -84,22 +116,22 @@ class BaseInvocation(ABC, Generic[Params, Result]):
 
     @property
     def arguments(self) -> Arguments:
-        """What it was called with."""
+        """The arguments of the call."""
         return self.call.arguments
 
     @property
     def call_id(self) -> CallId:
-        """The id of the call: the same for every call of this task with these arguments."""
+        """The id of the call: equal for every call of this task with equal arguments."""
         return self.call.call_id
 
     @property
     def workflow(self) -> WorkflowIdentity | None:
-        """The workflow that it belongs to: none, this build has no workflows."""
+        """The workflow of the invocation: always None, this build has no workflows."""
         return None
 
     @property
     def result(self) -> Result:
-        """Wait without limit; the value, or the task's exception raised."""
+        """The value that the task returned. Reading it blocks without limit and raises, as `get_result()` does."""
         return self.get_result()
 
     def __await__(self) -> Generator[Any, None, Result]:
@@ -118,7 +150,12 @@ class BaseInvocation(ABC, Generic[Params, Result]):
 
 
 class BaseInvocationGroup(ABC, Generic[Params, Result]):
-    """Invocations of one task, in the order of the calls."""
+    """Invocations of one task, in the order of the calls. Iterable, and has a length.
+
+    Args:
+        task: the task that was called.
+        invocations: the members, in the order of the calls.
+    """
 
     __slots__ = ("_invocations", "task")
 
@@ -133,13 +170,13 @@ class BaseInvocationGroup(ABC, Generic[Params, Result]):
 
     @property
     def invocations(self) -> Sequence[BaseInvocation[Params, Result]]:
-        """All of them, in the order of the calls."""
+        """The members, in the order of the calls."""
         return self._invocations
 
     @property
     @abstractmethod
     def results(self) -> GroupResults[Result]:
-        """Results in the order in which the members finish.
+        """The results in the order in which the members finish: an iterator whose `next` blocks until a member has.
 
         A failed member raises its exception from `next`; the same iterator then goes on with the other members.
         `results(return_exceptions=True)` yields the exception instead.
@@ -147,7 +184,16 @@ class BaseInvocationGroup(ABC, Generic[Params, Result]):
 
     @abstractmethod
     def get_results(self, timeout: float | None = None) -> list[Result]:
-        """Wait for all, at most `timeout` seconds; results in the order of the calls."""
+        """Wait until all members have finished.
+
+        Args:
+            timeout: seconds for the whole group, from now; None waits without limit.
+        Returns:
+            The results in the order of the calls.
+        Raises:
+            InvocationTimeoutError: not all members finished in time.
+            Exception: the exception of the first failed member, by position.
+        """
 
     @overload
     def async_results(self, *, return_exceptions: Literal[False] = False) -> AsyncGroupResults[Result]: ...
@@ -159,11 +205,13 @@ class BaseInvocationGroup(ABC, Generic[Params, Result]):
     def async_results(self, *, return_exceptions: bool = False) -> AsyncGroupResults[Any]:
         """Return the results in the order in which the members finish, without blocking the event loop.
 
-        A failed member raises its exception, which ends an `async for`; another one over the same iterator goes on
-        with the other members.
+        A failed member raises its exception, which ends an `async for`; another `async for` over the same iterator goes
+        on with the other members.
 
         Args:
             return_exceptions: yield the exception of a failed member instead of raising it.
+        Returns:
+            An asynchronous iterator.
         """
 
     def __iter__(self) -> Iterator[BaseInvocation[Params, Result]]:
@@ -177,11 +225,15 @@ class BaseInvocationGroup(ABC, Generic[Params, Result]):
 
 
 def checked_timeout(timeout: float | None) -> float | None:
-    """A timeout as the engine takes it: None, or seconds that are not negative.
+    """Return a timeout as the engine takes it: None, or seconds that are not negative.
 
+    Args:
+        timeout: seconds, or None for no limit.
+    Returns:
+        The seconds, 0 for a negative number; None for more than 1e9 s.
     Raises:
-        TypeError: it is no number.
-        ValueError: it is not a number in the other sense, `nan`.
+        TypeError: `timeout` is no number.
+        ValueError: `timeout` is `nan`.
     """
     if timeout is None:
         return None
@@ -194,9 +246,13 @@ def checked_timeout(timeout: float | None) -> float | None:
 
 
 def raisable(error: BaseException) -> BaseException:
-    """An exception of a body as it may be raised at the caller.
+    """Return an exception of a body as it may be raised at the caller.
 
-    `StopIteration` would end the iterators and coroutines on its way in silence: it is wrapped, as PEP 479 does.
+    Args:
+        error: the exception of the body.
+    Returns:
+        The exception itself, or a `RuntimeError` around `StopIteration` and `StopAsyncIteration`, which would end the
+        iterators and coroutines on their way in silence (PEP 479).
     """
     if isinstance(error, (StopIteration, StopAsyncIteration)):
         wrapped = RuntimeError(f"the task raised {type(error).__name__}")

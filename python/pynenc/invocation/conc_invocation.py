@@ -1,4 +1,4 @@
-"""Dev mode: invocations whose body runs in the caller, with no store and no runner."""
+"""Dev mode: invocations whose body runs in the caller, without a store and without a runner."""
 
 from __future__ import annotations
 
@@ -29,12 +29,23 @@ _waited_for: contextvars.ContextVar[tuple[ConcurrentInvocation[Any, Any], ...]] 
 
 
 class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Result]):
-    """Runs its body when the call is made, once: value and exception stay.
+    """One call in dev mode. The body runs once, when the call is made; its value or exception stays.
 
     The body runs in the calling thread. While an event loop runs there, a coroutine runs on that loop, and the call
     waits for any other body, which runs on a thread of its own. Retriable exceptions are retried at once, `max_retries`
     times. Arguments, result and exception are encoded and decoded as they would be on their way through a store.
-    Picklable, except while its body runs: a copy has the outcome, or runs the body itself.
+    Picklable, except while the body runs: a copy has the outcome, or runs the body itself.
+
+    Args:
+        call: the task and its arguments.
+
+    Example:
+        >>> dev = Pynenc("dev", {"dev_mode_force_sync_tasks": True})
+        >>> @dev.task
+        ... def double(x: int) -> int:
+        ...     return 2 * x
+        >>> double(21).result
+        42
     """
 
     __slots__ = (
@@ -89,30 +100,38 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
 
     @property
     def status(self) -> InvocationStatus:
-        """`running` while its body runs, then final; `registered` if an event loop ended before the body had."""
+        """`running` while the body runs, then final; `registered` again if an event loop ended before the body had."""
         return self._status
 
     @property
     def num_retries(self) -> int:
-        """How often the body was run again; inside the body, before this attempt."""
+        """The number of runs after the first; inside the body, before this run."""
         return self._retries
 
     @property
     def parent_invocation(self) -> BaseInvocation[Any, Any] | None:
-        """The invocation in whose body the call was made; None for a call from outside."""
+        """The invocation whose body made the call; None for a call from outside."""
         return self._parent
 
     @property
     def parent_invocation_id(self) -> InvocationId | None:
-        """Its id."""
+        """The id of the invocation whose body made the call; None for a call from outside."""
         return self._parent_id
 
     def get_result(self, timeout: float | None = None) -> Result:
-        """Run the body if it has not run; the value, or its exception raised. `timeout` has no effect on the body.
+        """Return the result; run the body first if it has not run.
 
+        Blocks until the body has ended.
+
+        Args:
+            timeout: accepted and checked; it does not interrupt the body.
+        Returns:
+            What the task returned.
         Raises:
-            InvocationError: it is asked for its own result while it runs, or its body runs on the event loop that this
-                would block.
+            InvocationError: the caller waits for its own result, or for a body that runs on the event loop of this
+                thread.
+            InvocationCancelledError: it was cancelled.
+            Exception: the exception of the task.
         """
         checked_timeout(timeout)
         while not self._status.is_final():
@@ -132,7 +151,15 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         return self.get_final_result()
 
     def get_final_result(self) -> Result:
-        """The value, or the exception raised. `InvocationError` if the body has not run."""
+        """Return the result of a finished invocation without waiting.
+
+        Returns:
+            What the task returned.
+        Raises:
+            InvocationError: the body has not run to its end.
+            InvocationCancelledError: it was cancelled.
+            Exception: the exception of the task.
+        """
         if not self._status.is_final():
             raise InvocationError(
                 self.invocation_id, f"invocation {self.invocation_id} is not finished: {self._status}"
@@ -148,13 +175,25 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         return self._value  # type: ignore[no-any-return]
 
     def get_exception(self) -> BaseException:
-        """The exception of the body, as another process would receive it. `InvocationError` if it raised none."""
+        """Return the exception of the body, as another process would receive it.
+
+        Returns:
+            The decoded exception.
+        Raises:
+            InvocationError: the body raised none.
+        """
         if self._status is not InvocationStatus.FAILED or self._outcome is None:
             raise InvocationError(self.invocation_id, f"it has no exception: it ended as {self._status}")
         return self.app._codec.decode_exception(self.task, self._outcome, str(self.invocation_id))
 
     def start(self) -> None:
-        """Run the body, as a call does: see the class. Raises only `KeyboardInterrupt`."""
+        """Run the body, as a call does. Without effect if the body runs or has run.
+
+        Blocks until the body has ended, unless it is a coroutine and an event loop runs in this thread.
+
+        Raises:
+            KeyboardInterrupt: the body was interrupted. Any other exception of the body is kept for `get_result`.
+        """
         if not self._begin():
             return
         loop = _running_loop()
@@ -171,10 +210,12 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
             raise self._error
 
     def cancel(self) -> bool:
-        """Withdraw it if its body has not begun; cancel a coroutine that runs. No other body can be interrupted.
+        """Withdraw the invocation if its body has not begun; cancel a coroutine that runs.
+
+        No other body can be interrupted. Does not wait for the body.
 
         Returns:
-            False if it had finished already, else True.
+            False if the invocation had finished already, else True.
         """
         with self._lock:
             if self._status.is_final():
@@ -190,9 +231,15 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         return True
 
     async def async_result(self) -> Result:
-        """The same as `result`: a coroutine body runs on this loop, any other on a thread.
+        """Wait for the result without blocking the event loop.
 
-        Cancelling the awaiting task (`asyncio.timeout`, `wait_for`) ends the wait, not the body.
+        A coroutine body runs on this loop, any other body on a thread. Cancelling the awaiting task (`asyncio.timeout`,
+        `wait_for`) ends the wait, not the body.
+
+        Returns:
+            What the task returned.
+        Raises:
+            Exception: as `get_result` raises.
         """
         import asyncio
 
@@ -317,11 +364,11 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
 
 
 SynchronousInvocation = ConcurrentInvocation
-"""The older name."""
+"""The name of `ConcurrentInvocation` in pynenc 0.0.16."""
 
 
 class ConcurrentInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Params, Result]):
-    """Invocations whose bodies ran one after the other, in the order of the calls."""
+    """Invocations in dev mode whose bodies run one after the other, in the order of the calls."""
 
     __slots__ = ()
 
@@ -329,7 +376,7 @@ class ConcurrentInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Par
 
     @property
     def invocations(self) -> Sequence[ConcurrentInvocation[Params, Result]]:
-        """All of them, in the order of the calls."""
+        """The members, in the order of the calls."""
         return self._invocations
 
     def __iter__(self) -> Iterator[ConcurrentInvocation[Params, Result]]:
@@ -337,14 +384,23 @@ class ConcurrentInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Par
 
     @property
     def results(self) -> GroupResults[Result]:
-        """Run each and return its value, or raise its exception; the same iterator then goes on with the others.
+        """The results in the order of the calls: an iterator whose `next` runs the body if it has not run.
 
+        A failed member raises its exception from `next`; the same iterator then goes on with the other members.
         `results(return_exceptions=True)` yields the exception instead.
         """
         return GroupResults(lambda: iter(self._invocations), ConcurrentInvocation.get_result)
 
     def get_results(self, timeout: float | None = None) -> list[Result]:
-        """Run all, then return their values or raise the first exception by position. `timeout` has no effect."""
+        """Run every body that has not run, one after the other. Blocks until all have ended.
+
+        Args:
+            timeout: without effect in dev mode.
+        Returns:
+            The results in the order of the calls.
+        Raises:
+            Exception: the exception of the first failed member, by position; when all have ended.
+        """
         for _ in self.results(return_exceptions=True):
             pass
         return list(self.results)
@@ -356,10 +412,15 @@ class ConcurrentInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Par
     def async_results(self, *, return_exceptions: Literal[True]) -> AsyncGroupResults[Result | Exception]: ...
 
     def async_results(self, *, return_exceptions: bool = False) -> AsyncGroupResults[Any]:
-        """Run each without blocking the event loop; see `results` for what a failed member does.
+        """Return the results in the order of the calls, without blocking the event loop.
+
+        A failed member raises its exception, which ends an `async for`; another `async for` over the same iterator goes
+        on with the other members.
 
         Args:
             return_exceptions: yield the exception of a failed member instead of raising it.
+        Returns:
+            An asynchronous iterator.
         """
         conclude: Callable[[Any], Any] = ConcurrentInvocation.get_final_result
         return AsyncGroupResults(self._async_finishing(), or_exception(conclude) if return_exceptions else conclude)
@@ -375,7 +436,7 @@ class ConcurrentInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Par
 
 
 SynchronousInvocationGroup = ConcurrentInvocationGroup
-"""The older name."""
+"""The name of `ConcurrentInvocationGroup` in pynenc 0.0.16."""
 
 
 def _restore(

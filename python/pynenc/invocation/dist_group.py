@@ -1,4 +1,4 @@
-"""The invocations that `task.parallelize` has submitted."""
+"""The group of invocations that `task.parallelize` returns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Params, Result]):
-    """Waits for all of its invocations at once: the first to finish comes first."""
+    """Invocations in the store that are waited for together: one wait covers all members.
+
+    Example:
+        >>> group = add.parallelize([(1, 2), (3, 4)])
+        >>> len(group), sorted(group.results)
+        (2, [3, 7])
+    """
 
     __slots__ = ()
 
@@ -28,7 +34,7 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
 
     @property
     def invocations(self) -> Sequence[DistributedInvocation[Params, Result]]:
-        """All of them, in the order of the calls."""
+        """The members, in the order of the calls."""
         return self._invocations
 
     def __iter__(self) -> Iterator[DistributedInvocation[Params, Result]]:
@@ -36,19 +42,35 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
 
     @property
     def results(self) -> GroupResults[Result]:
-        """Results in the order in which the members finish; each waits as `invocation.get_result` does.
+        """The results in the order in which the members finish: an iterator whose `next` blocks until a member has.
 
-        A failed member raises its exception from `next`; the same iterator then goes on with the other members.
-        `results(return_exceptions=True)` yields the exception instead.
+        It waits as `DistributedInvocation.get_result` does. A failed member raises its exception from `next`; the same
+        iterator then goes on with the other members. `results(return_exceptions=True)` yields the exception instead.
+
+        Example:
+            >>> for value in add.parallelize([(1, 2)]).results:
+            ...     print(value)
+            3
         """
         return GroupResults(lambda: self._finishing(None), DistributedInvocation._conclude)
 
     def get_results(self, timeout: float | None = None) -> list[Result]:
-        """Wait for all, at most `timeout` seconds from now in total; element i is the result of call i.
+        """Wait until all members have finished.
 
+        Blocks the calling thread with the GIL released: one wait for all members, and the store notifies this process
+        of each end. Inside a body its slot is lent out meanwhile.
+
+        Args:
+            timeout: seconds for the whole group, from now; None waits without limit.
+        Returns:
+            A list as long as the group; element i is the result of call i.
         Raises:
-            InvocationTimeoutError: not all finished in time; those that did keep their results.
-            Exception: of the first one, by position, that has no value; when all have finished.
+            InvocationTimeoutError: not all members finished in time; the finished members keep their results.
+            Exception: the exception of the first member, by position, that has no value; when all have finished.
+
+        Example:
+            >>> add.parallelize([(1, 2), (3, 4)]).get_results(timeout=10)
+            [3, 7]
         """
         for _ in self._finishing(checked_timeout(timeout)):
             pass
@@ -63,11 +85,19 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
     def async_results(self, *, return_exceptions: bool = False) -> AsyncGroupResults[Any]:
         """Return the results in the order in which the members finish, without blocking the event loop.
 
-        A failed member raises its exception, which ends an `async for`; another one over the same iterator goes on
-        with the other members.
+        A failed member raises its exception, which ends an `async for`; another `async for` over the same iterator goes
+        on with the other members.
 
         Args:
             return_exceptions: yield the exception of a failed member instead of raising it.
+        Returns:
+            An asynchronous iterator.
+
+        Example:
+            >>> async def main():
+            ...     return [value async for value in add.parallelize([(1, 2)]).async_results()]
+            >>> asyncio.run(main())
+            [3]
         """
         conclude: Callable[[Any], Any] = DistributedInvocation._conclude
         return AsyncGroupResults(self._async_finishing(), or_exception(conclude) if return_exceptions else conclude)

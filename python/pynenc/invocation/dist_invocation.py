@@ -1,4 +1,4 @@
-"""An invocation in the store: submitted here or elsewhere, run by whichever runner claims it."""
+"""An invocation in the store: submitted by any process, run by the runner that claims it."""
 
 from __future__ import annotations
 
@@ -34,9 +34,24 @@ _UNSET: Any = object()
 
 
 class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Result]):
-    """Names one invocation. Making one reads nothing; what the store knows of it is read when asked for.
+    """One invocation in the store, named by its id. Making the object reads nothing: each member reads what it needs.
 
-    Picklable: what travels is the id (and the claim, if a runner handed it out).
+    Picklable: the pickle holds the id, and the claim if a runner handed the object out.
+
+    Args:
+        app: the app on whose store the invocation is.
+        invocation_id: the id; it is not checked before the first use.
+        task: the task that was called; None reads it from the store when it is needed.
+        call: the call, instead of `task`.
+        claim: the ownership that lets this process run the invocation; a runner gets it from the orchestrator.
+        parent_id: id of the calling invocation, if it is known.
+
+    Example:
+        >>> invocation = add(1, 2)
+        >>> invocation.result
+        3
+        >>> str(invocation.status), invocation.arguments.kwargs
+        ('success', {'x': 1, 'y': 2})
     """
 
     __slots__ = (
@@ -67,11 +82,6 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         claim: _core.Claim | None = None,
         parent_id: str | None = None,
     ) -> None:
-        """
-        Args:
-            claim: the ownership that lets this process run it; set by what hands it out to a runner.
-            parent_id: id of the calling invocation, if the caller has it at hand.
-        """
         self.app = app
         self.invocation_id = InvocationId(invocation_id)
         self._task = task if task is not None or call is None else call.task
@@ -90,7 +100,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         self.body_ended = False
 
     def leave_to_parent(self) -> None:
-        """In a process that its body has forked: the claim and the slot stay with the parent."""
+        """Give up the claim and the slot in a process that the body has forked: both stay with the parent."""
         self._claim = None
         if self._limit is not None:
             self._limit.leave_to_parent()
@@ -100,7 +110,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
 
     @property
     def task(self) -> Task[Params, Result]:
-        """The task that was called. `TaskError` if this process cannot find it."""
+        """The task that was called. Raises `TaskError` if this process does not know it."""
         if self._task is None:
             task_id = self._stored().task_id if self._claim is None else self._claim.task_id
             # What the id names has the types that the caller expects of it, or fails when it is used.
@@ -109,7 +119,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
 
     @property
     def call(self) -> Call[Params, Result]:
-        """The task and its arguments; read from the store if it was submitted elsewhere."""
+        """The task and its arguments. Blocks for one read if another process has made the call."""
         if self._call is None:
             if self._kwargs is not None:
                 self._call = Call(self.task, Arguments.of_bound(self._kwargs, self.task))
@@ -120,27 +130,31 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
 
     @property
     def num_retries(self) -> int:
-        """How often the body was run again after a retriable exception; inside the body, before this attempt."""
+        """The number of runs after the first, each for a retriable exception. Reads the store, except in the body."""
         if self._claim is not None:
             return self._claim.retries
         return self._read().retries
 
     @property
     def parent_invocation_id(self) -> InvocationId | None:
-        """Id of the invocation in whose body the call was made; None for a call from outside."""
+        """The id of the invocation whose body made the call; None for a call from outside. Read at most once."""
         if self._parent_id is _UNSET:
             self._parent_id = self._stored().parent_id
         return None if self._parent_id is None else InvocationId(self._parent_id)
 
     @property
     def parent_invocation(self) -> DistributedInvocation[Any, Any] | None:
-        """The invocation in whose body the call was made; None for a call from outside."""
+        """The invocation whose body made the call; None for a call from outside."""
         parent_id = self.parent_invocation_id
         return None if parent_id is None else DistributedInvocation(self.app, parent_id)
 
     @property
     def status(self) -> InvocationStatus:
-        """The status now; once final, without asking the store again. Raises `InvocationNotFoundError`."""
+        """The status now. Blocks for one read of the store; a final status is not read again.
+
+        Raises:
+            InvocationNotFoundError: the store has no invocation with this id.
+        """
         if self._terminal is not None:
             return InvocationStatus(self._terminal[1])
         try:
@@ -154,24 +168,33 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
     # -- its result ------------------------------------------------------------------------------------------------
 
     def get_result(self, timeout: float | None = None) -> Result:
-        """Wait for the result at most `timeout` seconds from now; None waits without limit, 0 only looks.
+        """Wait for the result.
 
-        Blocks the calling thread with the GIL released and polls nothing. Inside a body its slot is lent out meanwhile.
+        Blocks the calling thread with the GIL released; the store notifies this process of the end. Inside a body the
+        slot of the body is lent out meanwhile, so that waiting bodies cannot fill a runner.
 
+        Args:
+            timeout: seconds to wait, from now; None waits without limit, 0 does not wait.
         Returns:
             What the task returned, decoded by its return annotation; the same object each time.
         Raises:
-            InvocationTimeoutError: not finished in time (a `TimeoutError`); it goes on, and can be waited for again.
-            InvocationAbandonedError: the engine gave it up; the message says why.
-            InvocationConcurrencyControlledError: dropped, because another one held its key.
-            InvocationCancelledError: cancelled, see `cancel`.
-            InvocationNotFoundError: no such id; `InvocationExpiredError` if its result was kept for `result_ttl_sec`.
+            InvocationTimeoutError: not finished in time (a `TimeoutError`). The invocation goes on, and a later call
+                may wait for it again.
+            InvocationAbandonedError: the engine gave the invocation up; the message says why.
+            InvocationConcurrencyControlledError: concurrency control dropped it, because another invocation held its
+                key.
+            InvocationCancelledError: it was cancelled, see `cancel`.
+            InvocationNotFoundError: no such id; `InvocationExpiredError` if `result_ttl_sec` has passed.
             SignatureError: the app has `signing_keys`, and its arguments or its outcome are not signed for it.
-            CycleDetectedError: it waits for the invocation whose body asks.
-            RunnerError: the store is in memory and nothing in this process runs it.
-            TypeError, ValueError: the timeout is no number.
-            Exception: whatever the task raised, with the remote traceback as a note; `RemoteError` if its class is
-                not known here.
+            CycleDetectedError: the invocation waits for the body that makes this call.
+            RunnerError: the store is in memory and no runner of the app runs in this process.
+            TypeError, ValueError: `timeout` is no number.
+            Exception: the exception of the task, with the remote traceback as a note; `RemoteError` if this process
+                does not know its class.
+
+        Example:
+            >>> add(1, 2).get_result(timeout=10)
+            3
         """
         limit = checked_timeout(timeout)
         if self._terminal is None:
@@ -186,15 +209,33 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         return self._conclude()
 
     def get_final_result(self) -> Result:
-        """The result without waiting. Raises `InvocationError` if it is not finished, else as `get_result`."""
+        """Return the result of a finished invocation without waiting. Blocks for at most one read of the store.
+
+        Returns:
+            What the task returned.
+        Raises:
+            InvocationError: the invocation is not finished.
+            Exception: as `get_result` raises for a finished invocation.
+        """
         if self._terminal is None and not self._look():
             raise InvocationError(self.invocation_id, f"invocation {self.invocation_id} is not finished: {self.status}")
         return self._conclude()
 
     async def async_result(self) -> Result:
-        """The same as `get_result()` without a timeout, and without blocking the event loop.
+        """Wait for the result without limit and without blocking the event loop; `await invocation` does the same.
 
         Cancelling the awaiting task (`asyncio.timeout`, `wait_for`) ends the wait, not the invocation.
+
+        Returns:
+            What the task returned.
+        Raises:
+            Exception: as `get_result` raises.
+
+        Example:
+            >>> async def main():
+            ...     return await add(1, 2)
+            >>> asyncio.run(main())
+            3
         """
         if self._terminal is None:
             # Imported here: asyncio takes longer to import than all the rest.
@@ -252,21 +293,32 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         return self._terminal is not None
 
     def to_dto(self) -> InvocationDTO:
-        """It as data; reads the store for what is not at hand."""
+        """Return the invocation as data. Reads the store for what this object does not know.
+
+        Returns:
+            The ids of the invocation, of its call and of its parent.
+        """
         return InvocationDTO(self.invocation_id, self.call_id, self.workflow, self.parent_invocation_id)
 
     def cancel(self) -> bool:
-        """Withdraw it, or have its body interrupted. Blocks for one write to the store; does not wait for the body.
+        """Withdraw the invocation, or interrupt its body. Blocks for one write to the store, not until the body ends.
 
-        In the queue it ends as `cancelled` at once. If a runner has it, that runner is told: on a thread the body gets
-        a `TaskCancelledError` at its next bytecode, a coroutine is cancelled at its next `await`; what does not stop
-        within `cancel_grace_sec` is given up as the runner can (see the guide on runners). A body that returns or fails
-        before it is interrupted keeps its outcome. In no case does it run again. What it has submitted goes on.
+        In the queue it ends as `cancelled` at once. If a runner has claimed it, the store notifies that runner: a body
+        on a thread gets a `TaskCancelledError` at its next bytecode, a coroutine is cancelled at its next `await`. A
+        body that does not stop within `cancel_grace_sec` is given up as the runner can (see the guide on runners). A
+        body that returns or fails before the interrupt keeps its outcome. It never runs again. Invocations that it has
+        submitted go on.
 
         Returns:
-            False if it had finished already, else True.
+            False if the invocation had finished already, else True.
         Raises:
-            InvocationNotFoundError: no such id.
+            InvocationNotFoundError: the store has no invocation with this id.
+
+        Example:
+            >>> with isolated(shop) as test:
+            ...     invocation = pack(7)
+            ...     invocation.cancel(), str(invocation.status)
+            (True, 'cancelled')
         """
         try:
             return self.app._store.cancel(str(self.invocation_id), claimed=True) != "finished"
@@ -276,16 +328,17 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
     # -- for runners -----------------------------------------------------------------------------------------------
 
     def run(self, *runner: Any, runner_args: dict[str, Any] | None = None, runner_ctx: Any = None) -> None:
-        """Run it here and now, on the calling thread: for runners, with what `get_invocations_to_run` has handed out.
+        """Run the body on the calling thread and record its outcome. For runners.
 
-        Never raises what the body raises. Called as `run(runner_args)`, or as `run(runner_ctx, runner_args)`.
+        The object must come from `app.orchestrator.get_invocations_to_run`. Blocks until the body has ended. An
+        exception of the body is recorded and not raised here.
 
         Args:
-            runner_args: passed on to `waiting_for_results`.
-            runner_ctx: accepted for runners written for pynenc 0.4: who runs it is who has claimed it.
-
+            *runner: the arguments by position: `run(runner_args)`, or `run(runner_ctx, runner_args)` as in pynenc 0.4.
+            runner_args: passed on to `waiting_for_results` when the body waits.
+            runner_ctx: accepted for runners written for pynenc 0.4; the owner of the claim runs the body.
         Raises:
-            RunnerError: this process does not own it.
+            RunnerError: this process does not own the invocation.
             TypeError: more than two arguments, or `runner_args` both by position and by name.
         """
         from pynenc._execute.execution import run_claimed
@@ -305,7 +358,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
 
     @property
     def depth(self) -> int:
-        """How many invocations are above it."""
+        """The number of invocations above this one: 0 for a call from outside."""
         if self._depth < 0:
             self._depth = self._stored().depth
         return self._depth
@@ -327,20 +380,25 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
 
 
 class ReusedInvocation(DistributedInvocation[Params, Result], Generic[Params, Result]):
-    """The answer to a call that registration concurrency did not let in: the invocation that was there already."""
+    """The answer to a call that registration concurrency refused: the invocation in the queue that takes its place."""
 
     __slots__ = ("diff_arg",)
 
     diff_arg: Arguments | None
-    """The arguments of the call that was not made, if they differ from those of this invocation."""
+    """The arguments of the refused call, if they differ from those of this invocation; else None."""
 
 
 TaskInvocation = DistributedInvocation
-"""The invocation of a task that is no workflow: every one, in this build."""
+"""pynenc's name for the invocation of a task that is no workflow: every invocation, in this build."""
 
 
 class WorkflowInvocation(DistributedInvocation[Params, Result], Generic[Params, Result]):
-    """The invocation of a workflow. There are none, so no invocation is one; making one raises `NotOfferedError`."""
+    """The invocation of a workflow. This build has no workflows: making one raises `NotOfferedError`.
+
+    Args:
+        *args: not used.
+        **kwargs: not used.
+    """
 
     __slots__ = ()
 
@@ -355,10 +413,15 @@ class InvocationDTO:
     """An invocation as data."""
 
     invocation_id: InvocationId
+    """Its id."""
     call_id: CallId
+    """The id of its call."""
     workflow: WorkflowIdentity | None = None
+    """None: this build has no workflows."""
     parent_invocation_id: InvocationId | None = None
+    """The invocation whose body made the call; None for a call from outside."""
     parent_event_id: str | None = None
+    """None: this build has no triggers."""
 
 
 def submitted(
@@ -369,7 +432,18 @@ def submitted(
     parent_id: str | None,
     depth: int,
 ) -> DistributedInvocation[Params, Result]:
-    """The invocation of a call just submitted from here."""
+    """Return the invocation of a call that this process has just submitted.
+
+    Args:
+        cls: the class to make.
+        task: the task that was called.
+        invocation_id: the id that the store gave.
+        kwargs: the arguments that the caller passed.
+        parent_id: id of the invocation whose body made the call, or None.
+        depth: the number of invocations above it.
+    Returns:
+        The invocation, which knows all of this without reading the store.
+    """
     invocation = cls(task.app, invocation_id, task=task)
     invocation._kwargs = kwargs
     invocation._parent_id = parent_id

@@ -12,10 +12,19 @@ Item = TypeVar("Item")
 
 
 class GroupResults(Iterator[Item], Generic[Item]):
-    """Yields the result of each member when it has finished.
+    """Iterator over the results of a group, in the order in which the members finish. `next` blocks until a member has.
 
-    A failed member raises its exception from `next`; the iterator then goes on with the other members. Call it to get
-    a new iterator that yields exceptions instead: `group.results(return_exceptions=True)`.
+    A failed member raises its exception from `next`; the iterator then goes on with the other members. Calling the
+    iterator gives a new one that yields exceptions instead: `group.results(return_exceptions=True)`.
+
+    Args:
+        begin: returns an iterator over the members in the order in which they finish; called once per iterator.
+        conclude: returns the value of a finished member, or raises its exception.
+
+    Example:
+        >>> results = add.parallelize([(1, 2), (3, "four")]).results(return_exceptions=True)
+        >>> sorted(type(value).__name__ for value in results)
+        ['TypeError', 'int']
     """
 
     __slots__ = ("_begin", "_conclude", "_finished")
@@ -23,11 +32,6 @@ class GroupResults(Iterator[Item], Generic[Item]):
     def __init__(
         self, begin: Callable[[], Iterator[BaseInvocation[Any, Any]]], conclude: Callable[[Any], Item]
     ) -> None:
-        """
-        Args:
-            begin: iterates over the members in the order in which they finish; called once per iterator.
-            conclude: returns the value of a finished member, or raises its exception.
-        """
         self._begin = begin
         self._finished: Iterator[BaseInvocation[Any, Any]] | None = None
         self._conclude = conclude
@@ -38,8 +42,12 @@ class GroupResults(Iterator[Item], Generic[Item]):
         return self._conclude(next(self._finished))
 
     def __call__(self, *, return_exceptions: Literal[True]) -> GroupResults[Item | Exception]:
-        """Return a new iterator over the same members, which yields the exception of a failed member.
+        """Return a new iterator over the same members that yields the exception of a failed member.
 
+        Args:
+            return_exceptions: True.
+        Returns:
+            The new iterator.
         Raises:
             TypeError: `return_exceptions` is not True.
         """
@@ -49,10 +57,14 @@ class GroupResults(Iterator[Item], Generic[Item]):
 
 
 class AsyncGroupResults(AsyncIterator[Item], Generic[Item]):
-    """Yields the result of each member when it has finished, without blocking the event loop.
+    """Asynchronous iterator over the results of a group, in the order in which the members finish.
 
     A failed member raises its exception from `anext`, which ends an `async for`; another `async for` over the same
     iterator goes on with the other members.
+
+    Args:
+        finished: iterates over the members in the order in which they finish.
+        conclude: returns the value of a finished member, or raises its exception.
     """
 
     __slots__ = ("_conclude", "_finished")
@@ -60,11 +72,6 @@ class AsyncGroupResults(AsyncIterator[Item], Generic[Item]):
     def __init__(
         self, finished: AsyncGenerator[BaseInvocation[Any, Any], None], conclude: Callable[[Any], Item]
     ) -> None:
-        """
-        Args:
-            finished: iterates over the members in the order in which they finish.
-            conclude: returns the value of a finished member, or raises its exception.
-        """
         self._finished = finished
         self._conclude = conclude
 
@@ -77,7 +84,13 @@ class AsyncGroupResults(AsyncIterator[Item], Generic[Item]):
 
 
 def or_exception(conclude: Callable[[Any], Item]) -> Callable[[Any], Item | Exception]:
-    """Return a function that returns the exception of a failed member instead of raising it."""
+    """Return a function that returns the exception of a failed member instead of raising it.
+
+    Args:
+        conclude: returns the value of a finished member, or raises its exception.
+    Returns:
+        The function. It passes on what is no `Exception`.
+    """
 
     def value_or_exception(invocation: Any) -> Item | Exception:
         try:

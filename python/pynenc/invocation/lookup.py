@@ -1,4 +1,4 @@
-"""Invocations of one task by their ids."""
+"""Find invocations of one task by their ids."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 
 
 def invocation_of_task(task: Task[Params, Result], invocation_id: str) -> BaseInvocation[Params, Result]:
-    """The invocation with this id. Raises `InvocationNotFoundError` if `task` has none with it."""
+    """Find an invocation of a task. Blocks for one read of the store.
+
+    Args:
+        task: the task that the invocation must be of.
+        invocation_id: the id.
+    Returns:
+        The invocation.
+    Raises:
+        InvocationNotFoundError: the store has none with this id, or it is one of another task.
+    """
     app = task.app
     if app.conf.dev_mode_force_sync_tasks:
         from pynenc._dev_mode import find

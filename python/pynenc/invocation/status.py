@@ -1,4 +1,4 @@
-"""Where an invocation stands. The state machine itself lives in Rust; this reads it and keeps no copy."""
+"""The status of an invocation. The state machine itself is in Rust; this module reads it and keeps no copy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from pynenc.exceptions import InvocationStatusOwnershipError, InvocationStatusTr
 
 
 class InvocationStatus(StrEnum):
-    """The lower-case texts are what the store keeps and what users see."""
+    """The state of an invocation. Each member equals its lower-case text, which the store keeps.
+
+    Example:
+        >>> InvocationStatus("success").is_final(), InvocationStatus.RUNNING.can_transition_to("retry")
+        (True, True)
+    """
 
     REGISTERED = "registered"
     CONCURRENCY_CONTROLLED = "concurrency_controlled"
@@ -32,80 +37,135 @@ class InvocationStatus(StrEnum):
     CANCELLED = "cancelled"
 
     def is_final(self) -> bool:
-        """Whether nothing can follow."""
+        """Return whether no other status can follow.
+
+        Returns:
+            True for a finished invocation.
+        """
         return _rules()[self].is_final
 
     def is_available_for_run(self) -> bool:
-        """Whether a runner may claim it."""
+        """Return whether a runner may claim an invocation in this status.
+
+        Returns:
+            True for an invocation that waits in the queue.
+        """
         return _rules()[self].is_available
 
     def can_transition_to(self, status: InvocationStatus | str) -> bool:
-        """Whether `status` may follow directly. `ValueError` for a text that is no status."""
+        """Return whether a status may follow this one directly.
+
+        Args:
+            status: the next status, or its text.
+        Returns:
+            True if the state machine has this step.
+        Raises:
+            ValueError: no status has this text.
+        """
         return InvocationStatus(status) in _rules()[self].successors
 
     @classmethod
     def get_final_statuses(cls) -> frozenset[InvocationStatus]:
-        """Every status in which an invocation is finished."""
+        """Return every status in which an invocation is finished.
+
+        Returns:
+            The statuses.
+        """
         return frozenset(status for status in cls if status.is_final())
 
     @classmethod
     def get_available_for_run_statuses(cls) -> frozenset[InvocationStatus]:
-        """Every status in which a runner may claim an invocation."""
+        """Return every status in which a runner may claim an invocation.
+
+        Returns:
+            The statuses.
+        """
         return frozenset(status for status in cls if status.is_available_for_run())
 
 
 @dataclass(frozen=True, slots=True)
 class InvocationStatusRecord:
-    """A status, the runner that owns the invocation in it (None: nobody), and since when."""
+    """A status with its owner and its time."""
 
     status: InvocationStatus
+    """The status."""
     runner_id: str | None
+    """The runner that owns the invocation in this status; None if no runner does."""
     timestamp: datetime
+    """The time of the change, with time zone."""
 
     def to_json(self) -> str:
-        """One JSON object."""
+        """Return the record as text.
+
+        Returns:
+            One JSON object.
+        """
         return msgspec.json.encode(self).decode()
 
     @classmethod
     def from_json(cls, text: str) -> InvocationStatusRecord:
-        """The inverse of `to_json`. Raises `ValueError` for text that is none."""
+        """Read a record.
+
+        Args:
+            text: what `to_json` returned.
+        Returns:
+            The record.
+        Raises:
+            ValueError: the text is no such record.
+        """
         return msgspec.json.decode(text, type=cls)
 
 
 @dataclass(frozen=True, slots=True)
 class StatusDefinition:
-    """What may be done with an invocation in one status."""
+    """The rules of one status."""
 
     allowed_transitions: frozenset[InvocationStatus]
+    """The statuses that may follow directly."""
     is_final: bool = False
+    """No status may follow."""
     available_for_run: bool = False
+    """A runner may claim an invocation in this status."""
     requires_ownership: bool = False
-    """Only its owner may end this status, unless the next one overrides that."""
+    """Only the owner may end this status, unless the next status overrides that."""
     acquires_ownership: bool = False
     """The runner that sets this status owns the invocation from then on."""
     releases_ownership: bool = False
-    """Nobody owns the invocation in this status."""
+    """No runner owns the invocation in this status."""
     overrides_ownership: bool = False
-    """It may be set without owning the invocation."""
+    """This status may be set without owning the invocation."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatusConfiguration:
-    """The state machine."""
+    """The state machine as data."""
 
     definitions: dict[InvocationStatus, StatusDefinition]
+    """The rules of each status."""
 
 
 def get_status_definition(status: InvocationStatus | str) -> StatusDefinition:
-    """What may be done with an invocation in this status. `ValueError` for a text that is no status."""
+    """Return the rules of a status.
+
+    Args:
+        status: a status, or its text.
+    Returns:
+        The rules.
+    Raises:
+        ValueError: no status has this text.
+    """
     return status_configuration().definitions[InvocationStatus(status)]
 
 
 def validate_transition(from_status: InvocationStatus | str | None, to_status: InvocationStatus | str) -> None:
-    """Check that `to_status` may follow `from_status`; None is an invocation that does not exist yet.
+    """Check that one status may follow another.
 
+    Args:
+        from_status: the present status, or its text; None for an invocation that does not exist yet.
+        to_status: the next status, or its text.
     Raises:
-        InvocationStatusTransitionError: it may not.
+        InvocationStatusTransitionError: the state machine does not have this step.
+        ValueError: no status has this text.
     """
     wanted = InvocationStatus(to_status)
     allowed = (
@@ -123,10 +183,15 @@ def validate_transition(from_status: InvocationStatus | str | None, to_status: I
 def validate_ownership(
     current: InvocationStatusRecord | None, to_status: InvocationStatus | str, runner_id: str | None
 ) -> None:
-    """Check that `runner_id` may set `to_status` on an invocation with the record `current`.
+    """Check that a runner may set a status.
 
+    Args:
+        current: the present record; None for an invocation that does not exist yet.
+        to_status: the next status, or its text.
+        runner_id: the runner that sets it; None for a client.
     Raises:
-        InvocationStatusOwnershipError: another runner owns it, or the status needs an owner and there is none.
+        InvocationStatusOwnershipError: another runner owns the invocation, or the status needs an owner and `runner_id`
+            is empty.
     """
     wanted = get_status_definition(to_status)
     if wanted.acquires_ownership and not runner_id:
@@ -144,11 +209,17 @@ def validate_ownership(
 def status_record_transition(
     current: InvocationStatusRecord | None, to_status: InvocationStatus | str, runner_id: str | None
 ) -> InvocationStatusRecord:
-    """Return the record after the step to `to_status`; changes no invocation.
+    """Return the record after a step. Changes no invocation.
 
+    Args:
+        current: the present record; None for an invocation that does not exist yet.
+        to_status: the next status, or its text.
+        runner_id: the runner that sets it; None for a client.
+    Returns:
+        The new record, with the time now.
     Raises:
-        InvocationStatusTransitionError: the status cannot follow.
-        InvocationStatusOwnershipError: `runner_id` may not set it.
+        InvocationStatusTransitionError: the state machine does not have this step.
+        InvocationStatusOwnershipError: `runner_id` may not set the status.
     """
     validate_transition(None if current is None else current.status, to_status)
     validate_ownership(current, to_status, runner_id)
@@ -158,7 +229,11 @@ def status_record_transition(
 
 @cache
 def status_configuration() -> StatusConfiguration:
-    """The state machine as data, read from the engine."""
+    """Return the state machine as data, read from the engine.
+
+    Returns:
+        The rules of every status.
+    """
     rules = _rules()
     recoveries = {InvocationStatus.PENDING_RECOVERY, InvocationStatus.RUNNING_RECOVERY}
     claimed = {status for status, rule in rules.items() if rule.successors & recoveries}
