@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,11 @@ from pynenc.conf.config_orchestrator import ConfigOrchestratorSQLite
 from pynenc.conf.config_pynenc import ConfigPynenc, LogFormat
 from pynenc.conf.unknown import unknown_settings
 from pynenc.core_tasks import CoreTaskDefinition, CoreTaskRegistry
-from pynenc.exceptions import ConfigError, InvocationStatusOwnershipError, InvocationStatusTransitionError
+from pynenc.exceptions import ConfigError
 from pynenc.invocation.status import (
     InvocationStatus,
-    InvocationStatusRecord,
-    get_status_definition,
-    status_record_transition,
-    validate_ownership,
-    validate_transition,
 )
 from pynenc.runner import DummyRunner, ExternalRunner, RunnerContext, ThreadRunner
-from pynenc.state_backend import InvocationHistory
 from pynenc.testing.plugin import running
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678, UTC)
@@ -188,67 +182,6 @@ def test_a_class_for_sqlite_reads_both_sections_and_an_app_does_not_read_its_own
     # An app has one store, so a place for the orchestrator alone is not silently ignored.
     [(_, key, _)] = unknown_settings({"orchestratorsqlite": {"sqlite_db_path": "b.db"}}, None)
     assert key == "orchestratorsqlite"
-
-
-# -- statuses ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("status", "final", "available", "requires", "acquires", "releases", "overrides"),
-    [
-        ("registered", False, True, False, False, True, False),
-        ("concurrency_controlled", False, False, False, False, True, False),
-        ("rerouted", False, True, False, False, True, False),
-        ("pending", False, False, True, True, False, False),
-        ("pending_recovery", False, False, False, False, True, True),
-        ("running", False, False, True, False, False, False),
-        ("running_recovery", False, False, False, False, True, True),
-        ("paused", False, False, True, False, False, False),
-        ("killed", False, False, False, False, True, False),
-        ("retry", False, True, False, False, True, False),
-        ("success", True, False, False, False, True, False),
-        ("failed", True, False, False, False, True, False),
-        ("concurrency_controlled_final", True, False, False, False, True, False),
-        ("cancelled", True, False, False, False, True, True),
-    ],
-)
-def test_a_status_has_the_rules_of_the_contract(
-    status: str, final: bool, available: bool, requires: bool, acquires: bool, releases: bool, overrides: bool
-) -> None:
-    found = get_status_definition(status)
-    assert (found.is_final, found.available_for_run) == (final, available)
-    assert (found.requires_ownership, found.acquires_ownership) == (requires, acquires)
-    assert (found.releases_ownership, found.overrides_ownership) == (releases, overrides)
-    assert all(InvocationStatus(status).can_transition_to(each) for each in found.allowed_transitions)
-
-
-def test_status_records_move_as_the_state_machine_says() -> None:
-    record = status_record_transition(None, "registered", None)
-    assert (record.status, record.runner_id) == ("registered", None)
-    assert abs(record.timestamp - datetime.now(UTC)) < timedelta(minutes=1)
-    claimed = status_record_transition(record, "pending", "r1")
-    running = status_record_transition(claimed, InvocationStatus.RUNNING, "r1")
-    assert running.runner_id == "r1"
-    with pytest.raises(InvocationStatusOwnershipError, match="of r1 cannot be ended by r2"):
-        status_record_transition(running, "success", "r2")
-    with pytest.raises(InvocationStatusOwnershipError, match="needs the id of the runner"):
-        validate_ownership(record, "pending", "")
-    with pytest.raises(InvocationStatusTransitionError, match="registered cannot follow running"):
-        status_record_transition(running, "registered", "r1")
-    with pytest.raises(InvocationStatusTransitionError, match="pending cannot follow nothing; registered can"):
-        validate_transition(None, "pending")
-    assert status_record_transition(running, "running_recovery", "r2").runner_id is None
-    assert status_record_transition(running, "success", "r1").runner_id is None
-
-
-def test_status_records_and_histories_travel_as_json(app: Pynenc) -> None:
-    record = InvocationStatusRecord(InvocationStatus.RUNNING, "r1", NOW)
-    assert InvocationStatusRecord.from_json(record.to_json()) == record
-    [entry] = app.state_backend.get_history(app.task(shapes.calm)())
-    assert InvocationHistory.from_json(entry.to_json()) == entry
-    for cls in (InvocationStatusRecord, InvocationHistory):
-        with pytest.raises(ValueError, match=r"status|missing"):
-            cls.from_json("{}")
 
 
 # -- tasks and calls -----------------------------------------------------------------------------------------------

@@ -20,15 +20,10 @@ from support.jobs import shapes
 from pynenc import Pynenc
 from pynenc.exceptions import SerializationError
 from pynenc.identifiers import InvocationId, TaskId
-from pynenc.invocation import DistributedInvocation
 
 
 class Colour(enum.StrEnum):
     RED = "red"
-
-
-class Level(enum.IntEnum):
-    HIGH = 3
 
 
 class Pair(NamedTuple):
@@ -326,30 +321,6 @@ class Ratio(float):
     pass
 
 
-def test_a_subclass_of_a_scalar_fits_where_the_base_is_annotated(coder: Any) -> None:
-    for annotation, value in ((str, Colour.RED), (int, Cents(5)), (float, Ratio(0.5)), (list[str], [Colour.RED, "x"])):
-        back = coder.as_argument(annotation, value)
-        assert back == value
-        assert type(back) is (list if annotation == list[str] else annotation)
-
-
-def test_a_subclass_of_a_scalar_fits_as_a_key_where_the_base_is_annotated(coder: Any) -> None:
-    for annotation, value in (
-        (dict[str, int], {Colour.RED: 1, "blue": 2}),
-        (dict[str, list[str]], {Colour.RED: [Colour.RED]}),
-        (dict[int, str], {Level.HIGH: "x", 2: "y"}),
-        (dict[Colour, int], {Colour.RED: 1}),
-    ):
-        for back in (coder.as_argument(annotation, value), coder.as_result(annotation, value)):
-            assert back == value
-            assert {type(key) for key in back} == {annotation.__args__[0]}
-    for annotation in (coder.unannotated, dict, dict[Any, Any]):
-        with pytest.raises(SerializationError, match=r"has keys of type .*Colour, which would come back as str: "):
-            coder.as_argument(annotation, {"plain": 1, Colour.RED: 1})
-    with pytest.raises(SerializationError, match="come back with other keys"):
-        coder.as_argument(dict[int, str], {True: "x"})
-
-
 class Name(str):
     note: str
 
@@ -397,31 +368,6 @@ def test_no_code_of_a_class_runs_at_the_call_to_check_what_fits(coder: Any) -> N
     value = Counted(1, [Box(1)])
     coder.codec.encode_arguments(coder.task(Counted), {"value": value})
     assert calls == [1]
-
-
-def test_a_forgotten_await_is_named_as_that(coder: Any) -> None:
-    app = coder.app
-    invocation: Any = DistributedInvocation(app, "01a22f2e-cbe2-7000-b370-4ef5e29202c5", task=app.task(shapes.calm))
-    for annotation in (int, list[int], dict[str, int], Shape, coder.unannotated):
-        wrapped = {"a": invocation} if annotation == dict[str, int] else invocation
-        with pytest.raises(SerializationError, match="forgotten await") as raised:
-            coder.as_argument(annotation, wrapped)
-        assert "'value'" in str(raised.value)
-    coroutine = _later()
-    with pytest.raises(SerializationError, match=r"coroutine _later: a forgotten await\?"):
-        coder.as_argument(int, coroutine)
-    coroutine.close()
-    assert coder.as_argument(DistributedInvocation[Any, Any], invocation) == invocation
-
-
-async def _later() -> int:
-    return 1
-
-
-def test_an_invocation_of_another_app_is_refused(coder: Any) -> None:
-    other = DistributedInvocation(Pynenc("another"), "01a22f2e-cbe2-7000-b370-4ef5e29202c5")
-    with pytest.raises(SerializationError, match=r"of app 'another'.* app 'coder'"):
-        coder.as_argument(DistributedInvocation[Any, Any], other)
 
 
 def test_the_error_names_the_path_of_a_value_without_a_json_form(coder: Any) -> None:
