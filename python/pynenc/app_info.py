@@ -1,4 +1,4 @@
-"""What another process needs to know to find an app."""
+"""`AppInfo`: an app as data, with which another process can find it."""
 
 from __future__ import annotations
 
@@ -21,21 +21,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AppInfo:
-    """An app as data."""
+    """An app as data.
+
+    Example:
+        >>> info = AppInfo("orders", config_values={"store_url": "memory://"})
+        >>> info.load().app_id, AppInfo.from_json(info.to_json()) == info
+        ('orders', True)
+    """
 
     app_id: str
+    """The id of the app."""
     module: str = ""
-    """Name of the module that has it in a variable; empty if none has."""
+    """The name of the module that has the app in a variable; empty if none has."""
     config_values: dict[str, Any] | None = None
+    """The settings that the app was made with, secrets included."""
     config_filepath: str | None = None
+    """The configuration file that the app was made with."""
     module_filepath: str | None = None
+    """The file of that module."""
     app_variable: str | None = None
+    """The name of that variable."""
 
     @classmethod
     def from_app(cls, app: Pynenc) -> AppInfo:
-        """Look for the app among the variables of the imported modules.
+        """Describe an app. Looks for it among the variables of the imported modules.
 
-        The module that was imported first counts; `__main__` only if no other has it, for elsewhere that is another.
+        The module that was imported first counts; `__main__` only if no other has the app, because in another process
+        `__main__` is another module.
+
+        Args:
+            app: the app.
+        Returns:
+            Its description.
         """
         named = cls(app.app_id, "", dict(app.config_values), app.config_filepath)
         for name, module in sys.modules.copy().items():
@@ -50,12 +67,15 @@ class AppInfo:
         return named
 
     def load(self) -> Pynenc:
-        """The app: the variable of its module, or one made from the settings if there is no such module.
+        """Return the app: the variable of its module, or an app made from the settings if there is no such module.
 
         The module is imported by its name or, where that is not on the path, from its file. A script is not run again:
-        its app is made from the settings.
+        its app is made from the settings. Blocks for the import.
 
-        Raises whatever importing the module raises.
+        Returns:
+            The app.
+        Raises:
+            Exception: as importing the module raises.
         """
         from pynenc.app import Pynenc
 
@@ -77,12 +97,24 @@ class AppInfo:
         return {**vars(self), "config_values": kept}
 
     def to_json(self) -> str:
-        """One JSON object, secrets included; sets among the settings become lists."""
+        """Return the description as text, secrets included.
+
+        Returns:
+            One JSON object; sets among the settings become lists.
+        """
         return as_json(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> AppInfo:
-        """The inverse of `to_json`. Raises `ValueError` for text that is none."""
+        """Read a description.
+
+        Args:
+            text: what `to_json` returned.
+        Returns:
+            The description.
+        Raises:
+            ValueError: the text is no such description.
+        """
         return msgspec.json.decode(text, type=cls)
 
 

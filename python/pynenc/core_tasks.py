@@ -1,6 +1,6 @@
-"""Recovery as pynenc has it: as tasks. Runners recover by themselves, so nothing needs to call these.
+"""Recovery as tasks, as in pynenc. Runners recover by themselves, so nothing needs to call these.
 
-`app.register_core_tasks()` makes them tasks of an app, so that a call has a runner recover at once.
+`app.register_core_tasks()` makes them tasks of an app; calling one then has a runner recover at once.
 """
 
 from __future__ import annotations
@@ -25,10 +25,18 @@ class CoreTaskDefinition:
     """A function and the options of its task."""
 
     func: CoreTaskFunction
+    """The function, at the level of a module."""
     options: dict[str, Any] = field(default_factory=dict)
+    """The options, as for `@app.task`."""
 
     def register(self, app: Pynenc) -> Task[..., Any]:
-        """Make it a task of the app, unless it is one; the task."""
+        """Make the function a task of an app, unless it is one.
+
+        Args:
+            app: the app.
+        Returns:
+            The task.
+        """
         from pynenc.task import Task
 
         task: Task[..., Any] = Task(app, self.func, dict(self.options))
@@ -36,13 +44,20 @@ class CoreTaskDefinition:
 
 
 class CoreTaskRegistry:
-    """What `app.register_core_tasks()` makes tasks of an app."""
+    """The functions that `app.register_core_tasks()` makes tasks. Iterable over their definitions, and has a length."""
 
     def __init__(self) -> None:
         self._definitions: dict[str, CoreTaskDefinition] = {}
 
     def register(self, func: CoreTaskFunction, **options: Any) -> CoreTaskFunction:
-        """Add a function with the options of its task, once; the function."""
+        """Add a function, unless it was added.
+
+        Args:
+            func: the function, at the level of a module.
+            **options: the options of its task.
+        Returns:
+            The function.
+        """
         self._definitions.setdefault(f"{func.__module__}.{func.__qualname__}", CoreTaskDefinition(func, options))
         return func
 
@@ -54,12 +69,24 @@ class CoreTaskRegistry:
 
 
 def recover_pending_invocations() -> int:
-    """Queue again what dead runners had claimed; how many. Both functions do this: the store has one step for it."""
+    """Queue again what dead runners had claimed or were running. The store has one step for both.
+
+    Returns:
+        The number of invocations that were queued.
+    Raises:
+        RunnerError: called outside of a task or runner.
+    """
     return _recover("recover_pending_invocations")
 
 
 def recover_running_invocations() -> int:
-    """Queue again what dead runners were running; how many."""
+    """Queue again what dead runners had claimed or were running. The store has one step for both.
+
+    Returns:
+        The number of invocations that were queued.
+    Raises:
+        RunnerError: called outside of a task or runner.
+    """
     return _recover("recover_running_invocations")
 
 

@@ -1,4 +1,4 @@
-"""The queue of an app: a view over its store."""
+"""`app.broker`: the queues of an app, as a view over its store."""
 
 from __future__ import annotations
 
@@ -22,23 +22,40 @@ _QUEUED = [status.value for status in InvocationStatus if status.is_available_fo
 
 
 class BaseBroker(View):
-    """What is in the queue. Submitting an invocation queues it in the same step, so nothing needs to be routed."""
+    """The queues of an app. Submitting a call queues its invocation in the same step, so nothing needs to be routed.
+
+    A subclass may change the public methods; `broker_cls` selects an imported subclass by its name.
+
+    Args:
+        app: the app.
+
+    Example:
+        >>> with isolated(shop) as test:
+        ...     invocation = pack(7)
+        ...     shop.broker.count_invocations()
+        1
+    """
 
     @cached_property
     def conf(self) -> ConfigBroker:
-        """Settings of this component: the queues there are, and rules for priorities."""
+        """The settings of this component: the queues there are, and rules for priorities."""
         return self.app._broker_conf
 
     def route_invocation(
         self, invocation: InvocationOrId, queue_name: str | None = None, priority: float | None = None
     ) -> None:
-        """See that `invocation` is in the queue: one that the caller owns is handed back, any other is there already.
+        """See that an invocation is in the queue. Blocks for one read or write of the store.
 
-        It waits in the queue and with the priority of its task: `queue_name` and `priority` are only looked at.
+        An invocation that the caller owns is handed back to the queue; any other is there already. It keeps the queue
+        and the priority of its task.
 
+        Args:
+            invocation: an invocation or its id.
+            queue_name: checked, and without effect otherwise.
+            priority: checked, and without effect otherwise.
         Raises:
-            ValueError: no queue can be called so, or no priority is so high or low.
-            InvocationNotFoundError: no such invocation.
+            ValueError: no queue can have this name, or no task this priority.
+            InvocationNotFoundError: the store has no such invocation.
         """
         _check(queue_name, priority)
         claim = claim_of(invocation)
@@ -50,26 +67,57 @@ class BaseBroker(View):
     def route_invocations(
         self, invocations: Iterable[InvocationOrId], queue_name: str | None = None, priority: float | None = None
     ) -> None:
-        """`route_invocation` for each. Raises `ValueError` before the first."""
+        """Call `route_invocation` for each invocation.
+
+        Args:
+            invocations: invocations or their ids.
+            queue_name: checked before the first, and without effect otherwise.
+            priority: checked before the first, and without effect otherwise.
+        Raises:
+            ValueError: no queue can have this name, or no task this priority.
+            InvocationNotFoundError: the store has no such invocation.
+        """
         _check(queue_name, priority)
         for invocation in invocations:
             self.route_invocation(invocation, queue_name, priority)
 
     def route_call(self, call: Any) -> Any:
-        """Submit `call`; the invocation."""
+        """Submit a call. Blocks until the store has it.
+
+        Args:
+            call: a `Call`.
+        Returns:
+            Its invocation.
+        Raises:
+            PynencError: as calling the task raises.
+        """
         return submit_one(call.task, call.arguments.passed)
 
     def retrieve_invocation(self, queue_name: str | None = None) -> ClaimedInvocationId | None:
-        """Claim the next due invocation (of one queue): its id, which carries the claim; None when there is none."""
+        """Claim the next due invocation. Does not wait for one.
+
+        In a process without a running runner nobody renews the lease: the body must end within `lease_sec`.
+
+        Args:
+            queue_name: the queue to take from; None takes from all queues of the runner.
+        Returns:
+            The id, which carries the claim; None if nothing is due.
+        """
         claims = claim_some(self.app, 1, [queue_name] if queue_name else [])
         return ClaimedInvocationId(claims[0]) if claims else None
 
     def count_invocations(self, queue_names: Iterable[str] | None = None) -> int:
-        """How many wait for a runner, in these queues or in all."""
+        """Count the invocations that wait for a runner. Blocks for one read of the store.
+
+        Args:
+            queue_names: names of queues; None counts all queues.
+        Returns:
+            The number of invocations.
+        """
         return self._store.count(statuses=_QUEUED, queues=texts(queue_names))
 
     def purge(self) -> None:
-        """Cancel everything that waits for a runner. What runs, and what has finished, stays."""
+        """Cancel every invocation that waits for a runner. Running and finished invocations stay."""
         while self._store.cancel_queued():
             # What this called back to the queue, and what has arrived meanwhile, too.
             continue

@@ -4,4 +4,4 @@ from pynenc.broker.base_broker import BaseBroker
 
 
 class MemBroker(BaseBroker):
-    """Names the store in memory (`memory://`) in settings made for pynenc."""
+    """pynenc's name for the queues in memory: as `broker_cls` it selects the store `memory://`."""

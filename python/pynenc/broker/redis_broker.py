@@ -4,4 +4,4 @@ from pynenc.broker.base_broker import BaseBroker
 
 
 class RedisBroker(BaseBroker):
-    """Names the Redis store (`redis://…`) in settings made for pynenc."""
+    """pynenc's name for the queues in Redis: as `broker_cls` it selects the store `redis://…`."""

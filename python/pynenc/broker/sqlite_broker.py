@@ -4,4 +4,4 @@ from pynenc.broker.base_broker import BaseBroker
 
 
 class SQLiteBroker(BaseBroker):
-    """Names the SQLite store (`sqlite:///path`) in settings made for pynenc."""
+    """pynenc's name for the queues in SQLite: as `broker_cls` it selects the store `sqlite:///…`."""

@@ -1,4 +1,4 @@
-"""`app.client_data_store`: values as text that can be handed around, and back."""
+"""`app.client_data_store`: values as text, and text as values."""
 
 from __future__ import annotations
 
@@ -18,13 +18,21 @@ REFERENCE = "__pynenc__client_data__:"
 
 
 class BaseClientDataStore:
-    """Text for values, written by the serializer of the app; works with every store, for it keeps nothing there.
+    """Writes values as text with the serializer of the app, and reads them again. Works with every store.
 
     Arguments and results of any size (up to `max_payload_bytes`) travel with their invocation and are removed with it,
     so the text of a value is the whole value, never a reference. A subclass that defines `_store(key, text)`,
-    `_retrieve(key)` and `_purge()` gets the long texts to keep, and its references in their place: those of at least
-    `min_size_to_cache` and (unless that is 0) at most `max_size_to_cache` characters. That is for the methods here;
-    the arguments of calls stay in their invocation.
+    `_retrieve(key)` and `_purge()` keeps long texts, and returns references in their place: texts of at least
+    `min_size_to_cache` and (unless that is 0) at most `max_size_to_cache` characters. That concerns the methods of this
+    class; the arguments of calls stay in their invocation.
+
+    Args:
+        app: the app.
+
+    Example:
+        >>> text = app.client_data_store.serialize({"id": 7})
+        >>> text, app.client_data_store.deserialize(text)
+        ('{"id":7}', {'id': 7})
     """
 
     def __init__(self, app: Pynenc) -> None:
@@ -32,11 +40,20 @@ class BaseClientDataStore:
 
     @cached_property
     def conf(self) -> ConfigClientDataStore:
-        """Settings of this component."""
+        """The settings of this component."""
         return ConfigClientDataStore(self.app.config_values, self.app.config_filepath)
 
     def serialize(self, obj: Any, disable_cache: bool = False) -> str:
-        """The text of `obj`; with `disable_cache` never a reference. `SerializationError` for what has no text."""
+        """Return the text of a value, or the reference of a kept text. Warns in the log above `warn_threshold`.
+
+        Args:
+            obj: the value.
+            disable_cache: never return a reference.
+        Returns:
+            The text or the reference.
+        Raises:
+            SerializationError: the value has no text.
+        """
         text = self.app.serializer.serialize(obj)
         if 0 < self.conf.warn_threshold < len(text):
             self.app.logger.warning(
@@ -52,22 +69,47 @@ class BaseClientDataStore:
         return key
 
     def deserialize(self, key_or_text: str) -> Any:
-        """The value of what `serialize` returned. Each call makes a new object."""
+        """Return the value of a text or of a reference, a new object each time.
+
+        Args:
+            key_or_text: what `serialize` returned.
+        Returns:
+            The value.
+        Raises:
+            NotOfferedError: it is a reference, and this class keeps no texts.
+        """
         return self.app.serializer.deserialize(
             self._retrieve(key_or_text) if self.is_reference(key_or_text) else key_or_text
         )
 
     def resolve(self, key_or_text: str) -> Any:
-        """`deserialize`, under its other name."""
+        """Return the value of a text or of a reference, as `deserialize`.
+
+        Args:
+            key_or_text: what `serialize` returned.
+        Returns:
+            The value.
+        """
         return self.deserialize(key_or_text)
 
     def is_reference(self, text: str) -> bool:
-        """Whether this is a reference to a kept text, rather than the text of a value."""
+        """Return whether a text is the reference of a kept text rather than a value.
+
+        Args:
+            text: what `serialize` returned.
+        Returns:
+            True for a reference.
+        """
         return text.startswith(REFERENCE)
 
     def serialize_arguments(self, kwargs: Mapping[str, Any], disable_cache_args: Iterable[str] = ()) -> dict[str, str]:
-        """The text of each argument; those in `disable_cache_args` (`"*"`: all) are never references.
+        """Return the text of each argument.
 
+        Args:
+            kwargs: the arguments by name.
+            disable_cache_args: names that never become references; `"*"` means all.
+        Returns:
+            The texts by name.
         Raises:
             SerializationError: an argument has no text; names it.
         """
@@ -81,7 +123,15 @@ class BaseClientDataStore:
         return texts
 
     def deserialize_arguments(self, serialized: Mapping[str, str]) -> dict[str, Any]:
-        """The inverse. `SerializationError` names the argument that cannot be read."""
+        """Return the value of each argument.
+
+        Args:
+            serialized: what `serialize_arguments` returned.
+        Returns:
+            The values by name.
+        Raises:
+            SerializationError: an argument cannot be read; names it.
+        """
         values: dict[str, Any] = {}
         for name, text in serialized.items():
             try:
@@ -91,7 +141,7 @@ class BaseClientDataStore:
         return values
 
     def purge(self) -> None:
-        """Remove what a subclass keeps. Nothing otherwise: the texts are the values."""
+        """Remove the texts that a subclass keeps. This class keeps none."""
         if self._keeps():
             self._purge()
 

@@ -4,4 +4,4 @@ from pynenc.client_data_store.base_client_data_store import BaseClientDataStore
 
 
 class RedisClientDataStore(BaseClientDataStore):
-    """Name from settings made for pynenc: values stay in their text, see `BaseClientDataStore`."""
+    """A class name from settings made for pynenc. It adds nothing to `BaseClientDataStore`."""

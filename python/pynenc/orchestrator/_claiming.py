@@ -1,4 +1,4 @@
-"""Claims of a runner of one's own that wait for work instead of polling for it."""
+"""Claims of a user's runner that wait for work instead of polling for it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,19 @@ _POLL_SEC = 0.05
 
 
 def claim_or_wait(app: Pynenc, limit: int, wait_sec: float, runner_ctx: Any = None) -> list[_core.Claim]:
-    """Take up to `limit` due invocations; if there are none, wait up to `wait_sec` until there are some.
+    """Claim due invocations; if none is due, wait until one is.
 
-    Returns none at once when the runner stops. Raises `ValueError` for a negative wait, `StateBackendError` if the
-    store cannot be asked.
+    Args:
+        app: the app.
+        limit: the most invocations to claim.
+        wait_sec: seconds to block if nothing is due. The engine of the running runner is notified of new work; without
+            a running runner the store is polled every 50 ms.
+        runner_ctx: the owner of the claims, in a process without a running runner.
+    Returns:
+        The claims; none if the time is over, or at once when the runner stops.
+    Raises:
+        ValueError: a negative wait.
+        StateBackendError: the store cannot be read.
     """
     if not wait_sec >= 0:
         raise ValueError(f"wait must be a number of seconds from 0, got {wait_sec!r}")

@@ -1,4 +1,4 @@
-"""Statuses, and what may run next: a view over the store."""
+"""`app.orchestrator`: statuses, and work for a user's runner, as a view over the store."""
 
 from __future__ import annotations
 
@@ -32,23 +32,49 @@ _QUEUED = [status.value for status in InvocationStatus if status.is_available_fo
 
 
 class BaseOrchestrator(Upkeep):
-    """Reads statuses and hands out work. Methods take an invocation or its id, and return ids."""
+    """Statuses, and work for a user's runner. Methods take an invocation or its id, and return ids.
+
+    Each method blocks for its reads and writes of the store and for nothing else, unless it says so. Parameters called
+    `runner_ctx` are accepted for code written for pynenc 0.4; ownership comes with the claim. `orchestrator_cls`
+    selects an imported subclass by its name.
+
+    Args:
+        app: the app.
+
+    Example:
+        >>> with isolated(shop) as test:
+        ...     invocation = pack(7)
+        ...     str(shop.orchestrator.get_invocation_status(invocation)), shop.orchestrator.count_invocations()
+        ('registered', 1)
+    """
 
     # -- work for a runner of your own -----------------------------------------------------------------------------
 
     def get_invocations_to_run(
         self, max_num_invocations: int, runner_ctx: Any = None, *, wait: float = 0.0
     ) -> Iterator[DistributedInvocation[Any, Any]]:
-        """Claim up to so many due invocations, those first that others wait for. Run each with `invocation.run(args)`.
+        """Claim due invocations, first those that waiting bodies wait for. Run each with `invocation.run(runner_args)`.
 
         Those not taken from the iterator go back to the queue when it is closed. In a process with a running runner the
         leases are renewed until the invocations are settled.
 
         Args:
-            max_num_invocations: how many at most: the free slots. With none it yields nothing at once.
-            runner_ctx: whose claims they are, in a process without a running runner.
-            wait: how many seconds the first step blocks if nothing is due: until something is, or the runner stops. The
-                runner is told of new work by the store; without a running runner the store is asked every 50 ms.
+            max_num_invocations: the most invocations to claim: the free slots. With 0 the iterator is empty.
+            runner_ctx: the owner of the claims, in a process without a running runner.
+            wait: seconds that the first step blocks if nothing is due, until something is or the runner stops. The
+                store notifies the runner of new work; without a running runner the store is polled every 50 ms.
+        Yields:
+            Invocations that this process owns.
+        Raises:
+            ValueError: a negative wait.
+
+        Example:
+            >>> with isolated(shop) as test:
+            ...     invocation = pack(7)
+            ...     for mine in shop.orchestrator.get_invocations_to_run(1):
+            ...         mine.run()
+            ...     invocation.get_final_result()
+            'packed 7'
         """
         waiting = claim_or_wait(self.app, max_num_invocations, wait, runner_ctx)
         waiting.reverse()
@@ -72,12 +98,16 @@ class BaseOrchestrator(Upkeep):
                 )
 
     def set_invocation_status(self, invocation: InvocationOrId, status: Any, runner_ctx: Any = None) -> None:
-        """Move an invocation that the caller owns: `running`, `paused`, `rerouted`, `killed`, `retry`; or `cancelled`.
+        """Set the status of an invocation that the caller owns, or cancel one in the queue.
 
+        Args:
+            invocation: what `get_invocations_to_run` yielded; for `cancelled` any invocation or id.
+            status: `running`, `paused`, `rerouted`, `killed`, `retry` or `cancelled`.
+            runner_ctx: accepted for compatibility.
         Raises:
-            InvocationStatusOwnershipError: the caller does not own it (any more).
-            InvocationStatusTransitionError: this status cannot be set by itself: it comes with a result or exception,
-                or the engine sets it.
+            InvocationStatusOwnershipError: the caller does not own the invocation, or no longer.
+            InvocationStatusTransitionError: this status comes with a result or an exception, or the engine sets it; or
+                what should be cancelled is claimed or finished.
         """
         wanted = InvocationStatus(texts(status)[0])
         if wanted is InvocationStatus.CANCELLED:
@@ -101,7 +131,16 @@ class BaseOrchestrator(Upkeep):
             )
 
     def set_invocation_result(self, invocation: InvocationOrId, result: Any, runner_ctx: Any = None) -> None:
-        """End an invocation that the caller runs with this value. Raises `SerializationError`, `…OwnershipError`."""
+        """End an invocation that the caller runs as `success`.
+
+        Args:
+            invocation: what `get_invocations_to_run` yielded.
+            result: the value.
+            runner_ctx: accepted for compatibility.
+        Raises:
+            SerializationError: the value has no encoded form.
+            InvocationStatusOwnershipError: the caller does not own the invocation, or no longer.
+        """
         claim = owned_claim(invocation, "set the result of")
         payload = self.app._codec.encode_result(self.app.get_task(claim.task_id), result, claim.invocation_id)
         self._settle(claim, Outcome(_core.SUCCESS, payload))
@@ -109,7 +148,15 @@ class BaseOrchestrator(Upkeep):
     def set_invocation_exception(
         self, invocation: InvocationOrId, exception: BaseException, runner_ctx: Any = None
     ) -> None:
-        """End an invocation that the caller owns as failed."""
+        """End an invocation that the caller owns as `failed`.
+
+        Args:
+            invocation: what `get_invocations_to_run` yielded.
+            exception: the exception that the client receives.
+            runner_ctx: accepted for compatibility.
+        Raises:
+            InvocationStatusOwnershipError: the caller does not own the invocation, or no longer.
+        """
         claim = owned_claim(invocation, "set the exception of")
         payload = self.app._codec.encode_exception(self.app.get_task(claim.task_id), exception, claim.invocation_id)
         self._settle(claim, Outcome(_core.FAILURE, payload))
@@ -117,22 +164,43 @@ class BaseOrchestrator(Upkeep):
     def set_invocation_retry(
         self, invocation: InvocationOrId, exception: BaseException, runner_ctx: Any = None
     ) -> None:
-        """Queue an invocation that the caller runs again, as after a retriable exception."""
+        """Queue an invocation that the caller runs again, as after a retriable exception. Counts one retry.
+
+        Args:
+            invocation: what `get_invocations_to_run` yielded.
+            exception: the reason, for the history.
+            runner_ctx: accepted for compatibility.
+        Raises:
+            InvocationStatusOwnershipError: the caller does not own the invocation, or no longer.
+        """
         self._settle(
             owned_claim(invocation, "retry"),
             Outcome(_core.RETRY, note=self.app._codec.note(exception, describe(exception))),
         )
 
     def reroute_invocations(self, invocations: Iterable[InvocationOrId], runner_ctx: Any = None) -> None:
-        """Hand invocations that the caller owns back to the queue; those of others raise `…OwnershipError`."""
+        """Hand invocations that the caller owns back to the queue.
+
+        Args:
+            invocations: what `get_invocations_to_run` yielded.
+            runner_ctx: accepted for compatibility.
+        Raises:
+            InvocationStatusOwnershipError: the caller does not own one of them, or no longer.
+        """
         for invocation in invocations:
             self.set_invocation_status(invocation, InvocationStatus.REROUTED, runner_ctx)
 
     def waiting_for_results(self, caller: InvocationOrId | None, targets: Iterable[InvocationOrId]) -> None:
-        """Record that the body of `caller`, which this process runs, waits for `targets`: they go first from now on.
+        """Record that a body which this process runs waits for other invocations. Does not wait.
 
-        The caller is `paused` then, until its status is set to running or it ends. Without a caller nothing happens.
-        Raises `CycleDetectedError`.
+        Those go first from now on. The caller is `paused` until its status is set to `running` or it ends.
+
+        Args:
+            caller: the invocation whose body waits; with None nothing happens.
+            targets: the invocations that it waits for, or their ids.
+        Raises:
+            InvocationStatusOwnershipError: this process does not own the caller.
+            CycleDetectedError: one of the targets waits for the caller.
         """
         if caller is not None:
             claim = owned_claim(caller, "pause")
@@ -141,50 +209,119 @@ class BaseOrchestrator(Upkeep):
     # -- calls -----------------------------------------------------------------------------------------------------
 
     def route_call(self, call: Call[Any, Any]) -> DistributedInvocation[Any, Any]:
-        """Submit one call; its invocation, or the one already registered (`ReusedInvocation`)."""
+        """Submit a call. Blocks until the store has it.
+
+        Args:
+            call: the task and its arguments.
+        Returns:
+            Its invocation; a `ReusedInvocation` if registration concurrency refused the call.
+        Raises:
+            PynencError: as calling the task raises.
+        """
         return self.route_calls([call])[0]
 
     def route_calls(self, calls: Iterable[Call[Any, Any]]) -> list[DistributedInvocation[Any, Any]]:
-        """Submit calls; their invocations, in the order of the calls."""
+        """Submit calls. Blocks until the store has all of them.
+
+        Args:
+            calls: tasks with their arguments.
+        Returns:
+            Their invocations, in the order of the calls.
+        Raises:
+            PynencError: as `Task.parallelize` raises.
+        """
         routed: list[DistributedInvocation[Any, Any]] = []
         for task, group in groupby(calls, key=lambda call: call.task):
             routed += submit_many(task, [call.arguments.passed for call in group])
         return routed
 
     def route_invocation(self, invocation: InvocationOrId) -> None:
-        """See that `invocation` is in the queue, as `app.broker.route_invocation` does."""
+        """See that an invocation is in the queue, as `app.broker.route_invocation` does.
+
+        Args:
+            invocation: an invocation or its id.
+        Raises:
+            InvocationNotFoundError: the store has no such invocation.
+        """
         self.app.broker.route_invocation(invocation)
 
     def route_invocations(self, invocations: Iterable[InvocationOrId]) -> None:
-        """`route_invocation` for each."""
+        """Call `route_invocation` for each invocation.
+
+        Args:
+            invocations: invocations or their ids.
+        Raises:
+            InvocationNotFoundError: the store has no such invocation.
+        """
         self.app.broker.route_invocations(invocations)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def get_invocation_status(self, invocation: InvocationOrId) -> InvocationStatus:
-        """The status now. Raises `InvocationNotFoundError`."""
+        """Return the status of an invocation.
+
+        Args:
+            invocation: an invocation or its id.
+        Returns:
+            The status now.
+        Raises:
+            InvocationNotFoundError: the store has no such invocation.
+        """
         if self.app.conf.dev_mode_force_sync_tasks:
             return find(self.app, id_of(invocation)).status
         return InvocationStatus(self._store.status(id_of(invocation)))
 
     def filter_by_status(self, invocations: Iterable[InvocationOrId], statuses: Any) -> list[str]:
-        """The ids of those in one of these statuses, in order."""
+        """Select the invocations in some statuses. Reads the store once for each invocation.
+
+        Args:
+            invocations: invocations or their ids.
+            statuses: one status, or several.
+        Returns:
+            Their ids, in the given order.
+        Raises:
+            InvocationNotFoundError: the store does not have one of them.
+        """
         wanted = set(texts(statuses))
         return [id_ for id_ in map(id_of, invocations) if self._store.status(id_) in wanted]
 
     def filter_final(self, invocations: Iterable[InvocationOrId]) -> list[str]:
-        """The ids of those that are finished, in order."""
+        """Select the finished invocations. Reads the store once.
+
+        Args:
+            invocations: invocations or their ids.
+        Returns:
+            Their ids, in the given order.
+        Raises:
+            InvocationNotFoundError: the store does not have one of them.
+        """
         ids = [id_of(invocation) for invocation in invocations]
         return [id_ for id_, terminal in zip(ids, self._store.terminals(ids), strict=True) if terminal is not None]
 
     def count_invocations(self, task_id: str | None = None, statuses: Any = None) -> int:
-        """How many there are, of one task or of all, in these statuses or in any."""
+        """Count invocations.
+
+        Args:
+            task_id: of this task; None counts all tasks.
+            statuses: one status, or several; None counts all statuses.
+        Returns:
+            The number of invocations.
+        """
         return self._store.count(task_id=None if task_id is None else str(task_id), statuses=texts(statuses))
 
     def get_existing_invocations(
         self, task: Task[Any, Any], key_serialized_arguments: dict[str, str] | None = None, statuses: Any = None
     ) -> Iterator[str]:
-        """Ids of the invocations of `task` in these statuses whose arguments have these canonical texts."""
+        """List the invocations of a task with some arguments. Decodes the arguments of each if any are given.
+
+        Args:
+            task: the task.
+            key_serialized_arguments: the canonical text of some arguments by name, as `Call.serialized_arguments`; None
+                selects all.
+            statuses: one status, or several; None selects all.
+        Yields:
+            Ids, in order of submission.
+        """
         for invocation_id in every_id(self._store, task_id=str(task.task_id), statuses=texts(statuses)):
             if not key_serialized_arguments:
                 yield invocation_id
@@ -196,20 +333,45 @@ class BaseOrchestrator(Upkeep):
                 yield invocation_id
 
     def get_task_invocation_ids(self, task_id: str) -> Iterator[str]:
-        """Every id of one task, in order of submission."""
+        """List the invocations of a task.
+
+        Args:
+            task_id: the id of the task.
+        Yields:
+            Ids, in order of submission.
+        """
         yield from every_id(self._store, task_id=str(task_id))
 
     def get_invocation_ids_paginated(
         self, task_id: str | None = None, statuses: Any = None, limit: int = 100, offset: int = 0
     ) -> list[str]:
-        """One page of ids, in order of submission. `ValueError` for a negative limit or offset."""
+        """List one page of invocations.
+
+        Args:
+            task_id: of this task; None lists all tasks.
+            statuses: one status, or several; None lists all.
+            limit: the most ids to return.
+            offset: the number of ids to skip.
+        Returns:
+            Ids, in order of submission.
+        Raises:
+            ValueError: a negative limit or offset.
+        """
         if limit < 0 or offset < 0:
             raise ValueError(f"limit and offset must be at least 0, got limit={limit!r} and offset={offset!r}")
         task = None if task_id is None else str(task_id)
         return self._store.list_ids(task_id=task, statuses=texts(statuses), limit=limit, offset=offset)
 
     def get_call_invocation_ids(self, call_id: Any) -> Iterator[str]:
-        """Ids of the invocations of one call: same task, same arguments. Takes a call or its id."""
+        """List the invocations of one call: the same task with equal arguments.
+
+        Args:
+            call_id: a call, or its id.
+        Yields:
+            Ids, in order of submission.
+        Raises:
+            TaskError: this process does not know the task.
+        """
         call_id = getattr(call_id, "call_id", call_id)
         task, wanted = self.app.get_task(call_id.task_id), str(call_id.args_id)
         for invocation_id in every_id(self._store, task_id=str(call_id.task_id)):
@@ -219,7 +381,13 @@ class BaseOrchestrator(Upkeep):
                 yield invocation_id
 
     def get_blocking_invocations(self, max_num_invocations: int) -> Iterator[str]:
-        """Ids in the queue that were called by a body which waits now, oldest first. Claims prefer those anyway."""
+        """List the invocations in the queue that a waiting body has called. Claims prefer them anyway.
+
+        Args:
+            max_num_invocations: the most ids to list.
+        Yields:
+            Ids, oldest first.
+        """
         children = (
             child
             for parent in every_id(self._store, statuses=["paused"])
@@ -229,7 +397,7 @@ class BaseOrchestrator(Upkeep):
         yield from sorted(children)[:max_num_invocations]
 
     def purge(self) -> None:
-        """Remove every invocation of the app, finished or not."""
+        """Remove every invocation of the app from the store, finished or not."""
         self._store.purge()
 
     # -- underneath ------------------------------------------------------------------------------------------------

@@ -18,44 +18,69 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ActiveRunnerInfo:
-    """A runner that lives, as `app.orchestrator.get_active_runners()` lists it."""
+    """A running runner, as `app.orchestrator.get_active_runners()` lists it."""
 
     runner_id: str
+    """The id of the runner."""
     creation_time: datetime
-    """When it started, with time zone UTC, by the clock of its machine."""
+    """The time of its start, in UTC, by the clock of its machine."""
     last_heartbeat: datetime
-    """When it last said so, once a minute. Its leases are renewed much more often."""
+    """The time of its last sign of life, written once a minute. Leases are renewed more often."""
     allow_to_run_atomic_service: bool = True
-    """Every runner recovers what dead ones leave."""
+    """True: every runner recovers what dead runners leave."""
     consumed_queues: tuple[str, ...] | None = None
     """The queues that it takes work from; None for all."""
 
 
 class BaseBlockingControl:
-    """`app.orchestrator.blocking_control`: which invocations others wait for. A view over the store."""
+    """`app.orchestrator.blocking_control`: which invocations other invocations wait for.
+
+    Args:
+        app: the app.
+    """
 
     def __init__(self, app: Pynenc) -> None:
         self.app = app
 
     def waiting_for_results(self, caller: InvocationOrId | None, targets: Iterable[InvocationOrId]) -> None:
-        """As `orchestrator.waiting_for_results`: only the owner of `caller` may say that it waits."""
+        """Record that a body of this process waits for others, as `orchestrator.waiting_for_results`.
+
+        Args:
+            caller: the invocation whose body waits; with None nothing happens.
+            targets: the invocations that it waits for, or their ids.
+        Raises:
+            InvocationStatusOwnershipError: this process does not own the caller.
+            CycleDetectedError: one of the targets waits for the caller.
+        """
         self.app.orchestrator.waiting_for_results(caller, targets)
 
     def release_waiters(self, invocation: InvocationOrId) -> None:
-        """Nothing is left to release: a result wakes its waiters in the step that stores it.
+        """Check that an invocation exists. The step that stores a result wakes its waiters: nothing is left to release.
 
+        Args:
+            invocation: an invocation or its id.
         Raises:
-            InvocationNotFoundError: no such invocation.
+            InvocationNotFoundError: the store has no such invocation.
         """
         self.app._store.status(id_of(invocation))
 
     def get_blocking_invocations(self, max_num_invocations: int) -> Iterator[str]:
-        """Ids in the queue that a waiting body has called, oldest first."""
+        """List the invocations in the queue that a waiting body has called.
+
+        Args:
+            max_num_invocations: the most ids to list.
+        Returns:
+            An iterator over ids, oldest first.
+        """
         return self.app.orchestrator.get_blocking_invocations(max_num_invocations)
 
 
 class BaseCycleControl:
-    """`app.orchestrator.cycle_control`: calls that come back to themselves. Reads the store, and keeps nothing."""
+    """`app.orchestrator.cycle_control`: calls that come back to themselves. Reads the store and keeps nothing.
+
+    Args:
+        app: the app.
+    """
 
     def __init__(self, app: Pynenc) -> None:
         self.app = app
@@ -63,12 +88,13 @@ class BaseCycleControl:
     def add_call_and_check_cycles(
         self, caller: DistributedInvocation[Any, Any], callee: DistributedInvocation[Any, Any]
     ) -> None:
-        """Check that `callee` is not a call which `caller` was made by, however far up.
+        """Check that a call does not come back to itself. A wait that could never end raises by itself.
 
-        Nothing needs to be added: every record names its caller. A wait that could never end raises by itself.
-
+        Args:
+            caller: the invocation whose body makes the call.
+            callee: the invocation of the call.
         Raises:
-            CycleDetectedError: `caller` or one of its callers is the same call (task and arguments) as `callee`.
+            CycleDetectedError: `caller` or an invocation above it is the same call (task and arguments) as `callee`.
         """
         path: list[str] = []
         wanted = callee.call_id
@@ -83,9 +109,11 @@ class BaseCycleControl:
             above = above.parent_invocation
 
     def clean_up_invocation_cycles(self, invocation: InvocationOrId) -> None:
-        """Nothing is left to clean up: a wait is forgotten in the step that ends it.
+        """Check that an invocation exists. The step that ends a wait forgets it: nothing is left to clean up.
 
+        Args:
+            invocation: an invocation or its id.
         Raises:
-            InvocationNotFoundError: no such invocation.
+            InvocationNotFoundError: the store has no such invocation.
         """
         self.app._store.status(id_of(invocation))

@@ -4,4 +4,4 @@ from pynenc.orchestrator.base_orchestrator import BaseOrchestrator
 
 
 class MemOrchestrator(BaseOrchestrator):
-    """Names the store in memory (`memory://`) in settings made for pynenc."""
+    """pynenc's name for the orchestrator in memory: as `orchestrator_cls` it selects the store `memory://`."""

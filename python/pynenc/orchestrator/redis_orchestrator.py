@@ -4,4 +4,4 @@ from pynenc.orchestrator.base_orchestrator import BaseOrchestrator
 
 
 class RedisOrchestrator(BaseOrchestrator):
-    """Names the Redis store (`redis://…`) in settings made for pynenc."""
+    """pynenc's name for the orchestrator in Redis: as `orchestrator_cls` it selects the store `redis://…`."""

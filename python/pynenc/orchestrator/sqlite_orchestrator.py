@@ -4,4 +4,4 @@ from pynenc.orchestrator.base_orchestrator import BaseOrchestrator
 
 
 class SQLiteOrchestrator(BaseOrchestrator):
-    """Names the SQLite store (`sqlite:///path`) in settings made for pynenc."""
+    """pynenc's name for the orchestrator in SQLite: as `orchestrator_cls` it selects the store `sqlite:///…`."""

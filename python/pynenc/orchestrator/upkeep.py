@@ -1,4 +1,4 @@
-"""What pynenc's orchestrator does in steps of their own, and the store in one with what belongs to it."""
+"""Methods of pynenc's orchestrator for steps that the store takes together with the change they belong to."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 
 class Upkeep(View):
-    """Registration, expiry, heartbeats and recovery: the part of `BaseOrchestrator` that users seldom call."""
+    """The part of `BaseOrchestrator` for registration, expiry, heartbeats and recovery. Users seldom call it."""
 
     @cached_property
     def conf(self) -> ConfigOrchestrator:
-        """Settings of this component."""
+        """The settings of this component."""
         return ConfigOrchestrator(self.app.config_values, self.app.config_filepath)
 
     @cached_property
     def blocking_control(self) -> BaseBlockingControl:
-        """Who waits for whom."""
+        """The methods that record waits."""
         return BaseBlockingControl(self.app)
 
     @cached_property
     def cycle_control(self) -> BaseCycleControl:
-        """Calls that come back to themselves."""
+        """The methods that find calls that come back to themselves."""
         return BaseCycleControl(self.app)
 
     # -- registration ------------------------------------------------------------------------------------------------
@@ -42,15 +42,30 @@ class Upkeep(View):
     def register_new_invocations(
         self, invocations: Iterable[InvocationOrId], runner_ctx: Any = None
     ) -> list[InvocationStatusRecord]:
-        """The status records of invocations, each of which was registered in the step that submitted it.
+        """Return the status records of invocations.
 
+        Each was registered in the step that submitted it; `route_call` submits a call.
+
+        Args:
+            invocations: invocations or their ids.
+            runner_ctx: accepted for compatibility.
+        Returns:
+            The records, in the given order.
         Raises:
-            InvocationNotFoundError: the store has no such invocation. Submit a call with `route_call` to make one.
+            InvocationNotFoundError: the store does not have one of them.
         """
         return [self.get_invocation_status_record(invocation) for invocation in invocations]
 
     def get_invocation_status_record(self, invocation: InvocationOrId) -> InvocationStatusRecord:
-        """The status, its owner, and since when. Raises `InvocationNotFoundError`."""
+        """Return the status of an invocation with its owner and its time.
+
+        Args:
+            invocation: an invocation or its id.
+        Returns:
+            The record.
+        Raises:
+            InvocationNotFoundError: the store has no such invocation.
+        """
         record, last = self._store.get(id_of(invocation)), self._store.history(id_of(invocation))[-1]
         return InvocationStatusRecord(
             status=InvocationStatus(record.status),
@@ -59,17 +74,34 @@ class Upkeep(View):
         )
 
     def index_arguments_for_concurrency_control(self, invocation: InvocationOrId) -> None:
-        """Its keys were indexed in the step that submitted it. Raises `InvocationNotFoundError` if nothing was."""
+        """Check that an invocation exists. Its keys were indexed in the step that submitted it.
+
+        Args:
+            invocation: an invocation or its id.
+        Raises:
+            InvocationNotFoundError: the store has no such invocation.
+        """
         self._store.status(id_of(invocation))
 
     def get_invocation_retries(self, invocation: InvocationOrId) -> int:
-        """How often its body failed and was queued again."""
+        """Return how often a body failed and was queued again.
+
+        Args:
+            invocation: an invocation or its id.
+        Returns:
+            The number of retries.
+        Raises:
+            InvocationNotFoundError: the store has no such invocation.
+        """
         return self._store.get(id_of(invocation)).retries
 
     def increment_invocation_retries(self, invocation: InvocationOrId) -> None:
-        """Raises `InvocationStatusTransitionError`: a retry is counted in the step that queues it again.
+        """Refuse: `set_invocation_retry` counts a retry in the step that queues the invocation again.
 
-        That is `set_invocation_retry`, and the outcome of a body that raised something retriable.
+        Args:
+            invocation: an invocation or its id.
+        Raises:
+            InvocationStatusTransitionError: always.
         """
         raise InvocationStatusTransitionError(
             f"the retries of invocation {id_of(invocation)} cannot be counted alone: set_invocation_retry counts "
@@ -79,15 +111,21 @@ class Upkeep(View):
     # -- expiry ------------------------------------------------------------------------------------------------------
 
     def set_up_invocation_auto_purge(self, invocation: InvocationOrId) -> None:
-        """Its removal is set up in the step that ends it, for `result_ttl_sec` later; this checks that it exists.
+        """Check that an invocation exists. The step that ends it sets up its removal, `result_ttl_sec` later.
 
+        Args:
+            invocation: an invocation or its id.
         Raises:
-            InvocationNotFoundError: no such invocation.
+            InvocationNotFoundError: the store has no such invocation.
         """
         self._store.status(id_of(invocation))
 
     def auto_purge(self) -> int:
-        """Remove what finished longer than `result_ttl_sec` ago; how many. Runners do this all the time anyway."""
+        """Remove the invocations that finished longer than `result_ttl_sec` ago. Runners do this by themselves.
+
+        Returns:
+            The number of removed invocations.
+        """
         removed = 0
         while some := self._store.purge_expired():
             removed += some
@@ -101,10 +139,15 @@ class Upkeep(View):
         can_run_atomic_service: bool = False,
         consumed_queues: Iterable[str] | None = None,
     ) -> None:
-        """Renew the leases of what these runners own, for `lease_sec` from now.
+        """Renew the leases of what some runners own, for `lease_sec` from now.
 
-        Runners of this package renew theirs by themselves. This is for work that was claimed without one, under the
-        `runner_id` of a `runner_ctx`. The other arguments are accepted for compatibility: there is no election.
+        Runners of this package renew their leases by themselves. This is for work that was claimed without a runner,
+        under the `runner_id` of a `runner_ctx`.
+
+        Args:
+            runner_ids: the ids of the owners.
+            can_run_atomic_service: accepted for compatibility: no runner is elected.
+            consumed_queues: accepted for compatibility.
         """
         engine = runner_of(self.app)._engine
         for runner_id in runner_ids:
@@ -112,11 +155,13 @@ class Upkeep(View):
             self._store.beat(engine.key if ours and engine is not None else str(runner_id), self.app.conf.lease_sec)
 
     def get_active_runners(self) -> list[ActiveRunnerInfo]:
-        """The runners of this app that run now, the oldest first.
+        """List the runners of this app that run now.
 
-        A runner on another machine that was killed is listed until its last sign is some minutes old. Which of its
-        claims go to other runners, and when, is decided by the leases.
+        A runner on another machine that was killed is listed until its last sign of life is some minutes old. The
+        leases decide when its claims go to other runners.
 
+        Returns:
+            The runners, the oldest first.
         Raises:
             StateBackendError: the store cannot be read.
         """
@@ -133,9 +178,12 @@ class Upkeep(View):
         ]
 
     def get_pending_invocations_for_recovery(self) -> Iterator[str]:
-        """Ids that have been claimed and not started for longer than `max_pending_seconds`, in order of submission.
+        """List the invocations that were claimed and not started for longer than `max_pending_seconds`.
 
-        A list to look at: what is recovered, and when, is decided by the leases of their claims.
+        The list decides nothing: recovery goes by the leases of the claims.
+
+        Yields:
+            Ids, in order of submission.
         """
         latest = time.time() - self.app.conf.max_pending_seconds
         for invocation_id in every_id(self._store, statuses=[InvocationStatus.PENDING.value]):

@@ -1,4 +1,4 @@
-"""What every serializer is: a pair of functions between objects and text."""
+"""The interface of serializers: functions between objects and text."""
 
 from __future__ import annotations
 
@@ -8,15 +8,24 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 
 class BaseSerializer(ABC):  # noqa: B024 - its abstract methods are below
-    """Subclass it to bring a format of your own; `serializer_cls` selects an imported subclass by its name.
+    """A format for values.
 
-    An app makes one instance, without arguments; `serialize` and `deserialize` may be methods of it or static.
-    A serializer of your own carries whole objects, so what comes back has the type it gives it. Only `JsonSerializer`
-    decodes by the annotations of the task.
+    Subclass it for a format of your own; `serializer_cls` selects an imported subclass by its name.
+
+    An app makes one instance, without arguments. `serialize` and `deserialize` may be static or methods of the
+    instance; both are called from several threads. A serializer of your own carries whole objects, so it decides the
+    types of what comes back. Only `JsonSerializer` decodes by the annotations of the task.
+
+    Example:
+        >>> class ReprSerializer(BaseSerializer):
+        ...     serialize = staticmethod(repr)
+        ...     deserialize = staticmethod(ast.literal_eval)
+        >>> ReprSerializer().from_bytes(ReprSerializer().to_bytes((1, {2})))
+        (1, {2})
     """
 
     tag: ClassVar[int] = 255
-    """First byte of every payload, by which a payload of another serializer is recognised."""
+    """The first byte of every payload, by which a process recognises a payload of another serializer."""
 
     if TYPE_CHECKING:
         # As attributes: type checkers refuse a static method in the place of one of instances, and the reverse.
@@ -27,29 +36,67 @@ class BaseSerializer(ABC):  # noqa: B024 - its abstract methods are below
         @staticmethod
         @abstractmethod
         def serialize(obj: Any) -> str:
-            """The text of `obj`. Raises whatever it likes for what it cannot write."""
+            """Return the text of a value.
+
+            Args:
+                obj: the value.
+            Returns:
+                The text.
+            Raises:
+                Exception: of any class, for a value without a text.
+            """
 
         @staticmethod
         @abstractmethod
         def deserialize(serialized_obj: str) -> Any:
-            """The object that `serialize` has written."""
+            """Return the value of a text.
+
+            Args:
+                serialized_obj: what `serialize` returned.
+            Returns:
+                The value.
+            Raises:
+                Exception: of any class, for any other text.
+            """
 
     def to_bytes(self, obj: Any) -> bytes:
-        """The body of a payload; override it where text would be a detour."""
+        """Return the body of a payload. Override it where the format is not text.
+
+        Args:
+            obj: the value.
+        Returns:
+            The text of the value in UTF-8.
+        """
         return self.serialize(obj).encode()
 
     def from_bytes(self, body: bytes) -> Any:
-        """The inverse of `to_bytes`."""
+        """Return the value of the body of a payload.
+
+        Args:
+            body: what `to_bytes` returned.
+        Returns:
+            The value.
+        """
         return self.deserialize(body.decode())
 
 
 @runtime_checkable
 class JsonSerializable(Protocol):
-    """A class that says itself what its objects are in JSON. Annotated with that class, they come back."""
+    """The interface of a class that defines the JSON form of its objects. They come back where they are annotated."""
 
     def to_json(self) -> Any:
-        """It as plain JSON types."""
+        """Return the object as plain JSON types.
+
+        Returns:
+            A dict, a list, text, a number, a boolean or None.
+        """
 
     @classmethod
     def from_json(cls, data: Any) -> Any:
-        """The object of which `to_json` returned `data`."""
+        """Make the object again.
+
+        Args:
+            data: what `to_json` returned, after a way through JSON.
+        Returns:
+            The object.
+        """

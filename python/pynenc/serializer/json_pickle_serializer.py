@@ -12,24 +12,37 @@ from pynenc.serializer.base_serializer import BaseSerializer
 
 
 class JsonPickleSerializer(BaseSerializer):
-    """Objects as jsonpickle text. Whoever can write to the store can run code in every process of the app."""
+    """Objects as jsonpickle text. Anyone who can write to the store can run code in every process of the app."""
 
     tag = 3
 
     @staticmethod
     def serialize(obj: Any) -> str:
-        """The jsonpickle text of `obj`."""
+        """Return the jsonpickle text of an object.
+
+        Args:
+            obj: the object.
+        Returns:
+            The text.
+        Raises:
+            ConfigError: the package `jsonpickle` is not installed.
+        """
         # With `keys`, those that are not text keep their type.
         text: str = _jsonpickle().encode(obj, keys=True)
         return text
 
     @staticmethod
     def deserialize(serialized_obj: str) -> Any:
-        """The object of a jsonpickle text. Imports and calls whatever the text says.
+        """Return the object of a jsonpickle text. Imports and calls whatever the text names.
 
+        Args:
+            serialized_obj: the text.
+        Returns:
+            The object.
         Raises:
             SerializationError: a class that the text names cannot be imported here.
-            ValueError: it is no JSON.
+            ValueError: the text is not JSON.
+            ConfigError: the package `jsonpickle` is not installed.
         """
         jsonpickle = _jsonpickle()
         # Not jsonpickle's own `decode`, which tries YAML where JSON fails.

@@ -1,4 +1,4 @@
-"""Safe JSON, the default. Nothing that a payload says is ever imported or called."""
+"""Safe JSON, the default. No name in a payload is ever imported or called."""
 
 from __future__ import annotations
 
@@ -17,16 +17,28 @@ _ENCODER = msgspec.json.Encoder(enc_hook=encode_other)
 
 
 class JsonSerializer(BaseSerializer):
-    """JSON text and plain JSON types. Arguments and results of tasks get their types back from the annotations.
+    """JSON text for values. Arguments and results of tasks get their types back from the annotations of the task.
 
-    Invocations and tasks travel by their ids there, and come back as what they are where they are annotated.
+    Invocations and tasks travel by their ids, and come back as what they are where they are annotated.
+
+    Example:
+        >>> JsonSerializer.serialize({"ids": (1, 2)}), JsonSerializer.deserialize('{"ids":[1,2]}')
+        ('{"ids":[1,2]}', {'ids': [1, 2]})
     """
 
     tag = 1
 
     @staticmethod
     def serialize(obj: Any) -> str:
-        """The JSON text of `obj`. `SerializationError` for what has none."""
+        """Return the JSON text of a value.
+
+        Args:
+            obj: the value.
+        Returns:
+            The text.
+        Raises:
+            SerializationError: the value has no JSON form.
+        """
         try:
             inspect_value(obj)
             return _ENCODER.encode(obj).decode()
@@ -37,7 +49,15 @@ class JsonSerializer(BaseSerializer):
 
     @staticmethod
     def deserialize(serialized_obj: str) -> Any:
-        """Plain JSON types. `SerializationError` for what is no JSON."""
+        """Return the value of a JSON text as plain JSON types.
+
+        Args:
+            serialized_obj: the text.
+        Returns:
+            The value.
+        Raises:
+            SerializationError: the text is not JSON.
+        """
         try:
             return msgspec.json.decode(serialized_obj)
         except (ValueError, RecursionError) as error:

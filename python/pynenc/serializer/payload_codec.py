@@ -18,43 +18,65 @@ ENCODED_TAG: Final = 5
 
 
 class PayloadContext(NamedTuple):
-    """What a payload belongs to. Not secret: the store shows all of it."""
+    """The place that a payload belongs to. Not secret: the store shows all of it."""
 
     app_id: str
+    """The id of the app."""
     task_id: str
+    """The id of the task."""
     kind: PayloadKind
+    """`"arguments"`, `"result"` or `"exception"`."""
 
 
 class PayloadCodec(ABC):
     """Encodes the bytes of arguments, results and exceptions before they are signed and stored.
 
-    Subclass it, and give an instance to `Pynenc(payload_codec=…)`, or name the class in `payload_codec_cls`. Every
-    process of the app needs the codec. Its methods are called from several threads at once, and on the event loop of
-    `AsyncRunner`: they should be quick, and should not wait for a network.
+    Subclass it, and give an instance to `Pynenc(payload_codec=…)` or name the class in `payload_codec_cls`. Every
+    process of the app needs the codec. Several threads call its methods at once, and so does the event loop of
+    `AsyncRunner`: they should be quick, and should not wait for a network. An exception of a method becomes a
+    `PayloadCodecError`: it refuses the call, fails the invocation, or is raised by `result`.
 
-        class Compressed(PayloadCodec):
-            def encode(self, data: bytes, context: PayloadContext) -> bytes:
-                return zlib.compress(data)
-
-            def decode(self, data: bytes, context: PayloadContext) -> bytes:
-                return zlib.decompress(data)
-
-    Whatever a method raises becomes a `PayloadCodecError`: it refuses the call, fails the invocation, or is raised by
-    `.result`.
+    Example:
+        >>> class Compressed(PayloadCodec):
+        ...     def encode(self, data: bytes, context: PayloadContext) -> bytes:
+        ...         return zlib.compress(data)
+        ...     def decode(self, data: bytes, context: PayloadContext) -> bytes:
+        ...         return zlib.decompress(data)
+        >>> zipped = Pynenc("zipped", payload_codec=Compressed())
     """
 
     @abstractmethod
     def encode(self, data: bytes, context: PayloadContext) -> bytes:
-        """Return the bytes to store for `data`."""
+        """Return the bytes to store.
+
+        Args:
+            data: the encoded arguments, result or exception.
+            context: the place that the payload belongs to.
+        Returns:
+            The bytes to store.
+        """
 
     @abstractmethod
     def decode(self, data: bytes, context: PayloadContext) -> bytes:
-        """Return the bytes that `encode` was given when it returned `data`. Raises for what `encode` has not made."""
+        """Return the bytes that `encode` was given.
+
+        Args:
+            data: what `encode` returned.
+            context: the place that the payload belongs to.
+        Returns:
+            The original bytes.
+        Raises:
+            Exception: of any class, for bytes that `encode` has not made.
+        """
 
 
 def configured_codec(app: Pynenc) -> PayloadCodec | None:
-    """The codec of an app: its instance, or else one of the class that `payload_codec_cls` names.
+    """Return the codec of an app: its instance, or else one of the class that `payload_codec_cls` names.
 
+    Args:
+        app: the app.
+    Returns:
+        The codec; None if the app has none.
     Raises:
         ValueError: no imported subclass of `PayloadCodec` has that name.
         ConfigError: the class cannot be instantiated without arguments.
@@ -74,7 +96,17 @@ def configured_codec(app: Pynenc) -> PayloadCodec | None:
 
 
 def encode_payload(codec: PayloadCodec, data: bytes, context: PayloadContext) -> bytes:
-    """The encoded payload. `PayloadCodecError` for whatever goes wrong."""
+    """Encode a payload.
+
+    Args:
+        codec: the codec of the app.
+        data: the bytes to encode.
+        context: the place that the payload belongs to.
+    Returns:
+        The encoded payload, with a tag.
+    Raises:
+        PayloadCodecError: the codec failed.
+    """
     try:
         encoded = codec.encode(data, context)
     except Exception as error:
@@ -85,7 +117,17 @@ def encode_payload(codec: PayloadCodec, data: bytes, context: PayloadContext) ->
 
 
 def decode_payload(codec: PayloadCodec, payload: bytes, context: PayloadContext) -> bytes:
-    """The inverse of `encode_payload`. `PayloadCodecError` for whatever goes wrong."""
+    """Decode a payload.
+
+    Args:
+        codec: the codec of the app.
+        payload: what `encode_payload` returned.
+        context: the place that the payload belongs to.
+    Returns:
+        The bytes that were encoded.
+    Raises:
+        PayloadCodecError: the codec failed, or no codec has encoded the payload.
+    """
     if payload[:1] != bytes([ENCODED_TAG]):
         raise PayloadCodecError(
             f"the {context.kind} of task {context.task_id} cannot be read: no PayloadCodec has encoded it, and this "

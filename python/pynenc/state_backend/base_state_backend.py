@@ -1,4 +1,4 @@
-"""Invocations, their results and their history: a view over the store."""
+"""`app.state_backend`: invocations, their results and their history, as a view over the store."""
 
 from __future__ import annotations
 
@@ -29,60 +29,91 @@ class InvocationHistory:
     """One status change of an invocation."""
 
     invocation_id: str
+    """The id of the invocation."""
     status: InvocationStatus
+    """The new status."""
     timestamp: datetime
-    """When, with time zone UTC."""
+    """The time of the change, in UTC."""
     runner: str = ""
-    """Key of the runner that made the change; empty for a client or the engine."""
+    """The key of the runner that made the change; empty for a client or the engine."""
     slot: int = 0
     """With an outcome: the slot that ran the body."""
     started: datetime | None = None
-    """With an outcome: when the body started."""
+    """With an outcome: the time at which the body started, in UTC."""
     note: str = ""
-    """Why, where there is something to say."""
+    """The reason, if there is one to give."""
     times: int = 1
-    """With a claim that was handed back: how many in a row, for the same reason, this one stands for."""
+    """With a claim that was handed back: how many such changes in a row, for one reason, this one stands for."""
     registered_by_inv_id: str | None = None
-    """The invocation in whose body the call was made."""
+    """The invocation whose body made the call; None for a call from outside."""
 
     @property
     def execution_context(self) -> str:
-        """The runner, under its oldest name."""
+        """The runner, under the name of pynenc 0.0.16."""
         return self.runner
 
     @property
     def runner_context_id(self) -> str:
-        """The runner, under its newer name."""
+        """The runner, under the name of pynenc 0.4."""
         return self.runner
 
     @property
     def status_record(self) -> InvocationStatusRecord:
-        """Status, runner and time as one object."""
+        """The status, its owner and its time as one object."""
         return InvocationStatusRecord(status=self.status, runner_id=self.runner or None, timestamp=self.timestamp)
 
     def to_json(self) -> str:
-        """One JSON object."""
+        """Return the change as text.
+
+        Returns:
+            One JSON object.
+        """
         return msgspec.json.encode(self).decode()
 
     @classmethod
     def from_json(cls, text: str) -> InvocationHistory:
-        """The inverse of `to_json`. Raises `ValueError` for text that is none."""
+        """Read a change.
+
+        Args:
+            text: what `to_json` returned.
+        Returns:
+            The change.
+        Raises:
+            ValueError: the text is no such change.
+        """
         return msgspec.json.decode(text, type=cls)
 
 
 class BaseStateBackend(View):
-    """Reads invocations. They are written by the verbs of the store, together with everything that belongs to them."""
+    """Reads invocations. The steps of the store write them, together with everything that belongs to them.
+
+    Each method blocks for its reads of the store. `state_backend_cls` selects an imported subclass by its name.
+
+    Args:
+        app: the app.
+
+    Example:
+        >>> invocation = add(1, 2)
+        >>> invocation.result, app.state_backend.get_result(invocation.invocation_id)
+        (3, 3)
+        >>> [str(change.status) for change in app.state_backend.get_history(invocation)]
+        ['registered', 'pending', 'running', 'success']
+    """
 
     @cached_property
     def conf(self) -> ConfigStateBackend:
-        """Settings of this component."""
+        """The settings of this component."""
         return ConfigStateBackend(self.app.config_values, self.app.config_filepath)
 
     def get_invocation(self, invocation_id: InvocationOrId) -> DistributedInvocation[Any, Any]:
-        """The invocation with this id; it can run here if the id came from `broker.retrieve_invocation`.
+        """Return the invocation with an id. It can run here if the id came from `broker.retrieve_invocation`.
 
+        Args:
+            invocation_id: the id, or an invocation.
+        Returns:
+            The invocation; in dev mode one of this process.
         Raises:
-            InvocationNotFoundError: the store knows no such invocation (any more).
+            InvocationNotFoundError: the store has no such invocation, or no longer.
         """
         if self.app.conf.dev_mode_force_sync_tasks:
             # In all that both have it serves as well; only a runner needs more.
@@ -93,11 +124,25 @@ class BaseStateBackend(View):
         )
 
     def get_child_invocations(self, invocation: InvocationOrId) -> Iterator[str]:
-        """Ids of the invocations that were called in the body of this one, in order of submission."""
+        """List the invocations that the body of an invocation has called.
+
+        Args:
+            invocation: an invocation or its id.
+        Yields:
+            Ids, in order of submission.
+        """
         yield from every_id(self._store, parent_id=id_of(invocation))
 
     def get_history(self, invocation: InvocationOrId) -> list[InvocationHistory]:
-        """Every status change, oldest first. Raises `InvocationNotFoundError`."""
+        """List every status change of an invocation.
+
+        Args:
+            invocation: an invocation or its id.
+        Returns:
+            The changes, oldest first.
+        Raises:
+            InvocationNotFoundError: the store has no such invocation.
+        """
         invocation_id = id_of(invocation)
         parent_id = self._store.get(invocation_id).parent_id
         return [
@@ -116,10 +161,14 @@ class BaseStateBackend(View):
         ]
 
     def get_result(self, invocation: InvocationOrId) -> Any:
-        """The value a finished invocation returned; does not wait.
+        """Return the value of a finished invocation. Does not wait for it to finish.
 
+        Args:
+            invocation: an invocation or its id.
+        Returns:
+            The decoded value.
         Raises:
-            InvocationNotFoundError: no such invocation.
+            InvocationNotFoundError: the store has no such invocation.
             InvocationError: it is not finished, or did not succeed.
         """
         if self.app.conf.dev_mode_force_sync_tasks:
@@ -130,10 +179,14 @@ class BaseStateBackend(View):
         return self.app._codec.decode_result(self._task(invocation), payload, id_of(invocation))
 
     def get_exception(self, invocation: InvocationOrId) -> BaseException:
-        """The exception a failed invocation raised; does not wait.
+        """Return the exception of a failed invocation. Does not wait for it to finish.
 
+        Args:
+            invocation: an invocation or its id.
+        Returns:
+            The decoded exception.
         Raises:
-            InvocationNotFoundError: no such invocation.
+            InvocationNotFoundError: the store has no such invocation.
             InvocationError: it is not finished, or its body raised nothing.
         """
         if self.app.conf.dev_mode_force_sync_tasks:
@@ -146,19 +199,32 @@ class BaseStateBackend(View):
     # -- apps and workflows ----------------------------------------------------------------------------------------
 
     def get_app_info(self) -> AppInfo:
-        """The app as another process needs to know it to find it."""
+        """Return the app as data, with which another process can find it.
+
+        Returns:
+            Its id, its module and its settings.
+        """
         return AppInfo.from_app(self.app)
 
     def discover_app_infos(self) -> dict[str, AppInfo]:
-        """The apps of this process that work on this store, by id.
+        """List the apps of this process that use this store.
 
-        Those of other processes are not among them, even if they work on it too: the store keeps invocations, and no
-        descriptions of apps. Where one is needed in another process, hand it the `to_json()` of an `AppInfo`.
+        The store keeps no descriptions of apps, so apps of other processes are missing. Hand `AppInfo.to_json()` to
+        another process that needs one.
+
+        Returns:
+            The apps as data, by id.
         """
         return {app.app_id: AppInfo.from_app(app) for app in self.app._on_the_same_store()}
 
     def store_app_info(self, info: AppInfo) -> None:
-        """Raises `NotOfferedError`, unless it says of this app what `get_app_info` reads from it anyway."""
+        """Accept the description that `get_app_info` returns anyway; refuse any other, because the store keeps none.
+
+        Args:
+            info: the description.
+        Raises:
+            NotOfferedError: it differs from that of this app.
+        """
         if info != self.get_app_info():
             raise NotOfferedError(
                 f"store_app_info: the store keeps no descriptions of apps, so that of {info.app_id!r} would be lost. "
@@ -166,20 +232,36 @@ class BaseStateBackend(View):
             )
 
     def get_workflow_data(self, workflow: Any, key: str, default: Any = None) -> Any:
-        """Raises `NotOfferedError`: this build has no workflows."""
+        """Refuse: this build has no workflows.
+
+        Args:
+            workflow: the identity of a workflow.
+            key: the name of the value.
+            default: the value if there is none.
+        Raises:
+            NotOfferedError: always.
+        """
         raise no_workflows(f"state_backend.get_workflow_data({key!r})")
 
     def set_workflow_data(self, workflow: Any, key: str, value: Any) -> None:
-        """Raises `NotOfferedError`: this build has no workflows."""
+        """Refuse: this build has no workflows.
+
+        Args:
+            workflow: the identity of a workflow.
+            key: the name of the value.
+            value: the value.
+        Raises:
+            NotOfferedError: always.
+        """
         raise no_workflows(f"state_backend.set_workflow_data({key!r})")
 
     # -- the rest --------------------------------------------------------------------------------------------------
 
     def wait_for_all_async_operations(self) -> None:
-        """Nothing to wait for: every write is through when its call returns."""
+        """Return at once: every write is complete when its call returns."""
 
     def purge(self) -> None:
-        """Remove every invocation of the app, finished or not."""
+        """Remove every invocation of the app from the store, finished or not."""
         self._store.purge()
 
     def _terminal(self, invocation: InvocationOrId) -> tuple[str, bytes | None, str]:

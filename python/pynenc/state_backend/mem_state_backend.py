@@ -4,4 +4,4 @@ from pynenc.state_backend.base_state_backend import BaseStateBackend
 
 
 class MemStateBackend(BaseStateBackend):
-    """Names the store in memory (`memory://`) in settings made for pynenc."""
+    """pynenc's name for the state in memory: as `state_backend_cls` it selects the store `memory://`."""

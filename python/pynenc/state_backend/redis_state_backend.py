@@ -4,4 +4,4 @@ from pynenc.state_backend.base_state_backend import BaseStateBackend
 
 
 class RedisStateBackend(BaseStateBackend):
-    """Names the Redis store (`redis://…`) in settings made for pynenc."""
+    """pynenc's name for the state in Redis: as `state_backend_cls` it selects the store `redis://…`."""

@@ -4,4 +4,4 @@ from pynenc.state_backend.base_state_backend import BaseStateBackend
 
 
 class SQLiteStateBackend(BaseStateBackend):
-    """Names the SQLite store (`sqlite:///path`) in settings made for pynenc."""
+    """pynenc's name for the state in SQLite: as `state_backend_cls` it selects the store `sqlite:///…`."""

@@ -1,4 +1,4 @@
-"""Triggers: the names of pynenc's interface. This build has none, and says so where one is asked for."""
+"""Triggers: the names of pynenc's interface. This build has no triggers, and refuses with `NotOfferedError`."""
 
 from pynenc.trigger.base_trigger import BaseTrigger
 from pynenc.trigger.builder import TriggerBuilder, on_cron, on_event, on_status

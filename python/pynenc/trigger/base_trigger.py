@@ -1,4 +1,4 @@
-"""`app.trigger`: what starts tasks by itself. Nothing does in this build."""
+"""`app.trigger`: pynenc's component for triggers. This build has none."""
 
 from __future__ import annotations
 
@@ -39,37 +39,75 @@ _NOT_OFFERED = frozenset(
 
 
 class BaseTrigger(View):
-    """The trigger component by its name. There are no triggers: what lists them finds none, everything else that
-    pynenc's class has raises `NotOfferedError`. A subclass is chosen with `trigger_cls` and may bring methods.
+    """The trigger component by its name. Methods that list triggers or events find none.
+
+    Every other method of pynenc's class raises `NotOfferedError`. `trigger_cls` selects an imported subclass by its
+    name, which may bring its own methods.
+
+    Args:
+        app: the app.
+
+    Example:
+        >>> app.trigger.count_events(), app.trigger.list_event_codes()
+        (0, [])
     """
 
     @cached_property
     def conf(self) -> ConfigTrigger:
-        """Settings of this component."""
+        """The settings of this component."""
         return ConfigTrigger(self.app.config_values, self.app.config_filepath)
 
     def emit_event(self, event_code: str, payload: dict[str, Any] | None = None) -> str:
-        """Raises `NotOfferedError`: no trigger would hear it."""
+        """Refuse: this build has no triggers.
+
+        Args:
+            event_code: the name of the event.
+            payload: its data.
+        Raises:
+            NotOfferedError: always.
+        """
         raise not_offered(f"app.trigger.emit_event({event_code!r})")
 
     def get_valid_conditions(self) -> dict[str, Any]:
-        """Conditions that hold and wait to be acted on: none."""
+        """List the conditions that hold.
+
+        Returns:
+            An empty dict: this build has no triggers.
+        """
         return {}
 
     def get_events(self, filters: Any = None, limit: int = 100, offset: int = 0) -> list[Any]:
-        """Stored events: none, for none can be emitted."""
+        """List the stored events.
+
+        Args:
+            filters: accepted for compatibility.
+            limit: accepted for compatibility.
+            offset: accepted for compatibility.
+        Returns:
+            An empty list: this build has no triggers.
+        """
         return []
 
     def count_events(self, filters: Any = None) -> int:
-        """How many events are stored: 0."""
+        """Count the stored events.
+
+        Args:
+            filters: accepted for compatibility.
+        Returns:
+            0: this build has no triggers.
+        """
         return 0
 
     def list_event_codes(self) -> list[str]:
-        """Codes of the stored events: none."""
+        """List the codes of the stored events.
+
+        Returns:
+            An empty list: this build has no triggers.
+        """
         return []
 
     def purge(self) -> None:
-        """Remove all triggers and events: there are none, so this is through at once."""
+        """Return at once: there are no triggers and no events to remove."""
 
     def __getattr__(self, name: str) -> Callable[..., NoReturn]:
         if name not in _NOT_OFFERED:
@@ -82,7 +120,13 @@ class BaseTrigger(View):
 
 
 def not_offered(what: str) -> NotOfferedError:
-    """The error for everything that would need triggers."""
+    """Return the error for what would need triggers.
+
+    Args:
+        what: the name that was used.
+    Returns:
+        The error, not raised.
+    """
     return NotOfferedError(
         f"{what}: this build has no triggers. Call the task where the event happens, or from a scheduler such as cron."
     )

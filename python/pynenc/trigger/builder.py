@@ -1,4 +1,4 @@
-"""How triggers are declared in pynenc. Each of these names says that this build has none."""
+"""Declarations of triggers as in pynenc. This build has no triggers, so each name refuses."""
 
 from __future__ import annotations
 
@@ -8,22 +8,43 @@ from pynenc.trigger.base_trigger import not_offered
 
 
 class TriggerBuilder:
-    """Raises `NotOfferedError` when it is made: a trigger that is declared and never fires would be worse."""
+    """The declaration of a trigger. Making one raises `NotOfferedError`: a trigger that never fires would be worse."""
 
     def __init__(self) -> None:
         raise not_offered("TriggerBuilder()")
 
 
 def on_cron(expression: str) -> NoReturn:
-    """Raises `NotOfferedError`."""
+    """Refuse: this build has no triggers.
+
+    Args:
+        expression: the times in the format of cron.
+    Raises:
+        NotOfferedError: always.
+    """
     raise not_offered(f"on_cron({expression!r})")
 
 
 def on_event(event_code: str, payload_filter: Any = None) -> NoReturn:
-    """Raises `NotOfferedError`."""
+    """Refuse: this build has no triggers.
+
+    Args:
+        event_code: the name of the event.
+        payload_filter: the values that its data must have.
+    Raises:
+        NotOfferedError: always.
+    """
     raise not_offered(f"on_event({event_code!r})")
 
 
 def on_status(task: Any, statuses: Any = None, call_arguments: Any = None) -> NoReturn:
-    """Raises `NotOfferedError`."""
+    """Refuse: this build has no triggers.
+
+    Args:
+        task: the task.
+        statuses: the statuses of its invocations.
+        call_arguments: the arguments that they must have.
+    Raises:
+        NotOfferedError: always.
+    """
     raise not_offered(f"on_status({task})")

@@ -4,4 +4,4 @@ from pynenc.trigger.base_trigger import BaseTrigger
 
 
 class RedisTrigger(BaseTrigger):
-    """Name from settings made for pynenc; see `BaseTrigger`."""
+    """A class name from settings made for pynenc. It adds nothing to `BaseTrigger`."""

@@ -22,7 +22,13 @@ PAGE = 1000
 
 
 class ClaimedInvocationId(str):
-    """The id of an invocation that the caller owns; `state_backend.get_invocation(id)` makes it one that can run."""
+    """The id of an invocation that the caller owns.
+
+    `state_backend.get_invocation(id)` makes an invocation of it that can run here.
+
+    Args:
+        claim: the ownership.
+    """
 
     claim: _core.Claim
 
@@ -33,7 +39,11 @@ class ClaimedInvocationId(str):
 
 
 class View:
-    """A stateless window on the store of an app. Makes no decision and holds nothing but the app."""
+    """A stateless view over the store of an app. It holds the app and decides nothing.
+
+    Args:
+        app: the app.
+    """
 
     def __init__(self, app: Pynenc) -> None:
         self.app = app

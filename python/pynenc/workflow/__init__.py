@@ -1,4 +1,4 @@
-"""Workflows: the names of pynenc's interface. This build has none, and says so where one is asked for."""
+"""Workflows: the names of pynenc's interface. This build has no workflows, and refuses with `NotOfferedError`."""
 
 from pynenc.workflow.exceptions import (
     DeterministicOperationScopeError,

@@ -1,4 +1,4 @@
-"""`task.wf`: the workflow that a body runs in. There is none in this build, and these say so."""
+"""`task.wf`: the workflow of the running body. This build has none."""
 
 from __future__ import annotations
 
@@ -14,41 +14,61 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WorkflowIdentity:
-    """Which workflow an invocation belongs to."""
+    """The workflow that an invocation belongs to."""
 
     workflow_id: str
-    """Id of its root invocation."""
+    """The id of its root invocation."""
     workflow_type: TaskId
+    """The id of the task of its root."""
     parent_workflow_id: str | None = None
+    """The workflow that started it; None if none did."""
 
     @property
     def is_subworkflow(self) -> bool:
-        """Whether it was started in another workflow."""
+        """Whether another workflow started it."""
         return self.parent_workflow_id is not None
 
 
 class WorkflowContext:
-    """What `task.wf` is. Every body is outside of a workflow here, so that is what each operation raises."""
+    """`task.wf`. Every body is outside of a workflow here, so each operation raises.
+
+    Args:
+        task: the task.
+    """
 
     def __init__(self, task: Task[Any, Any]) -> None:
         self._task = task
 
     @property
     def identity(self) -> WorkflowIdentity | None:
-        """The workflow of the running body: None."""
+        """The workflow of the running body: always None."""
         return None
 
     @property
     def root(self) -> DeterministicOperations:
-        """Operations for the body of a workflow itself."""
+        """The operations for the body of a workflow itself."""
         return DeterministicOperations(self._task)
 
     def get_data(self, key: str, default: Any = None) -> Any:
-        """Raises `WorkflowMembershipError`."""
+        """Refuse: the task is in no workflow.
+
+        Args:
+            key: the name of the value.
+            default: the value if there is none.
+        Raises:
+            WorkflowMembershipError: always.
+        """
         raise self._outside(f"wf.get_data({key!r})")
 
     def set_data(self, key: str, value: Any) -> None:
-        """Raises `WorkflowMembershipError`."""
+        """Refuse: the task is in no workflow.
+
+        Args:
+            key: the name of the value.
+            value: the value.
+        Raises:
+            WorkflowMembershipError: always.
+        """
         raise self._outside(f"wf.set_data({key!r})")
 
     def _outside(self, what: str) -> WorkflowMembershipError:
@@ -56,25 +76,37 @@ class WorkflowContext:
 
 
 class DeterministicOperations:
-    """What `task.wf.root` is: each raises `DeterministicOperationScopeError`, for no body is the root of a workflow."""
+    """`task.wf.root`. No body is the root of a workflow here, so each operation raises.
+
+    Args:
+        task: the task.
+    """
 
     def __init__(self, task: Task[Any, Any]) -> None:
         self._task = task
 
     def random(self) -> NoReturn:
-        """Raises `DeterministicOperationScopeError`."""
+        """Refuse: raises `DeterministicOperationScopeError`."""
         raise self._elsewhere("random")
 
     def utc_now(self) -> NoReturn:
-        """Raises `DeterministicOperationScopeError`."""
+        """Refuse: raises `DeterministicOperationScopeError`."""
         raise self._elsewhere("utc_now")
 
     def uuid(self) -> NoReturn:
-        """Raises `DeterministicOperationScopeError`."""
+        """Refuse: raises `DeterministicOperationScopeError`."""
         raise self._elsewhere("uuid")
 
     def execute_task(self, task: Task[Any, Any], *args: Any, **kwargs: Any) -> NoReturn:
-        """Raises `DeterministicOperationScopeError`; call the task itself."""
+        """Refuse: this build has no workflows. Call the task itself.
+
+        Args:
+            task: the task to call.
+            *args: its positional arguments.
+            **kwargs: its keyword arguments.
+        Raises:
+            DeterministicOperationScopeError: always.
+        """
         raise self._elsewhere("execute_task")
 
     def _elsewhere(self, operation: str) -> DeterministicOperationScopeError:

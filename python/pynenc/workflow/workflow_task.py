@@ -1,4 +1,4 @@
-"""What `@app.workflow` makes in pynenc."""
+"""The class of the tasks that `@app.workflow` makes in pynenc."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from pynenc.workflow.exceptions import not_offered
 
 
 class WorkflowTask(Task[Params, Result], Generic[Params, Result]):
-    """A task whose invocations are workflows. There are none, so no task is one; making one raises."""
+    """A task whose invocations are workflows. This build has no workflows: making one raises `NotOfferedError`.
+
+    Args:
+        *args: not used.
+        **kwargs: not used.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raises `NotOfferedError`."""
         raise not_offered("WorkflowTask(…)")
