@@ -18,7 +18,13 @@ NO_ARGS = "no_args"
 
 
 def hash_texts(texts: Mapping[str, str]) -> str:
-    """One id for a set of arguments, given the canonical text of each: SHA-256 over `"name"="text";` sorted by name."""
+    """Return one id for a set of arguments: SHA-256 over `"name"="text";`, sorted by name.
+
+    Args:
+        texts: the canonical text of each argument, by name.
+    Returns:
+        The hash in hexadecimal; `"no_args"` for no arguments.
+    """
     if not texts:
         return NO_ARGS
     digest = hashlib.sha256()
@@ -32,9 +38,19 @@ def _quoted(text: str) -> str:
 
 
 class Arguments:
-    """What one call passes: `kwargs` has a value for every parameter. Equal if the values are written the same.
+    """The arguments of one call, in `kwargs`: a value for every parameter. Equal if their canonical texts are.
 
-    Made by `task.args(…)`, or by hand from a dict to be passed to `task.parallelize`.
+    `task.args(…)` makes them; `task.parallelize` takes them.
+
+    Args:
+        kwargs: the arguments by name.
+        task: the task whose annotations decide their texts; None uses JSON.
+
+    Example:
+        >>> add.args(1, y=2).kwargs
+        {'x': 1, 'y': 2}
+        >>> add.args(1, 2) == add.args(y=2, x=1)
+        True
     """
 
     __slots__ = ("_args_id", "_passed", "_task", "kwargs")
@@ -47,14 +63,23 @@ class Arguments:
 
     @classmethod
     def of_bound(cls, bound: dict[str, Any], task: Task[..., Any]) -> Arguments:
-        """The arguments that `task` has bound: `kwargs` has the defaults too, `passed` only what the caller gave."""
+        """Return the arguments that a task has bound.
+
+        `kwargs` has the defaults too, `passed` only what the caller gave.
+
+        Args:
+            bound: the arguments that the caller gave, by name.
+            task: the task.
+        Returns:
+            The arguments.
+        """
         arguments = cls(task._signature.filled(bound), task)
         arguments._passed = bound
         return arguments
 
     @property
     def passed(self) -> dict[str, Any]:
-        """What the caller gave, without the defaults; `kwargs` if somebody has changed it since."""
+        """The arguments that the caller gave, without the defaults; `kwargs` if it was changed since."""
         bound, task = self._passed, self._task
         if bound is None or task is None:
             return self.kwargs
@@ -65,14 +90,24 @@ class Arguments:
 
     @classmethod
     def from_call(cls, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Arguments:
-        """The arguments that `func(*args, **kwargs)` would get. `TypeError` if they do not fit."""
+        """Return the arguments that a function would get.
+
+        Args:
+            func: the function.
+            *args: positional arguments for it.
+            **kwargs: keyword arguments for it.
+        Returns:
+            The arguments, defaults included.
+        Raises:
+            TypeError: the arguments do not fit the signature.
+        """
         bound = inspect.signature(func).bind(*args, **kwargs)
         bound.apply_defaults()
         return cls(dict(bound.arguments))
 
     @property
     def args_id(self) -> str:
-        """`"no_args"`, or a hash of the values as they are written. `SerializationError` if one cannot be."""
+        """A hash over the canonical texts, or `"no_args"`. Raises `SerializationError` for a value without a text."""
         if self._args_id is None:
             self._args_id = hash_texts(self._texts())
         return self._args_id
@@ -93,7 +128,11 @@ class Arguments:
         return self.args_id == other.args_id
 
     def __str__(self) -> str:
-        """As the settings `print_arguments`, `argument_print_mode` and `truncate_arguments_length` say."""
+        """Return the arguments as `print_arguments`, `argument_print_mode` and `truncate_arguments_length` say.
+
+        Returns:
+            One line of text.
+        """
         if not self.kwargs:
             return "<no_args>"
         conf = None if self._task is None else self._task.app.conf

@@ -1,4 +1,4 @@
-"""Step 1, call: a task together with the arguments it is to run with."""
+"""Step 1, call: a task together with the arguments of one call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 
 def compute_args_id(serialized_arguments: Mapping[str, str]) -> str:
-    """The id of arguments with these texts, as `Call.serialized_arguments` has them: `"no_args"`, or a hash."""
+    """Return the id of arguments, given their texts.
+
+    Args:
+        serialized_arguments: the texts by name, as `Call.serialized_arguments`.
+    Returns:
+        `"no_args"`, or a hash.
+    """
     return hash_texts(dict(serialized_arguments))
 
 
@@ -28,14 +34,24 @@ class CallDTO:
     """A call as data."""
 
     call_id: CallId
+    """The id of the call."""
     serialized_arguments: dict[str, str]
+    """The canonical text of each argument, by name."""
 
 
 class Call(Generic[Params, Result]):
-    """One call of a task. Does nothing by itself; `task(…)` makes one and submits it.
+    """One call of a task. Making one does nothing else: `task(…)` submits a call.
 
-    Given `payload` instead of `arguments`, it decodes them when they are first looked at: as the store has them for
-    `invocation_id`, or without one as `to_json` has written them.
+    Args:
+        task: the task.
+        arguments: its arguments.
+        payload: its encoded arguments instead, which are decoded when they are first read.
+        invocation_id: the invocation that the payload is stored for; None for a payload from `to_json`.
+
+    Example:
+        >>> call = Call(add, add.args(1, 2))
+        >>> call.serialized_arguments, call.call_id.task_id
+        ({'x': '1', 'y': '2'}, 'shop.add')
     """
 
     __slots__ = ("_arguments", "_invocation_id", "_payload", "_texts", "task")
@@ -61,7 +77,7 @@ class Call(Generic[Params, Result]):
 
     @property
     def arguments(self) -> Arguments:
-        """What is passed. `SerializationError` when stored arguments do not fit the task's annotations."""
+        """The arguments. Raises `SerializationError` if stored arguments do not fit the annotations of the task."""
         if self._arguments is None:
             payload = self._plain_payload()
             kwargs = {} if payload is None else self.app._codec.read_arguments(self.task, payload)
@@ -70,7 +86,7 @@ class Call(Generic[Params, Result]):
 
     @property
     def serialized_arguments(self) -> dict[str, str]:
-        """The canonical text of each argument."""
+        """The canonical text of each argument, by name."""
         if self._texts is None:
             self._texts = self.app._codec.argument_texts(self.task, self.arguments.kwargs)
         return self._texts
@@ -93,20 +109,28 @@ class Call(Generic[Params, Result]):
 
     @property
     def args_id(self) -> str:
-        """The id of the arguments alone."""
+        """The id of the arguments."""
         return self.arguments.args_id
 
     @property
     def call_id(self) -> CallId:
-        """The same for every call of this task with these arguments."""
+        """The id of the call: equal for every call of this task with equal arguments."""
         return CallId(self.task.task_id, self.args_id)
 
     def to_dto(self) -> CallDTO:
-        """The call as data."""
+        """Return the call as data.
+
+        Returns:
+            Its id, and the text of each argument.
+        """
         return CallDTO(self.call_id, dict(self.serialized_arguments))
 
     def to_json(self) -> str:
-        """One JSON object: the id of the task and its encoded arguments."""
+        """Return the call as text.
+
+        Returns:
+            One JSON object: the id of the task and the encoded arguments.
+        """
         payload = self._plain_payload() or self.app._codec.write_arguments(self.task, self.arguments.passed)
         return msgspec.json.encode({"task_id": str(self.task.task_id), "payload": payload}).decode()
 
@@ -118,7 +142,17 @@ class Call(Generic[Params, Result]):
 
     @classmethod
     def from_json(cls, app: Pynenc, text: str) -> Call[Any, Any]:
-        """The inverse of `to_json`. Raises `ValueError` for text that is none."""
+        """Read a call.
+
+        Args:
+            app: the app of its task.
+            text: what `to_json` returned.
+        Returns:
+            The call.
+        Raises:
+            ValueError: the text is no call.
+            TaskError: this process does not know the task.
+        """
         stored = msgspec.json.decode(text, type=_StoredCall)
         return Call(app.get_task(stored.task_id), payload=stored.payload)
 
@@ -140,22 +174,23 @@ class Call(Generic[Params, Result]):
 
 
 class LazyCall(Call[Params, Result]):
-    """A call whose arguments are known as texts, and decoded when they are first looked at."""
+    """A call whose arguments are given as texts, which are decoded when they are first read.
+
+    Args:
+        task: the task.
+        serialized_arguments: the texts by name, as `Call.serialized_arguments`. An argument that is left out has its
+            default.
+    """
 
     __slots__ = ()
 
     def __init__(self, task: Task[Params, Result], serialized_arguments: Mapping[str, str]) -> None:
-        """
-        Args:
-            serialized_arguments: as `Call.serialized_arguments` has them, for example in a `CallDTO`. What is left out
-                has its default.
-        """
         super().__init__(task)
         self._texts = dict(serialized_arguments)
 
     @property
     def arguments(self) -> Arguments:
-        """What is passed.
+        """The arguments.
 
         Raises:
             SerializationError: a text does not fit the annotation of its parameter.
@@ -172,24 +207,30 @@ class LazyCall(Call[Params, Result]):
 
 
 class PreSerializedCall(LazyCall[Params, Result]):
-    """A call of which some arguments are given as texts, for example those that many calls have in common."""
+    """A call with some arguments as texts, for example those that many calls have in common.
+
+    Args:
+        task: the task.
+        other_args: arguments as values, by name; they win over a text with the same name.
+        pre_serialized_args: arguments as texts, by name.
+    """
 
     __slots__ = ("_others",)
 
     def __init__(
         self, task: Task[Params, Result], other_args: Mapping[str, Any], pre_serialized_args: Mapping[str, str]
     ) -> None:
-        """
-        Args:
-            other_args: arguments as values; they win over a text with the same name.
-            pre_serialized_args: arguments as texts.
-        """
         super().__init__(task, {name: text for name, text in pre_serialized_args.items() if name not in other_args})
         self._others = dict(other_args)
 
     @property
     def arguments(self) -> Arguments:
-        """What is passed. Raises as `LazyCall.arguments`."""
+        """The arguments.
+
+        Raises:
+            SerializationError: a text does not fit the annotation of its parameter.
+            TypeError: a parameter without a default is missing.
+        """
         if self._arguments is None:
             decoded = self.app._codec.decode_texts(self.task, self._texts or {})
             self._arguments = self._bound({**decoded, **self._others})
@@ -197,7 +238,7 @@ class PreSerializedCall(LazyCall[Params, Result]):
 
     @property
     def serialized_arguments(self) -> dict[str, str]:
-        """The text of each argument; `SerializationError` if one of the values has none."""
+        """The text of each argument, by name. Raises `SerializationError` for a value without a text."""
         return {**(self._texts or {}), **self.app._codec.argument_texts(self.task, self._others)}
 
 

@@ -1,6 +1,7 @@
-"""Who calls: the invocation and the runner that the running code belongs to.
+"""The invocation and the runner that the running code belongs to.
 
-These are context variables: threads and event-loop tasks that copy their context inherit them, others do not.
+They are context variables: a thread or an event-loop task has those of the code that started it only if it copies the
+context.
 """
 
 from __future__ import annotations
@@ -21,24 +22,24 @@ if TYPE_CHECKING:
     RunningInvocation: TypeAlias = DistributedInvocation[Any, Any] | ConcurrentInvocation[Any, Any]
 
 current_invocation: ContextVar[RunningInvocation | None] = ContextVar("pynenc_current_invocation", default=None)
-"""The invocation whose body runs here, of whichever app."""
+"""The invocation whose body runs in this context, of any app."""
 
 current_runner: ContextVar[BaseRunner | None] = ContextVar("pynenc_current_runner", default=None)
-"""The runner that runs here."""
+"""The runner that runs in this context."""
 
 current_runner_args: ContextVar[dict[str, Any] | None] = ContextVar("pynenc_current_runner_args", default=None)
-"""What the runner passed to `invocation.run`."""
+"""The arguments that the runner passed to `invocation.run`."""
 
 
 _current_app: ContextVar[Pynenc | None] = ContextVar("pynenc_current_app", default=None)
-"""What `set_current_app` was given."""
+"""The app that `set_current_app` was given."""
 
 _trigger_events: ContextVar[dict[str, Any] | None] = ContextVar("pynenc_trigger_events", default=None)
 """The event that started the running code, by the id of its app."""
 
 
 class _SyncInvocations(Mapping[str, "ConcurrentInvocation[Any, Any]"]):
-    """The dev-mode invocation whose body runs here, by the id of its app: pynenc's dict, read from the context."""
+    """The dev-mode invocation whose body runs in this context, by the id of its app. pynenc has a dict of this name."""
 
     def __getitem__(self, app_id: str) -> ConcurrentInvocation[Any, Any]:
         from pynenc.invocation.conc_invocation import ConcurrentInvocation
@@ -69,7 +70,13 @@ def __getattr__(name: str) -> Any:
 
 
 class enter_invocation:
-    """Within this block the code belongs to `invocation`, run by `runner` (None in dev mode)."""
+    """A context manager: inside the block the code belongs to an invocation.
+
+    Args:
+        invocation: the invocation.
+        runner: the runner that runs it; None in dev mode.
+        runner_args: the arguments that the runner passed to `invocation.run`.
+    """
 
     __slots__ = ("_invocation", "_runner", "_runner_args", "_tokens")
 
@@ -100,20 +107,36 @@ class enter_invocation:
 
 
 def body_ended() -> None:
-    """The body that runs here has returned or raised; what it has left running waits on its own account from now on."""
+    """Record that the body of this context has returned or raised. Code that it left running waits without its slot."""
     invocation = current_invocation.get()
     if invocation is not None:
         invocation.body_ended = True
 
 
 def invocation_of(app: Pynenc) -> RunningInvocation | None:
-    """The invocation whose body runs here, if it is one of `app`."""
+    """Return the invocation whose body runs in this context.
+
+    Args:
+        app: the app that the invocation must belong to.
+    Returns:
+        The invocation; None outside of a body of this app.
+    """
     invocation = current_invocation.get()
     return invocation if invocation is not None and invocation.app is app else None
 
 
 def get_dist_invocation_context(app_id: str) -> DistributedInvocation[Any, Any] | None:
-    """The distributed invocation whose body runs here, if it belongs to the app with this id."""
+    """Return the distributed invocation whose body runs in this context. Dev-mode invocations do not count.
+
+    Args:
+        app_id: the id of the app that the invocation must belong to.
+    Returns:
+        The invocation; None outside of a body of this app.
+
+    Example:
+        >>> get_dist_invocation_context("shop") is None
+        True
+    """
     from pynenc.invocation.dist_invocation import DistributedInvocation
 
     invocation: Any = current_invocation.get()
@@ -125,14 +148,25 @@ def get_dist_invocation_context(app_id: str) -> DistributedInvocation[Any, Any] 
 def swap_dist_invocation_context(
     app_id: str, invocation: DistributedInvocation[Any, Any] | None
 ) -> DistributedInvocation[Any, Any] | None:
-    """Make `invocation` the running one of this context; the one that was."""
+    """Set the invocation of this context.
+
+    Args:
+        app_id: the id of the app that the previous invocation must belong to.
+        invocation: the new one, or None.
+    Returns:
+        The previous invocation of this app, or None.
+    """
     previous = get_dist_invocation_context(app_id)
     current_invocation.set(invocation)
     return previous
 
 
 def get_current_app() -> Pynenc | None:
-    """The app that the running body belongs to, or that of the runner that runs here, or the one that was set."""
+    """Return the app of this context: of the running body, else of the running runner, else that of `set_current_app`.
+
+    Returns:
+        The app, or None.
+    """
     invocation = current_invocation.get()
     if invocation is not None:
         return invocation.app
@@ -141,15 +175,22 @@ def get_current_app() -> Pynenc | None:
 
 
 def set_current_app(app: Pynenc | None) -> None:
-    """Make `app` what `get_current_app` returns in this context outside of bodies and runners."""
+    """Set the app that `get_current_app` returns in this context outside of bodies and runners.
+
+    Args:
+        app: the app, or None.
+    """
     _current_app.set(app)
 
 
 def set_current_runner(app_id: str, runner: BaseRunner) -> None:
-    """Make `runner` the one that runs in this context. Runners do that by themselves.
+    """Set the runner of this context. A runner does that by itself.
 
+    Args:
+        app_id: the id of its app.
+        runner: the runner.
     Raises:
-        ValueError: it is a runner of an app with another id.
+        ValueError: the runner belongs to an app with another id.
     """
     if runner.app.app_id != app_id:
         raise ValueError(f"set_current_runner: the runner is of app {runner.app.app_id!r}, not of {app_id!r}")
@@ -157,41 +198,78 @@ def set_current_runner(app_id: str, runner: BaseRunner) -> None:
 
 
 def clear_current_runner(app_id: str) -> None:
-    """Have no runner in this context, if it has one of the app with this id."""
+    """Leave this context without a runner, if it has one of this app.
+
+    Args:
+        app_id: the id of the app.
+    """
     if get_current_runner(app_id) is not None:
         current_runner.set(None)
 
 
 def get_runner_args() -> dict[str, Any] | None:
-    """What the runner passed to `invocation.run`, here and now."""
+    """Return the arguments that the runner passed to `invocation.run` in this context.
+
+    Returns:
+        The arguments, or None.
+    """
     return current_runner_args.get()
 
 
 def set_runner_args(args: dict[str, Any] | None) -> None:
-    """Change what `get_runner_args` returns in this context."""
+    """Set the arguments that `get_runner_args` returns in this context.
+
+    Args:
+        args: the arguments, or None.
+    """
     current_runner_args.set(args)
 
 
 def get_trigger_event_context(app_id: str) -> Any:
-    """What `swap_trigger_event_context` was given for this app; None by default."""
+    """Return the event that `swap_trigger_event_context` was given in this context.
+
+    Args:
+        app_id: the id of the app.
+    Returns:
+        The event; None by default, since this build has no triggers.
+    """
     return (_trigger_events.get() or {}).get(app_id)
 
 
 def swap_trigger_event_context(app_id: str, event: Any) -> Any:
-    """Make `event` the event that started the code of this context; the one before."""
+    """Set the event of this context.
+
+    Args:
+        app_id: the id of the app.
+        event: the new event, or None.
+    Returns:
+        The previous event, or None.
+    """
     before = _trigger_events.get() or {}
     _trigger_events.set({**before, app_id: event})
     return before.get(app_id)
 
 
 def get_current_runner(app_id: str) -> BaseRunner | None:
-    """The runner that runs here, if it belongs to the app with this id."""
+    """Return the runner that runs in this context.
+
+    Args:
+        app_id: the id of the app that the runner must belong to.
+    Returns:
+        The runner; None outside of a runner of this app.
+    """
     runner = current_runner.get()
     return runner if runner is not None and runner.app.app_id == app_id else None
 
 
 def get_runner_context(app_id: str) -> RunnerContext | None:
-    """The identity of the runner that runs here, if it belongs to the app with this id."""
+    """Return the identity of the runner that runs in this context.
+
+    Args:
+        app_id: the id of the app that the runner must belong to.
+    Returns:
+        The identity; None outside of a runner of this app.
+    """
     from pynenc.runner.runner_context import RunnerContext
 
     runner = get_current_runner(app_id)
@@ -199,7 +277,13 @@ def get_runner_context(app_id: str) -> RunnerContext | None:
 
 
 def get_or_create_runner_context(app_id: str) -> RunnerContext:
-    """The same, or the identity of this process as a client: that of an `ExternalRunner`."""
+    """Return the identity of the runner that runs in this context, or of this process as a client.
+
+    Args:
+        app_id: the id of the app that the runner must belong to.
+    Returns:
+        The identity; outside of a runner of this app that of an `ExternalRunner`.
+    """
     from pynenc.runner._session.identity import client_id
     from pynenc.runner.runner_context import RunnerContext
 

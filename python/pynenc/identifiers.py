@@ -1,4 +1,4 @@
-"""Ids as text that knows its parts: equal to, hashed like, and usable as the plain `str`."""
+"""Ids that know their parts. Each is a `str`: equal to the plain text, and hashed like it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ __path__: list[str] = []
 
 
 class TaskId(str):
-    """`"<module>.<function>"`. Made of the two parts, or of the whole text, which is then split at its last dot."""
+    """The id of a task, `"<module>.<function>"`.
+
+    Args:
+        module: the name of the module; without `func_name` the whole id, which is split at its last dot.
+        func_name: the name of the function.
+
+    Example:
+        >>> task_id = TaskId("shop.orders", "pack")
+        >>> task_id == "shop.orders.pack", TaskId("shop.orders.pack").func_name
+        (True, 'pack')
+    """
 
     module: str
     func_name: str
@@ -27,22 +37,33 @@ class TaskId(str):
 
     @classmethod
     def from_key(cls, key: str) -> TaskId:
-        """The id whose `key` this is."""
+        """Read an id.
+
+        Args:
+            key: its `key`.
+        Returns:
+            The id.
+        """
         return cls(key)
 
     @property
     def key(self) -> str:
-        """The text itself."""
+        """The text of the id."""
         return str.__str__(self)
 
     @property
     def config_key(self) -> str:
-        """`"<module>#<function>"`: how an environment variable names the task, once upper-cased."""
+        """`"<module>#<function>"`: the name of the task in an environment variable, there in upper case."""
         return f"{self.module}#{self.func_name}"
 
 
 class CallId(str):
-    """`"<task id>:<args id>"`: one task with one set of arguments."""
+    """The id of a task with one set of arguments, `"<task id>:<args id>"`.
+
+    Args:
+        task_id: the id of the task; without `args_id` the whole id, which is split at its last colon.
+        args_id: the id of the arguments.
+    """
 
     task_id: TaskId
     args_id: str
@@ -61,19 +82,25 @@ class CallId(str):
 
     @classmethod
     def from_key(cls, key: str) -> CallId:
-        """The id whose `key` this is."""
+        """Read an id.
+
+        Args:
+            key: its `key`.
+        Returns:
+            The id.
+        """
         return cls(key)
 
     @property
     def key(self) -> str:
-        """The text itself."""
+        """The text of the id."""
         return str.__str__(self)
 
 
 class InvocationId(str):
-    """The id of one invocation: a UUID as text, ordered by time of submission."""
+    """The id of an invocation: a UUID as text, ordered by time of submission."""
 
     @property
     def key(self) -> str:
-        """The text itself."""
+        """The text of the id."""
         return str.__str__(self)

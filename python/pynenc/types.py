@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ParamSpec, TypeVar
 
 Params = ParamSpec("Params")
-"""The parameters of a task."""
+"""The parameters of a task, as a type variable."""
 
 Result = TypeVar("Result", covariant=True)
-"""What a task returns. Tasks and invocations only give it out."""
+"""The type of what a task returns, as a type variable. Covariant: tasks and invocations only return it."""

@@ -1,4 +1,4 @@
-"""For tests: of an app (`isolated`, `AppTest`), and of what extends pynenc (conformance suites, benchmarks).
+"""Tools for tests: of an app (`isolated`, `AppTest`), and of extensions (conformance suites, benchmarks).
 
 pytest loads the fixtures of `pynenc.testing.plugin` by itself.
 """

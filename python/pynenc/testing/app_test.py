@@ -23,35 +23,41 @@ _SHOWN = 10
 
 @contextmanager
 def isolated(app: Pynenc, store: str = "memory", *, manual_clock: bool = False, **settings: Any) -> Iterator[AppTest]:
-    """Give `app` an empty store and settings of its own for the time of the block; afterwards it is as before.
+    """Give an app an empty store and its own settings for the time of a `with` block; afterwards the app is as before.
 
     Under pytest the fixture `pynenc_test` does this until the end of the test.
-
-    ```python
-    with isolated(app) as test:
-        send_receipt(7)
-        test.assert_submitted(send_receipt, 7)
-        test.drain()
-    ```
 
     Args:
         app: the app of the code under test. No runner of it may run in this process.
         store: `"memory"`, `"sqlite"` (a new file in a temporary folder), or the URL of a store that has no invocation
             of this app.
         manual_clock: let the time of the store stand still until `AppTest.advance`; only with `"memory"`.
-        settings: fields of `ConfigPynenc`, such as `max_payload_bytes=1024`. They win over files and the environment.
-
+        **settings: fields of `ConfigPynenc`, such as `max_payload_bytes=1024`. They win over files and the environment.
+    Yields:
+        The app under test.
     Raises:
         ValueError: a manual clock with another store than memory, or a store at a URL that is not empty.
         RuntimeError: a runner of this app runs in this process.
         ConfigError: a setting that does not exist, or a value that is not allowed.
+
+    Example:
+        >>> with isolated(shop) as test:
+        ...     invocation = pack(7)
+        ...     ran = test.drain()
+        ...     invocation.result
+        'packed 7'
     """
     with fresh_state(app, store, manual_clock, settings):
         yield AppTest(app, manual_clock)
 
 
 class AppTest:
-    """An app in a test: made by `isolated` or the fixture `pynenc_test`."""
+    """An app in a test: made by `isolated` or the fixture `pynenc_test`.
+
+    Args:
+        app: the app.
+        manual_clock: whether its store has a manual clock.
+    """
 
     def __init__(self, app: Pynenc, manual_clock: bool = False) -> None:
         self.app = app
@@ -61,7 +67,13 @@ class AppTest:
     # -- what was submitted ----------------------------------------------------------------------------------------
 
     def submitted(self, task: Task[Params, Result]) -> list[DistributedInvocation[Params, Result]]:
-        """Return every invocation of `task`, oldest first, finished ones included."""
+        """List every invocation of a task, finished ones included.
+
+        Args:
+            task: the task.
+        Returns:
+            The invocations, oldest first.
+        """
         from pynenc.invocation.dist_invocation import DistributedInvocation
 
         ids = self.app.orchestrator.get_task_invocation_ids(str(task.task_id))
@@ -70,13 +82,25 @@ class AppTest:
     def assert_submitted(
         self, task: Task[Params, Result], /, *args: Params.args, **kwargs: Params.kwargs
     ) -> DistributedInvocation[Params, Result]:
-        """Return the oldest invocation of `task` with exactly these arguments.
+        """Check that a task was called with exactly these arguments, and return that invocation.
 
         Arguments count however they are passed, and defaults count as passed: `pay(7)` is `pay(order=7, retries=0)`.
 
+        Args:
+            task: the task.
+            *args: the positional arguments of the call.
+            **kwargs: the keyword arguments of the call.
+        Returns:
+            The oldest such invocation.
         Raises:
             AssertionError: there is none. The message lists the calls of this task, and which other tasks were called.
             TypeError: the arguments do not fit the signature.
+
+        Example:
+            >>> with isolated(shop) as test:
+            ...     invocation = pack(order=7)
+            ...     test.assert_submitted(pack, 7) == invocation
+            True
         """
         wanted = _complete(task, task.args(*args, **kwargs).kwargs)
         made = self.submitted(task)
@@ -86,7 +110,13 @@ class AppTest:
         raise AssertionError(f"{_call(task, wanted)} was not submitted; {self._what_was(task, made)}")
 
     def assert_not_submitted(self, task: Task[..., Any]) -> None:
-        """Raise `AssertionError`, which lists the calls, if `task` was called at all."""
+        """Check that a task was not called.
+
+        Args:
+            task: the task.
+        Raises:
+            AssertionError: it was; the message lists its calls.
+        """
         made = self.submitted(task)
         if made:
             raise AssertionError(f"{task.task_id} was submitted: {_calls(task, made)}")
@@ -104,18 +134,23 @@ class AppTest:
     def drain(self, limit: int = 10_000) -> list[DistributedInvocation[Any, Any]]:
         """Run what is due on the calling thread, and what that submits, until nothing is due.
 
-        While a body waits for others, these run on the same thread. What is due later stays queued: see `advance`.
-        An exception of a body is not raised here: it is the outcome of its invocation, as in production.
+        Blocks until then. While a body waits for others, these run on the same thread. What is due later stays queued:
+        see `advance`. An exception of a body is not raised here: it is the outcome of its invocation, as in production.
 
         Args:
             limit: the most bodies that may run, so that a task that always submits another one ends the test.
-
         Returns:
-            The invocations that ran, in the order in which they started; once for each attempt.
+            The invocations that ran, in the order in which they started; once for each run.
         Raises:
-            RuntimeError: `limit` was reached, or an event loop runs on this thread; there use
-                `await asyncio.to_thread(test.drain)`.
+            RuntimeError: `limit` was reached, or an event loop runs on this thread; there use `await
+                asyncio.to_thread(test.drain)`.
             KeyboardInterrupt: SIGINT or SIGTERM arrived.
+
+        Example:
+            >>> with isolated(shop) as test:
+            ...     group = pack.parallelize([(1,), (2,)])
+            ...     len(test.drain()), group.get_results()
+            (2, ['packed 1', 'packed 2'])
         """
         if self._runner is None:
             self._runner = DrainRunner(self.app)
@@ -129,15 +164,23 @@ class AppTest:
         return datetime.fromtimestamp(self.app._store.now(), UTC)
 
     def advance(self, seconds: float) -> None:
-        """Move the clock of the store: retries, delays and results that expire see the new time. Leases do not.
+        """Move the clock of the store. Retries, delays and results that expire see the new time; leases do not.
 
-        A runner that runs on a thread looks at once for what is due now.
+        A runner that runs on a thread looks at once for what is due now. Bodies see the time only if they ask for
+        `AppTest.now`: for `time.time()` use freezegun or time-machine.
 
-        Bodies see it only if they ask for `AppTest.now`: for `time.time()` use freezegun or time-machine.
-
+        Args:
+            seconds: the time to add.
         Raises:
             RuntimeError: the app was not isolated with `manual_clock=True`.
             ValueError: a negative time.
+
+        Example:
+            >>> with isolated(shop, manual_clock=True) as test:
+            ...     before = test.now
+            ...     test.advance(90)
+            ...     (test.now - before).total_seconds()
+            90.0
         """
         if not self._manual_clock:
             raise RuntimeError("only a store with a manual clock can be advanced: pass manual_clock=True")

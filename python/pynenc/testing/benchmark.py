@@ -1,4 +1,4 @@
-"""What a runner costs: throughput, overhead per task, wake-up latency, slots in use, memory."""
+"""Measure a runner: throughput, overhead per task, wake-up latency, slots in use, memory."""
 
 from __future__ import annotations
 
@@ -27,27 +27,31 @@ _PAUSE_SEC = 0.02
 
 @dataclass(frozen=True)
 class RunnerReport:
-    """What one runner has shown on one store."""
+    """The figures of one runner on one store."""
 
     runner: str
     """The name of its class."""
     store: str
     """The kind of its store."""
     tasks_per_sec: float
-    """No-op tasks submitted together, until the last result was read: median of the rounds."""
+    """No-op tasks per second, from the submit of all until the last result was read: median of the rounds."""
     overhead_us: float
-    """CPU time of this process and its children per no-op task, the client's part included; microseconds."""
+    """CPU time per no-op task in microseconds, of this process and its children, the client's part included."""
     wake_up_ms: float
-    """From a submit to the start of the body, with an idle runner: median, milliseconds."""
+    """Milliseconds from a submit to the start of the body, with an idle runner: median."""
     slots_used: int
     """The most bodies that ran at the same time."""
     max_parallel_slots: int
-    """How many the runner says it can run."""
+    """The number of slots that the runner states."""
     memory_mb: float
-    """What the runner has added to this process and its children."""
+    """Mebibytes of memory that the runner added to this process and its children."""
 
     def line(self) -> str:
-        """On one line, for people."""
+        """Return the figures for people.
+
+        Returns:
+            One line of text.
+        """
         return (
             f"{self.runner} on {self.store}: {self.tasks_per_sec:,.0f} tasks/s, {self.overhead_us:.0f} µs of CPU per "
             f"task, wake-up {self.wake_up_ms:.2f} ms, {self.slots_used} of {self.max_parallel_slots} slots used, "
@@ -56,7 +60,14 @@ class RunnerReport:
 
 
 class RunnerBenchmark:
-    """The fixture `runner_benchmark`. Call it once per test."""
+    """The fixture `runner_benchmark`. Call it once per test.
+
+    Args:
+        benchmark: the fixture of pytest-benchmark.
+        monkeypatch: the fixture of pytest.
+        store_url: returns the URL of a store for a kind.
+        note: receives the report.
+    """
 
     def __init__(
         self,
@@ -80,20 +91,20 @@ class RunnerBenchmark:
         wake_ups: int = 50,
         **settings: Any,
     ) -> RunnerReport:
-        """Run `runner_cls(app)` on a fresh store and measure it.
+        """Run `runner_cls(app)` on a fresh store and measure it. Blocks until all tasks have run.
 
         Args:
             runner_cls: the subclass of `BaseRunner`, or anything that makes a runner from an app.
             store: `"memory"`, `"sqlite"`, `"redis"`, or a URL. Memory is for runners that are `mem_compatible`.
             tasks: no-op tasks per round.
-            rounds: how often they are run; pytest-benchmark shows the time of a round.
+            rounds: the number of rounds; pytest-benchmark shows the time of a round.
             wake_ups: how often an idle runner is woken by a single task.
-            settings: set on the runner's `conf`, as `max_threads=4`.
-
+            **settings: assigned to the runner's `conf`, as `max_threads=4`.
         Returns:
             The report. It is also in the `extra_info` of the benchmark, and at the end of pytest's output.
         Raises:
             ValueError: a store in memory for a runner that runs bodies in other processes.
+            InvocationTimeoutError: a result took longer than two minutes.
         """
         from pynenc.testing.plugin import running
 
@@ -165,7 +176,13 @@ def _slots(module: Any, runner: BaseRunner) -> tuple[int, int]:
 
 
 def most_at_once(spans: Sequence[tuple[float, float]]) -> int:
-    """How many of these spans overlap at the most. One that begins when another ends does not."""
+    """Count how many spans overlap at the most. A span that begins when another ends does not overlap it.
+
+    Args:
+        spans: pairs of begin and end, in seconds.
+    Returns:
+        The number.
+    """
     edges = sorted([(end, -1) for _, end in spans] + [(start, 1) for start, _ in spans])
     now = most = 0
     for _, change in edges:

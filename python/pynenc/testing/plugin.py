@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pynenc.testing.benchmark import RunnerBenchmark, RunnerReport
 
 REDIS_VARIABLE = "PYNENC_TEST_REDIS_URL"
-"""A server to use in tests, for machines without `redis-server`. The fixtures use app ids of their own there."""
+"""Names a Redis server for tests, for machines without `redis-server`. The fixtures use their own app ids there."""
 
 _START_SEC = 30.0
 _reports: list[RunnerReport] = []
@@ -37,7 +37,13 @@ _reports: list[RunnerReport] = []
 
 @pytest.fixture(scope="session")
 def pynenc_redis_url() -> Iterator[str]:
-    """URL of a Redis server: the one that `PYNENC_TEST_REDIS_URL` names, else one started for this session."""
+    """Fixture: the URL of a Redis server, from `PYNENC_TEST_REDIS_URL` or started for this session.
+
+    Skips the test without either. Blocks for up to 30 s until a started server answers.
+
+    Yields:
+        The URL.
+    """
     given = os.environ.get(REDIS_VARIABLE)
     if given:
         yield given
@@ -60,7 +66,14 @@ def pynenc_redis_url() -> Iterator[str]:
 
 @pytest.fixture
 def pynenc_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
-    """A function from `"memory"`, `"sqlite"` or `"redis"`, or a URL, to the URL of a store for this test."""
+    """Fixture: a function from `"memory"`, `"sqlite"`, `"redis"` or a URL to the URL of a store for this test.
+
+    Args:
+        request: the fixture of pytest.
+        tmp_path: the fixture of pytest; the SQLite file is there.
+    Returns:
+        The function.
+    """
 
     def url(kind: str) -> str:
         if kind == "redis":
@@ -72,8 +85,15 @@ def pynenc_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable
 
 @pytest.fixture
 def pynenc_app(pynenc_store_url: Callable[[str], str]) -> Iterator[Callable[..., Pynenc]]:
-    """Make isolated apps: `pynenc_app("sqlite", **settings)`. Each has an id and a store of its own, emptied after the
-    test."""
+    """Fixture: a function that makes an app with an id and a store of its own, emptied after the test.
+
+    Call it as `pynenc_app("sqlite", **settings)`.
+
+    Args:
+        pynenc_store_url: the fixture.
+    Yields:
+        The function.
+    """
     made: list[Pynenc] = []
 
     def make(store: str = "memory", **settings: Any) -> Pynenc:
@@ -91,25 +111,52 @@ def pynenc_app(pynenc_store_url: Callable[[str], str]) -> Iterator[Callable[...,
 
 @pytest.fixture
 def pynenc_memory_app(pynenc_app: Callable[..., Pynenc]) -> Pynenc:
-    """An app of its own on a store in memory."""
+    """Fixture: an app on a new store in memory.
+
+    Args:
+        pynenc_app: the fixture.
+    Returns:
+        The app.
+    """
     return pynenc_app("memory")
 
 
 @pytest.fixture
 def pynenc_sqlite_app(pynenc_app: Callable[..., Pynenc]) -> Pynenc:
-    """An app of its own on a SQLite file in `tmp_path`."""
+    """Fixture: an app on a SQLite file in `tmp_path`.
+
+    Args:
+        pynenc_app: the fixture.
+    Returns:
+        The app.
+    """
     return pynenc_app("sqlite")
 
 
 @pytest.fixture
 def pynenc_redis_app(pynenc_app: Callable[..., Pynenc]) -> Pynenc:
-    """An app of its own on `pynenc_redis_url`."""
+    """Fixture: an app on the server of `pynenc_redis_url`.
+
+    Args:
+        pynenc_app: the fixture.
+    Returns:
+        The app.
+    """
     return pynenc_app("redis")
 
 
 @contextmanager
 def running(runner: BaseRunner) -> Iterator[BaseRunner]:
-    """Run a runner on a thread of this process for the time of the block; what `run()` raised is raised at its end."""
+    """Run a runner on a thread of this process for the time of a `with` block. Blocks until it runs, for up to 30 s.
+
+    Args:
+        runner: the runner.
+    Yields:
+        The runner.
+    Raises:
+        TimeoutError: it did not start, or `run()` has not returned at the end.
+        BaseException: what `run()` raised.
+    """
     errors: list[BaseException] = []
 
     def run() -> None:
@@ -141,22 +188,41 @@ def running(runner: BaseRunner) -> Iterator[BaseRunner]:
 class IsolateApp(Protocol):
     """Type of the fixture `pynenc_test`: isolates an app until the end of the test."""
 
-    def __call__(
-        self, app: Pynenc, store: str = "memory", *, manual_clock: bool = False, **settings: Any
-    ) -> AppTest: ...
+    def __call__(self, app: Pynenc, store: str = "memory", *, manual_clock: bool = False, **settings: Any) -> AppTest:
+        """Isolate an app, as `pynenc.testing.isolated` does.
+
+        Args:
+            app: the app of the code under test.
+            store: `"memory"`, `"sqlite"`, or the URL of an empty store.
+            manual_clock: let the time of the store stand still until `AppTest.advance`.
+            **settings: fields of `ConfigPynenc`.
+        Returns:
+            The app under test.
+        """
 
 
 class StartRunner(Protocol):
     """Type of the fixture `pynenc_runner`: starts a runner that ends with the test."""
 
-    def __call__(
-        self, app: Pynenc, cls: Callable[[Pynenc], BaseRunner] | None = None, **settings: Any
-    ) -> BaseRunner: ...
+    def __call__(self, app: Pynenc, cls: Callable[[Pynenc], BaseRunner] | None = None, **settings: Any) -> BaseRunner:
+        """Start a runner on a thread. Blocks until it runs, for up to 30 s.
+
+        Args:
+            app: the app.
+            cls: the class of the runner, or a function that makes one; None means `ThreadRunner`.
+            **settings: assigned to the runner's `conf`.
+        Returns:
+            The running runner.
+        """
 
 
 @pytest.fixture
 def pynenc_test() -> Iterator[IsolateApp]:
-    """Isolate the app of the code under test until the test ends: `test = pynenc_test(app)`; see `pynenc.testing`."""
+    """Fixture: a function that isolates an app until the test ends, `test = pynenc_test(app)`; see `IsolateApp`.
+
+    Yields:
+        The function.
+    """
     with ExitStack() as stack:
 
         def isolate(app: Pynenc, store: str = "memory", *, manual_clock: bool = False, **settings: Any) -> AppTest:
@@ -169,11 +235,16 @@ def pynenc_test() -> Iterator[IsolateApp]:
 
 @pytest.fixture
 def pynenc_runner(pynenc_test: IsolateApp) -> Iterator[StartRunner]:
-    """Start runners that end with the test: `pynenc_runner(app)` is a `ThreadRunner`, `pynenc_runner(app, MyRunner,
-    min_parallel_slots=4)` one of yours with settings.
+    """Fixture: a function that starts runners which end with the test; see `StartRunner`.
 
-    It asks for `pynenc_test`, so that a runner stops before its app gets its own store back, whichever fixture a test
-    names first."""
+    `pynenc_runner(app)` is a `ThreadRunner`; `pynenc_runner(app, MyRunner, min_parallel_slots=4)` is a runner of yours
+    with settings.
+
+    Args:
+        pynenc_test: the fixture, so that a runner stops before its app gets its own store back.
+    Yields:
+        The function.
+    """
     with ExitStack() as stack:
 
         def start(app: Pynenc, cls: Callable[[Pynenc], BaseRunner] | None = None, **settings: Any) -> BaseRunner:
@@ -191,9 +262,16 @@ def pynenc_runner(pynenc_test: IsolateApp) -> Iterator[StartRunner]:
 def runner_benchmark(
     benchmark: Any, monkeypatch: pytest.MonkeyPatch, pynenc_store_url: Callable[[str], str]
 ) -> RunnerBenchmark:
-    """Measure a runner: `runner_benchmark(MyRunner)`; see `pynenc.testing.benchmark.RunnerBenchmark`.
+    """Fixture: measures a runner, `runner_benchmark(MyRunner)`; see `RunnerBenchmark`.
 
     Needs pytest-benchmark, whose report gets the numbers as `extra_info`.
+
+    Args:
+        benchmark: the fixture of pytest-benchmark.
+        monkeypatch: the fixture of pytest.
+        pynenc_store_url: the fixture.
+    Returns:
+        The callable object.
     """
     from pynenc.testing.benchmark import RunnerBenchmark
 
@@ -201,7 +279,11 @@ def runner_benchmark(
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Show what the runner benchmarks of this session found."""
+    """Hook of pytest: print what the runner benchmarks of this session found.
+
+    Args:
+        terminalreporter: pytest's reporter.
+    """
     if _reports:
         terminalreporter.section("pynenc runners")
         for report in _reports:

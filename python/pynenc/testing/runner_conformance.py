@@ -1,14 +1,11 @@
-"""Does a runner keep what pynenc promises? A list of checks for any subclass of `BaseRunner`.
+"""Checks for any subclass of `BaseRunner`: does it keep what pynenc promises?
 
-    import pytest
-    from pynenc.testing.runner_conformance import CHECKS, run_check
+Each check gets a fresh store and app, and starts the runner on a thread. It raises `AssertionError`, with what was
+expected, when the runner does not keep the promise in its name. As a test for pytest::
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
     def test_my_runner(check, tmp_path):
         run_check(check, MyRunner, tmp_path)
-
-Each check gets a fresh store and app, and starts the runner on a thread of its own. It raises `AssertionError`, with
-what was expected, when the runner does not keep the promise in its name.
 """
 
 from __future__ import annotations
@@ -38,7 +35,13 @@ _NESTED = 4
 
 
 class Trial:
-    """One runner under test on one app. `patience_sec` bounds everything a check waits for."""
+    """One runner under test on one app.
+
+    Args:
+        make_runner: makes the runner for an app.
+        folder: where the store and the notes of the bodies are.
+        patience_sec: seconds that a check waits for anything.
+    """
 
     def __init__(self, make_runner: MakeRunner, folder: Path, patience_sec: float) -> None:
         self.folder = folder
@@ -50,14 +53,22 @@ class Trial:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Run the runner on a thread of its own."""
+        """Run the runner on a thread. Blocks until `on_start` has returned.
+
+        Raises:
+            AssertionError: it did not return within `patience_sec`.
+        """
         self._thread = threading.Thread(target=self._run, name="runner-under-test", daemon=True)
         self._thread.start()
         if not self.runner.wait_until_started(self.patience_sec):
             raise AssertionError(f"on_start() did not return: {self._raised or 'no exception'}")
 
     def stop(self) -> None:
-        """Stop it, and see that `run()` returns."""
+        """Stop the runner, and wait until `run()` returns.
+
+        Raises:
+            AssertionError: it did not return within `patience_sec`, or raised.
+        """
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -67,7 +78,16 @@ class Trial:
         assert not self._raised, f"run() raised {self._raised[0]!r}"
 
     def result(self, invocation: Any) -> Any:
-        """Its result. `AssertionError` if there is none in time."""
+        """Wait for the result of an invocation.
+
+        Args:
+            invocation: the invocation.
+        Returns:
+            What the task returned.
+        Raises:
+            AssertionError: it did not finish within `patience_sec`.
+            Exception: the exception of the task.
+        """
         try:
             return invocation.get_result(timeout=self.patience_sec)
         except TimeoutError:
@@ -77,7 +97,11 @@ class Trial:
             ) from None
 
     def notes(self) -> list[str]:
-        """What bodies have noted."""
+        """Read the notes of the bodies.
+
+        Returns:
+            One text for each note.
+        """
         path = self.folder / "notes"
         return path.read_text().splitlines() if path.exists() else []
 
@@ -95,7 +119,13 @@ Check: TypeAlias = Callable[[Trial], None]
 
 
 def describes_itself(trial: Trial) -> None:
-    """Id, settings and slots can be read, and the runner is that of its app."""
+    """Check that id, settings and slots can be read, and that the runner is that of its app.
+
+    Args:
+        trial: the runner under test.
+    Raises:
+        AssertionError: the runner does not keep the promise.
+    """
     runner = trial.runner
     assert trial.tasks.app.runner is runner, "constructing a runner makes it the runner of its app"
     first, second = runner.runner_id, runner.runner_id
@@ -109,16 +139,27 @@ def describes_itself(trial: Trial) -> None:
 
 
 def returns_results(trial: Trial) -> None:
-    """Functions and coroutines run, and what they return arrives."""
+    """Check that functions and coroutines run, and that their results arrive.
+
+    Args:
+        trial: the runner under test.
+    Raises:
+        AssertionError: the runner does not keep the promise.
+    """
     trial.start()
     assert trial.result(trial.tasks.add(1, 2)) == 3
     assert trial.result(trial.tasks.add_slowly(3, 4)) == 7
 
 
 def passes_failures_on(trial: Trial) -> None:
-    """What a body raises arrives at the caller, and the runner goes on.
+    """Check that the exception of a body arrives at the caller, and that the runner goes on.
 
-    What would end the caller's process arrives as a `RemoteError` that names it.
+    An exception that would end the caller's process arrives as a `RemoteError` that names it.
+
+    Args:
+        trial: the runner under test.
+    Raises:
+        AssertionError: the runner does not keep the promise.
     """
     trial.start()
     failures: list[tuple[Any, type[Exception]]] = [
@@ -137,13 +178,25 @@ def passes_failures_on(trial: Trial) -> None:
 
 
 def runs_again_for_a_retry(trial: Trial) -> None:
-    """A body that asks for it is run again."""
+    """Check that a body that raises `RetryError` is run again.
+
+    Args:
+        trial: the runner under test.
+    Raises:
+        AssertionError: the runner does not keep the promise.
+    """
     trial.start()
     assert trial.result(trial.tasks.succeed_at(2)) == 2
 
 
 def runs_each_invocation_once(trial: Trial) -> None:
-    """Without faults, no body runs twice and none is left out."""
+    """Check that, without faults, no body runs twice and none is left out.
+
+    Args:
+        trial: the runner under test.
+    Raises:
+        AssertionError: the runner does not keep the promise.
+    """
     trial.start()
     texts = [f"note-{n}" for n in range(10)]
     for invocation in [trial.tasks.note(text) for text in texts]:
@@ -152,7 +205,13 @@ def runs_each_invocation_once(trial: Trial) -> None:
 
 
 def frees_the_slot_of_a_body_that_waits(trial: Trial) -> None:
-    """Bodies that wait for bodies, deeper than there are slots, finish."""
+    """Check that bodies that wait for bodies, deeper than there are slots, finish.
+
+    Args:
+        trial: the runner under test.
+    Raises:
+        AssertionError: the runner does not keep the promise.
+    """
     trial.start()
     depth = _NESTED + trial.runner.max_parallel_slots
     assert trial.result(trial.tasks.chain(depth)) == depth
@@ -160,7 +219,13 @@ def frees_the_slot_of_a_body_that_waits(trial: Trial) -> None:
 
 
 def finishes_what_runs_at_a_stop(trial: Trial) -> None:
-    """A stop lets a body that has begun finish, if that takes less than `stop_grace_sec` (30 s by default)."""
+    """Check that a stop lets a body finish that takes less than `stop_grace_sec` (30 s by default).
+
+    Args:
+        trial: the runner under test.
+    Raises:
+        AssertionError: the runner does not keep the promise.
+    """
     trial.start()
     held = trial.tasks.hold(0.5)
     _await(lambda: "begun" in trial.notes(), "the body begins", trial.patience_sec)
@@ -173,7 +238,13 @@ def finishes_what_runs_at_a_stop(trial: Trial) -> None:
 
 
 def interrupts_a_body_that_is_cancelled(trial: Trial) -> None:
-    """`invocation.cancel()` ends a body that runs, and the runner goes on; see `BaseRunner.on_cancel`."""
+    """Check that `invocation.cancel()` ends a running body, and that the runner goes on; see `BaseRunner.on_cancel`.
+
+    Args:
+        trial: the runner under test.
+    Raises:
+        AssertionError: the runner does not keep the promise.
+    """
     trial.start()
     lingers = trial.tasks.linger(trial.patience_sec / 2)
     _await(lambda: "lingers" in trial.notes(), "the body begins", trial.patience_sec)
@@ -189,7 +260,13 @@ def interrupts_a_body_that_is_cancelled(trial: Trial) -> None:
 
 
 def can_be_started_again(trial: Trial) -> None:
-    """The same object runs, stops, and runs again; what was submitted in between is run then."""
+    """Check that the same object runs, stops, and runs again with what was submitted in between.
+
+    Args:
+        trial: the runner under test.
+    Raises:
+        AssertionError: the runner does not keep the promise.
+    """
     for n in range(2):
         trial.start()
         assert trial.result(trial.tasks.add(n, n)) == 2 * n
@@ -201,7 +278,13 @@ def can_be_started_again(trial: Trial) -> None:
 
 
 def refuses_a_store_it_cannot_share(trial: Trial) -> None:
-    """A runner that runs bodies elsewhere does not start on a store in memory."""
+    """Check that a runner that runs bodies in other processes does not start on a store in memory.
+
+    Args:
+        trial: the runner under test.
+    Raises:
+        AssertionError: the runner does not keep the promise.
+    """
     if trial.runner.mem_compatible():
         return
     from pynenc.app import Pynenc
@@ -229,18 +312,23 @@ CHECKS: tuple[Check, ...] = (
     can_be_started_again,
     refuses_a_store_it_cannot_share,
 )
-"""Every check; the name says what a runner promises."""
+"""Every check; its name says what a runner promises."""
 
 
 def run_check(check: Check, make_runner: MakeRunner, folder: Path, patience_sec: float = 30.0) -> None:
-    """Run one check on a fresh SQLite store in `folder`.
+    """Run one check on a fresh SQLite store. Blocks until the runner has stopped.
 
     Args:
+        check: one of `CHECKS`.
         make_runner: makes the runner for an app: its class, or a function that also configures it.
-        patience_sec: how long a result, a start or a stop may take.
-
+        folder: where the store is made.
+        patience_sec: seconds that a result, a start or a stop may take.
     Raises:
         AssertionError: the runner does not keep the promise.
+
+    Example:
+        >>> from pynenc.runner import ThreadRunner
+        >>> run_check(returns_results, ThreadRunner, tmp_path)
     """
     with _environment(folder):
         trial = Trial(make_runner, folder, patience_sec)
