@@ -98,14 +98,24 @@ def setting(
 
     Args:
         default: its value where no source has one.
-        doc: what it means, for `show_config` and the guide.
-        unit: in which it is measured.
-        at_least, at_most, above: bounds; `above` excludes its own value.
+        doc: its meaning, for `show_config` and the guide.
+        unit: the unit of its values.
+        at_least: the smallest value.
+        at_most: the largest value.
+        above: a bound that the value must exceed.
         choices: the texts that are allowed.
         pattern: a regular expression that the whole text, or every item, must match.
         parse: makes a value of what a source has; raises `ValueError` with the words after `must`.
-        secret: never shown.
-        url: shown without its password, and not at all if it cannot be read as a URL.
+        secret: never show the value.
+        url: show the value without its password, and not at all if it cannot be read as a URL.
+    Returns:
+        The declaration, which an instance replaces by the value.
+
+    Example:
+        >>> class ConfigMail(ConfigBase):
+        ...     retries: int = setting(3, unit="retries", at_least=0, doc="attempts to send a mail")
+        >>> ConfigMail({"mail": {"retries": 5}}).retries
+        5
     """
     return Setting(
         default, unit=unit, at_least=at_least, at_most=at_most, above=above, choices=choices, pattern=pattern,
@@ -135,12 +145,20 @@ _TYPES: dict[type, dict[str, Any]] = {}
 
 
 class ConfigBase(Inspection):
-    """Settings of one part. Sources, the later ones winning: defaults, `config_values`, `pyproject.toml`
-    (`[tool.pynenc]`), `config_filepath`, the files that `PYNENC__FILEPATH` and `PYNENC__<CLASS>__FILEPATH` name,
-    `PYNENC__<FIELD>`, `PYNENC__<CLASS>__<FIELD>`, assignment. Within one source the section of a class wins over the
-    top level, and that of a subclass over that of its parent.
+    """Settings of a part of the package, or of your code. Everything is checked when made and at each assignment.
 
-    Everything is checked when the object is made and at each assignment.
+    The sources, in rising order: defaults, `config_values`, `pyproject.toml` (`[tool.pynenc]`), `config_filepath`, the
+    files that `PYNENC__FILEPATH` and `PYNENC__<CLASS>__FILEPATH` name, `PYNENC__<FIELD>`, `PYNENC__<CLASS>__<FIELD>`,
+    assignment. Within a source the section of a class wins over the top level, and that of a subclass over that of its
+    parent. Making an object reads the files; nothing else blocks.
+
+    Args:
+        config_values: settings from code, by name or by section.
+        config_filepath: a configuration file: yaml, json or toml.
+    Raises:
+        ConfigError: a value of the wrong type or out of bounds; names the field, the source and the value.
+        ConfigFileError: a file cannot be read.
+        ConfigMultiInheritanceError: the class inherits one field from two unrelated parents.
     """
 
     _sources: dict[str, str]
@@ -154,12 +172,6 @@ class ConfigBase(Inspection):
                 setattr(cls, name, _adopted(name, value))
 
     def __init__(self, config_values: dict[str, Any] | None = None, config_filepath: str | None = None) -> None:
-        """
-        Raises:
-            ConfigError: a value of the wrong type or out of bounds; names the field, the source and the value.
-            ConfigFileError: a file that cannot be read.
-            ConfigMultiInheritanceError: the class inherits one field from two unrelated parents.
-        """
         fields = fields_of(type(self))
         found: dict[str, tuple[Any, Layer]] = {}
         origins: dict[str, int] = {}
@@ -188,11 +200,27 @@ class ConfigBase(Inspection):
         yield from environment_layers(tuple(fields_of(type(self))), ["", *names])
 
     def source_of(self, field: str) -> str:
-        """Where the value of a field comes from, in words; `"default"` if no source has one."""
+        """Return where the value of a field comes from.
+
+        Args:
+            field: the name of the field.
+        Returns:
+            The source in words; `"default"` if no source has a value.
+
+        Example:
+            >>> shop.conf.source_of("store_url"), shop.conf.source_of("max_depth")
+            ('config_values', 'default')
+        """
         return self._sources[field]
 
     def strength_of(self, field: str) -> int:
-        """Rank of the source of a field among the sources: -1 for a default, the highest for an assignment."""
+        """Return the rank of the source of a field among the sources.
+
+        Args:
+            field: the name of the field.
+        Returns:
+            -1 for a default, the highest number for an assignment.
+        """
         return self._strengths.get(field, -1)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Settings of `app.broker`: which queues there are, and which priorities their operator gives."""
+"""Settings of `app.broker`: the queues there are, and the priorities that their operator gives."""
 
 from __future__ import annotations
 
@@ -72,21 +72,39 @@ DEFAULT_PRIORITY = 0.0
 
 
 class BrokerPriorityRule(NamedTuple):
-    """One of the `priority_rules`: tasks whose id matches the pattern (fnmatch) `task_id` get the priority."""
+    """A rule of `priority_rules`: the tasks whose id matches a pattern get a priority."""
 
     task_id: str
+    """The pattern, as `fnmatch` reads it."""
     priority: float
+    """The priority, from -100 to 100."""
 
 
 def validate_queue_name(queue_name: Any) -> str:
-    """Return the name. Raises `ValueError` if no queue can be called so."""
+    """Check the name of a queue.
+
+    Args:
+        queue_name: the name.
+    Returns:
+        The name.
+    Raises:
+        ValueError: no queue can have this name.
+    """
     if not isinstance(queue_name, str) or not re.fullmatch(QUEUE_NAME, queue_name):
         raise ValueError(f"queue_name must match {QUEUE_NAME}, got {queue_name!r}")
     return queue_name
 
 
 def validate_priority(priority: Any) -> float:
-    """Return the priority as a float. Raises `ValueError` for what is none."""
+    """Check a priority.
+
+    Args:
+        priority: a number from -100 to 100.
+    Returns:
+        The priority as a float.
+    Raises:
+        ValueError: no task can have this priority.
+    """
     number = isinstance(priority, (int, float)) and not isinstance(priority, bool)
     # False for nan, too.
     if not number or not MIN_PRIORITY <= priority <= MAX_PRIORITY:
@@ -95,7 +113,7 @@ def validate_priority(priority: Any) -> float:
 
 
 class ConfigBroker(ConfigBase):
-    """Queues and priorities of an app."""
+    """The queues and priorities of an app."""
 
     queues: tuple[str, ...] = setting(
         ("default",),
@@ -113,18 +131,38 @@ class ConfigBroker(ConfigBase):
     queue_timeout_sec: float = setting(0.1, unit="s", at_least=0, doc=WITHOUT_EFFECT + ": nothing polls a queue")
 
     def get_priority_for_task(self, task_id: str, task_priority: float = DEFAULT_PRIORITY) -> float:
-        """The highest priority of the rules that match this task; `task_priority` if none does."""
+        """Return the priority of a task.
+
+        Args:
+            task_id: the id of the task.
+            task_priority: its own priority.
+        Returns:
+            The highest priority of the rules that match the task; `task_priority` if none does.
+        """
         return self.priority_of(str(task_id), task_priority)
 
     def priority_of(self, task_id: str, own: float) -> float:
-        """The highest priority of the rules that match this task; `own` if none does."""
+        """Return the priority of a task.
+
+        Args:
+            task_id: the id of the task.
+            own: its own priority.
+        Returns:
+            The highest priority of the rules that match the task; `own` if none does.
+        """
         found = [rule.rpartition("=") for rule in self.priority_rules]
         return max((float(number) for pattern, _, number in found if fnmatchcase(task_id, pattern)), default=own)
 
     def lacks_queue(self, queue: str) -> bool:
-        """Whether `queues` was set, and `queue` is not among them."""
+        """Return whether `queues` was set without this queue.
+
+        Args:
+            queue: the name of the queue.
+        Returns:
+            True if tasks of this queue are a mismatch.
+        """
         return self.source_of("queues") != "default" and queue not in self.queues
 
 
 class ConfigBrokerSQLite(ConfigBroker, ConfigSQLite):
-    """Settings of the broker and the place of the SQLite file. An app has one store: see `ConfigSQLite`."""
+    """The settings of the broker and the place of the SQLite file. An app has one store: see `ConfigSQLite`."""

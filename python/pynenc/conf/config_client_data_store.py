@@ -9,7 +9,7 @@ _INLINE = "accepted for compatibility, without effect: large values travel with 
 
 
 class ConfigClientDataStore(ConfigBase):
-    """What pynenc's store of large values understands, and the size at which ours speaks up."""
+    """The settings of pynenc's store of large values. Here only the size of the warning has an effect."""
 
     disable_client_data_store: bool = setting(False, doc=_INLINE)
     min_size_to_cache: int = setting(1024, unit="characters", at_least=0, doc=_INLINE)
@@ -25,4 +25,4 @@ class ConfigClientDataStore(ConfigBase):
 
 
 class ConfigClientDataStoreSQLite(ConfigClientDataStore, ConfigSQLite):
-    """Settings of the client data store and the place of the SQLite file. An app has one store: see `ConfigSQLite`."""
+    """The settings of `app.client_data_store` and the place of the SQLite file: see `ConfigSQLite`."""

@@ -9,7 +9,7 @@ _RETRIES = WITHOUT_EFFECT + ": see store_timeout_sec"
 
 
 class ConfigOrchestrator(ConfigBase):
-    """What pynenc's orchestrator could switch off; here it belongs to the store."""
+    """The settings of pynenc's orchestrator. None has an effect: the store does what they switch."""
 
     blocking_control: bool = setting(True, doc=WITHOUT_EFFECT + ": what is waited for always goes first")
     cycle_control: bool = setting(True, doc=WITHOUT_EFFECT + ": a wait that cannot end always raises")
@@ -22,4 +22,4 @@ class ConfigOrchestrator(ConfigBase):
 
 
 class ConfigOrchestratorSQLite(ConfigOrchestrator, ConfigSQLite):
-    """Settings of the orchestrator and the place of the SQLite file. An app has one store: see `ConfigSQLite`."""
+    """The settings of the orchestrator and the place of the SQLite file. An app has one store: see `ConfigSQLite`."""

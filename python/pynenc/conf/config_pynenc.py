@@ -33,7 +33,7 @@ def _cron(value: Any) -> str:
 
 
 class ArgumentPrintMode(enum.StrEnum):
-    """How arguments appear in texts."""
+    """How arguments appear in texts: in full, by name only, cut, or not at all."""
 
     FULL = "FULL"
     KEYS = "KEYS"
@@ -42,14 +42,14 @@ class ArgumentPrintMode(enum.StrEnum):
 
 
 class LogFormat(enum.StrEnum):
-    """What a line of the log is."""
+    """The form of a line of the log."""
 
     TEXT = "text"
     JSON = "json"
 
 
 class ConfigPynenc(ConfigSQLite, ConfigRedis):
-    """Settings of an app: its store, its promises, its texts."""
+    """The settings of an app: its store, its promises, its texts."""
 
     def _layers(self, config_values: dict[str, Any], config_filepath: str | None) -> Iterator[Layer]:
         """The sources, the later ones winning. Raises `ConfigError` for one that loosens what the code trusts."""

@@ -8,7 +8,7 @@ _OWN_CONNECTIONS = WITHOUT_EFFECT + ": the engine keeps its own connections and 
 
 
 class ConfigRedis(ConfigBase):
-    """Where the Redis store is, where class names choose Redis; `store_url` says the same in one line."""
+    """The place of the Redis store, where class names choose Redis. `store_url` says the same in one line."""
 
     redis_url: str = setting("", url=True, doc="URL of the server; wins over the other redis settings")
     redis_host: str = setting("localhost", doc="host of the server")

@@ -17,7 +17,7 @@ MOST_SLOTS = 1_000_000
 
 
 class QueueSelectionStrategy(enum.StrEnum):
-    """Which queue a runner that names several takes work from first. Priorities decide within each queue."""
+    """The queue that a runner with several queues takes work from first. Priorities decide within each queue."""
 
     ROUND_ROBIN = "round_robin"
     RANDOM = "random"
@@ -25,7 +25,7 @@ class QueueSelectionStrategy(enum.StrEnum):
 
 
 class ConfigRunner(ConfigBase):
-    """What every runner understands."""
+    """The settings that every runner has."""
 
     invocation_wait_results_sleep_time_sec: float = setting(
         0.1, unit="s", above=0, doc="longest block of one call of waiting_for_results; a result ends it earlier"
@@ -53,7 +53,7 @@ class ConfigRunner(ConfigBase):
 
 
 class ConfigThreadRunner(ConfigRunner):
-    """Slots and timing of one ThreadRunner."""
+    """Slots and timing of a ThreadRunner."""
 
     invocation_wait_results_sleep_time_sec: float = setting(
         0.01, unit="s", above=0, doc="longest block of one call of waiting_for_results; a result ends it earlier"
@@ -68,7 +68,7 @@ class ConfigThreadRunner(ConfigRunner):
 
 
 class ConfigWorkers(ConfigRunner):
-    """What the runners with worker processes share: when a worker is replaced, though it works."""
+    """The settings of all runners with worker processes: when a worker is replaced although it works."""
 
     max_tasks_per_process: int = setting(
         0, unit="tasks", at_least=0, doc="replace a worker after about so many tasks; 0 means never"
@@ -83,7 +83,7 @@ class ConfigWorkers(ConfigRunner):
 
 
 class ConfigPersistentProcessRunner(ConfigThreadRunner, ConfigWorkers):
-    """Number and life of the workers of one PersistentProcessRunner."""
+    """Number and life of the workers of a PersistentProcessRunner."""
 
     num_processes: int = setting(
         0,
@@ -95,7 +95,7 @@ class ConfigPersistentProcessRunner(ConfigThreadRunner, ConfigWorkers):
 
 
 class ConfigMultiThreadRunner(ConfigThreadRunner, ConfigWorkers):
-    """Number, size and life of the workers of one MultiThreadRunner."""
+    """Number, size and life of the workers of a MultiThreadRunner."""
 
     max_threads: int = setting(
         1, unit="threads", at_least=0, at_most=MOST_SLOTS, doc="slots of each worker process; 0 is the number of CPUs"
@@ -113,7 +113,7 @@ class ConfigMultiThreadRunner(ConfigThreadRunner, ConfigWorkers):
 
 
 class ConfigProcessRunner(ConfigWorkers):
-    """How many processes of one ProcessRunner run at a time."""
+    """The number of processes of a ProcessRunner."""
 
     max_processes: int = setting(
         0,
@@ -125,7 +125,7 @@ class ConfigProcessRunner(ConfigWorkers):
 
 
 class ConfigAsyncRunner(ConfigWorkers):
-    """Event loops of one AsyncRunner."""
+    """The event loops of an AsyncRunner."""
 
     processes: int = setting(
         0,
@@ -146,4 +146,4 @@ class ConfigAsyncRunner(ConfigWorkers):
 
 
 class ConfigRunnerSQLite(ConfigRunner, ConfigSQLite):
-    """Settings of a runner and the place of the SQLite file. An app has one store: see `ConfigSQLite`."""
+    """The settings of a runner and the place of the SQLite file. An app has one store: see `ConfigSQLite`."""

@@ -6,4 +6,4 @@ from pynenc.conf.base import ConfigBase
 
 
 class ConfigSharedMemory(ConfigBase):
-    """Declared and unused, as in pynenc: the name can be imported, and has no setting."""
+    """A name of pynenc without settings."""

@@ -6,6 +6,6 @@ from pynenc.conf.base import ConfigBase, setting
 
 
 class ConfigSQLite(ConfigBase):
-    """Where the SQLite store is."""
+    """The place of the SQLite store."""
 
     sqlite_db_path: str = setting("", doc="the SQLite file where store_url is empty; empty is .pynenc/<app_id>.db")

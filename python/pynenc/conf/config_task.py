@@ -56,11 +56,20 @@ def _exception(item: Any) -> type[BaseException]:
 
 
 class ConfigTask(ConfigBase):
-    """Settings of one task.
+    """The settings of a task.
 
     Beside the sources of all settings there are some for a single task: the section `task: {"<module>.<function>": …}`
     of a file, and `PYNENC__CONFIGTASK__<MODULE>#<FUNCTION>__<FIELD>`. These override the decorator. The section
     `task_defaults` of any source, and `PYNENC__TASK_DEFAULTS__<FIELD>`, rank below the decorator.
+
+    Args:
+        config_values: settings from code, by name or by section.
+        config_filepath: a configuration file: yaml, json or toml.
+        task_id: the id of the task; None reads what holds for every task.
+        task_options: the options of the decorator.
+    Raises:
+        ConfigError: a value of the wrong type or out of bounds.
+        ConfigFileError: a file cannot be read.
     """
 
     max_retries: int = setting(0, unit="retries", at_least=0, doc="runs after the first one, for retriable exceptions")
@@ -111,7 +120,6 @@ class ConfigTask(ConfigBase):
         task_id: TaskId | None = None,
         task_options: Mapping[str, Any] | None = None,
     ) -> None:
-        """Without a `task_id`: what holds for every task. Raises as `ConfigBase` does."""
         self.__dict__["_task_id"] = task_id
         self.__dict__["_task_options"] = dict(task_options or {})
         super().__init__(config_values, config_filepath)

@@ -9,7 +9,7 @@ _NO_TRIGGERS = "accepted for compatibility, without effect: this build has no tr
 
 
 class ConfigTrigger(ConfigBase):
-    """What triggers will understand. A trigger itself is refused with a `NotOfferedError`."""
+    """The settings of pynenc's triggers. None has an effect: this build refuses triggers with `NotOfferedError`."""
 
     scheduler_interval_seconds: int = setting(60, unit="s", at_least=1, doc=_NO_TRIGGERS)
     enable_scheduler: bool = setting(True, doc=_NO_TRIGGERS)
@@ -21,4 +21,4 @@ class ConfigTrigger(ConfigBase):
 
 
 class ConfigTriggerSQLite(ConfigTrigger, ConfigSQLite):
-    """Settings of the triggers and the place of the SQLite file. An app has one store: see `ConfigSQLite`."""
+    """The settings of the triggers and the place of the SQLite file. An app has one store: see `ConfigSQLite`."""

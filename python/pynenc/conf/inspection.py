@@ -1,4 +1,4 @@
-"""Questions that code may ask about the settings of an object."""
+"""Methods that list, explain and override the settings of an object."""
 
 from __future__ import annotations
 
@@ -15,17 +15,29 @@ class Inspection:
 
     @classmethod
     def config_fields(cls) -> list[str]:
-        """Return the names of all fields, those of parent classes first."""
+        """List the names of all fields.
+
+        Returns:
+            The names, those of parent classes first.
+        """
         from pynenc.conf.base import fields_of
 
         return list(fields_of(cast("type[ConfigBase]", cls)))
 
     def all_fields(self) -> dict[str, Any]:
-        """Return the value of every field by name, secrets included."""
+        """Return the value of every field, secrets included.
+
+        Returns:
+            The values by name.
+        """
         return {name: getattr(self, name) for name in self.config_fields()}
 
     def safe_dict(self) -> dict[str, Any]:
-        """Return the value of every field by name, with secrets and passwords in URLs masked."""
+        """Return the value of every field, with secrets and passwords in URLs masked.
+
+        Returns:
+            The values by name.
+        """
         from pynenc.conf.base import fields_of
         from pynenc.conf.masking import HIDDEN, masked_values
 
@@ -37,13 +49,18 @@ class Inspection:
         }
 
     def explain(self, field: str | None = None) -> str:
-        """Return, in a line per field, its value, where that comes from, and what the field means. Secrets are masked.
+        """Describe fields: value, source and meaning. Secrets are masked.
 
         Args:
-            field: the name of one field; all of them without it.
-
+            field: the name of one field; None describes all.
+        Returns:
+            A line per field.
         Raises:
             AttributeError: there is no such field.
+
+        Example:
+            >>> print(shop.conf.explain("store_url").partition(":")[0])
+            store_url = 'memory
         """
         from pynenc.conf.base import describe
 
@@ -64,9 +81,18 @@ class Inspection:
     def override(self, **values: Any) -> Iterator[Self]:
         """Assign values for the length of a `with` block; afterwards each field has its old value and source again.
 
+        Args:
+            **values: values by name of the field.
+        Yields:
+            The object itself.
         Raises:
             ConfigError: a value cannot work. Nothing stays assigned.
             AttributeError: there is no such field.
+
+        Example:
+            >>> with shop.conf.override(max_depth=3) as conf:
+            ...     conf.max_depth
+            3
         """
         conf = cast("ConfigBase", self)
         before = {name: (getattr(self, name), conf.source_of(name), conf.strength_of(name)) for name in values}

@@ -1,4 +1,4 @@
-"""Runners: what executes invocations. `BaseRunner` is the interface for one of your own."""
+"""Runners: the objects that execute invocations. Subclass `BaseRunner` for a runner of your own."""
 
 from pynenc.runner.async_runner import AsyncRunner
 from pynenc.runner.base_runner import BaseRunner, DummyRunner

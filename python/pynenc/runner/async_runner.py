@@ -10,17 +10,21 @@ from pynenc.runner._workers.pool import ProcessPoolRunner
 
 
 class AsyncRunner(ProcessPoolRunner):
-    """Run coroutine tasks on one event loop in each of `processes` worker processes: right for much I/O at a time.
+    """Runs coroutines on one event loop in each of `processes` worker processes: right for much I/O at a time.
 
-    Each loop runs `concurrency` bodies. Tasks that are no coroutines run on threads there. A coroutine that awaits an
-    invocation lends its slot out; one that waits without `await` gets a `RuntimeError`, for it would block the loop.
+    Each loop runs `concurrency` bodies. Tasks that are not coroutines run on threads there. A coroutine that awaits an
+    invocation lends its slot out; a coroutine that waits without `await` gets a `RuntimeError`, because it would block
+    the loop.
+
+    Args:
+        app: the app; the runner becomes its runner.
     """
 
     _kind = "loop"
 
     @cached_property
     def conf(self) -> ConfigAsyncRunner:
-        """Settings of this runner."""
+        """The settings of this runner."""
         return ConfigAsyncRunner(self.app.config_values, self.app.config_filepath)
 
     @property

@@ -11,27 +11,38 @@ from pynenc.runner.runner_context import RunnerContext
 
 
 class ExternalRunner(DummyRunner):
-    """A `DummyRunner` by another name: code outside of any runner, such as a client or a web server, shows under it.
+    """A `DummyRunner` by another name: code outside of any runner, such as a client or a web server, appears under it.
 
     It submits and waits. Each method that would run something raises `RunnerNotExecutableError`.
+
+    Args:
+        app: the app; the runner becomes its runner.
     """
 
     @property
     def runner_id(self) -> RunnerId:
-        """`ExternalRunner@<host>-<pid>`, the same at each read; a forked child has its own."""
+        """`ExternalRunner@<host>-<pid>`, equal at each read; a forked child has its own."""
         return client_id(type(self).__name__)
 
     @staticmethod
     def get_default_external_runner_context() -> RunnerContext:
-        """The identity of this process as a client."""
+        """Return the identity of this process as a client.
+
+        Returns:
+            The identity.
+        """
         return RunnerContext("ExternalRunner", str(client_id()))
 
 
 class AtomicServiceRun:
-    """pynenc's record of an elected service: there is no election here, so making one raises."""
+    """pynenc's record of an elected service. No runner is elected here: making one raises `NotOfferedError`.
+
+    Args:
+        *args: not used.
+        **kwargs: not used.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Raises `NotOfferedError`."""
         raise NotOfferedError(
             "AtomicServiceRun: this build elects no runner for a service. Runners recover by leases; see lease_sec."
         )

@@ -15,10 +15,13 @@ _LOOK_SEC = 0.2
 
 
 class MultiThreadRunner(ProcessPoolRunner):
-    """Run invocations on `max_threads` threads in each of `min_processes` to `max_processes` worker processes.
+    """Runs bodies on `max_threads` threads in each of `min_processes` to `max_processes` worker processes.
 
-    A worker process is added while work waits that nobody takes, and ended when it has had nothing to do for
+    The runner adds a worker process while due invocations wait, and ends one without work for
     `idle_timeout_process_sec`. With `enforce_max_processes` there are always `max_processes`.
+
+    Args:
+        app: the app; the runner becomes its runner.
     """
 
     def _on_start(self) -> None:
@@ -29,12 +32,12 @@ class MultiThreadRunner(ProcessPoolRunner):
 
     @cached_property
     def conf(self) -> ConfigMultiThreadRunner:
-        """Settings of this runner."""
+        """The settings of this runner."""
         return ConfigMultiThreadRunner(self.app.config_values, self.app.config_filepath)
 
     @property
     def max_parallel_slots(self) -> int:
-        """The larger of `min_processes` and `max_processes` (0 is the number of CPUs): it counts processes."""
+        """The larger of `min_processes` and `max_processes` (0 is the number of CPUs): a number of processes."""
         return max(self.conf.min_processes, self.conf.max_processes or os.cpu_count() or 1)
 
     def _slots_per_worker(self) -> int:
@@ -47,7 +50,7 @@ class MultiThreadRunner(ProcessPoolRunner):
         return self._target
 
     def runner_loop_iteration(self) -> None:
-        """Supervise for up to a second, and adapt the number of workers to the work."""
+        """Supervise the worker processes, and adapt their number to the work. Blocks for up to a second."""
         self._listen(_LOOK_SEC if self._target < self.max_parallel_slots else 1.0)
         if self.running:
             self._grow()

@@ -10,14 +10,17 @@ from pynenc.runner._workers.pool import ProcessPoolRunner
 
 
 class PersistentProcessRunner(ProcessPoolRunner):
-    """Run invocations in `num_processes` worker processes with one slot each: right for work that computes.
+    """Runs bodies in `num_processes` worker processes with one slot each: right for work that computes.
 
-    A body that waits lends the slot of its process out: another thread there takes the next invocation meanwhile.
+    A waiting body lends the slot of its process out: another thread there runs the next invocation meanwhile.
+
+    Args:
+        app: the app; the runner becomes its runner.
     """
 
     @cached_property
     def conf(self) -> ConfigPersistentProcessRunner:
-        """Settings of this runner."""
+        """The settings of this runner."""
         return ConfigPersistentProcessRunner(self.app.config_values, self.app.config_filepath)
 
     @property

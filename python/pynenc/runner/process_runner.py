@@ -28,10 +28,13 @@ _HOLD_A_SLOT = (_LISTENING, _RUNNING)
 
 
 class ProcessRunner(ProcessPoolRunner):
-    """Run each invocation in a process of its own, at most `max_processes` of them at a time: right for isolation.
+    """Runs each invocation in a process of its own, at most `max_processes` at a time: right for isolation.
 
-    The processes are forked ahead, from one that has imported the app. One whose body waits keeps its process and lends
-    its slot out; when it can go on, it gets one before new work does. So there can be many more processes than slots.
+    The processes are forked ahead, from a process that has imported the app. A waiting body keeps its process and lends
+    its slot out; when it can go on, it gets a slot before new work does. So there can be more processes than slots.
+
+    Args:
+        app: the app; the runner becomes its runner.
     """
 
     _kind = "once"
@@ -43,7 +46,7 @@ class ProcessRunner(ProcessPoolRunner):
 
     @cached_property
     def conf(self) -> ConfigProcessRunner:
-        """Settings of this runner."""
+        """The settings of this runner."""
         return ConfigProcessRunner(self.app.config_values, self.app.config_filepath)
 
     @property
@@ -58,7 +61,7 @@ class ProcessRunner(ProcessPoolRunner):
         return good + self._free_slots() + _SPARE
 
     def runner_loop_iteration(self) -> None:
-        """Supervise for up to a second."""
+        """Supervise the processes. Blocks for up to a second; news of a process, or a stop, ends the wait."""
         kept = self._kept_until - clock.monotonic()
         self._listen(1.0 if kept <= 0 else kept)
         if self.running:

@@ -1,4 +1,4 @@
-"""Who runs: the identity of a runner, in a form that can be stored and sent."""
+"""The identity of a runner, in a form that can be stored and sent."""
 
 from __future__ import annotations
 
@@ -16,20 +16,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunnerContext:
-    """Identity of one runner, or of one of its children."""
+    """The identity of a runner, or of a child of it."""
 
     runner_cls: str
-    """Name of the class of the runner."""
+    """The name of the class of the runner."""
     runner_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    """The id of the runner; a new UUID if none is given."""
     parent_ctx: RunnerContext | None = None
-    """The runner that started this one."""
+    """The runner that started this one; None for the outermost runner."""
     pid: int = field(default_factory=os.getpid)
+    """The id of the process."""
     hostname: str = field(default_factory=socket.gethostname)
+    """The name of the machine."""
     thread_id: int = field(default_factory=threading.get_ident)
+    """The id of the thread that made this object."""
 
     @property
     def root_runner_id(self) -> str:
-        """Id of the outermost runner: this one's own, if nothing started it."""
+        """The id of the outermost runner: its own id, if nothing started it."""
         context = self
         while context.parent_ctx is not None:
             context = context.parent_ctx
@@ -37,7 +41,7 @@ class RunnerContext:
 
     @property
     def root_runner_cls(self) -> str:
-        """Name of the class of the outermost runner."""
+        """The name of the class of the outermost runner."""
         context = self
         while context.parent_ctx is not None:
             context = context.parent_ctx
@@ -45,11 +49,24 @@ class RunnerContext:
 
     @classmethod
     def from_runner(cls, runner: BaseRunner) -> RunnerContext:
-        """The identity of a runner, in the calling process and thread."""
+        """Return the identity of a runner, in the calling process and thread.
+
+        Args:
+            runner: the runner.
+        Returns:
+            The identity.
+        """
         return cls(type(runner).__name__, str(runner.runner_id))
 
     def new_child_context(self, runner_cls: str | None = None, runner_id: str | None = None) -> RunnerContext:
-        """A context for a runner that this one starts, in the calling process and thread."""
+        """Return the identity of a runner that this one starts, in the calling process and thread.
+
+        Args:
+            runner_cls: the name of its class; None means the class of this one.
+            runner_id: its id; None means a new UUID.
+        Returns:
+            The identity, with this one as its parent.
+        """
         return RunnerContext(
             runner_cls=runner_cls or self.runner_cls,
             runner_id=runner_id or str(uuid.uuid4()),
@@ -57,12 +74,29 @@ class RunnerContext:
         )
 
     def to_json(self) -> str:
-        """One JSON object, parents nested."""
+        """Return the identity as text.
+
+        Returns:
+            One JSON object, parents nested.
+        """
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> RunnerContext:
-        """The inverse of `to_json`. Raises `ValueError` for text that is none."""
+        """Read an identity.
+
+        Args:
+            text: what `to_json` returned.
+        Returns:
+            The identity.
+        Raises:
+            ValueError: the text is no identity.
+
+        Example:
+            >>> context = RunnerContext("ThreadRunner", "r1").new_child_context(runner_id="r2")
+            >>> RunnerContext.from_json(context.to_json()).root_runner_id
+            'r1'
+        """
         try:
             return cls._from_dict(json.loads(text))
         except (TypeError, KeyError, AttributeError) as error:

@@ -10,16 +10,29 @@ from pynenc.runner._session.slot_threads import EngineRunner
 
 
 class ThreadRunner(EngineRunner):
-    """Run invocations on threads of this process: right for I/O, for tests, and for free-threaded Python."""
+    """Runs bodies on threads of this process: right for I/O, for tests, and for free-threaded Python.
+
+    Args:
+        app: the app; the runner becomes its runner.
+
+    Example:
+        >>> with isolated(shop), running(ThreadRunner(shop)):
+        ...     pack(7).get_result(timeout=10)
+        'packed 7'
+    """
 
     @cached_property
     def conf(self) -> ConfigThreadRunner:
-        """Settings of this runner."""
+        """The settings of this runner."""
         return ConfigThreadRunner(self.app.config_values, self.app.config_filepath)
 
     @staticmethod
     def mem_compatible() -> bool:
-        """True: it shares the memory of its app."""
+        """Return whether bodies run in this process.
+
+        Returns:
+            True.
+        """
         return True
 
     @property
