@@ -119,14 +119,16 @@ class ConfigBroker(ConfigBase):
         ("default",),
         pattern=QUEUE_NAME,
         parse=_queue_names,
-        doc="if set: the queues that tasks may use, default among them; see the two settings on mismatch",
+        doc="the queues that tasks may use, besides default; empty allows every queue",
     )
-    warn_on_queue_mismatch: bool = setting(True, doc="warn of a task whose queue is not among queues, if that is set")
-    raise_on_queue_mismatch: bool = setting(False, doc="refuse the calls of such a task with a ConfigError")
+    warn_on_queue_mismatch: bool = setting(True, doc="log a warning for a task whose queue is not in queues")
+    raise_on_queue_mismatch: bool = setting(
+        False, doc="refuse calls of a task whose queue is not in queues, with a ConfigError"
+    )
     priority_rules: tuple[str, ...] = setting(
         (),
         parse=_rules,
-        doc="pattern=priority, where the pattern (fnmatch) is for task ids; the highest match replaces the task's",
+        doc="pattern=priority with an fnmatch pattern for task ids; the highest match replaces the task's priority",
     )
     queue_timeout_sec: float = setting(0.1, unit="s", at_least=0, doc=WITHOUT_EFFECT + ": nothing polls a queue")
 

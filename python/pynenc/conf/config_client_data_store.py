@@ -5,7 +5,7 @@ from __future__ import annotations
 from pynenc.conf.base import ConfigBase, setting
 from pynenc.conf.config_sqlite import ConfigSQLite
 
-_INLINE = "accepted for compatibility, without effect: large values travel with their invocation"
+_INLINE = "accepted for compatibility, without effect: large values are stored with their invocation"
 
 
 class ConfigClientDataStore(ConfigBase):
@@ -19,7 +19,7 @@ class ConfigClientDataStore(ConfigBase):
         10 * 1024 * 1024,
         unit="characters",
         at_least=0,
-        doc="warn when app.client_data_store writes a longer text; 0: never",
+        doc="log a warning if app.client_data_store writes a longer text; 0 disables the warning",
     )
     compression_enabled: bool = setting(False, doc=_INLINE)
 

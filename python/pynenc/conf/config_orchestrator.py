@@ -11,7 +11,7 @@ _RETRIES = WITHOUT_EFFECT + ": see store_timeout_sec"
 class ConfigOrchestrator(ConfigBase):
     """The settings of pynenc's orchestrator. None has an effect: the store does what they switch."""
 
-    blocking_control: bool = setting(True, doc=WITHOUT_EFFECT + ": what is waited for always goes first")
+    blocking_control: bool = setting(True, doc=WITHOUT_EFFECT + ": awaited invocations always come first")
     cycle_control: bool = setting(True, doc=WITHOUT_EFFECT + ": a wait that cannot end always raises")
     auto_final_invocation_purge_hours: float = setting(
         24.0, unit="h", at_least=0, doc=WITHOUT_EFFECT + ": see result_ttl_sec"

@@ -16,9 +16,7 @@ from pynenc.util.cron import CronSchedule
 
 __all__ = ["ArgumentPrintMode", "ConfigPynenc", "ConfigRedis", "ConfigSQLite", "LogFormat"]
 
-_MINUTES = (
-    "minutes (UTC) in which runners look for work of dead ones, of either kind; they do every lease_sec / 2 anyway"
-)
+_MINUTES = "minutes (UTC) in which runners search for invocations of dead runners; they also do so every lease_sec / 2"
 _LEASES = WITHOUT_EFFECT + ": every runner recovers, by leases"
 
 
@@ -79,7 +77,7 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
     app_id: str = setting(
         "pynenc",
         pattern=r"[^/\\{}\x00-\x1f\x7f]{1,200}",
-        doc="processes with the same id, on the same store, work together; apps with other ids see nothing of them",
+        doc="processes with the same id and store belong together; apps with other ids do not see their invocations",
     )
     store_url: str = setting(
         "", url=True, doc="the store: memory://, sqlite:///path, redis://…; empty is sqlite:///.pynenc/<app_id>.db"
@@ -87,36 +85,42 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
     durability: str = setting(
         "default",
         pattern=r"default|full|normal|fast|fsync|replicated\([1-9][0-9]{0,2}\)",
-        doc="what acknowledged means: full or fsync, normal or fast, replicated(n); default: SQLite full, Redis fast",
+        doc="durability of acknowledgements: full, fsync, normal, fast, replicated(n); SQLite: full, Redis: fast",
     )
-    shards: int = setting(1, unit="shards", at_least=1, at_most=4096, doc="Redis: over how many shards the app spreads")
+    shards: int = setting(1, unit="shards", at_least=1, at_most=4096, doc="Redis: number of shards of the app")
     store_timeout_sec: float = setting(
         10.0,
         unit="s",
         above=0,
-        doc="how long a call tries a store that is away or locked before it raises; bodies that wait go on waiting",
+        doc="how long a call retries an unreachable or locked store before it raises; waiting bodies continue to wait",
     )
     store_deaf_after_sec: float = setting(
-        60.0, unit="s", above=0, doc="a runner whose store fails for so long without a break says so and ends"
+        60.0,
+        unit="s",
+        above=0,
+        doc="how long the store of a runner may fail without a break before the runner logs the reason and ends",
     )
     lease_sec: float = setting(
-        10.0, unit="s", at_least=0.1, doc="how long work of a dead runner lies still; renewed at a third of it"
+        10.0,
+        unit="s",
+        at_least=0.1,
+        doc="lease duration: how long before a dead runner's work is retried; renewed every third of it",
     )
     stop_grace_sec: float = setting(
-        30.0, unit="s", at_least=0, doc="time that running bodies get at a stop before they go back into the queue"
+        30.0, unit="s", at_least=0, doc="time for running bodies to finish at a stop before they go back into the queue"
     )
     cancel_grace_sec: float = setting(
-        5.0, unit="s", at_least=0, doc="time that a body gets to end when it is cancelled, before it is given up"
+        5.0, unit="s", at_least=0, doc="time for a cancelled body to end before the runner gives it up"
     )
     result_ttl_sec: float = setting(86400.0, unit="s", at_least=0, doc="how long a result is kept")
     max_recoveries: int = setting(
         3,
         unit="recoveries",
         at_least=0,
-        doc="how many processes may die with an invocation that runs alone in them before it fails for good",
+        doc="how many deaths of a process in which it runs alone an invocation survives before it fails for good",
     )
     max_depth: int = setting(
-        1000, unit="calls", at_least=0, doc="how deep calls in bodies may be nested: an endless recursion ends there"
+        1000, unit="calls", at_least=0, doc="maximum depth of calls inside bodies; ends an infinite recursion"
     )
     max_payload_bytes: int = setting(
         8 * 1024 * 1024, unit="bytes", at_least=1, doc="largest encoded arguments or result of one invocation"
@@ -125,72 +129,96 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
         5.0,
         unit="s",
         above=0,
-        doc="how long a runner decodes the arguments of one call: then it fails, or its process is killed",
+        doc="how long a runner decodes the arguments of one call before the call fails, or its process is killed",
     )
     wait_warning_sec: float = setting(
-        5.0, unit="s", at_least=0, doc="how long a wait for results lasts until the log says why; 0 never says it"
+        5.0,
+        unit="s",
+        at_least=0,
+        doc="how long a wait for results lasts before the log gives the reason; 0 disables the line",
     )
     unknown_task_delay_sec: float = setting(
-        1.0, unit="s", at_least=0, doc="first pause of an invocation whose task a runner does not know; it doubles"
+        1.0,
+        unit="s",
+        at_least=0,
+        doc="first pause of an invocation whose task a runner does not know; doubles each time",
     )
     unknown_task_ttl: float = setting(
         86400.0,
         unit="s",
         at_least=0,
-        doc="how long after runners first refused it a call of a task that they do not know fails for good; 0 is never",
+        doc="how long after its first refusal a call of an unknown task fails for good; 0 means never",
     )
     task_modules: tuple[str, ...] = setting(
-        (), doc="modules with tasks that a runner imports when it starts, besides those that it finds beside the app"
+        (),
+        doc="modules with tasks that a runner imports at its start, besides the modules that it finds beside the app",
     )
     find_task_modules: bool = setting(
-        True, doc="whether a runner imports the modules beside the app whose source uses a task decorator of it"
+        True, doc="whether a runner imports the modules beside the app whose source uses a task decorator of the app"
     )
     task_import_limit_sec: float = setting(
-        30.0, unit="s", above=0, doc="a module that takes longer to import when a runner starts is given up, and said"
+        30.0,
+        unit="s",
+        above=0,
+        doc="how long one module may take to import at the start of a runner before the runner skips it and logs it",
     )
-    runner_cls: str = setting("DummyRunner", doc="class of the runner, by name; its module has to be imported")
-    orchestrator_cls: str = setting("", doc="class of app.orchestrator, by name; empty suits the store")
-    broker_cls: str = setting("", doc="class of app.broker, by name; empty suits the store")
-    state_backend_cls: str = setting("", doc="class of app.state_backend, by name; empty suits the store")
-    serializer_cls: str = setting("JsonSerializer", doc="how values travel; pickles run code of whoever writes them")
+    runner_cls: str = setting(
+        "DummyRunner", doc="name of the class of the runner; a module that the app imports must define it"
+    )
+    orchestrator_cls: str = setting(
+        "", doc="name of the class of app.orchestrator; empty chooses the class that suits the store"
+    )
+    broker_cls: str = setting("", doc="name of the class of app.broker; empty chooses the class that suits the store")
+    state_backend_cls: str = setting(
+        "", doc="name of the class of app.state_backend; empty chooses the class that suits the store"
+    )
+    serializer_cls: str = setting(
+        "JsonSerializer",
+        doc="name of the class that encodes values; unpickling runs code of anyone who can write to the store",
+    )
     signing_keys: tuple[SigningKey, ...] = setting(
-        (), secret=True, parse=parse_signing_keys, doc="id:secret, newest first: sign payloads, refuse all others"
+        (),
+        secret=True,
+        parse=parse_signing_keys,
+        doc="keys as id:secret, newest first: payloads are signed, and all others are refused",
     )
-    payload_codec_cls: str = setting("", doc="class of the PayloadCodec, by name; empty leaves payloads as they are")
+    payload_codec_cls: str = setting("", doc="name of the class of the PayloadCodec; empty leaves payloads unchanged")
     allow_serializer_override: bool = setting(
-        False, doc="in code only: files and the environment may choose a serializer that is less safe than the code's"
+        False, doc="in code only: files and the environment may choose a less safe serializer than the code does"
     )
     allow_foreign_files: bool = setting(
-        False, doc="in code or the environment: use files that other users own or may write"
+        False, doc="in code or the environment only: accept files that other users own or may write"
     )
-    dev_mode_force_sync_tasks: bool = setting(False, doc="bodies run in the caller, without a store or a runner")
+    dev_mode_force_sync_tasks: bool = setting(False, doc="run bodies in the caller, without a store or a runner")
     trigger_task_modules: tuple[str, ...] = setting((), doc="modules that a runner imports when it starts")
     logging_level: str = setting(
         "info", choices=("debug", "info", "warning", "error", "critical"), parse=_lower, doc="level of the log"
     )
-    log_format: LogFormat = setting(LogFormat.TEXT, doc="a line of text or of JSON per record")
-    log_stream: str = setting("stderr", choices=("stderr", "stdout"), doc="where the log goes")
+    log_format: LogFormat = setting(LogFormat.TEXT, doc="format of a log record: a line of text or of JSON")
+    log_stream: str = setting("stderr", choices=("stderr", "stdout"), doc="stream of the log")
     log_invocations: bool = setting(
-        True, doc="whether a runner logs one line at level INFO for each invocation that ends; False costs nothing"
+        True, doc="log one line at level INFO for each invocation that ends; False has no cost"
     )
-    log_use_colors: bool = setting(True, doc="colour the log where it goes to a terminal")
-    compact_log_context: bool = setting(True, doc="name tasks without their module in lines of text")
-    print_arguments: bool = setting(True, doc="whether arguments appear in texts at all")
+    log_use_colors: bool = setting(True, doc="colour the log on a terminal")
+    compact_log_context: bool = setting(True, doc="omit the module from names of tasks in lines of text")
+    print_arguments: bool = setting(True, doc="whether arguments appear in texts")
     argument_print_mode: ArgumentPrintMode = setting(
-        ArgumentPrintMode.TRUNCATED, doc="how arguments appear in texts: in full, names only, cut, or not"
+        ArgumentPrintMode.TRUNCATED, doc="form of arguments in texts: in full, names only, cut, or omitted"
     )
-    truncate_arguments_length: int = setting(32, unit="characters", at_least=1, doc="where arguments are cut in texts")
+    truncate_arguments_length: int = setting(
+        32, unit="characters", at_least=1, doc="length at which arguments are cut in texts"
+    )
     max_pending_seconds: float = setting(
         5.0,
         unit="s",
         at_least=0,
-        doc="from when on get_pending_invocations_for_recovery lists it; recovery goes by leases",
+        doc="age at which get_pending_invocations_for_recovery lists an invocation; recovery itself uses leases",
     )
     cached_status_time: float = setting(
-        0.1, unit="s", at_least=0, doc=WITHOUT_EFFECT + ": a status is always read anew"
+        0.1, unit="s", at_least=0, doc=WITHOUT_EFFECT + ": a status is read at each access"
     )
-    trigger_cls: str = setting("MemTrigger", doc="class of app.trigger, by name")
-    client_data_store_cls: str = setting("MemClientDataStore", doc="class of app.client_data_store, by name")
+    trigger_cls: str = setting("MemTrigger", doc="name of the class of app.trigger")
+    client_data_store_cls: str = setting("MemClientDataStore", doc="name of the class of app.client_data_store")
     recover_pending_invocations_cron: str = setting("*/5 * * * *", parse=_cron, doc=_MINUTES)
     recover_running_invocations_cron: str = setting("*/15 * * * *", parse=_cron, doc=_MINUTES)
     runner_considered_dead_after_minutes: float = setting(

@@ -28,27 +28,28 @@ class ConfigRunner(ConfigBase):
     """The settings that every runner has."""
 
     invocation_wait_results_sleep_time_sec: float = setting(
-        0.1, unit="s", above=0, doc="longest block of one call of waiting_for_results; a result ends it earlier"
+        0.1, unit="s", above=0, doc="longest time that one call of waiting_for_results blocks; a result ends it earlier"
     )
     runner_loop_sleep_time_sec: float = setting(
-        0.1, unit="s", at_least=0, doc="for runners of your own that sleep in their loop; built-in ones do not poll"
+        0.1,
+        unit="s",
+        at_least=0,
+        doc="pause of runners of your own that sleep in their loop; built-in runners do not poll",
     )
     loop_limit_sec: float = setting(
         LOOP_LIMIT_SEC,
         unit="s",
         at_least=0,
-        doc="for runners of your own: a loop that gives no sign for so long loses its claims to others; 0 means never",
+        doc="for runners of your own: time without a sign of life after which a loop loses its claims; 0 means never",
     )
-    min_parallel_slots: int = setting(
-        1, unit="slots", at_least=1, at_most=MOST_SLOTS, doc="the smallest number of slots"
-    )
-    lease_sec: float = setting(10.0, unit="s", at_least=0.1, doc="as of the app, for this runner alone")
-    stop_grace_sec: float = setting(30.0, unit="s", at_least=0, doc="as of the app, for this runner alone")
-    cancel_grace_sec: float = setting(5.0, unit="s", at_least=0, doc="as of the app, for this runner alone")
-    queues: tuple[str, ...] = setting((), pattern=QUEUE_NAME, doc="take work from these queues only; none means all")
+    min_parallel_slots: int = setting(1, unit="slots", at_least=1, at_most=MOST_SLOTS, doc="minimum number of slots")
+    lease_sec: float = setting(10.0, unit="s", at_least=0.1, doc="overrides the app's setting for this runner")
+    stop_grace_sec: float = setting(30.0, unit="s", at_least=0, doc="overrides the app's setting for this runner")
+    cancel_grace_sec: float = setting(5.0, unit="s", at_least=0, doc="overrides the app's setting for this runner")
+    queues: tuple[str, ...] = setting((), pattern=QUEUE_NAME, doc="claim from these queues only; none means all queues")
     queue_selection_strategy: QueueSelectionStrategy = setting(
         QueueSelectionStrategy.ROUND_ROBIN,
-        doc="of a runner that names several queues: one from each in turn, the first that has something, or at random",
+        doc="for a runner with several queues: one from each in turn, the first queue with work, or at random",
     )
 
 
@@ -56,14 +57,17 @@ class ConfigThreadRunner(ConfigRunner):
     """Slots and timing of a ThreadRunner."""
 
     invocation_wait_results_sleep_time_sec: float = setting(
-        0.01, unit="s", above=0, doc="longest block of one call of waiting_for_results; a result ends it earlier"
+        0.01,
+        unit="s",
+        above=0,
+        doc="longest time that one call of waiting_for_results blocks; a result ends it earlier",
     )
     runner_loop_sleep_time_sec: float = setting(
-        0.01, unit="s", at_least=0, doc="accepted for compatibility, without effect: it does not poll"
+        0.01, unit="s", at_least=0, doc="accepted for compatibility, without effect: this runner does not poll"
     )
-    min_threads: int = setting(1, unit="threads", at_least=1, at_most=MOST_SLOTS, doc="the smallest number of slots")
+    min_threads: int = setting(1, unit="threads", at_least=1, at_most=MOST_SLOTS, doc="minimum number of slots")
     max_threads: int = setting(
-        0, unit="threads", at_least=0, at_most=MOST_SLOTS, doc="the number of slots; 0 is the number of CPUs"
+        0, unit="threads", at_least=0, at_most=MOST_SLOTS, doc="number of slots; 0 means the number of CPUs"
     )
 
 
@@ -71,15 +75,15 @@ class ConfigWorkers(ConfigRunner):
     """The settings of all runners with worker processes: when a worker is replaced although it works."""
 
     max_tasks_per_process: int = setting(
-        0, unit="tasks", at_least=0, doc="replace a worker after about so many tasks; 0 means never"
+        0, unit="tasks", at_least=0, doc="replace a worker after about this many tasks; 0 means never"
     )
     max_rss_mb: float = setting(
         0.0, unit="MB", at_least=0, doc="replace a worker that uses this much memory; 0 means never"
     )
     worker_silent_sec: float = setting(
-        30.0, unit="s", at_least=0, doc="replace a worker that is frozen for so long; 0 means never"
+        30.0, unit="s", at_least=0, doc="replace a worker that is frozen for this long; 0 means never"
     )
-    max_age_sec: float = setting(0.0, unit="s", at_least=0, doc="replace a worker that is so old; 0 means never")
+    max_age_sec: float = setting(0.0, unit="s", at_least=0, doc="replace a worker of this age; 0 means never")
 
 
 class ConfigPersistentProcessRunner(ConfigThreadRunner, ConfigWorkers):
@@ -90,7 +94,7 @@ class ConfigPersistentProcessRunner(ConfigThreadRunner, ConfigWorkers):
         unit="processes",
         at_least=0,
         at_most=MOST_SLOTS,
-        doc="worker processes, a slot each; 0 is the number of CPUs",
+        doc="number of worker processes with one slot each; 0 means the number of CPUs",
     )
 
 
@@ -98,18 +102,26 @@ class ConfigMultiThreadRunner(ConfigThreadRunner, ConfigWorkers):
     """Number, size and life of the workers of a MultiThreadRunner."""
 
     max_threads: int = setting(
-        1, unit="threads", at_least=0, at_most=MOST_SLOTS, doc="slots of each worker process; 0 is the number of CPUs"
+        1,
+        unit="threads",
+        at_least=0,
+        at_most=MOST_SLOTS,
+        doc="number of slots of each worker process; 0 means the number of CPUs",
     )
     min_processes: int = setting(
-        1, unit="processes", at_least=1, at_most=MOST_SLOTS, doc="worker processes that stay when there is no work"
+        1, unit="processes", at_least=1, at_most=MOST_SLOTS, doc="number of worker processes that stay without work"
     )
     max_processes: int = setting(
-        0, unit="processes", at_least=0, at_most=MOST_SLOTS, doc="most worker processes; 0 is the number of CPUs"
+        0,
+        unit="processes",
+        at_least=0,
+        at_most=MOST_SLOTS,
+        doc="maximum number of worker processes; 0 means the number of CPUs",
     )
     idle_timeout_process_sec: float = setting(
-        4.0, unit="s", at_least=0, doc="how long a worker process beyond min_processes may have nothing to do"
+        4.0, unit="s", at_least=0, doc="how long a worker process beyond min_processes may be idle"
     )
-    enforce_max_processes: bool = setting(False, doc="keep max_processes at all times, whatever the load")
+    enforce_max_processes: bool = setting(False, doc="keep max_processes worker processes at all times")
 
 
 class ConfigProcessRunner(ConfigWorkers):
@@ -120,7 +132,7 @@ class ConfigProcessRunner(ConfigWorkers):
         unit="processes",
         at_least=0,
         at_most=MOST_SLOTS,
-        doc="bodies that run at a time, a process each; 0 is the number of CPUs",
+        doc="number of bodies that run at a time, each in its own process; 0 means the number of CPUs",
     )
 
 
@@ -132,16 +144,16 @@ class ConfigAsyncRunner(ConfigWorkers):
         unit="processes",
         at_least=0,
         at_most=MOST_SLOTS,
-        doc="worker processes, an event loop each; 0 is the number of CPUs",
+        doc="number of worker processes with one event loop each; 0 means the number of CPUs",
     )
     concurrency: int = setting(
-        100, unit="slots", at_least=1, at_most=MOST_SLOTS, doc="bodies that run at a time on each event loop"
+        100, unit="slots", at_least=1, at_most=MOST_SLOTS, doc="number of bodies that run at a time on each event loop"
     )
     loop_warning_sec: float = setting(
-        1.0, unit="s", above=0, doc="say which task blocks an event loop when it has not ticked for so long"
+        1.0, unit="s", above=0, doc="how long an event loop may be blocked before the log names the task that blocks it"
     )
     loop_limit_sec: float = setting(
-        30.0, unit="s", above=0, doc="a loop that has not ticked for so long loses its claims to other runners"
+        30.0, unit="s", above=0, doc="how long an event loop may be blocked before it loses its claims to other runners"
     )
 
 

@@ -8,4 +8,6 @@ from pynenc.conf.base import ConfigBase, setting
 class ConfigSQLite(ConfigBase):
     """The place of the SQLite store."""
 
-    sqlite_db_path: str = setting("", doc="the SQLite file where store_url is empty; empty is .pynenc/<app_id>.db")
+    sqlite_db_path: str = setting(
+        "", doc="path of the SQLite file if store_url is empty; empty means .pynenc/<app_id>.db"
+    )

@@ -72,42 +72,49 @@ class ConfigTask(ConfigBase):
         ConfigFileError: a file cannot be read.
     """
 
-    max_retries: int = setting(0, unit="retries", at_least=0, doc="runs after the first one, for retriable exceptions")
+    max_retries: int = setting(
+        0, unit="retries", at_least=0, doc="number of further attempts after a retriable exception"
+    )
     retry_for: tuple[type[BaseException], ...] = setting(
-        (), parse=_exceptions, doc="exceptions that are worth a retry, RetryError besides; in files as module.Class"
+        (), parse=_exceptions, doc="exceptions that cause a retry, besides RetryError; written as module.Class in files"
     )
     timeout: float = setting(
-        0.0, unit="s", at_least=0, doc="a body that runs longer fails with TaskTimeoutError; 0 is no limit"
+        0.0, unit="s", at_least=0, doc="how long a body may run before it fails with TaskTimeoutError; 0 means no limit"
     )
     soft_timeout: float = setting(
-        0.0, unit="s", at_least=0, doc="when to interrupt the body, for it to clean up before timeout; 0 is never"
+        0.0,
+        unit="s",
+        at_least=0,
+        doc="how long a body may run before it is interrupted to clean up before timeout; 0 means never",
     )
     running_concurrency: ConcurrencyControlType = setting(
         ConcurrencyControlType.DISABLED, doc="which invocations do not run at the same time"
     )
     registration_concurrency: ConcurrencyControlType = setting(
         ConcurrencyControlType.DISABLED,
-        doc="which calls are not made while an equal one waits in the queue for its first start",
+        doc="which calls join an equal call that waits in the queue for its first start",
     )
-    key_arguments: tuple[str, ...] = setting((), doc="names of the arguments that count for the mode keys")
+    key_arguments: tuple[str, ...] = setting((), doc="names of the arguments that form the key of the mode keys")
     on_diff_non_key_args_raise: bool = setting(
-        False, doc="raise at the call if the equal one in the queue has other arguments beside its keys"
+        False, doc="raise at the call if the queued call with equal keys has other arguments"
     )
     reroute_on_concurrency_control: bool = setting(
-        False, doc="an invocation that may not run now is put off (true) or dropped (false)"
+        False, doc="defer (true) or drop (false) an invocation that may not run now"
     )
-    queue: str = setting("default", pattern=QUEUE_NAME, doc="the queue that its invocations wait in")
-    priority: float = setting(0.0, at_least=MIN_PRIORITY, at_most=MAX_PRIORITY, doc="higher runs first")
+    queue: str = setting("default", pattern=QUEUE_NAME, doc="queue of the task's invocations")
+    priority: float = setting(
+        0.0, at_least=MIN_PRIORITY, at_most=MAX_PRIORITY, doc="priority of the task's invocations; higher runs first"
+    )
     parallel_batch_size: int = setting(
-        100, unit="calls", at_least=0, doc="how many calls parallelize submits at once; 0 is one at a time"
+        100, unit="calls", at_least=0, doc="how many calls parallelize submits at once; 0 means one at a time"
     )
-    auto_parallel_batch_size: int = setting(0, at_least=0, doc=WITHOUT_EFFECT + ": parallel_batch_size took its place")
+    auto_parallel_batch_size: int = setting(0, at_least=0, doc=WITHOUT_EFFECT + ": replaced by parallel_batch_size")
     lossy: bool = setting(
-        False, doc="arguments and results that JSON changes, such as a tuple without annotation, travel all the same"
+        False, doc="accept arguments and results that JSON changes, such as a tuple without an annotation"
     )
     call_result_cache: bool = setting(False, doc=WITHOUT_EFFECT + ": no result is reused")
     disable_cache_args: tuple[str, ...] = setting(
-        (), doc=WITHOUT_EFFECT + ": large values travel with their invocation"
+        (), doc=WITHOUT_EFFECT + ": large values are stored with their invocation"
     )
 
     _task_id: TaskId | None
