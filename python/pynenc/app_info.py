@@ -119,7 +119,13 @@ class AppInfo:
 
 
 def as_json(values: Any) -> str:
-    """Return settings as JSON: a set becomes a list, and what JSON does not have becomes text."""
+    """Return settings as text: a set becomes a list, and a value that JSON does not have becomes text.
+
+    Args:
+        values: the settings.
+    Returns:
+        One JSON object.
+    """
     return msgspec.json.encode(values, enc_hook=str).decode()
 
 

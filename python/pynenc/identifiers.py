@@ -22,7 +22,9 @@ class TaskId(str):
     """
 
     module: str
+    """The name of the module."""
     func_name: str
+    """The name of the function."""
 
     def __new__(cls, module: str, func_name: str | None = None) -> TaskId:
         if func_name is None:
@@ -66,7 +68,9 @@ class CallId(str):
     """
 
     task_id: TaskId
+    """The id of the task."""
     args_id: str
+    """The id of the arguments."""
 
     def __new__(cls, task_id: TaskId | str, args_id: str | None = None) -> CallId:
         if args_id is None:

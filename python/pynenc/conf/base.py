@@ -263,7 +263,11 @@ class ConfigBase(Inspection):
         return [name for name in super().__dir__() if name not in hidden]
 
     def __call__(self) -> Any:
-        """Itself: `runner.conf` and `runner.conf()` are both in use."""
+        """Return the object itself: `runner.conf` and `runner.conf()` are both in use.
+
+        Returns:
+            The object.
+        """
         return self
 
     def __repr__(self) -> str:

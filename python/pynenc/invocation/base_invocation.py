@@ -33,7 +33,9 @@ class BaseInvocation(ABC, Generic[Params, Result]):
     __slots__ = ()
 
     app: Pynenc
+    """The app of the task."""
     invocation_id: InvocationId
+    """The id: a UUID as text, ordered by time of submission."""
     body_ended: bool
     """Whether the body that this object was made for has returned or raised. For runners."""
 
