@@ -39,14 +39,16 @@ _SHOWN_CHARACTERS = 200
 
 @dataclass(frozen=True)
 class FoundApp:
-    """An app, and where it is."""
+    """An app, and its place."""
 
     app: Pynenc
+    """The app."""
     module: str
-    """Name of the module that it was found in."""
+    """The name of the module that has it."""
     variable: str
+    """The name of the variable in that module."""
     file: str
-    """Path of that module; empty for one that has none."""
+    """The path of that module; empty for a module without a file."""
 
     @property
     def location(self) -> str:
@@ -55,12 +57,17 @@ class FoundApp:
 
 
 def find_app(spec: str | None = None) -> FoundApp:
-    """The app that `spec` names; without a spec, the only one in the top-level `*.py` files of the working directory.
+    """Find an app as the command line does. Imports the module of the app.
 
-    The files are read as text. The one that makes an app is imported, and no other; two are an error.
+    Without a spec it reads the top-level `*.py` files of the working directory as text, and imports the only file that
+    makes an app.
 
+    Args:
+        spec: `module`, `module:variable`, `file.py` or `file.py:variable`; None searches the working directory.
+    Returns:
+        The app and its place.
     Raises:
-        AppDiscoveryError: the spec is none, names no app or several, or its module fails to import.
+        AppDiscoveryError: the spec is none, it names no app or several, or the module fails to import.
     """
     if spec is None:
         return _scan(Path.cwd())

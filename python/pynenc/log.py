@@ -37,7 +37,13 @@ _COLORS = {
 
 
 def create_logger(app: Pynenc) -> logging.Logger:
-    """`pynenc.<app_id>` as the settings of the app say; it does not pass its records on to the root logger."""
+    """Make the logger of an app: `pynenc.<app_id>`, which does not pass its records on to the root logger.
+
+    Args:
+        app: the app, whose settings decide level, stream and format.
+    Returns:
+        The logger.
+    """
     conf = app.conf
     logger = logging.getLogger(f"pynenc.{app.app_id}")
     logger.setLevel(conf.logging_level.upper())

@@ -21,11 +21,14 @@ _done = False
 
 
 def load_plugins() -> list[str]:
-    """Import every installed plugin, once per process; return the names of those that could be imported.
+    """Import every installed plugin, once per process.
 
-    An app and a builder do this when they are made. The module of each entry is imported, so that its subclasses can be
-    chosen by name; an object with `register_builder_methods(builder_cls)` extends the builder. A plugin that cannot be
-    imported or that raises is a `UserWarning`: the app works without it.
+    Making an app or a builder does this. The module of each entry point in the group `pynenc.plugins` is imported, so
+    that its subclasses can be selected by name; an object with `register_builder_methods(builder_cls)` extends the
+    builder. A plugin that cannot be imported or that raises is a `UserWarning`: the app works without it.
+
+    Returns:
+        The names of the plugins that could be imported.
     """
     global _done
     if _done:

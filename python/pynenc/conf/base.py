@@ -206,10 +206,6 @@ class ConfigBase(Inspection):
             field: the name of the field.
         Returns:
             The source in words; `"default"` if no source has a value.
-
-        Example:
-            >>> shop.conf.source_of("store_url"), shop.conf.source_of("max_depth")
-            ('config_values', 'default')
         """
         return self._sources[field]
 
@@ -334,11 +330,7 @@ def _config_classes(cls: type) -> list[type]:
 
 
 def fields_of(cls: type[ConfigBase]) -> dict[str, Setting]:
-    """The fields of a configuration class by name, those of its parents first.
-
-    Raises:
-        ConfigMultiInheritanceError: two unrelated parents have the same field.
-    """
+    """Return the fields of a class by name, those of its parents first. Raises `ConfigMultiInheritanceError`."""
     known = _FIELDS.get(cls)
     if known is not None:
         return known

@@ -36,10 +36,14 @@ class Layer:
 
 
 def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The settings in a yaml, yml, json or toml file; an empty file has none.
+    """Read a configuration file: yaml, json or toml, by its suffix. Blocks for the read.
 
+    Args:
+        path: the file.
+    Returns:
+        Its settings; none for an empty file.
     Raises:
-        ConfigFileError: missing, unreadable, of an unknown kind, not parsable, or not a mapping. Names the file.
+        ConfigFileError: the file is missing, unreadable, malformed, of an unknown kind, or no mapping. Names the file.
     """
     file = Path(path)
     parse = _PARSERS.get(file.suffix.lower())
