@@ -19,10 +19,9 @@ CORE_IMPORTERS = frozenset(
     {
         "_async_wait.py",
         "_loop_home.py",
-        "_opening.py",
+        "_kernel/store_handle.py",
         "_process.py",
         "_wait.py",
-        "app.py",
         "broker/base_broker.py",
         "invocation/conc_invocation.py",
         "invocation/dist_invocation.py",

@@ -19,7 +19,7 @@ def test_bind_and_encode(measured, tasks) -> None:
 
 def test_decode_run_and_encode(measured, tasks) -> None:
     """Decode the arguments, run the body, encode the result."""
-    task, codec = tasks.keywords, tasks.app._codec
+    task, codec = tasks.keywords, tasks.app._runtime.codec
     payload = task._plan.encode(task._bind(1, "text", d=[1, 2, 3]))[0]
 
     def thousand() -> None:

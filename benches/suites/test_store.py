@@ -16,7 +16,7 @@ CALL = (b'\x01{"value":12345}', "", None, None)
 
 @pytest.fixture
 def store(tasks):
-    return tasks.app._store
+    return tasks.app._runtime.store
 
 
 def test_submit_one(measured, store) -> None:

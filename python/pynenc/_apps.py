@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from pynenc.conf.masking import is_spawning, without_secrets
+from pynenc.conf.store_url import resolve_store_url
 from pynenc.exceptions import ConfigError
 from pynenc.plugin_loader import load_plugins
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from pynenc.serializer.payload_codec import PayloadCodec
 
 _lock = threading.RLock()
+_by_id: dict[str, list[Pynenc]] = {}
+"""The apps of this process, by their ids."""
+_bootstrap: dict[str, Pynenc] = {}
+"""In a process that was spawned with an app: that app, by its id."""
 
 
 class AppMeta(type):
@@ -25,9 +30,6 @@ class AppMeta(type):
     In a worker that was spawned with an app, every constructor call with the id of that app returns it: the modules
     that are imported again there must not make a second one.
     """
-
-    _by_id: dict[str, list[Pynenc]]
-    _bootstrap: dict[str, Pynenc]
 
     def _make(cls, *args: Any, payload_codec: PayloadCodec | None = None, **kwargs: Any) -> Any:
         load_plugins()
@@ -49,13 +51,14 @@ class AppMeta(type):
 
     def _known_or(cls, made: Pynenc) -> Pynenc:
         """The app that was made like `made` before; else `made`, which is known from now on."""
-        name = made._given_id or made.app_id
+        name = made._runtime.sources.given_id or made.app_id
         with _lock:
-            if name in cls._bootstrap:
-                return cls._bootstrap[name]
-            known = cls._by_id.setdefault(name, [])
+            if name in _bootstrap:
+                return _bootstrap[name]
+            known = _by_id.setdefault(name, [])
             for app in known:
-                if type(app) is type(made) and app._made_with == made._made_with and _same_constructor(app, made):
+                same_arguments = _made_with(app) == _made_with(made) and _same_constructor(app, made)
+                if type(app) is type(made) and same_arguments:
                     return app
             known.append(made)
             return made
@@ -76,29 +79,55 @@ class AppMeta(type):
         """
         with _lock:
             made_as = cast("type[Pynenc]", cls)
-            known = [app for app in cls._by_id.get(app_id, ()) if type(app) is made_as]
-            same = [app for app in known if app._made_with == (values, filepath)]
+            known = [app for app in _by_id.get(app_id, ()) if type(app) is made_as]
+            same = [app for app in known if _made_with(app) == (values, filepath)]
             same += [
-                app for app in known if (without_secrets(app._made_with[0]), app._made_with[1]) == (values, filepath)
+                app for app in known if (without_secrets(_made_with(app)[0]), _made_with(app)[1]) == (values, filepath)
             ]
-        if same and app_id not in cls._bootstrap:
+        if same and app_id not in _bootstrap:
             app = same[0]
         elif given is None:
             app = cls(app_id, values, filepath)
         else:
             app = cls(*given["args"], **given["kwargs"])
         if _is_spawned():
-            cls._bootstrap.setdefault(app_id, app)
+            _bootstrap.setdefault(app_id, app)
         return app
+
+
+def make_known(app: Pynenc) -> None:
+    """Have the constructor find `app` under the id that it has now."""
+    known = _by_id.setdefault(app.app_id, [])
+    if app not in known:
+        known.append(app)
+
+
+def forget_all() -> None:
+    """Forget every app, so that the next one with the same arguments is new. For tests."""
+    _by_id.clear()
+    _bootstrap.clear()
+
+
+def on_the_same_store(app: Pynenc) -> list[Pynenc]:
+    """Return the apps of this process that work on the store of `app`, itself included."""
+    url = resolve_store_url(app.conf)
+    # Each app in memory has a store of its own.
+    alone = url.startswith("memory:")
+    known = [] if alone else [one for apps in list(_by_id.values()) for one in list(apps)]
+    return [app, *(one for one in known if one is not app and resolve_store_url(one.conf) == url)]
+
+
+def _made_with(app: Pynenc) -> tuple[dict[str, Any], str | None]:
+    return app._runtime.sources.made_with
 
 
 def reduced(app: Pynenc) -> tuple[Any, ...]:
     """What a pickle of an app holds: its class, id, and what it was made with, less secrets."""
-    values, filepath = app._made_with
+    values, filepath = _made_with(app)
     own = app.__dict__.get("_constructed_with")
     given = None if own is None else {"args": own[0], "kwargs": own[1]}
     if is_spawning():
-        return (_restore, (type(app), app.app_id, values, filepath, given, app._folder))
+        return (_restore, (type(app), app.app_id, values, filepath, given, app._runtime.sources.folder))
     given = None if given is None else without_secrets(given)
     return (_restore, (type(app), app.app_id, without_secrets(values), filepath, given))
 
@@ -112,9 +141,9 @@ def _restore(
     folder: str = "",
 ) -> Pynenc:
     app: Pynenc = cls.unpickled(app_id, config_values, config_filepath, given)
-    if folder and app._opened is None:
+    if folder and app._runtime.opened_url is None:
         # `multiprocessing` starts a process in the present working folder of its parent.
-        app._move(folder)
+        app._runtime.move(folder)
     return app
 
 

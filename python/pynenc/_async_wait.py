@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pynenc import _core, context
-from pynenc._async_submit import off_the_loop
+from pynenc._kernel.submit_pool import off_the_loop
 from pynenc._loop_home import Home
 from pynenc._wait import (
     MEMORY_GRACE_SEC,
@@ -51,17 +51,17 @@ async def async_outcomes(app: Pynenc, targets: Iterable[Target]) -> Watch:
         InvocationNotFoundError: the store is known not to have one of them; else `Watch.next` raises it.
     """
     loop = asyncio.get_running_loop()
-    if app._opened_url() is None:
+    if app._runtime.opened_url is None:
         # Opening may connect, or create a file.
-        await off_the_loop(app, lambda: app._store)
+        await off_the_loop(app._runtime, lambda: app._runtime.store)
     current = running_invocation(app)
     watch = Watch(loop, {str(target.invocation_id): target for target in targets})
-    home: Home | None = app._hubs.get(loop)
+    home: Home | None = app._runtime.loop_bridges.get(loop)
     if home is None or not home.is_here:
-        home = app._hubs[loop] = Home(loop)
+        home = app._runtime.loop_bridges[loop] = Home(loop)
     key = "" if current is None or current._claim is None else str(current.invocation_id)
     hub: Hub | None = home.hubs.get(key)
-    if hub is None or hub.store is not app._store:
+    if hub is None or hub.store is not app._runtime.store:
         hub = Hub(app, home) if current is None or not key else ParkingHub(app, home, runner_here(app), current)
         home.hubs[key] = hub
     hub.add(watch)
@@ -129,7 +129,7 @@ class Hub:
 
     def __init__(self, app: Pynenc, home: Home) -> None:
         self.app = app
-        self.store = app._store
+        self.store = app._runtime.store
         self._home = home
         self._watches: dict[str, list[Watch]] = {}
         self._grace: asyncio.TimerHandle | None = None

@@ -59,8 +59,8 @@ def find(app: Pynenc, invocation_id: str) -> ConcurrentInvocation[Any, Any]:
 
 def _made_here(task: Task[Any, Any], calls: list[dict[str, Any]]) -> list[ConcurrentInvocation[Any, Any]]:
     app = task.app
-    app._check_settings()
-    codec = app._codec
+    app._runtime.check_settings()
+    codec = app._runtime.codec
     invocations = []
     for bound in calls:
         payload = codec.encode_arguments(task, bound)

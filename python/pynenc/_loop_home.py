@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pynenc import _core
+from pynenc._kernel.per_process import ProcessMark
 
 if TYPE_CHECKING:
     from pynenc._async_wait import Hub
@@ -29,7 +29,7 @@ class Home:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.hubs: dict[str, Hub] = {}
-        self._pid = os.getpid()
+        self._mark = ProcessMark()
         self._loop = weakref.ref(loop)
         self._alarm: _core.LoopAlarm | None = None
         self._finalizer: weakref.finalize[Any, Any] | None = None
@@ -61,7 +61,7 @@ class Home:
     @property
     def is_here(self) -> bool:
         """Not in a copy of the process that made it."""
-        return self._pid == os.getpid()
+        return self._mark.is_here
 
     def listen(self, store: _core.Store, heard: Callable[[], None]) -> _core.Completions:
         """Completions of `store`; `heard` is called on the loop when they are to be drained."""

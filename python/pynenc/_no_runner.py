@@ -29,8 +29,8 @@ def _module_of(app: Pynenc) -> str:
     """A module that has the app in a variable, one with tasks of it if there is any; empty if none is known."""
     from pynenc._task_modules import modules_with
 
-    if app._found_in:
-        return app._found_in
+    if app._runtime.found_in:
+        return app._runtime.found_in
     modules = [name for name in modules_with(app) if not name.startswith("__")]
     homes = {task_id.module for task_id in app.tasks.copy()}
     # Whoever uses the app, such as a module of a web server, has it in a variable too.

@@ -15,9 +15,9 @@ def register(app: Pynenc, task: Task[..., Any]) -> None:
     app.tasks[task.task_id] = task
     module = _calling_module()
     if module != task.task_id.module:
-        app._registrars[str(task.task_id)] = module
+        app._runtime.registrars[str(task.task_id)] = module
     else:
-        app._registrars.pop(str(task.task_id), None)
+        app._runtime.registrars.pop(str(task.task_id), None)
 
 
 def _calling_module() -> str:

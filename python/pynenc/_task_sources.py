@@ -217,7 +217,7 @@ class _Sources:
             given = call.args[0]
         if isinstance(given, ast.Constant):
             return bool(given.value == self._app.app_id)
-        return given is None and not call.keywords and self._app._given_id is None
+        return given is None and not call.keywords and self._app._runtime.sources.given_id is None
 
 
 def _look_up(module: ModuleType, parts: tuple[str, ...], app: Pynenc) -> bool | None:

@@ -49,7 +49,7 @@ def wait_outcomes(
     runner = runner_here(app)
     if not waits_natively(runner):
         return _wait_by_hook(app, runner, current, waiter, targets, timeout)
-    if current is not None or app._store.kind != "memory":
+    if current is not None or app._runtime.store.kind != "memory":
         if current is None and ("gevent.monkey" in sys.modules or "eventlet.patcher" in sys.modules):
             from pynenc._greenlets import patched_by, wait_beside_greenlets
 
@@ -164,7 +164,7 @@ def _brings_the_wait_of_ours(runner_cls: type[BaseRunner]) -> bool:
 
 def require_runner(app: Pynenc) -> None:
     """Raise `RunnerError` if the store is in memory and no runner of this app runs in this process."""
-    if app._store.kind != "memory" or app._has_running_runner():
+    if app._runtime.store.kind != "memory" or app._runtime.has_running_runner():
         return
     testing = sys.modules.get("pynenc.testing._fresh_state")
     if testing is not None and testing.is_isolated(app):
@@ -195,4 +195,4 @@ def missing(app: Pynenc, invocation_id: str, error: Exception) -> InvocationNotF
         )
     if isinstance(error, InvocationNotFoundError):
         return error
-    return InvocationNotFoundError(invocation_id, f"no invocation {invocation_id} in {app._store.url}: {error}")
+    return InvocationNotFoundError(invocation_id, f"no invocation {invocation_id} in {app._runtime.store.url}: {error}")

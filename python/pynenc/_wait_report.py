@@ -116,7 +116,7 @@ def unfinished(app: Pynenc, target: Target, timeout: float) -> str:
 
 
 def _reporter(app: Pynenc) -> _Reporter:
-    return app._part("wait_reporter", lambda: _Reporter(app))
+    return app._runtime.part("wait_reporter", lambda: _Reporter(app))
 
 
 class _Reporter:
@@ -184,7 +184,7 @@ class _Reporter:
         # Here, because the package of invocations needs this module.
         from pynenc.invocation.status import InvocationStatus
 
-        store = self._app._store
+        store = self._app._runtime.store
         url = absolute_url(store.url)
         try:
             record = store.get(str(target.invocation_id))

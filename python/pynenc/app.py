@@ -1,68 +1,41 @@
-"""The app: names the store, holds the tasks, and makes everything else when it is first needed."""
+"""The app: the documented face of a store, its tasks and its components."""
 
 from __future__ import annotations
 
-import os
-import threading
-import weakref
+import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
-from pynenc import context
-from pynenc._apps import AppMeta, normalise, reduced
-from pynenc._late_modules import LateModules
+from pynenc._apps import AppMeta, forget_all, normalise, reduced
+from pynenc._kernel.config_sources import ConfigSources
+from pynenc._kernel.runtime import AppRuntime
 from pynenc._registered import register
-from pynenc._settings_watch import SettingsWatch
-from pynenc._unknown_tasks import UnknownTasks
-from pynenc.conf.config_pynenc import ConfigPynenc
-from pynenc.conf.masking import MaskedDict
-from pynenc.conf.working_folder import below, working_folder
 from pynenc.direct_task import make_direct
-from pynenc.exceptions import AlreadyInitializedError
 from pynenc.identifiers import TaskId
 from pynenc.task import Task, TaskOptions
 from pynenc.types import Params
 
 if TYPE_CHECKING:
-    import asyncio
     import logging
     from collections.abc import Coroutine
 
-    from pynenc import _core
-    from pynenc._async_submit import Errands
     from pynenc.app_info import AppInfo
     from pynenc.broker.base_broker import BaseBroker
     from pynenc.client_data_store.base_client_data_store import BaseClientDataStore
-    from pynenc.conf.config_broker import ConfigBroker
+    from pynenc.conf.config_pynenc import ConfigPynenc
     from pynenc.core_tasks import CoreTaskDefinition
     from pynenc.direct_task import AggregateFunc, ParallelFunc
     from pynenc.orchestrator.base_orchestrator import BaseOrchestrator
     from pynenc.runner.base_runner import BaseRunner
     from pynenc.serializer.base_serializer import BaseSerializer
-    from pynenc.serializer.codec import Codec
     from pynenc.serializer.payload_codec import PayloadCodec
     from pynenc.state_backend.base_state_backend import BaseStateBackend
     from pynenc.trigger.base_trigger import BaseTrigger
 
 R = TypeVar("R")
-T = TypeVar("T")
 Start = TypeVar("Start", bound=Callable[[], Any])
 E = TypeVar("E", bound=Exception)
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-_forks = 0
-"""How often this process has been forked off: what a parent has opened is not for its child."""
-
-
-def _count_fork() -> None:
-    global _forks
-    _forks += 1
-
-
-if hasattr(os, "register_at_fork"):
-    # Counting costs less than asking for the process id at each call, which is a system call.
-    os.register_at_fork(after_in_child=_count_fork)
 
 
 class Pynenc(metaclass=AppMeta):
@@ -71,9 +44,6 @@ class Pynenc(metaclass=AppMeta):
     Making one reads the configuration that names it, and starts and opens nothing. The same arguments give the same
     object, so that a module that is imported twice has one app. Picklable: what travels is the arguments, less secrets.
     """
-
-    _by_id: ClassVar[dict[str, list[Pynenc]]] = {}
-    _bootstrap: ClassVar[dict[str, Pynenc]] = {}
 
     def __init__(
         self,
@@ -85,31 +55,8 @@ class Pynenc(metaclass=AppMeta):
     ) -> None:
         # A subclass with a constructor of its own may call this one in either form.
         app_id, config_values, config_filepath = normalise(app_id, config_values, config_filepath)
-        self._given_id = app_id
-        # As given: what is assigned later does not make it another app.
-        self._made_with = (dict(config_values or {}), config_filepath)
-        self._config_values: dict[str, Any] = MaskedDict(config_values or {})
-        self._folder = working_folder()
-        """What relative paths among the settings are relative to."""
-        self._config_filepath = None if config_filepath is None else below(self._folder, config_filepath)
-        self._payload_codec = payload_codec
-        self._conf: ConfigPynenc | None = None
-        self._tasks: dict[TaskId, Task[..., Any]] = {}
-        self._unknown_tasks = UnknownTasks()
-        self._late_modules = LateModules()
-        self._registrars: dict[str, str] = {}
-        self._found_in = ""
-        """Name of the module that the command line named, or found the app in."""
-        self._lock = threading.RLock()
-        self._opened: tuple[int, _core.Store, str] | None = None
-        self._settings_checked = False
-        self._parts: dict[str, Any] = {}
-        self._runner: BaseRunner | None = None
-        self._runner_made_as: str | None = None
-        self._runners: weakref.WeakSet[BaseRunner] = weakref.WeakSet()
-        self._hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
-        self._errands_made: tuple[int, Errands] | None = None
-        self._worker_starts: list[Any] = []
+        sources = ConfigSources(app_id, config_values, config_filepath)
+        self._runtime = AppRuntime(self, sources, functools.partial(_new_runner, self), payload_codec)
 
     # -- settings --------------------------------------------------------------------------------------------------
 
@@ -121,13 +68,7 @@ class Pynenc(metaclass=AppMeta):
     @property
     def conf(self) -> ConfigPynenc:
         """The settings of the app. `ConfigError` names the field, the source and the value of what cannot work."""
-        if self._conf is None:
-            conf = ConfigPynenc(self.config_values, self.config_filepath)
-            if self._given_id is not None:
-                conf.app_id = self._given_id
-            conf.__dict__.update(_watch=SettingsWatch(self), _folder=self._folder)
-            self._conf = conf
-        return self._conf
+        return self._runtime.conf
 
     @property
     def config_values(self) -> dict[str, Any]:
@@ -136,22 +77,22 @@ class Pynenc(metaclass=AppMeta):
         Raises:
             AlreadyInitializedError: on setting, when the app has opened its store, or read them otherwise for good.
         """
-        return self._config_values
+        return self._runtime.sources.values
 
     @config_values.setter
     def config_values(self, values: dict[str, Any] | None) -> None:
-        self._reconfigure("config_values")
-        self._config_values = MaskedDict(values or {})
+        with self._runtime.reconfigured("config_values") as sources:
+            sources.set_values(values)
 
     @property
     def config_filepath(self) -> str | None:
         """A configuration file: yaml, json or toml. May be set before the first use, as `config_values`."""
-        return self._config_filepath
+        return self._runtime.sources.filepath
 
     @config_filepath.setter
     def config_filepath(self, path: str | None) -> None:
-        self._reconfigure("config_filepath")
-        self._config_filepath = None if path is None else below(working_folder(), str(path))
+        with self._runtime.reconfigured("config_filepath") as sources:
+            sources.set_filepath(path)
 
     @property
     def payload_codec(self) -> PayloadCodec | None:
@@ -161,7 +102,7 @@ class Pynenc(metaclass=AppMeta):
             AlreadyInitializedError: on setting, when the app has been used.
             TypeError: on setting, for what is no codec.
         """
-        return self._payload_codec
+        return self._runtime.payload_codec
 
     @payload_codec.setter
     def payload_codec(self, codec: PayloadCodec | None) -> None:
@@ -169,54 +110,26 @@ class Pynenc(metaclass=AppMeta):
 
         if codec is not None and not isinstance(codec, PayloadCodec):
             raise TypeError(f"Pynenc.payload_codec must be an instance of a PayloadCodec, got {type(codec).__name__}")
-        self._reconfigure("payload_codec")
-        self._payload_codec = codec
+        with self._runtime.reconfigured("payload_codec"):
+            self._runtime.payload_codec = codec
 
     @property
     def refused_payloads(self) -> dict[str, int]:
         """How many payloads this process has refused for their signature, by kind."""
-        refusals = self._codec.refusals
+        refusals = self._runtime.codec.refusals
         return {} if refusals is None else refusals.counts()
-
-    def _reconfigure(self, name: str) -> None:
-        """Have the settings read again."""
-        with self._lock:
-            if self._parts or self._opened is not None or self._runner is not None:
-                raise AlreadyInitializedError(
-                    f"Pynenc.{name} of app {self.app_id!r} was set after the first use of the app, which would not "
-                    "notice: give it to the constructor, or set it at once after that"
-                )
-            self._conf = None
-
-    def _check_settings(self) -> None:
-        """Say, once, which settings nobody reads."""
-        if not self._settings_checked:
-            self._settings_checked = True
-            from pynenc.conf.unknown import warn_of_unknown_settings
-
-            warn_of_unknown_settings(self._config_values, self._config_filepath)
-
-    def _move(self, folder: str) -> None:
-        """Make relative paths among the settings relative to `folder`, as they are in another process."""
-        self._folder = folder
-        if self._made_with[1] is not None:
-            self._config_filepath = below(folder, self._made_with[1])
-        if self._conf is not None:
-            self._conf.__dict__["_folder"] = folder
 
     @property
     def logger(self) -> logging.Logger:
         """The logger `pynenc.<app_id>`, set up as the settings say when first asked for."""
-        from pynenc.log import create_logger
-
-        return self._part("logger", lambda: create_logger(self))
+        return self._runtime.logger
 
     # -- tasks -----------------------------------------------------------------------------------------------------
 
     @property
     def tasks(self) -> dict[TaskId, Task[..., Any]]:
         """The tasks that are registered in this process, by id."""
-        return self._tasks
+        return self._runtime.tasks
 
     @overload
     def task(
@@ -296,7 +209,7 @@ class Pynenc(metaclass=AppMeta):
             TaskError: there is none; the message says how to have its module imported.
         """
         # Task ids hash and compare as the text they are.
-        task = self._tasks.get(task_id)  # type: ignore[call-overload]
+        task = self._runtime.tasks.get(task_id)  # type: ignore[call-overload]
         if task is None:
             from pynenc._task_modules import late_task
 
@@ -309,7 +222,7 @@ class Pynenc(metaclass=AppMeta):
         Builtins, pynenc's own, those that the module of the task has, and those in `retry_for` do anyway; any other
         class arrives as a `RemoteError`. `TypeError` if it is no subclass of `Exception`.
         """
-        return self._codec.register_exception(cls)
+        return self._runtime.codec.register_exception(cls)
 
     def workflow(self, func: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         """`@app.workflow`, bare or with the options of a task.
@@ -344,34 +257,12 @@ class Pynenc(metaclass=AppMeta):
         Raises:
             ValueError: no imported runner is called like that.
         """
-        here = context.current_runner.get()
-        if here is not None and here.app is self:
-            return here
-        runner = self._runner
-        if runner is None or (self._runner_made_as == "DummyRunner" and self.conf.runner_cls != "DummyRunner"):
-            with self._lock:
-                runner = self._make_runner()
+        runner: BaseRunner = self._runtime.runner
         return runner
 
     @runner.setter
     def runner(self, runner: BaseRunner) -> None:
-        with self._lock:
-            self._runner = runner
-            self._runner_made_as = None
-            self._runners.add(runner)
-
-    def _make_runner(self) -> BaseRunner:
-        from pynenc.runner.choose import configured_runner_cls
-
-        name = self.conf.runner_cls
-        if self._runner is None or self._runner_made_as not in (None, name):
-            self._runner = configured_runner_cls(self)(self)
-            self._runner_made_as = name
-        return self._runner
-
-    def _has_running_runner(self) -> bool:
-        """Whether a runner of this app runs in this process."""
-        return any(runner.running or runner._engine is not None for runner in list(self._runners))
+        self._runtime.runner = runner
 
     def on_worker_start(self, function: Start) -> Start:
         """Call `function` in every process that runs bodies, before the first of them; a decorator.
@@ -395,64 +286,14 @@ class Pynenc(metaclass=AppMeta):
 
         if inspect.iscoroutinefunction(function) or not callable(function):
             raise TypeError(f"on_worker_start takes a plain function without arguments, not {function!r}")
-        self._worker_starts.append(function)
+        self._runtime.worker_starts.append(function)
         return function
 
     # -- store -----------------------------------------------------------------------------------------------------
 
-    @property
-    def _store(self) -> _core.Store:
-        """The store, opened at first use, and again in a forked child."""
-        opened = self._opened
-        if opened is not None and opened[0] == _forks:
-            return opened[1]
-        return self._open_store()
-
-    def _open_store(self) -> _core.Store:
-        from pynenc._opening import open_store
-
-        with self._lock:
-            if self._opened is None or self._opened[0] != _forks:
-                store, url = open_store(self)
-                self._opened = (_forks, store, url)
-                if url.startswith("redis"):
-                    # What the store had to say about the server. A client has no thread that asks later.
-                    from pynenc.runner._session.core_logs import CoreLogs
-
-                    CoreLogs(self.logger).drain(force=True)
-            return self._opened[1]
-
-    @property
-    def _errands(self) -> Errands:
-        """What submits for event loops, made at first use, and again in a forked child."""
-        made = self._errands_made
-        if made is None or made[0] != _forks:
-            from pynenc._async_submit import Errands
-
-            with self._lock:
-                made = self._errands_made
-                if made is None or made[0] != _forks:
-                    made = self._errands_made = (_forks, Errands())
-        return made[1]
-
-    def _opened_url(self) -> str | None:
-        """The URL of the store that this process has open."""
-        opened = self._opened
-        return opened[2] if opened is not None and opened[0] == _forks else None
-
-    def _on_the_same_store(self) -> list[Pynenc]:
-        """The apps of this process that work on the store of this one, itself included."""
-        from pynenc.conf.store_url import resolve_store_url
-
-        url = resolve_store_url(self.conf)
-        # Each app in memory has one of its own.
-        alone = url.startswith("memory:")
-        known = [] if alone else [app for apps in list(type(self)._by_id.values()) for app in list(apps)]
-        return [self, *(app for app in known if app is not self and resolve_store_url(app.conf) == url)]
-
     def purge(self) -> None:
         """Remove every invocation of the app from the store, finished or not."""
-        self._store.purge()
+        self._runtime.store.purge()
         self.client_data_store.purge()
         self.trigger.purge()
 
@@ -461,87 +302,40 @@ class Pynenc(metaclass=AppMeta):
         """Statuses, and work for a runner of your own: a view over the store."""
         from pynenc.orchestrator import BaseOrchestrator
 
-        return self._component("orchestrator", BaseOrchestrator)
+        return self._runtime.component("orchestrator", BaseOrchestrator)
 
     @property
     def broker(self) -> BaseBroker:
         """The queues: a view over the store."""
         from pynenc.broker import BaseBroker
 
-        return self._component("broker", BaseBroker)
+        return self._runtime.component("broker", BaseBroker)
 
     @property
     def state_backend(self) -> BaseStateBackend:
         """Invocations, results and histories: a view over the store."""
         from pynenc.state_backend import BaseStateBackend
 
-        return self._component("state_backend", BaseStateBackend)
+        return self._runtime.component("state_backend", BaseStateBackend)
 
     @property
     def trigger(self) -> BaseTrigger:
         """What starts tasks by itself; in this build it says that nothing does."""
         from pynenc.trigger import BaseTrigger
 
-        return self._component("trigger", BaseTrigger)
+        return self._runtime.component("trigger", BaseTrigger)
 
     @property
     def client_data_store(self) -> BaseClientDataStore:
         """Values as text and back, with the serializer of the app."""
         from pynenc.client_data_store import BaseClientDataStore
 
-        return self._component("client_data_store", BaseClientDataStore)
+        return self._runtime.component("client_data_store", BaseClientDataStore)
 
     @property
     def serializer(self) -> BaseSerializer:
         """How values become text."""
-        from pynenc.serializer import BaseSerializer
-        from pynenc.util.subclasses import get_subclass
-
-        return self._part("serializer", lambda: get_subclass(BaseSerializer, self.conf.serializer_cls)())
-
-    @property
-    def _broker_conf(self) -> ConfigBroker:
-        """Queues and priorities, which also those need who only submit."""
-        from pynenc.conf.config_broker import ConfigBroker
-
-        return self._part("broker_conf", lambda: ConfigBroker(self.config_values, self.config_filepath))
-
-    @property
-    def _codec(self) -> Codec:
-        """How arguments, results and exceptions become payloads."""
-        codec: Codec | None = self._parts.get("codec")
-        if codec is not None:
-            return codec
-        from pynenc.serializer.codec import codec_of
-
-        return self._part("codec", lambda: codec_of(self))
-
-    def _component(self, name: str, base: type[T]) -> T:
-        """The component of the class that the setting `<name>_cls` names, among the imported subclasses of `base`.
-
-        Without one: the class of our own that is called after the kind of the store.
-        """
-        from pynenc.conf.store_url import CLASS_PREFIX, kind_of, resolve_store_url
-        from pynenc.util.subclasses import get_subclass
-
-        def make() -> T:
-            cls_name = getattr(self.conf, f"{name}_cls")
-            if not cls_name:
-                prefix = CLASS_PREFIX[kind_of(resolve_store_url(self.conf))]
-                cls_name = base.__name__.replace("Base", prefix, 1)
-            component: Callable[..., T] = get_subclass(base, cls_name)
-            return component(self)
-
-        return self._part(name, make)
-
-    def _part(self, name: str, make: Callable[[], T]) -> T:
-        part: T | None = self._parts.get(name)
-        if part is None:
-            with self._lock:
-                part = self._parts.get(name)
-                if part is None:
-                    part = self._parts[name] = make()
-        return part
+        return self._runtime.serializer
 
     # -- identity --------------------------------------------------------------------------------------------------
 
@@ -553,8 +347,7 @@ class Pynenc(metaclass=AppMeta):
     @classmethod
     def _clear_instances(cls) -> None:
         """Forget every app, so that the next one with the same arguments is new. For tests."""
-        cls._by_id.clear()
-        cls._bootstrap.clear()
+        forget_all()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the id and the settings that the app was made with.
@@ -572,6 +365,12 @@ class Pynenc(metaclass=AppMeta):
 
     def __repr__(self) -> str:
         return f"Pynenc(app_id={self.app_id!r})"
+
+
+def _new_runner(app: Pynenc) -> BaseRunner:
+    from pynenc.runner.choose import configured_runner_cls
+
+    return configured_runner_cls(app)(app)
 
 
 class _TaskDecorator:

@@ -114,7 +114,7 @@ class Arguments:
 
     def _texts(self) -> dict[str, str]:
         if self._task is not None:
-            return self._task.app._codec.argument_texts(self._task, self.kwargs)
+            return self._task.app._runtime.codec.argument_texts(self._task, self.kwargs)
         from pynenc.serializer.json_serializer import JsonSerializer
 
         return {name: JsonSerializer.serialize(value) for name, value in self.kwargs.items()}

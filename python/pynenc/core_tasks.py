@@ -104,7 +104,7 @@ def _recover(name: str) -> int:
         )
     count = 0
     while True:
-        requeued, buried = app._store.recover(app.conf.max_recoveries)
+        requeued, buried = app._runtime.store.recover(app.conf.max_recoveries)
         count += len(requeued)
         if not (requeued or buried):
             return count

@@ -11,13 +11,12 @@ import logging
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from pynenc import _log_stream, context
 from pynenc.util.texts import cut, escaped, indented
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
     from pynenc.conf.config_pynenc import ConfigPynenc
 
 MAX_MESSAGE_CHARS = 16 * 1024
@@ -36,7 +35,19 @@ _COLORS = {
 }
 
 
-def create_logger(app: Pynenc) -> logging.Logger:
+class HasSettings(Protocol):
+    """An app, or its runtime."""
+
+    @property
+    def app_id(self) -> str:
+        """The id of the app."""
+
+    @property
+    def conf(self) -> ConfigPynenc:
+        """The settings of the app."""
+
+
+def create_logger(app: HasSettings) -> logging.Logger:
     """Make the logger of an app: `pynenc.<app_id>`, which does not pass its records on to the root logger.
 
     Args:

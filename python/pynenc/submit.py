@@ -28,26 +28,37 @@ if TYPE_CHECKING:
 class SubmitPlan:
     """How the calls of one task are submitted: made once per task, from its settings."""
 
-    __slots__ = ("_encode", "_key_arguments", "_registration", "_running", "_task", "chunk", "max_depth", "spec")
+    __slots__ = (
+        "_encode",
+        "_key_arguments",
+        "_registration",
+        "_running",
+        "_task",
+        "chunk",
+        "max_depth",
+        "runtime",
+        "spec",
+    )
 
     def __init__(self, task: Task[Any, Any]) -> None:
         conf = task.conf
         self._task = task
-        self._encode = task.app._codec.encode_arguments
+        self.runtime = task.app._runtime
+        self._encode = self.runtime.codec.encode_arguments
         self._registration: ConcurrencyControlType = conf.registration_concurrency
         self._running: ConcurrencyControlType = conf.running_concurrency
         self._key_arguments = frozenset(conf.key_arguments)
         one_by_one = self._registration is not ConcurrencyControlType.DISABLED and conf.on_diff_non_key_args_raise
         # One by one where a call may be refused: then nothing after it is submitted.
         self.chunk = 1 if one_by_one else max(1, conf.parallel_batch_size)
-        self.max_depth = task.app.conf.max_depth
+        self.max_depth = self.runtime.conf.max_depth
         self.spec = _core.TaskSpec(
             str(task.task_id),
             queue=task.broker_queue,
             priority=task.broker_priority,
             park_when_blocked=conf.reroute_on_concurrency_control,
             refuse_different=conf.on_diff_non_key_args_raise,
-            signer=task.app._codec.signer,
+            signer=self.runtime.codec.signer,
         )
 
     def encode(self, kwargs: dict[str, Any]) -> _core.Call:
@@ -55,7 +66,7 @@ class SubmitPlan:
         payload = self._encode(self._task, kwargs)
         if self._registration is ConcurrencyControlType.DISABLED and self._running is ConcurrencyControlType.DISABLED:
             return payload, "", None, None
-        texts = self._task.app._codec.argument_texts(self._task, self._task._signature.filled(kwargs))
+        texts = self.runtime.codec.argument_texts(self._task, self._task._signature.filled(kwargs))
         args_id = hash_texts(texts)
         return (
             payload,
@@ -88,7 +99,7 @@ def submit_one(task: Task[Any, Any], kwargs: dict[str, Any]) -> DistributedInvoc
     plan = task._plan
     parent_id, depth = _parent(task)
     call = plan.encode(kwargs)
-    [(invocation_id, became)] = task.app._store.submit(plan.spec, [call], parent_id, depth)
+    [(invocation_id, became)] = plan.runtime.store.submit(plan.spec, [call], parent_id, depth)
     return _answer(task, invocation_id, became, call, kwargs, parent_id, depth)
 
 
@@ -101,7 +112,7 @@ def submit_many(task: Task[Any, Any], calls: Sequence[dict[str, Any]]) -> list[D
     plan = task._plan
     parent_id, depth = _parent(task)
     encoded = [plan.encode(kwargs) for kwargs in calls]
-    store = task.app._store
+    store = plan.runtime.store
     invocations: list[DistributedInvocation[Any, Any]] = []
     try:
         for start in range(0, len(encoded), plan.chunk):
@@ -183,9 +194,9 @@ def _refusal(
 
 def _difference(task: Task[Any, Any], invocation_id: str, kwargs: dict[str, Any]) -> str:
     """A line per argument that differs between the registered call and the new one."""
-    codec = task.app._codec
+    codec = task.app._runtime.codec
     try:
-        payload = task.app._store.get(invocation_id).payload
+        payload = task.app._runtime.store.get(invocation_id).payload
     except InvocationNotFoundError:
         return "(the registered invocation has been removed meanwhile)"
     filled = task._signature.filled

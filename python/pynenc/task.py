@@ -99,6 +99,7 @@ class Task(Generic[Params, Result]):
         self.__dict__.update({name: value for name, value in attributes.items() if not hasattr(type(self), name)})
         self.__dict__["__wrapped__"] = func
         self.app = app
+        self._runtime = app._runtime
         self.func = func
         self.task_id = TaskId(func.__module__, func.__name__)
         self.options = {name: value for name, value in (options or {}).items() if value is not None}
@@ -136,7 +137,7 @@ class Task(Generic[Params, Result]):
     @functools.cached_property
     def _decodes_quickly(self) -> bool:
         """Whether small arguments are decoded without code of the user's, so that it needs no supervision."""
-        return not self.app._codec.runs_user_code(self)
+        return not self._runtime.codec.runs_user_code(self)
 
     @functools.cached_property
     def _is_coroutine(self) -> bool:
@@ -185,7 +186,7 @@ class Task(Generic[Params, Result]):
         Raises:
             ConfigError: it is not among the `queues` of ConfigBroker, and `raise_on_queue_mismatch` is set.
         """
-        queue, broker = self.conf.queue, self.app._broker_conf
+        queue, broker = self.conf.queue, self._runtime.queues
         if broker.lacks_queue(queue):
             problem = (
                 f"ConfigBroker.queues must name the queue {queue!r} of task {self.task_id}, and has "
@@ -201,7 +202,7 @@ class Task(Generic[Params, Result]):
     @functools.cached_property
     def broker_priority(self) -> float:
         """Its priority as it is in force: that of the highest matching rule in `priority_rules`, else its own."""
-        return self.app._broker_conf.priority_of(str(self.task_id), self.conf.priority)
+        return self._runtime.queues.priority_of(str(self.task_id), self.conf.priority)
 
     @functools.cached_property
     def wf(self) -> WorkflowContext:
@@ -229,7 +230,7 @@ class Task(Generic[Params, Result]):
             StateBackendError: the store did not take it.
         """
         bound = self._bind(*args, **kwargs)
-        if self.app.conf.dev_mode_force_sync_tasks:
+        if self._runtime.conf.dev_mode_force_sync_tasks:
             from pynenc._dev_mode import call_here
 
             return call_here(self, bound)
@@ -252,11 +253,11 @@ class Task(Generic[Params, Result]):
 
         Raises what the call raises, at the await.
         """
-        from pynenc._async_submit import off_the_loop
+        from pynenc._kernel.submit_pool import off_the_loop
 
-        if self._is_coroutine and self.app.conf.dev_mode_force_sync_tasks:
+        if self._is_coroutine and self._runtime.conf.dev_mode_force_sync_tasks:
             return self(*args, **kwargs)
-        return await off_the_loop(self.app, lambda: self(*args, **kwargs), self._report_lost)
+        return await off_the_loop(self._runtime, lambda: self(*args, **kwargs), self._report_lost)
 
     async def submit_many(
         self,
@@ -268,18 +269,18 @@ class Task(Generic[Params, Result]):
         `param_iter` is iterated over at once, on the event loop. Everything else is as with `submit`, where the group
         counts as one call: when the await is cancelled, a group that is on its way is submitted to its end.
         """
-        from pynenc._async_submit import off_the_loop
+        from pynenc._kernel.submit_pool import off_the_loop
 
         items = list(param_iter)
-        if self._is_coroutine and self.app.conf.dev_mode_force_sync_tasks:
+        if self._is_coroutine and self._runtime.conf.dev_mode_force_sync_tasks:
             return self.parallelize(items, common_args)
-        return await off_the_loop(self.app, lambda: self.parallelize(items, common_args), self._report_lost)
+        return await off_the_loop(self._runtime, lambda: self.parallelize(items, common_args), self._report_lost)
 
     def _report_lost(
         self, end: Future[BaseInvocation[Params, Result]] | Future[BaseInvocationGroup[Params, Result]]
     ) -> None:
         """Say what became of a call that nobody waits for any more."""
-        if self.app.conf.dev_mode_force_sync_tasks:
+        if self._runtime.conf.dev_mode_force_sync_tasks:
             return
         error = end.exception()
         accepted: list[Any] = []
@@ -314,7 +315,7 @@ class Task(Generic[Params, Result]):
         submitted; the exception has their invocations in its attribute `submitted`.
         """
         calls = [self._bind_item(item, common_args) for item in param_iter]
-        if self.app.conf.dev_mode_force_sync_tasks:
+        if self._runtime.conf.dev_mode_force_sync_tasks:
             from pynenc._dev_mode import call_many_here
 
             return ConcurrentInvocationGroup(self, call_many_here(self, calls))
@@ -350,9 +351,9 @@ class Task(Generic[Params, Result]):
 
     async def find(self, invocation_id: str) -> BaseInvocation[Params, Result]:
         """The same as `get_invocation`, without blocking the event loop: `invocation = await task.find(id)`."""
-        from pynenc._async_submit import off_the_loop
+        from pynenc._kernel.submit_pool import off_the_loop
 
-        return await off_the_loop(self.app, lambda: self.get_invocation(invocation_id))
+        return await off_the_loop(self._runtime, lambda: self.get_invocation(invocation_id))
 
     # -- inside a body ---------------------------------------------------------------------------------------------
 

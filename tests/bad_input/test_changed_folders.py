@@ -45,7 +45,7 @@ def test_a_relative_store_path_is_absolute_from_when_the_app_is_made(
     app = Pynenc("shop", values)
     monkeypatch.chdir(elsewhere)
     assert _count(app) == 0
-    assert app._store.url == f"sqlite:///{tmp_path / file}"
+    assert app._runtime.store.url == f"sqlite:///{tmp_path / file}"
     assert (tmp_path / file).is_file()
     assert list(elsewhere.iterdir()) == []
 
@@ -68,7 +68,7 @@ def test_a_fork_and_a_spawned_process_open_the_store_of_their_parent(
 
 def _tell_url(app: Pynenc, queue: Any) -> None:
     assert _count(app) == 0
-    queue.put(app._store.url)
+    queue.put(app._runtime.store.url)
 
 
 def test_a_path_that_is_assigned_is_relative_to_the_folder_of_that_moment(

@@ -71,7 +71,7 @@ def test_concurrency_keys_that_collide_cost_the_tables_in_rust_no_more_than_othe
         calls = [(b"", name, name, name) for name in _texts(kind, 20_000)]
 
         def submit_and_claim(calls: list[Any] = calls) -> None:
-            store = Pynenc(app_id=uuid.uuid4().hex, config_values={"store_url": "memory://"})._store
+            store = Pynenc(app_id=uuid.uuid4().hex, config_values={"store_url": "memory://"})._runtime.store
             store.submit(spec, calls)
             assert len(store.claim("runner", len(calls), begin=True)) == len(calls)
 
@@ -86,7 +86,7 @@ def test_numbers_that_collide_cost_only_the_dicts_that_python_makes_of_them(worl
     Nothing of ours adds to that: at most four times such a dict, for the codec looks at what it encoded, and what
     ordinary numbers cost. Where they are read no such dict is made: they are refused.
     """
-    task, codec = world.jobs.faults.take_numbers, world.app._codec
+    task, codec = world.jobs.faults.take_numbers, world.app._runtime.codec
     count = 3_000
     colliding = {number * MODULUS: number for number in range(count)}
     ordinary = {number * MODULUS + number: number for number in range(count)}

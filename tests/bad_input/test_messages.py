@@ -41,8 +41,8 @@ MESSAGES: dict[str, tuple[bytes, type[Exception], str]] = {
 @pytest.mark.parametrize("kind", MESSAGES)
 def test_arguments_that_cannot_be_read_fail_the_task_and_say_so(world: World, kind: str) -> None:
     payload, error, text = MESSAGES[kind]
-    store, app = world.app._store, world.app
-    assert app._codec.encode_arguments(world.jobs.basics.add, {"a": 1, "b": 2}) == b'\x01{"a":1,"b":2}'
+    store, app = world.app._runtime.store, world.app
+    assert app._runtime.codec.encode_arguments(world.jobs.basics.add, {"a": 1, "b": 2}) == b'\x01{"a":1,"b":2}'
     [(invocation_id, _)] = store.submit(_core.TaskSpec(_READS), [(payload, "", None, None)])
     invocation = app.state_backend.get_invocation(invocation_id)
     with pytest.raises(error) as raised:

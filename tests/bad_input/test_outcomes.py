@@ -96,7 +96,7 @@ def test_an_argument_that_does_not_fit_its_annotation_fails_the_task_and_the_bod
     with pytest.raises(SerializationError) as refused:
         task("no number")
     # As a client that knows another annotation would store it.
-    [(invocation_id, _)] = world.app._store.submit(
+    [(invocation_id, _)] = world.app._runtime.store.submit(
         task._plan.spec, [(b'\x01{"number":"no number"}', "", None, None)], None, 0
     )
     error = _raised_by(world.app.state_backend.get_invocation(invocation_id), SerializationError)

@@ -21,6 +21,7 @@ from support.topologies import add_users
 from support.worlds import shared_redis_with_users
 
 from pynenc import Pynenc
+from pynenc._kernel.runtime import AppRuntime
 from pynenc.app_info import AppInfo
 from pynenc.cli._app import config_lines
 from pynenc.cli.redis_acl import user_of
@@ -91,7 +92,7 @@ def test_no_part_of_a_url_that_may_be_a_password_is_shown(
         values["store_url"] = url
     if url in URLS:
         # One that could be reached is not waited for.
-        monkeypatch.setattr(Pynenc, "_open_store", lambda app: app.conf.no_such_setting)
+        monkeypatch.setattr(AppRuntime, "_open", lambda runtime: runtime.conf.no_such_setting)
     with caplog.at_level(logging.DEBUG):
         hidden_in(_shown(Pynenc("secretive", values), caplog), SENTINEL, ANOTHER)
 

@@ -45,7 +45,7 @@ def _all_refused(
 def _arguments(app: Any, invocations: list[Any]) -> list[tuple[str, bytes]]:
     """The ids and the stored arguments of queued invocations."""
     ids = [str(invocation.invocation_id) for invocation in invocations]
-    return [(one, app._store.get(one).payload) for one in ids]
+    return [(one, app._runtime.store.get(one).payload) for one in ids]
 
 
 def test_flipped_arguments_are_refused_and_never_run(world: World, seed: int) -> None:
@@ -53,12 +53,12 @@ def test_flipped_arguments_are_refused_and_never_run(world: World, seed: int) ->
     invocations = list(note.parallelize([(text,) for text in _texts(seed)]).invocations)
     if world.store.name == "memory":
         # Nobody else can write there; what a runner does with such a claim is the same.
-        for claim in app._store.claim("rogue", SAMPLES, begin=True):
+        for claim in app._runtime.store.claim("rogue", SAMPLES, begin=True):
             fields = list(claim.__reduce__()[1])
             fields[3] = flipped(claim.payload, random_)
             outcome = execute(app, app.runner, _core.Claim(*fields))
             assert outcome.kind == _core.FAILURE
-            app._store.settle(claim.invocation_id, claim.fence, outcome.kind, outcome.payload)
+            app._runtime.store.settle(claim.invocation_id, claim.fence, outcome.kind, outcome.payload)
     else:
         arguments = _arguments(app, invocations)
         rewrite(world, [(one, payload, flipped(payload, random_)) for one, payload in arguments])
@@ -85,7 +85,7 @@ def test_flipped_outcomes_are_refused_by_their_reader(world: World, kind: str, s
     texts = _texts(seed)
     invocations: list[Any] = []
     if world.store.name == "memory":
-        codec = app._codec
+        codec = app._runtime.codec
         for text in texts:
             invocation = task(text)
             invocations.append(invocation)

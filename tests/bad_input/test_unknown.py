@@ -68,9 +68,9 @@ def test_an_expired_id_says_that_it_expired(world: World, monkeypatch: pytest.Mo
     handle = DistributedInvocation(jobs.app, invocation.invocation_id)
 
     def expired() -> bool:
-        jobs.app._store.purge_expired()
+        jobs.app._runtime.store.purge_expired()
         try:
-            jobs.app._store.get(invocation.invocation_id)
+            jobs.app._runtime.store.get(invocation.invocation_id)
         except InvocationNotFoundError:
             return True
         return False
@@ -87,8 +87,8 @@ def test_a_task_that_a_runner_does_not_know_is_left_for_one_that_does(
     monkeypatch.setenv("PYNENC__UNKNOWN_TASK_DELAY_SEC", "0.2")
     stranger = processes.runner(stranger_spec)
     invocation = world.jobs.basics.add(20, 22)
-    wait_until(lambda: world.app._store.get(invocation.invocation_id).releases >= 2, "it is given back twice")
-    assert "support.jobs.basics.add" in (world.app._store.get(invocation.invocation_id).note or "")
+    wait_until(lambda: world.app._runtime.store.get(invocation.invocation_id).releases >= 2, "it is given back twice")
+    assert "support.jobs.basics.add" in (world.app._runtime.store.get(invocation.invocation_id).note or "")
     assert "support.jobs.basics.add" in stranger.output()
     assert not invocation.status.is_final()
     known = world.app.orchestrator.count_invocations()
@@ -105,7 +105,7 @@ def test_the_delay_of_an_unknown_task_grows_with_each_refusal(
 ) -> None:
     processes.runner(stranger_spec, PYNENC__UNKNOWN_TASK_DELAY_SEC="0.2")
     invocation = world.jobs.basics.add(20, 22)
-    store = world.app._store
+    store = world.app._runtime.store
     wait_until(lambda: store.get(invocation.invocation_id).releases >= 4, "it is given back four times")
     record, [*_, last] = store.get(invocation.invocation_id), store.history(invocation.invocation_id)
     # 0.2 s at first, then 0.4, 0.8, 1.6.
@@ -127,7 +127,7 @@ def short_lived(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch,
 
 
 def _plant(app: Any, task_id: str) -> str:
-    [(invocation_id, _)] = app._store.submit(_core.TaskSpec(task_id), [(b"\x01{}", "", None, None)])
+    [(invocation_id, _)] = app._runtime.store.submit(_core.TaskSpec(task_id), [(b"\x01{}", "", None, None)])
     return str(invocation_id)
 
 
@@ -135,7 +135,7 @@ def test_a_call_that_no_runner_knows_fails_for_good_some_time_after_it_was_first
     app = short_lived.app
     planted = _plant(app, "nowhere.job")
     short_lived.start()
-    wait_until(lambda: app._store.status(planted) == "failed", "it ends")
+    wait_until(lambda: app._runtime.store.status(planted) == "failed", "it ends")
     history = app.state_backend.get_history(planted)
     refused = [entry for entry in history if str(entry.status) == "rerouted"]
     assert refused, "it was refused before it failed"
@@ -153,7 +153,7 @@ def test_a_call_that_has_waited_long_in_the_queue_is_not_ended_by_the_first_runn
     app = short_lived.app
     planted = _plant(app, "nowhere.job")
     wait_until(lambda: _core.invocation_age_sec(planted) > 0.4, "it is older than unknown_task_ttl")
-    [claim] = app._store.claim("somebody", 1)
+    [claim] = app._runtime.store.claim("somebody", 1)
     outcome = unknown_task(app, "somebody", claim, TaskError("nowhere.job", "not here"))
     assert outcome.kind == _core.RELEASE
 
@@ -164,8 +164,8 @@ def test_a_call_of_an_unknown_task_never_ends_where_its_time_is_0(
     short_lived.app.conf.unknown_task_ttl = 0
     planted = _plant(short_lived.app, "nowhere.job")
     short_lived.start()
-    wait_until(lambda: short_lived.app._store.get(planted).releases >= 6, "it is refused again and again")
-    assert short_lived.app._store.status(planted) != "failed"
+    wait_until(lambda: short_lived.app._runtime.store.get(planted).releases >= 6, "it is refused again and again")
+    assert short_lived.app._runtime.store.status(planted) != "failed"
 
 
 def test_refusals_of_one_name_are_logged_once_a_minute(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,7 +173,7 @@ def test_refusals_of_one_name_are_logged_once_a_minute(world: World, capsys: pyt
     planted = [_plant(world.app, "nowhere.job") for _ in range(20)]
     world.start()
     for one in planted:
-        wait_until(lambda one=one: world.app._store.get(one).releases >= 3, "it is refused")  # type: ignore[misc]
+        wait_until(lambda one=one: world.app._runtime.store.get(one).releases >= 3, "it is refused")  # type: ignore[misc]
     world.stop()
     lines = [line for line in capsys.readouterr().err.splitlines() if "goes back to the queue" in line]
     assert len(lines) == 1, lines

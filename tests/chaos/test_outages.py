@@ -128,7 +128,7 @@ def test_bodies_that_wait_go_on_after_a_long_outage_and_clients_get_an_error(
             assert first[name] == expected
         assert runner.process.poll() is None
         _assert_quiet(runner, outage)
-        recoveries = sum(jobs.app._store.get(body.invocation_id).recoveries for body in bodies.values())
+        recoveries = sum(jobs.app._runtime.store.get(body.invocation_id).recoveries for body in bodies.values())
         assert recoveries == 0
         lost = sum(str(body.status) != "success" for body in bodies.values())
         changed = sum(body.result != first[name] for name, body in bodies.items())

@@ -53,7 +53,7 @@ def test_a_program_of_the_users_logs_nothing_to_a_closed_stream(sqlite_env: None
         "from pynenc import Pynenc\n"
         "app = Pynenc()\n"
         "app.logger.error('nobody reads this')\n"
-        "app._store\n"
+        "app._runtime.store\n"
         "print('done')\n"
     )
     done = subprocess.run(

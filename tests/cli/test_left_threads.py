@@ -45,7 +45,7 @@ def test_only_threads_that_bodies_have_started_are_named(
         import sleepers  # type: ignore[import-not-found]
 
         getattr(sleepers, name)()
-        sleepers.app._store.close()
+        sleepers.app._runtime.store.close()
     runner = processes.started_runner("sleepers", PYNENC__RUNNER_CLS="ThreadRunner")
     flags.await_flag("sleeps")
     runner.send(signal.SIGINT)

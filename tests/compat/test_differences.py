@@ -69,7 +69,7 @@ def test_every_row_of_the_page_says_what_both_do() -> None:
 
 
 def test_an_app_that_names_no_store_has_a_file(tmp_path: Path) -> None:
-    assert Pynenc("named-nothing")._store.url.endswith("/.pynenc/named-nothing.db")
+    assert Pynenc("named-nothing")._runtime.store.url.endswith("/.pynenc/named-nothing.db")
 
 
 def test_the_same_id_and_settings_give_the_same_object_and_others_another() -> None:

@@ -161,7 +161,7 @@ def test_the_app_accepts_both_constructors() -> None:
 def test_the_class_names_of_components_choose_the_store() -> None:
     names = {"orchestrator_cls": "MemOrchestrator", "broker_cls": "MemBroker", "state_backend_cls": "MemStateBackend"}
     app = Pynenc("feature-components", names)
-    assert app._store.kind == "memory"
+    assert app._runtime.store.kind == "memory"
     assert type(app.broker).__name__ == "MemBroker"
 
 

@@ -33,7 +33,7 @@ def test_a_body_that_holds_the_gil_for_five_leases_is_not_recovered(
     assert invocation.get_result(timeout=60) == pid
     history = [str(entry.status) for entry in jobs.app.state_backend.get_history(invocation.invocation_id)]
     assert history == ["registered", "pending", "running", "success"]
-    assert jobs.app._store.get(invocation.invocation_id).recoveries == 0
+    assert jobs.app._runtime.store.get(invocation.invocation_id).recoveries == 0
     for runner in (holder, watcher):
         runner.send(signal.SIGTERM)
         assert runner.wait() == 0

@@ -61,12 +61,12 @@ def test_hostile_payloads_among_ordinary_calls_stop_no_runner(
     wait_until(lambda: ledger.of_kind("run"), "ordinary work flows", 60)
     hostile = []
     for name, payload in planted:
-        [(invocation_id, _)] = jobs.app._store.submit(_core.TaskSpec(name), [(payload, "", None, None)])
+        [(invocation_id, _)] = jobs.app._runtime.store.submit(_core.TaskSpec(name), [(payload, "", None, None)])
         ledger.write(kind="acked", id=invocation_id)
         hostile.append(invocation_id)
     assert client.wait(LONG - 30) == 0, client.output()
     for invocation_id in hostile:
-        wait_until(lambda one=invocation_id: jobs.app._store.status(one) == "failed", "it fails", LONG - 30)  # type: ignore[misc]
+        wait_until(lambda one=invocation_id: jobs.app._runtime.store.status(one) == "failed", "it fails", LONG - 30)  # type: ignore[misc]
     canary = jobs.basics.add(1, 1)
     ledger.write(kind="acked", id=canary.invocation_id)
     assert canary.get_result(timeout=60) == 2, "the fleet goes on"

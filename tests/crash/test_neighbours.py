@@ -73,7 +73,7 @@ def _ended(jobs: Any, runner: Supervised, invocations: list[Any], patience_sec: 
 
     def are_over() -> bool:
         runner.tend()
-        return all(terminal is not None for terminal in jobs.app._store.terminals(ids))
+        return all(terminal is not None for terminal in jobs.app._runtime.store.terminals(ids))
 
     wait_until(are_over, f"all {len(ids)} have ended", patience_sec)
 
@@ -107,7 +107,7 @@ def test_innocent_bodies_beside_poisoned_ones_succeed_and_the_poisoned_ones_are_
     for one in poison:
         with pytest.raises(InvocationAbandonedError, match=f"{most + 1} times"):
             one.get_result(timeout=0)
-    assert {jobs.app._store.get(one.invocation_id).recoveries for one in calls} == {0}
+    assert {jobs.app._runtime.store.get(one.invocation_id).recoveries for one in calls} == {0}
     lost = sum(1 for one in calls if str(one.status) != "success")
     # An outcome that another run replaced reads differently the second time.
     changed = sum(one.result != number for number, one in enumerate(calls))

@@ -209,7 +209,7 @@ def _finish(recorded: Recorded, seed: int, processes: Processes, monkeypatch: py
     runner = processes.started_runner()
     ids = [id for ack in disk.acks for id in ack.get("submitted", ())]
     assert ids
-    wait_until(lambda: None not in app._store.terminals(ids), "everything that was accepted is finished", 120)
+    wait_until(lambda: None not in app._runtime.store.terminals(ids), "everything that was accepted is finished", 120)
     runner.send(signal.SIGTERM)
     assert runner.wait() == 0, runner.output()
 

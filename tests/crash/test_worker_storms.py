@@ -224,7 +224,7 @@ def test_work_that_is_not_due_adds_no_worker(processes: Processes, sqlite_jobs: 
     )
     plan = sqlite_jobs.basics.add._plan
     for number in range(6):
-        sqlite_jobs.app._store.submit(plan.spec, [(b"[]", "", None, None)], delay_sec=600.0 + number)
+        sqlite_jobs.app._runtime.store.submit(plan.spec, [(b"[]", "", None, None)], delay_sec=600.0 + number)
     for number in range(10):
         assert sqlite_jobs.basics.add(number, 1).get_result(timeout=60) == number + 1
     assert sqlite_jobs.app.broker.count_invocations() == 6

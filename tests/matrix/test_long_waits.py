@@ -81,7 +81,7 @@ def test_a_wait_for_an_unserved_queue_logs_a_warning_and_goes_on(
         r"still waiting after \S+ s: invocation \S+ of support\.jobs\.basics\.add is registered in queue 'default'",
         warning,
     )
-    assert world.app._store.url.partition(":")[0] in warning
+    assert world.app._runtime.store.url.partition(":")[0] in warning
     assert f"no live runner is known that serves this queue; there are: {runner.runner_id} (queues: letters)" in warning
     with pytest.raises(InvocationTimeoutError) as raised:
         waiter.group.invocations[0].get_result(timeout=0.1)
@@ -111,7 +111,7 @@ def test_a_wait_that_ends_in_time_says_nothing_and_asks_nothing(
     assert asyncio.run(_awaited(thread_world.jobs.basics.add(1, 2))) == 3
     thread_world.stop()
     assert "still waiting" not in capsys.readouterr().err
-    assert "wait_reporter" not in thread_world.app._parts
+    assert "wait_reporter" not in thread_world.app._runtime.parts
 
 
 async def _awaited(invocation: Any) -> Any:
@@ -201,7 +201,7 @@ def test_the_card_of_a_runner_that_was_killed_counts_no_more(shared_env: None, p
 
 
 def test_a_card_ends_with_its_time(world: World) -> None:
-    store = world.app._store
+    store = world.app._runtime.store
     store.publish_runner("r1", b"short", 0.2)
     store.publish_runner("r2", b"long", 60)
     wait_until(lambda: store.runners() == [("r2", b"long")], "the card that was kept for a moment is gone")
@@ -212,7 +212,7 @@ def test_a_malformed_runner_card_is_skipped(memory_env: None) -> None:
     for number, card in enumerate(
         (b"", b"\xff", b"[]", b'{"app": 1}', b"[" * 5000, b'{"app": "%s"}' % app.app_id.encode())
     ):
-        app._store.publish_runner(f"r{number}", card, 60)
+        app._runtime.store.publish_runner(f"r{number}", card, 60)
     assert live_runners(app) == []
 
 

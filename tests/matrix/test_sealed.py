@@ -54,7 +54,7 @@ def test_values_errors_retries_and_children_travel_sealed(world: World) -> None:
     assert jobs.controls.once_per_key_or_error("key", 1).invocation_id == registered.invocation_id
     with pytest.raises(InvocationConcurrencyWithDifferentArgumentsError, match="value: registered 1, called with 2"):
         jobs.controls.once_per_key_or_error("key", 2)
-    assert SECRET_WORD.encode() not in world.app._store.get(str(sent.invocation_id)).payload
+    assert SECRET_WORD.encode() not in world.app._runtime.store.get(str(sent.invocation_id)).payload
     world.start(slots=2)
     assert sent.result == SECRET_WORD
     assert nothing.result is None
@@ -81,7 +81,7 @@ def test_values_errors_retries_and_children_travel_sealed(world: World) -> None:
 
 def test_planted_arguments_are_refused_and_never_run(world: World) -> None:
     app, basics = world.app, world.jobs.basics
-    elsewhere = app._store.get(str(basics.note("once").invocation_id)).payload
+    elsewhere = app._runtime.store.get(str(basics.note("once").invocation_id)).payload
     planted = [
         plant(app, basics.note, b'\x01{"tag":"planted"}'),
         plant(app, basics.note, elsewhere),
@@ -104,7 +104,7 @@ def test_a_forged_outcome_is_refused_by_its_reader(world: World) -> None:
     app, basics = world.app, world.jobs.basics
     kinds = (_core.SUCCESS, _core.FAILURE)
     genuine = basics.add(1, 2)
-    signed_arguments = app._store.get(str(genuine.invocation_id)).payload
+    signed_arguments = app._runtime.store.get(str(genuine.invocation_id)).payload
     world.start(slots=2)
     assert genuine.result == 3
     copied = outcome_of(app, genuine)
@@ -126,7 +126,7 @@ def test_a_forged_outcome_is_refused_by_its_reader(world: World) -> None:
 
 def test_an_outcome_is_refused_under_the_other_status(world: World) -> None:
     app, basics = world.app, world.jobs.basics
-    codec, task = app._codec, basics.add
+    codec, task = app._runtime.codec, basics.add
     value = basics.add(20, 22)
     forge(app, value, _core.FAILURE, codec.encode_result(task, 42, value.invocation_id))
     error = basics.add(20, 22)
@@ -138,9 +138,9 @@ def test_an_outcome_is_refused_under_the_other_status(world: World) -> None:
 def test_a_reason_of_the_engine_is_text_that_is_never_decoded(world: World) -> None:
     app, basics = world.app, world.jobs.basics
     victim = basics.add(20, 22)
-    (claim,) = app._store.claim("rogue", 1, begin=True)
+    (claim,) = app._runtime.store.claim("rogue", 1, begin=True)
     # As a store that was written to from outside may say it: no payload, and a reason in words.
-    app._store.revoke("rogue", "\x01{}", 0)
+    app._runtime.store.revoke("rogue", "\x01{}", 0)
     with pytest.raises(InvocationAbandonedError):
         victim.get_result(timeout=30)
     assert claim.invocation_id == victim.invocation_id

@@ -29,7 +29,7 @@ def test_deep_recursion_in_c_kills_no_runner(sqlite_env: None, runner_cls: str) 
             for task in (jobs.faults.recurse_in_c, jobs.faults.recurse_in_c_in_a_coroutine):
                 invocation = task(DEPTH)
                 assert invocation.get_result(timeout=60) == "[[["
-                assert jobs.app._store.get(str(invocation.invocation_id)).recoveries == 0
+                assert jobs.app._runtime.store.get(str(invocation.invocation_id)).recoveries == 0
             runner.send_signal(signal.SIGTERM)
             assert runner.wait(60) == 0
         finally:

@@ -33,7 +33,7 @@ CLIENT = """
 from sealed_app import add, app, fail
 
 invocation = add(20, 22)
-payload = app._store.get(str(invocation.invocation_id)).payload
+payload = app._runtime.store.get(str(invocation.invocation_id)).payload
 print(payload[:1] == bytes([6]) and b'"a"' not in payload, invocation.get_result(60))
 try:
     fail("on purpose").get_result(60)

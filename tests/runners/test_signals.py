@@ -53,7 +53,7 @@ def test_a_hangup_stops_a_runner_in_order(jobs: Any, runner_cls: str) -> None:
         flags.raise_flag("gate", "finished in its grace")
         assert runner.wait(60) == 0
     assert held.get_result(timeout=30) == "finished in its grace"
-    assert jobs.app._store.get(held.invocation_id).recoveries == 0
+    assert jobs.app._runtime.store.get(held.invocation_id).recoveries == 0
 
 
 def test_under_nohup_a_hangup_is_ignored(processes: Processes, jobs: Any) -> None:

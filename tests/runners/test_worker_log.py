@@ -104,7 +104,7 @@ def test_every_line_of_a_json_log_is_json_and_keeps_what_was_given_as_extra(
     assert told.get_result(timeout=60) == "hello"
     records = [json.loads(line) for line in _stopped(runner).splitlines()]
     [start] = [record for record in records if record.get("event") == "runner_started"]
-    assert start["store"] == logged.app._store.url
+    assert start["store"] == logged.app._runtime.store.url
     assert "support.logged.tell" in start["tasks"]
     assert (start["queues"], start["slots"] > 0, start["runner_class"]) == ([], True, runner_cls)
     [line] = [record for record in records if record["logger"] == "support.logged"]

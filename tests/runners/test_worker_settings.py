@@ -36,7 +36,7 @@ app = Pynenc(
 @app.task
 def settings() -> list:
     return [
-        os.getpid(), app.app_id, app._store.url, app.conf.max_payload_bytes, settings.conf.max_retries,
+        os.getpid(), app.app_id, app._runtime.store.url, app.conf.max_payload_bytes, settings.conf.max_retries,
         app.runner.conf.cancel_grace_sec,
     ]
 """
@@ -88,7 +88,7 @@ def test_workers_use_what_their_runner_has_resolved(runner_cls: str) -> None:
     shop = _module("shop", COMPUTED)
     with _running(shop.app, runner_cls):
         pid, *found = shop.settings().get_result(timeout=30)
-        expected: list[Any] = [shop.app.app_id, shop.app._store.url, shop.app.conf.max_payload_bytes]
+        expected: list[Any] = [shop.app.app_id, shop.app._runtime.store.url, shop.app.conf.max_payload_bytes]
         expected += [shop.settings.conf.max_retries, shop.app.runner.conf.cancel_grace_sec]
     assert found == expected
     assert pid not in (found[-1], None)

@@ -34,20 +34,20 @@ def sign(monkeypatch: pytest.MonkeyPatch, *keys: str, codec: str = "") -> None:
 
 def plant(app: Any, task: Any, payload: bytes) -> Any:
     """Put a call into the store as a producer without a key can; its invocation."""
-    [(invocation_id, _)] = app._store.submit(_core.TaskSpec(str(task.task_id)), [(payload, "", None, None)])
+    [(invocation_id, _)] = app._runtime.store.submit(_core.TaskSpec(str(task.task_id)), [(payload, "", None, None)])
     return app.state_backend.get_invocation(invocation_id)
 
 
 def forge(app: Any, invocation: Any, outcome: int, payload: bytes) -> None:
     """End a queued invocation as a runner without a key can."""
-    claims = app._store.claim("rogue", 100, begin=True)
+    claims = app._runtime.store.claim("rogue", 100, begin=True)
     [claim] = [claim for claim in claims if claim.invocation_id == invocation.invocation_id]
-    assert app._store.settle(claim.invocation_id, claim.fence, outcome, payload) == _core.DONE
+    assert app._runtime.store.settle(claim.invocation_id, claim.fence, outcome, payload) == _core.DONE
 
 
 def outcome_of(app: Any, invocation: Any) -> bytes:
     """The stored payload of a finished invocation."""
-    terminal = app._store.terminals([str(invocation.invocation_id)])[0]
+    terminal = app._runtime.store.terminals([str(invocation.invocation_id)])[0]
     assert terminal is not None
     assert terminal[2] is not None
     return bytes(terminal[2])

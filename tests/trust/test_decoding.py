@@ -96,7 +96,7 @@ def test_a_worker_that_holds_the_gil_while_it_decodes_is_killed_and_the_fleet_go
     for invocation in poison:
         with pytest.raises(InvocationAbandonedError, match=r"decode_limit_sec \(0\.5 s\)"):
             invocation.get_result(timeout=100)
-        assert shop.app._store.get(str(invocation.invocation_id)).recoveries >= 1, "each death counts"
+        assert shop.app._runtime.store.get(str(invocation.invocation_id)).recoveries >= 1, "each death counts"
     runner.send(signal.SIGTERM)
     assert runner.wait() == 0
     assert f"the arguments of invocation {poison[0].invocation_id} took longer to decode" in runner.output()
@@ -115,7 +115,7 @@ def test_a_decoder_that_runs_as_python_is_interrupted_and_its_call_fails(
         invocations[1].get_result(timeout=60)
     assert shop.canary().get_result(timeout=60) == "alive"
     for invocation in invocations:
-        assert shop.app._store.get(str(invocation.invocation_id)).recoveries == 0
+        assert shop.app._runtime.store.get(str(invocation.invocation_id)).recoveries == 0
     runner.send(signal.SIGTERM)
     assert runner.wait() == 0
 
@@ -170,10 +170,12 @@ def test_a_client_that_waits_with_a_timeout_is_not_held_by_a_planted_result(shop
     gives.__qualname__, gives.__module__ = "gives", "heavyshop"
     gives.__annotations__["return"] = set[int]
     task: Anything = shop.app.task(gives)
-    [(invocation_id, _)] = shop.app._store.submit(_core.TaskSpec(str(task.task_id)), [(b"\x01{}", "", None, None)])
-    [claim] = shop.app._store.claim("forger", 1, begin=True)
+    [(invocation_id, _)] = shop.app._runtime.store.submit(
+        _core.TaskSpec(str(task.task_id)), [(b"\x01{}", "", None, None)]
+    )
+    [claim] = shop.app._runtime.store.claim("forger", 1, begin=True)
     numbers = b",".join(b"%d" % (number * (2**61 - 1)) for number in range(100_000))
-    shop.app._store.settle(invocation_id, claim.fence, _core.SUCCESS, b"\x01[" + numbers + b"]")
+    shop.app._runtime.store.settle(invocation_id, claim.fence, _core.SUCCESS, b"\x01[" + numbers + b"]")
     began = time.monotonic()
     with pytest.raises(SerializationError, match="same hash"):
         DistributedInvocation(shop.app, invocation_id).get_result(timeout=1)

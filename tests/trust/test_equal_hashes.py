@@ -230,7 +230,7 @@ def test_arguments_whose_elements_have_one_hash_are_refused_in_linear_time(app: 
     hint, values = FORMS[form]
     task = _task(app, hint)
     payload = _payload({"value": values()})
-    text = _refused_soon(lambda: app._codec.decode_arguments(task, payload))
+    text = _refused_soon(lambda: app._runtime.codec.decode_arguments(task, payload))
     assert "argument value" in text
     assert f"more than {MAX_EQUAL_HASHES} " in text
     assert "have the same hash" in text
@@ -241,7 +241,7 @@ def test_results_whose_elements_have_one_hash_are_refused_in_linear_time(app: Py
     hint, values = FORMS[form]
     task = _task(app, hint)
     payload = _payload(values())
-    text = _refused_soon(lambda: app._codec.decode_result(task, payload))
+    text = _refused_soon(lambda: app._runtime.codec.decode_result(task, payload))
     assert "have the same hash" in text
 
 
@@ -255,7 +255,7 @@ def test_results_whose_elements_have_one_hash_are_refused_in_linear_time(app: Py
 def test_a_repeated_key_of_a_json_object_is_refused(app: Pynenc, body: str) -> None:
     task = _task(app, Holder)
     payload = b"\x01" + (body % json.dumps(_numbers(MANY))).encode()
-    assert "key twice" in _refused_soon(lambda: app._codec.decode_arguments(task, payload))
+    assert "key twice" in _refused_soon(lambda: app._runtime.codec.decode_arguments(task, payload))
 
 
 @pytest.mark.parametrize(
@@ -288,14 +288,14 @@ def test_honest_values_travel_as_before(
 ) -> None:
     value = values(random.Random(seed))
     task = _task(app, hint)
-    decoded = app._codec.decode_arguments(task, app._codec.encode_arguments(task, {"value": value}))
+    decoded = app._runtime.codec.decode_arguments(task, app._runtime.codec.encode_arguments(task, {"value": value}))
     assert decoded == {"value": value}
-    assert app._codec.decode_result(task, app._codec.encode_result(task, value)) == value
+    assert app._runtime.codec.decode_result(task, app._runtime.codec.encode_result(task, value)) == value
 
 
 def test_a_payload_that_repeats_one_element_is_no_attack(app: Pynenc) -> None:
     task = _task(app, set[int])
-    assert app._codec.decode_result(task, _payload([P, 2 * P] * 50_000)) == {P, 2 * P}
+    assert app._runtime.codec.decode_result(task, _payload([P, 2 * P] * 50_000)) == {P, 2 * P}
 
 
 @pytest.mark.parametrize(
@@ -315,16 +315,16 @@ def test_a_payload_that_repeats_one_element_is_no_attack(app: Pynenc) -> None:
 )
 def test_depth_and_length_are_refused_soon(app: Pynenc, hint: Any, body: str) -> None:
     task = _task(app, hint)
-    _refused_soon(lambda: app._codec.decode_result(task, b"\x01" + body.encode()))
+    _refused_soon(lambda: app._runtime.codec.decode_result(task, b"\x01" + body.encode()))
 
 
 def test_a_payload_just_below_the_limit_is_read_soon(app: Pynenc) -> None:
     task = _task(app, set[int])
     numbers = set(range(1_000_000, 2_000_000))
-    payload = app._codec.encode_result(task, numbers)
+    payload = app._runtime.codec.encode_result(task, numbers)
     assert len(payload) > 0.9 * app.conf.max_payload_bytes
     began = time.monotonic()
-    assert app._codec.decode_result(task, payload) == numbers
+    assert app._runtime.codec.decode_result(task, payload) == numbers
     assert time.monotonic() - began < DEADLINE_SEC
 
 
@@ -335,6 +335,6 @@ def test_a_task_without_sets_or_number_keys_has_no_guard(app: Pynenc) -> None:
     plain.__qualname__ = "plain"
     plain.__annotations__.update({"a": int, "b": str, "c": list[dict[str, Any]], "d": Any, "rest": float})
     plain.__annotations__["return"] = dict[str, list[date]]
-    codec = app._codec._json(app.task(plain))
+    codec = app._runtime.codec._json(app.task(plain))
     assert codec._guarded[0] is None
     assert codec._result_guard is None

@@ -89,14 +89,14 @@ def test_a_failing_body_and_a_planted_record_forge_nothing(
     job.__qualname__ = "job"
     task = app.task(job)
     invocation = task(EVIL)
-    [(planted, _)] = app._store.submit(_core.TaskSpec(f"evil.{EVIL}"), [(b"\x01{}", "", None, None)])
+    [(planted, _)] = app._runtime.store.submit(_core.TaskSpec(f"evil.{EVIL}"), [(b"\x01{}", "", None, None)])
     runner = ThreadRunner(app)
     thread = threading.Thread(target=runner.run)
     thread.start()
     try:
         with pytest.raises(RuntimeError):
             invocation.get_result(timeout=60)
-        wait_until(lambda: app._store.get(planted).releases > 0, "the unknown task is refused")
+        wait_until(lambda: app._runtime.store.get(planted).releases > 0, "the unknown task is refused")
     finally:
         runner.stop_runner_loop()
         thread.join(60)
@@ -145,8 +145,8 @@ def test_a_message_about_a_large_value_is_cut_before_it_is_raised(app: Pynenc, h
     job.__annotations__ = {"value": hint, "return": hint}
     task: Any = app.task(job)
     for read, body in (
-        (app._codec.decode_arguments, {"value": value}),
-        (app._codec.decode_result, value),
+        (app._runtime.codec.decode_arguments, {"value": value}),
+        (app._runtime.codec.decode_result, value),
     ):
         with pytest.raises(SerializationError) as raised:
             read(task, b"\x01" + json.dumps(body).encode())
@@ -167,7 +167,7 @@ def test_a_large_unknown_argument_is_cut_in_the_log_of_the_runner(
     job.__qualname__ = "job"
     task = app.task(job)
     body = b"\x01" + json.dumps({"q" * 1_000_000: 1}).encode()
-    [(planted, _)] = app._store.submit(_core.TaskSpec(str(task.task_id)), [(body, "", None, None)])
+    [(planted, _)] = app._runtime.store.submit(_core.TaskSpec(str(task.task_id)), [(body, "", None, None)])
     runner = ThreadRunner(app)
     thread = threading.Thread(target=runner.run)
     thread.start()

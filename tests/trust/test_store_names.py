@@ -77,17 +77,17 @@ def _not_imported(seed: int) -> list[str]:
 
 def _plant(app: Any, task_id: str, payload: bytes = b"\x01{}") -> str:
     """A record of a call that nobody has made."""
-    [(invocation_id, _)] = app._store.submit(_core.TaskSpec(task_id), [(payload, "", None, None)])
+    [(invocation_id, _)] = app._runtime.store.submit(_core.TaskSpec(task_id), [(payload, "", None, None)])
     return str(invocation_id)
 
 
 def _plant_outcome(app: Any, task_id: str, outcome: int, payload: bytes) -> str:
     """A record of a finished invocation that nobody has run."""
     invocation_id = _plant(app, task_id)
-    [claim] = app._store.claim("forger", 1)
+    [claim] = app._runtime.store.claim("forger", 1)
     assert claim.invocation_id == invocation_id
-    app._store.begin(invocation_id, claim.fence)
-    app._store.settle(invocation_id, claim.fence, outcome, payload)
+    app._runtime.store.begin(invocation_id, claim.fence)
+    app._runtime.store.settle(invocation_id, claim.fence, outcome, payload)
     return invocation_id
 
 
@@ -165,7 +165,7 @@ def test_a_planted_result_that_names_no_registered_task_is_refused_with_the_reme
 def test_a_runner_in_this_process_that_is_offered_planted_names_imports_nothing(shop: Any, seed: int) -> None:
     from pynenc.runner import ThreadRunner
 
-    app, store = shop.app, shop.app._store
+    app, store = shop.app, shop.app._runtime.store
     ids = _not_imported(seed)
     import threading
 
@@ -200,7 +200,7 @@ def test_a_runner_in_this_process_that_is_offered_planted_names_imports_nothing(
 def test_runners_of_every_kind_that_are_offered_planted_names_import_nothing(
     shop: Any, processes: Processes, runner_cls: str, tmp_path: Path
 ) -> None:
-    app, store = shop.app, shop.app._store
+    app, store = shop.app, shop.app._runtime.store
     names = ["trap.job", "trapped.job", "trapped.inner.job", "trapped.__main__.job"]
     planted = [_plant(app, name) for name in names]
     failing = [_plant(app, "trustshop.takes", b'\x01{"task":' + _task_payload(name)[1:] + b"}") for name in names]

@@ -188,7 +188,7 @@ def test_a_file_cannot_allow_itself() -> None:
 def database(monkeypatch: pytest.MonkeyPatch) -> Path:
     """A database that an app of this user has made in the default folder."""
     app = Pynenc("shop")
-    app._store.close()
+    app._runtime.store.close()
     path = Path(".pynenc/shop.db")
     assert path.is_file()
     Pynenc._clear_instances()
@@ -198,7 +198,7 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Path:
 def _open(**values: Any) -> Pynenc:
     app = Pynenc("shop", values)
     assert app.orchestrator.count_invocations() == 0
-    app._store.close()
+    app._runtime.store.close()
     return app
 
 

@@ -76,9 +76,9 @@ def test_making_an_app_opens_nothing(tmp_path: Path) -> None:
     assert app.app_id == "quiet"
     assert list(tmp_path.iterdir()) == []
     assert threading.active_count() == threads
-    assert app._store.kind == "sqlite"
+    assert app._runtime.store.kind == "sqlite"
     assert (tmp_path / ".pynenc" / "quiet.db").exists()
-    app._store.close()
+    app._runtime.store.close()
 
 
 def test_a_setting_that_cannot_work_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_the_store_is_opened_once_by_many_threads(memory_env: None) -> None:
 
     def look() -> None:
         barrier.wait()
-        stores.append(app._store)
+        stores.append(app._runtime.store)
 
     threads = [threading.Thread(target=look) for _ in range(8)]
     for thread in threads:

@@ -13,8 +13,9 @@ from support.jobs import shapes
 from support.processes import Processes
 from support.waiting import wait_until
 
-from pynenc import Pynenc, _async_submit
-from pynenc._async_submit import MOST_THREADS, off_the_loop
+from pynenc import Pynenc
+from pynenc._kernel import submit_pool
+from pynenc._kernel.submit_pool import MOST_THREADS, off_the_loop
 from pynenc.invocation import ConcurrentInvocation, ConcurrentInvocationGroup
 from pynenc.submit import submit_one
 
@@ -53,14 +54,14 @@ def test_a_submit_reads_the_context_of_its_caller_and_changes_nothing_in_it() ->
             VARIABLE.set("inner")
             return seen
 
-        assert await off_the_loop(_app(), look_and_set) == "outer"
+        assert await off_the_loop(_app()._runtime, look_and_set) == "outer"
         assert VARIABLE.get() == "outer"
 
     asyncio.run(client())
 
 
 def test_the_threads_are_few_and_end_when_idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_async_submit, "_IDLE_SEC", 0.05)
+    monkeypatch.setattr(submit_pool, "_IDLE_SEC", 0.05)
     app, gate, together = _app(), threading.Event(), threading.Barrier(MOST_THREADS)
 
     def hold() -> int:
@@ -69,8 +70,8 @@ def test_the_threads_are_few_and_end_when_idle(monkeypatch: pytest.MonkeyPatch) 
 
     async def client() -> None:
         # As many as there may be are inside at once, or the barrier would break.
-        await asyncio.gather(*(off_the_loop(app, lambda: together.wait(30)) for _ in range(MOST_THREADS)))
-        waiting = [asyncio.ensure_future(off_the_loop(app, hold)) for _ in range(50)]
+        await asyncio.gather(*(off_the_loop(app._runtime, lambda: together.wait(30)) for _ in range(MOST_THREADS)))
+        waiting = [asyncio.ensure_future(off_the_loop(app._runtime, hold)) for _ in range(50)]
         await asyncio.sleep(0)
         gate.set()
         assert max(await asyncio.gather(*waiting)) <= MOST_THREADS
@@ -79,7 +80,7 @@ def test_the_threads_are_few_and_end_when_idle(monkeypatch: pytest.MonkeyPatch) 
     asyncio.run(client())
     wait_until(lambda: _threads() == 0, "the threads end")
     # And begin again.
-    assert asyncio.run(off_the_loop(app, os.getpid)) == os.getpid()
+    assert asyncio.run(off_the_loop(app._runtime, os.getpid)) == os.getpid()
 
 
 def test_a_call_is_withdrawn_before_its_turn_and_goes_on_after() -> None:
@@ -95,7 +96,9 @@ def test_a_call_is_withdrawn_before_its_turn_and_goes_on_after() -> None:
 
     async def client() -> None:
         tasks = [
-            asyncio.ensure_future(off_the_loop(app, lambda n=n: call(n), lambda end: lost.append(end.result())))
+            asyncio.ensure_future(
+                off_the_loop(app._runtime, lambda n=n: call(n), lambda end: lost.append(end.result()))
+            )
             for n in range(MOST_THREADS + 3)
         ]
         for _ in range(MOST_THREADS):
@@ -136,7 +139,7 @@ def test_an_accepted_call_whose_await_was_cancelled_is_named_in_the_log(
 
     asyncio.run(client())
     text = wait_until(lambda: [one for one in caplog.messages if "runs all the same" in one], "the warning")[0]
-    (invocation_id,) = app._store.list_ids()
+    (invocation_id,) = app._runtime.store.list_ids()
     assert text.endswith(invocation_id)
 
 

@@ -44,7 +44,7 @@ def test_an_app_in_memory_with_threads() -> None:
     app = PynencBuilder().app_id("built").memory().thread_runner(min_threads=1, max_threads=3).build()
     assert isinstance(app, Pynenc)
     assert app.app_id == "built"
-    assert app._store.kind == "memory"
+    assert app._runtime.store.kind == "memory"
     assert isinstance(app.runner, ThreadRunner)
     assert app.runner.conf.max_threads == 3
 
@@ -52,7 +52,7 @@ def test_an_app_in_memory_with_threads() -> None:
 def test_sqlite_takes_a_path_and_undoes_memory(tmp_path: Path) -> None:
     path = tmp_path / "file.db"
     app = PynencBuilder().app_id("built-sqlite").memory().sqlite(str(path)).build()
-    assert app._store.kind == "sqlite"
+    assert app._runtime.store.kind == "sqlite"
     assert path.exists()
 
 

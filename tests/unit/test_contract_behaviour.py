@@ -213,7 +213,7 @@ def test_invocations_of_dev_mode_are_picklable_with_their_outcome() -> None:
 def test_handles_of_what_was_submitted_before_an_error_are_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     app = _app(parallel_batch_size=2)
     task = app.task(shapes.calm)
-    store, submissions = app._store, []
+    store, submissions = app._runtime.store, []
 
     class Failing:
         def __getattr__(self, name: str) -> Any:
@@ -225,7 +225,7 @@ def test_handles_of_what_was_submitted_before_an_error_are_not_lost(monkeypatch:
             submissions.append(arguments)
             return store.submit(*arguments)
 
-    monkeypatch.setattr(type(app), "_store", Failing())
+    monkeypatch.setattr(type(app._runtime), "store", Failing())
     with pytest.raises(ConnectionError) as raised:
         task.parallelize([()] * 5)
     assert 0 < len(raised.value.submitted) < 5  # type: ignore[attr-defined]

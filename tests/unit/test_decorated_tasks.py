@@ -99,7 +99,7 @@ def test_the_refusal_names_the_parameter_that_only_the_decorator_takes(thread_wo
 def test_nothing_that_was_left_out_is_stored(thread_world: World) -> None:
     task = thread_world.jobs.decorated.left_out
     invocation = task(1)
-    assert thread_world.app._store.get(str(invocation.invocation_id)).payload == b'\x01{"value":1}'
+    assert thread_world.app._runtime.store.get(str(invocation.invocation_id)).payload == b'\x01{"value":1}'
     assert invocation.arguments.kwargs == {"value": 1, "other": "default", "last": 0.5}
     same = thread_world.app.state_backend.get_invocation(invocation.invocation_id)
     assert same.arguments.kwargs == invocation.arguments.kwargs
@@ -123,14 +123,14 @@ def test_arguments_that_an_older_version_stored_are_called_as_then(
     thread_world: World, name: str, payload: bytes, expected: Any
 ) -> None:
     task = getattr(thread_world.jobs.decorated, name)
-    args, kwargs = task._apply(thread_world.app._codec.decode_arguments(task, payload))
+    args, kwargs = task._apply(thread_world.app._runtime.codec.decode_arguments(task, payload))
     assert task.func(*args, **kwargs) == expected
 
 
 @pytest.mark.filterwarnings("ignore:serializer_cls is:UserWarning")
 def test_serializers_of_whole_objects_carry_how_it_was_called(memory_env: None) -> None:
     app = Pynenc("whole-objects", {"serializer_cls": "PickleSerializer"})
-    task, codec = app.task(load_jobs().decorated.in_session.func), app._codec
+    task, codec = app.task(load_jobs().decorated.in_session.func), app._runtime.codec
     payload = codec.encode_arguments(task, task._bind("orders", limit=3))
     assert task._apply(codec.decode_arguments(task, payload)) == (("orders",), {"limit": 3})
 

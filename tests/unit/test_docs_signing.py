@@ -50,7 +50,7 @@ def test_a_planted_call_is_refused_as_the_guide_shows(folder: Path) -> None:
 def test_the_codec_of_the_guide_compresses(folder: Path) -> None:
     code = (
         "from zipped import app, length; invocation = length('x' * 100_000); "
-        "stored = app._store.get(str(invocation.invocation_id)).payload; "
+        "stored = app._runtime.store.get(str(invocation.invocation_id)).payload; "
         "print(len(stored), invocation.call.arguments.kwargs['text'][:1])"
     )
     size, text = _run(folder, "-c", code).split()

@@ -83,15 +83,15 @@ CHECKED = {
         with isolated(app) as test:
             charge(2)
             # Its process dies, in which nothing else ran.
-            [claim] = app._store.claim("runner#1", 1, begin=True)
-            app._store.revoke("runner#1", "killed by SIGKILL", 0)
+            [claim] = app._runtime.store.claim("runner#1", 1, begin=True)
+            app._runtime.store.revoke("runner#1", "killed by SIGKILL", 0)
             [(_, task_id, reason)] = ops.failures()
             assert task_id == "shop.charge" and "given up: " in reason and "SIGKILL" in reason, reason
         # Closed, as a store that is away.
         with isolated(app) as test:
-            app._store.close()
+            app._runtime.store.close()
             assert not ops.store_answers()
-            app._opened = None
+            app._runtime.opened.forget()
     """,
 }
 """Guides whose code is functions, and a program that uses them."""

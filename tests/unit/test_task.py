@@ -207,8 +207,8 @@ def test_calls_are_submitted_in_batches(
             return self._store.submit(spec, calls, *rest)
 
     jobs.basics.add.conf.parallel_batch_size = batch
-    counting = Counting(jobs.app._store)
-    monkeypatch.setattr(type(jobs.app), "_store", property(lambda app: counting))
+    counting = Counting(jobs.app._runtime.store)
+    monkeypatch.setattr(type(jobs.app._runtime), "store", property(lambda runtime: counting))
     jobs.basics.add.parallelize([(n, n) for n in range(7)])
     assert seen == sizes
 

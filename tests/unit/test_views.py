@@ -24,7 +24,7 @@ def jobs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
     set_environment(monkeypatch, tmp_path, request.param)
     jobs = load_jobs()
     yield jobs
-    jobs.app._store.close()
+    jobs.app._runtime.store.close()
 
 
 def _claim(jobs: Any) -> Any:
@@ -66,7 +66,7 @@ def test_a_task_unknown_here_is_handed_back_with_a_note_and_not_yielded(jobs: An
     finally:
         jobs.app.tasks.update(known)
     assert jobs.app.orchestrator.get_invocation_status(invocation) is InvocationStatus.REROUTED
-    record = jobs.app._store.get(invocation.invocation_id)
+    record = jobs.app._runtime.store.get(invocation.invocation_id)
     assert "is not known here" in record.note
     assert record.releases == 1
 
@@ -81,7 +81,7 @@ def test_a_history_counts_equal_hand_backs_in_a_row(jobs: Any) -> None:
         ("pending", 1),
         ("rerouted", 3),
     ]
-    assert jobs.app._store.get(invocation.invocation_id).releases == 3
+    assert jobs.app._runtime.store.get(invocation.invocation_id).releases == 3
 
 
 def test_the_owner_sets_result_exception_and_retry(jobs: Any) -> None:
@@ -167,7 +167,7 @@ def test_invocations_are_found_by_task_status_arguments_and_page(jobs: Any) -> N
     assert orchestrator.count_invocations(statuses=[InvocationStatus.SUCCESS]) == 1
     assert orchestrator.filter_final(made) == made[:1]
     assert orchestrator.filter_by_status(made, [InvocationStatus.REGISTERED]) == made[1:]
-    texts = jobs.app._codec.argument_texts(add, {"a": 3})
+    texts = jobs.app._runtime.codec.argument_texts(add, {"a": 3})
     assert list(orchestrator.get_existing_invocations(add, texts)) == [made[3]]
     assert list(orchestrator.get_existing_invocations(add, statuses="success")) == made[:1]
     for missing in (orchestrator.get_invocation_status, jobs.app.state_backend.get_history):

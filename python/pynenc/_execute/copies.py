@@ -8,7 +8,6 @@ store handle of its own, and a copy that returns from the body ends there.
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from typing import TYPE_CHECKING
 
@@ -45,7 +44,6 @@ def _become_client() -> None:
     if invocation is not None:
         invocation.leave_to_parent()
     for runner in runners:
-        runner.app._lock = threading.RLock()
         runner._become_copy()
 
 

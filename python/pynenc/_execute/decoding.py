@@ -38,7 +38,7 @@ def decode(
         TaskTimeoutError: they took longer to decode than the `timeout` of the task.
         CannotSupervise: the system has no thread left to keep the time.
     """
-    codec, payload = app._codec, claim.payload
+    codec, payload = app._runtime.codec, claim.payload
     if len(payload) <= LARGE and task._decodes_quickly:
         return codec.decode_arguments(task, payload, invocation_id)
     try:

@@ -280,7 +280,7 @@ def _returned(
 ) -> Outcome:
     context.body_ended()
     try:
-        return Outcome(_core.SUCCESS, app._codec.encode_result(task, value, invocation_id))
+        return Outcome(_core.SUCCESS, app._runtime.codec.encode_result(task, value, invocation_id))
     except Exception as error:
         return _failed(app, task, runner, claim, error)
 
@@ -349,12 +349,12 @@ def _raised(
             claim.retries + 1,
             task.conf.max_retries,
         )
-        return Outcome(_core.RETRY, note=app._codec.note(error, note))
+        return Outcome(_core.RETRY, note=app._runtime.codec.note(error, note))
     return _failed(app, task, runner, claim, error)
 
 
 def _failed(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, error: BaseException) -> Outcome:
-    payload = app._codec.encode_exception(task, error, claim.invocation_id)
+    payload = app._runtime.codec.encode_exception(task, error, claim.invocation_id)
     if isinstance(error, RunnerError) and not runner.running:
         # Its wait was ended because it goes back to the queue: no failure, and nobody takes the outcome.
         app.logger.debug("task %s was interrupted: %s", task.task_id, describe(error))
@@ -374,16 +374,16 @@ def _undecodable(
 ) -> Outcome:
     if isinstance(error, SignatureError):
         # Counted and logged already, once a minute: whoever plants payloads must not fill the log.
-        return Outcome(_core.FAILURE, app._codec.encode_exception(task, error, claim.invocation_id))
+        return Outcome(_core.FAILURE, app._runtime.codec.encode_exception(task, error, claim.invocation_id))
     return _failed(app, task, runner, claim, error)
 
 
 def _broken(app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, bug: BaseException) -> Outcome:
     try:
-        return Outcome(_core.FAILURE, app._codec.encode_exception(task, bug, claim.invocation_id))
+        return Outcome(_core.FAILURE, app._runtime.codec.encode_exception(task, bug, claim.invocation_id))
     except BaseException as second:
         # Not even that can be written down; what is left is to let another process try.
-        note = f"{runner.runner_id} could not record a failure: {app._codec.note(second, describe(second))}"
+        note = f"{runner.runner_id} could not record a failure: {app._runtime.codec.note(second, describe(second))}"
         return Outcome(_core.RELEASE, None, MAX_DELAY_SEC, note[:NOTE_CHARS])
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pynenc import _core, context
+from pynenc._unknown_tasks import UnknownTasks
 from pynenc.exceptions import (
     InvocationAbandonedError,
     InvocationNotFoundError,
@@ -62,7 +63,9 @@ def unknown_task(app: Pynenc, runner_id: str, claim: _core.Claim, error: Excepti
         )
         app.logger.error("invocation %s failed for good: %s", claim.invocation_id, text)
         abandoned = InvocationAbandonedError(claim.invocation_id, text)
-        return Outcome(_core.FAILURE, app._codec.encode_exception(claim.task_id, abandoned, claim.invocation_id))
+        return Outcome(
+            _core.FAILURE, app._runtime.codec.encode_exception(claim.task_id, abandoned, claim.invocation_id)
+        )
     # Doubling from the setting; the exponent is bounded so that the power cannot overflow.
     delay = min(MAX_DELAY_SEC, app.conf.unknown_task_delay_sec * 2.0 ** min(claim.releases, 16))
     # Equal notes are folded into one entry of the history, whichever runner gave it back: it does not name the runner,
@@ -71,7 +74,7 @@ def unknown_task(app: Pynenc, runner_id: str, claim: _core.Claim, error: Excepti
     note = f"task {claim.task_id[:_SHOWN_CHARS]} is not known here, refused since {stamp}: {describe(error)}"[
         :NOTE_CHARS
     ]
-    more = app._unknown_tasks.refused(claim.task_id)
+    more = app._runtime.kept(UnknownTasks).refused(claim.task_id)
     if more is not None:
         app.logger.warning(
             "%s: invocation %s goes back to the queue for %g s, for a runner that knows its task, and fails for good "
@@ -91,7 +94,7 @@ def _refused_since(app: Pynenc, claim: _core.Claim) -> datetime | None:
     if not claim.releases:
         return None
     try:
-        found = [_SINCE.search(entry.note) for entry in app._store.history(claim.invocation_id)]
+        found = [_SINCE.search(entry.note) for entry in app._runtime.store.history(claim.invocation_id)]
         return min((datetime.fromisoformat(match[1]) for match in found if match is not None), default=None)
     except (StateBackendError, ValueError):
         # A history that cannot be read now, or a note that another program has written.
@@ -121,7 +124,7 @@ def describe(error: BaseException) -> str:
 def log_burial(runner: BaseRunner, invocation_id: str, how: str = "") -> None:
     """Log that an invocation has become a dead letter, with its task, and with how its last runner died."""
     try:
-        task_id = runner.app._store.get(invocation_id).task_id
+        task_id = runner.app._runtime.store.get(invocation_id).task_id
     except (StateBackendError, InvocationNotFoundError):
         task_id = "a task"
     text = "invocation %s of %s failed for good: its runners keep dying with it" + (": %s" if how else "%s")
@@ -139,7 +142,7 @@ def begin_claim(app: Pynenc, claim: _core.Claim, engine: _core.Engine | None) ->
     if engine is not None:
         _persist(app, claim, engine, lambda: engine.begin(claim))
     else:
-        _persist(app, claim, engine, lambda: app._store.begin(claim.invocation_id, claim.fence))
+        _persist(app, claim, engine, lambda: app._runtime.store.begin(claim.invocation_id, claim.fence))
 
 
 def settle_claim(
@@ -149,7 +152,7 @@ def settle_claim(
     try:
         if engine is not None:
             return _persist(app, claim, engine, lambda: engine.settle_now(claim, *outcome))
-        store, invocation_id, fence = app._store, claim.invocation_id, claim.fence
+        store, invocation_id, fence = app._runtime.store, claim.invocation_id, claim.fence
         return _persist(app, claim, engine, lambda: store.settle(invocation_id, fence, *outcome, started=started))
     except (InvocationStatusOwnershipError, InvocationNotFoundError):
         return _core.STALE

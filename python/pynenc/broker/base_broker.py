@@ -39,7 +39,7 @@ class BaseBroker(View):
     @cached_property
     def conf(self) -> ConfigBroker:
         """The settings of this component: the queues there are, and rules for priorities."""
-        return self.app._broker_conf
+        return self.app._runtime.queues
 
     def route_invocation(
         self, invocation: InvocationOrId, queue_name: str | None = None, priority: float | None = None

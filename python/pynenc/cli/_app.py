@@ -15,7 +15,7 @@ from pynenc.conf.base import WITHOUT_EFFECT, describe, fields_of, offered
 def load_app(arguments: argparse.Namespace) -> FoundApp:
     """Find and import it. Raises `AppDiscoveryError`."""
     found = find_app(arguments.app)
-    found.app._found_in = found.module
+    found.app._runtime.found_in = found.module
     if arguments.app is None:
         print(f"pynenc: no --app was given: using {found.location}, the only app here", file=sys.stderr)
     if arguments.verbose:

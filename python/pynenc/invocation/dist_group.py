@@ -136,7 +136,7 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
         if not waiting:
             return
         try:
-            waiter = self.app._store.waiter(waiting.ids())
+            waiter = self.app._runtime.store.waiter(waiting.ids())
             while waiting:
                 left = None if deadline is None else max(0.0, deadline - clock.monotonic())
                 news = wait_outcomes(self.app, waiter, waiting.representatives, left)

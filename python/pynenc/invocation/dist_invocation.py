@@ -158,7 +158,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         if self._terminal is not None:
             return InvocationStatus(self._terminal[1])
         try:
-            status = InvocationStatus(self.app._store.status(str(self.invocation_id)))
+            status = InvocationStatus(self.app._runtime.store.status(str(self.invocation_id)))
         except (InvocationNotFoundError, ValueError) as error:
             raise missing(self.app, self.invocation_id, error) from None
         if status.is_final():
@@ -199,7 +199,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         limit = checked_timeout(timeout)
         if self._terminal is None:
             try:
-                waiter = self.app._store.waiter([str(self.invocation_id)])
+                waiter = self.app._runtime.store.waiter([str(self.invocation_id)])
                 news = wait_outcomes(self.app, waiter, lambda: [self], limit)
             except (InvocationNotFoundError, ValueError) as error:
                 raise missing(self.app, self.invocation_id, error) from None
@@ -251,9 +251,9 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
                 raise missing(self.app, self.invocation_id, error) from None
         if self._task is None and self._value is _UNSET:
             # Known by its id alone: which task it is has to be read, and perhaps imported.
-            from pynenc._async_submit import off_the_loop
+            from pynenc._kernel.submit_pool import off_the_loop
 
-            await off_the_loop(self.app, lambda: self.task)
+            await off_the_loop(self.app._runtime, lambda: self.task)
         return self._conclude()
 
     def _conclude(self) -> Result:
@@ -266,10 +266,12 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         _, status, payload, reason = terminal
         try:
             if status == InvocationStatus.SUCCESS:
-                self._value = self.app._codec.decode_result(self.task, payload, self.invocation_id)
+                self._value = self.app._runtime.codec.decode_result(self.task, payload, self.invocation_id)
                 return self._value  # type: ignore[no-any-return]
             error = (
-                None if payload is None else self.app._codec.decode_exception(self.task, payload, self.invocation_id)
+                None
+                if payload is None
+                else self.app._runtime.codec.decode_exception(self.task, payload, self.invocation_id)
             )
         except SignatureError:
             # A forged message ends this wait. The next one asks the store, which may know better.
@@ -287,7 +289,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
     def _look(self) -> bool:
         """Fetch the outcome if there is one."""
         try:
-            self._terminal = self.app._store.terminals([str(self.invocation_id)])[0]
+            self._terminal = self.app._runtime.store.terminals([str(self.invocation_id)])[0]
         except (InvocationNotFoundError, ValueError) as error:
             raise missing(self.app, self.invocation_id, error) from None
         return self._terminal is not None
@@ -321,7 +323,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
             (True, 'cancelled')
         """
         try:
-            return self.app._store.cancel(str(self.invocation_id), claimed=True) != "finished"
+            return self.app._runtime.store.cancel(str(self.invocation_id), claimed=True) != "finished"
         except (InvocationNotFoundError, ValueError) as error:
             raise missing(self.app, self.invocation_id, error) from None
 
@@ -371,7 +373,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
 
     def _read(self) -> _core.Record:
         try:
-            return self.app._store.get(str(self.invocation_id))
+            return self.app._runtime.store.get(str(self.invocation_id))
         except (InvocationNotFoundError, ValueError) as error:
             raise missing(self.app, self.invocation_id, error) from None
 

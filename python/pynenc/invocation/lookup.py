@@ -33,7 +33,7 @@ def invocation_of_task(task: Task[Params, Result], invocation_id: str) -> BaseIn
         _check_task(task, invocation_id, found.task.task_id)
         return found
     try:
-        record = app._store.get(str(invocation_id))
+        record = app._runtime.store.get(str(invocation_id))
     except (InvocationNotFoundError, ValueError) as error:
         raise missing(app, invocation_id, error) from None
     _check_task(task, invocation_id, record.task_id)

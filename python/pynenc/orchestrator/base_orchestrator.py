@@ -142,7 +142,7 @@ class BaseOrchestrator(Upkeep):
             InvocationStatusOwnershipError: the caller does not own the invocation, or no longer.
         """
         claim = owned_claim(invocation, "set the result of")
-        payload = self.app._codec.encode_result(self.app.get_task(claim.task_id), result, claim.invocation_id)
+        payload = self.app._runtime.codec.encode_result(self.app.get_task(claim.task_id), result, claim.invocation_id)
         self._settle(claim, Outcome(_core.SUCCESS, payload))
 
     def set_invocation_exception(
@@ -158,7 +158,9 @@ class BaseOrchestrator(Upkeep):
             InvocationStatusOwnershipError: the caller does not own the invocation, or no longer.
         """
         claim = owned_claim(invocation, "set the exception of")
-        payload = self.app._codec.encode_exception(self.app.get_task(claim.task_id), exception, claim.invocation_id)
+        payload = self.app._runtime.codec.encode_exception(
+            self.app.get_task(claim.task_id), exception, claim.invocation_id
+        )
         self._settle(claim, Outcome(_core.FAILURE, payload))
 
     def set_invocation_retry(
@@ -175,7 +177,7 @@ class BaseOrchestrator(Upkeep):
         """
         self._settle(
             owned_claim(invocation, "retry"),
-            Outcome(_core.RETRY, note=self.app._codec.note(exception, describe(exception))),
+            Outcome(_core.RETRY, note=self.app._runtime.codec.note(exception, describe(exception))),
         )
 
     def reroute_invocations(self, invocations: Iterable[InvocationOrId], runner_ctx: Any = None) -> None:
@@ -326,7 +328,7 @@ class BaseOrchestrator(Upkeep):
             if not key_serialized_arguments:
                 yield invocation_id
                 continue
-            codec = self.app._codec
+            codec = self.app._runtime.codec
             kwargs = codec.decode_arguments(task, self._store.get(invocation_id).payload, invocation_id)
             found = codec.argument_texts(task, task._signature.filled(kwargs))
             if all(found.get(name) == text for name, text in key_serialized_arguments.items()):

@@ -62,7 +62,7 @@ class BaseBlockingControl:
         Raises:
             InvocationNotFoundError: the store has no such invocation.
         """
-        self.app._store.status(id_of(invocation))
+        self.app._runtime.store.status(id_of(invocation))
 
     def get_blocking_invocations(self, max_num_invocations: int) -> Iterator[str]:
         """List the invocations in the queue that a waiting body has called.
@@ -116,4 +116,4 @@ class BaseCycleControl:
         Raises:
             InvocationNotFoundError: the store has no such invocation.
         """
-        self.app._store.status(id_of(invocation))
+        self.app._runtime.store.status(id_of(invocation))

@@ -300,8 +300,8 @@ class BaseRunner(RunnerWaits, BodyHooks, NewerMembers, ABC):
         silent, limit = self._engine.failing_sec(), self.app.conf.store_deaf_after_sec
         if silent > limit:
             raise RunnerError(
-                f"{self.runner_id}: the store {self.app._store.url} has failed for {silent:.0f} s without a break, "
-                f"longer than store_deaf_after_sec ({limit:g} s); what ran here is recovered by others"
+                f"{self.runner_id}: the store {self.app._runtime.store.url} has failed for {silent:.0f} s without a "
+                f"break, longer than store_deaf_after_sec ({limit:g} s); what ran here is recovered by others"
             )
 
     def wait_until_started(self, timeout: float | None = None) -> bool:
@@ -315,10 +315,10 @@ class BaseRunner(RunnerWaits, BodyHooks, NewerMembers, ABC):
     # -- the engine underneath -------------------------------------------------------------------------------------
 
     def _check_executable(self) -> None:
-        if not self.mem_compatible() and self.app._store.kind == "memory":
+        if not self.mem_compatible() and self.app._runtime.store.kind == "memory":
             raise ConfigError(
                 f"{type(self).__name__} runs invocations in other processes, which cannot see the store of this one: "
-                f"it is {self.app._store.url!r}. Set store_url to a store that processes share, such as "
+                f"it is {self.app._runtime.store.url!r}. Set store_url to a store that processes share, such as "
                 "sqlite:///path/to/file.db, or use ThreadRunner."
             )
         if self._engine is not None:
@@ -357,7 +357,7 @@ class BaseRunner(RunnerWaits, BodyHooks, NewerMembers, ABC):
     def _open_engine(self) -> None:
         conf = self.app.conf
         self._engine = _core.Engine(
-            self.app._store,
+            self.app._runtime.store,
             str(self.runner_id),
             slots=self._slots(),
             **queue_choice(self.conf),

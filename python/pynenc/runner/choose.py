@@ -56,4 +56,4 @@ def choose_runner_cls(app: Pynenc) -> tuple[type[BaseRunner], str]:
     configured = app.conf.runner_cls
     if configured and configured != DummyRunner.__name__:
         return configured_runner_cls(app), f"runner_cls is {configured!r}"
-    return ThreadRunner, f"no runner is configured, and it works with every store, so with {app._store.url} too"
+    return ThreadRunner, f"no runner is configured, and it works with every store, so with {app._runtime.store.url} too"

@@ -74,7 +74,7 @@ class MultiThreadRunner(ProcessPoolRunner):
         self._next_count = now + 1.0
         room = (self.max_parallel_slots - self._target) * self._slots_per_worker()
         try:
-            waiting = self.app._store.backlog(list(self.conf.queues), room)
+            waiting = self.app._runtime.store.backlog(list(self.conf.queues), room)
         except StateBackendError:
             # Nothing can be claimed either. The engine says when the store has been away for too long.
             return

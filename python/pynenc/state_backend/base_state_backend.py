@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from pynenc import _core
+from pynenc._apps import on_the_same_store
 from pynenc._dev_mode import find
 from pynenc.app_info import AppInfo
 from pynenc.conf.config_state_backend import ConfigStateBackend
@@ -176,7 +177,7 @@ class BaseStateBackend(View):
         status, payload, reason = self._terminal(invocation)
         if status != InvocationStatus.SUCCESS.value or payload is None:
             raise InvocationError(id_of(invocation), f"it has no result: it ended as {status} {reason}".rstrip())
-        return self.app._codec.decode_result(self._task(invocation), payload, id_of(invocation))
+        return self.app._runtime.codec.decode_result(self._task(invocation), payload, id_of(invocation))
 
     def get_exception(self, invocation: InvocationOrId) -> BaseException:
         """Return the exception of a failed invocation. Does not wait for it to finish.
@@ -194,7 +195,7 @@ class BaseStateBackend(View):
         status, payload, reason = self._terminal(invocation)
         if status != InvocationStatus.FAILED.value or payload is None:
             raise InvocationError(id_of(invocation), f"it has no exception: it ended as {status} {reason}".rstrip())
-        return self.app._codec.decode_exception(self._task(invocation), payload, id_of(invocation))
+        return self.app._runtime.codec.decode_exception(self._task(invocation), payload, id_of(invocation))
 
     # -- apps and workflows ----------------------------------------------------------------------------------------
 
@@ -215,7 +216,7 @@ class BaseStateBackend(View):
         Returns:
             The apps as data, by id.
         """
-        return {app.app_id: AppInfo.from_app(app) for app in self.app._on_the_same_store()}
+        return {app.app_id: AppInfo.from_app(app) for app in on_the_same_store(self.app)}
 
     def store_app_info(self, info: AppInfo) -> None:
         """Accept the description that `get_app_info` returns anyway; refuse any other, because the store keeps none.

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import re
 import tempfile
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,9 +42,9 @@ def fresh_state(app: Pynenc, store: str, manual_clock: bool, settings: dict[str,
             f"there is no store {store!r} for a test{f': {hint}' if hint else ''} (known: "
             f"{', '.join(map(repr, _STORES))}, or a URL such as redis://localhost:6379/15)"
         )
-    if app._has_running_runner():
+    if app._runtime.has_running_runner():
         raise RuntimeError(f"a runner of app {app.app_id!r} runs in this process: stop it before the app is isolated")
-    codec = app._parts.get("codec")
+    codec = app._runtime.parts.get("codec")
     registered = [] if codec is None else list(codec._exceptions.values())
     with contextlib.ExitStack() as stack:
         stack.enter_context(_set_aside(app))
@@ -65,7 +64,7 @@ def fresh_state(app: Pynenc, store: str, manual_clock: bool, settings: dict[str,
             yield
         finally:
             app.purge()
-            app._store.close()
+            app._runtime.store.close()
 
 
 @contextmanager
@@ -81,20 +80,15 @@ def _marked(app: Pynenc) -> Iterator[None]:
 @contextmanager
 def _set_aside(app: Pynenc) -> Iterator[None]:
     """Take settings, store, runner and what was made of them from an app and its tasks for the time of the block."""
-    kept = (app._conf, app._opened, app._parts, app._runner, app._runner_made_as, app._hubs)
     tasks = [(task, _take_cached(task)) for task in app.tasks.values()]
-    app._conf = app._opened = app._runner = app._runner_made_as = None
-    # The logger has handlers, of which a second one would write each line twice.
-    app._parts = {name: part for name, part in kept[2].items() if name == "logger"}
-    app._hubs = weakref.WeakKeyDictionary()
     try:
-        yield
+        with app._runtime.set_aside():
+            yield
     finally:
         for task in app.tasks.values():
             _take_cached(task)
         for task, cached in tasks:
             task.__dict__.update(cached)
-        app._conf, app._opened, app._parts, app._runner, app._runner_made_as, app._hubs = kept
 
 
 def _take_cached(task: Any) -> dict[str, Any]:
@@ -118,19 +112,16 @@ def _assign(app: Pynenc, name: str, value: Any) -> None:
 
 
 def _open_manually(app: Pynenc) -> None:
-    from pynenc import _core
-    from pynenc import app as app_module
+    from pynenc._kernel.store_handle import open_manual_store
 
-    conf = app.conf
-    store = _core.Store.open_manual(result_ttl_sec=conf.result_ttl_sec, lease_sec=conf.lease_sec)
-    app._opened = (app_module._forks, store, conf.store_url)
+    app._runtime.opened.put(open_manual_store(app.conf))
 
 
 def _require_empty(app: Pynenc, store: str) -> None:
     count = app.orchestrator.count_invocations()
     if count:
-        url = app._store.url
-        app._store.close()
+        url = app._runtime.store.url
+        app._runtime.store.close()
         raise ValueError(
             f"the store {url} has {count} invocations of app {app.app_id!r}; a test needs an empty "
             "one, which it purges at its end"

@@ -161,7 +161,7 @@ class AppTest:
     @property
     def now(self) -> datetime:
         """The time of the store, in UTC. It stands still with `manual_clock`."""
-        return datetime.fromtimestamp(self.app._store.now(), UTC)
+        return datetime.fromtimestamp(self.app._runtime.store.now(), UTC)
 
     def advance(self, seconds: float) -> None:
         """Move the clock of the store. Retries, delays and results that expire see the new time; leases do not.
@@ -184,7 +184,7 @@ class AppTest:
         """
         if not self._manual_clock:
             raise RuntimeError("only a store with a manual clock can be advanced: pass manual_clock=True")
-        self.app._store.advance(seconds)
+        self.app._runtime.store.advance(seconds)
 
 
 def _complete(task: Task[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:

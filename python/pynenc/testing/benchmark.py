@@ -113,7 +113,7 @@ class RunnerBenchmark:
         runner = runner_cls(module.app)
         for name, value in settings.items():
             setattr(runner.conf, name, value)
-        kind = str(module.app._store.kind)
+        kind = str(module.app._runtime.store.kind)
         if kind == "memory" and not runner.mem_compatible():
             raise ValueError(f"{type(runner).__name__} runs bodies in other processes: give it a store that they share")
         with running(runner):

@@ -340,7 +340,7 @@ def run_check(check: Check, make_runner: MakeRunner, folder: Path, patience_sec:
                 trial.patience_sec = min(trial.patience_sec, 1.0)
                 trial.stop()
             # Bodies that wait for what does not run any more would keep their threads, and with them the test process.
-            trial.tasks.app._store.close()
+            trial.tasks.app._runtime.store.close()
             raise
         trial.stop()
 

@@ -50,7 +50,7 @@ class View:
 
     @property
     def _store(self) -> _core.Store:
-        return self.app._store
+        return self.app._runtime.store
 
 
 def id_of(invocation: InvocationOrId) -> str:
@@ -116,4 +116,4 @@ def claim_some(app: Pynenc, limit: int, queues: Iterable[str] = (), runner_ctx: 
     named = str(getattr(runner_ctx, "runner_id", "") or "")
     if engine is not None and not (chosen and named):
         return engine.claim(limit, chosen)
-    return app._store.claim(named or view_key(), limit, chosen, app.conf.lease_sec)
+    return app._runtime.store.claim(named or view_key(), limit, chosen, app.conf.lease_sec)

@@ -16,4 +16,4 @@ if __name__ == "__main__":
     runner.stop_runner_loop()
     thread.join()
     basics.add.parallelize([(n, n) for n in range(400)])
-    app._store.close()
+    app._runtime.store.close()

@@ -26,7 +26,7 @@ def main(with_runner: bool) -> None:
     if with_runner:
         threading.Thread(target=ThreadRunner(app).run, daemon=True).start()
     assert basics.add(1, 1).get_result(timeout=30) == 2
-    inherited = app._store
+    inherited = app._runtime.store
     pid = os.fork()
     if pid == 0:
         code = 1

@@ -28,7 +28,7 @@ def main(label: str, count: int) -> None:
         invocation = unread.pop(0)
         # With or without a failure: the outcome is what counts.
         _wait(invocation)
-        [terminal] = app._store.terminals([invocation.invocation_id])
+        [terminal] = app._runtime.store.terminals([invocation.invocation_id])
         assert terminal is not None
         acknowledge(outcome=invocation.invocation_id, status=terminal[1], digest=digest(terminal[2]))
 

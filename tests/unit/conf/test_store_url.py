@@ -207,10 +207,10 @@ def test_the_kind_is_what_the_scheme_says(url: str, kind: str) -> None:
 
 
 def test_the_store_that_the_settings_name_is_the_one_that_is_opened() -> None:
-    assert Pynenc("one", {"broker_cls": "MemBroker"})._store.kind == "memory"
+    assert Pynenc("one", {"broker_cls": "MemBroker"})._runtime.store.kind == "memory"
     app = Pynenc("two", {"sqlite_db_path": "here.db"})
-    assert app._store.kind == "sqlite"
-    app._store.close()
+    assert app._runtime.store.kind == "sqlite"
+    app._runtime.store.close()
 
 
 @pytest.mark.parametrize("sign", list(":*?[]^"))

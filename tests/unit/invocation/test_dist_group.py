@@ -18,7 +18,7 @@ def jobs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
     set_environment(monkeypatch, tmp_path, request.param)
     jobs = load_jobs()
     yield jobs
-    jobs.app._store.close()
+    jobs.app._runtime.store.close()
 
 
 def run(jobs: Any, count: int = 100) -> None:

@@ -31,7 +31,7 @@ def jobs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
     set_environment(monkeypatch, tmp_path, request.param)
     jobs = load_jobs()
     yield jobs
-    jobs.app._store.close()
+    jobs.app._runtime.store.close()
 
 
 def run_all(jobs: Any) -> None:
@@ -129,7 +129,7 @@ def test_an_invocation_dropped_by_concurrency_control_raises_a_key_error(jobs: A
 
 def test_an_invocation_that_the_engine_abandons_says_why(jobs: Any) -> None:
     invocation = jobs.basics.add(1, 2)
-    store = jobs.app._store
+    store = jobs.app._runtime.store
     assert store.claim("a runner that dies", 1, lease_sec=0.01, begin=True)
     wait_until(lambda: store.recover(max_recoveries=0)[1] == [invocation.invocation_id])
     with pytest.raises(InvocationAbandonedError, match="runner died"):

@@ -24,7 +24,7 @@ def group(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
         for invocation in list(jobs.app.orchestrator.get_invocations_to_run(len(NAMES))):
             invocation.run()
     yield group
-    jobs.app._store.close()
+    jobs.app._runtime.store.close()
 
 
 def test_an_async_iterator_goes_on_after_a_failed_member(group: Any) -> None:

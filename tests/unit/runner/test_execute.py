@@ -19,11 +19,11 @@ from pynenc.invocation import DistributedInvocation
 def jobs(memory_env: None) -> Iterator[Any]:
     jobs = load_jobs()
     yield jobs
-    jobs.app._store.close()
+    jobs.app._runtime.store.close()
 
 
 def _execute(jobs: Any, invocation: Any) -> Any:
-    (claim,) = jobs.app._store.claim("test", 1)
+    (claim,) = jobs.app._runtime.store.claim("test", 1)
     assert claim.invocation_id == invocation.invocation_id
     return execute(jobs.app, jobs.app.runner, claim)
 
@@ -31,12 +31,12 @@ def _execute(jobs: Any, invocation: Any) -> Any:
 def test_a_value_is_a_success(jobs: Any) -> None:
     outcome = _execute(jobs, jobs.basics.add(1, 2))
     assert outcome.kind == _core.SUCCESS
-    assert jobs.app._codec.decode_result(jobs.basics.add, outcome.payload) == 3
+    assert jobs.app._runtime.codec.decode_result(jobs.basics.add, outcome.payload) == 3
 
 
 def test_a_coroutine_is_run_to_its_end(jobs: Any) -> None:
     outcome = _execute(jobs, jobs.basics.add_slowly(1, 2))
-    assert jobs.app._codec.decode_result(jobs.basics.add_slowly, outcome.payload) == 3
+    assert jobs.app._runtime.codec.decode_result(jobs.basics.add_slowly, outcome.payload) == 3
 
 
 @pytest.mark.parametrize(
@@ -63,22 +63,22 @@ def test_every_exception_or_unusable_result_of_a_body_is_a_failure(jobs: Any, na
 def test_arguments_that_do_not_fit_fail_without_running_the_body(jobs: Any) -> None:
     task = jobs.basics.add
     (call,) = [(b"\xffnonsense", "", None, None)]
-    ((invocation_id, _),) = jobs.app._store.submit(task._spec, [call])
+    ((invocation_id, _),) = jobs.app._runtime.store.submit(task._spec, [call])
     outcome = _execute(jobs, DistributedInvocation(jobs.app, invocation_id))
     assert outcome.kind == _core.FAILURE
-    assert "Serialization" in type(jobs.app._codec.decode_exception(task, outcome.payload)).__name__
+    assert "Serialization" in type(jobs.app._runtime.codec.decode_exception(task, outcome.payload)).__name__
 
 
 def test_a_broken_codec_still_leaves_an_outcome(jobs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     invocation = jobs.basics.add(1, 2)
-    (claim,) = jobs.app._store.claim("test", 1)
+    (claim,) = jobs.app._runtime.store.claim("test", 1)
 
     def broken(*_: Any) -> bytes:
         raise SystemExit("broken")
 
-    monkeypatch.setattr(jobs.app._codec, "decode_arguments", broken)
+    monkeypatch.setattr(jobs.app._runtime.codec, "decode_arguments", broken)
     assert execute(jobs.app, jobs.app.runner, claim).kind == _core.FAILURE
-    monkeypatch.setattr(jobs.app._codec, "encode_exception", broken)
+    monkeypatch.setattr(jobs.app._runtime.codec, "encode_exception", broken)
     outcome = execute(jobs.app, jobs.app.runner, claim)
     assert outcome.kind == _core.RELEASE
     assert "could not record a failure" in outcome.note
@@ -89,11 +89,11 @@ def test_a_retriable_exception_asks_for_a_retry_only_while_there_are_any(jobs: A
     invocation = jobs.basics.retry_for_key_error(9)
     kinds = []
     for _ in range(3):
-        (claim,) = jobs.app._store.claim("test", 1)
+        (claim,) = jobs.app._runtime.store.claim("test", 1)
         outcome = execute(jobs.app, jobs.app.runner, claim)
         kinds.append(outcome.kind)
-        jobs.app._store.begin(claim.invocation_id, claim.fence)
-        jobs.app._store.settle(claim.invocation_id, claim.fence, *outcome)
+        jobs.app._runtime.store.begin(claim.invocation_id, claim.fence)
+        jobs.app._runtime.store.settle(claim.invocation_id, claim.fence, *outcome)
     assert kinds == [_core.RETRY, _core.RETRY, _core.FAILURE]
     assert invocation.status.value == "failed"
 
@@ -102,7 +102,7 @@ def test_the_body_has_a_context_of_its_own(jobs: Any) -> None:
     variable = jobs.basics.INHERITED
     variable.set("outside")
     outcome = _execute(jobs, jobs.basics.set_variable("inside"))
-    assert jobs.app._codec.decode_result(jobs.basics.set_variable, outcome.payload) == "outside"
+    assert jobs.app._runtime.codec.decode_result(jobs.basics.set_variable, outcome.payload) == "outside"
     assert variable.get() == "outside"
     assert context.current_invocation.get() is None
 
@@ -128,5 +128,5 @@ def test_bodies_of_one_thread_do_not_see_each_other(jobs: Any) -> None:
         )
         thread.start()
         thread.join()
-    decode = jobs.app._codec.decode_result
+    decode = jobs.app._runtime.codec.decode_result
     assert [decode(jobs.basics.set_variable, outcome.payload) for outcome in found] == ["nothing", "nothing"]

@@ -28,7 +28,9 @@ def _claim(releases: int = 0) -> _core.Claim:
 def app() -> Any:
     conf = SimpleNamespace(lease_sec=0.3, unknown_task_delay_sec=1.0, unknown_task_ttl=60.0)
     store = SimpleNamespace(history=lambda invocation_id: [])
-    return SimpleNamespace(conf=conf, logger=logging.getLogger("test"), _store=store, _unknown_tasks=UnknownTasks())
+    unknown_tasks = UnknownTasks()
+    runtime = SimpleNamespace(store=store, kept=lambda make: unknown_tasks)
+    return SimpleNamespace(conf=conf, logger=logging.getLogger("test"), _runtime=runtime)
 
 
 @pytest.fixture
@@ -77,13 +79,13 @@ def test_an_unknown_task_comes_back_later_each_time_but_never_much_later(app: An
 
 
 def test_an_outcome_is_written_again_until_the_store_takes_it(app: Any, pauses: list[float]) -> None:
-    app._store = FailingStore(StateBackendError("busy"), StateBackendError("busy"), _core.DONE)
+    app._runtime.store = FailingStore(StateBackendError("busy"), StateBackendError("busy"), _core.DONE)
     assert settle_claim(app, _claim(), Outcome(_core.SUCCESS, b""), None) == _core.DONE
     assert pauses == [0.05, 0.1]
 
 
 def test_a_settlement_without_an_engine_gives_up_when_the_lease_is_over(app: Any, pauses: list[float]) -> None:
-    app._store = FailingStore(StateBackendError("gone"))
+    app._runtime.store = FailingStore(StateBackendError("gone"))
     with pytest.raises(StateBackendError, match="gone"):
         settle_claim(app, _claim(), Outcome(_core.SUCCESS, b""), None)
     assert sum(pauses) <= app.conf.lease_sec
@@ -91,6 +93,6 @@ def test_a_settlement_without_an_engine_gives_up_when_the_lease_is_over(app: Any
 
 @pytest.mark.parametrize("error", [InvocationStatusOwnershipError("lost"), InvocationNotFoundError("id", "purged")])
 def test_a_claim_that_is_gone_is_stale(app: Any, pauses: list[float], error: Exception) -> None:
-    app._store = FailingStore(error)
+    app._runtime.store = FailingStore(error)
     assert settle_claim(app, _claim(), Outcome(_core.SUCCESS, b""), None) == _core.STALE
     assert pauses == []

@@ -36,7 +36,7 @@ def test_an_outage_is_logged_in_one_line_and_its_end_in_another(
     jobs = load_jobs()
     runner, invocation_id = PersistentProcessRunner(jobs.app), str(jobs.basics.add(1, 1).invocation_id)
     store = _Store(failures=20)
-    monkeypatch.setattr(type(jobs.app), "_store", store)
+    monkeypatch.setattr(type(jobs.app._runtime), "store", store)
     claim = _core.Claim(invocation_id, 1, str(jobs.basics.add.task_id), b"", None, 0, "default", 0, 0, 0)
     ours, theirs = Channel.pair()
     with theirs:

@@ -47,8 +47,8 @@ def _left_by_a_dead_runner(app: Pynenc) -> Any:
     """An invocation that a runner has claimed which is no more."""
     invocation = app.task(queue="nobody")(shapes.calm)()
     # Another runner has just looked. Without any sign of life for most of a lease this would count as a stall.
-    app._store.recover()
-    [claim] = app._store.claim("dead#1", 1, lease_sec=LEASE_SEC)
+    app._runtime.store.recover()
+    [claim] = app._runtime.store.claim("dead#1", 1, lease_sec=LEASE_SEC)
     assert claim.invocation_id == invocation.invocation_id
     threading.Event().wait(2 * LEASE_SEC)
     assert invocation.status == "pending"
@@ -126,7 +126,7 @@ def test_a_minute_in_which_the_store_fails_is_not_over(clock: Clock, monkeypatch
     app = _app()
     minutes = RecoveryMinutes(RecordingRunner(app), clock)
     invocation = _left_by_a_dead_runner(app)
-    store = app._store
+    store = app._runtime.store
 
     class Failing:
         def recover(self, *arguments: Any) -> Any:
@@ -134,10 +134,10 @@ def test_a_minute_in_which_the_store_fails_is_not_over(clock: Clock, monkeypatch
 
     clock.set(12, 0)
     with monkeypatch.context() as failing:
-        failing.setattr(type(app), "_store", Failing())
+        failing.setattr(type(app._runtime), "store", Failing())
         with pytest.raises(StateBackendError, match="gone"):
             minutes.tick()
-    assert app._store is store
+    assert app._runtime.store is store
     minutes.tick()
     assert invocation.status == "rerouted"
 

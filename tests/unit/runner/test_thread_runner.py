@@ -20,7 +20,7 @@ from pynenc.runner.choose import choose_runner_cls
 def jobs(memory_env: None) -> Iterator[Any]:
     jobs = load_jobs()
     yield jobs
-    jobs.app._store.close()
+    jobs.app._runtime.store.close()
 
 
 class Running:

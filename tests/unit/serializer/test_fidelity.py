@@ -381,4 +381,4 @@ def test_the_option_lossy_is_one_of_the_task(memory_env: None) -> None:
     app = Pynenc("lossy", {"store_url": "memory://"})
     strict, loose = app.task(shapes.named), app.task(lossy=True)(shapes.calm)
     assert (strict.conf.lossy, loose.conf.lossy) == (False, True)
-    assert app._codec.decode_result(loose, app._codec.encode_result(loose, "x")) == "x"
+    assert app._runtime.codec.decode_result(loose, app._runtime.codec.encode_result(loose, "x")) == "x"

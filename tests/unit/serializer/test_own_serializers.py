@@ -48,5 +48,5 @@ def test_arguments_and_results_travel_with_a_serializer_of_ones_own(cls: type[Ba
     assert invocation.status is InvocationStatus.SUCCESS
     assert invocation.result == "20262026"
     assert app.serializer.deserialize(app.serializer.serialize([1])) == [1]
-    assert app.serializer is app._codec.serializer
+    assert app.serializer is app._runtime.codec.serializer
     assert app.client_data_store.deserialize(app.client_data_store.serialize({"a": 1})) == {"a": 1}

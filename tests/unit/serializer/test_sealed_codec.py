@@ -229,7 +229,7 @@ def test_the_secret_is_shown_by_nothing(caplog: pytest.LogCaptureFixture, tmp_pa
     secret = NEW_KEY.partition(":")[2]
     app = PynencBuilder().app_id("hidden").sqlite(str(tmp_path / "a.db")).signing(NEW_KEY).build()
     keys = app.conf.signing_keys
-    codec = app._codec
+    codec = app._runtime.codec
     assert isinstance(codec, SealedCodec)
     from pynenc.cli._app import config_lines
 
@@ -250,7 +250,7 @@ def _nothing() -> str | None: ...
 def test_keys_cannot_change_once_they_are_in_use() -> None:
     app = Pynenc("fixed", {"signing_keys": [NEW_KEY]})
     app.conf.signing_keys = (OLD_KEY,)  # type: ignore[assignment]
-    assert app._codec.signer is not None
+    assert app._runtime.codec.signer is not None
     for name, value in (("signing_keys", ()), ("payload_codec_cls", "Veiled"), ("app_id", "other")):
         with pytest.raises(AlreadyInitializedError, match=name):
             setattr(app.conf, name, value)
@@ -348,10 +348,10 @@ def test_a_codec_is_an_instance_a_class_or_its_name(monkeypatch: pytest.MonkeyPa
     with pytest.raises(TypeError, match="PayloadCodec"):
         Pynenc("fourth", payload_codec="Veiled")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no imported subclass of PayloadCodec is called 'Absent'"):
-        _ = Pynenc("fifth", {"payload_codec_cls": "Absent"})._codec
+        _ = Pynenc("fifth", {"payload_codec_cls": "Absent"})._runtime.codec
     monkeypatch.setattr(Veiled, "__init__", lambda self, key: None, raising=False)
     with pytest.raises(ConfigError, match=r"payload_codec_cls is 'Veiled', and Veiled\(\) raised TypeError"):
-        _ = Pynenc("sixth", {"payload_codec_cls": "Veiled"})._codec
+        _ = Pynenc("sixth", {"payload_codec_cls": "Veiled"})._runtime.codec
     used = Pynenc("seventh")
     _ = used._codec
     with pytest.raises(AlreadyInitializedError, match="payload_codec"):

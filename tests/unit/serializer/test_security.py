@@ -274,5 +274,5 @@ def test_python_itself_reports_no_import_no_call_and_no_file_while_payloads_are_
 
 
 def test_the_app_says_nothing_about_the_safe_serializer(recwarn: pytest.WarningsRecorder) -> None:
-    _ = Pynenc("safe")._codec
+    _ = Pynenc("safe")._runtime.codec
     assert len(recwarn) == 0

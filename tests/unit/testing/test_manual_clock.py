@@ -41,10 +41,10 @@ def test_a_result_expires_when_the_clock_is_advanced() -> None:
         invocation = add(1)
         test.drain()
         test.advance(3599)
-        app._store.purge_expired()
+        app._runtime.store.purge_expired()
         assert test.submitted(add) == [invocation]
         test.advance(2)
-        app._store.purge_expired()
+        app._runtime.store.purge_expired()
         assert test.submitted(add) == []
 
 

@@ -43,7 +43,7 @@ def test_an_app_of_each_store_runs_a_task(request: pytest.FixtureRequest, pynenc
     app = request.getfixturevalue(f"pynenc_{kind}_app")
     task = app.task(double)
     pynenc_runner(app)
-    assert app._store.kind == kind
+    assert app._runtime.store.kind == kind
     assert task(21).get_result(30.0) == 42
 
 

@@ -76,7 +76,7 @@ class Presence:
         from pynenc import __version__
 
         runner, tasks = self._runner, self._tasks()
-        slots, store = runner._slots(), absolute_url(runner.app._store.url)
+        slots, store = runner._slots(), absolute_url(runner.app._runtime.store.url)
         more = len(tasks) - _SHOWN_TASKS
         named = ", ".join(tasks[:_SHOWN_TASKS]) + (f" and {more} more" if more > 0 else "")
         runner.logger.info(
@@ -120,7 +120,7 @@ class Presence:
             "written": time.time(),
         }
         try:
-            self._runner.app._store.publish_runner(self._key, json.dumps(card).encode(), keep_sec)
+            self._runner.app._runtime.store.publish_runner(self._key, json.dumps(card).encode(), keep_sec)
         except PynencError as error:
             # A store that fails is said elsewhere. Without a card clients know less, and work as before.
             self._runner.logger.debug("the card of this runner was not written: %s", error)
@@ -155,7 +155,7 @@ def live_runners(app: Pynenc) -> list[RunnerCard]:
     Raises:
         StateBackendError: the store cannot be read.
     """
-    return list(_cards(app, app._store.runners()))
+    return list(_cards(app, app._runtime.store.runners()))
 
 
 def _cards(app: Pynenc, found: Iterable[tuple[str, bytes]]) -> Iterable[RunnerCard]:

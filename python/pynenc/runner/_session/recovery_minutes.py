@@ -55,7 +55,7 @@ class RecoveryMinutes:
     def _recover(self, max_recoveries: int) -> None:
         runner = self._runner
         while True:
-            requeued, buried = runner.app._store.recover(max_recoveries)
+            requeued, buried = runner.app._runtime.store.recover(max_recoveries)
             for invocation_id in requeued:
                 runner.logger.warning("invocation %s is queued again: its runner is gone", invocation_id)
             for invocation_id in buried:

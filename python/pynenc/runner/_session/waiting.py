@@ -132,4 +132,4 @@ class RunnerWaits:
             return
         with contextlib.suppress(InvocationNotFoundError):
             # A record that is gone is the caller's to report.
-            self._wait(current, self.app._store.waiter(ids), seconds)
+            self._wait(current, self.app._runtime.store.waiter(ids), seconds)

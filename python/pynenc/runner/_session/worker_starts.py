@@ -27,7 +27,7 @@ def call_worker_starts(app: Pynenc) -> None:
     Raises:
         RunnerError: one of them raised; names it.
     """
-    for function in app._worker_starts:
+    for function in app._runtime.worker_starts:
         try:
             function()
         except Exception as error:

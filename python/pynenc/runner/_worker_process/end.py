@@ -86,7 +86,7 @@ def end_in_order(
         thread.join()
     end_children(hurried)
     _quietly(atexit._run_exitfuncs)
-    _quietly(app._store.close)
+    _quietly(app._runtime.store.close)
     flush_open_files()
     over.set()
 

@@ -6,7 +6,9 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from pynenc._apps import make_known
 from pynenc._installed import search_path
+from pynenc._late_modules import LateModules
 from pynenc._task_modules import task_module_names
 from pynenc.app_info import AppInfo
 from pynenc.conf.base import ConfigBase, fields_of
@@ -28,10 +30,10 @@ def introduction(app: Pynenc) -> Message:
         "path": search_path(),
         "app": AppInfo.from_app(app).to_json(),
         "modules": task_module_names(app),
-        "registrars": app._registrars,
-        "late": app._late_modules.problems(),
+        "registrars": app._runtime.registrars,
+        "late": app._runtime.kept(LateModules).problems(),
         "settings": handed_settings(app.conf),
-        "folder": app._folder,
+        "folder": app._runtime.sources.folder,
         "store": resolve_store_url(app.conf),
     }
 
@@ -48,20 +50,20 @@ def load_app(message: Message) -> Pynenc:
     for name in message["modules"]:
         importlib.import_module(name)
     for name, problem in message["late"].items():
-        app._late_modules.failed(name, problem)
+        app._runtime.kept(LateModules).failed(name, problem)
     refuse_patched_modules("a worker process")
     _take_over(app, info, message)
     return app
 
 
 def _take_over(app: Pynenc, info: AppInfo, message: Message) -> None:
-    ours, opened = message["store"], app._opened_url()
+    ours, opened = message["store"], app._runtime.opened_url
     if opened is not None and opened != ours:
         raise _differs("its store", _shown_url(ours), _shown_url(opened), info)
-    app._move(message["folder"])
+    app._runtime.move(message["folder"])
     values = merged_values(app.config_values, info.config_values or {})
     if values != app.config_values or info.config_filepath != app.config_filepath:
-        app._config_values, app._config_filepath = values, info.config_filepath
+        app._runtime.sources.take_over(values, info.config_filepath)
         _forget_what_was_read(app)
     conf, handed = app.conf, settings_from(type(app.conf), message["settings"])
     for name in fields_of(type(conf)):
@@ -74,12 +76,10 @@ def _take_over(app: Pynenc, info: AppInfo, message: Message) -> None:
             except AlreadyInitializedError:
                 raise _differs(f"ConfigPynenc.{name}", _shown(name, value), _shown(name, mine), info) from None
             if name in COMPONENT_FIELDS:
-                app._parts.pop(name.removesuffix("_cls"), None)
+                app._runtime.parts.pop(name.removesuffix("_cls"), None)
     conf._sources.update(handed._sources)
     conf.__dict__["_strengths"] = handed._strengths
-    known = type(app)._by_id.setdefault(app.app_id, [])
-    if app not in known:
-        known.append(app)
+    make_known(app)
     theirs = resolve_store_url(conf)
     if theirs != ours:
         raise _differs("its store", _shown_url(ours), _shown_url(theirs), info)
@@ -87,7 +87,7 @@ def _take_over(app: Pynenc, info: AppInfo, message: Message) -> None:
 
 def _forget_what_was_read(app: Pynenc) -> None:
     """Have the settings of the tasks and queues read again, from the values of the runner."""
-    app._parts.pop("broker_conf", None)
+    app._runtime.parts.pop("queues", None)
     for task in app.tasks.values():
         for name in ("conf", "retriable_exceptions", "_limits", "_plan", "broker_queue"):
             task.__dict__.pop(name, None)

@@ -49,7 +49,7 @@ class Overdue:
                 task = runner.app.get_task(claim.task_id)
                 # Says so in the log, so not at each attempt.
                 outcome = given_up(runner.app, task, runner, claim, cancelled_after, "its process was killed")
-            settled = runner.app._store.settle(invocation_id, claim.fence, *outcome)
+            settled = runner.app._runtime.store.settle(invocation_id, claim.fence, *outcome)
         except Exception as error:
             # Killed without that, it would run again.
             self._outage.failed(f"invocation {invocation_id}: {type(error).__name__}: {error}")

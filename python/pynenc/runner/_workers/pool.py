@@ -471,8 +471,8 @@ class ProcessPoolRunner(NativeWaitRunner):
         self._deaf_at = now
         if (again or self._wanted() == 1 or self.max_parallel_slots == 1) and self.running:
             raise RunnerError(
-                f"{self.runner_id}: the store {self.app._store.url} has failed worker process {pid} for longer than "
-                f"store_deaf_after_sec ({limit:g} s); what ran here is recovered by others"
+                f"{self.runner_id}: the store {self.app._runtime.store.url} has failed worker process {pid} for longer "
+                f"than store_deaf_after_sec ({limit:g} s); what ran here is recovered by others"
             )
 
     def _recover(self, member: Member, how: str) -> None:
@@ -488,7 +488,7 @@ class ProcessPoolRunner(NativeWaitRunner):
         while self._unrevoked:
             key, how, innocent = self._unrevoked[0]
             try:
-                requeued, buried, alone = self.app._store.revoke(
+                requeued, buried, alone = self.app._runtime.store.revoke(
                     key, how, self.app.conf.max_recoveries, innocent=innocent
                 )
             except StateBackendError as error:

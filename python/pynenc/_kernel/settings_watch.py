@@ -1,4 +1,4 @@
-"""What an assignment to a setting of an app means once the app is in use: it takes effect, or it is refused."""
+"""Assignments to the settings of an app in use: each takes effect, or is refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pynenc.conf.working_folder import working_folder
 from pynenc.exceptions import AlreadyInitializedError
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc._kernel.runtime import AppRuntime
 
 _LOGGING = frozenset({"logging_level", "log_format", "log_stream", "log_use_colors", "compact_log_context"})
 _STORE_OPTIONS = frozenset(
@@ -23,38 +23,38 @@ _COMPONENTS = frozenset({*COMPONENT_FIELDS, "trigger_cls", "client_data_store_cl
 
 @dataclasses.dataclass(frozen=True)
 class SettingsWatch:
-    """Told by the settings of an app of each value that changes by assignment."""
+    """Hears of each setting of an app that changes by assignment."""
 
-    app: Pynenc
+    runtime: AppRuntime
 
     def changed(self, name: str) -> None:
-        """`name` has its new value already.
+        """Apply the assignment of `name`, which has its new value already.
 
         Raises:
-            AlreadyInitializedError: it is one that was read for good; the caller puts the old value back.
+            AlreadyInitializedError: the setting was read for good; the caller restores the old value.
         """
-        app = self.app
-        opened = app._opened_url()
+        runtime = self.runtime
+        opened = runtime.opened_url
         if opened is not None:
-            if name in _STORE_OPTIONS or (name in STORE_FIELDS and resolve_store_url(app.conf) != opened):
-                raise _too_late(name, f"has opened its store {app._store.url}")
+            if name in _STORE_OPTIONS or (name in STORE_FIELDS and resolve_store_url(runtime.conf) != opened):
+                raise _too_late(name, f"has opened its store {runtime.store.url}")
         elif name in STORE_FIELDS:
             # A relative path is relative to where it was assigned.
-            app.conf.__dict__["_folder"] = working_folder()
-        elif name == "app_id" and "logger" in app._parts:
+            runtime.conf.__dict__["_folder"] = working_folder()
+        elif name == "app_id" and "logger" in runtime.parts:
             raise _too_late(name, "has made its logger")
-        if name == "serializer_cls" and not app._parts.keys().isdisjoint({"codec", "serializer"}):
+        if name == "serializer_cls" and not runtime.parts.keys().isdisjoint({"codec", "serializer"}):
             raise _too_late(name, "has made its serializer")
-        codec = app._parts.get("codec")
+        codec = runtime.parts.get("codec")
         # The app id is part of what is signed, and nothing to a codec that seals nothing.
         if codec is not None and name in (_SEALS if codec.refusals is None else _SEALED_WITH):
             raise _too_late(name, "has made its codec")
         if name in _COMPONENTS:
-            app._parts.pop(name.removesuffix("_cls"), None)
-        if name in _LOGGING and "logger" in app._parts:
+            runtime.parts.pop(name.removesuffix("_cls"), None)
+        if name in _LOGGING and "logger" in runtime.parts:
             from pynenc.log import create_logger
 
-            create_logger(app)
+            create_logger(runtime)
 
 
 def _too_late(name: str, why: str) -> AlreadyInitializedError:

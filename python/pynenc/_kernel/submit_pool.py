@@ -1,8 +1,8 @@
-"""Step 2, submit, on an event loop: the same functions as elsewhere, called on a few threads of the app.
+"""A few threads per app that call blocking functions for event loops: submissions, and questions to the store.
 
-Threads, because a submission is acknowledged when the store has it, and may have to wait for a disk or a network. They
-are started when needed, at most `MOST_THREADS` per app, so that a store that hangs holds up no other app; they end when
-there has been nothing to do for a while.
+A submission is acknowledged when the store has it, which may take the time of a disk or a network. The threads start
+when there is work, at most `MOST_THREADS` per app, so that a store that hangs delays no other app. They end when they
+have had no work for a while.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import asyncio
 import atexit
 import contextvars
 import functools
-import os
 import queue
 import threading
 import weakref
@@ -19,10 +18,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pynenc._kernel.per_process import ProcessMark
 from pynenc.util import clock
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc._kernel.runtime import AppRuntime
 
 T = TypeVar("T")
 
@@ -34,13 +34,16 @@ _PATIENCE_SEC = 1.5
 """How long the end of the program waits for what is under way."""
 
 
-async def off_the_loop(app: Pynenc, func: Callable[[], T], lost: Callable[[Future[T]], None] | None = None) -> T:
-    """What `func()` returns or raises, called on a thread of the app, in the context of the caller.
+async def off_the_loop(
+    runtime: AppRuntime, func: Callable[[], T], lost: Callable[[Future[T]], None] | None = None
+) -> T:
+    """Call `func` on a thread of the app, in the context of the caller, and return or raise its outcome.
 
-    Cancelled before its turn has come, it is not called. Later it goes on, and `lost` is called with its end.
+    If the await is cancelled before a thread is free, `func` is not called. Later `func` goes on to its end, and `lost`
+    is called with its future.
     """
     future: Future[T] = Future()
-    app._errands.put(future, functools.partial(contextvars.copy_context().run, func))
+    runtime.submit_pool.put(future, functools.partial(contextvars.copy_context().run, func))
     try:
         return await asyncio.wrap_future(future)
     except asyncio.CancelledError:
@@ -49,8 +52,8 @@ async def off_the_loop(app: Pynenc, func: Callable[[], T], lost: Callable[[Futur
         raise
 
 
-class Errands:
-    """The threads of one app in one process, and what waits for them."""
+class SubmitPool:
+    """The threads of one app in one process, and the calls that wait for them."""
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
@@ -59,11 +62,11 @@ class Errands:
         self._threads = 0
         self._open = 0
         """Jobs that have been put and have not ended."""
-        self._pid = os.getpid()
+        self._mark = ProcessMark()
         _known.add(self)
 
     def put(self, future: Future[T], call: Callable[[], T]) -> None:
-        """Have `call()` made when its turn comes, and `future` told, unless that is cancelled until then."""
+        """Queue a call. `future` gets its outcome; a future that is cancelled before then withdraws the call."""
         with self._lock:
             self._open += 1
             more = self._threads < min(self._open, MOST_THREADS)
@@ -91,8 +94,8 @@ class Errands:
                     self._changed.notify_all()
 
     def finish(self, deadline: float) -> None:
-        """Wait until all have ended, or until then. In a forked child there is nothing to wait for."""
-        if self._pid != os.getpid():
+        """Wait until all calls have ended, at most until `deadline`. A forked child has nothing to wait for."""
+        if not self._mark.is_here:
             return
         with self._lock:
             while self._open and (left := deadline - clock.monotonic()) > 0:
@@ -111,12 +114,12 @@ def _do(future: Future[T], call: Callable[[], T]) -> None:
         future.set_result(value)
 
 
-_known: weakref.WeakSet[Errands] = weakref.WeakSet()
+_known: weakref.WeakSet[SubmitPool] = weakref.WeakSet()
 
 
 @atexit.register
 def _finish_all() -> None:
     """A thread that returns from Rust while the interpreter is finalized would be torn down by force."""
     deadline = clock.monotonic() + _PATIENCE_SEC
-    for errands in list(_known):
-        errands.finish(deadline)
+    for pool in list(_known):
+        pool.finish(deadline)

@@ -1,0 +1,1 @@
+"""What every part of pynenc asks of an app. Nothing here imports the app or a task."""
