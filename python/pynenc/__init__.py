@@ -47,7 +47,7 @@ def __getattr__(name: str) -> Any:
     except Exception as error:
         import sys
 
-        from pynenc._shadows import shadow_hint
+        from pynenc._tasks.shadows import shadow_hint
 
         hint = shadow_hint(sys.path)
         if not hint:

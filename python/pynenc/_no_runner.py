@@ -27,7 +27,7 @@ def how_to_start_one(app: Pynenc, url: str) -> str:
 
 def _module_of(app: Pynenc) -> str:
     """A module that has the app in a variable, one with tasks of it if there is any; empty if none is known."""
-    from pynenc._task_modules import modules_with
+    from pynenc._tasks.modules import modules_with
 
     if app._runtime.found_in:
         return app._runtime.found_in

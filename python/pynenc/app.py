@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 from pynenc._apps import AppMeta, forget_all, normalise, reduced
 from pynenc._kernel.config_sources import ConfigSources
 from pynenc._kernel.runtime import AppRuntime
-from pynenc._registered import register
-from pynenc.direct_task import make_direct
+from pynenc._tasks.direct import make_direct
+from pynenc._tasks.registered import register
 from pynenc.identifiers import TaskId
 from pynenc.task import Task, TaskOptions
 from pynenc.types import Params
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Coroutine
 
+    from pynenc._tasks.direct import AggregateFunc, ParallelFunc
     from pynenc.app_info import AppInfo
     from pynenc.broker.base_broker import BaseBroker
     from pynenc.client_data_store.base_client_data_store import BaseClientDataStore
     from pynenc.conf.config_pynenc import ConfigPynenc
     from pynenc.core_tasks import CoreTaskDefinition
-    from pynenc.direct_task import AggregateFunc, ParallelFunc
     from pynenc.orchestrator.base_orchestrator import BaseOrchestrator
     from pynenc.runner.base_runner import BaseRunner
     from pynenc.serializer.base_serializer import BaseSerializer
@@ -211,7 +211,7 @@ class Pynenc(metaclass=AppMeta):
         # Task ids hash and compare as the text they are.
         task = self._runtime.tasks.get(task_id)  # type: ignore[call-overload]
         if task is None:
-            from pynenc._task_modules import late_task
+            from pynenc._tasks.modules import late_task
 
             return late_task(self, task_id)
         return task  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict
 from pynenc import context
 from pynenc._execute.limits import Limits, limits_of
 from pynenc._signature import CallSignature
-from pynenc._task_checks import check_function, check_options, refuse_what_is_not_offered
+from pynenc._tasks.checks import check_function, check_options, refuse_what_is_not_offered
 from pynenc.arguments import Arguments
 from pynenc.conf.config_task import ConcurrencyControlType, ConfigTask
 from pynenc.exceptions import ConfigError, RetryError

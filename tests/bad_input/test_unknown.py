@@ -15,7 +15,7 @@ from support.worlds import RUNNERS, STORES, World, load_jobs, set_environment
 
 from pynenc import _core
 from pynenc._execute.outcome import unknown_task
-from pynenc._unknown_tasks import MAX_LINES_PER_MINUTE, MAX_NAMES, UnknownTasks
+from pynenc._tasks.unknown import MAX_LINES_PER_MINUTE, MAX_NAMES, UnknownTasks
 from pynenc.exceptions import (
     InvocationAbandonedError,
     InvocationExpiredError,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.processes import Child, Processes
 
-from pynenc._shadows import shadowing_files
+from pynenc._tasks.shadows import shadowing_files
 
 RUNNERS = ["ThreadRunner", "PersistentProcessRunner", "ProcessRunner", "AsyncRunner"]
 NAMES = ["signal", "selectors", "token", "logging", "uuid", "json", "queue", "copy", "socket", "asyncio", "struct"]

@@ -15,8 +15,8 @@ from support.modules import forgotten_modules, write_file
 from support.processes import Child, Processes
 
 from pynenc import Pynenc
-from pynenc._task_modules import modules_with
-from pynenc._task_sources import find_task_modules
+from pynenc._tasks.modules import modules_with
+from pynenc._tasks.sources import find_task_modules
 
 APP = "from pynenc import Pynenc\n\napp = Pynenc()\n"
 JOB = "from {origin} import {names}\n\n@{decorator}\ndef job() -> str:\n    return __name__\n"
@@ -234,7 +234,7 @@ def test_the_folder_of_installed_packages_is_not_searched(tmp_path: Path, monkey
     folder = tmp_path / "site-packages"
     monkeypatch.syspath_prepend(folder)
     app: Pynenc = importlib.import_module("lone_app").app
-    from pynenc import _task_sources
+    from pynenc._tasks import sources as _task_sources
 
     assert find_task_modules(app, ["lone_app"]).modules == ["neighbour"]
     monkeypatch.setattr("site.getsitepackages", lambda: [str(folder)])

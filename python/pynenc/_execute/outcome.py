@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pynenc import _core, context
-from pynenc._unknown_tasks import UnknownTasks
+from pynenc._tasks.unknown import UnknownTasks
 from pynenc.exceptions import (
     InvocationAbandonedError,
     InvocationNotFoundError,

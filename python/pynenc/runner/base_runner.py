@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pynenc import _core, context
 from pynenc._execute.ends_log import EndsLog, ends_log
 from pynenc._execute.outcome import settle_claim
-from pynenc._task_modules import import_task_modules
+from pynenc._tasks.modules import import_task_modules
 from pynenc.conf.config_runner import LOOP_LIMIT_SEC, MOST_SLOTS, ConfigRunner
 from pynenc.exceptions import (
     ConfigError,

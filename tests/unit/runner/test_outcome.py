@@ -11,7 +11,7 @@ import pytest
 from pynenc import _core
 from pynenc._execute import outcome
 from pynenc._execute.outcome import MAX_DELAY_SEC, NOTE_CHARS, Outcome, describe, settle_claim, unknown_task
-from pynenc._unknown_tasks import UnknownTasks
+from pynenc._tasks.unknown import UnknownTasks
 from pynenc.exceptions import InvocationNotFoundError, InvocationStatusOwnershipError, StateBackendError
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc._apps import make_known
 from pynenc._installed import search_path
-from pynenc._late_modules import LateModules
-from pynenc._task_modules import task_module_names
+from pynenc._tasks.late_modules import LateModules
+from pynenc._tasks.modules import task_module_names
 from pynenc.app_info import AppInfo
 from pynenc.conf.base import ConfigBase, fields_of
 from pynenc.conf.handover import handed_settings, merged_values, settings_from

@@ -16,7 +16,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from pynenc._shadows import shadow_hint
+from pynenc._tasks.shadows import shadow_hint
 from pynenc.exceptions import StateBackendError
 from pynenc.runner._session.signals import STOP_SIGNALS, dump_threads_on_signal
 from pynenc.runner._worker_process.worker import run_worker

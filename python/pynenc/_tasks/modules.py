@@ -13,9 +13,9 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from pynenc import context
-from pynenc._late_modules import LateModules
-from pynenc._shadows import is_standard, shadow_warning, shadowing_files
-from pynenc._task_sources import Found, find_task_modules
+from pynenc._tasks.late_modules import LateModules
+from pynenc._tasks.shadows import is_standard, shadow_warning, shadowing_files
+from pynenc._tasks.sources import Found, find_task_modules
 from pynenc.exceptions import ConfigError, TaskError
 from pynenc.identifiers import TaskId
 

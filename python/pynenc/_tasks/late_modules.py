@@ -45,7 +45,7 @@ class LateModules:
             if module not in self._problems or now < at or _runs_a_loop():
                 return False
             self._pauses[module] = (now + pause, min(_LONGEST_PAUSE_SEC, 2 * pause))
-        from pynenc._task_modules import imported
+        from pynenc._tasks.modules import imported
 
         problem = imported(module, app.conf.task_import_limit_sec)
         if problem is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pynenc._shadows import is_standard
+from pynenc._tasks.shadows import is_standard
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
