@@ -17,11 +17,11 @@ FORBIDDEN_IN_CORE = ("pyo3", "tokio", "async-std", "rusqlite", "redis")
 # The modules that may import pynenc._core, relative to python/pynenc. The rest goes through these.
 CORE_IMPORTERS = frozenset(
     {
-        "_async_wait.py",
-        "_loop_home.py",
+        "_wait/loops.py",
+        "_wait/loop_bridge.py",
         "_kernel/store_handle.py",
         "_process.py",
-        "_wait.py",
+        "_wait/threads.py",
         "broker/base_broker.py",
         "invocation/conc_invocation.py",
         "invocation/dist_invocation.py",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynenc import _core
-from pynenc._wait import running_invocation
+from pynenc._wait.threads import running_invocation
 from pynenc.arguments import Arguments, hash_texts
 from pynenc.conf.config_task import ConcurrencyControlType
 from pynenc.exceptions import (

@@ -17,7 +17,8 @@ from support.processes import Processes
 from support.waiting import wait_until
 from support.worlds import RUNNERS, STORES, World, load_jobs, make_world
 
-from pynenc import Pynenc, _wait_report
+from pynenc import Pynenc
+from pynenc._wait.threads import report as _wait_report
 from pynenc.exceptions import InvocationTimeoutError
 from pynenc.runner._session.presence import live_runners
 

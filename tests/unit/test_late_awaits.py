@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support.worlds import load_jobs
 
-from pynenc._async_wait import Hub
+from pynenc._wait.loops import Hub
 
 BEGUN_EVERY_SEC = 0.0015
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
-from pynenc._wait import missing, wait_outcomes
-from pynenc._wait_report import why_unfinished
+from pynenc._wait.report import why_unfinished
+from pynenc._wait.threads import missing, wait_outcomes
 from pynenc.exceptions import InvocationNotFoundError, InvocationTimeoutError
 from pynenc.invocation.base_invocation import BaseInvocationGroup, checked_timeout
 from pynenc.invocation.dist_invocation import DistributedInvocation
@@ -16,7 +16,7 @@ from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc import _core
-    from pynenc._async_wait import Watch
+    from pynenc._wait.loops import Watch
 
 
 class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Params, Result]):
@@ -110,7 +110,7 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
         if not waiting:
             return
         # Imported here: asyncio takes longer to import than all the rest.
-        from pynenc._async_wait import async_outcomes
+        from pynenc._wait.loops import async_outcomes
 
         watch: Watch | None = None
         try:

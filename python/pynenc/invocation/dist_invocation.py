@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from pynenc import _core
-from pynenc._wait import missing, wait_outcomes
-from pynenc._wait_report import unfinished
+from pynenc._wait.report import unfinished
+from pynenc._wait.threads import missing, wait_outcomes
 from pynenc.arguments import Arguments
 from pynenc.call import Call
 from pynenc.exceptions import (
@@ -239,7 +239,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         """
         if self._terminal is None:
             # Imported here: asyncio takes longer to import than all the rest.
-            from pynenc._async_wait import async_outcomes
+            from pynenc._wait.loops import async_outcomes
 
             try:
                 watch = await async_outcomes(self.app, [self])

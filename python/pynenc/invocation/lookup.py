@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pynenc._wait import missing
+from pynenc._wait.threads import missing
 from pynenc.exceptions import InvocationNotFoundError
 from pynenc.invocation.base_invocation import BaseInvocation
 from pynenc.invocation.dist_invocation import DistributedInvocation

@@ -11,7 +11,8 @@ import pytest
 from support.waiting import wait_until
 from support.worlds import STORES, load_jobs, set_environment
 
-from pynenc import _core, _wait
+from pynenc import _core
+from pynenc._wait import threads as _wait
 from pynenc.exceptions import (
     InvocationAbandonedError,
     InvocationCancelledError,

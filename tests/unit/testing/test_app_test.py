@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pynenc import Pynenc, _wait
+from pynenc import Pynenc
+from pynenc._wait import threads as _wait
 from pynenc.exceptions import ConfigError, PayloadTooLargeError, RetryError, RunnerError, TaskTimeoutError
 from pynenc.invocation import InvocationStatus
 from pynenc.runner import ThreadRunner

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from pynenc._wait_report import wait_and_report
+from pynenc._wait.report import wait_and_report
 from pynenc.exceptions import InvocationNotFoundError
 from pynenc.util import clock
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pynenc._no_runner import how_to_start_one
+from pynenc._wait.no_runner import how_to_start_one
 from pynenc.conf.database_file import absolute_url
 from pynenc.exceptions import InvocationNotFoundError, PynencError
 from pynenc.util import clock

@@ -12,7 +12,7 @@ from pynenc import _core
 from pynenc._kernel.per_process import ProcessMark
 
 if TYPE_CHECKING:
-    from pynenc._async_wait import Hub
+    from pynenc._wait.loops import Hub
 
 _LOOK_SEC = 1.0
 """How often a thread that rings for a loop looks whether the loop is there."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from pynenc import _core, context
-from pynenc._wait_report import say_why_if_late
+from pynenc._wait.report import say_why_if_late
 from pynenc.exceptions import InvocationExpiredError, InvocationNotFoundError, RunnerError
 from pynenc.util import clock
 
@@ -51,7 +51,7 @@ def wait_outcomes(
         return _wait_by_hook(app, runner, current, waiter, targets, timeout)
     if current is not None or app._runtime.store.kind != "memory":
         if current is None and ("gevent.monkey" in sys.modules or "eventlet.patcher" in sys.modules):
-            from pynenc._greenlets import patched_by, wait_beside_greenlets
+            from pynenc._wait.greenlets import patched_by, wait_beside_greenlets
 
             if library := patched_by():
                 began = clock.monotonic()

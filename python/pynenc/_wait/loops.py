@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc import _core, context
 from pynenc._kernel.submit_pool import off_the_loop
-from pynenc._loop_home import Home
-from pynenc._wait import (
+from pynenc._wait.loop_bridge import Home
+from pynenc._wait.report import say_why
+from pynenc._wait.threads import (
     MEMORY_GRACE_SEC,
     call_hook,
     parked,
@@ -29,7 +30,6 @@ from pynenc._wait import (
     running_invocation,
     waits_natively,
 )
-from pynenc._wait_report import say_why
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc

@@ -1,0 +1,1 @@
+"""Step 8, result: how threads and event loops wait for invocations."""
