@@ -36,7 +36,7 @@ CORE_IMPORTERS = frozenset(
         "_execute/outcome.py",
         "serializer/signing.py",
         "state_backend/base_state_backend.py",
-        "submit.py",
+        "_submit/submit.py",
         "testing/_fresh_state.py",
         "util/views.py",
     }

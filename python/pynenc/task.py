@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict
 from pynenc import context
 from pynenc._execute.limits import Limits, limits_of
 from pynenc._signature import CallSignature
+from pynenc._submit.submit import SubmitPlan, submit_many, submit_one
 from pynenc._tasks.checks import check_function, check_options, refuse_what_is_not_offered
 from pynenc.arguments import Arguments
 from pynenc.conf.config_task import ConcurrencyControlType, ConfigTask
@@ -20,7 +21,6 @@ from pynenc.identifiers import TaskId
 from pynenc.invocation.base_invocation import BaseInvocation
 from pynenc.invocation.conc_invocation import ConcurrentInvocationGroup
 from pynenc.invocation.dist_group import DistributedInvocationGroup
-from pynenc.submit import SubmitPlan, submit_many, submit_one
 from pynenc.types import Params, Result
 from pynenc.util.near_names import did_you_mean
 
@@ -231,7 +231,7 @@ class Task(Generic[Params, Result]):
         """
         bound = self._bind(*args, **kwargs)
         if self._runtime.conf.dev_mode_force_sync_tasks:
-            from pynenc._dev_mode import call_here
+            from pynenc._submit.dev_mode import call_here
 
             return call_here(self, bound)
         return submit_one(self, bound)
@@ -316,7 +316,7 @@ class Task(Generic[Params, Result]):
         """
         calls = [self._bind_item(item, common_args) for item in param_iter]
         if self._runtime.conf.dev_mode_force_sync_tasks:
-            from pynenc._dev_mode import call_many_here
+            from pynenc._submit.dev_mode import call_many_here
 
             return ConcurrentInvocationGroup(self, call_many_here(self, calls))
         return DistributedInvocationGroup(self, submit_many(self, calls))

@@ -16,8 +16,8 @@ from support.waiting import wait_until
 from pynenc import Pynenc
 from pynenc._kernel import submit_pool
 from pynenc._kernel.submit_pool import MOST_THREADS, off_the_loop
+from pynenc._submit.submit import submit_one
 from pynenc.invocation import ConcurrentInvocation, ConcurrentInvocationGroup
-from pynenc.submit import submit_one
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE")
 

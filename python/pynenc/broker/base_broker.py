@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc import _core
 from pynenc._execute.outcome import Outcome, runner_of, settle_claim
+from pynenc._submit.submit import submit_one
 from pynenc.conf.config_broker import ConfigBroker
 from pynenc.conf.config_task import MAX_PRIORITY, MIN_PRIORITY, QUEUE_NAME
 from pynenc.invocation.status import InvocationStatus
-from pynenc.submit import submit_one
 from pynenc.util.views import ClaimedInvocationId, View, claim_of, claim_some, id_of, texts
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ def invocation_of_task(task: Task[Params, Result], invocation_id: str) -> BaseIn
     """
     app = task.app
     if app.conf.dev_mode_force_sync_tasks:
-        from pynenc._dev_mode import find
+        from pynenc._submit.dev_mode import find
 
         found = find(app, invocation_id)
         _check_task(task, invocation_id, found.task.task_id)

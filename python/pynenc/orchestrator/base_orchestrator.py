@@ -7,8 +7,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from pynenc import _core
-from pynenc._dev_mode import find
 from pynenc._execute.outcome import Outcome, begin_claim, describe, runner_of, settle_claim, unknown_task
+from pynenc._submit.dev_mode import find
+from pynenc._submit.submit import submit_many
 from pynenc.call import Call
 from pynenc.exceptions import InvocationStatusOwnershipError, InvocationStatusTransitionError
 from pynenc.invocation.dist_invocation import DistributedInvocation
@@ -16,7 +17,6 @@ from pynenc.invocation.status import InvocationStatus
 from pynenc.orchestrator._claiming import claim_or_wait
 from pynenc.orchestrator.controls import BaseBlockingControl, BaseCycleControl
 from pynenc.orchestrator.upkeep import Upkeep
-from pynenc.submit import submit_many
 from pynenc.util.views import every_id, id_of, owned_claim, texts
 
 __all__ = ["BaseBlockingControl", "BaseCycleControl", "BaseOrchestrator"]

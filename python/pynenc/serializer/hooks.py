@@ -126,7 +126,7 @@ def _invocation(app: Pynenc | None, kind: type[Any], value: Any) -> Any:
     if not isinstance(value, dict) or not isinstance(value.get(INVOCATION_KEY), str):
         raise TypeError(f"expected an invocation, got {type(value).__name__}")
     if app is not None and app.conf.dev_mode_force_sync_tasks:
-        from pynenc._dev_mode import find
+        from pynenc._submit.dev_mode import find
 
         return find(app, value[INVOCATION_KEY])
     if app is None or not issubclass(DistributedInvocation, kind):

@@ -12,7 +12,7 @@ import msgspec
 
 from pynenc import _core
 from pynenc._apps import on_the_same_store
-from pynenc._dev_mode import find
+from pynenc._submit.dev_mode import find
 from pynenc.app_info import AppInfo
 from pynenc.conf.config_state_backend import ConfigStateBackend
 from pynenc.exceptions import InvocationError, NotOfferedError
