@@ -27,7 +27,7 @@ CORE_IMPORTERS = frozenset(
         "invocation/dist_invocation.py",
         "invocation/status.py",
         "orchestrator/base_orchestrator.py",
-        "runner/_session/core_logs.py",
+        "_logs/engine.py",
         "runner/_session/slot_threads.py",
         "runner/_workers/overdue.py",
         "runner/_workers/pool.py",

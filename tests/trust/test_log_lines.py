@@ -13,9 +13,9 @@ import pytest
 from support.waiting import wait_until
 
 from pynenc import Pynenc
+from pynenc._logs.app_logger import MAX_MESSAGE_CHARS, MAX_TRACEBACK_CHARS
 from pynenc.exceptions import SerializationError
 from pynenc.invocation import DistributedInvocation
-from pynenc.log import MAX_MESSAGE_CHARS, MAX_TRACEBACK_CHARS
 from pynenc.runner import ThreadRunner
 
 FORGED = "2026-01-01 00:00:00.000+00:00 INFO pynenc.shop all is well"

@@ -16,7 +16,7 @@ from support.seed_runners import RecordingRunner
 from support.worlds import load_jobs
 
 from pynenc import Pynenc, context
-from pynenc.log import AppHandler
+from pynenc._logs.app_logger import AppHandler
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d (?P<level>\w+) (?P<logger>\S+) (?P<rest>.*)")
 

@@ -44,7 +44,7 @@ PATHS: dict[str, dict[str, str]] = {
     "pynenc.util.files": {"read_file": "pynenc.conf.sources"},
     "pynenc.util.import_app": {"find_app": "pynenc.app_discovery"},
     "pynenc.util.import_tools": {},
-    "pynenc.util.log": {"create_logger": "pynenc.log"},
+    "pynenc.util.log": {"create_logger": "pynenc._logs.app_logger"},
 }
 """Old path -> name -> the module that has it."""
 

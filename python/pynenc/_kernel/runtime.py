@@ -170,7 +170,7 @@ class AppRuntime:
         logger: logging.Logger | None = self.parts.get("logger")
         if logger is not None:
             return logger
-        from pynenc.log import create_logger
+        from pynenc._logs.app_logger import create_logger
 
         return self.part("logger", lambda: create_logger(self))
 

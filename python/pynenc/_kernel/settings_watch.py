@@ -52,7 +52,7 @@ class SettingsWatch:
         if name in _COMPONENTS:
             runtime.parts.pop(name.removesuffix("_cls"), None)
         if name in _LOGGING and "logger" in runtime.parts:
-            from pynenc.log import create_logger
+            from pynenc._logs.app_logger import create_logger
 
             create_logger(runtime)
 

@@ -6,10 +6,10 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from pynenc import _core
+from pynenc._logs.engine import CoreLogs
 from pynenc._process import prepare_process
 from pynenc.conf.database_file import check_database
 from pynenc.conf.store_url import resolve_store_url
-from pynenc.runner._session.core_logs import CoreLogs
 
 if TYPE_CHECKING:
     from pynenc.conf.config_pynenc import ConfigPynenc

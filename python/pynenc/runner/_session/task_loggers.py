@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from pynenc.log import app_handler
+from pynenc._logs.app_logger import app_handler
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc

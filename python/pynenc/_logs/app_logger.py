@@ -13,7 +13,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from pynenc import _log_stream, context
+from pynenc import context
+from pynenc._logs import stream as _log_stream
 from pynenc.util.texts import cut, escaped, indented
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""The logger of an app, and what it writes to."""
