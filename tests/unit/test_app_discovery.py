@@ -10,7 +10,7 @@ import pytest
 from support.modules import forgotten_modules, write_file
 
 from pynenc import Pynenc
-from pynenc.app_discovery import find_app
+from pynenc.cli.app_discovery import find_app
 from pynenc.exceptions import AppDiscoveryError
 
 ONE = "from pynenc import Pynenc\n{name} = Pynenc('{id}')\n"

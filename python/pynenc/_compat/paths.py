@@ -42,7 +42,7 @@ PATHS: dict[str, dict[str, str]] = {
     "pynenc.serializer.constants": {"ReservedKeys": "pynenc._compat.constants"},
     "pynenc.util.asyncio_helper": {},
     "pynenc.util.files": {"read_file": "pynenc.conf.sources"},
-    "pynenc.util.import_app": {"find_app": "pynenc.app_discovery"},
+    "pynenc.util.import_app": {"find_app": "pynenc.cli.app_discovery"},
     "pynenc.util.import_tools": {},
     "pynenc.util.log": {"create_logger": "pynenc._logs.app_logger"},
 }

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from pynenc.app_discovery import FoundApp, find_app
+from pynenc.cli.app_discovery import FoundApp, find_app
 from pynenc.conf.base import WITHOUT_EFFECT, describe, fields_of, offered
 
 

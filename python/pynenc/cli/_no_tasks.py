@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pynenc.app_discovery import FoundApp
+    from pynenc.cli.app_discovery import FoundApp
 
 _LISTED = "list the modules with tasks in task_modules (PYNENC__TASK_MODULES)"
 

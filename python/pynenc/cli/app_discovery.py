@@ -25,9 +25,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pynenc._module_names import module_name
 from pynenc._tasks.shadows import ahead_of_the_standard_library, is_standard, shadow_hint
 from pynenc.app import Pynenc
+from pynenc.cli.module_names import module_name
 from pynenc.exceptions import AppDiscoveryError
 from pynenc.util.near_names import did_you_mean
 
