@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pynenc._signature import Bound
+from pynenc.util.signature import Bound
 
 if TYPE_CHECKING:
     from pynenc.task import Task

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict
 
 from pynenc import context
 from pynenc._execute.limits import Limits, limits_of
-from pynenc._signature import CallSignature
 from pynenc._submit.submit import SubmitPlan, submit_many, submit_one
 from pynenc._tasks.checks import check_function, check_options, refuse_what_is_not_offered
 from pynenc.arguments import Arguments
@@ -23,6 +22,7 @@ from pynenc.invocation.conc_invocation import ConcurrentInvocationGroup
 from pynenc.invocation.dist_group import DistributedInvocationGroup
 from pynenc.types import Params, Result
 from pynenc.util.near_names import did_you_mean
+from pynenc.util.signature import CallSignature
 
 if TYPE_CHECKING:
     import logging

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pynenc._signature import CallSignature
+from pynenc.util.signature import CallSignature
 
 
 def plain(a, b=2, *, c=3):  # type: ignore[no-untyped-def]

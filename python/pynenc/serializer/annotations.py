@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
 
-from pynenc._signature import naming_parameters
 from pynenc.serializer.hooks import DecodeHook
+from pynenc.util.signature import naming_parameters
 
 _EMPTY = inspect.Parameter.empty
 

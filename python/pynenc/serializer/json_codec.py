@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pynenc._signature import Bound, CallSignature, is_decorated
 from pynenc.exceptions import PayloadTooLargeError, SerializationError
 from pynenc.serializer.annotations import Slot, slots_of
 from pynenc.serializer.canonical import canonical_text
@@ -19,6 +18,7 @@ from pynenc.serializer.conformity import Conformity, Sure, is_plain, quick_types
 from pynenc.serializer.differences import difference, locate, remedy, type_name
 from pynenc.serializer.hooks import decode_hook, encode_other
 from pynenc.serializer.misfits import ADVICE_FOR_RESULTS, advice, located
+from pynenc.util.signature import Bound, CallSignature, is_decorated
 from pynenc.util.texts import brief
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from pynenc import Pynenc
-from pynenc._signature import CallSignature
 from pynenc.identifiers import TaskId
 from pynenc.serializer.codec import Codec
+from pynenc.util.signature import CallSignature
 
 UNANNOTATED = object()
 
