@@ -20,7 +20,7 @@ CORE_IMPORTERS = frozenset(
         "_wait/loops.py",
         "_wait/loop_bridge.py",
         "_kernel/store_handle.py",
-        "_process.py",
+        "_kernel/process.py",
         "_wait/threads.py",
         "broker/base_broker.py",
         "invocation/conc_invocation.py",

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
-from pynenc._apps import AppMeta, forget_all, normalise, reduced
+from pynenc._kernel.app_registry import AppMeta, forget_all, normalise, reduced
 from pynenc._kernel.config_sources import ConfigSources
 from pynenc._kernel.runtime import AppRuntime
 from pynenc._tasks.direct import make_direct

@@ -6,8 +6,8 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from pynenc import _core
+from pynenc._kernel.process import prepare_process
 from pynenc._logs.engine import CoreLogs
-from pynenc._process import prepare_process
 from pynenc.conf.database_file import check_database
 from pynenc.conf.store_url import resolve_store_url
 

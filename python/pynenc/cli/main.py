@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 from pynenc import __version__
-from pynenc._process import replace_closed_streams
+from pynenc._kernel.process import replace_closed_streams
 from pynenc.cli import monitor, redis_acl, runner, show_config, status
 from pynenc.cli._parser import Parser
 from pynenc.exceptions import PynencError

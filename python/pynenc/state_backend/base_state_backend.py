@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from pynenc import _core
-from pynenc._apps import on_the_same_store
+from pynenc._kernel.app_registry import on_the_same_store
 from pynenc._submit.dev_mode import find
 from pynenc.app_info import AppInfo
 from pynenc.conf.config_state_backend import ConfigStateBackend

@@ -6,8 +6,8 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from pynenc._apps import make_known
 from pynenc._installed import search_path
+from pynenc._kernel.app_registry import make_known
 from pynenc._tasks.late_modules import LateModules
 from pynenc._tasks.modules import task_module_names
 from pynenc.app_info import AppInfo
