@@ -38,7 +38,7 @@ CORE_IMPORTERS = frozenset(
         "state_backend/base_state_backend.py",
         "_submit/submit.py",
         "testing/_fresh_state.py",
-        "util/views.py",
+        "_views/view.py",
     }
 )
 

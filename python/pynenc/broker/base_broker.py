@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from pynenc import _core
 from pynenc._execute.outcome import Outcome, runner_of, settle_claim
 from pynenc._submit.submit import submit_one
+from pynenc._views.view import ClaimedInvocationId, View, claim_of, claim_some, id_of, texts
 from pynenc.conf.config_broker import ConfigBroker
 from pynenc.conf.config_task import MAX_PRIORITY, MIN_PRIORITY, QUEUE_NAME
 from pynenc.invocation.status import InvocationStatus
-from pynenc.util.views import ClaimedInvocationId, View, claim_of, claim_some, id_of, texts
 
 if TYPE_CHECKING:
-    from pynenc.util.views import InvocationOrId
+    from pynenc._views.view import InvocationOrId
 
 _QUEUED = [status.value for status in InvocationStatus if status.is_available_for_run()]
 

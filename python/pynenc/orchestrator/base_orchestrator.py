@@ -10,14 +10,14 @@ from pynenc import _core
 from pynenc._execute.outcome import Outcome, begin_claim, describe, runner_of, settle_claim, unknown_task
 from pynenc._submit.dev_mode import find
 from pynenc._submit.submit import submit_many
+from pynenc._views.claiming import claim_or_wait
+from pynenc._views.upkeep import Upkeep
+from pynenc._views.view import every_id, id_of, owned_claim, texts
 from pynenc.call import Call
 from pynenc.exceptions import InvocationStatusOwnershipError, InvocationStatusTransitionError
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.invocation.status import InvocationStatus
-from pynenc.orchestrator._claiming import claim_or_wait
 from pynenc.orchestrator.controls import BaseBlockingControl, BaseCycleControl
-from pynenc.orchestrator.upkeep import Upkeep
-from pynenc.util.views import every_id, id_of, owned_claim, texts
 
 __all__ = ["BaseBlockingControl", "BaseCycleControl", "BaseOrchestrator"]
 
@@ -25,8 +25,8 @@ _STATUS = {_core.SUCCESS: "success", _core.FAILURE: "failed", _core.RETRY: "retr
 """Where each outcome leaves an invocation."""
 
 if TYPE_CHECKING:
+    from pynenc._views.view import InvocationOrId
     from pynenc.task import Task
-    from pynenc.util.views import InvocationOrId
 
 _QUEUED = [status.value for status in InvocationStatus if status.is_available_for_run()]
 

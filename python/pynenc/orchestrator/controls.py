@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from pynenc._views.view import id_of
 from pynenc.exceptions import CycleDetectedError
-from pynenc.util.views import id_of
 
 if TYPE_CHECKING:
+    from pynenc._views.view import InvocationOrId
     from pynenc.app import Pynenc
     from pynenc.invocation.dist_invocation import DistributedInvocation
-    from pynenc.util.views import InvocationOrId
 
 
 @dataclass(frozen=True)

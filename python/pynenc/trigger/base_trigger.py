@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NoReturn
 
+from pynenc._views.view import View
 from pynenc.conf.config_trigger import ConfigTrigger
 from pynenc.exceptions import NotOfferedError
-from pynenc.util.views import View
 
 _NOT_OFFERED = frozenset(
     {

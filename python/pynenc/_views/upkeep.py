@@ -9,14 +9,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pynenc._execute.outcome import runner_of
+from pynenc._views.view import View, every_id, id_of
 from pynenc.conf.config_orchestrator import ConfigOrchestrator
 from pynenc.exceptions import InvocationNotFoundError, InvocationStatusTransitionError
 from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord
 from pynenc.orchestrator.controls import ActiveRunnerInfo, BaseBlockingControl, BaseCycleControl
-from pynenc.util.views import View, every_id, id_of
 
 if TYPE_CHECKING:
-    from pynenc.util.views import InvocationOrId
+    from pynenc._views.view import InvocationOrId
 
 
 class Upkeep(View):

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pynenc._execute.outcome import runner_of
+from pynenc._views.view import claim_some
 from pynenc.util import clock
-from pynenc.util.views import claim_some
 
 if TYPE_CHECKING:
     from pynenc import _core
