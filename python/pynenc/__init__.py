@@ -11,10 +11,11 @@
 Importing this starts nothing. The distribution is called `pynenc-rs`.
 """
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from pynenc._compat.paths import serve_old_paths
-from pynenc._installed import warn_if_both_installed
+from pynenc.util.search_path import metadata_folder
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc as Pynenc
@@ -62,5 +63,18 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+def _warn_if_both_installed() -> None:
+    """Warn (`RuntimeWarning`) if `pynenc` is installed as well as `pynenc-rs`: files of one overwrite the other's."""
+    other = metadata_folder("pynenc")
+    if other is not None:
+        warnings.warn(
+            f"the distributions 'pynenc' ({other}) and 'pynenc-rs' are both installed, and both bring the import "
+            "package 'pynenc', so their files are mixed. Keep one: "
+            "pip uninstall -y pynenc pynenc-rs && pip install pynenc-rs",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
 serve_old_paths()
-warn_if_both_installed()
+_warn_if_both_installed()

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pynenc._installed import search_path
+from pynenc.util.search_path import search_path
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

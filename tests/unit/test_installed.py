@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from support.processes import child_environment
 
-from pynenc._installed import metadata_folder, warn_if_both_installed
+from pynenc import _warn_if_both_installed
+from pynenc.util.search_path import metadata_folder
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def test_the_other_distribution_is_found_and_warned_of_with_what_to_do(installed
     (installed / name).mkdir()
     assert metadata_folder("pynenc") == str(installed / name)
     with pytest.warns(RuntimeWarning) as caught:
-        warn_if_both_installed()
+        _warn_if_both_installed()
     [warning] = caught
     assert str(installed / name) in str(warning.message)
     assert "pip uninstall -y pynenc pynenc-rs && pip install pynenc-rs" in str(warning.message)
@@ -51,7 +52,7 @@ def test_an_installed_package_of_another_name_causes_no_warning(installed: Path,
     assert metadata_folder("pynenc") is None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_if_both_installed()
+        _warn_if_both_installed()
 
 
 def test_the_working_folder_is_searched_if_it_is_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

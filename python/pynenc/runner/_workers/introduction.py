@@ -6,7 +6,6 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from pynenc._installed import search_path
 from pynenc._kernel.app_registry import make_known
 from pynenc._tasks.late_modules import LateModules
 from pynenc._tasks.modules import task_module_names
@@ -17,6 +16,7 @@ from pynenc.conf.masking import is_secret, masked_url, shown_value
 from pynenc.conf.store_url import COMPONENT_FIELDS, STORE_FIELDS, resolve_store_url
 from pynenc.exceptions import AlreadyInitializedError, ConfigError
 from pynenc.runner._session.monkey_patches import refuse_patched_modules
+from pynenc.util.search_path import search_path
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc

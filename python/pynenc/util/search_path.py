@@ -1,23 +1,9 @@
-"""Say so if the distribution `pynenc` is installed beside this one: both own the import package `pynenc`."""
+"""What is installed in the folders of `sys.path`."""
 
 from __future__ import annotations
 
 import os
 import sys
-import warnings
-
-
-def warn_if_both_installed() -> None:
-    """Warn (`RuntimeWarning`) if `pynenc` is installed as well as `pynenc-rs`: files of one overwrite the other's."""
-    other = metadata_folder("pynenc")
-    if other is not None:
-        warnings.warn(
-            f"the distributions 'pynenc' ({other}) and 'pynenc-rs' are both installed, and both bring the import "
-            "package 'pynenc', so their files are mixed. Keep one: "
-            "pip uninstall -y pynenc pynenc-rs && pip install pynenc-rs",
-            RuntimeWarning,
-            stacklevel=3,
-        )
 
 
 def search_path() -> list[str]:
