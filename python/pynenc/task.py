@@ -20,6 +20,8 @@ from pynenc.identifiers import TaskId
 from pynenc.invocation.base_invocation import BaseInvocation
 from pynenc.invocation.conc_invocation import ConcurrentInvocationGroup
 from pynenc.invocation.dist_group import DistributedInvocationGroup
+from pynenc.invocation.lookup import invocation_of_task
+from pynenc.serializer.app_values import register_tasks
 from pynenc.types import Params, Result
 from pynenc.util.near_names import did_you_mean
 from pynenc.util.signature import CallSignature
@@ -345,8 +347,6 @@ class Task(Generic[Params, Result]):
         Raises:
             InvocationNotFoundError: there is none (any more), or it is one of another task.
         """
-        from pynenc.invocation.lookup import invocation_of_task
-
         return invocation_of_task(self, invocation_id)
 
     async def find(self, invocation_id: str) -> BaseInvocation[Params, Result]:
@@ -400,6 +400,9 @@ class Task(Generic[Params, Result]):
 
     def __repr__(self) -> str:
         return f"Task(task_id={str(self.task_id)!r})"
+
+
+register_tasks(Task)
 
 
 def _likely(queue: str, queues: tuple[str, ...]) -> str:

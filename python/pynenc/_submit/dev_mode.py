@@ -1,31 +1,17 @@
-"""Dev mode: calls whose bodies run in the caller, and the invocations of this process by their ids."""
+"""Dev mode: calls whose bodies run in the caller."""
 
 from __future__ import annotations
 
-import threading
-import weakref
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from pynenc.arguments import Arguments
 from pynenc.call import Call
-from pynenc.exceptions import InvocationNotFoundError
 from pynenc.invocation.conc_invocation import ConcurrentInvocation
-from pynenc.invocation.dist_invocation import DistributedInvocation
+from pynenc.invocation.dev_invocations import remember
 from pynenc.serializer.signing import KINDS
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
     from pynenc.task import Task
-
-# What an annotation says of invocations is true in dev mode too.
-DistributedInvocation.register(ConcurrentInvocation)
-
-KEPT = 10_000
-"""How many invocations of an app are found by their ids, the latest ones."""
-
-_lock = threading.Lock()
-_made: weakref.WeakKeyDictionary[Pynenc, OrderedDict[str, ConcurrentInvocation[Any, Any]]] = weakref.WeakKeyDictionary()
 
 
 def call_here(task: Task[Any, Any], bound: dict[str, Any]) -> ConcurrentInvocation[Any, Any]:
@@ -46,17 +32,6 @@ def call_many_here(task: Task[Any, Any], calls: list[dict[str, Any]]) -> list[Co
     return invocations
 
 
-def find(app: Pynenc, invocation_id: str) -> ConcurrentInvocation[Any, Any]:
-    """The invocation with this id, which a call in this process has made. `InvocationNotFoundError` if none has."""
-    with _lock:
-        found = _made.get(app, OrderedDict()).get(str(invocation_id))
-    if found is None:
-        raise InvocationNotFoundError(
-            f"no invocation {invocation_id}: in dev mode an app knows the last {KEPT} calls of its own process"
-        )
-    return found
-
-
 def _made_here(task: Task[Any, Any], calls: list[dict[str, Any]]) -> list[ConcurrentInvocation[Any, Any]]:
     app = task.app
     app._runtime.check_settings()
@@ -70,10 +45,5 @@ def _made_here(task: Task[Any, Any], calls: list[dict[str, Any]]) -> list[Concur
             payload = codec.signer.sign(str(task.task_id), invocation_id, KINDS["arguments"], payload)
         invocation._payload = payload
         invocations.append(invocation)
-    with _lock:
-        known = _made.setdefault(app, OrderedDict())
-        for invocation in invocations:
-            known[str(invocation.invocation_id)] = invocation
-        while len(known) > KEPT:
-            known.popitem(last=False)
+    remember(app, invocations)
     return invocations

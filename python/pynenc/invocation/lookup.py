@@ -1,13 +1,15 @@
-"""Find invocations of one task by their ids."""
+"""Find invocations by their ids: those of a task, and those that a value names."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pynenc._wait.threads import missing
 from pynenc.exceptions import InvocationNotFoundError
 from pynenc.invocation.base_invocation import BaseInvocation
+from pynenc.invocation.dev_invocations import find
 from pynenc.invocation.dist_invocation import DistributedInvocation
+from pynenc.serializer.app_values import register_invocations
 from pynenc.types import Params, Result
 
 if TYPE_CHECKING:
@@ -27,8 +29,6 @@ def invocation_of_task(task: Task[Params, Result], invocation_id: str) -> BaseIn
     """
     app = task.app
     if app.conf.dev_mode_force_sync_tasks:
-        from pynenc._submit.dev_mode import find
-
         found = find(app, invocation_id)
         _check_task(task, invocation_id, found.task.task_id)
         return found
@@ -40,6 +40,23 @@ def invocation_of_task(task: Task[Params, Result], invocation_id: str) -> BaseIn
     invocation = DistributedInvocation(app, record.invocation_id, task=task, parent_id=record.parent_id)
     invocation._record = record
     return invocation
+
+
+def decoded_invocation(app: Any, kind: type[Any], invocation_id: str) -> BaseInvocation[Any, Any]:
+    """Return the invocation that a value of the annotated class `kind` names.
+
+    Raises:
+        InvocationNotFoundError: in dev mode, no call of this process has made it.
+        TypeError: an invocation is none of class `kind`.
+    """
+    if app.conf.dev_mode_force_sync_tasks:
+        return find(app, invocation_id)
+    if not issubclass(DistributedInvocation, kind):
+        raise TypeError(f"invocations cannot be decoded as {kind.__qualname__}; annotate DistributedInvocation")
+    return DistributedInvocation(app, invocation_id)
+
+
+register_invocations(BaseInvocation, decoded_invocation)
 
 
 def _check_task(task: Task[Params, Result], invocation_id: str, found: str) -> None:

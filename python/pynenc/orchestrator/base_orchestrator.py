@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc import _core
 from pynenc._execute.outcome import Outcome, begin_claim, describe, runner_of, settle_claim, unknown_task
-from pynenc._submit.dev_mode import find
 from pynenc._submit.submit import submit_many
 from pynenc._views.claiming import claim_or_wait
 from pynenc._views.upkeep import Upkeep
 from pynenc._views.view import every_id, id_of, owned_claim, texts
 from pynenc.call import Call
 from pynenc.exceptions import InvocationStatusOwnershipError, InvocationStatusTransitionError
+from pynenc.invocation.dev_invocations import find
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.invocation.status import InvocationStatus
 from pynenc.orchestrator.controls import BaseBlockingControl, BaseCycleControl

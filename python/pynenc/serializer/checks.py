@@ -7,11 +7,12 @@ the C stack allows, which the process that has to read it may not share.
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Collection, Iterable
 from datetime import datetime, time
 from math import isfinite
 from typing import Any
+
+from pynenc.serializer.app_values import is_invocation_class, is_task
 
 MAX_DEPTH = 200
 """Containers within containers, beyond which a value is refused."""
@@ -37,18 +38,6 @@ def inspect_value(value: Any) -> list[Any]:
     walk = _Walk()
     walk.one(value, 0)
     return walk.of_apps
-
-
-def is_task(kind: type[Any]) -> bool:
-    """Whether this is the class of tasks. Imports nothing: who has a task has imported it."""
-    module = sys.modules.get("pynenc.task")
-    return module is not None and issubclass(kind, module.Task)
-
-
-def is_invocation_class(kind: type[Any]) -> bool:
-    """Whether this is a class of invocations. Imports nothing: who has an invocation has imported it."""
-    module = sys.modules.get("pynenc.invocation.base_invocation")
-    return module is not None and issubclass(kind, module.BaseInvocation)
 
 
 class _Walk:

@@ -19,13 +19,13 @@ from pynenc.serializer.json_codec import DEFAULT_TEXT, JsonTaskCodec, too_large
 from pynenc.serializer.json_pickle_serializer import JsonPickleSerializer
 from pynenc.serializer.json_serializer import JsonSerializer
 from pynenc.serializer.pickle_serializer import PickleSerializer
+from pynenc.util.signature import CallSignature
 from pynenc.util.texts import brief
 
 if TYPE_CHECKING:
     from pynenc import _core
-    from pynenc.app import Pynenc
+    from pynenc.serializer.owner import CodecOwner, CodecTask
     from pynenc.serializer.signing import Refusals
-    from pynenc.task import Task
 
 _EXCEPTION_TAG: Final = 4
 _NAMES: Final = {
@@ -59,7 +59,7 @@ class Codec:
     refusals: Refusals | None = None
     """Counts the payloads that were refused; None if the app neither signs nor encodes them."""
 
-    def __init__(self, app: Pynenc) -> None:
+    def __init__(self, app: CodecOwner) -> None:
         """
         Raises:
             ValueError: `serializer_cls` names no imported serializer.
@@ -67,6 +67,7 @@ class Codec:
         self._app = app
         self._conf = app.conf
         self._tasks: dict[str, JsonTaskCodec] = {}
+        self._signatures: dict[str, tuple[Any, CallSignature]] = {}
         self._exceptions: dict[tuple[str, str], type[Exception]] = {}
         self.serializer: BaseSerializer = app.serializer
         self._is_json = isinstance(self.serializer, JsonSerializer)
@@ -81,7 +82,7 @@ class Codec:
                 stacklevel=3,
             )
 
-    def encode_arguments(self, task: Task[Any, Any], kwargs: dict[str, Any]) -> bytes:
+    def encode_arguments(self, task: CodecTask, kwargs: dict[str, Any]) -> bytes:
         """The arguments of one call.
 
         Raises:
@@ -92,12 +93,12 @@ class Codec:
         if self._is_json:
             payload = _JSON + self._json(task).encode_arguments(kwargs, limit)
         else:
-            payload = self._whole(f"the arguments of task {task.task_id}", task._signature.packed(kwargs))
+            payload = self._whole(f"the arguments of task {task.task_id}", self._signature(task).packed(kwargs))
         if len(payload) > limit:
             raise too_large(f"the arguments of task {task.task_id}", len(payload), limit)
         return payload
 
-    def decode_arguments(self, task: Task[Any, Any], payload: bytes, invocation_id: str = "") -> dict[str, Any]:
+    def decode_arguments(self, task: CodecTask, payload: bytes, invocation_id: str = "") -> dict[str, Any]:
         """What `encode_arguments` was given, each value of its annotated type. A default may be absent.
 
         Args:
@@ -114,13 +115,13 @@ class Codec:
         kwargs = self._load(what, self._body(what, payload, self.serializer.tag))
         if not isinstance(kwargs, dict):
             raise SerializationError(f"{what} are no dict but {type(kwargs).__name__}")
-        return task._signature.unpacked(kwargs)
+        return self._signature(task).unpacked(kwargs)
 
-    def runs_user_code(self, task: Task[Any, Any]) -> bool:
+    def runs_user_code(self, task: CodecTask) -> bool:
         """Whether code of the user's takes part when arguments of this task are decoded, which may take any time."""
         return not self._is_json or self._json(task).runs_user_code
 
-    def encode_result(self, task: Task[Any, Any], value: Any, invocation_id: str = "") -> bytes:
+    def encode_result(self, task: CodecTask, value: Any, invocation_id: str = "") -> bytes:
         """What the body of this invocation returned.
 
         Raises:
@@ -138,7 +139,7 @@ class Codec:
             raise too_large(f"the result of task {task.task_id}", len(payload), limit)
         return payload
 
-    def decode_result(self, task: Task[Any, Any], payload: bytes | None, invocation_id: str = "") -> Any:
+    def decode_result(self, task: CodecTask, payload: bytes | None, invocation_id: str = "") -> Any:
         """What the body returned, of its annotated type. `SerializationError` if it does not fit, or is too large."""
         if payload is None:
             return None
@@ -148,7 +149,7 @@ class Codec:
         what = f"the result of task {task.task_id}"
         return self._load(what, self._body(what, payload, self.serializer.tag))
 
-    def encode_exception(self, task: Task[Any, Any] | str, exc: BaseException, invocation_id: str = "") -> bytes:
+    def encode_exception(self, task: CodecTask | str, exc: BaseException, invocation_id: str = "") -> bytes:
         """What a body raised, with its traceback as text. Never raises, whatever the exception does when looked at.
 
         Args:
@@ -160,7 +161,7 @@ class Codec:
         """An exception in at most `limit` bytes, without what protects it in the store. Never raises."""
         return bytes([_EXCEPTION_TAG]) + encode_error(exc, limit - 1)
 
-    def decode_exception(self, task: Task[Any, Any], payload: bytes, invocation_id: str = "") -> BaseException:
+    def decode_exception(self, task: CodecTask, payload: bytes, invocation_id: str = "") -> BaseException:
         """The exception to raise in place of the remote one, whose traceback it has as a note.
 
         Of the original class if that is an `Exception` which the app knows (a builtin, one of pynenc's, one that the
@@ -179,19 +180,19 @@ class Codec:
         """Return what the history of an invocation says about an exception, given its text."""
         return text
 
-    def write_arguments(self, task: Task[Any, Any], kwargs: dict[str, Any]) -> bytes:
+    def write_arguments(self, task: CodecTask, kwargs: dict[str, Any]) -> bytes:
         """Encode arguments without what protects them in the store. Raises as `encode_arguments`."""
         return Codec.encode_arguments(self, task, kwargs)
 
-    def read_arguments(self, task: Task[Any, Any], plain: bytes) -> dict[str, Any]:
+    def read_arguments(self, task: CodecTask, plain: bytes) -> dict[str, Any]:
         """The inverse of `write_arguments`. Raises as `decode_arguments`."""
         return Codec.decode_arguments(self, task, plain)
 
-    def open_arguments(self, task: Task[Any, Any], payload: bytes, invocation_id: str) -> bytes:
+    def open_arguments(self, task: CodecTask, payload: bytes, invocation_id: str) -> bytes:
         """The payload of a record as `write_arguments` made it."""
         return payload
 
-    def argument_texts(self, task: Task[Any, Any], kwargs: dict[str, Any]) -> dict[str, str]:
+    def argument_texts(self, task: CodecTask, kwargs: dict[str, Any]) -> dict[str, str]:
         """A text per argument that is the same for equal values in every process: what ids and keys are made of.
 
         Raises:
@@ -204,7 +205,7 @@ class Codec:
         except Exception as error:
             raise SerializationError(f"the arguments of task {task.task_id} have no text: {error}") from brief(error)
 
-    def decode_texts(self, task: Task[Any, Any], texts: Mapping[str, str]) -> dict[str, Any]:
+    def decode_texts(self, task: CodecTask, texts: Mapping[str, str]) -> dict[str, Any]:
         """The arguments with these texts, each value of its annotated type. Raises as `decode_arguments`."""
         if self._is_json:
             written = {name: msgspec.Raw(text.encode()) for name, text in texts.items() if text != DEFAULT_TEXT}
@@ -235,7 +236,7 @@ class Codec:
                 "was not decoded. If a process of this app wrote it, give every process the same limit."
             )
 
-    def _json(self, task: Task[Any, Any]) -> JsonTaskCodec:
+    def _json(self, task: CodecTask) -> JsonTaskCodec:
         codec = self._tasks.get(task.task_id)
         # A task may be defined again under its name, as notebooks and reloads do.
         if codec is None or codec.func is not task.func:
@@ -243,6 +244,13 @@ class Codec:
                 self._app, str(task.task_id), task.func, lambda: task.conf.lossy
             )
         return codec
+
+    def _signature(self, task: CodecTask) -> CallSignature:
+        known = self._signatures.get(task.task_id)
+        # A task may be defined again under its name, as notebooks and reloads do.
+        if known is None or known[0] is not task.func:
+            known = self._signatures[task.task_id] = (task.func, CallSignature(task.func))
+        return known[1]
 
     def _whole(self, what: str, value: Any) -> bytes:
         try:
@@ -272,7 +280,7 @@ class Codec:
         )
 
 
-def codec_of(app: Pynenc) -> Codec:
+def codec_of(app: CodecOwner) -> Codec:
     """The codec of an app, as its settings say.
 
     Raises:

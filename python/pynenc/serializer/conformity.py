@@ -21,7 +21,8 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 
-from pynenc.serializer.checks import MAX_DEPTH, SCALARS, is_invocation_class, is_task
+from pynenc.serializer.app_values import is_invocation_class, is_task
+from pynenc.serializer.checks import MAX_DEPTH, SCALARS
 from pynenc.serializer.hooks import is_json_serializable
 
 Sure = Callable[[Any, int], bool]

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from pynenc.serializer.annotations import Slot
-from pynenc.serializer.checks import SCALARS, fields_of_value, is_invocation_class, is_task
+from pynenc.serializer.app_values import is_invocation_class, is_task
+from pynenc.serializer.checks import SCALARS, fields_of_value
 from pynenc.serializer.hooks import is_json_serializable
 from pynenc.serializer.user_code import is_pydantic
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import msgspec
 
-from pynenc.serializer.checks import inspect_value, is_invocation_class, is_task
+from pynenc.serializer.app_values import decode_invocation, is_invocation_class, is_task
+from pynenc.serializer.checks import inspect_value
 from pynenc.serializer.user_code import is_pydantic
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc.serializer.owner import CodecOwner
 
 DecodeHook = Callable[[Any, Any], Any]
 
@@ -72,7 +73,7 @@ def has_own_form(value: Any) -> bool:
     return is_pydantic(kind) or (is_json_serializable(kind) and not (is_invocation_class(kind) or is_task(kind)))
 
 
-def decode_hook(app: Pynenc | None) -> DecodeHook:
+def decode_hook(app: CodecOwner | None) -> DecodeHook:
     """`msgspec`'s `dec_hook`: a value of the annotated type. Invocations and tasks become those of `app`."""
 
     def decode(annotation: Any, value: Any) -> Any:
@@ -119,22 +120,13 @@ def _mapping(kind: type[Any], parameters: tuple[Any, ...], value: Any, decode: D
     raise TypeError(f"values of the annotated type {kind.__module__}.{kind.__qualname__} cannot be decoded")
 
 
-def _invocation(app: Pynenc | None, kind: type[Any], value: Any) -> Any:
-    # A leaf module may not import the class when it is itself imported: that one needs this one.
-    from pynenc.invocation.dist_invocation import DistributedInvocation
-
+def _invocation(app: CodecOwner | None, kind: type[Any], value: Any) -> Any:
     if not isinstance(value, dict) or not isinstance(value.get(INVOCATION_KEY), str):
         raise TypeError(f"expected an invocation, got {type(value).__name__}")
-    if app is not None and app.conf.dev_mode_force_sync_tasks:
-        from pynenc._submit.dev_mode import find
-
-        return find(app, value[INVOCATION_KEY])
-    if app is None or not issubclass(DistributedInvocation, kind):
-        raise TypeError(f"invocations cannot be decoded as {kind.__qualname__}; annotate DistributedInvocation")
-    return DistributedInvocation(app, value[INVOCATION_KEY])
+    return decode_invocation(app, kind, value[INVOCATION_KEY])
 
 
-def _task(app: Pynenc | None, kind: type[Any], value: Any) -> Any:
+def _task(app: CodecOwner | None, kind: type[Any], value: Any) -> Any:
     if not isinstance(value, dict) or list(value) != [TASK_KEY] or not isinstance(value[TASK_KEY], str):
         raise TypeError(f"expected a task, got {type(value).__name__}")
     # Found as the task of an invocation is: what is not registered is imported only from beside the modules of the app.

@@ -11,8 +11,9 @@ import msgspec
 
 from pynenc.exceptions import PayloadTooLargeError, SerializationError
 from pynenc.serializer.annotations import Slot, slots_of
+from pynenc.serializer.app_values import is_task
 from pynenc.serializer.canonical import canonical_text
-from pynenc.serializer.checks import SCALARS, inspect_value, is_task
+from pynenc.serializer.checks import SCALARS, inspect_value
 from pynenc.serializer.collisions import Guard, guard_of_fields
 from pynenc.serializer.conformity import Conformity, Sure, is_plain, quick_types
 from pynenc.serializer.differences import difference, locate, remedy, type_name
@@ -22,7 +23,7 @@ from pynenc.util.signature import Bound, CallSignature, is_decorated
 from pynenc.util.texts import brief
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc.serializer.owner import CodecOwner
 
 _ENCODER = msgspec.json.Encoder(enc_hook=encode_other)
 _encode = _ENCODER.encode
@@ -57,7 +58,7 @@ class JsonTaskCodec:
     values to few of them, and decodes even less.
     """
 
-    def __init__(self, app: Pynenc, task_id: str, func: Callable[..., Any], lossy: Callable[[], bool]) -> None:
+    def __init__(self, app: CodecOwner, task_id: str, func: Callable[..., Any], lossy: Callable[[], bool]) -> None:
         """
         Args:
             lossy: whether values may come back as something else; asked when one would.

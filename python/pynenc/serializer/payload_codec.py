@@ -9,7 +9,7 @@ from pynenc.exceptions import ConfigError, PayloadCodecError
 from pynenc.util.subclasses import get_subclass
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc.serializer.owner import CodecOwner
 
 PayloadKind: TypeAlias = Literal["arguments", "result", "exception"]
 
@@ -70,7 +70,7 @@ class PayloadCodec(ABC):
         """
 
 
-def configured_codec(app: Pynenc) -> PayloadCodec | None:
+def configured_codec(app: CodecOwner) -> PayloadCodec | None:
     """Return the codec of an app: its instance, or else one of the class that `payload_codec_cls` names.
 
     Args:

@@ -22,8 +22,7 @@ from pynenc.serializer.payload_codec import (
 from pynenc.serializer.signing import KINDS, Refusals, configured_signer
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
-    from pynenc.task import Task
+    from pynenc.serializer.owner import CodecOwner, CodecTask
 
 _NOT_ENCODED: Final = b"\x07"
 """In place of an exception that the `PayloadCodec` could not encode: says that much and nothing else."""
@@ -32,7 +31,7 @@ _NOT_ENCODED: Final = b"\x07"
 class SealedCodec(Codec):
     """A `Codec` whose payloads are good for one task, one invocation and one kind only. Thread-safe."""
 
-    def __init__(self, app: Pynenc) -> None:
+    def __init__(self, app: CodecOwner) -> None:
         """Raises as `Codec`, and `ConfigError` for a `payload_codec_cls` that cannot work."""
         super().__init__(app)
         self.signer = configured_signer(app)
@@ -41,37 +40,37 @@ class SealedCodec(Codec):
         self._app_id = app.app_id
         self.refusals = self._refused = Refusals(app)
 
-    def encode_arguments(self, task: Task[Any, Any], kwargs: dict[str, Any]) -> bytes:
+    def encode_arguments(self, task: CodecTask, kwargs: dict[str, Any]) -> bytes:
         """The arguments of one call, not signed yet. Raises as `Codec`, and `PayloadCodecError`."""
         return self._fitting(
             task.task_id, "arguments", self._encoded(task.task_id, "arguments", super().encode_arguments(task, kwargs))
         )
 
-    def decode_arguments(self, task: Task[Any, Any], payload: bytes, invocation_id: str = "") -> dict[str, Any]:
+    def decode_arguments(self, task: CodecTask, payload: bytes, invocation_id: str = "") -> dict[str, Any]:
         """What `encode_arguments` was given. Raises as `Codec`, `SignatureError` and `PayloadCodecError`."""
         return super().decode_arguments(task, self.open_arguments(task, payload, invocation_id))
 
-    def runs_user_code(self, task: Task[Any, Any]) -> bool:
+    def runs_user_code(self, task: CodecTask) -> bool:
         """As `Codec`; a `PayloadCodec` is code of the user's."""
         return self._payload_codec is not None or super().runs_user_code(task)
 
-    def open_arguments(self, task: Task[Any, Any], payload: bytes, invocation_id: str) -> bytes:
+    def open_arguments(self, task: CodecTask, payload: bytes, invocation_id: str) -> bytes:
         """The payload as `write_arguments` made it. Raises `SignatureError` and `PayloadCodecError`."""
         return self._decoded(
             task.task_id, "arguments", self._verified(task.task_id, "arguments", payload, invocation_id)
         )
 
-    def encode_result(self, task: Task[Any, Any], value: Any, invocation_id: str = "") -> bytes:
+    def encode_result(self, task: CodecTask, value: Any, invocation_id: str = "") -> bytes:
         """What the body of this invocation returned. Raises as `Codec`, and `PayloadCodecError`."""
         encoded = self._encoded(task.task_id, "result", super().encode_result(task, value))
         return self._signed(task.task_id, "result", self._fitting(task.task_id, "result", encoded), invocation_id)
 
-    def decode_result(self, task: Task[Any, Any], payload: bytes | None, invocation_id: str = "") -> Any:
+    def decode_result(self, task: CodecTask, payload: bytes | None, invocation_id: str = "") -> Any:
         """What the body returned. Raises as `Codec`, `SignatureError` and `PayloadCodecError`."""
         verified = self._verified(task.task_id, "result", payload or b"", invocation_id)
         return super().decode_result(task, self._decoded(task.task_id, "result", verified))
 
-    def encode_exception(self, task: Task[Any, Any] | str, exc: BaseException, invocation_id: str = "") -> bytes:
+    def encode_exception(self, task: CodecTask | str, exc: BaseException, invocation_id: str = "") -> bytes:
         """What a body raised. If the `PayloadCodec` fails, only this fact: never what it should have encoded."""
         task_id = task if isinstance(task, str) else task.task_id
         try:
@@ -81,7 +80,7 @@ class SealedCodec(Codec):
             encoded = _NOT_ENCODED
         return self._signed(task_id, "exception", encoded, invocation_id)
 
-    def decode_exception(self, task: Task[Any, Any], payload: bytes, invocation_id: str = "") -> BaseException:
+    def decode_exception(self, task: CodecTask, payload: bytes, invocation_id: str = "") -> BaseException:
         """The exception to raise in place of the remote one. Raises as `decode_result`."""
         verified = self._verified(task.task_id, "exception", payload, invocation_id)
         if verified == _NOT_ENCODED:

@@ -11,7 +11,7 @@ from pynenc.exceptions import SignatureError
 from pynenc.util import clock
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc.serializer.owner import CodecOwner
     from pynenc.serializer.payload_codec import PayloadContext
 
 QUIET_SEC = 60.0
@@ -20,7 +20,7 @@ QUIET_SEC = 60.0
 KINDS = {"arguments": _core.ARGUMENTS, "result": _core.RESULT, "exception": _core.EXCEPTION}
 
 
-def configured_signer(app: Pynenc) -> _core.Signer | None:
+def configured_signer(app: CodecOwner) -> _core.Signer | None:
     """The signer with the `signing_keys` of an app; None without keys."""
     keys = app.conf.signing_keys
     if not keys:
@@ -31,7 +31,7 @@ def configured_signer(app: Pynenc) -> _core.Signer | None:
 class Refusals:
     """Counts the payloads that this process has refused, and logs one line per kind and minute. Thread-safe."""
 
-    def __init__(self, app: Pynenc, clock: Callable[[], float] = clock.monotonic) -> None:
+    def __init__(self, app: CodecOwner, clock: Callable[[], float] = clock.monotonic) -> None:
         self._app = app
         self._clock = clock
         self._lock = threading.Lock()

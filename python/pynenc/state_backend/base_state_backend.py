@@ -12,11 +12,11 @@ import msgspec
 
 from pynenc import _core
 from pynenc._kernel.app_registry import on_the_same_store
-from pynenc._submit.dev_mode import find
 from pynenc._views.view import View, claim_of, every_id, id_of
 from pynenc.app_info import AppInfo
 from pynenc.conf.config_state_backend import ConfigStateBackend
 from pynenc.exceptions import InvocationError, NotOfferedError
+from pynenc.invocation.dev_invocations import find
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord
 from pynenc.workflow.exceptions import not_offered as no_workflows

@@ -1,0 +1,47 @@
+"""The latest invocations that calls in dev mode have made in this process, by their ids."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any
+
+from pynenc.exceptions import InvocationNotFoundError
+from pynenc.invocation.conc_invocation import ConcurrentInvocation
+from pynenc.invocation.dist_invocation import DistributedInvocation
+
+# What an annotation says of invocations is true in dev mode too.
+DistributedInvocation.register(ConcurrentInvocation)
+
+KEPT = 10_000
+"""How many invocations of an app are found by their ids, the latest ones."""
+
+_lock = threading.Lock()
+_made: weakref.WeakKeyDictionary[Any, OrderedDict[str, ConcurrentInvocation[Any, Any]]] = weakref.WeakKeyDictionary()
+
+
+def find(app: Any, invocation_id: str) -> ConcurrentInvocation[Any, Any]:
+    """Return the invocation with this id that a call in this process has made.
+
+    Raises:
+        InvocationNotFoundError: no call of this app has made it, or many calls came after it.
+    """
+    with _lock:
+        found = _made.get(app, OrderedDict()).get(str(invocation_id))
+    if found is None:
+        raise InvocationNotFoundError(
+            f"no invocation {invocation_id}: in dev mode an app knows the last {KEPT} calls of its own process"
+        )
+    return found
+
+
+def remember(app: Any, invocations: Iterable[ConcurrentInvocation[Any, Any]]) -> None:
+    """Have `find` return these invocations of an app. The oldest ones are forgotten for them."""
+    with _lock:
+        known = _made.setdefault(app, OrderedDict())
+        for invocation in invocations:
+            known[str(invocation.invocation_id)] = invocation
+        while len(known) > KEPT:
+            known.popitem(last=False)
