@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from pynenc._identity.runner_context import RunnerContext
+from pynenc._identity.runner_id import client_id
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
     from pynenc.invocation.conc_invocation import ConcurrentInvocation
     from pynenc.invocation.dist_invocation import DistributedInvocation
     from pynenc.runner.base_runner import BaseRunner
-    from pynenc.runner.runner_context import RunnerContext
 
     RunningInvocation: TypeAlias = DistributedInvocation[Any, Any] | ConcurrentInvocation[Any, Any]
 
@@ -42,11 +44,9 @@ class _SyncInvocations(Mapping[str, "ConcurrentInvocation[Any, Any]"]):
     """The dev-mode invocation whose body runs in this context, by the id of its app. pynenc has a dict of this name."""
 
     def __getitem__(self, app_id: str) -> ConcurrentInvocation[Any, Any]:
-        from pynenc.invocation.conc_invocation import ConcurrentInvocation
-
         invocation = current_invocation.get()
-        if isinstance(invocation, ConcurrentInvocation) and invocation.app.app_id == app_id:
-            return invocation
+        if invocation is not None and not invocation.in_store and invocation.app.app_id == app_id:
+            return cast("ConcurrentInvocation[Any, Any]", invocation)
         raise KeyError(app_id)
 
     def __iter__(self) -> Iterator[str]:
@@ -137,11 +137,9 @@ def get_dist_invocation_context(app_id: str) -> DistributedInvocation[Any, Any] 
         >>> get_dist_invocation_context("shop") is None
         True
     """
-    from pynenc.invocation.dist_invocation import DistributedInvocation
-
-    invocation: Any = current_invocation.get()
-    if DistributedInvocation in type(invocation).__mro__ and invocation.app.app_id == app_id:
-        return invocation  # type: ignore[no-any-return]
+    invocation = current_invocation.get()
+    if invocation is not None and invocation.in_store and invocation.app.app_id == app_id:
+        return cast("DistributedInvocation[Any, Any]", invocation)
     return None
 
 
@@ -270,8 +268,6 @@ def get_runner_context(app_id: str) -> RunnerContext | None:
     Returns:
         The identity; None outside of a runner of this app.
     """
-    from pynenc.runner.runner_context import RunnerContext
-
     runner = get_current_runner(app_id)
     return None if runner is None else RunnerContext(type(runner).__name__, str(runner.runner_id))
 
@@ -284,7 +280,4 @@ def get_or_create_runner_context(app_id: str) -> RunnerContext:
     Returns:
         The identity; outside of a runner of this app that of an `ExternalRunner`.
     """
-    from pynenc.runner._session.identity import client_id
-    from pynenc.runner.runner_context import RunnerContext
-
     return get_runner_context(app_id) or RunnerContext("ExternalRunner", str(client_id()))

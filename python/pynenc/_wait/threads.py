@@ -125,13 +125,7 @@ def call_hook(
 def running_invocation(app: Pynenc) -> Target | None:
     """The distributed invocation of `app` whose body runs here."""
     current = context.invocation_of(app)
-    if current is None:
-        # Before the import: a statement inside a function costs a microsecond each time, and clients always end here.
-        return None
-    from pynenc.invocation.dist_invocation import DistributedInvocation
-
-    # By its bases: those of dev mode count as instances, so that annotations fit them.
-    return cast("Target", current) if DistributedInvocation in type(current).__mro__ else None
+    return cast("Target", current) if current is not None and current.in_store else None
 
 
 def runner_here(app: Pynenc) -> BaseRunner:

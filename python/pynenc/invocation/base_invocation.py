@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, overload
 
 from pynenc.invocation.group_results import AsyncGroupResults, GroupResults
 from pynenc.types import Params, Result
@@ -31,6 +31,9 @@ class BaseInvocation(ABC, Generic[Params, Result]):
     """
 
     __slots__ = ()
+
+    in_store: ClassVar[bool]
+    """Whether the store has the invocation. In dev mode it is in this process alone."""
 
     app: Pynenc
     """The app of the task."""

@@ -48,6 +48,8 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         42
     """
 
+    in_store = False
+
     __slots__ = (
         "__weakref__",
         "_body",

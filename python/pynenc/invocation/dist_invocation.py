@@ -54,6 +54,8 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         ('success', {'x': 1, 'y': 2})
     """
 
+    in_store = True
+
     __slots__ = (
         "__weakref__",
         "_call",
@@ -344,7 +346,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
             TypeError: more than two arguments, or `runner_args` both by position and by name.
         """
         from pynenc._execute.execution import run_claimed
-        from pynenc.runner.runner_context import RunnerContext
+        from pynenc._identity.runner_context import RunnerContext
 
         with_context = bool(runner) and isinstance(runner[0], RunnerContext)
         given = len(runner) + (runner_args is not None) + (runner_ctx is not None)

@@ -7,12 +7,12 @@ import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pynenc.runner.runner_context import RunnerContext
+from pynenc._identity.runner_context import RunnerContext
 
 if TYPE_CHECKING:
+    from pynenc._identity.runner_id import RunnerId
     from pynenc.app import Pynenc
     from pynenc.conf.config_runner import ConfigRunner
-    from pynenc.runner._session.identity import RunnerId
 
 
 class QueueNames(tuple[str, ...]):

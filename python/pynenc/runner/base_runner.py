@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pynenc import _core, context
 from pynenc._execute.ends_log import EndsLog, ends_log
 from pynenc._execute.outcome import settle_claim
+from pynenc._identity.runner_id import RunnerId
 from pynenc._logs.engine import CoreLogs
 from pynenc._tasks.modules import import_task_modules
 from pynenc.conf.config_runner import LOOP_LIMIT_SEC, MOST_SLOTS, ConfigRunner
@@ -30,7 +31,7 @@ from pynenc.runner._session import exit as at_exit
 from pynenc.runner._session import newer_hook
 from pynenc.runner._session.body_hooks import BodyHooks
 from pynenc.runner._session.cancels import serve_cancels
-from pynenc.runner._session.identity import RunnerId, RunnerLog
+from pynenc.runner._session.identity import RunnerLog
 from pynenc.runner._session.liveness import LoopPulse
 from pynenc.runner._session.monkey_patches import refuse_patched_modules
 from pynenc.runner._session.presence import Presence

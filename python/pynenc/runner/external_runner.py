@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pynenc._identity.runner_context import RunnerContext
+from pynenc._identity.runner_id import RunnerId, client_id
 from pynenc.exceptions import NotOfferedError
-from pynenc.runner._session.identity import RunnerId, client_id
 from pynenc.runner.base_runner import DummyRunner
-from pynenc.runner.runner_context import RunnerContext
 
 
 class ExternalRunner(DummyRunner):

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pynenc._execute.execution import execute
 from pynenc._execute.outcome import NOTE_CHARS
+from pynenc._identity.runner_id import RunnerId
 from pynenc.conf import config_runner
 from pynenc.conf.handover import settings_from
 from pynenc.exceptions import RunnerError
-from pynenc.runner._session.identity import RunnerId, RunnerLog
+from pynenc.runner._session.identity import RunnerLog
 from pynenc.runner._session.signals import STOP_SIGNALS, SignalTakeover, in_copies
 from pynenc.runner._session.slot_threads import EngineRunner
 from pynenc.runner._session.stack_size import use_stack_of_main_thread

@@ -8,10 +8,15 @@ import socket
 import threading
 import uuid
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from pynenc.runner.base_runner import BaseRunner
+
+class HasRunnerId(Protocol):
+    """A runner."""
+
+    @property
+    def runner_id(self) -> str:
+        """The id of the runner."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class RunnerContext:
         return context.runner_cls
 
     @classmethod
-    def from_runner(cls, runner: BaseRunner) -> RunnerContext:
+    def from_runner(cls, runner: HasRunnerId) -> RunnerContext:
         """Return the identity of a runner, in the calling process and thread.
 
         Args:

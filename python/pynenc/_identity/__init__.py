@@ -1,0 +1,1 @@
+"""The identity of a runner: its id, and the context in which it runs."""
