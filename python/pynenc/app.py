@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from pynenc._kernel.app_registry import AppMeta, forget_all, normalise, reduced
 from pynenc._kernel.config_sources import ConfigSources
-from pynenc._kernel.runtime import AppRuntime
+from pynenc._kernel.runtime import AppRuntime, HasRuntime
 from pynenc._tasks.direct import make_direct
 from pynenc._tasks.registered import register
 from pynenc.identifiers import TaskId
@@ -38,7 +38,7 @@ E = TypeVar("E", bound=Exception)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Pynenc(metaclass=AppMeta):
+class Pynenc(HasRuntime, metaclass=AppMeta):
     """An app. `Pynenc(app_id=None, config_values=None, config_filepath=None)`, or without the leading id.
 
     Making one reads the configuration that names it, and starts and opens nothing. The same arguments give the same

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc.util.signature import Bound
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Arguments:
 
     def _texts(self) -> dict[str, str]:
         if self._task is not None:
-            return self._task.app._runtime.codec.argument_texts(self._task, self.kwargs)
+            return runtime_of(self._task.app).codec.argument_texts(self._task, self.kwargs)
         from pynenc.serializer.json_serializer import JsonSerializer
 
         return {name: JsonSerializer.serialize(value) for name, value in self.kwargs.items()}

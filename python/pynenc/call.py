@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 import msgspec
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc.arguments import Arguments, hash_texts
 from pynenc.conf.config_task import ConcurrencyControlType
 from pynenc.identifiers import CallId
@@ -80,7 +81,7 @@ class Call(Generic[Params, Result]):
         """The arguments. Raises `SerializationError` if stored arguments do not fit the annotations of the task."""
         if self._arguments is None:
             payload = self._plain_payload()
-            kwargs = {} if payload is None else self.app._runtime.codec.read_arguments(self.task, payload)
+            kwargs = {} if payload is None else runtime_of(self.app).codec.read_arguments(self.task, payload)
             self._arguments = Arguments.of_bound(kwargs, self.task)
         return self._arguments
 
@@ -88,7 +89,7 @@ class Call(Generic[Params, Result]):
     def serialized_arguments(self) -> dict[str, str]:
         """The canonical text of each argument, by name."""
         if self._texts is None:
-            self._texts = self.app._runtime.codec.argument_texts(self.task, self.arguments.kwargs)
+            self._texts = runtime_of(self.app).codec.argument_texts(self.task, self.arguments.kwargs)
         return self._texts
 
     @property
@@ -131,14 +132,14 @@ class Call(Generic[Params, Result]):
         Returns:
             One JSON object: the id of the task and the encoded arguments.
         """
-        payload = self._plain_payload() or self.app._runtime.codec.write_arguments(self.task, self.arguments.passed)
+        payload = self._plain_payload() or runtime_of(self.app).codec.write_arguments(self.task, self.arguments.passed)
         return msgspec.json.encode({"task_id": str(self.task.task_id), "payload": payload}).decode()
 
     def _plain_payload(self) -> bytes | None:
         """The encoded arguments without what protects them in the store."""
         if self._payload is None or self._invocation_id is None:
             return self._payload
-        return self.app._runtime.codec.open_arguments(self.task, self._payload, self._invocation_id)
+        return runtime_of(self.app).codec.open_arguments(self.task, self._payload, self._invocation_id)
 
     @classmethod
     def from_json(cls, app: Pynenc, text: str) -> Call[Any, Any]:
@@ -197,7 +198,7 @@ class LazyCall(Call[Params, Result]):
             TypeError: a parameter without a default is missing.
         """
         if self._arguments is None:
-            self._arguments = self._bound(self.app._runtime.codec.decode_texts(self.task, self._texts or {}))
+            self._arguments = self._bound(runtime_of(self.app).codec.decode_texts(self.task, self._texts or {}))
         return self._arguments
 
     def _bound(self, kwargs: dict[str, Any]) -> Arguments:
@@ -232,14 +233,14 @@ class PreSerializedCall(LazyCall[Params, Result]):
             TypeError: a parameter without a default is missing.
         """
         if self._arguments is None:
-            decoded = self.app._runtime.codec.decode_texts(self.task, self._texts or {})
+            decoded = runtime_of(self.app).codec.decode_texts(self.task, self._texts or {})
             self._arguments = self._bound({**decoded, **self._others})
         return self._arguments
 
     @property
     def serialized_arguments(self) -> dict[str, str]:
         """The text of each argument, by name. Raises `SerializationError` for a value without a text."""
-        return {**(self._texts or {}), **self.app._runtime.codec.argument_texts(self.task, self._others)}
+        return {**(self._texts or {}), **runtime_of(self.app).codec.argument_texts(self.task, self._others)}
 
 
 class _StoredCall(msgspec.Struct):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pynenc import context
+from pynenc._kernel.runtime import runtime_of
 from pynenc.exceptions import RunnerError
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _recover(name: str) -> int:
         )
     count = 0
     while True:
-        requeued, buried = app._runtime.store.recover(app.conf.max_recoveries)
+        requeued, buried = runtime_of(app).store.recover(app.conf.max_recoveries)
         count += len(requeued)
         if not (requeued or buried):
             return count

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict
 
 from pynenc import context
 from pynenc._execute.limits import Limits, limits_of
+from pynenc._kernel.runtime import HasRuntime, runtime_of
 from pynenc._submit.submit import SubmitPlan, submit_many, submit_one
 from pynenc._tasks.checks import check_function, check_options, refuse_what_is_not_offered
 from pynenc.arguments import Arguments
@@ -82,7 +83,7 @@ class TaskOptions(TypedDict, total=False):
     """As `@app.workflow` sets it in pynenc; True is refused in the same way."""
 
 
-class Task(Generic[Params, Result]):
+class Task(HasRuntime, Generic[Params, Result]):
     """A function registered with an app. Calling it submits an invocation and returns it at once."""
 
     def __init__(self, app: Pynenc, func: Callable[Params, Result], options: dict[str, Any] | None = None) -> None:
@@ -101,7 +102,7 @@ class Task(Generic[Params, Result]):
         self.__dict__.update({name: value for name, value in attributes.items() if not hasattr(type(self), name)})
         self.__dict__["__wrapped__"] = func
         self.app = app
-        self._runtime = app._runtime
+        self._runtime = runtime_of(app)
         self.func = func
         self.task_id = TaskId(func.__module__, func.__name__)
         self.options = {name: value for name, value in (options or {}).items() if value is not None}

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc.conf.masking import is_spawning, without_secrets
 from pynenc.conf.store_url import resolve_store_url
 from pynenc.exceptions import ConfigError
@@ -51,7 +52,7 @@ class AppMeta(type):
 
     def _known_or(cls, made: Pynenc) -> Pynenc:
         """The app that was made like `made` before; else `made`, which is known from now on."""
-        name = made._runtime.sources.given_id or made.app_id
+        name = runtime_of(made).sources.given_id or made.app_id
         with _lock:
             if name in _bootstrap:
                 return _bootstrap[name]
@@ -118,7 +119,7 @@ def on_the_same_store(app: Pynenc) -> list[Pynenc]:
 
 
 def _made_with(app: Pynenc) -> tuple[dict[str, Any], str | None]:
-    return app._runtime.sources.made_with
+    return runtime_of(app).sources.made_with
 
 
 def reduced(app: Pynenc) -> tuple[Any, ...]:
@@ -127,7 +128,7 @@ def reduced(app: Pynenc) -> tuple[Any, ...]:
     own = app.__dict__.get("_constructed_with")
     given = None if own is None else {"args": own[0], "kwargs": own[1]}
     if is_spawning():
-        return (_restore, (type(app), app.app_id, values, filepath, given, app._runtime.sources.folder))
+        return (_restore, (type(app), app.app_id, values, filepath, given, runtime_of(app).sources.folder))
     given = None if given is None else without_secrets(given)
     return (_restore, (type(app), app.app_id, without_secrets(values), filepath, given))
 
@@ -141,9 +142,9 @@ def _restore(
     folder: str = "",
 ) -> Pynenc:
     app: Pynenc = cls.unpickled(app_id, config_values, config_filepath, given)
-    if folder and app._runtime.opened_url is None:
+    if folder and runtime_of(app).opened_url is None:
         # `multiprocessing` starts a process in the present working folder of its parent.
-        app._runtime.move(folder)
+        runtime_of(app).move(folder)
     return app
 
 

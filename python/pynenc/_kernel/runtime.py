@@ -34,6 +34,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class HasRuntime:
+    """An object that belongs to an app: the app itself, or a task of it. The only private name it needs is this one."""
+
+    __slots__ = ()
+
+    _runtime: AppRuntime
+
+
+def runtime_of(owner: HasRuntime) -> AppRuntime:
+    """Return the runtime of an app, or of the app of a task."""
+    return owner._runtime
+
+
 class AppRuntime:
     """Settings, store, codec, logger, tasks and runner of one app. Thread-safe."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc.arguments import Arguments
 from pynenc.call import Call
 from pynenc.invocation.conc_invocation import ConcurrentInvocation
@@ -34,8 +35,8 @@ def call_many_here(task: Task[Any, Any], calls: list[dict[str, Any]]) -> list[Co
 
 def _made_here(task: Task[Any, Any], calls: list[dict[str, Any]]) -> list[ConcurrentInvocation[Any, Any]]:
     app = task.app
-    app._runtime.check_settings()
-    codec = app._runtime.codec
+    runtime_of(app).check_settings()
+    codec = runtime_of(app).codec
     invocations = []
     for bound in calls:
         payload = codec.encode_arguments(task, bound)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynenc import _core
+from pynenc._kernel.runtime import runtime_of
 from pynenc._wait.threads import running_invocation
 from pynenc.arguments import Arguments, hash_texts
 from pynenc.conf.config_task import ConcurrencyControlType
@@ -43,7 +44,7 @@ class SubmitPlan:
     def __init__(self, task: Task[Any, Any]) -> None:
         conf = task.conf
         self._task = task
-        self.runtime = task.app._runtime
+        self.runtime = runtime_of(task.app)
         self._encode = self.runtime.codec.encode_arguments
         self._registration: ConcurrencyControlType = conf.registration_concurrency
         self._running: ConcurrencyControlType = conf.running_concurrency
@@ -194,9 +195,9 @@ def _refusal(
 
 def _difference(task: Task[Any, Any], invocation_id: str, kwargs: dict[str, Any]) -> str:
     """A line per argument that differs between the registered call and the new one."""
-    codec = task.app._runtime.codec
+    codec = runtime_of(task.app).codec
     try:
-        payload = task.app._runtime.store.get(invocation_id).payload
+        payload = runtime_of(task.app).store.get(invocation_id).payload
     except InvocationNotFoundError:
         return "(the registered invocation has been removed meanwhile)"
     filled = task._signature.filled

@@ -13,6 +13,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from pynenc import context
+from pynenc._kernel.runtime import runtime_of
 from pynenc._tasks.late_modules import LateModules
 from pynenc._tasks.shadows import is_standard, shadow_warning, shadowing_files
 from pynenc._tasks.sources import Found, find_task_modules
@@ -61,20 +62,20 @@ def _import_listed(app: Pynenc, setting: str, name: str, failed: list[str]) -> N
         return
     if problem.endswith(_MISSING.format(name)) or setting == "trigger_task_modules":
         raise ConfigError(f"ConfigPynenc.{setting}: {problem} (from {app.conf.source_of(setting)})")
-    app._runtime.kept(LateModules).failed(name, problem)
+    runtime_of(app).kept(LateModules).failed(name, problem)
     failed.append(problem)
 
 
 def _import_or_note(app: Pynenc, name: str, failed: list[str]) -> None:
     problem = imported(name, app.conf.task_import_limit_sec)
     if problem is not None:
-        app._runtime.kept(LateModules).failed(name, problem)
+        runtime_of(app).kept(LateModules).failed(name, problem)
         failed.append(problem)
 
 
 def modules_with(app: Pynenc) -> list[str]:
     """Names of the imported modules that have the app in a variable, and of the one that the command line named."""
-    names = dict.fromkeys([app._runtime.found_in] if app._runtime.found_in else [])
+    names = dict.fromkeys([runtime_of(app).found_in] if runtime_of(app).found_in else [])
     # A copy made in one step: listing the items may run other code amid them, which may import something.
     for name, module in sys.modules.copy().items():
         namespace = getattr(module, "__dict__", None)
@@ -87,7 +88,7 @@ def modules_with(app: Pynenc) -> list[str]:
 def task_module_names(app: Pynenc) -> list[str]:
     """The modules that a process has to import to know the tasks that this one knows."""
     listed = (*app.conf.trigger_task_modules, *app.conf.task_modules)
-    home = [app._runtime.found_in] if app._runtime.found_in else []
+    home = [runtime_of(app).found_in] if runtime_of(app).found_in else []
     names = dict.fromkeys([*home, *listed, *(task_id.module for task_id in app.tasks.copy())])
     return [name for name in names if name != "__main__" and name in sys.modules and name not in _hanging]
 
@@ -98,7 +99,7 @@ def late_task(app: Pynenc, task_id: str) -> Task[..., Any]:
     Raises:
         TaskError: the task is not known; the message says how to have its module imported.
     """
-    if app._runtime.kept(LateModules).try_again(app, TaskId(task_id).module):
+    if runtime_of(app).kept(LateModules).try_again(app, TaskId(task_id).module):
         task = app.tasks.get(task_id)  # type: ignore[call-overload]
         if task is not None:
             return task  # type: ignore[no-any-return]
@@ -112,7 +113,7 @@ def why_unknown(app: Pynenc, task_id: str) -> str:
     text = f"app {app.app_id!r} has no task {shown!r} in this process: "
     if not module or not all(part.isidentifier() for part in task_id.split(".")):
         return text + "this is not the id of a task"
-    problem = app._runtime.kept(LateModules).problems().get(module)
+    problem = runtime_of(app).kept(LateModules).problems().get(module)
     if problem is not None:
         return text + f"{problem}. It is tried again when its tasks are called"
     if module in sys.modules:
@@ -133,7 +134,7 @@ def why_unknown(app: Pynenc, task_id: str) -> str:
 
 def _is_client(app: Pynenc) -> bool:
     """Whether this process only submits and reads: no runner runs here, and it is no worker process of one."""
-    return context.current_runner.get() is None and not app._runtime.has_running_runner()
+    return context.current_runner.get() is None and not runtime_of(app).has_running_runner()
 
 
 # -- one import --------------------------------------------------------------------------------------------------------

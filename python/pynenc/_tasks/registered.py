@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pynenc._kernel.runtime import runtime_of
+
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
     from pynenc.task import Task
@@ -15,9 +17,9 @@ def register(app: Pynenc, task: Task[..., Any]) -> None:
     app.tasks[task.task_id] = task
     module = _calling_module()
     if module != task.task_id.module:
-        app._runtime.registrars[str(task.task_id)] = module
+        runtime_of(app).registrars[str(task.task_id)] = module
     else:
-        app._runtime.registrars.pop(str(task.task_id), None)
+        runtime_of(app).registrars.pop(str(task.task_id), None)
 
 
 def _calling_module() -> str:

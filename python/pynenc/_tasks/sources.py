@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc._tasks.shadows import is_standard
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ class _Sources:
             given = call.args[0]
         if isinstance(given, ast.Constant):
             return bool(given.value == self._app.app_id)
-        return given is None and not call.keywords and self._app._runtime.sources.given_id is None
+        return given is None and not call.keywords and runtime_of(self._app).sources.given_id is None
 
 
 def _look_up(module: ModuleType, parts: tuple[str, ...], app: Pynenc) -> bool | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pynenc import _core
 from pynenc._execute.outcome import runner_of
+from pynenc._kernel.runtime import runtime_of
 from pynenc.exceptions import InvocationStatusOwnershipError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class View:
 
     @property
     def _store(self) -> _core.Store:
-        return self.app._runtime.store
+        return runtime_of(self.app).store
 
 
 def id_of(invocation: InvocationOrId) -> str:
@@ -116,4 +117,4 @@ def claim_some(app: Pynenc, limit: int, queues: Iterable[str] = (), runner_ctx: 
     named = str(getattr(runner_ctx, "runner_id", "") or "")
     if engine is not None and not (chosen and named):
         return engine.claim(limit, chosen)
-    return app._runtime.store.claim(named or view_key(), limit, chosen, app.conf.lease_sec)
+    return runtime_of(app).store.claim(named or view_key(), limit, chosen, app.conf.lease_sec)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pynenc import _core, context
+from pynenc._kernel.runtime import runtime_of
 from pynenc._kernel.submit_pool import off_the_loop
 from pynenc._wait.loop_bridge import Home
 from pynenc._wait.report import say_why
@@ -51,17 +52,17 @@ async def async_outcomes(app: Pynenc, targets: Iterable[Target]) -> Watch:
         InvocationNotFoundError: the store is known not to have one of them; else `Watch.next` raises it.
     """
     loop = asyncio.get_running_loop()
-    if app._runtime.opened_url is None:
+    if runtime_of(app).opened_url is None:
         # Opening may connect, or create a file.
-        await off_the_loop(app._runtime, lambda: app._runtime.store)
+        await off_the_loop(runtime_of(app), lambda: runtime_of(app).store)
     current = running_invocation(app)
     watch = Watch(loop, {str(target.invocation_id): target for target in targets})
-    home: Home | None = app._runtime.loop_bridges.get(loop)
+    home: Home | None = runtime_of(app).loop_bridges.get(loop)
     if home is None or not home.is_here:
-        home = app._runtime.loop_bridges[loop] = Home(loop)
+        home = runtime_of(app).loop_bridges[loop] = Home(loop)
     key = "" if current is None or current._claim is None else str(current.invocation_id)
     hub: Hub | None = home.hubs.get(key)
-    if hub is None or hub.store is not app._runtime.store:
+    if hub is None or hub.store is not runtime_of(app).store:
         hub = Hub(app, home) if current is None or not key else ParkingHub(app, home, runner_here(app), current)
         home.hubs[key] = hub
     hub.add(watch)
@@ -129,7 +130,7 @@ class Hub:
 
     def __init__(self, app: Pynenc, home: Home) -> None:
         self.app = app
-        self.store = app._runtime.store
+        self.store = runtime_of(app).store
         self._home = home
         self._watches: dict[str, list[Watch]] = {}
         self._grace: asyncio.TimerHandle | None = None

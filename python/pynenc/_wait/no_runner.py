@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc.conf.store_url import is_default_file
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ def _module_of(app: Pynenc) -> str:
     """A module that has the app in a variable, one with tasks of it if there is any; empty if none is known."""
     from pynenc._tasks.modules import modules_with
 
-    if app._runtime.found_in:
-        return app._runtime.found_in
+    if runtime_of(app).found_in:
+        return runtime_of(app).found_in
     modules = [name for name in modules_with(app) if not name.startswith("__")]
     homes = {task_id.module for task_id in app.tasks.copy()}
     # Whoever uses the app, such as a module of a web server, has it in a variable too.

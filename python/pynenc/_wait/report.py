@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc._wait.no_runner import how_to_start_one
 from pynenc.conf.database_file import absolute_url
 from pynenc.exceptions import InvocationNotFoundError, PynencError
@@ -116,7 +117,7 @@ def unfinished(app: Pynenc, target: Target, timeout: float) -> str:
 
 
 def _reporter(app: Pynenc) -> _Reporter:
-    return app._runtime.part("wait_reporter", lambda: _Reporter(app))
+    return runtime_of(app).part("wait_reporter", lambda: _Reporter(app))
 
 
 class _Reporter:
@@ -184,7 +185,7 @@ class _Reporter:
         # Here, because the package of invocations needs this module.
         from pynenc.invocation.status import InvocationStatus
 
-        store = self._app._runtime.store
+        store = runtime_of(self._app).store
         url = absolute_url(store.url)
         try:
             record = store.get(str(target.invocation_id))

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from pynenc import _core, context
+from pynenc._kernel.runtime import runtime_of
 from pynenc._wait.report import say_why_if_late
 from pynenc.exceptions import InvocationExpiredError, InvocationNotFoundError, RunnerError
 from pynenc.util import clock
@@ -49,7 +50,7 @@ def wait_outcomes(
     runner = runner_here(app)
     if not waits_natively(runner):
         return _wait_by_hook(app, runner, current, waiter, targets, timeout)
-    if current is not None or app._runtime.store.kind != "memory":
+    if current is not None or runtime_of(app).store.kind != "memory":
         if current is None and ("gevent.monkey" in sys.modules or "eventlet.patcher" in sys.modules):
             from pynenc._wait.greenlets import patched_by, wait_beside_greenlets
 
@@ -158,7 +159,7 @@ def _brings_the_wait_of_ours(runner_cls: type[BaseRunner]) -> bool:
 
 def require_runner(app: Pynenc) -> None:
     """Raise `RunnerError` if the store is in memory and no runner of this app runs in this process."""
-    if app._runtime.store.kind != "memory" or app._runtime.has_running_runner():
+    if runtime_of(app).store.kind != "memory" or runtime_of(app).has_running_runner():
         return
     testing = sys.modules.get("pynenc.testing._fresh_state")
     if testing is not None and testing.is_isolated(app):
@@ -189,4 +190,6 @@ def missing(app: Pynenc, invocation_id: str, error: Exception) -> InvocationNotF
         )
     if isinstance(error, InvocationNotFoundError):
         return error
-    return InvocationNotFoundError(invocation_id, f"no invocation {invocation_id} in {app._runtime.store.url}: {error}")
+    return InvocationNotFoundError(
+        invocation_id, f"no invocation {invocation_id} in {runtime_of(app).store.url}: {error}"
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc import _core
 from pynenc._execute.outcome import Outcome, runner_of, settle_claim
+from pynenc._kernel.runtime import runtime_of
 from pynenc._submit.submit import submit_one
 from pynenc._views.view import ClaimedInvocationId, View, claim_of, claim_some, id_of, texts
 from pynenc.conf.config_broker import ConfigBroker
@@ -39,7 +40,7 @@ class BaseBroker(View):
     @cached_property
     def conf(self) -> ConfigBroker:
         """The settings of this component: the queues there are, and rules for priorities."""
-        return self.app._runtime.queues
+        return runtime_of(self.app).queues
 
     def route_invocation(
         self, invocation: InvocationOrId, queue_name: str | None = None, priority: float | None = None

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc.cli.app_discovery import FoundApp, find_app
 from pynenc.conf.base import WITHOUT_EFFECT, describe, fields_of, offered
 
@@ -15,7 +16,7 @@ from pynenc.conf.base import WITHOUT_EFFECT, describe, fields_of, offered
 def load_app(arguments: argparse.Namespace) -> FoundApp:
     """Find and import it. Raises `AppDiscoveryError`."""
     found = find_app(arguments.app)
-    found.app._runtime.found_in = found.module
+    runtime_of(found.app).found_in = found.module
     if arguments.app is None:
         print(f"pynenc: no --app was given: using {found.location}, the only app here", file=sys.stderr)
     if arguments.verbose:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc.cli._app import config_lines, header_lines, load_app
 from pynenc.cli._no_tasks import warn_if_no_tasks
 from pynenc.exceptions import ConfigError
@@ -85,7 +86,7 @@ def run_start(arguments: argparse.Namespace) -> int:
             app,
             f"Starting runner for app: {app.app_id}",
             f"Runner: {type(runner).__name__} ({reason}), queues: {', '.join(runner.conf.queues) or 'all'}",
-            f"App location: {found.location}, store: {app._runtime.store.url}",
+            f"App location: {found.location}, store: {runtime_of(app).store.url}",
         )
         _warn(app)
         # Ahead of `run`, so that hardly any code of others runs between the last look for a stop and the moment when
@@ -145,7 +146,7 @@ def _leave_unless_quiet(app: Pynenc) -> None:
     theirs = sorted(name for name in left if not name.startswith("pynenc-"))
     if theirs:
         app.logger.warning("ending, although bodies have left threads behind: %s", ", ".join(theirs[:20]))
-    app._runtime.store.close()
+    runtime_of(app).store.close()
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -230,7 +231,7 @@ def _set_number(runner: BaseRunner, option: str, names: tuple[tuple[str, ...], t
 
 def _warn(app: Pynenc) -> None:
     """Say what will work, but hardly as meant."""
-    if app._runtime.store.kind == "memory":
+    if runtime_of(app).store.kind == "memory":
         text = (
             "the store is in memory, so what other processes submit does not arrive here: set store_url "
             "(PYNENC__STORE_URL) to a store that processes share"

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Seque
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from pynenc import _core, context
+from pynenc._kernel.runtime import runtime_of
 from pynenc.call import Call
 from pynenc.exceptions import InvocationCancelledError, InvocationError
 from pynenc.identifiers import InvocationId
@@ -173,7 +174,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         if self._status is InvocationStatus.FAILED:
             raise raisable(self.get_exception()) from self._error
         if self._value is _UNSET:
-            self._value = self.app._runtime.codec.decode_result(self.task, self._outcome, str(self.invocation_id))
+            self._value = runtime_of(self.app).codec.decode_result(self.task, self._outcome, str(self.invocation_id))
         return self._value  # type: ignore[no-any-return]
 
     def get_exception(self) -> BaseException:
@@ -186,7 +187,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         """
         if self._status is not InvocationStatus.FAILED or self._outcome is None:
             raise InvocationError(self.invocation_id, f"it has no exception: it ended as {self._status}")
-        return self.app._runtime.codec.decode_exception(self.task, self._outcome, str(self.invocation_id))
+        return runtime_of(self.app).codec.decode_exception(self.task, self._outcome, str(self.invocation_id))
 
     def start(self) -> None:
         """Run the body, as a call does. Without effect if the body runs or has run.
@@ -323,7 +324,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
 
     def _decoded(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments as another process would receive them."""
-        codec = self.app._runtime.codec
+        codec = runtime_of(self.app).codec
         if self._payload is None:
             plain = codec.write_arguments(self.task, self.arguments.passed)
             return self.task._apply(codec.read_arguments(self.task, plain))
@@ -331,7 +332,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
 
     def _succeeded(self, value: Any) -> bool:
         try:
-            self._outcome = self.app._runtime.codec.encode_result(self.task, value, str(self.invocation_id))
+            self._outcome = runtime_of(self.app).codec.encode_result(self.task, value, str(self.invocation_id))
         except Exception as error:
             return self._failed(error)
         self._status = InvocationStatus.SUCCESS
@@ -345,7 +346,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         return self._failed(error)
 
     def _failed(self, error: BaseException) -> bool:
-        self._outcome = self.app._runtime.codec.encode_exception(self.task, error, str(self.invocation_id))
+        self._outcome = runtime_of(self.app).codec.encode_exception(self.task, error, str(self.invocation_id))
         self._error = error
         self._status = InvocationStatus.FAILED
         from pynenc._execute.outcome import describe

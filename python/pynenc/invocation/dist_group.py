@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc._wait.report import why_unfinished
 from pynenc._wait.threads import missing, wait_outcomes
 from pynenc.exceptions import InvocationNotFoundError, InvocationTimeoutError
@@ -136,7 +137,7 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
         if not waiting:
             return
         try:
-            waiter = self.app._runtime.store.waiter(waiting.ids())
+            waiter = runtime_of(self.app).store.waiter(waiting.ids())
             while waiting:
                 left = None if deadline is None else max(0.0, deadline - clock.monotonic())
                 news = wait_outcomes(self.app, waiter, waiting.representatives, left)

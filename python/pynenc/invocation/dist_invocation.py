@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from pynenc import _core
+from pynenc._kernel.runtime import runtime_of
 from pynenc._wait.report import unfinished
 from pynenc._wait.threads import missing, wait_outcomes
 from pynenc.arguments import Arguments
@@ -160,7 +161,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         if self._terminal is not None:
             return InvocationStatus(self._terminal[1])
         try:
-            status = InvocationStatus(self.app._runtime.store.status(str(self.invocation_id)))
+            status = InvocationStatus(runtime_of(self.app).store.status(str(self.invocation_id)))
         except (InvocationNotFoundError, ValueError) as error:
             raise missing(self.app, self.invocation_id, error) from None
         if status.is_final():
@@ -201,7 +202,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         limit = checked_timeout(timeout)
         if self._terminal is None:
             try:
-                waiter = self.app._runtime.store.waiter([str(self.invocation_id)])
+                waiter = runtime_of(self.app).store.waiter([str(self.invocation_id)])
                 news = wait_outcomes(self.app, waiter, lambda: [self], limit)
             except (InvocationNotFoundError, ValueError) as error:
                 raise missing(self.app, self.invocation_id, error) from None
@@ -255,7 +256,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
             # Known by its id alone: which task it is has to be read, and perhaps imported.
             from pynenc._kernel.submit_pool import off_the_loop
 
-            await off_the_loop(self.app._runtime, lambda: self.task)
+            await off_the_loop(runtime_of(self.app), lambda: self.task)
         return self._conclude()
 
     def _conclude(self) -> Result:
@@ -268,12 +269,12 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         _, status, payload, reason = terminal
         try:
             if status == InvocationStatus.SUCCESS:
-                self._value = self.app._runtime.codec.decode_result(self.task, payload, self.invocation_id)
+                self._value = runtime_of(self.app).codec.decode_result(self.task, payload, self.invocation_id)
                 return self._value  # type: ignore[no-any-return]
             error = (
                 None
                 if payload is None
-                else self.app._runtime.codec.decode_exception(self.task, payload, self.invocation_id)
+                else runtime_of(self.app).codec.decode_exception(self.task, payload, self.invocation_id)
             )
         except SignatureError:
             # A forged message ends this wait. The next one asks the store, which may know better.
@@ -291,7 +292,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
     def _look(self) -> bool:
         """Fetch the outcome if there is one."""
         try:
-            self._terminal = self.app._runtime.store.terminals([str(self.invocation_id)])[0]
+            self._terminal = runtime_of(self.app).store.terminals([str(self.invocation_id)])[0]
         except (InvocationNotFoundError, ValueError) as error:
             raise missing(self.app, self.invocation_id, error) from None
         return self._terminal is not None
@@ -325,7 +326,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
             (True, 'cancelled')
         """
         try:
-            return self.app._runtime.store.cancel(str(self.invocation_id), claimed=True) != "finished"
+            return runtime_of(self.app).store.cancel(str(self.invocation_id), claimed=True) != "finished"
         except (InvocationNotFoundError, ValueError) as error:
             raise missing(self.app, self.invocation_id, error) from None
 
@@ -375,7 +376,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
 
     def _read(self) -> _core.Record:
         try:
-            return self.app._runtime.store.get(str(self.invocation_id))
+            return runtime_of(self.app).store.get(str(self.invocation_id))
         except (InvocationNotFoundError, ValueError) as error:
             raise missing(self.app, self.invocation_id, error) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc._wait.threads import missing
 from pynenc.exceptions import InvocationNotFoundError
 from pynenc.invocation.base_invocation import BaseInvocation
@@ -33,7 +34,7 @@ def invocation_of_task(task: Task[Params, Result], invocation_id: str) -> BaseIn
         _check_task(task, invocation_id, found.task.task_id)
         return found
     try:
-        record = app._runtime.store.get(str(invocation_id))
+        record = runtime_of(app).store.get(str(invocation_id))
     except (InvocationNotFoundError, ValueError) as error:
         raise missing(app, invocation_id, error) from None
     _check_task(task, invocation_id, record.task_id)

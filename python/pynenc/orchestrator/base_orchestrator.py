@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc import _core
 from pynenc._execute.outcome import Outcome, begin_claim, describe, runner_of, settle_claim, unknown_task
+from pynenc._kernel.runtime import runtime_of
 from pynenc._submit.submit import submit_many
 from pynenc._views.claiming import claim_or_wait
 from pynenc._views.upkeep import Upkeep
@@ -142,7 +143,9 @@ class BaseOrchestrator(Upkeep):
             InvocationStatusOwnershipError: the caller does not own the invocation, or no longer.
         """
         claim = owned_claim(invocation, "set the result of")
-        payload = self.app._runtime.codec.encode_result(self.app.get_task(claim.task_id), result, claim.invocation_id)
+        payload = runtime_of(self.app).codec.encode_result(
+            self.app.get_task(claim.task_id), result, claim.invocation_id
+        )
         self._settle(claim, Outcome(_core.SUCCESS, payload))
 
     def set_invocation_exception(
@@ -158,7 +161,7 @@ class BaseOrchestrator(Upkeep):
             InvocationStatusOwnershipError: the caller does not own the invocation, or no longer.
         """
         claim = owned_claim(invocation, "set the exception of")
-        payload = self.app._runtime.codec.encode_exception(
+        payload = runtime_of(self.app).codec.encode_exception(
             self.app.get_task(claim.task_id), exception, claim.invocation_id
         )
         self._settle(claim, Outcome(_core.FAILURE, payload))
@@ -177,7 +180,7 @@ class BaseOrchestrator(Upkeep):
         """
         self._settle(
             owned_claim(invocation, "retry"),
-            Outcome(_core.RETRY, note=self.app._runtime.codec.note(exception, describe(exception))),
+            Outcome(_core.RETRY, note=runtime_of(self.app).codec.note(exception, describe(exception))),
         )
 
     def reroute_invocations(self, invocations: Iterable[InvocationOrId], runner_ctx: Any = None) -> None:
@@ -328,7 +331,7 @@ class BaseOrchestrator(Upkeep):
             if not key_serialized_arguments:
                 yield invocation_id
                 continue
-            codec = self.app._runtime.codec
+            codec = runtime_of(self.app).codec
             kwargs = codec.decode_arguments(task, self._store.get(invocation_id).payload, invocation_id)
             found = codec.argument_texts(task, task._signature.filled(kwargs))
             if all(found.get(name) == text for name, text in key_serialized_arguments.items()):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc._views.view import id_of
 from pynenc.exceptions import CycleDetectedError
 
@@ -62,7 +63,7 @@ class BaseBlockingControl:
         Raises:
             InvocationNotFoundError: the store has no such invocation.
         """
-        self.app._runtime.store.status(id_of(invocation))
+        runtime_of(self.app).store.status(id_of(invocation))
 
     def get_blocking_invocations(self, max_num_invocations: int) -> Iterator[str]:
         """List the invocations in the queue that a waiting body has called.
@@ -116,4 +117,4 @@ class BaseCycleControl:
         Raises:
             InvocationNotFoundError: the store has no such invocation.
         """
-        self.app._runtime.store.status(id_of(invocation))
+        runtime_of(self.app).store.status(id_of(invocation))

@@ -12,6 +12,7 @@ import msgspec
 
 from pynenc import _core
 from pynenc._kernel.app_registry import on_the_same_store
+from pynenc._kernel.runtime import runtime_of
 from pynenc._views.view import View, claim_of, every_id, id_of
 from pynenc.app_info import AppInfo
 from pynenc.conf.config_state_backend import ConfigStateBackend
@@ -177,7 +178,7 @@ class BaseStateBackend(View):
         status, payload, reason = self._terminal(invocation)
         if status != InvocationStatus.SUCCESS.value or payload is None:
             raise InvocationError(id_of(invocation), f"it has no result: it ended as {status} {reason}".rstrip())
-        return self.app._runtime.codec.decode_result(self._task(invocation), payload, id_of(invocation))
+        return runtime_of(self.app).codec.decode_result(self._task(invocation), payload, id_of(invocation))
 
     def get_exception(self, invocation: InvocationOrId) -> BaseException:
         """Return the exception of a failed invocation. Does not wait for it to finish.
@@ -195,7 +196,7 @@ class BaseStateBackend(View):
         status, payload, reason = self._terminal(invocation)
         if status != InvocationStatus.FAILED.value or payload is None:
             raise InvocationError(id_of(invocation), f"it has no exception: it ended as {status} {reason}".rstrip())
-        return self.app._runtime.codec.decode_exception(self._task(invocation), payload, id_of(invocation))
+        return runtime_of(self.app).codec.decode_exception(self._task(invocation), payload, id_of(invocation))
 
     # -- apps and workflows ----------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from pynenc import context
+from pynenc._kernel.runtime import runtime_of
 from pynenc.exceptions import RunnerError
 from pynenc.runner.base_runner import BaseRunner
 
@@ -67,7 +68,7 @@ class DrainRunner(BaseRunner):
                 invocation.run()
                 return True
             # A call of a task that is not known here goes back into the queue with a delay; the next one may be known.
-            if not self.app._runtime.store.backlog([], 1):
+            if not runtime_of(self.app).store.backlog([], 1):
                 return False
 
     def waiting_for_results(
@@ -89,7 +90,7 @@ class DrainRunner(BaseRunner):
                 )
 
     def _wait_outside(self, targets: list[Invocation]) -> None:
-        if self.app._runtime.store.kind == "memory" and not self.app._runtime.has_running_runner():
+        if runtime_of(self.app).store.kind == "memory" and not runtime_of(self.app).has_running_runner():
             raise RunnerError(
                 f"waiting for a result of app {self.app.app_id!r} while nothing runs: call drain() before, or start a "
                 "runner with pynenc_runner(app)"

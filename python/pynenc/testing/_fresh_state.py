@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc.exceptions import ConfigError
 from pynenc.util.near_names import did_you_mean
 
@@ -42,9 +43,9 @@ def fresh_state(app: Pynenc, store: str, manual_clock: bool, settings: dict[str,
             f"there is no store {store!r} for a test{f': {hint}' if hint else ''} (known: "
             f"{', '.join(map(repr, _STORES))}, or a URL such as redis://localhost:6379/15)"
         )
-    if app._runtime.has_running_runner():
+    if runtime_of(app).has_running_runner():
         raise RuntimeError(f"a runner of app {app.app_id!r} runs in this process: stop it before the app is isolated")
-    codec = app._runtime.parts.get("codec")
+    codec = runtime_of(app).parts.get("codec")
     registered = [] if codec is None else list(codec._exceptions.values())
     with contextlib.ExitStack() as stack:
         stack.enter_context(_set_aside(app))
@@ -64,7 +65,7 @@ def fresh_state(app: Pynenc, store: str, manual_clock: bool, settings: dict[str,
             yield
         finally:
             app.purge()
-            app._runtime.store.close()
+            runtime_of(app).store.close()
 
 
 @contextmanager
@@ -82,7 +83,7 @@ def _set_aside(app: Pynenc) -> Iterator[None]:
     """Take settings, store, runner and what was made of them from an app and its tasks for the time of the block."""
     tasks = [(task, _take_cached(task)) for task in app.tasks.values()]
     try:
-        with app._runtime.set_aside():
+        with runtime_of(app).set_aside():
             yield
     finally:
         for task in app.tasks.values():
@@ -114,14 +115,14 @@ def _assign(app: Pynenc, name: str, value: Any) -> None:
 def _open_manually(app: Pynenc) -> None:
     from pynenc._kernel.store_handle import open_manual_store
 
-    app._runtime.opened.put(open_manual_store(app.conf))
+    runtime_of(app).opened.put(open_manual_store(app.conf))
 
 
 def _require_empty(app: Pynenc, store: str) -> None:
     count = app.orchestrator.count_invocations()
     if count:
-        url = app._runtime.store.url
-        app._runtime.store.close()
+        url = runtime_of(app).store.url
+        runtime_of(app).store.close()
         raise ValueError(
             f"the store {url} has {count} invocations of app {app.app_id!r}; a test needs an empty "
             "one, which it purges at its end"

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc.testing._drain_runner import DrainRunner
 from pynenc.testing._fresh_state import fresh_state
 from pynenc.types import Params, Result
@@ -161,7 +162,7 @@ class AppTest:
     @property
     def now(self) -> datetime:
         """The time of the store, in UTC. It stands still with `manual_clock`."""
-        return datetime.fromtimestamp(self.app._runtime.store.now(), UTC)
+        return datetime.fromtimestamp(runtime_of(self.app).store.now(), UTC)
 
     def advance(self, seconds: float) -> None:
         """Move the clock of the store. Retries, delays and results that expire see the new time; leases do not.
@@ -184,7 +185,7 @@ class AppTest:
         """
         if not self._manual_clock:
             raise RuntimeError("only a store with a manual clock can be advanced: pass manual_clock=True")
-        self.app._runtime.store.advance(seconds)
+        runtime_of(self.app).store.advance(seconds)
 
 
 def _complete(task: Task[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pynenc._kernel.runtime import runtime_of
+
 if TYPE_CHECKING:
     import pytest
 
@@ -113,7 +115,7 @@ class RunnerBenchmark:
         runner = runner_cls(module.app)
         for name, value in settings.items():
             setattr(runner.conf, name, value)
-        kind = str(module.app._runtime.store.kind)
+        kind = str(runtime_of(module.app).store.kind)
         if kind == "memory" and not runner.mem_compatible():
             raise ValueError(f"{type(runner).__name__} runs bodies in other processes: give it a store that they share")
         with running(runner):

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc.exceptions import ConfigError, InvocationCancelledError, RemoteError
 from pynenc.runner import BaseRunner
 
@@ -340,7 +341,7 @@ def run_check(check: Check, make_runner: MakeRunner, folder: Path, patience_sec:
                 trial.patience_sec = min(trial.patience_sec, 1.0)
                 trial.stop()
             # Bodies that wait for what does not run any more would keep their threads, and with them the test process.
-            trial.tasks.app._runtime.store.close()
+            runtime_of(trial.tasks.app).store.close()
             raise
         trial.stop()
 
