@@ -81,6 +81,8 @@ class AppRuntime:
         self._submit_pool = OncePerProcess(_new_pool)
         self._kept: dict[Hashable, Any] = {}
         self._settings_checked = False
+        self.is_set_aside = False
+        """Whether a test has given the app a state of its own."""
         self._start_anew()
 
     def _start_anew(self) -> None:
@@ -281,12 +283,14 @@ class AppRuntime:
     def set_aside(self) -> Iterator[None]:
         """Within this block the app has no settings, store or runner yet, and makes its own. For tests."""
         kept = (self._conf, self.opened, self.parts, self._runner, self._runner_made_as, self.loop_bridges)
+        was_set_aside, self.is_set_aside = self.is_set_aside, True
         self._start_anew()
         # The logger has handlers. A second logger would write each line twice.
         self.parts = {name: part for name, part in kept[2].items() if name == "logger"}
         try:
             yield
         finally:
+            self.is_set_aside = was_set_aside
             self._conf, self.opened, self.parts, self._runner, self._runner_made_as, self.loop_bridges = kept
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pynenc import _core
+from pynenc._engine.calls import NEW, REFUSED, REUSED_DIFFERENT, TaskSpec
 from pynenc._kernel.runtime import runtime_of
 from pynenc._wait.threads import running_invocation
 from pynenc.arguments import Arguments, hash_texts
@@ -23,6 +23,7 @@ from pynenc.identifiers import CallId
 from pynenc.invocation.dist_invocation import DistributedInvocation, ReusedInvocation, submitted
 
 if TYPE_CHECKING:
+    from pynenc import _core
     from pynenc.task import Task
 
 
@@ -53,7 +54,7 @@ class SubmitPlan:
         # One by one where a call may be refused: then nothing after it is submitted.
         self.chunk = 1 if one_by_one else max(1, conf.parallel_batch_size)
         self.max_depth = self.runtime.conf.max_depth
-        self.spec = _core.TaskSpec(
+        self.spec = TaskSpec(
             str(task.task_id),
             queue=task.broker_queue,
             priority=task.broker_priority,
@@ -146,7 +147,7 @@ def _parent(task: Task[Any, Any]) -> tuple[str | None, int]:
     Raises:
         DepthExceededError: the depth is beyond `max_depth`.
     """
-    current = running_invocation(task.app)
+    current = running_invocation(task._plan.runtime)
     if current is None:
         return None, 0
     depth = current.depth + 1
@@ -170,12 +171,12 @@ def _answer(
     parent_id: str | None,
     depth: int,
 ) -> DistributedInvocation[Any, Any]:
-    if became == _core.NEW:
+    if became == NEW:
         return submitted(DistributedInvocation, task, invocation_id, kwargs, parent_id, depth)
-    if became == _core.REFUSED:
+    if became == REFUSED:
         raise _refusal(task, invocation_id, call, kwargs)
     reused: ReusedInvocation[Any, Any] = ReusedInvocation(task.app, invocation_id, task=task)
-    reused.diff_arg = Arguments.of_bound(kwargs, task) if became == _core.REUSED_DIFFERENT else None
+    reused.diff_arg = Arguments.of_bound(kwargs, task) if became == REUSED_DIFFERENT else None
     return reused
 
 

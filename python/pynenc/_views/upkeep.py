@@ -9,7 +9,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pynenc._execute.outcome import runner_of
+from pynenc._kernel.runtime import runtime_of
 from pynenc._views.view import View, every_id, id_of
+from pynenc._wait.runner_cards import live_runners
 from pynenc.conf.config_orchestrator import ConfigOrchestrator
 from pynenc.exceptions import InvocationNotFoundError, InvocationStatusTransitionError
 from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord
@@ -165,8 +167,6 @@ class Upkeep(View):
         Raises:
             StateBackendError: the store cannot be read.
         """
-        from pynenc.runner._session.presence import live_runners
-
         return [
             ActiveRunnerInfo(
                 runner_id=card.runner,
@@ -174,7 +174,7 @@ class Upkeep(View):
                 last_heartbeat=datetime.fromtimestamp(card.written, UTC),
                 consumed_queues=tuple(sorted(card.queues)) or None,
             )
-            for card in sorted(live_runners(self.app), key=lambda card: card.started)
+            for card in sorted(live_runners(runtime_of(self.app)), key=lambda card: card.started)
         ]
 
     def get_pending_invocations_for_recovery(self) -> Iterator[str]:

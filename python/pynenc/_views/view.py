@@ -7,12 +7,12 @@ import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pynenc import _core
 from pynenc._execute.outcome import runner_of
 from pynenc._kernel.runtime import runtime_of
 from pynenc.exceptions import InvocationStatusOwnershipError
 
 if TYPE_CHECKING:
+    from pynenc import _core
     from pynenc.app import Pynenc
     from pynenc.invocation.dist_invocation import DistributedInvocation
 

@@ -8,10 +8,11 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pynenc import _core
+from pynenc._engine.waits import LoopAlarm
 from pynenc._kernel.per_process import ProcessMark
 
 if TYPE_CHECKING:
+    from pynenc import _core
     from pynenc._wait.loops import Hub
 
 _LOOK_SEC = 1.0
@@ -31,7 +32,7 @@ class Home:
         self.hubs: dict[str, Hub] = {}
         self._mark = ProcessMark()
         self._loop = weakref.ref(loop)
-        self._alarm: _core.LoopAlarm | None = None
+        self._alarm: LoopAlarm | None = None
         self._finalizer: weakref.finalize[Any, Any] | None = None
         self._listeners: dict[int, Callable[[], None]] = {}
         self._overdue: asyncio.TimerHandle | None = None
@@ -67,7 +68,7 @@ class Home:
         """Completions of `store`; `heard` is called on the loop when they are to be drained."""
         alarm = self._alarm
         if alarm is None:
-            alarm = _core.LoopAlarm()
+            alarm = LoopAlarm()
             self._watch(alarm)
             self._alarm = alarm
         try:
@@ -102,7 +103,7 @@ class Home:
             loop.remove_reader(alarm.fileno())
         alarm.close()
 
-    def _watch(self, alarm: _core.LoopAlarm) -> None:
+    def _watch(self, alarm: LoopAlarm) -> None:
         loop = self.loop
         if loop is None:
             return
@@ -115,7 +116,7 @@ class Home:
             self._finalizer = weakref.finalize(self, alarm.close)
             self._finalizer.atexit = False
 
-    def _is_done_with(self, alarm: _core.LoopAlarm) -> bool:
+    def _is_done_with(self, alarm: LoopAlarm) -> bool:
         """Asked by the thread, which may ring before `listen` has come to its end."""
         return self._alarm is not alarm and self._finalizer is None
 
@@ -140,7 +141,7 @@ class Home:
                 loop.call_soon(self._hear, tokens[at:])
 
 
-def _ring_from_thread(alarm: _core.LoopAlarm, home: weakref.ref[Home]) -> None:
+def _ring_from_thread(alarm: LoopAlarm, home: weakref.ref[Home]) -> None:
     """For loops that cannot watch a descriptor: watch it on a thread, until the alarm is closed.
 
     It holds the alarm, so that the descriptor stays what it is; neither the home nor the loop, whose end closes it.

@@ -17,8 +17,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from pynenc import _core, context
-from pynenc._kernel.runtime import runtime_of
+from pynenc import context
+from pynenc._engine import waits
 from pynenc._kernel.submit_pool import off_the_loop
 from pynenc._wait.loop_bridge import Home
 from pynenc._wait.report import say_why
@@ -33,11 +33,9 @@ from pynenc._wait.threads import (
 )
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
-    from pynenc.invocation.dist_invocation import DistributedInvocation
-    from pynenc.runner.base_runner import BaseRunner
-
-    Target = DistributedInvocation[Any, Any]
+    from pynenc import _core
+    from pynenc._kernel.runtime import AppRuntime
+    from pynenc._wait.target import Target
 
     Failure = tuple[list[str], BaseException]
 
@@ -45,25 +43,29 @@ _LOOK_SEC = 1.0
 """How often a body parked by a thread looks whether it is still wanted. Results do not wait for that."""
 
 
-async def async_outcomes(app: Pynenc, targets: Iterable[Target]) -> Watch:
+async def async_outcomes(runtime: AppRuntime, targets: Iterable[Target]) -> Watch:
     """Begin to watch these invocations on the running loop. The caller closes the watch.
 
     Raises:
         InvocationNotFoundError: the store is known not to have one of them; else `Watch.next` raises it.
     """
     loop = asyncio.get_running_loop()
-    if runtime_of(app).opened_url is None:
+    if runtime.opened_url is None:
         # Opening may connect, or create a file.
-        await off_the_loop(runtime_of(app), lambda: runtime_of(app).store)
-    current = running_invocation(app)
+        await off_the_loop(runtime, lambda: runtime.store)
+    current = running_invocation(runtime)
     watch = Watch(loop, {str(target.invocation_id): target for target in targets})
-    home: Home | None = runtime_of(app).loop_bridges.get(loop)
+    home: Home | None = runtime.loop_bridges.get(loop)
     if home is None or not home.is_here:
-        home = runtime_of(app).loop_bridges[loop] = Home(loop)
+        home = runtime.loop_bridges[loop] = Home(loop)
     key = "" if current is None or current._claim is None else str(current.invocation_id)
     hub: Hub | None = home.hubs.get(key)
-    if hub is None or hub.store is not runtime_of(app).store:
-        hub = Hub(app, home) if current is None or not key else ParkingHub(app, home, runner_here(app), current)
+    if hub is None or hub.store is not runtime.store:
+        hub = (
+            Hub(runtime, home)
+            if current is None or not key
+            else ParkingHub(runtime, home, runner_here(runtime), current)
+        )
         home.hubs[key] = hub
     hub.add(watch)
     return watch
@@ -128,9 +130,9 @@ class Watch:
 class Hub:
     """Everything that the coroutines of one loop await from one app's store."""
 
-    def __init__(self, app: Pynenc, home: Home) -> None:
-        self.app = app
-        self.store = runtime_of(app).store
+    def __init__(self, runtime: AppRuntime, home: Home) -> None:
+        self._runtime = runtime
+        self.store = runtime.store
         self._home = home
         self._watches: dict[str, list[Watch]] = {}
         self._grace: asyncio.TimerHandle | None = None
@@ -150,7 +152,7 @@ class Hub:
             # Others may wait for the same: it is told once.
             self._settle(finished)
         if watch.targets:
-            self._home.expect_news(self.app.conf.wait_warning_sec)
+            self._home.expect_news(self._runtime.conf.wait_warning_sec)
             self._await_runner()
 
     def say_why_late(self, before: float) -> float | None:
@@ -166,7 +168,7 @@ class Hub:
             if watch.began <= before and invocation_id in watch.targets
         ]
         if late:
-            say_why(self.app, late, self.app.conf.wait_warning_sec)
+            say_why(self._runtime, late, self._runtime.conf.wait_warning_sec)
         began = (watch.began for watches in self._watches.values() for watch in watches)
         return min((moment for moment in began if moment > before), default=None)
 
@@ -243,7 +245,7 @@ class Hub:
         if not self._watches:
             return
         try:
-            require_runner(self.app)
+            require_runner(self._runtime)
         except Exception as error:
             self._fail_all(error)
         else:
@@ -256,8 +258,8 @@ class ParkingHub(Hub):
     Parking begins when the loop has run what was ready to run, so that a body is not parked while it computes.
     """
 
-    def __init__(self, app: Pynenc, home: Home, runner: BaseRunner, current: Target) -> None:
-        super().__init__(app, home)
+    def __init__(self, runtime: AppRuntime, home: Home, runner: Any, current: Target) -> None:
+        super().__init__(runtime, home)
         self._runner = runner
         self._current = current
         if runner._engine is not None and current._claim is not None:
@@ -300,7 +302,7 @@ class ParkingHub(Hub):
             self._park_on_thread(loop)
             return
         try:
-            told = list(itertools.islice(self._watches, _core.TARGETS_TOLD))
+            told = list(itertools.islice(self._watches, waits.TARGETS_TOLD))
             self._end = self._completions.lend(engine, claim, told).end
         except Exception as error:
             self._fail_all(error)

@@ -5,19 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pynenc._kernel.runtime import runtime_of
 from pynenc.conf.store_url import is_default_file
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc._kernel.runtime import AppRuntime
 
 
-def how_to_start_one(app: Pynenc, url: str) -> str:
+def how_to_start_one(runtime: AppRuntime, url: str) -> str:
     """In words; `url` is that of the store, with an absolute path."""
-    module = _module_of(app)
+    module = _module_of(runtime)
     command = f" with `pynenc --app {module} runner start`" if module else ""
-    text = f"no live runner of app {app.app_id!r} is known in this store: start one{command}"
-    if not is_default_file(app.conf):
+    text = f"no live runner of app {runtime.app_id!r} is known in this store: start one{command}"
+    if not is_default_file(runtime.conf):
         return f"{text}, and see that it names the same store"
     folder = Path(url.partition(":///")[2]).parent.parent
     return (
@@ -26,13 +25,13 @@ def how_to_start_one(app: Pynenc, url: str) -> str:
     )
 
 
-def _module_of(app: Pynenc) -> str:
+def _module_of(runtime: AppRuntime) -> str:
     """A module that has the app in a variable, one with tasks of it if there is any; empty if none is known."""
     from pynenc._tasks.modules import modules_with
 
-    if runtime_of(app).found_in:
-        return runtime_of(app).found_in
-    modules = [name for name in modules_with(app) if not name.startswith("__")]
-    homes = {task_id.module for task_id in app.tasks.copy()}
+    if runtime.found_in:
+        return runtime.found_in
+    modules = [name for name in modules_with(runtime) if not name.startswith("__")]
+    homes = {task_id.module for task_id in runtime.tasks.copy()}
     # Whoever uses the app, such as a module of a web server, has it in a variable too.
     return next(iter([*(name for name in modules if name in homes), *modules]), "")

@@ -10,10 +10,11 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pynenc._kernel.runtime import runtime_of
+from pynenc._engine.statuses import status_rows
 from pynenc._wait.no_runner import how_to_start_one
+from pynenc._wait.runner_cards import RunnerCard, live_runners
 from pynenc.conf.database_file import absolute_url
 from pynenc.exceptions import InvocationNotFoundError, PynencError
 from pynenc.util import clock
@@ -21,11 +22,8 @@ from pynenc.util.texts import cut
 
 if TYPE_CHECKING:
     from pynenc import _core
-    from pynenc.app import Pynenc
-    from pynenc.invocation.dist_invocation import DistributedInvocation
-    from pynenc.runner._session.presence import RunnerCard
-
-    Target = DistributedInvocation[Any, Any]
+    from pynenc._kernel.runtime import AppRuntime
+    from pynenc._wait.target import Target
 
 AGAIN_SEC = 60.0
 """How long after a look at a wait the next one comes."""
@@ -59,14 +57,14 @@ class Report(NamedTuple):
 
 
 def wait_and_report(
-    app: Pynenc,
+    runtime: AppRuntime,
     waiter: _core.Waiter,
     timeout: float | None,
     interruptible: bool,
     targets: Callable[[], list[Target]] | None,
 ) -> list[_core.Terminal]:
     """`waiter.wait(timeout, interruptible)`; after `wait_warning_sec` the log says why it takes so long."""
-    patience = app.conf.wait_warning_sec
+    patience = runtime.conf.wait_warning_sec
     if targets is None or not patience or (timeout is not None and timeout <= patience):
         return waiter.wait(timeout, interruptible)
     began = clock.monotonic()
@@ -78,20 +76,20 @@ def wait_and_report(
         # It also returns where a body is interrupted, or the time is over.
         if news or clock.monotonic() < due:
             return news
-        say_why(app, targets(), due - began)
+        say_why(runtime, targets(), due - began)
         due += AGAIN_SEC
 
 
-def say_why_if_late(app: Pynenc, targets: Callable[[], list[Target]], began: float) -> None:
+def say_why_if_late(runtime: AppRuntime, targets: Callable[[], list[Target]], began: float) -> None:
     """`say_why`, for a wait that is looked at now and then, once it has lasted `wait_warning_sec`."""
-    patience, waited = app.conf.wait_warning_sec, clock.monotonic() - began
+    patience, waited = runtime.conf.wait_warning_sec, clock.monotonic() - began
     if patience and waited >= patience:
-        say_why(app, targets(), waited)
+        say_why(runtime, targets(), waited)
 
 
-def say_why(app: Pynenc, targets: Iterable[Target], waited_sec: float) -> None:
+def say_why(runtime: AppRuntime, targets: Iterable[Target], waited_sec: float) -> None:
     """Log why these take so long, once a minute for each task. Does not block: the store is asked on a thread."""
-    reporter = _reporter(app)
+    reporter = _reporter(runtime)
     chosen = list(reporter.choose(targets))
     if chosen:
         with contextlib.suppress(RuntimeError):
@@ -101,30 +99,30 @@ def say_why(app: Pynenc, targets: Iterable[Target], waited_sec: float) -> None:
             ).start()
 
 
-def why_unfinished(app: Pynenc, target: Target) -> str:
+def why_unfinished(runtime: AppRuntime, target: Target) -> str:
     """What the error of a timeout adds about one of many: empty if the store does not say it in half a second."""
-    report = _reporter(app).report_soon(target)
+    report = _reporter(runtime).report_soon(target)
     return f": {report.text}" if report is not None else ""
 
 
-def unfinished(app: Pynenc, target: Target, timeout: float) -> str:
+def unfinished(runtime: AppRuntime, target: Target, timeout: float) -> str:
     """The text of the error of a timeout. It names the invocation once, with its task and state as `why_unfinished`."""
-    report = _reporter(app).report_soon(target) if timeout else None
+    report = _reporter(runtime).report_soon(target) if timeout else None
     within = f"did not finish within {timeout:g} s"
     if report is None:
         return f"invocation {target.invocation_id} {within}"
     return f"{report.which} {within}: it {report.state}"
 
 
-def _reporter(app: Pynenc) -> _Reporter:
-    return runtime_of(app).part("wait_reporter", lambda: _Reporter(app))
+def _reporter(runtime: AppRuntime) -> _Reporter:
+    return runtime.part("wait_reporter", lambda: _Reporter(runtime))
 
 
 class _Reporter:
     """The reports of one app. Thread-safe."""
 
-    def __init__(self, app: Pynenc) -> None:
-        self._app = app
+    def __init__(self, runtime: AppRuntime) -> None:
+        self._runtime = runtime
         self._lock = threading.Lock()
         self._reported: dict[str, float] = {}
         self._runners: tuple[float, list[RunnerCard]] = (-_FRESH_SEC, [])
@@ -155,7 +153,7 @@ class _Reporter:
             except (PynencError, ValueError):
                 continue
             level = logging.WARNING if report.hopeless else logging.INFO
-            self._app.logger.log(level, "still waiting after %.3g s: %s", waited_sec, report.text)
+            self._runtime.logger.log(level, "still waiting after %.3g s: %s", waited_sec, report.text)
 
     def report_soon(self, target: Target) -> Report | None:
         """The report; None where the store does not answer soon."""
@@ -182,10 +180,7 @@ class _Reporter:
         return found[0] if found else None
 
     def _report(self, target: Target) -> Report:
-        # Here, because the package of invocations needs this module.
-        from pynenc.invocation.status import InvocationStatus
-
-        store = runtime_of(self._app).store
+        store = self._runtime.store
         url = absolute_url(store.url)
         try:
             record = store.get(str(target.invocation_id))
@@ -193,21 +188,19 @@ class _Reporter:
             return Report(f"invocation {target.invocation_id}", f"is not in {url}", True)
         which = f"invocation {target.invocation_id} of {cut(record.task_id, 200)}"
         where = f"is {record.status} in queue {cut(record.queue, 200)!r} of {url}"
-        status = InvocationStatus(record.status)
-        if not status.is_available_for_run():
+        row = status_rows().get(record.status)
+        if row is None or not row.is_available:
             return Report(which, f"{where}{f', owned by {record.runner}' if record.runner else ''}", False)
         runners = self._live_runners()
         if not runners:
-            return Report(which, f"{where}; {how_to_start_one(self._app, url)}", True)
+            return Report(which, f"{where}; {how_to_start_one(self._runtime, url)}", True)
         what, hopeless = _judge(runners, record.queue, record.task_id)
         return Report(which, f"{where}; {what}", hopeless)
 
     def _live_runners(self) -> list[RunnerCard]:
-        from pynenc.runner._session.presence import live_runners
-
         made, runners = self._runners
         if clock.monotonic() - made >= _FRESH_SEC:
-            runners = live_runners(self._app)
+            runners = live_runners(self._runtime)
             self._runners = (clock.monotonic(), runners)
         return runners
 

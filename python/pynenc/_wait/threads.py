@@ -13,18 +13,16 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from pynenc import _core, context
-from pynenc._kernel.runtime import runtime_of
+from pynenc import context
+from pynenc._engine import calls
 from pynenc._wait.report import say_why_if_late
 from pynenc.exceptions import InvocationExpiredError, InvocationNotFoundError, RunnerError
 from pynenc.util import clock
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
-    from pynenc.invocation.dist_invocation import DistributedInvocation
-    from pynenc.runner.base_runner import BaseRunner
-
-    Target = DistributedInvocation[Any, Any]
+    from pynenc import _core
+    from pynenc._kernel.runtime import AppRuntime
+    from pynenc._wait.target import Target
 
 MEMORY_GRACE_SEC = 5.0
 """How long a client of a memory store may wait with no runner in the process before that counts as a mistake."""
@@ -34,7 +32,7 @@ _AT_ONCE_SEC = 0.001
 
 
 def wait_outcomes(
-    app: Pynenc, waiter: _core.Waiter, targets: Callable[[], list[Target]], timeout: float | None = None
+    runtime: AppRuntime, waiter: _core.Waiter, targets: Callable[[], list[Target]], timeout: float | None = None
 ) -> list[_core.Terminal]:
     """Block until `waiter` yields something; empty at the timeout (seconds; None waits forever).
 
@@ -46,23 +44,23 @@ def wait_outcomes(
         InvocationNotFoundError: the record of a target is gone.
         RunnerError: the store is in memory and no runner of this process could ever finish them.
     """
-    current = running_invocation(app)
-    runner = runner_here(app)
+    current = running_invocation(runtime)
+    runner = runner_here(runtime)
     if not waits_natively(runner):
-        return _wait_by_hook(app, runner, current, waiter, targets, timeout)
-    if current is not None or runtime_of(app).store.kind != "memory":
+        return _wait_by_hook(runtime, runner, current, waiter, targets, timeout)
+    if current is not None or runtime.store.kind != "memory":
         if current is None and ("gevent.monkey" in sys.modules or "eventlet.patcher" in sys.modules):
             from pynenc._wait.greenlets import patched_by, wait_beside_greenlets
 
             if library := patched_by():
                 began = clock.monotonic()
                 return wait_beside_greenlets(
-                    library, waiter.wait, timeout, lambda: say_why_if_late(app, targets, began)
+                    library, waiter.wait, timeout, lambda: say_why_if_late(runtime, targets, began)
                 )
         return runner._wait(current, waiter, timeout, targets)
     began = clock.monotonic()
     deadline = math.inf if timeout is None else began + timeout
-    slice_sec = min(MEMORY_GRACE_SEC, app.conf.wait_warning_sec or math.inf)
+    slice_sec = min(MEMORY_GRACE_SEC, runtime.conf.wait_warning_sec or math.inf)
     while True:
         left = deadline - clock.monotonic()
         news = runner._wait(None, waiter, max(0.0, min(left, slice_sec)))
@@ -70,13 +68,13 @@ def wait_outcomes(
         if news or now >= deadline:
             return news
         if now - began >= MEMORY_GRACE_SEC:
-            require_runner(app)
-        say_why_if_late(app, targets, began)
+            require_runner(runtime)
+        say_why_if_late(runtime, targets, began)
 
 
 def _wait_by_hook(
-    app: Pynenc,
-    runner: BaseRunner,
+    runtime: AppRuntime,
+    runner: Any,
     current: Target | None,
     waiter: _core.Waiter,
     targets: Callable[[], list[Target]],
@@ -86,7 +84,7 @@ def _wait_by_hook(
     runner_args = context.current_runner_args.get()
     began = clock.monotonic()
     deadline = None if timeout is None else began + timeout
-    look_again = began + min(MEMORY_GRACE_SEC, app.conf.wait_warning_sec or math.inf)
+    look_again = began + min(MEMORY_GRACE_SEC, runtime.conf.wait_warning_sec or math.inf)
     with parked(runner, current, waiter):
         while not (news := waiter.ready()):
             now = clock.monotonic()
@@ -95,8 +93,8 @@ def _wait_by_hook(
                 break
             if now > look_again:
                 if current is None:
-                    require_runner(app)
-                say_why_if_late(app, targets, began)
+                    require_runner(runtime)
+                say_why_if_late(runtime, targets, began)
                 look_again = now + MEMORY_GRACE_SEC
             pause = call_hook(runner, current, targets(), runner_args)
             if pause and (news := waiter.wait(min(pause, left))):
@@ -104,7 +102,7 @@ def _wait_by_hook(
     return news
 
 
-def parked(runner: BaseRunner, current: Target | None, waiter: _core.Waiter) -> contextlib.AbstractContextManager[None]:
+def parked(runner: Any, current: Target | None, waiter: _core.Waiter) -> contextlib.AbstractContextManager[None]:
     """Within this block the body of `current` waits: its slot is lent out, its targets go first, cycles are found."""
     if runner._native_wait and not waits_natively(runner):
         # A subclass of a built-in runner with a method of its own: it parks by calling the built-in's.
@@ -112,9 +110,7 @@ def parked(runner: BaseRunner, current: Target | None, waiter: _core.Waiter) -> 
     return runner._parked(current, waiter)
 
 
-def call_hook(
-    runner: BaseRunner, current: Target | None, targets: list[Target], runner_args: dict[str, Any] | None
-) -> float:
+def call_hook(runner: Any, current: Target | None, targets: list[Target], runner_args: dict[str, Any] | None) -> float:
     """Call `waiting_for_results`, positionally. Seconds to pause before the next call, if it did not wait itself."""
     began = clock.monotonic()
     runner.waiting_for_results(current, targets, runner_args)
@@ -123,19 +119,19 @@ def call_hook(
     return float(runner.conf.invocation_wait_results_sleep_time_sec)
 
 
-def running_invocation(app: Pynenc) -> Target | None:
-    """The distributed invocation of `app` whose body runs here."""
-    current = context.invocation_of(app)
+def running_invocation(runtime: AppRuntime) -> Target | None:
+    """Return the invocation of this app whose body runs here; None outside of one and in dev mode."""
+    current = context.invocation_of(runtime.app)
     return cast("Target", current) if current is not None and current.in_store else None
 
 
-def runner_here(app: Pynenc) -> BaseRunner:
-    """The runner that runs here if it is one of `app`, else the app's."""
+def runner_here(runtime: AppRuntime) -> Any:
+    """Return the runner that runs here if it is one of this app, else the runner of the app."""
     runner = context.current_runner.get()
-    return runner if runner is not None and runner.app is app else app.runner
+    return runner if runner is not None and runner.app is runtime.app else runtime.runner
 
 
-def waits_natively(runner: BaseRunner) -> bool:
+def waits_natively(runner: Any) -> bool:
     """Whether the wait may stay in Rust: not if a subclass has brought its own `waiting_for_results`."""
     cls = type(runner)
     method = cls.waiting_for_results
@@ -147,42 +143,41 @@ def waits_natively(runner: BaseRunner) -> bool:
     return runner._is_copy or (known[1] and "waiting_for_results" not in runner.__dict__)
 
 
-_native: weakref.WeakKeyDictionary[type[BaseRunner], tuple[Any, bool]] = weakref.WeakKeyDictionary()
+_native: weakref.WeakKeyDictionary[type[Any], tuple[Any, bool]] = weakref.WeakKeyDictionary()
 
 
-def _brings_the_wait_of_ours(runner_cls: type[BaseRunner]) -> bool:
+def _brings_the_wait_of_ours(runner_cls: type[Any]) -> bool:
     for cls in runner_cls.__mro__:
         if "waiting_for_results" in cls.__dict__:
             return bool(cls.__dict__.get("_native_wait", False))
     return False
 
 
-def require_runner(app: Pynenc) -> None:
+def require_runner(runtime: AppRuntime) -> None:
     """Raise `RunnerError` if the store is in memory and no runner of this app runs in this process."""
-    if runtime_of(app).store.kind != "memory" or runtime_of(app).has_running_runner():
+    if runtime.store.kind != "memory" or runtime.has_running_runner():
         return
-    testing = sys.modules.get("pynenc.testing._fresh_state")
-    if testing is not None and testing.is_isolated(app):
+    if runtime.is_set_aside:
         raise RunnerError(
-            f"waiting for a result of app {app.app_id!r}, which is isolated for a test, but nothing has run its tasks: "
-            "call test.drain() (the AppTest that isolated() and the fixture pynenc_test return) before the result is "
+            f"waiting for a result of app {runtime.app_id!r}, which is isolated for a test, but nothing has run its "
+            "tasks: call test.drain() (the AppTest that isolated() and the fixture pynenc_test return) before the result is "
             "asked for, or pynenc_runner(app) for code that waits by itself"
         )
     raise RunnerError(
-        f"waiting for a result of app {app.app_id!r}, but no runner runs in this process, and its store is in "
+        f"waiting for a result of app {runtime.app_id!r}, but no runner runs in this process, and its store is in "
         "memory, where no other process can see it: start one (threading.Thread(target=app.runner.run) with "
         "runner_cls set to ThreadRunner), or set store_url to a store that processes share"
     )
 
 
-def missing(app: Pynenc, invocation_id: str, error: Exception) -> InvocationNotFoundError:
+def missing(runtime: AppRuntime, invocation_id: str, error: Exception) -> InvocationNotFoundError:
     """The error to raise for an id that the store does not have: unknown, or kept for `result_ttl_sec` and removed."""
     invocation_id = str(getattr(error, "invocation_id", "") or invocation_id)
     try:
-        age = _core.invocation_age_sec(invocation_id)
+        age = calls.invocation_age_sec(invocation_id)
     except ValueError:
         return InvocationNotFoundError(invocation_id, f"{invocation_id!r} is not the id of an invocation")
-    ttl = float(app.conf.result_ttl_sec)
+    ttl = float(runtime.conf.result_ttl_sec)
     if age > ttl:
         return InvocationExpiredError(
             invocation_id,
@@ -190,6 +185,4 @@ def missing(app: Pynenc, invocation_id: str, error: Exception) -> InvocationNotF
         )
     if isinstance(error, InvocationNotFoundError):
         return error
-    return InvocationNotFoundError(
-        invocation_id, f"no invocation {invocation_id} in {runtime_of(app).store.url}: {error}"
-    )
+    return InvocationNotFoundError(invocation_id, f"no invocation {invocation_id} in {runtime.store.url}: {error}")

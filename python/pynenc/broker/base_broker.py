@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pynenc import _core
+from pynenc._engine import outcomes
 from pynenc._execute.outcome import Outcome, runner_of, settle_claim
 from pynenc._kernel.runtime import runtime_of
 from pynenc._submit.submit import submit_one
@@ -63,7 +63,7 @@ class BaseBroker(View):
         if claim is None:
             self._store.status(id_of(invocation))
             return
-        settle_claim(self.app, claim, Outcome(_core.RELEASE, note="routed again"), runner_of(self.app)._engine)
+        settle_claim(self.app, claim, Outcome(outcomes.RELEASE, note="routed again"), runner_of(self.app)._engine)
 
     def route_invocations(
         self, invocations: Iterable[InvocationOrId], queue_name: str | None = None, priority: float | None = None

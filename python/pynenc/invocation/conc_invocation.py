@@ -8,7 +8,8 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
-from pynenc import _core, context
+from pynenc import context
+from pynenc._engine import calls
 from pynenc._kernel.runtime import runtime_of
 from pynenc.call import Call
 from pynenc.exceptions import InvocationCancelledError, InvocationError
@@ -75,7 +76,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
     def __init__(self, call: Call[Params, Result]) -> None:
         self._call_made = call
         self.app = call.app
-        self.invocation_id = InvocationId(_core.new_invocation_id())
+        self.invocation_id = InvocationId(calls.new_invocation_id())
         self._parent = context.invocation_of(call.app)
         self._parent_id = None if self._parent is None else self._parent.invocation_id
         self._lock = threading.Lock()

@@ -117,10 +117,10 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
         try:
             while True:
                 try:
-                    watch = watch or await async_outcomes(self.app, waiting.representatives())
+                    watch = watch or await async_outcomes(runtime_of(self.app), waiting.representatives())
                     news = await watch.next()
                 except InvocationNotFoundError as error:
-                    raise missing(self.app, "", error) from None
+                    raise missing(runtime_of(self.app), "", error) from None
                 if not news:
                     return
                 for invocation in waiting.settle(news):
@@ -140,16 +140,16 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
             waiter = runtime_of(self.app).store.waiter(waiting.ids())
             while waiting:
                 left = None if deadline is None else max(0.0, deadline - clock.monotonic())
-                news = wait_outcomes(self.app, waiter, waiting.representatives, left)
+                news = wait_outcomes(runtime_of(self.app), waiter, waiting.representatives, left)
                 if not news:
-                    why = why_unfinished(self.app, waiting.representatives()[0]) if timeout else ""
+                    why = why_unfinished(runtime_of(self.app), waiting.representatives()[0]) if timeout else ""
                     raise InvocationTimeoutError(
                         f"{len(waiting)} of {len(self)} invocations of {self.task.task_id} "
                         f"did not finish within {timeout:g} s{why}"
                     )
                 yield from waiting.settle(news)
         except InvocationNotFoundError as error:
-            raise missing(self.app, "", error) from None
+            raise missing(runtime_of(self.app), "", error) from None
 
 
 class _Waiting(Generic[Params, Result]):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, cast
 
-from pynenc import _core
 from pynenc._kernel.runtime import runtime_of
 from pynenc._wait.report import unfinished
 from pynenc._wait.threads import missing, wait_outcomes
@@ -26,6 +25,7 @@ from pynenc.invocation.status import InvocationStatus
 from pynenc.types import Params, Result
 
 if TYPE_CHECKING:
+    from pynenc import _core
     from pynenc._execute.limits import BodyLimit
     from pynenc.app import Pynenc
     from pynenc.task import Task
@@ -163,7 +163,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         try:
             status = InvocationStatus(runtime_of(self.app).store.status(str(self.invocation_id)))
         except (InvocationNotFoundError, ValueError) as error:
-            raise missing(self.app, self.invocation_id, error) from None
+            raise missing(runtime_of(self.app), self.invocation_id, error) from None
         if status.is_final():
             self._look()
         return status
@@ -203,11 +203,11 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         if self._terminal is None:
             try:
                 waiter = runtime_of(self.app).store.waiter([str(self.invocation_id)])
-                news = wait_outcomes(self.app, waiter, lambda: [self], limit)
+                news = wait_outcomes(runtime_of(self.app), waiter, lambda: [self], limit)
             except (InvocationNotFoundError, ValueError) as error:
-                raise missing(self.app, self.invocation_id, error) from None
+                raise missing(runtime_of(self.app), self.invocation_id, error) from None
             if not news:
-                raise InvocationTimeoutError(unfinished(self.app, self, limit or 0.0))
+                raise InvocationTimeoutError(unfinished(runtime_of(self.app), self, limit or 0.0))
             self._terminal = news[0]
         return self._conclude()
 
@@ -245,13 +245,13 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
             from pynenc._wait.loops import async_outcomes
 
             try:
-                watch = await async_outcomes(self.app, [self])
+                watch = await async_outcomes(runtime_of(self.app), [self])
                 try:
                     self._terminal = (await watch.next())[0]
                 finally:
                     watch.close()
             except (InvocationNotFoundError, ValueError) as error:
-                raise missing(self.app, self.invocation_id, error) from None
+                raise missing(runtime_of(self.app), self.invocation_id, error) from None
         if self._task is None and self._value is _UNSET:
             # Known by its id alone: which task it is has to be read, and perhaps imported.
             from pynenc._kernel.submit_pool import off_the_loop
@@ -294,7 +294,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         try:
             self._terminal = runtime_of(self.app).store.terminals([str(self.invocation_id)])[0]
         except (InvocationNotFoundError, ValueError) as error:
-            raise missing(self.app, self.invocation_id, error) from None
+            raise missing(runtime_of(self.app), self.invocation_id, error) from None
         return self._terminal is not None
 
     def to_dto(self) -> InvocationDTO:
@@ -328,7 +328,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         try:
             return runtime_of(self.app).store.cancel(str(self.invocation_id), claimed=True) != "finished"
         except (InvocationNotFoundError, ValueError) as error:
-            raise missing(self.app, self.invocation_id, error) from None
+            raise missing(runtime_of(self.app), self.invocation_id, error) from None
 
     # -- for runners -----------------------------------------------------------------------------------------------
 
@@ -378,7 +378,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         try:
             return runtime_of(self.app).store.get(str(self.invocation_id))
         except (InvocationNotFoundError, ValueError) as error:
-            raise missing(self.app, self.invocation_id, error) from None
+            raise missing(runtime_of(self.app), self.invocation_id, error) from None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_restore, (self.app, str(self.invocation_id), self._claim))

@@ -36,7 +36,7 @@ def invocation_of_task(task: Task[Params, Result], invocation_id: str) -> BaseIn
     try:
         record = runtime_of(app).store.get(str(invocation_id))
     except (InvocationNotFoundError, ValueError) as error:
-        raise missing(app, invocation_id, error) from None
+        raise missing(runtime_of(app), invocation_id, error) from None
     _check_task(task, invocation_id, record.task_id)
     invocation = DistributedInvocation(app, record.invocation_id, task=task, parent_id=record.parent_id)
     invocation._record = record

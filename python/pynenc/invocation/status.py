@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from pynenc._engine.statuses import status_rows
 from pynenc.exceptions import InvocationStatusOwnershipError, InvocationStatusTransitionError
 
 
@@ -262,10 +263,7 @@ class _Rule(NamedTuple):
 
 @cache
 def _rules() -> dict[InvocationStatus, _Rule]:
-    # At first use and not at import: the extension is loaded when something needs it.
-    from pynenc import _core
-
     return {
-        InvocationStatus(name): _Rule(is_final, is_available, frozenset(map(InvocationStatus, successors)))
-        for name, is_final, is_available, successors in _core.status_table()
+        InvocationStatus(name): _Rule(row.is_final, row.is_available, frozenset(map(InvocationStatus, row.successors)))
+        for name, row in status_rows().items()
     }

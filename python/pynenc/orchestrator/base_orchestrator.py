@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from pynenc import _core
+from pynenc._engine import outcomes
 from pynenc._execute.outcome import Outcome, begin_claim, describe, runner_of, settle_claim, unknown_task
 from pynenc._kernel.runtime import runtime_of
 from pynenc._submit.submit import submit_many
@@ -22,10 +22,16 @@ from pynenc.orchestrator.controls import BaseBlockingControl, BaseCycleControl
 
 __all__ = ["BaseBlockingControl", "BaseCycleControl", "BaseOrchestrator"]
 
-_STATUS = {_core.SUCCESS: "success", _core.FAILURE: "failed", _core.RETRY: "retry", _core.RELEASE: "rerouted"}
+_STATUS = {
+    outcomes.SUCCESS: "success",
+    outcomes.FAILURE: "failed",
+    outcomes.RETRY: "retry",
+    outcomes.RELEASE: "rerouted",
+}
 """Where each outcome leaves an invocation."""
 
 if TYPE_CHECKING:
+    from pynenc import _core
     from pynenc._views.view import InvocationOrId
     from pynenc.task import Task
 
@@ -95,7 +101,10 @@ class BaseOrchestrator(Upkeep):
             for claim in reversed(waiting):
                 # Lost claims are no matter here, so the answer is not looked at.
                 settle_claim(
-                    self.app, claim, Outcome(_core.RELEASE, note="claimed but not taken"), runner_of(self.app)._engine
+                    self.app,
+                    claim,
+                    Outcome(outcomes.RELEASE, note="claimed but not taken"),
+                    runner_of(self.app)._engine,
                 )
 
     def set_invocation_status(self, invocation: InvocationOrId, status: Any, runner_ctx: Any = None) -> None:
@@ -122,9 +131,9 @@ class BaseOrchestrator(Upkeep):
         elif wanted is InvocationStatus.PAUSED:
             self._store.pause(*owner, [])
         elif wanted in (InvocationStatus.REROUTED, InvocationStatus.KILLED):
-            self._settle(claim, Outcome(_core.RELEASE, note=f"set to {wanted.value}"))
+            self._settle(claim, Outcome(outcomes.RELEASE, note=f"set to {wanted.value}"))
         elif wanted is InvocationStatus.RETRY:
-            self._settle(claim, Outcome(_core.RETRY, note="set to retry"))
+            self._settle(claim, Outcome(outcomes.RETRY, note="set to retry"))
         else:
             raise InvocationStatusTransitionError(
                 f"invocation {claim.invocation_id} cannot be set to {wanted.value}: outcomes are set with "
@@ -146,7 +155,7 @@ class BaseOrchestrator(Upkeep):
         payload = runtime_of(self.app).codec.encode_result(
             self.app.get_task(claim.task_id), result, claim.invocation_id
         )
-        self._settle(claim, Outcome(_core.SUCCESS, payload))
+        self._settle(claim, Outcome(outcomes.SUCCESS, payload))
 
     def set_invocation_exception(
         self, invocation: InvocationOrId, exception: BaseException, runner_ctx: Any = None
@@ -164,7 +173,7 @@ class BaseOrchestrator(Upkeep):
         payload = runtime_of(self.app).codec.encode_exception(
             self.app.get_task(claim.task_id), exception, claim.invocation_id
         )
-        self._settle(claim, Outcome(_core.FAILURE, payload))
+        self._settle(claim, Outcome(outcomes.FAILURE, payload))
 
     def set_invocation_retry(
         self, invocation: InvocationOrId, exception: BaseException, runner_ctx: Any = None
@@ -180,7 +189,7 @@ class BaseOrchestrator(Upkeep):
         """
         self._settle(
             owned_claim(invocation, "retry"),
-            Outcome(_core.RETRY, note=runtime_of(self.app).codec.note(exception, describe(exception))),
+            Outcome(outcomes.RETRY, note=runtime_of(self.app).codec.note(exception, describe(exception))),
         )
 
     def reroute_invocations(self, invocations: Iterable[InvocationOrId], runner_ctx: Any = None) -> None:
@@ -409,9 +418,9 @@ class BaseOrchestrator(Upkeep):
 
     def _settle(self, claim: _core.Claim, outcome: Outcome) -> None:
         settled = settle_claim(self.app, claim, outcome, runner_of(self.app)._engine)
-        status = self._store.status(claim.invocation_id) if settled == _core.REPLAYED else None
+        status = self._store.status(claim.invocation_id) if settled == outcomes.REPLAYED else None
         changed_its_mind = status is not None and status != _STATUS[outcome.kind]
-        if settled == _core.STALE or changed_its_mind:
+        if settled == outcomes.STALE or changed_its_mind:
             raise InvocationStatusOwnershipError(
                 f"invocation {claim.invocation_id} is no longer owned by this process: its claim was lost"
             )

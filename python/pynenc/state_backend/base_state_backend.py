@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from pynenc import _core
 from pynenc._kernel.app_registry import on_the_same_store
 from pynenc._kernel.runtime import runtime_of
 from pynenc._views.view import View, claim_of, every_id, id_of
@@ -23,6 +22,7 @@ from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord
 from pynenc.workflow.exceptions import not_offered as no_workflows
 
 if TYPE_CHECKING:
+    from pynenc import _core
     from pynenc._views.view import InvocationOrId
 
 

@@ -22,13 +22,6 @@ _STORES = ("memory", "sqlite")
 _WORD = re.compile(r"[\w.-]{0,40}")
 """What cannot be a URL, and may be shown: no password is in it."""
 
-_isolated: list[Pynenc] = []
-
-
-def is_isolated(app: Pynenc) -> bool:
-    """Whether this app has been given another state for a test."""
-    return any(one is app for one in _isolated)
-
 
 @contextmanager
 def fresh_state(app: Pynenc, store: str, manual_clock: bool, settings: dict[str, Any]) -> Iterator[None]:
@@ -49,7 +42,6 @@ def fresh_state(app: Pynenc, store: str, manual_clock: bool, settings: dict[str,
     registered = [] if codec is None else list(codec._exceptions.values())
     with contextlib.ExitStack() as stack:
         stack.enter_context(_set_aside(app))
-        stack.enter_context(_marked(app))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pynenc-test-"))
         urls = {"memory": "memory://", "sqlite": f"sqlite:///{Path(folder) / 'test.db'}"}
         app.conf.store_url = urls.get(store, store)
@@ -66,16 +58,6 @@ def fresh_state(app: Pynenc, store: str, manual_clock: bool, settings: dict[str,
         finally:
             app.purge()
             runtime_of(app).store.close()
-
-
-@contextmanager
-def _marked(app: Pynenc) -> Iterator[None]:
-    _isolated.append(app)
-    try:
-        yield
-    finally:
-        # By what it is: nothing is known of the equality of a subclass.
-        del _isolated[next(index for index, one in enumerate(_isolated) if one is app)]
 
 
 @contextmanager

@@ -7,17 +7,14 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pynenc.conf.database_file import absolute_url
 from pynenc.exceptions import PynencError
 from pynenc.util import clock
 from pynenc.util.near_names import near_names
-from pynenc.util.texts import cut
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
     from pynenc.runner.base_runner import BaseRunner
 
 EVERY_SEC = 60.0
@@ -124,73 +121,3 @@ class Presence:
         except PynencError as error:
             # A store that fails is said elsewhere. Without a card clients know less, and work as before.
             self._runner.logger.debug("the card of this runner was not written: %s", error)
-
-
-class RunnerCard(NamedTuple):
-    """What a runner says of itself."""
-
-    runner: str
-    queues: frozenset[str]
-    """Empty means all queues."""
-    tasks: frozenset[str]
-    more_tasks: bool
-    """Whether it has tasks that are not named."""
-    started: float = 0.0
-    """When it started, in seconds since 1970 by the clock of its machine."""
-    written: float = 0.0
-    """When it wrote this card, likewise."""
-
-    def serves(self, queue: str) -> bool:
-        """Whether it takes work from this queue."""
-        return not self.queues or queue in self.queues
-
-    def knows(self, task_id: str) -> bool:
-        """Whether it may have this task."""
-        return self.more_tasks or task_id in self.tasks
-
-
-def live_runners(app: Pynenc) -> list[RunnerCard]:
-    """The runners of this app whose cards the store has, without those of this machine whose process is gone.
-
-    Raises:
-        StateBackendError: the store cannot be read.
-    """
-    return list(_cards(app, app._runtime.store.runners()))
-
-
-def _cards(app: Pynenc, found: Iterable[tuple[str, bytes]]) -> Iterable[RunnerCard]:
-    host = socket.gethostname()
-    for _, card in found:
-        try:
-            fields = json.loads(card)
-            here, pid = fields["host"] == host, int(fields["pid"])
-            if fields["app"] != app.app_id or (here and _is_gone(pid)):
-                continue
-            # A runner of this process knows what has been defined since it wrote its card.
-            more = map(str, list(app.tasks)) if here and pid == os.getpid() else ()
-            yield RunnerCard(
-                cut(str(fields["runner"]), 200),
-                frozenset(map(str, fields["queues"])),
-                frozenset((*map(str, fields["tasks"]), *more)),
-                bool(fields["more_tasks"]),
-                float(fields.get("started", 0)),
-                float(fields.get("written", 0)),
-            )
-        except (ValueError, TypeError, LookupError, RecursionError):
-            # Of another release, or nothing of ours.
-            continue
-
-
-def _is_gone(pid: int) -> bool:
-    """Whether no process has this number. One that cannot be asked counts as there."""
-    if pid == os.getpid():
-        return False
-    if os.name != "posix":
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return False

@@ -109,11 +109,11 @@ class RunnerWaits:
         """
         interruptible = threading.current_thread() is threading.main_thread()
         if current is None:
-            return wait_and_report(self.app, waiter, timeout, interruptible, targets)
+            return wait_and_report(self.app._runtime, waiter, timeout, interruptible, targets)
         limit = current._limit
         with self._parked(current, waiter):
             if limit is None:
-                return wait_and_report(self.app, waiter, timeout, interruptible, targets)
+                return wait_and_report(self.app._runtime, waiter, timeout, interruptible, targets)
             # What interrupts the body arrives between two calls into Rust: at a limit the call ends by itself, and when
             # it is cancelled `_wake_body` ends it.
             deadline = math.inf if timeout is None else clock.monotonic() + timeout
