@@ -10,6 +10,7 @@ from pynenc._kernel.app_registry import AppMeta, forget_all, normalise, reduced
 from pynenc._kernel.config_sources import ConfigSources
 from pynenc._kernel.runtime import AppRuntime, HasRuntime
 from pynenc._tasks.direct import make_direct
+from pynenc._tasks.not_offered import no_workflows
 from pynenc._tasks.registered import register
 from pynenc.identifiers import TaskId
 from pynenc.task import Task, TaskOptions
@@ -230,9 +231,8 @@ class Pynenc(HasRuntime, metaclass=AppMeta):
         Raises:
             NotOfferedError: always, this build has no workflows. A plain task would not keep what a workflow promises.
         """
-        from pynenc.workflow.exceptions import not_offered
 
-        raise not_offered(f"@app.workflow on {getattr(func, '__qualname__', 'a function')}")
+        raise no_workflows(f"@app.workflow on {getattr(func, '__qualname__', 'a function')}")
 
     def register_core_tasks(self) -> None:
         """Make the functions of `pynenc.core_tasks` tasks of this app. Recovery does not need them: runners recover."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pynenc.conf.handover import as_json
 from pynenc.conf.masking import is_spawning, masked_values, without_secrets
 
 if TYPE_CHECKING:
@@ -116,17 +117,6 @@ class AppInfo:
             ValueError: the text is no such description.
         """
         return msgspec.json.decode(text, type=cls)
-
-
-def as_json(values: Any) -> str:
-    """Return settings as text: a set becomes a list, and a value that JSON does not have becomes text.
-
-    Args:
-        values: the settings.
-    Returns:
-        One JSON object.
-    """
-    return msgspec.json.encode(values, enc_hook=str).decode()
 
 
 def _import(name: str, filepath: str | None) -> ModuleType | None:

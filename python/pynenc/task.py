@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict
 
 from pynenc import context
-from pynenc._execute.limits import Limits, limits_of
 from pynenc._kernel.runtime import HasRuntime, runtime_of
 from pynenc._submit.submit import SubmitPlan, submit_many, submit_one
 from pynenc._tasks.checks import check_function, check_options, refuse_what_is_not_offered
 from pynenc.arguments import Arguments
+from pynenc.conf.body_limits import Limits, limits_of
 from pynenc.conf.config_task import ConcurrencyControlType, ConfigTask
 from pynenc.exceptions import ConfigError, RetryError
 from pynenc.identifiers import TaskId

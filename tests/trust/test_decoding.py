@@ -122,7 +122,7 @@ def test_a_decoder_that_runs_as_python_is_interrupted_and_its_call_fails(
 
 def test_time_for_decoding_counts_towards_the_timeout_of_the_task(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from pynenc._execute.decoding import rest_of
-    from pynenc._execute.limits import Limits
+    from pynenc.conf.body_limits import Limits
 
     now = [10.0]
     monkeypatch.setattr("pynenc.util.clock.monotonic", lambda: now[0])

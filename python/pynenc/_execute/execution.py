@@ -15,18 +15,17 @@ from pynenc import _core, context
 from pynenc._execute.body_task import disturbed_by
 from pynenc._execute.copies import end_copy
 from pynenc._execute.decoding import CannotSupervise, decode, rest_of
-from pynenc._execute.limits import GRACE_SEC, BodyLimit, CoroutineLimit, Limits, keep_time
+from pynenc._execute.limits import GRACE_SEC, BodyLimit, CoroutineLimit, keep_time
 from pynenc._execute.outcome import (
     MAX_DELAY_SEC,
-    NOTE_CHARS,
     Outcome,
     begin_claim,
-    describe,
     no_thread,
     runner_of,
     settle_claim,
     unknown_task,
 )
+from pynenc.conf.body_limits import Limits
 from pynenc.exceptions import (
     InvocationNotFoundError,
     InvocationStatusOwnershipError,
@@ -37,6 +36,7 @@ from pynenc.exceptions import (
 )
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.util import clock
+from pynenc.util.texts import NOTE_CHARS, describe
 from pynenc.util.tracebacks import from_their_code
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ import math
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple
+from typing import Any
 
+from pynenc.conf.body_limits import Limits
 from pynenc.exceptions import TaskCancelledError, TaskTimeoutError
 from pynenc.util import clock
 
@@ -30,25 +31,6 @@ _SOON_SEC = 0.002
 """When to look again at a body that is just about to begin."""
 
 _LOG = logging.getLogger("pynenc")
-
-
-class Limits(NamedTuple):
-    """Seconds from the start of the body; infinity is no limit."""
-
-    soft: float
-    hard: float
-
-    def describe(self, stage: str) -> str:
-        """What a body did that was interrupted at this stage."""
-        name, seconds = ("soft_timeout", self.soft) if stage == "soft" else ("timeout", self.hard)
-        return f"ran longer than its {name} of {seconds:g} s"
-
-
-def limits_of(soft_timeout: float, timeout: float) -> Limits | None:
-    """The limits that two options mean, 0 being none; None without any."""
-    if not soft_timeout and not timeout:
-        return None
-    return Limits(soft_timeout or math.inf, timeout or math.inf)
 
 
 class Timer:

@@ -17,6 +17,7 @@ from pynenc.exceptions import (
     StateBackendError,
 )
 from pynenc.util import clock
+from pynenc.util.texts import NOTE_CHARS, describe
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
@@ -26,9 +27,6 @@ T = TypeVar("T")
 
 MAX_DELAY_SEC = 15.0
 """Longest time until an invocation that cannot run here is offered again."""
-
-NOTE_CHARS = 300
-"""Longest note of ours in a history."""
 
 
 _SHOWN_CHARS = 120
@@ -109,16 +107,6 @@ def no_thread(app: Pynenc, runner_id: str, claim: _core.Claim, error: BaseExcept
         "%s: invocation %s goes back to the queue for %g s: %s", runner_id, claim.invocation_id, delay, note
     )
     return Outcome(_core.RELEASE, None, delay, note)
-
-
-def describe(error: BaseException) -> str:
-    """`Type: message` on one short line, also for an exception whose `__str__` raises."""
-    try:
-        text = str(error)
-    except BaseException:
-        text = "<its text cannot be made>"
-    line = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return " ".join(line.split())[:NOTE_CHARS]
 
 
 def log_burial(runner: BaseRunner, invocation_id: str, how: str = "") -> None:

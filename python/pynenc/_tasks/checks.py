@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
+from pynenc._tasks.not_offered import no_triggers, no_workflows
 from pynenc.conf.task_options import instead_of
 from pynenc.exceptions import InvalidTaskOptionsError
 
@@ -40,8 +41,6 @@ def refuse_what_is_not_offered(task_id: str, options: dict[str, Any]) -> None:
     """Take the options out that belong to features which are not there; raise if one of them asks for something."""
     triggers = options.pop("triggers", None)
     if triggers:
-        from pynenc.trigger.base_trigger import not_offered as no_triggers
-
         raise no_triggers(f"task {task_id} was declared with triggers")
     if "force_new_workflow" in options:
         warnings.warn(
@@ -51,6 +50,4 @@ def refuse_what_is_not_offered(task_id: str, options: dict[str, Any]) -> None:
         )
     for name in ("force_new_workflow", "is_workflow_task"):
         if options.pop(name, False):
-            from pynenc.workflow.exceptions import not_offered as no_workflows
-
             raise no_workflows(f"task {task_id} was declared with {name}")

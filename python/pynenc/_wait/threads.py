@@ -160,8 +160,8 @@ def require_runner(runtime: AppRuntime) -> None:
     if runtime.is_set_aside:
         raise RunnerError(
             f"waiting for a result of app {runtime.app_id!r}, which is isolated for a test, but nothing has run its "
-            "tasks: call test.drain() (the AppTest that isolated() and the fixture pynenc_test return) before the result is "
-            "asked for, or pynenc_runner(app) for code that waits by itself"
+            "tasks: call test.drain() (the AppTest that isolated() and the fixture pynenc_test return) before the "
+            "result is asked for, or pynenc_runner(app) for code that waits by itself"
         )
     raise RunnerError(
         f"waiting for a result of app {runtime.app_id!r}, but no runner runs in this process, and its store is in "

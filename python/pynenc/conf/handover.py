@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import msgspec
+
 from pynenc.conf.base import ConfigBase, fields_of
 from pynenc.conf.masking import MaskedDict
 
@@ -62,7 +64,10 @@ def merged_values(own: Mapping[str, Any], handed: Mapping[str, Any]) -> dict[str
     return merged
 
 
-def _as_json(value: Any) -> str:
-    from pynenc.app_info import as_json
+def as_json(values: Any) -> str:
+    """Return settings as JSON: a set becomes a list, and what JSON does not have becomes text."""
+    return msgspec.json.encode(values, enc_hook=str).decode()
 
+
+def _as_json(value: Any) -> str:
     return json.dumps(json.loads(as_json(value)), sort_keys=True)

@@ -18,6 +18,7 @@ from pynenc.invocation.base_invocation import BaseInvocation, BaseInvocationGrou
 from pynenc.invocation.group_results import AsyncGroupResults, GroupResults, or_exception
 from pynenc.invocation.status import InvocationStatus
 from pynenc.types import Params, Result
+from pynenc.util.texts import describe
 
 if TYPE_CHECKING:
     import asyncio
@@ -350,8 +351,6 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         self._outcome = runtime_of(self.app).codec.encode_exception(self.task, error, str(self.invocation_id))
         self._error = error
         self._status = InvocationStatus.FAILED
-        from pynenc._execute.outcome import describe
-
         # Perhaps nobody asks for the result.
         self.app.logger.error("task %s failed: %s", self.task.task_id, describe(error), exc_info=error)
         return False

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from pynenc._kernel.runtime import runtime_of
+from pynenc._tasks.not_offered import no_workflows
 from pynenc._wait.report import unfinished
 from pynenc._wait.threads import missing, wait_outcomes
 from pynenc.arguments import Arguments
@@ -408,9 +409,8 @@ class WorkflowInvocation(DistributedInvocation[Params, Result], Generic[Params, 
     __slots__ = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        from pynenc.workflow.exceptions import not_offered
 
-        raise not_offered("WorkflowInvocation(…)")
+        raise no_workflows("WorkflowInvocation(…)")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from pynenc._engine import outcomes
-from pynenc._execute.outcome import Outcome, begin_claim, describe, runner_of, settle_claim, unknown_task
+from pynenc._execute.outcome import Outcome, begin_claim, runner_of, settle_claim, unknown_task
 from pynenc._kernel.runtime import runtime_of
 from pynenc._submit.submit import submit_many
 from pynenc._views.claiming import claim_or_wait
@@ -19,6 +19,7 @@ from pynenc.invocation.dev_invocations import find
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.invocation.status import InvocationStatus
 from pynenc.orchestrator.controls import BaseBlockingControl, BaseCycleControl
+from pynenc.util.texts import describe
 
 __all__ = ["BaseBlockingControl", "BaseCycleControl", "BaseOrchestrator"]
 

@@ -12,6 +12,7 @@ import msgspec
 
 from pynenc._kernel.app_registry import on_the_same_store
 from pynenc._kernel.runtime import runtime_of
+from pynenc._tasks.not_offered import no_workflows
 from pynenc._views.view import View, claim_of, every_id, id_of
 from pynenc.app_info import AppInfo
 from pynenc.conf.config_state_backend import ConfigStateBackend
@@ -19,7 +20,6 @@ from pynenc.exceptions import InvocationError, NotOfferedError
 from pynenc.invocation.dev_invocations import find
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord
-from pynenc.workflow.exceptions import not_offered as no_workflows
 
 if TYPE_CHECKING:
     from pynenc import _core

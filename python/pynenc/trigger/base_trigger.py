@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NoReturn
 
+from pynenc._tasks.not_offered import no_triggers
 from pynenc._views.view import View
 from pynenc.conf.config_trigger import ConfigTrigger
-from pynenc.exceptions import NotOfferedError
 
 _NOT_OFFERED = frozenset(
     {
@@ -66,7 +66,7 @@ class BaseTrigger(View):
         Raises:
             NotOfferedError: always.
         """
-        raise not_offered(f"app.trigger.emit_event({event_code!r})")
+        raise no_triggers(f"app.trigger.emit_event({event_code!r})")
 
     def get_valid_conditions(self) -> dict[str, Any]:
         """List the conditions that hold.
@@ -114,19 +114,6 @@ class BaseTrigger(View):
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
         def refuse(*args: Any, **kwargs: Any) -> NoReturn:
-            raise not_offered(f"app.trigger.{name}")
+            raise no_triggers(f"app.trigger.{name}")
 
         return refuse
-
-
-def not_offered(what: str) -> NotOfferedError:
-    """Return the error for what would need triggers.
-
-    Args:
-        what: the name that was used.
-    Returns:
-        The error, not raised.
-    """
-    return NotOfferedError(
-        f"{what}: this build has no triggers. Call the task where the event happens, or from a scheduler such as cron."
-    )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from pynenc.trigger.base_trigger import not_offered
+from pynenc._tasks.not_offered import no_triggers
 
 
 class TriggerBuilder:
     """The declaration of a trigger. Making one raises `NotOfferedError`: a trigger that never fires would be worse."""
 
     def __init__(self) -> None:
-        raise not_offered("TriggerBuilder()")
+        raise no_triggers("TriggerBuilder()")
 
 
 def on_cron(expression: str) -> NoReturn:
@@ -22,7 +22,7 @@ def on_cron(expression: str) -> NoReturn:
     Raises:
         NotOfferedError: always.
     """
-    raise not_offered(f"on_cron({expression!r})")
+    raise no_triggers(f"on_cron({expression!r})")
 
 
 def on_event(event_code: str, payload_filter: Any = None) -> NoReturn:
@@ -34,7 +34,7 @@ def on_event(event_code: str, payload_filter: Any = None) -> NoReturn:
     Raises:
         NotOfferedError: always.
     """
-    raise not_offered(f"on_event({event_code!r})")
+    raise no_triggers(f"on_event({event_code!r})")
 
 
 def on_status(task: Any, statuses: Any = None, call_arguments: Any = None) -> NoReturn:
@@ -47,4 +47,4 @@ def on_status(task: Any, statuses: Any = None, call_arguments: Any = None) -> No
     Raises:
         NotOfferedError: always.
     """
-    raise not_offered(f"on_status({task})")
+    raise no_triggers(f"on_status({task})")

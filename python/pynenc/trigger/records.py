@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NoReturn
 
+from pynenc._tasks.not_offered import no_triggers
 from pynenc.exceptions import PynencError
-from pynenc.trigger.base_trigger import not_offered
 
 
 class ArgumentProviderError(PynencError):
@@ -102,7 +102,7 @@ class _Monitored:
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise not_offered(type(self).__name__)
+        raise no_triggers(type(self).__name__)
 
 
 class EventRecord(_Monitored):

@@ -41,3 +41,17 @@ def brief(error: BaseException) -> BaseException | None:
         return error if len(str(error)) <= MAX_MESSAGE_CHARS else None
     except BaseException:
         return None
+
+
+NOTE_CHARS = 300
+"""Longest note of ours in a history."""
+
+
+def describe(error: BaseException) -> str:
+    """Return `Type: message` on one short line, also for an exception whose `__str__` raises."""
+    try:
+        text = str(error)
+    except BaseException:
+        text = "<its text cannot be made>"
+    line = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return " ".join(line.split())[:NOTE_CHARS]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pynenc.workflow.exceptions import NO_WORKFLOWS, DeterministicOperationScopeError, WorkflowMembershipError
+from pynenc._tasks.not_offered import NO_WORKFLOWS
+from pynenc.workflow.exceptions import DeterministicOperationScopeError, WorkflowMembershipError
 
 if TYPE_CHECKING:
     from pynenc.identifiers import TaskId

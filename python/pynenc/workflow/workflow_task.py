@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Generic, NoReturn
 
+from pynenc._tasks.not_offered import no_workflows
 from pynenc.task import Task
 from pynenc.types import Params, Result
-from pynenc.workflow.exceptions import not_offered
 
 
 class WorkflowTask(Task[Params, Result], Generic[Params, Result]):
@@ -18,4 +18,4 @@ class WorkflowTask(Task[Params, Result], Generic[Params, Result]):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise not_offered("WorkflowTask(…)")
+        raise no_workflows("WorkflowTask(…)")

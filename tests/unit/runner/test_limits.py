@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from pynenc._execute import limits
-from pynenc._execute.limits import BodyLimit, CoroutineLimit, Limits, limits_of
+from pynenc._execute.limits import BodyLimit, CoroutineLimit
+from pynenc.conf.body_limits import Limits, limits_of
 from pynenc.exceptions import TaskCancelledError, TaskError, TaskTimeoutError
 
 
@@ -291,7 +292,8 @@ def test_a_coroutine_that_goes_on_after_its_cancellation_is_given_up() -> None:
 PROFILED = """
 import sys, threading
 from pynenc.exceptions import TaskTimeoutError
-from pynenc._execute.limits import BodyLimit, Limits
+from pynenc._execute.limits import BodyLimit
+from pynenc.conf.body_limits import Limits
 
 def body():
     while True:

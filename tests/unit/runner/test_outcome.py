@@ -10,9 +10,10 @@ import pytest
 
 from pynenc import _core
 from pynenc._execute import outcome
-from pynenc._execute.outcome import MAX_DELAY_SEC, NOTE_CHARS, Outcome, describe, settle_claim, unknown_task
+from pynenc._execute.outcome import MAX_DELAY_SEC, Outcome, settle_claim, unknown_task
 from pynenc._tasks.unknown import UnknownTasks
 from pynenc.exceptions import InvocationNotFoundError, InvocationStatusOwnershipError, StateBackendError
+from pynenc.util.texts import NOTE_CHARS, describe
 
 
 class Hostile(Exception):

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from pynenc import _core
 from pynenc._execute.execution import execute
-from pynenc._execute.outcome import MAX_DELAY_SEC, describe
+from pynenc._execute.outcome import MAX_DELAY_SEC
 from pynenc.exceptions import StateBackendError
 from pynenc.runner._session.native_wait import NativeWaitRunner
 from pynenc.runner._session.stack_size import stack_of_main_thread
 from pynenc.util import clock
+from pynenc.util.texts import describe
 
 if TYPE_CHECKING:
     from pynenc._execute.outcome import Outcome

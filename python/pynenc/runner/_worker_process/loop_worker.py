@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pynenc._execute.body_task import BodyTask
 from pynenc._execute.copies import end_copy
 from pynenc._execute.execution import execute, execute_async
-from pynenc._execute.outcome import describe, no_thread
+from pynenc._execute.outcome import no_thread
 from pynenc.runner._worker_process.loop_watchdog import Clock, LoopWatch
 from pynenc.runner._worker_process.worker import Worker
 from pynenc.runner._workers.platform import LOOP_BROKE
+from pynenc.util.texts import describe
 
 if TYPE_CHECKING:
     from pynenc import _core
