@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
+from pynenc import app_info
 from pynenc._kernel.app_registry import AppMeta, forget_all, normalise, reduced
 from pynenc._kernel.config_sources import ConfigSources
-from pynenc._kernel.runtime import AppRuntime, HasRuntime
+from pynenc._kernel.runtime import AppRuntime, FromAbove, HasRuntime
 from pynenc._tasks.direct import make_direct
 from pynenc._tasks.not_offered import no_workflows
 from pynenc._tasks.registered import register
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from pynenc.client_data_store.base_client_data_store import BaseClientDataStore
     from pynenc.conf.config_pynenc import ConfigPynenc
     from pynenc.core_tasks import CoreTaskDefinition
+    from pynenc.invocation.dist_invocation import DistributedInvocation
     from pynenc.orchestrator.base_orchestrator import BaseOrchestrator
     from pynenc.runner.base_runner import BaseRunner
     from pynenc.serializer.base_serializer import BaseSerializer
     from pynenc.serializer.payload_codec import PayloadCodec
     from pynenc.state_backend.base_state_backend import BaseStateBackend
     from pynenc.trigger.base_trigger import BaseTrigger
+    from pynenc.workflow import WorkflowContext
 
 R = TypeVar("R")
 Start = TypeVar("Start", bound=Callable[[], Any])
@@ -57,7 +59,7 @@ class Pynenc(HasRuntime, metaclass=AppMeta):
         # A subclass with a constructor of its own may call this one in either form.
         app_id, config_values, config_filepath = normalise(app_id, config_values, config_filepath)
         sources = ConfigSources(app_id, config_values, config_filepath)
-        self._runtime = AppRuntime(self, sources, functools.partial(_new_runner, self), payload_codec)
+        self._runtime = AppRuntime(self, sources, _FROM_ABOVE, payload_codec)
 
     # -- settings --------------------------------------------------------------------------------------------------
 
@@ -371,6 +373,24 @@ def _new_runner(app: Pynenc) -> BaseRunner:
     from pynenc.runner.choose import configured_runner_cls
 
     return configured_runner_cls(app)(app)
+
+
+def _new_workflow_context(task: Task[Any, Any]) -> WorkflowContext:
+    from pynenc.workflow import WorkflowContext
+
+    return WorkflowContext(task)
+
+
+def _run_claimed(invocation: DistributedInvocation[Any, Any], runner_args: dict[str, Any] | None) -> None:
+    from pynenc._execute.execution import run_claimed
+
+    run_claimed(invocation, runner_args)
+
+
+_FROM_ABOVE = FromAbove(_new_runner, _new_workflow_context, _run_claimed)
+
+
+app_info.register_app_class(Pynenc)
 
 
 class _TaskDecorator:

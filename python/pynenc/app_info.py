@@ -78,14 +78,13 @@ class AppInfo:
         Raises:
             Exception: as importing the module raises.
         """
-        from pynenc.app import Pynenc
-
+        cls = _app_class()
         if self.module and self.app_variable and self.module != "__main__":
             module = _import(self.module, self.module_filepath)
             found = getattr(module, self.app_variable, None)
-            if isinstance(found, Pynenc):
+            if isinstance(found, cls):
                 return found
-        return Pynenc(self.app_id, self.config_values, self.config_filepath)
+        return cls(self.app_id, self.config_values, self.config_filepath)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={masked_values(value)!r}" for name, value in vars(self).items())
@@ -117,6 +116,23 @@ class AppInfo:
             ValueError: the text is no such description.
         """
         return msgspec.json.decode(text, type=cls)
+
+
+_registered: type[Pynenc] | None = None
+
+
+def register_app_class(cls: type[Pynenc]) -> None:
+    """Make `cls` the class of the apps that `AppInfo.load` makes. The module of the class does this."""
+    global _registered
+    _registered = cls
+
+
+def _app_class() -> type[Pynenc]:
+    if _registered is None:
+        # This module stands below the app, which registers itself when it is imported.
+        importlib.import_module("pynenc.app")
+    assert _registered is not None
+    return _registered
 
 
 def _import(name: str, filepath: str | None) -> ModuleType | None:

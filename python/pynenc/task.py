@@ -210,9 +210,8 @@ class Task(HasRuntime, Generic[Params, Result]):
     @functools.cached_property
     def wf(self) -> WorkflowContext:
         """The workflow of the running body: none, as what it offers says."""
-        from pynenc.workflow import WorkflowContext
-
-        return WorkflowContext(self)
+        context: WorkflowContext = self._runtime.from_above.make_workflow_context(self)
+        return context
 
     @property
     def is_workflow_root_task(self) -> bool:

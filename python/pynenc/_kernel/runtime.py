@@ -9,7 +9,7 @@ import contextlib
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pynenc import context
 from pynenc._kernel.per_process import OncePerProcess
@@ -47,6 +47,17 @@ def runtime_of(owner: HasRuntime) -> AppRuntime:
     return owner._runtime
 
 
+class FromAbove(NamedTuple):
+    """What a runtime needs from rooms above the kernel. Only the app knows them all."""
+
+    make_runner: Callable[[Any], Any]
+    """Makes a runner of the class that `runner_cls` names, given the app."""
+    make_workflow_context: Callable[[Any], Any]
+    """Makes the attribute `wf` of a task, given the task."""
+    run_claimed: Callable[[Any, dict[str, Any] | None], None]
+    """Runs the body of an invocation that this process owns, given the invocation and the arguments of the runner."""
+
+
 class AppRuntime:
     """Settings, store, codec, logger, tasks and runner of one app. Thread-safe."""
 
@@ -54,17 +65,18 @@ class AppRuntime:
         self,
         app: Any,
         sources: ConfigSources,
-        make_runner: Callable[[], Any],
+        from_above: FromAbove,
         payload_codec: PayloadCodec | None = None,
     ) -> None:
         """
         Args:
             app: the app as users know it, for what is handed to their code: invocations, runners, components.
-            make_runner: makes a runner of the class that `runner_cls` names.
+            from_above: functions of rooms above the kernel.
             payload_codec: encodes payloads, for example encrypts them; None leaves it to `payload_codec_cls`.
         """
         self.app = app
         self.sources = sources
+        self.from_above = from_above
         self.payload_codec = payload_codec
         self.tasks: dict[TaskId, Any] = {}
         """The registered tasks, by id."""
@@ -76,7 +88,6 @@ class AppRuntime:
         """What `on_worker_start` registered."""
         self.runners: weakref.WeakSet[Any] = weakref.WeakSet()
         """Every runner that was made for the app in this process."""
-        self._make_runner = make_runner
         self._lock = OncePerProcess(threading.RLock)
         self._submit_pool = OncePerProcess(_new_pool)
         self._kept: dict[Hashable, Any] = {}
@@ -261,7 +272,7 @@ class AppRuntime:
             with self._lock.get():
                 name = self.conf.runner_cls
                 if self._runner is None or self._runner_made_as not in (None, name):
-                    self._runner = self._make_runner()
+                    self._runner = self.from_above.make_runner(self.app)
                     self._runner_made_as = name
                 runner = self._runner
         return runner

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, cast
 
+from pynenc._identity.runner_context import RunnerContext
 from pynenc._kernel.runtime import runtime_of
 from pynenc._tasks.not_offered import no_workflows
 from pynenc._wait.report import unfinished
@@ -347,9 +348,6 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
             RunnerError: this process does not own the invocation.
             TypeError: more than two arguments, or `runner_args` both by position and by name.
         """
-        from pynenc._execute.execution import run_claimed
-        from pynenc._identity.runner_context import RunnerContext
-
         with_context = bool(runner) and isinstance(runner[0], RunnerContext)
         given = len(runner) + (runner_args is not None) + (runner_ctx is not None)
         if given > 2 or (runner and not with_context and runner_args is not None):
@@ -358,7 +356,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
             )
         if len(runner) == 2 or (runner and not with_context):
             runner_args = runner[-1]
-        run_claimed(self, runner_args)
+        runtime_of(self.app).from_above.run_claimed(self, runner_args)
 
     # -- underneath ------------------------------------------------------------------------------------------------
 
