@@ -34,7 +34,7 @@ PATHS: dict[str, dict[str, str]] = {
     "pynenc.models.invocation_dto": {"InvocationDTO": "pynenc.invocation"},
     "pynenc.models.trigger_definition_dto": {"TriggerDefinitionDTO": "pynenc.trigger"},
     "pynenc.orchestrator.atomic_service": {
-        "ActiveRunnerInfo": "pynenc.orchestrator.controls",
+        "ActiveRunnerInfo": "pynenc._views.controls",
         "AtomicServiceRun": "pynenc.runner.external_runner",
     },
     # Stops are described in the log here, not by an object.

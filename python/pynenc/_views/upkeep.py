@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc._execute.outcome import runner_of
 from pynenc._kernel.runtime import runtime_of
+from pynenc._views.controls import ActiveRunnerInfo, BaseBlockingControl, BaseCycleControl
 from pynenc._views.view import View, every_id, id_of
 from pynenc._wait.runner_cards import live_runners
 from pynenc.conf.config_orchestrator import ConfigOrchestrator
 from pynenc.exceptions import InvocationNotFoundError, InvocationStatusTransitionError
 from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord
-from pynenc.orchestrator.controls import ActiveRunnerInfo, BaseBlockingControl, BaseCycleControl
 
 if TYPE_CHECKING:
     from pynenc._views.view import InvocationOrId

@@ -11,6 +11,7 @@ from pynenc._execute.outcome import Outcome, begin_claim, runner_of, settle_clai
 from pynenc._kernel.runtime import runtime_of
 from pynenc._submit.submit import submit_many
 from pynenc._views.claiming import claim_or_wait
+from pynenc._views.controls import BaseBlockingControl, BaseCycleControl
 from pynenc._views.upkeep import Upkeep
 from pynenc._views.view import every_id, id_of, owned_claim, texts
 from pynenc.call import Call
@@ -18,7 +19,6 @@ from pynenc.exceptions import InvocationStatusOwnershipError, InvocationStatusTr
 from pynenc.invocation.dev_invocations import find
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.invocation.status import InvocationStatus
-from pynenc.orchestrator.controls import BaseBlockingControl, BaseCycleControl
 from pynenc.util.texts import describe
 
 __all__ = ["BaseBlockingControl", "BaseCycleControl", "BaseOrchestrator"]
