@@ -32,7 +32,21 @@ exit codes: 0 done, or stopped by SIGINT or SIGTERM as asked; 1 failed, the reas
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code. `argv` is what follows the program's name, by default that of this process."""
+    """Run one command of `pynenc`. Errors are printed to stderr; with `--verbose` with their traceback.
+
+    Blocks until the command has ended: `runner start` until a signal stops it.
+
+    Args:
+        argv: the words behind the program's name; None takes those of this process.
+    Returns:
+        The exit code: 0 done, 1 failed, 130 interrupted by Ctrl-C.
+    Raises:
+        SystemExit: 2 for wrong usage, 0 after `--help` and `--version`.
+
+    Example:
+        >>> main(["status", "render", "--output", "statuses.txt"])
+        0
+    """
     if argv is None:
         replace_closed_streams()
     arguments = _parser().parse_args(argv)

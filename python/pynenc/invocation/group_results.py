@@ -22,9 +22,12 @@ class GroupResults(Iterator[Item], Generic[Item]):
         conclude: returns the value of a finished member, or raises its exception.
 
     Example:
-        >>> results = add.parallelize([(1, 2), (3, "four")]).results(return_exceptions=True)
+        >>> @app.task
+        ... def invert(x: int) -> float:
+        ...     return 1 / x
+        >>> results = invert.parallelize([(0,), (2,)]).results(return_exceptions=True)
         >>> sorted(type(value).__name__ for value in results)
-        ['TypeError', 'int']
+        ['ZeroDivisionError', 'float']
     """
 
     __slots__ = ("_begin", "_conclude", "_finished")
