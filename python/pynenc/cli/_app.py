@@ -1,4 +1,4 @@
-"""What the commands share: the app that `--app` names, and settings as text."""
+"""Helpers of the commands: load the app that `--app` names, and print settings as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pynenc.conf.base import WITHOUT_EFFECT, describe, fields_of, offered
 
 
 def load_app(arguments: argparse.Namespace) -> FoundApp:
-    """Find and import it. Raises `AppDiscoveryError`."""
+    """Find and import the app of a command. Raises `AppDiscoveryError`."""
     found = find_app(arguments.app)
     runtime_of(found.app).found_in = found.module
     if arguments.app is None:
@@ -26,9 +26,9 @@ def load_app(arguments: argparse.Namespace) -> FoundApp:
 
 
 def config_lines(conf: Any) -> Iterator[str]:
-    """Each setting with its value, unit, source and description, by name; secrets are masked.
+    """Yield each setting with its value, unit, source and description, sorted by name; secrets are masked.
 
-    Those without effect come last, and only by their names.
+    Settings without effect come last, by name only.
     """
     effective = set(offered(type(conf)))
     rows = [
@@ -47,7 +47,7 @@ def config_lines(conf: Any) -> Iterator[str]:
 
 
 def header_lines(found: FoundApp) -> Iterator[str]:
-    """Where the app is, its id, its class."""
+    """Yield the location, the id and the class of the app."""
     app_cls = type(found.app)
     yield f"App location: {found.location}"
     yield f"App id: {found.app.app_id}"

@@ -37,7 +37,7 @@ def warn_if_no_tasks(found: FoundApp) -> None:
 
 
 def _name_by_package(found: FoundApp) -> tuple[str, Path]:
-    """The name of the module of the app below the folder that has its outermost package; that folder."""
+    """Return the full name of the app's module, and the folder that contains its outermost package."""
     if not found.file:
         return found.module, Path()
     file = Path(found.file).absolute()

@@ -1,4 +1,4 @@
-"""A parser of command lines that says what may have been meant."""
+"""A parser of command lines whose errors suggest similar names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UNKNOWN = re.compile(r"unrecognized arguments: (?P<given>.*)")
 
 
 class Parser(argparse.ArgumentParser):
-    """Ends the program with 2, as every parser; its message names near options and commands."""
+    """An argument parser whose errors suggest similar options and commands."""
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message, and exit with 2."""
@@ -36,7 +36,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _inner_hint(parser: argparse.ArgumentParser, given: str) -> str:
-    """What to write for a word that is a command only behind another one: `runner start` for `start`."""
+    """Return a hint for a word that is a command only after another command: `runner start` for `start`."""
     offered = set(_commands(parser))
     found = sorted(
         f"{name} {given}"
@@ -48,14 +48,14 @@ def _inner_hint(parser: argparse.ArgumentParser, given: str) -> str:
 
 
 def _commands(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """The commands that have a help; one without is not offered."""
+    """Yield the commands that have a help text; a command without is hidden."""
     for group in _groups(parser):
         helps = {one.dest: one.help for one in group._choices_actions}
         yield from (name for name in group.choices if helps.get(name) is not None)
 
 
 def _options(parser: argparse.ArgumentParser) -> set[str]:
-    """The options of a parser and of its commands."""
+    """Return the options of a parser and of its commands."""
     found = {option for action in parser._actions for option in action.option_strings if option.startswith("--")}
     for group in _groups(parser):
         for each in group.choices.values():

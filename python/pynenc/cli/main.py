@@ -1,4 +1,4 @@
-"""Parse the command line, run the command, turn errors into one line and an exit code."""
+"""Parse the command line, run the command, and convert errors into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from pynenc.exceptions import PynencError
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
 _EXPECTED = (PynencError, ValueError, OSError)
-"""Errors whose message says all there is to say; any other one is shown with its traceback."""
+"""Errors with a complete message; every other error is printed with its traceback."""
 
 _APP_HELP = "the app: module, module:name, or file"
 _VERBOSE_HELP = "log at debug level, show tracebacks of errors"
 
 _EPILOG = """\
 APP is a module (shop.tasks), a module and a name in it (shop.tasks:app, shop.tasks.app), or a file (shop/tasks.py,
-shop/tasks.py:app). Modules are looked for in the working directory first. Without --app the *.py files of the working
-directory are read as text, and the only one that makes an app is imported.
+shop/tasks.py:app). The working directory is searched for modules first. Without --app the command reads the *.py files
+of the working directory as text, and imports the only file that creates an app.
 
-exit codes: 0 done, or stopped by SIGINT or SIGTERM as asked; 1 failed, the reason is on stderr; 2 wrong usage;
+exit codes: 0 success, or a stop by SIGINT or SIGTERM; 1 failure, stderr has the reason; 2 wrong usage;
 130 interrupted by Ctrl-C."""
 
 
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         replace_closed_streams()
     arguments = _parser().parse_args(argv)
-    # Called by a program of the user's, it leaves no trace in the process.
+    # Called from a user's program, a command must not change the state of the process.
     arguments.program = argv is None
     try:
         code = int(arguments.run(arguments))
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # Whoever read the output has seen enough. Nothing may be written to it any more, not even at exit.
+        # The reader has closed the pipe. No later write may reach it, not even one at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except KeyboardInterrupt:
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="pynenc",
-        description="Run the tasks of an app, and look at it.",
+        description="Run the tasks of an app, and inspect the app.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _accept_behind_commands(parser: argparse.ArgumentParser) -> None:
-    """Let each command take the options of the whole program too. One that is not given there changes nothing."""
+    """Let each command accept the program's options too. An omitted option changes nothing."""
     for action in parser._actions:
         for command in action.choices.values() if isinstance(action, argparse._SubParsersAction) else ():
             if "-" in command.prefix_chars:

@@ -1,4 +1,4 @@
-"""`pynenc monitor`: the command of pynenc's web monitor. This build has none, and says so."""
+"""`pynenc monitor`: the command of pynenc's web monitor. This build has none and raises an error."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pynenc.exceptions import NotOfferedError
 
 
 def add_parser(commands: Any) -> None:
-    """Add the command, without a help that would list it.
+    """Add the command without a help text, which would list it.
 
-    It takes whatever pynenc's takes, so that the answer is not that an option is unknown.
+    The command accepts all options of pynenc's command, so that the error is about the missing monitor.
     """
     parser = commands.add_parser("monitor", prefix_chars="+", add_help=False)
     parser.add_argument("options", nargs="*")

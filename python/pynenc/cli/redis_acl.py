@@ -1,4 +1,4 @@
-"""`pynenc redis acl`: users of one app for a Redis server, each with the least rights of its role. Needs no app."""
+"""`pynenc redis acl`: print users of one app for a Redis server, each with the least rights of its role."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from typing import Any
 from pynenc.conf.store_url import check_redis_app_id
 
 DEFAULT_OFF = "user default off"
-"""Without this line `ACL LOAD` makes a `default` user that needs no password and may do everything."""
+"""Without this line `ACL LOAD` creates a `default` user that needs no password and may do everything."""
 
 _SHARD_DIGITS = 4
-"""Shards have numbers of up to four digits."""
+"""Maximum number of digits of a shard's number."""
 
 _CONNECT = "hello auth ping select info role asking cluster|slots"
 _READ = "get mget hget hgetall"
@@ -37,7 +37,7 @@ _LOOK = (
 
 @dataclass(frozen=True)
 class Role:
-    """What users of a role may do: commands, and keys and channels behind the prefix of a shard."""
+    """The rights of a role: its commands, and its keys and channels after the prefix of a shard."""
 
     commands: str
     keys: str = "*"
@@ -62,10 +62,10 @@ def add_parser(commands: Any) -> None:
     acl = actions.add_parser(
         "acl",
         help="print users with the least rights",
-        description="Print one ACL line per role, for the server's aclfile or for ACL SETUSER. Passwords are in them "
-        "as SHA-256 hashes only.",
-        epilog="A password is taken from the environment, PYNENC_ACL_PASSWORD_<ROLE>, or from the first line of the "
-        "file that PYNENC_ACL_PASSWORD_<ROLE>_FILE names; else it is generated and printed to stderr, once.",
+        description="Print one ACL line per role, for the server's aclfile or for ACL SETUSER. The lines contain "
+        "passwords as SHA-256 hashes only.",
+        epilog="The command reads a password from the environment, PYNENC_ACL_PASSWORD_<ROLE>, or the first line of "
+        "the file that PYNENC_ACL_PASSWORD_<ROLE>_FILE names. Otherwise it prints a generated one to stderr, once.",
     )
     acl.add_argument("--app-id", metavar="ID", required=True, help="the app whose keys these users may reach")
     acl.add_argument(
@@ -82,7 +82,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 printed.
+    """Print the users; return 0.
 
     Raises:
         ValueError: the app id cannot be part of a pattern, or a given password is empty or too short.
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     given = {role: _given_password(role) for role in roles}
     made = {role: secrets.token_urlsafe(32) for role in roles if given[role] is None}
     rules = {role: rules_of(role, app_id, password=given[role] or made[role], fsync=arguments.fsync) for role in roles}
-    # The hashes are of no use without the passwords: whatever fails here must fail before the lines are printed.
+    # The hashes are useless without the passwords, so a failure must come before the lines are printed.
     _hand_out({user_of(role, app_id): password for role, password in made.items()}, arguments.passwords)
     if arguments.json:
         users = [{"user": "default", "rules": ["off"]}]
@@ -108,12 +108,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def user_of(role: str, app_id: str) -> str:
-    """The name of the user of a role: apps that share a server have users of their own."""
+    """Return the name of the user of a role. It contains the app id, because apps may share a server."""
     return f"pynenc-{role}-{app_id}"
 
 
 def rules_of(role: str, app_id: str, *, password: str | None = None, fsync: bool = False) -> list[str]:
-    """The words of `ACL SETUSER` behind the user's name. `reset` comes first: what the user had before is gone."""
+    """Return the words of `ACL SETUSER` after the user's name. `reset` comes first and removes all earlier rights."""
     found = ROLES[role]
     words = ["reset", "on"]
     if password is not None:
@@ -128,7 +128,7 @@ def rules_of(role: str, app_id: str, *, password: str | None = None, fsync: bool
 
 
 def _prefixes(app_id: str) -> Iterator[str]:
-    """One per number of digits: a pattern `{shop:*` would match the keys of an app `shop:eu` too."""
+    """Yield a prefix per number of digits: a pattern `{shop:*` would match the keys of an app `shop:eu` too."""
     for digits in range(1, _SHARD_DIGITS + 1):
         yield f"{{{app_id}:{'[0-9]' * digits}}}"
 
@@ -158,7 +158,7 @@ def _given_password(role: str) -> str | None:
 
 
 def _hand_out(passwords: dict[str, str], file: Path | None) -> None:
-    """Show generated passwords once."""
+    """Write generated passwords to the file, or once to stderr."""
     if not passwords:
         return
     text = "".join(f"{user} {password}\n" for user, password in passwords.items())

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 _SHOWN_MODULES = 20
 
 LEFTOVER_GRACE_SEC = 0.3
-"""How long bodies, and threads that are no daemons, get after the runner has stopped: the program shall end within a
-second of the grace period."""
+"""Time in seconds for bodies and non-daemon threads after the runner has stopped. The program must end within a second
+after the grace period."""
 
 
 def add_parser(commands: Any) -> None:
@@ -44,21 +44,21 @@ def add_parser(commands: Any) -> None:
     start = actions.add_parser(
         "start",
         help="run tasks until SIGINT, SIGTERM or SIGHUP",
-        description="Run the tasks of the app until SIGINT, SIGTERM or SIGHUP. Then it claims no more, gives what runs "
-        "stop_grace_sec seconds to finish, hands the rest back to the queue, and exits with 0. A second signal hands "
-        "back at once.",
+        description="Run the tasks of the app until SIGINT, SIGTERM or SIGHUP. The runner then claims no more, gives "
+        "running bodies stop_grace_sec seconds to finish, hands the rest back to the queue, and exits with 0. A second "
+        "signal ends the grace period.",
     )
     start.add_argument("--runner", metavar="CLASS", help="name of the runner class, instead of the configured one")
     start.add_argument("--processes", type=_positive, metavar="N", help="use at most N worker processes")
     start.add_argument("--threads", type=_positive, metavar="N", help="run at most N tasks at a time in a process")
     start.add_argument("--concurrency", type=_positive, metavar="N", help="run at most N tasks on an event loop")
-    start.add_argument("--queues", type=_names, metavar="A,B", help="take work from these queues only")
+    start.add_argument("--queues", type=_names, metavar="A,B", help="claim from these queues only")
     start.add_argument(
         "--import",
         action="append",
         dest="modules",
         metavar="MODULE",
-        help="import this module with tasks too, as task_modules does; may be given several times",
+        help="import this module of tasks too, like task_modules; may be repeated",
     )
     start.set_defaults(run=run_start)
 
@@ -72,7 +72,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run_start(arguments: argparse.Namespace) -> int:
-    """0 stopped as asked."""
+    """Run the runner; return 0 after a stop by a signal."""
     if arguments.program:
         leave_init()
     with _stop_signals(ends_program=arguments.program) as stop:
@@ -89,8 +89,8 @@ def run_start(arguments: argparse.Namespace) -> int:
             f"App location: {found.location}, store: {runtime_of(app).store.url}",
         )
         _warn(app)
-        # Ahead of `run`, so that hardly any code of others runs between the last look for a stop and the moment when
-        # the runner takes the signals.
+        # Import before `run`, so that almost no user code runs between the last check for a stop and the moment when
+        # the runner takes over the signals.
         runner._import_modules()
         runner._modules_imported = True
         _say_what_was_found(app)
@@ -105,7 +105,7 @@ def run_start(arguments: argparse.Namespace) -> int:
 
 
 def _say_what_was_found(app: Pynenc) -> None:
-    """Print how many tasks of which modules this runner knows."""
+    """Print how many tasks this runner knows, by module."""
     modules = Counter(task_id.module for task_id in app.tasks)
     shown = ", ".join(f"{module} ({count})" for module, count in sorted(modules.items())[:_SHOWN_MODULES])
     more = len(modules) - _SHOWN_MODULES
@@ -113,7 +113,7 @@ def _say_what_was_found(app: Pynenc) -> None:
 
 
 def _say(app: Pynenc, *lines: str) -> None:
-    """Print the lines, or log them where every line has to be JSON."""
+    """Print the lines, or log them if every line must be JSON."""
     for line in lines:
         if app.conf.log_format == "json":
             app.logger.info("%s", line)
@@ -122,13 +122,13 @@ def _say(app: Pynenc, *lines: str) -> None:
 
 
 def _leave_unless_quiet(app: Pynenc) -> None:
-    """End the process if bodies, or threads that they have started, would keep it: what ran was given its time.
+    """End the process if bodies or their threads would delay its exit; the grace period is over.
 
-    The interpreter waits for every thread that is no daemon, and for the workers of every `ThreadPoolExecutor`, which
-    a body that still runs may keep busy for ever.
+    The interpreter waits for every non-daemon thread, and for the workers of every `ThreadPoolExecutor`. A body that
+    still runs may keep both busy forever.
     """
     for signum in STOP_SIGNALS:
-        # It ends already.
+        # The process is already ending.
         signal.signal(signum, signal.SIG_IGN)
     main = threading.main_thread()
     others = [
@@ -142,7 +142,7 @@ def _leave_unless_quiet(app: Pynenc) -> None:
     left = [thread.name for thread in others if thread.is_alive()]
     if not left:
         return
-    # Of a body that goes on, the log has said that it was handed back; its thread is the runner's.
+    # Threads of bodies belong to the runner, and the log has already named the invocations that were handed back.
     theirs = sorted(name for name in left if not name.startswith("pynenc-"))
     if theirs:
         app.logger.warning("ending, although bodies have left threads behind: %s", ", ".join(theirs[:20]))
@@ -154,7 +154,7 @@ def _leave_unless_quiet(app: Pynenc) -> None:
 
 
 def run_show_config(arguments: argparse.Namespace) -> int:
-    """0 printed."""
+    """Print the settings of the runner that would start; return 0."""
     found = load_app(arguments)
     runner, reason = _make_runner(found.app, arguments.runner)
     print("\n".join(header_lines(found)))
@@ -165,13 +165,13 @@ def run_show_config(arguments: argparse.Namespace) -> int:
 
 
 def _make_runner(app: Pynenc, name: str | None) -> tuple[BaseRunner, str]:
-    """The runner to start, and why this one.
+    """Return the runner to start and the reason for this choice.
 
-    First the one that was asked for, then one that the module of the app has made, then the configured one, then
-    whichever suits the store.
+    The order of precedence is: `--runner`, a runner that the app's module has created, the configured class, a class
+    that suits the store.
 
     Raises:
-        ConfigError: `DummyRunner` was chosen on purpose.
+        ConfigError: `DummyRunner` was chosen explicitly.
         ValueError: no runner class of this name was imported.
     """
     if name is not None:
@@ -199,7 +199,7 @@ def _dummy(reason: str) -> ConfigError:
 
 
 def _configure(runner: BaseRunner, arguments: argparse.Namespace) -> None:
-    """Apply the options; they rank above every other source."""
+    """Apply the options, which override every other source."""
     if arguments.queues is not None:
         runner.conf.queues = arguments.queues
     for option, names in _NUMBERS.items():
@@ -213,14 +213,14 @@ _NUMBERS = {
     "threads": (("max_threads",), ("min_threads",)),
     "concurrency": (("concurrency",), ()),
 }
-"""Of each option: the settings one of which it is, and those that must not be larger."""
+"""For each option: the settings that it may set, and the settings that must not exceed it."""
 
 
 def _set_number(runner: BaseRunner, option: str, names: tuple[tuple[str, ...], tuple[str, ...]], number: int) -> None:
     conf: Any = runner.conf
     most, least = names
     field = next((name for name in most if hasattr(conf, name)), None)
-    # A runner with one slot per process has inherited a setting for threads that it does not use.
+    # A runner with one slot per process inherits a setting for threads without using it.
     if field is None or (option == "threads" and hasattr(conf, "num_processes")):
         raise ConfigError(f"--{option} {number}: {type(runner).__name__} has no setting for the number of its {option}")
     setattr(conf, field, number)
@@ -230,7 +230,7 @@ def _set_number(runner: BaseRunner, option: str, names: tuple[tuple[str, ...], t
 
 
 def _warn(app: Pynenc) -> None:
-    """Say what will work, but hardly as meant."""
+    """Warn of a configuration that works but is probably a mistake."""
     if runtime_of(app).store.kind == "memory":
         text = (
             "the store is in memory, so what other processes submit does not arrive here: set store_url "
@@ -243,24 +243,27 @@ def _warn(app: Pynenc) -> None:
 
 
 class _StopRequested(BaseException):
-    """A stop signal came while nothing was running yet, or any more."""
+    """A stop signal came before the runner started, or after its end."""
 
 
 class _Stop:
-    """Whether a stop signal came. It is raised wherever the main thread is, which may be in code that catches all, or
-    makes another exception of it, as Python does with what is raised in a `__set_name__`."""
+    """Whether a stop signal came.
+
+    The handler raises in the main thread, possibly inside code that catches every exception or converts it into
+    another, as Python does for exceptions in a `__set_name__`.
+    """
 
     requested = False
     insisted = False
-    """Whether what is raised from now on is nothing that was made of the request."""
+    """Whether a later exception cannot come from the stop request."""
 
     def handle(self, signum: int, frame: object) -> None:
-        """As a signal handler."""
+        """Handle a stop signal."""
         self.requested = True
         raise _StopRequested
 
     def insist(self) -> None:
-        """End the block if somebody has caught the request."""
+        """Raise the request again if other code has caught it."""
         if self.requested:
             raise _StopRequested
         self.insisted = True
@@ -268,10 +271,10 @@ class _Stop:
 
 @contextlib.contextmanager
 def _stop_signals(*, ends_program: bool) -> Iterator[_Stop]:
-    """Within this block the stop signals end it quietly; `run` of the runner has its own way meanwhile.
+    """End the block quietly on a stop signal; the runner's `run` has its own handlers.
 
-    Importing an app takes a moment, and a supervisor may change its mind then. With `ends_program` the signals are
-    ignored afterwards, so that one that comes late does not spoil the exit code of a clean stop.
+    A supervisor may send a stop signal while the app is being imported. With `ends_program` the signals are ignored
+    afterwards, so that a late signal does not change the exit code of a clean stop.
     """
     stop = _Stop()
     if threading.current_thread() is not threading.main_thread():

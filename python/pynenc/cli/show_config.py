@@ -1,4 +1,4 @@
-"""`pynenc show_config`: the settings of the app, and where each value comes from."""
+"""`pynenc show_config`: print the settings of the app with the source of each value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 printed."""
+    """Print the settings; return 0."""
     found = load_app(arguments)
     print("\n".join(header_lines(found)))
     print(f"\n{type(found.app.conf).__name__}:")

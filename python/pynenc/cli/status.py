@@ -1,4 +1,4 @@
-"""`pynenc status render`: the state machine of invocations, as text or as a picture. Needs no app."""
+"""`pynenc status render`: print the state machine of invocations as text or as a picture. Needs no app."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def add_parser(commands: Any) -> None:
     render = actions.add_parser(
         "render",
         help="print the state machine",
-        description="Print which status may follow which. Needs no app.",
+        description="Print the allowed transitions between statuses. Needs no app.",
     )
     render.add_argument("--format", choices=("text", "svg"), default="text", help="a table (default) or a picture")
     render.add_argument("--output", metavar="FILE", type=Path, help="write to this file instead of stdout")
-    render.add_argument("--check", action="store_true", help="write nothing: exit with 1 if FILE has another content")
+    render.add_argument("--check", action="store_true", help="write nothing; exit with 1 if FILE has other content")
     render.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 written, or up to date; 1 with `--check`: FILE is missing or has another content.
+    """Write the state machine; return 0, or 1 if `--check` finds FILE missing or different.
 
     Raises:
         ValueError: `--check` without `--output`.

@@ -1,7 +1,7 @@
 """The state machine of invocations as an SVG drawing, from left to right: queue, runner, end.
 
-Statuses with the same followers share a frame, and a line that leaves a frame stands for all statuses in it. The places
-below are fixed; which lines are drawn is decided by the state machine, so that the drawing cannot say something else.
+Statuses with the same successors share a frame, and a line that leaves a frame applies to all statuses in it. The
+positions below are fixed. The state machine decides which lines are drawn, so the drawing cannot contradict it.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ _FRAMES = (
 
 
 class _Line(NamedTuple):
-    """One drawn line: the steps that it stands for, where it runs, and in which colour."""
+    """One drawn line: the transitions that it represents, its path and its colour."""
 
     sources: str
     target: str
     path: str
     kind: str = "usual"
     label: tuple[int, int, str] | None = None
-    """Where its label begins, and the label."""
+    """The position of the label, and the label."""
 
 
 _LINES = (
@@ -98,12 +98,12 @@ _FILLS = {"final": "#d5e8d4", "available": "#dae8fc", "": "#f3f4f6"}
 
 
 def kind_of(status: InvocationStatus) -> str:
-    """`"final"`, `"available"` (a runner may claim it), or nothing."""
+    """Return `"final"`, `"available"` (a runner may claim it), or an empty string."""
     return "final" if status.is_final() else "available" if status.is_available_for_run() else ""
 
 
 def steps() -> set[tuple[str, str]]:
-    """Every step of the state machine: a status, and one that may follow it."""
+    """Return every transition of the state machine: a status and its successor."""
     return {
         (one.value, other.value)
         for one in InvocationStatus
@@ -113,7 +113,7 @@ def steps() -> set[tuple[str, str]]:
 
 
 def svg() -> Iterator[str]:
-    """The lines of the drawing."""
+    """Yield the lines of the drawing."""
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" '
         f'height="{_HEIGHT}" font-family="system-ui, sans-serif" font-size="13" role="img" '
@@ -146,7 +146,7 @@ def _lines() -> Iterator[str]:
         if stands_for:
             left.difference_update(stands_for)
             yield _drawn(line, stands_for)
-    # What the list above does not know: straight from box to box.
+    # Transitions without an entry in the list above are drawn straight from box to box.
     for source, target in sorted(left):
         (x, y, width), (to_x, to_y, to_width) = _place(source), _place(target)
         path = f"M{x + width // 2} {y + _BOX_HEIGHT // 2}L{to_x + to_width // 2} {to_y + _BOX_HEIGHT // 2}"
@@ -160,7 +160,7 @@ def _drawn(line: _Line, stands_for: Iterable[tuple[str, str]]) -> str:
     if line.label is not None:
         x, y, text = line.label
         label = f'<text x="{x}" y="{y}" fill="{colour}" font-size="11">{text}</text>'
-    # The arrow head belongs to the first part; what joins it from another status has none.
+    # Only the first part has an arrow head; parts that join it from another status have none.
     first, *joining = line.path.removeprefix("M").split("M")
     width = 1.8 if line.kind == "usual" else 1.2
     drawn = f'<path d="M{first}" marker-end="url(#{line.kind})"/>' + "".join(f'<path d="M{one}"/>' for one in joining)
@@ -171,7 +171,7 @@ def _drawn(line: _Line, stands_for: Iterable[tuple[str, str]]) -> str:
 
 
 def _place(status: str) -> tuple[int, int, int]:
-    """Where the box of a status stands; one that the drawing does not know stands in the lower left corner."""
+    """Return the position of the box of a status; an unknown status is in the lower left corner."""
     return _PLACES.get(status, (40, 450, _BOX_WIDTH))
 
 

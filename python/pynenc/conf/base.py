@@ -1,4 +1,4 @@
-"""What all settings have in common: declared once with type, unit and bounds, resolved by source, checked always."""
+"""The base of all settings: declared once with type, unit and bounds, resolved by source, always checked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pynenc.exceptions import ConfigError, ConfigMultiInheritanceError
 from pynenc.util.near_names import did_you_mean
 
 WITHOUT_EFFECT = "accepted for compatibility, without effect"
-"""The doc of a setting that pynenc has and nothing here reads, or how it begins."""
+"""The doc, or its beginning, of a setting of pynenc that no code here reads."""
 
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 
@@ -45,7 +45,7 @@ class Setting:
         self.secret: bool = rules["secret"]
         self.url: bool = rules["url"]
         self.kind: Any = None
-        """The type of its values, where no annotation of the class says it."""
+        """The type of the values if the class has no annotation for it."""
         self.name = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -54,15 +54,15 @@ class Setting:
 
     @property
     def without_effect(self) -> bool:
-        """Whether nothing reads it: pynenc has it, so it is accepted."""
+        """Whether no code reads this setting; it is accepted because pynenc has it."""
         return self.doc.startswith(WITHOUT_EFFECT)
 
     def default_value(self) -> Any:
-        """A default of its own for each instance: a mutable one is not shared."""
+        """Return a separate default for each instance, so that a mutable one is not shared."""
         return type(self.default)(self.default) if self.is_mutable else self.default
 
     def check(self, value: Any) -> str | None:
-        """What is wrong with a value of the right type, as `must …`; None if nothing is."""
+        """Return the fault of a value of the right type as `must …`; None for a valid value."""
         unit = f" {self.unit}" if self.unit else ""
         items = value if isinstance(value, (tuple, list, set, frozenset)) else (value,)
         if isinstance(value, float) and not math.isfinite(value):
@@ -124,7 +124,7 @@ def setting(
 
 
 def _adopted(name: str, field: Any) -> Setting:
-    """A field of another library as one of ours; its type is that of its default."""
+    """Convert a field of another library; its type is the type of its default."""
     default = default_of(field)
     kind = Any if default is None else type(default)
     adopted: Setting = setting(default, doc="", parse=parser_of(field, type(default)))
@@ -133,13 +133,13 @@ def _adopted(name: str, field: Any) -> Setting:
 
 
 def config_id(cls: type) -> str:
-    """How files name the section of a class: `ConfigThreadRunner` is `threadrunner`, `MailConfig` is `mail`."""
+    """Return the name of the section of a class: `threadrunner` for `ConfigThreadRunner`, `mail` for `MailConfig`."""
     name = cls.__name__
     short = name.removeprefix("Config") if name.startswith("Config") else name.removesuffix("Config")
     return (short or name).lower()
 
 
-# Per class, when it is first used: what it declares does not change.
+# Filled at the first use of a class, because its declarations do not change.
 _FIELDS: dict[type, dict[str, Setting]] = {}
 _TYPES: dict[type, dict[str, Any]] = {}
 
@@ -165,7 +165,7 @@ class ConfigBase(Inspection):
     _strengths: dict[str, int]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Take over fields that were declared with cistell's `ConfigField`, or with what behaves like it."""
+        """Convert fields declared with cistell's `ConfigField`, or with a class that behaves like it."""
         super().__init_subclass__(**kwargs)
         for name, value in list(vars(cls).items()):
             if not isinstance(value, Setting) and is_foreign_field(value):
@@ -220,7 +220,7 @@ class ConfigBase(Inspection):
         return self._strengths.get(field, -1)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Raises `ConfigError` for a value that cannot work, and `AttributeError` for a field that does not exist."""
+        """Assign a value. Raises `ConfigError` for an invalid value, and `AttributeError` for an unknown field."""
         field = fields_of(type(self)).get(name)
         if field is None:
             raise AttributeError(_no_field(type(self), name))
@@ -229,7 +229,7 @@ class ConfigBase(Inspection):
         self._strengths[name] = sys.maxsize
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a pickle holds: secrets only on its way to a process that `multiprocessing` starts."""
+        """Return the state of a pickle. Only a pickle for a process that `multiprocessing` starts has secrets."""
         state = dict(self.__dict__)
         if not is_spawning():
             for name, field in fields_of(type(self)).items():
@@ -244,7 +244,7 @@ class ConfigBase(Inspection):
         return self._copied({**self.__dict__, "_sources": dict(self._sources), "_strengths": dict(self._strengths)})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        # A copy belongs to no app, which would not hear of its changes.
+        # A copy belongs to no app, so no app watches its changes.
         return self._copied(copy.deepcopy({key: each for key, each in self.__dict__.items() if key != "_watch"}, memo))
 
     def _copied(self, state: dict[str, Any]) -> Self:
@@ -254,7 +254,7 @@ class ConfigBase(Inspection):
         return copied
 
     def __dir__(self) -> list[str]:
-        """For completion: without the settings that have no effect."""
+        """List the attributes for completion, without settings that have no effect."""
         hidden = {name for name, field in fields_of(type(self)).items() if field.without_effect}
         return [name for name in super().__dir__() if name not in hidden]
 
@@ -298,12 +298,12 @@ def _no_field(cls: type[ConfigBase], name: str) -> str:
 
 
 def offered(cls: type[ConfigBase]) -> list[str]:
-    """The names of the fields that have an effect."""
+    """Return the names of the fields that have an effect."""
     return [name for name, field in fields_of(cls).items() if not field.without_effect]
 
 
 def describe(conf: ConfigBase) -> list[tuple[str, str, str, str, str]]:
-    """`(field, value as text, doc, unit, source)` of every field, in order of declaration; secrets are masked."""
+    """List `(field, value as text, doc, unit, source)` of every field in declaration order; secrets are masked."""
     return [
         (name, _shown(field, conf.__dict__[name]), field.doc, field.unit, conf.source_of(name))
         for name, field in fields_of(type(conf)).items()
@@ -325,7 +325,7 @@ def _shown(field: Setting, value: Any) -> str:
 
 
 def _config_classes(cls: type) -> list[type]:
-    """The configuration classes of `cls`, parents first, `ConfigBase` left out."""
+    """Return the configuration classes among the bases of `cls`, parents first, without `ConfigBase`."""
     return [base for base in reversed(cls.__mro__) if issubclass(base, ConfigBase) and base is not ConfigBase]
 
 
@@ -352,7 +352,7 @@ def fields_of(cls: type[ConfigBase]) -> dict[str, Setting]:
 
 
 def _convert(value: Any, kind: Any, is_text: bool) -> Any:
-    """A value of type `kind`; raises `ValueError` with the words after `must`."""
+    """Return a value as type `kind`; raises `ValueError` with the words after `must`."""
     wanted = _name_of(kind)
     if isinstance(value, str) and _is_many(kind):
         # One line of an environment variable or a file: names separated by commas.

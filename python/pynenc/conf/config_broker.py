@@ -1,4 +1,4 @@
-"""Settings of `app.broker`: the queues there are, and the priorities that their operator gives."""
+"""Settings of `app.broker`: the allowed queues, and the priorities that an operator sets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pynenc.conf.config_task import MAX_PRIORITY, MIN_PRIORITY, QUEUE_NAME
 
 
 def _rules(value: Any) -> tuple[str, ...]:
-    """Rules in their normal form, `pattern=priority`."""
+    """Return rules in their normal form, `pattern=priority`."""
     if isinstance(value, str):
         items: Iterable[Any] = [part for part in value.split(",") if part.strip()]
     elif isinstance(value, Mapping):
@@ -51,7 +51,7 @@ def _rule(item: Any) -> str:
 
 
 def _queue_names(value: Any) -> tuple[str, ...]:
-    """The names, with that of the default queue, which is the queue of tasks that name none."""
+    """Return the names of the queues, including the default queue."""
     if isinstance(value, str):
         names: Iterable[Any] = [name.strip() for name in value.split(",") if name.strip()]
     elif isinstance(value, (tuple, list, set, frozenset)):
@@ -65,10 +65,10 @@ def _queue_names(value: Any) -> tuple[str, ...]:
 
 
 DEFAULT_QUEUE = "default"
-"""The queue of tasks that name none."""
+"""The queue of tasks without a queue option."""
 
 DEFAULT_PRIORITY = 0.0
-"""The priority of tasks that name none."""
+"""The priority of tasks without a priority option."""
 
 
 class BrokerPriorityRule(NamedTuple):

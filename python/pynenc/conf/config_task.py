@@ -1,4 +1,4 @@
-"""Settings of a task: what `@app.task(…)` may say, and what files and the environment may override."""
+"""Settings of a task: the options of `@app.task(…)`, which files and the environment may override."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pynenc.conf.task_sources import task_sources
 from pynenc.identifiers import TaskId
 
 QUEUE_NAME = r"[A-Za-z0-9_.-]+"
-"""What a queue may be called."""
+"""The pattern of queue names."""
 
 MIN_PRIORITY, MAX_PRIORITY = -100, 100
-"""Bounds of a priority."""
+"""The bounds of a priority."""
 
 
 class ConcurrencyControlType(enum.StrEnum):
@@ -33,7 +33,7 @@ class ConcurrencyControlType(enum.StrEnum):
 
 
 def _exceptions(value: Any) -> tuple[type[BaseException], ...]:
-    """Exception classes, or their names as `module.Class`; a name without a module is a builtin."""
+    """Return exception classes from classes or names as `module.Class`; a name without a module is a builtin."""
     items = value.split(",") if isinstance(value, str) else value
     if not isinstance(items, Iterable):
         raise ValueError("must be exception classes, or their names as module.Class")

@@ -1,4 +1,4 @@
-"""The file of a SQLite store, before it is opened: whether other users have a hand in it, or can read it."""
+"""Check the file of a SQLite store before it is opened: who owns it, and who may write or read it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _DEFAULT_FOLDER = ".pynenc"
 
 
 def absolute_url(url: str) -> str:
-    """The URL with the absolute path of the file, if it is one of a SQLite store: for messages."""
+    """Return the URL of a SQLite store with an absolute path, for messages; other URLs unchanged."""
     scheme, _, name = url.partition(":///")
     return f"{scheme}:///{Path(name).absolute()}" if scheme == "sqlite" and name else url
 
 
 def check_database(url: str, conf: ConfigPynenc, logger: logging.Logger) -> None:
-    """Refuse a database in the hands of another user; warn of one that all may read; say where a new one is made.
+    """Refuse a database of another user, warn of one that every user may read, and log the path of a new one.
 
-    A client in another working folder than its runners makes a store of its own, and would wait there for ever.
+    A client in another working folder than its runners creates a separate store and would wait there forever.
 
-    Looks at the file, at what SQLite keeps beside it, and at the folder `.pynenc`.
+    The check covers the file, the files that SQLite keeps beside it, and the folder `.pynenc`.
 
     Raises:
         ConfigError: names the file, the user and the remedy.

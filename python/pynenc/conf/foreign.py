@@ -1,7 +1,7 @@
-"""Fields of other configuration libraries in a configuration class of a user.
+"""Support fields of other configuration libraries in a user's configuration class.
 
-Classes written for pynenc declare their fields with cistell's `ConfigField`. What behaves like one is taken for what it
-means: a default, and perhaps a function that makes a value of what a source has.
+Classes written for pynenc declare their fields with cistell's `ConfigField`. A similar object is converted: to a
+default, and possibly a function that converts the text of a source.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from typing import Any
 
 
 def is_foreign_field(value: Any) -> bool:
-    """Whether this attribute of a class is a field of another library: it has a `default_value`, and is no class."""
+    """Return whether a class attribute is a field of another library: an instance with a `default_value`."""
     return not isinstance(value, type) and hasattr(value, "default_value")
 
 
 def default_of(field: Any) -> Any:
-    """Its default, whether that is an attribute or a method."""
+    """Return the default of a field, which may be an attribute or a method."""
     default = field.default_value
     return default() if inspect.ismethod(default) else default
 
 
 def parser_of(field: Any, kind: type) -> Callable[[Any], Any] | None:
-    """Its mapper as a function of the value alone; None if it has none of its own.
+    """Return the mapper of a field as a function of the value alone; None if the field has no mapper.
 
-    A mapper takes the value, or the value and the type of the default. What it raises becomes a `ValueError` with the
+    A mapper takes the value, or the value and the type of the default. Its exceptions become a `ValueError` with the
     words after `must`.
     """
     mapper = getattr(field, "mapper", None) or getattr(field, "_mapper", None)
     if not callable(mapper) or getattr(mapper, "__name__", "").startswith("default_"):
-        # The library's default calls the type, for which the text "False" is true. Ours reads it.
+        # The library's default calls the type, for which the text "False" is true. `_convert` parses the text.
         return None
     wants_kind = _positional_parameters(mapper) > 1
 

@@ -1,4 +1,4 @@
-"""Checks of settings where they are given in code, before there is an object that reads them."""
+"""Check settings from code when they are passed, before an object reads them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FORMS: dict[str, Callable[[str, str], object]] = {
 
 
 def check_given(settings: Mapping[str, Any], source: str) -> None:
-    """Check settings as they are given to an app. A name that no imported configuration class has is not checked.
+    """Check the settings of an app. A name that no imported configuration class has is not checked.
 
     Raises:
         ConfigError: a value that every configuration class with this field refuses.
@@ -39,7 +39,7 @@ def check_given(settings: Mapping[str, Any], source: str) -> None:
 
 
 def config_classes() -> list[type[ConfigBase]]:
-    """Every configuration class that can be used: those of pynenc, and those that are imported."""
+    """Return every usable configuration class: those of pynenc, and all others that are imported."""
     for module in pkgutil.iter_modules(pynenc.conf.__path__):
         importlib.import_module(f"pynenc.conf.{module.name}")
     return [cls for cls in all_subclasses(ConfigBase) if _is_usable(cls)]
@@ -49,7 +49,7 @@ def _is_usable(cls: type[ConfigBase]) -> bool:
     try:
         fields_of(cls)
     except ConfigMultiInheritanceError:
-        # It says so when an object of it is made; other classes work.
+        # The class raises this error when it is instantiated; other classes must still work.
         return False
     return True
 
@@ -61,7 +61,7 @@ def _check_section(classes: list[type[ConfigBase]], values: Mapping[str, Any], s
 
 def _check(classes: list[type[ConfigBase]], name: str, value: Any, source: str) -> None:
     if name == "retry_for" and _has_texts(value):
-        # Reading the names would import their modules, which may be the one that is being imported.
+        # Reading the names would import their modules, possibly the module that is being imported now.
         return
     refusal: ConfigError | None = None
     for cls in classes:

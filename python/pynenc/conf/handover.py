@@ -1,7 +1,7 @@
-"""Hand the settings of one process to another, which then reads none of them from a source of its own.
+"""Pass the settings of one process to another, which then reads none of them from its own sources.
 
-A worker process imports the modules of the app anew. A setting that a module computes, such as a temporary path, would
-differ there, and so would one that depends on a file or on the working folder.
+A worker process imports the modules of the app again. A setting that a module computes, such as a temporary path, would
+differ there. So would a setting that depends on a file or on the working folder.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pynenc.conf.base import ConfigBase, fields_of
 from pynenc.conf.masking import MaskedDict
 
 Settings = dict[str, list[Any]]
-"""The settings that are no defaults, as JSON can carry them: by name the value, its source, and the rank of that."""
+"""Settings that are no defaults, in JSON form: by name the value, its source, and the rank of the source."""
 
 Conf = TypeVar("Conf", bound=ConfigBase)
 
 
 def handed_settings(conf: ConfigBase) -> Settings:
-    """Return the settings of `conf` that another process has to take over."""
+    """Return the settings of `conf` that another process must use."""
     return {
         name: [_plain(getattr(conf, name)), source, conf.strength_of(name)]
         for name, source in conf._sources.items()
@@ -31,13 +31,13 @@ def handed_settings(conf: ConfigBase) -> Settings:
 
 
 def _plain(value: Any) -> Any:
-    """A setting as JSON can carry it; the field converts it back."""
+    """Return a setting in JSON form; the field converts it back."""
     value = getattr(value, "value", value)
     return list(value) if isinstance(value, (tuple, set, frozenset)) else value
 
 
 def settings_from(cls: type[Conf], handed: Settings) -> Conf:
-    """Make a configuration of class `cls` from the settings of another process, without reading any source."""
+    """Create a configuration of class `cls` from the settings of another process, without reading any source."""
     conf = cls.__new__(cls)
     fields = fields_of(cls)
     conf.__dict__.update(_sources=dict.fromkeys(fields, "default"), _strengths={})
@@ -50,9 +50,9 @@ def settings_from(cls: type[Conf], handed: Settings) -> Conf:
 
 
 def merged_values(own: Mapping[str, Any], handed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the `config_values` of another process, with the objects of this one wherever the two say the same.
+    """Return the `config_values` of another process, with the objects of this process where both are equal.
 
-    JSON turns a class or an enum into text; where both processes have computed the same, the object is kept.
+    JSON converts a class or an enum into text; if both processes have computed the same text, the object is kept.
     """
     merged: dict[str, Any] = MaskedDict()
     for name, value in handed.items():

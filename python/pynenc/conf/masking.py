@@ -1,6 +1,6 @@
-"""What may be shown of a setting: URLs without their passwords, mappings without their secrets.
+"""Show settings without their secrets: URLs without passwords, mappings without secret values.
 
-A URL is masked by parsing it. What does not parse may hold a secret anywhere, so nothing of it is shown.
+A URL is masked by parsing it. A text that does not parse may contain a secret anywhere, so no part of it is shown.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 HIDDEN = "***"
-"""What is shown in the place of a secret."""
+"""The text that replaces a secret."""
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@]*)(:[0-9]{1,5})?")
 _PATHS = {"": re.compile(r"[0-9]*"), "+cluster": re.compile(r"[0-9]*"), "+sentinel": re.compile(r"[^/]*(/[0-9]*)?")}
-"""What Redis URLs have behind the host; anything else may be the end of a password."""
+"""The part of Redis URLs after the host; any other text may be the end of a password."""
 _NOT_PRINTED = re.compile(r"[\x00-\x1f\x7f]")
 _HARMLESS_PARAMETERS = frozenset({"db", "ca_cert", "client_cert", "client_key", "sentinel_user"})
 _SECRET_WORDS = re.compile(r"password|passwd|passphrase|secret|token|credential|signing_key", re.IGNORECASE)
@@ -26,7 +26,7 @@ _url_settings: set[str] = set()
 
 
 def register(name: str, *, secret: bool, url: bool) -> None:
-    """Note how a setting was declared: its values are shown by that wherever they stand under its name."""
+    """Record the declaration of a setting, which decides how values under its name are shown."""
     if secret:
         _secret_settings.add(name)
     if url:
@@ -34,15 +34,15 @@ def register(name: str, *, secret: bool, url: bool) -> None:
 
 
 def is_secret(name: object) -> bool:
-    """Whether the value under this name is never shown."""
+    """Return whether values under this name are never shown."""
     return isinstance(name, str) and (name in _secret_settings or _SECRET_WORDS.search(name) is not None)
 
 
 def masked_url(text: str, hidden: str = HIDDEN) -> str | None:
-    """A URL with `hidden` in the place of each secret; None if it cannot be read as a URL.
+    """Return a URL with `hidden` in place of each secret; None for a text that is no URL.
 
-    Values of query parameters that are not known, and fragments, count as secrets: an unescaped `?`, `&` or `#` of a
-    password begins them. A password with an unescaped `/` leaves an `@` behind the host, which no URL here has.
+    Values of unknown query parameters, and fragments, count as secrets: they may begin with an unescaped `?`, `&` or
+    `#` of a password. A password with an unescaped `/` leaves an `@` after the host, which no valid URL has.
     """
     scheme, separator, rest = text.partition("://")
     if not separator or not _SCHEME.fullmatch(scheme) or _NOT_PRINTED.search(rest):
@@ -76,9 +76,9 @@ def _masked_parameter(part: str, hidden: str) -> str:
 
 
 def mask(value: Any, name: str = "") -> Any:
-    """A value without the secrets of a URL; what is no text, or no URL, is left as it is.
+    """Return a value without the secrets of a URL; other values are unchanged.
 
-    Under the name of a setting that must be a URL nothing else is shown: it may be a password in the wrong place.
+    Under the name of a URL setting only URLs are shown: another text may be a misplaced password.
     """
     if not isinstance(value, str) or not value or ("://" not in value and name not in _url_settings):
         return value
@@ -90,7 +90,7 @@ def mask(value: Any, name: str = "") -> Any:
 
 
 def shown_value(value: Any, name: str = "") -> str:
-    """The `repr` of a value of any type for an error, without the secrets in it."""
+    """Return the `repr` of any value for an error, without secrets."""
     if isinstance(value, str):
         return repr(mask(value, name))
     text = repr(masked_values(value))
@@ -98,7 +98,7 @@ def shown_value(value: Any, name: str = "") -> str:
 
 
 def masked_values(value: Any, name: str = "") -> Any:
-    """A copy of nested mappings and lists with each secret masked."""
+    """Return a copy of nested mappings and lists with each secret masked."""
     if isinstance(value, Mapping):
         return {key: HIDDEN if is_secret(key) and each else masked_values(each, key) for key, each in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -108,7 +108,7 @@ def masked_values(value: Any, name: str = "") -> Any:
 
 
 def _without_texts(value: Any) -> Any:
-    """What of a value `masked_values` cannot look into."""
+    """Return the parts of a value that `masked_values` cannot inspect."""
     if isinstance(value, Mapping):
         return [_without_texts(each) for each in value.values()]
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -117,13 +117,13 @@ def _without_texts(value: Any) -> Any:
 
 
 def without_secrets(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings for where secrets do not belong: those that are secret are left out, and URLs come without passwords."""
+    """Return settings without secret values and with URLs without passwords."""
     kept = ((key, harmless(value, key)) for key, value in values.items() if not is_secret(key))
     return {key: value for key, value in kept if value is not UNREADABLE}
 
 
 def harmless(value: Any, name: str = "") -> Any:
-    """A value without secrets; `UNREADABLE` in the place of a URL that cannot be told from one."""
+    """Return a value without secrets; `UNREADABLE` replaces a text that may be a URL with a password."""
     if isinstance(value, Mapping):
         return without_secrets(value)
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -138,17 +138,17 @@ UNREADABLE = object()
 
 
 def is_spawning() -> bool:
-    """Whether `multiprocessing` is pickling for a process that it starts, through a pipe that nobody else reads."""
+    """Return whether `multiprocessing` is pickling for a process that it starts, through a private pipe."""
     context = sys.modules.get("multiprocessing.context")
     return context is not None and context.get_spawning_popen() is not None
 
 
 class MaskedDict(dict[str, Any]):
-    """Settings as they were given, which are shown without their secrets."""
+    """Settings as they were passed, shown without their secrets."""
 
     def __repr__(self) -> str:
         return repr(masked_values(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A pickle is a plain dict, and has secrets only on its way to a process that `multiprocessing` starts."""
+        """Pickle as a plain dict. Only a pickle for a process that `multiprocessing` starts has secrets."""
         return (dict, (dict(self) if is_spawning() else without_secrets(self),))

@@ -1,8 +1,8 @@
-"""Refuse files that other users have a hand in, as ssh does: configuration, and the database.
+"""Refuse configuration files and databases that other users own or may write, as ssh does.
 
-Whoever writes a configuration file decides what a process of ours opens and runs; whoever writes the database decides
-what its runners do. A file may belong to this user, to root, or to somebody whose code this process runs anyway (a
-container that runs as root on a folder of yours, with your modules in it).
+The writer of a configuration file decides what a process opens and runs; the writer of the database decides what
+runners do. A file may belong to the current user, to root, or to a user whose code this process runs anyway (a
+container that runs as root on your folder with your modules).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TRUE = ("true", "1", "yes", "on")
 
 
 def allows_foreign_files(config_values: Mapping[str, Any]) -> bool:
-    """Whether the code or the environment says that the files of other users may be used. Files have no say in it."""
+    """Return whether the code or the environment allows files of other users. Files cannot allow them."""
     if any(os.environ.get(variable, "").strip().lower() in _TRUE for variable in _VARIABLES):
         return True
     given = config_values.get(FIELD)
@@ -28,9 +28,9 @@ def allows_foreign_files(config_values: Mapping[str, Any]) -> bool:
 
 
 def foreign_hand(path: Path) -> str | None:
-    """In words, which other user has a hand in this file or folder, and the remedy; None if none has, or it is missing.
+    """Describe the other user who owns or may write a file or folder, and the remedy; None if there is none.
 
-    Only where files have owners (POSIX).
+    Returns None for a missing file, and on systems where files have no owners.
     """
     try:
         found = path.stat()
@@ -56,7 +56,7 @@ def foreign_hand(path: Path) -> str | None:
 
 
 def exposure(path: Path) -> str | None:
-    """In words, who can read this file beside its owner; None if nobody can, or it is missing."""
+    """Describe the other users who can read this file; None if only the owner can, or the file is missing."""
     try:
         found = path.stat()
     except OSError:
@@ -68,7 +68,7 @@ def exposure(path: Path) -> str | None:
 
 
 def _is_private_group(owner: int, group: int) -> bool:
-    """Whether nobody but its owner is in the group of a file: many systems give each user such a group."""
+    """Return whether the owner of a file is the only user in its group; many systems create such groups."""
     import grp
     import pwd
 
@@ -84,7 +84,7 @@ def _is_private_group(owner: int, group: int) -> bool:
 
 
 def _owners_of_code() -> set[int]:
-    """The users whose code this process runs: the owners of what it has imported."""
+    """Return the users whose code this process runs: the owners of the imported modules."""
     owners: set[int] = set()
     for module in sys.modules.copy().values():
         file = getattr(module, "__file__", None)

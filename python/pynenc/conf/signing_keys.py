@@ -1,4 +1,4 @@
-"""The setting `signing_keys`: how a key is written, and what makes a list of keys one that can work."""
+"""The setting `signing_keys`: the form of a key, and the rules of a list of keys."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _FORM = "be id:secret texts, newest first, such as ['2026-07:<the output of open
 
 
 class SigningKey(str):
-    """One key as `id:secret`. Its texts show the id alone, so that a log or a message cannot hold the secret."""
+    """One key as `id:secret`. Its texts show the id alone, so that no log or message contains the secret."""
 
     __slots__ = ()
 
     @property
     def key_id(self) -> str:
-        """Names the key in each payload that it has signed."""
+        """The id of the key, which every payload signed with it contains."""
         return self.partition(":")[0]
 
     @property
     def secret(self) -> bytes:
-        """What only the processes of the app know."""
+        """The secret bytes of the key."""
         return self.partition(":")[2].encode()
 
     def __repr__(self) -> str:
@@ -37,13 +37,13 @@ class SigningKey(str):
 
 
 def parse_signing_keys(value: Any) -> tuple[SigningKey, ...]:
-    """The keys of a list, or of one text with commas between them.
+    """Parse the keys of a list, or of one text with commas between them.
 
     Raises:
-        ValueError: with the words after `must`. No part of a key is quoted but an id that is well formed.
+        ValueError: with the words after `must`. The message quotes at most a well-formed id of a key.
     """
     if isinstance(value, str):
-        # `str.split` of a key would give its text, as any other method of `str` does.
+        # A method of `str` on a key would return its secret text.
         value = [part.strip() for part in str.split(value, ",") if part.strip()]
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
         raise ValueError(f"must {_FORM}")

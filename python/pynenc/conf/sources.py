@@ -1,4 +1,4 @@
-"""Where settings come from: files, the environment, and the order in which they count."""
+"""The sources of settings: files, the environment, and their order of precedence."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from pynenc.exceptions import ConfigFileError
 PREFIX = "PYNENC__"
 
 CODE = "config_values"
-"""Origin of the settings that are given to the app."""
+"""The origin of settings that are passed to the app."""
 
 _PYPROJECT = "pyproject.toml"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Values of one origin; a later layer wins over an earlier one."""
+    """Values of one origin; a later layer overrides an earlier one."""
 
     source: str
-    """What an error says about where a value comes from."""
+    """The source of a value in the words of an error."""
     values: Mapping[str, Any]
     is_text: bool = False
-    """Whether values are the text of environment variables; an empty one counts as not set."""
+    """Whether values are texts of environment variables; an empty one counts as not set."""
     origin: str = ""
-    """The file, dict or environment that this layer is a part of."""
+    """The file, dict or environment that contains this layer."""
 
 
 def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         found, problem = {}, _without_quotes(error)
     if problem is not None:
-        # Outside of the handler: the parser's own error may quote the file, and a context is shown by some tools.
+        # Raised outside the handler: the parser's error may quote the file, and some tools show the context.
         raise ConfigFileError(f"configuration file {str(file)!r} cannot be read: {problem}")
     if not isinstance(found, dict):
         raise ConfigFileError(f"configuration file {str(file)!r} must hold a mapping, got {type(found).__name__}")
@@ -77,14 +77,14 @@ def _yaml(text: str) -> Any:
 
 
 class _Unavailable(ValueError):
-    """A problem in our own words, which quote nothing of the file."""
+    """A fault of a file whose message quotes no part of the file."""
 
 
 _POSITION = re.compile(r"\(at (line \d+, column \d+|end of document)\)\Z")
 
 
 def _without_quotes(error: Exception) -> str:
-    """What is wrong with a file, and where, without any of its text: a line may hold a password."""
+    """Return the fault of a file and its position, without text of the file: a line may contain a password."""
     if isinstance(error, (OSError, _Unavailable)):
         return str(error)
     if isinstance(error, UnicodeDecodeError):
@@ -106,7 +106,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
 
 
 def section_layers(source: str, values: Mapping[str, Any], sections: Sequence[str]) -> Iterator[Layer]:
-    """One file or dict: its top level, then each of the sections that it has."""
+    """Yield the top level of a file or dict, then each of its sections."""
     yield Layer(source, values, origin=source)
     for name in sections:
         section = values.get(name)
@@ -117,13 +117,13 @@ def section_layers(source: str, values: Mapping[str, Any], sections: Sequence[st
 def whole_files(
     filepath: str | None, class_names: Sequence[str], *, allow_foreign: bool
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """`(source, contents)` of `./pyproject.toml`, of the file given in code, and of those the environment names.
+    """Yield `(source, contents)` of `./pyproject.toml`, of the file in code, and of the files in the environment.
 
     Args:
-        allow_foreign: also of those that another user owns or may write.
+        allow_foreign: accept files that another user owns or may write.
 
     Raises:
-        ConfigFileError: one of them cannot be read, or another user has a hand in it.
+        ConfigFileError: a file cannot be read, or another user owns it or may write it.
     """
     pyproject, *others = candidate_files(filepath, class_names)
     if Path(pyproject).is_file():
@@ -135,7 +135,7 @@ def whole_files(
 
 
 def candidate_files(filepath: str | None, class_names: Sequence[str]) -> Iterator[str]:
-    """`./pyproject.toml`, which may be missing, the file given in code, and those that the environment names."""
+    """Yield `./pyproject.toml`, which may be missing, the file in code, and the files in the environment."""
     yield _PYPROJECT
     variables = [f"{PREFIX}FILEPATH", *(f"{PREFIX}{name.upper()}__FILEPATH" for name in class_names)]
     for path in (filepath, *(os.environ.get(variable) for variable in variables)):
@@ -144,7 +144,7 @@ def candidate_files(filepath: str | None, class_names: Sequence[str]) -> Iterato
 
 
 def _settings_in(file: Path) -> Mapping[str, Any]:
-    """The settings of a file: all of it, or the table `[tool.pynenc]` where its name ends in `pyproject.toml`."""
+    """Return the settings of a file: all of it, or the table `[tool.pynenc]` of a `pyproject.toml`."""
     found = read_file(file)
     if not file.name.endswith(_PYPROJECT):
         return found
@@ -164,13 +164,13 @@ def _refuse_foreign(file: Path, allow_foreign: bool) -> None:
 def file_layers(
     filepath: str | None, class_names: Sequence[str], sections: Sequence[str], *, allow_foreign: bool
 ) -> Iterator[Layer]:
-    """Those files, each with its sections. Raises as `whole_files`."""
+    """Yield the layers of every configuration file with its sections. Raises like `whole_files`."""
     for source, values in whole_files(filepath, class_names, allow_foreign=allow_foreign):
         yield from section_layers(source, values, sections)
 
 
 def environment_layers(fields: Sequence[str], scopes: Sequence[str]) -> Iterator[Layer]:
-    """`PYNENC__<SCOPE>__<FIELD>` for each scope, the later ones winning; the scope `""` is `PYNENC__<FIELD>`."""
+    """Yield the layers of `PYNENC__<SCOPE>__<FIELD>`; later scopes override earlier ones; `""` is `PYNENC__<FIELD>`."""
     for scope in scopes:
         for field in fields:
             variable = f"{PREFIX}{scope}__{field}".upper() if scope else f"{PREFIX}{field}".upper()

@@ -1,4 +1,4 @@
-"""Which store an app works on: one URL, or the class names that pynenc's settings used."""
+"""Choose the store of an app: by one URL, or by the class names in pynenc's settings."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ COMPONENT_FIELDS = ("orchestrator_cls", "broker_cls", "state_backend_cls")
 STORE_FIELDS = frozenset(
     {"store_url", "sqlite_db_path", "redis_url", "redis_host", "redis_port", "redis_db", *COMPONENT_FIELDS}
 )
-"""The settings that say where the store is."""
+"""The settings that name the location of the store."""
 _PREFIXES = {"Mem": "memory", "SQLite": "sqlite", "Redis": "redis"}
 _PLACE_FIELDS = {"sqlite": "sqlite_db_path", "redis": "redis_url"}
 CLASS_PREFIX = {kind: prefix for prefix, kind in _PREFIXES.items()}
-"""How the views of a kind of store are called: `MemBroker`, `SQLiteBroker`, …"""
+"""The prefix of the names of views by kind of store: `MemBroker`, `SQLiteBroker`, …"""
 _FILE = re.compile(r"[^?#\x00]*[^/?#\x00]")
 _NOT_IN_REDIS_APP_ID = ":*?[]^\\"
 _REDIS = re.compile(r"rediss?(\+(unix|sentinel|cluster))?://")
@@ -29,22 +29,22 @@ _SSL = re.compile(r"[?&](ssl|tls)=", re.IGNORECASE)
 
 
 def resolve_store_url(conf: ConfigPynenc) -> str:
-    """Return the URL of the store: `store_url`, else what the class names say, else the default SQLite file.
+    """Return the URL of the store: `store_url`, else the store of the class names, else the default SQLite file.
 
-    A stronger source wins over a weaker `store_url`: class names, `sqlite_db_path` where `store_url` names a SQLite
-    file, and `redis_url` where it names a Redis server.
+    A stronger source overrides a weaker `store_url`: class names, `sqlite_db_path` if `store_url` names a SQLite file,
+    and `redis_url` if it names a Redis server.
 
-    A relative path is made absolute with the working folder in which the app was made, so that the app keeps its store
-    when the process changes its working folder.
+    A relative path is relative to the working folder at the creation of the app, so the app keeps its store when the
+    process changes its working folder.
 
     Raises:
-        ConfigError: the URL is of no form that is known, or class names of different stores are mixed.
+        ConfigError: the URL has no known form, or the class names are of different stores.
     """
     return _absolute(_resolve(conf), conf.__dict__.get("_folder", ""))
 
 
 def is_default_file(conf: ConfigPynenc) -> bool:
-    """Whether the store is the default SQLite file, which goes by the working folder. Raises as `resolve_store_url`."""
+    """Return whether the store is the default SQLite file in the working folder. Raises like `resolve_store_url`."""
     return not conf.store_url and _resolve(conf) == _default_url(conf)
 
 
@@ -55,7 +55,7 @@ def _default_url(conf: ConfigPynenc) -> str:
 def _absolute(url: str, folder: str) -> str:
     """Return the URL of a SQLite file with its path below `folder`, unless it is absolute already."""
     scheme, _, path = url.partition(":///")
-    # A store in memory of SQLite's own is refused when it is opened.
+    # Opening the store refuses an in-memory database of SQLite.
     if scheme != "sqlite" or path == ":memory:":
         return url
     return f"sqlite:///{below(folder, path)}"
@@ -84,13 +84,13 @@ def _resolve(conf: ConfigPynenc) -> str:
 
 
 def _outranked(conf: ConfigPynenc, kind: str | None) -> bool:
-    """Whether a stronger source than that of `store_url` names the place of a store of this kind."""
+    """Return whether a stronger source than that of `store_url` names the location of a store of this kind."""
     field = _PLACE_FIELDS.get(kind or "", "")
     return bool(field and getattr(conf, field)) and conf.strength_of(field) > conf.strength_of("store_url")
 
 
 def check_store_url(url: str, source: str) -> str:
-    """Return the URL in its usual spelling. Raises `ConfigError` if it is of no form that is known."""
+    """Return the URL in its usual spelling. Raises `ConfigError` for an unknown form."""
     url = _usual_spelling(url)
 
     def wrong(why: str) -> ConfigError:
@@ -117,7 +117,7 @@ def check_store_url(url: str, source: str) -> str:
 
 
 def _usual_spelling(url: str) -> str:
-    """The URL without blanks around it, with its scheme in small letters; `unix://` is a socket of a Redis server."""
+    """Return the URL without surrounding blanks and with a lower-case scheme; `unix://` is a socket of Redis."""
     url = url.strip()
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
@@ -125,7 +125,7 @@ def _usual_spelling(url: str) -> str:
 
 
 def _refuse_ssl(url: str, field: str, source: str) -> None:
-    """Other clients ask for TLS by a parameter; here it is the scheme that does."""
+    """Refuse the parameter that requests TLS in other clients; here the scheme requests it."""
     if _SSL.search(url):
         raise ConfigError(
             f"ConfigPynenc.{field} has a parameter ssl or tls, got {_shown(url)} (from {source}): for TLS write "
@@ -134,15 +134,15 @@ def _refuse_ssl(url: str, field: str, source: str) -> None:
 
 
 def _shown(url: str) -> str:
-    """A refused URL for an error; what cannot be read as a URL may be a password."""
+    """Return a refused URL for an error. Text that is no URL is hidden: it may be a password."""
     shown = masked_url(url)
     return "a text that is not shown, since it may hold a password" if shown is None else repr(shown)
 
 
 def check_redis_app_id(app_id: str) -> str | None:
-    """What is wrong with an app id in Redis, as `must …`; None if nothing is.
+    """Return the fault of an app id in Redis as `must …`; None for a valid id.
 
-    The id is part of each key, and of the patterns by which users of the server are kept to the keys of their app.
+    The id is part of each key, and of the patterns that restrict users of the server to the keys of their app.
     """
     if not app_id or any(sign in app_id for sign in "{}"):
         return "must not be empty nor hold { or }"
@@ -183,7 +183,7 @@ def _kind_by_class_names(conf: ConfigPynenc, stronger_than: int | None = None) -
 
 
 def sqlite_url(path: str, source: str) -> str:
-    """Return the URL of a SQLite file. Raises `ConfigError` for what cannot be the path of one."""
+    """Return the URL of a SQLite file. Raises `ConfigError` for an invalid path."""
     if not _FILE.fullmatch(path):
         raise ConfigError(
             f"ConfigPynenc.sqlite_db_path must name a file, and ? and # are not allowed, got {path!r} (from {source})"
@@ -192,7 +192,7 @@ def sqlite_url(path: str, source: str) -> str:
 
 
 def check_redis_url(url: str, source: str) -> str:
-    """Return the URL in its usual spelling. Raises `ConfigError` if it is none of a Redis server."""
+    """Return the URL in its usual spelling. Raises `ConfigError` if it names no Redis server."""
     url = _usual_spelling(url)
     if not _REDIS.match(url):
         raise ConfigError(
@@ -214,11 +214,11 @@ def _redis_url(conf: ConfigPynenc) -> str:
 
 
 def _file_name(app_id: str) -> str:
-    """An app id as part of a file name; what a path could misread is escaped."""
+    """Return an app id as part of a file name, with special characters of paths escaped."""
     return quote(app_id, safe=" -_.@+=,")
 
 
 def kind_of(url: str) -> str:
-    """`memory`, `sqlite` or `redis`."""
+    """Return the kind of store of a URL: `memory`, `sqlite` or `redis`."""
     scheme = urlsplit(url).scheme
     return "redis" if scheme.startswith("redis") else scheme

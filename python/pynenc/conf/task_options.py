@@ -1,4 +1,4 @@
-"""What is said about a task option that does not exist."""
+"""Hints for task options that do not exist."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _ELSEWHERE = {
     "retry_delay": "retries have no delay in this build; max_retries says how many there are",
     "retry_jitter": "retries have no delay in this build; max_retries says how many there are",
     "soft_time_limit": "it is called soft_timeout",
-    "throws": "exceptions that are worth a retry are in retry_for",
+    "throws": "retry_for names the exceptions that cause a retry",
     "time_limit": "it is called timeout",
 }
-"""Options of other libraries, and what stands for them here."""
+"""Options of other libraries and their replacements."""
 
 
 def instead_of(name: str, known: Iterable[str]) -> str:
-    """What to write in the place of the unknown option `name`."""
+    """Return a hint that replaces the unknown option `name`."""
     options = sorted(known)
     return _ELSEWHERE.get(name) or did_you_mean(name, options, f"the options are {', '.join(options)}")

@@ -1,7 +1,7 @@
-"""The sources of the settings of tasks, read once for all tasks of an app.
+"""Read the sources of the settings of tasks once for all tasks of an app.
 
-An app with thousands of tasks asks for the settings of each. What the files, the environment and the code say is read
-for the first of them, and again only after one of these has changed.
+An app with thousands of tasks asks for the settings of each. The files, the environment and the code are read for the
+first task, and read again only after one of them has changed.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ TASK_DEFAULTS = "task_defaults"
 _OF_TASKS = f"{PREFIX}CONFIGTASK__"
 
 _KEPT = 8
-"""Apps of one process whose sources are kept."""
+"""The maximum number of apps of one process whose sources are cached."""
 
 _Stamp: TypeAlias = tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
 class TaskSources:
-    """What the sources say about all tasks, and about each of them by its id."""
+    """The settings of all tasks, and of single tasks by id, from every source."""
 
     fields: tuple[str, ...]
     general: tuple[tuple[Layer, Mapping[str, Any]], ...]
-    """Each layer, reduced to settings of tasks, with what it says about single tasks."""
+    """Each layer, reduced to settings of tasks, with its settings for single tasks."""
     defaults: tuple[Layer, ...]
     variables: bool
-    """Whether the environment says something about a single task."""
+    """Whether the environment has a setting for a single task."""
 
     def layers(self, task_id: TaskId | None, options: Mapping[str, Any]) -> Iterator[Layer]:
-        """The layers that count for one task, the weakest first. Code ranks below files and the environment."""
+        """Yield the layers of one task, the weakest first. Files and the environment override the code."""
         in_code = [(layer, tasks) for layer, tasks in self.general if layer.origin == CODE]
         for layer, _ in in_code:
             yield layer
@@ -55,7 +55,7 @@ class TaskSources:
 
 
 def _of_task(layer: Layer, tasks: Mapping[str, Any], task_id: TaskId | None) -> Iterator[Layer]:
-    """What the section `task` of a dict or file says about this one task."""
+    """Yield the settings of one task in the section `task` of a dict or file."""
     section = tasks.get(str(task_id)) if tasks else None
     if isinstance(section, Mapping):
         yield Layer(f"{layer.source}, {str(task_id)!r}", section, origin=layer.origin)
@@ -77,7 +77,7 @@ def _read(fields: Sequence[str], layers: Iterable[Layer]) -> TaskSources:
 
 @dataclass(frozen=True)
 class _Kept:
-    """What was read, and what it was read from."""
+    """The sources that were read, and a snapshot of their origins."""
 
     kind: type
     values: Mapping[str, Any] | None
@@ -89,7 +89,7 @@ class _Kept:
     sources: TaskSources
 
     def is_of(self, kind: type, values: Mapping[str, Any] | None, filepath: str | None) -> bool:
-        """Whether the same was read, and nothing of it has changed."""
+        """Return whether these origins were read and have not changed since."""
         return (
             self.kind is kind
             and self.values is values
@@ -110,7 +110,7 @@ def task_sources(
     config_filepath: str | None,
     read: Callable[[], Iterable[Layer]],
 ) -> TaskSources:
-    """The sources of a class of settings, read by `read` or kept from before.
+    """Return the sources of a class of settings, read by `read` or from the cache.
 
     Raises what `read` raises.
     """
@@ -119,7 +119,7 @@ def task_sources(
     for kept in _kept:
         if kept.is_of(kind, values, config_filepath):
             return kept.sources
-    # Before the sources are read: what changes meanwhile is read again.
+    # Taken before the sources are read, so that a change during the reading is noticed.
     environment, copied = _environment(), _copy(values)
     files = tuple(candidate_files(config_filepath, [cls.__name__ for cls in kind.__mro__]))
     stamps = _stamps(files)
@@ -130,7 +130,7 @@ def task_sources(
 
 
 def _environment() -> dict[Any, Any]:
-    """A snapshot of the environment, as it is kept: decoding each variable would take longer than all the rest."""
+    """Return a snapshot of the raw environment: decoding each variable would take longer than all the rest."""
     return dict(getattr(os.environ, "_data", os.environ))
 
 
@@ -147,7 +147,7 @@ def _stamp(file: str) -> _Stamp:
 
 
 def _copy(values: Mapping[str, Any] | None) -> Any:
-    """The dict and its sections anew, to notice changes. What sections hold is looked up each time, and not copied."""
+    """Return a copy of the dict and its sections, to notice changes. The contents of sections are not copied."""
     if values is None:
         return None
     return {name: dict(each) if isinstance(each, Mapping) else each for name, each in values.items()}

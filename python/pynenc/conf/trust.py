@@ -1,4 +1,4 @@
-"""Settings that decide whom the app trusts: what the code says cannot be loosened from outside of it."""
+"""Settings that decide on trust: no other source can weaken the protection that the code sets."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pynenc.exceptions import ConfigError
 SAFE_SERIALIZER = "JsonSerializer"
 
 _PROTECTIONS = frozenset({"signing_keys", "payload_codec_cls"})
-"""What files may not change if the code sets it. The environment may change it, and not turn it off."""
+"""Settings of the code that files may not change. The environment may change them, but not turn them off."""
 
 _CODE = "config_values"
 _ENVIRONMENT = "environment variable"
 
 
 def checked_layers(layers: Iterable[Layer]) -> Iterator[Layer]:
-    """The layers of settings in their order, the code's first.
+    """Yield the layers of settings in their order, the code's first.
 
     Raises:
-        ConfigError: a file changes a protection that the code turns on, or the environment empties it; or one of them
-            chooses a serializer that is less safe than the one in the code, which does not allow it, or sets a field
-            that is for the code.
+        ConfigError: a file changes a protection of the code, or the environment empties it; or one of them chooses a
+            serializer that is less safe than the code's without the permission of the code, or sets a field that only
+            the code may set.
     """
     chosen, allowed = SAFE_SERIALIZER, False
     on: set[str] = set()

@@ -1,7 +1,7 @@
-"""Settings that nobody reads: misspelt keys of files, of `config_values`, and of the environment.
+"""Find settings that no class reads: misspelt keys of files, of `config_values`, and of the environment.
 
-All configuration classes share the sources, so no class by itself can tell what is meant for another one. This looks at
-all of them together, when an app opens its store: by then the classes of the user are imported too.
+All configuration classes share the sources, so a single class cannot tell which keys belong to another. This module
+checks all classes together when an app opens its store: the user's classes are imported by then.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TASK_SECTION = "task"
 
 
 def warn_of_unknown_settings(config_values: Mapping[str, Any], config_filepath: str | None) -> None:
-    """Warn (`UserWarning`), once per source and key in a process, of what no configuration class knows."""
+    """Warn (`UserWarning`) of keys that no configuration class has, once per source and key in a process."""
     for source, key, hint in unknown_settings(config_values, config_filepath):
         if (source, key) in _warned:
             continue
@@ -32,7 +32,7 @@ def warn_of_unknown_settings(config_values: Mapping[str, Any], config_filepath: 
 
 
 def unknown_settings(config_values: Mapping[str, Any], config_filepath: str | None) -> Iterator[tuple[str, str, str]]:
-    """`(source, key, what may be meant)` of each setting that no imported configuration class reads.
+    """Yield `(source, key, hint)` for each setting that no imported configuration class reads.
 
     Raises:
         ConfigFileError: a file that cannot be read.
@@ -47,10 +47,10 @@ def unknown_settings(config_values: Mapping[str, Any], config_filepath: str | No
 
 
 class _Known:
-    """The names that mean something: fields by class, and the classes themselves."""
+    """The known names: fields by class, and the classes themselves."""
 
     def __init__(self) -> None:
-        # In the scope of a class its own fields count, and those that its subclasses add: they read its sections too.
+        # The scope of a class includes the fields of its subclasses, because they read its sections too.
         self._by_class: dict[str, set[str]] = {}
         self._by_section: dict[str, set[str]] = {}
         self._all: set[str] = set()
@@ -60,7 +60,7 @@ class _Known:
             if cls.__module__.startswith("pynenc.") and not any(
                 isinstance(field, Setting) for field in vars(cls).values()
             ):
-                # A name of pynenc for settings that are read elsewhere.
+                # pynenc's name of a class whose settings another class reads.
                 continue
             fields = {name for one in classes if issubclass(one, cls) for name in fields_of(one)}
             effective |= set(offered(cls))
@@ -68,14 +68,14 @@ class _Known:
             self._by_section.setdefault(config_id(cls), set()).update(fields)
             self._all |= fields
         self._without_effect = self._all - effective
-        """Accepted, and never suggested."""
+        """Names that are accepted but never suggested."""
         self.class_names = sorted(self._by_class)
-        # Not a class of its own: the fields of `ConfigTask`, at a lower rank.
+        # No class has this name: it holds the fields of `ConfigTask` at a lower rank.
         self._by_section[TASK_DEFAULTS] = self._by_section[_TASK_SECTION]
         self._by_class[TASK_DEFAULTS.upper()] = self._by_class["CONFIGTASK"]
 
     def in_mapping(self, source: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-        """The unknown keys of one file or dict."""
+        """Yield the unknown keys of one file or dict."""
         for key, value in values.items():
             fields = self._by_section.get(key) if isinstance(value, Mapping) else None
             if fields is not None:
@@ -89,13 +89,13 @@ class _Known:
     ) -> Iterator[tuple[str, str, str]]:
         for key, value in values.items():
             if section == _TASK_SECTION and isinstance(value, Mapping):
-                # Of one task, by its id.
+                # The section of one task, by its id.
                 yield from self._in_section(f"{source}, {key!r}", "", value, fields)
             elif key not in fields:
                 yield source, str(key), self._meant(str(key), fields)
 
     def in_environment(self) -> Iterator[tuple[str, str, str]]:
-        """The unknown variables with our prefix, and those that have it with one underscore."""
+        """Yield the unknown variables with the prefix `PYNENC__` or `PYNENC_`."""
         for variable in sorted(os.environ):
             name = variable.upper()
             if not os.environ[variable]:
@@ -123,7 +123,7 @@ class _Known:
                 yield "the environment", variable, f"did you mean {name}? Variables are in upper case"
 
     def _with_our_prefix(self, name: str) -> str | None:
-        """The variable that is meant by `PYNENC_STORE_URL`; None for a variable of somebody else's."""
+        """Return the variable that `PYNENC_STORE_URL` stands for; None for a variable of another program."""
         begin = PREFIX.rstrip("_") + "_"
         if not name.startswith(begin):
             return None

@@ -1,6 +1,6 @@
-"""What relative paths among the settings are relative to: the working folder in which the app was made.
+"""The folder of relative paths in settings: the working folder at the creation of the app.
 
-A process may change its working folder later; its settings and its store stay where they are.
+A process may change its working folder later; its settings and its store keep their paths.
 """
 
 from __future__ import annotations
@@ -21,5 +21,5 @@ def working_folder() -> str:
 
 
 def below(folder: str, path: str) -> str:
-    """Return `path` as it is seen from `folder`."""
+    """Return `path` joined to `folder`."""
     return os.path.join(folder, path) if folder else path

@@ -1,4 +1,4 @@
-"""How values become text, and how arguments, results and exceptions become payloads."""
+"""Encode values as text, and arguments, results and exceptions as payloads."""
 
 from pynenc.serializer.base_serializer import BaseSerializer, JsonSerializable
 from pynenc.serializer.json_pickle_serializer import JsonPickleSerializer

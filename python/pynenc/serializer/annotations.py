@@ -1,4 +1,4 @@
-"""How each parameter and the result of a task are decoded: by the annotation of its function."""
+"""Derive the decoder types of the parameters and the result of a task from its annotations."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _EMPTY = inspect.Parameter.empty
 
 
 class Slot(NamedTuple):
-    """A parameter, or the result."""
+    """The type of a parameter or of the result."""
 
     name: str
     type: Any
-    """What `msgspec` decodes to; Any where the annotation is missing or cannot be used."""
+    """The type that `msgspec` decodes to; Any if the annotation is missing or unusable."""
     plain_only: str
-    """Why the annotation cannot be used, so that only plain JSON types may travel; empty if it can."""
+    """Why the annotation is unusable, so that only plain JSON types are accepted; empty if it is usable."""
     default: Any
     """The default of a parameter, or `inspect.Parameter.empty`."""
 
@@ -32,7 +32,7 @@ class Slot(NamedTuple):
 def slots_of(
     task_id: str, func: Callable[..., Any], hook: DecodeHook, logger: logging.Logger
 ) -> tuple[list[Slot], Slot]:
-    """The parameters of `func` in order, and its result. Warns through `logger` of annotations that cannot be used."""
+    """Return the slots of the parameters of `func` in order, and of its result. Logs unusable annotations."""
     hints, problems = _hints(func)
     parameters = [
         _slot(
@@ -65,13 +65,13 @@ def _slot(name: str, hint: Any, problem: str | None, hook: DecodeHook, default: 
             msgspec.json.Decoder(hint, dec_hook=hook)
             return Slot(name, hint, "", default)
         except Exception as error:
-            # Also what user code raises when its own annotations are evaluated.
+            # The evaluation of annotations may raise any exception of user code.
             problem = f"{type(error).__name__}: {error}"
     return Slot(name, Any, problem, default)
 
 
 def _of_parameter(parameter: inspect.Parameter, hint: Any) -> Any:
-    """The type of what travels under the name: `*args` as a list, `**kwargs` as a dict."""
+    """Return the type of the encoded value: a list for `*args`, a dict for `**kwargs`."""
     if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
         return list[Any] if hint is _EMPTY or _is_variadic(hint) else list[hint]
     if parameter.kind is inspect.Parameter.VAR_KEYWORD:
@@ -79,7 +79,7 @@ def _of_parameter(parameter: inspect.Parameter, hint: Any) -> Any:
             return get_args(hint)[0]
         return dict[str, Any] if hint is _EMPTY or _is_variadic(hint) else dict[str, hint]
     if parameter.default is None and hint is not _EMPTY:
-        # `x: int = None` is common, and None then travels like any other value.
+        # `x: int = None` is common, so None must be accepted there.
         return hint | None if isinstance(hint, type) else typing.Optional[hint]  # noqa: UP045
     return hint
 
@@ -89,11 +89,11 @@ def _is_variadic(hint: Any) -> bool:
 
 
 def _hints(func: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The evaluated annotations by name, and the problems of those that cannot be evaluated."""
+    """Return the evaluated annotations by name, and the errors of all others by name."""
     try:
         return typing.get_type_hints(func, include_extras=True), {}
     except Exception:
-        # One by one, so that a single name that exists for type checkers only does not cost the others their types.
+        # Evaluated separately, so that a name that exists only for type checkers does not affect the others.
         return _hints_one_by_one(func)
 
 
@@ -116,4 +116,4 @@ def _hints_one_by_one(func: Callable[..., Any]) -> tuple[dict[str, Any], dict[st
 
 
 def _nothing() -> None:
-    """Lends its code to functions that exist for their annotations only."""
+    """Provide the code of functions that exist only for their annotations."""

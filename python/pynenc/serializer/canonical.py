@@ -1,4 +1,4 @@
-"""The text of a value that is the same for equal values in every process: what ids and concurrency keys are made of."""
+"""Canonical texts of values: equal values have equal texts in every process. Ids and concurrency keys use them."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _SORTED_ENCODER = msgspec.json.Encoder(enc_hook=encode_with_sets, order="determi
 
 
 def canonical_text(value: Any) -> str:
-    """JSON text that does not depend on the order of dicts and sets. Raises what the encoder raises."""
+    """Return JSON text that is independent of the order of dicts and sets. Raises what the encoder raises."""
     try:
         if not _has_members_without_order(value):
             return _SORTED_ENCODER.encode(value).decode()
     except TypeError:
         pass
     try:
-        # Keys that are not text, or set members that cannot be compared: order by their texts.
+        # Keys that are not text, or elements that cannot be compared, are ordered by their texts.
         return _encode(_ordered(value)).decode()
     except TypeError:
-        # A part that only its model knows how to write.
+        # Only the model can encode this part.
         return _encode(value).decode()
 
 
 def _has_members_without_order(value: Any) -> bool:
-    """Whether sorting some set in it says nothing: sets compare by inclusion, and so does whatever begins with one."""
+    """Return whether a set in it has no sort order: sets compare by inclusion, and so do tuples that begin with one."""
     if type(value) in SCALARS:
         return False
     if isinstance(value, dict):
@@ -44,7 +44,7 @@ def _has_members_without_order(value: Any) -> bool:
 
 def _ordered(value: Any) -> Any:
     if isinstance(value, dict):
-        # As it is written, the key 1 is "1".
+        # The encoder writes the key 1 as "1".
         return dict(sorted((_key_text(key), _ordered(item)) for key, item in value.items()))
     if isinstance(value, set | frozenset):
         return [msgspec.Raw(text) for text in sorted(_encode(_ordered(item)) for item in value)]

@@ -1,7 +1,7 @@
-"""What JSON would change without a word is found here, before it is written.
+"""Find values that JSON would change silently, before they are encoded.
 
-`msgspec` writes NaN as `null` and the key 1 as `"1"`; a task becomes the dict that names it. It also nests as deep as
-the C stack allows, which the process that has to read it may not share.
+`msgspec` writes NaN as `null`, the key 1 as `"1"`, and a task as the dict that names it. It also nests as deep as the C
+stack allows, but the stack of the reading process may be smaller.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from pynenc.serializer.app_values import is_invocation_class, is_task
 
 MAX_DEPTH = 200
-"""Containers within containers, beyond which a value is refused."""
+"""The maximum depth of nested containers."""
 
 SCALARS: frozenset[type] = frozenset({str, int, bool, type(None)})
 """Types of which every value has its own JSON form."""
@@ -24,11 +24,11 @@ _SECONDS_PER_MINUTE = 60
 
 
 class NotRepresentableError(ValueError):
-    """JSON would change this value. The message says why and what to do."""
+    """JSON would change this value. The message has the reason and the remedy."""
 
 
 def inspect_value(value: Any) -> list[Any]:
-    """Refuse what JSON would change into another value; the tasks and invocations in it, which belong to an app.
+    """Refuse a value that JSON would change; return the tasks and invocations in it, which belong to an app.
 
     Raises:
         NotRepresentableError: with the reason in words.
@@ -47,10 +47,10 @@ class _Walk:
         self.of_apps: list[Any] = []
 
     def one(self, value: Any, depth: int) -> None:
-        """Look at a value that is not of `SCALARS`."""
+        """Inspect a value whose type is not in `SCALARS`."""
         kind = type(value)
         if isinstance(value, float) and not isfinite(value):
-            # Also one of a subclass, as NumPy's are: it would arrive as null.
+            # A subclass of float, such as NumPy's, would also arrive as null.
             raise NotRepresentableError(f"JSON has no form of the number {float.__repr__(value)}")
         if kind is float:
             return
@@ -70,7 +70,7 @@ class _Walk:
             self._many(fields.values(), depth + 1)
 
     def _keys(self, value: dict[Any, Any]) -> None:
-        # In C: a large dict of text keys costs a few nanoseconds per key.
+        # This loop runs in C: a large dict of text keys costs a few nanoseconds per key.
         kinds = set(map(type, value))
         if kinds <= {str}:
             return
@@ -112,7 +112,7 @@ def _check_attrs(kind: type[Any], names: Iterable[str]) -> None:
 
 
 def fields_of_value(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass, `msgspec.Struct` or attrs object by name; empty for anything else."""
+    """Return the fields of a dataclass, `msgspec.Struct` or attrs object by name; empty for other objects."""
     kind = type(value)
     names: Iterable[str] | None = getattr(kind, "__struct_fields__", None)
     if names is None and hasattr(kind, "__dataclass_fields__"):

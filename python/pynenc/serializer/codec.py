@@ -1,7 +1,7 @@
 """Step 1 of the life of an invocation, encoding: values and exceptions to bytes, and back.
 
-A payload is one tag byte and a body. The tag names the serializer; a payload of another one is refused, and nothing
-else is ever tried.
+A payload is one tag byte and a body. The tag names the serializer. A payload of another serializer is refused; no other
+decoder is tried.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ _JSON: Final = bytes([JsonSerializer.tag])
 _NONE: Final = _JSON + b"null"
 
 _SMALL: Final = 4096
-"""Up to this size copying a payload costs less than a view on it."""
+"""The size up to which copying a payload is cheaper than a view of it."""
 
 E = TypeVar("E", bound=Exception)
 
 
 class Codec:
-    """Encodes and decodes what the tasks of one app exchange, as `serializer_cls` says. Thread-safe.
+    """Encode and decode the payloads of one app with the serializer of `serializer_cls`. Thread-safe.
 
     With `JsonSerializer` values are decoded by the annotations of the task. Exceptions are JSON with every serializer.
     """
 
     signer: _core.Signer | None = None
-    """Signs the arguments of calls when their ids are known; None if the app does not sign."""
+    """The signer of arguments; None if the app does not sign."""
 
     refusals: Refusals | None = None
-    """Counts the payloads that were refused; None if the app neither signs nor encodes them."""
+    """The counter of refused payloads; None if the app neither signs nor encodes payloads."""
 
     def __init__(self, app: CodecOwner) -> None:
         """
@@ -72,7 +72,7 @@ class Codec:
         self.serializer: BaseSerializer = app.serializer
         self._is_json = isinstance(self.serializer, JsonSerializer)
         unsafe = isinstance(self.serializer, PickleSerializer | JsonPickleSerializer)
-        # With signatures nobody but the processes of the app can write what is unpickled.
+        # With signatures only processes of the app can write the data that is unpickled.
         if unsafe and not app.conf.signing_keys:
             name = type(self.serializer).__name__
             warnings.warn(
@@ -83,10 +83,10 @@ class Codec:
             )
 
     def encode_arguments(self, task: CodecTask, kwargs: dict[str, Any]) -> bytes:
-        """The arguments of one call.
+        """Encode the arguments of one call.
 
         Raises:
-            SerializationError: an argument cannot travel; names the task, the argument and its type.
+            SerializationError: an argument cannot be encoded; names the task, the argument and its type.
             PayloadTooLargeError: together they are larger than `max_payload_bytes`.
         """
         limit = self._conf.max_payload_bytes
@@ -99,7 +99,7 @@ class Codec:
         return payload
 
     def decode_arguments(self, task: CodecTask, payload: bytes, invocation_id: str = "") -> dict[str, Any]:
-        """What `encode_arguments` was given, each value of its annotated type. A default may be absent.
+        """Decode arguments, each to its annotated type. Defaults may be absent.
 
         Args:
             invocation_id: the invocation in whose record the payload was found.
@@ -118,14 +118,14 @@ class Codec:
         return self._signature(task).unpacked(kwargs)
 
     def runs_user_code(self, task: CodecTask) -> bool:
-        """Whether code of the user's takes part when arguments of this task are decoded, which may take any time."""
+        """Return whether decoding the arguments of this task runs user code, which may take any time."""
         return not self._is_json or self._json(task).runs_user_code
 
     def encode_result(self, task: CodecTask, value: Any, invocation_id: str = "") -> bytes:
-        """What the body of this invocation returned.
+        """Encode the result of the body of an invocation.
 
         Raises:
-            SerializationError: it cannot travel; names the task and the type.
+            SerializationError: the result cannot be encoded; names the task and the type.
             PayloadTooLargeError: it is larger than `max_payload_bytes`.
         """
         if value is None and self._is_json:
@@ -140,7 +140,7 @@ class Codec:
         return payload
 
     def decode_result(self, task: CodecTask, payload: bytes | None, invocation_id: str = "") -> Any:
-        """What the body returned, of its annotated type. `SerializationError` if it does not fit, or is too large."""
+        """Decode a result to its annotated type. Raises `SerializationError` if it does not fit, or is too large."""
         if payload is None:
             return None
         self._check_size("result", task.task_id, payload)
@@ -150,23 +150,23 @@ class Codec:
         return self._load(what, self._body(what, payload, self.serializer.tag))
 
     def encode_exception(self, task: CodecTask | str, exc: BaseException, invocation_id: str = "") -> bytes:
-        """What a body raised, with its traceback as text. Never raises, whatever the exception does when looked at.
+        """Encode the exception of a body with its traceback as text. Never raises, whatever the exception's class does.
 
         Args:
-            task: the task of the invocation, or the id of one that this process does not know.
+            task: the task of the invocation, or the id of a task that this process does not know.
         """
         return self.plain_exception(exc, self._conf.max_payload_bytes)
 
     def plain_exception(self, exc: BaseException, limit: int) -> bytes:
-        """An exception in at most `limit` bytes, without what protects it in the store. Never raises."""
+        """Encode an exception in at most `limit` bytes, without signature or `PayloadCodec`. Never raises."""
         return bytes([_EXCEPTION_TAG]) + encode_error(exc, limit - 1)
 
     def decode_exception(self, task: CodecTask, payload: bytes, invocation_id: str = "") -> BaseException:
-        """The exception to raise in place of the remote one, whose traceback it has as a note.
+        """Return the exception to raise in place of the remote one, with the remote traceback as a note.
 
-        Of the original class if that is an `Exception` which the app knows (a builtin, one of pynenc's, one that the
-        module of the task defines or imports, one of `retry_for`, a registered one); else a `RemoteError` naming it.
-        Nothing is imported.
+        The exception has its original class if the app knows this class (a builtin, a class of pynenc, a class that the
+        module of the task defines or imports, a class of `retry_for`, a registered class). Otherwise it is a
+        `RemoteError` that names the class. Nothing is imported.
 
         Raises:
             SerializationError: the payload is no exception.
@@ -181,22 +181,22 @@ class Codec:
         return text
 
     def write_arguments(self, task: CodecTask, kwargs: dict[str, Any]) -> bytes:
-        """Encode arguments without what protects them in the store. Raises as `encode_arguments`."""
+        """Encode arguments without signature or `PayloadCodec`. Raises like `encode_arguments`."""
         return Codec.encode_arguments(self, task, kwargs)
 
     def read_arguments(self, task: CodecTask, plain: bytes) -> dict[str, Any]:
-        """The inverse of `write_arguments`. Raises as `decode_arguments`."""
+        """Decode the output of `write_arguments`. Raises like `decode_arguments`."""
         return Codec.decode_arguments(self, task, plain)
 
     def open_arguments(self, task: CodecTask, payload: bytes, invocation_id: str) -> bytes:
-        """The payload of a record as `write_arguments` made it."""
+        """Return the output of `write_arguments` from the payload of a record."""
         return payload
 
     def argument_texts(self, task: CodecTask, kwargs: dict[str, Any]) -> dict[str, str]:
-        """A text per argument that is the same for equal values in every process: what ids and keys are made of.
+        """Return a canonical text per argument; ids and concurrency keys are computed from these texts.
 
         Raises:
-            SerializationError: an argument cannot travel; names it.
+            SerializationError: an argument cannot be encoded; names the argument.
         """
         if self._is_json:
             return self._json(task).texts(kwargs)
@@ -206,7 +206,7 @@ class Codec:
             raise SerializationError(f"the arguments of task {task.task_id} have no text: {error}") from brief(error)
 
     def decode_texts(self, task: CodecTask, texts: Mapping[str, str]) -> dict[str, Any]:
-        """The arguments with these texts, each value of its annotated type. Raises as `decode_arguments`."""
+        """Decode arguments from their texts, each to its annotated type. Raises like `decode_arguments`."""
         if self._is_json:
             written = {name: msgspec.Raw(text.encode()) for name, text in texts.items() if text != DEFAULT_TEXT}
             return self._json(task).decode_arguments(msgspec.json.encode(written))
@@ -217,10 +217,10 @@ class Codec:
             raise SerializationError(f"{what} cannot be read: {type(error).__name__}: {error}") from brief(error)
 
     def register_exception(self, cls: type[E]) -> type[E]:
-        """Let exceptions of this class come back as what they are. Works as a decorator.
+        """Decode exceptions of this class as this class. Works as a decorator.
 
         Raises:
-            TypeError: it is no class, or no subclass of `Exception`.
+            TypeError: the argument is no subclass of `Exception`.
         """
         if not issubclass(cls, Exception):
             raise TypeError(f"only subclasses of Exception can be registered, not {cls!r}")
@@ -228,7 +228,7 @@ class Codec:
         return cls
 
     def _check_size(self, kind: str, task_id: str, payload: bytes) -> None:
-        """Refuse what no writer with the settings of this process has stored."""
+        """Refuse a payload that a process with these settings could not have stored."""
         limit = self._conf.max_payload_bytes
         if len(payload) > limit:
             raise PayloadTooLargeError(
@@ -238,7 +238,7 @@ class Codec:
 
     def _json(self, task: CodecTask) -> JsonTaskCodec:
         codec = self._tasks.get(task.task_id)
-        # A task may be defined again under its name, as notebooks and reloads do.
+        # Notebooks and reloads may define a task again under its name.
         if codec is None or codec.func is not task.func:
             codec = self._tasks[task.task_id] = JsonTaskCodec(
                 self._app, str(task.task_id), task.func, lambda: task.conf.lossy
@@ -247,7 +247,7 @@ class Codec:
 
     def _signature(self, task: CodecTask) -> CallSignature:
         known = self._signatures.get(task.task_id)
-        # A task may be defined again under its name, as notebooks and reloads do.
+        # Notebooks and reloads may define a task again under its name.
         if known is None or known[0] is not task.func:
             known = self._signatures[task.task_id] = (task.func, CallSignature(task.func))
         return known[1]
@@ -281,15 +281,15 @@ class Codec:
 
 
 def codec_of(app: CodecOwner) -> Codec:
-    """The codec of an app, as its settings say.
+    """Create the codec of an app from its settings.
 
     Raises:
         ValueError: `serializer_cls` or `payload_codec_cls` names no imported class.
-        ConfigError: the class of `payload_codec_cls` cannot work.
+        ConfigError: the class of `payload_codec_cls` cannot be used.
     """
     if not app.conf.signing_keys and app.payload_codec is None and not app.conf.payload_codec_cls:
         return Codec(app)
-    # Imported here: most apps need none of it.
+    # Imported here because most apps do not need it.
     from pynenc.serializer.sealed_codec import SealedCodec
 
     return SealedCodec(app)

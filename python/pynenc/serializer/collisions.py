@@ -1,9 +1,9 @@
-"""Keep a payload from choosing elements of a set, or keys of a dict, that all have the same hash.
+"""Refuse payloads whose set elements, or dict keys, were chosen to have the same hash.
 
-Python's hashes of numbers, of UUIDs, and of tuples and objects made of them can be computed by anybody. Putting many
-elements with one hash into a set takes quadratic time, in C and with the GIL held: 400 kB stop a process for 15 s. So
-before a payload is decoded as its annotations say, the elements of its sets and the keys of its dicts are decoded as
-lists, which is linear, and counted by their hashes.
+An attacker can compute Python's hashes of numbers, of UUIDs, and of tuples and objects made of them. Putting many
+elements with one hash into a set takes quadratic time, in C and with the GIL held: 400 kB block a process for 15 s.
+Before a payload is decoded by its annotations, the elements of its sets and the keys of its dicts are therefore decoded
+as lists, in linear time, and counted by their hashes.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from pynenc.serializer.checks import MAX_DEPTH
 from pynenc.serializer.user_code import is_pydantic, runs_user_code
 
 MAX_EQUAL_HASHES = 64
-"""So many different elements with one hash are let through: that costs microseconds."""
+"""The number of different elements with one hash that is accepted; they cost microseconds."""
 
 MIN_BYTES = 1024
-"""A shorter payload cannot hold enough elements to matter."""
+"""The size below which a payload cannot contain enough elements to matter."""
 
 Raw = bytes | memoryview | msgspec.Raw
-"""A value as it is written."""
+"""An encoded value."""
 
 Check = Callable[[Raw, str, int], None]
-"""Looks at a value at this path, so deep within the payload. Raises `ValueError`."""
+"""A function that inspects a value with its path and depth in the payload. Raises `ValueError`."""
 
 _SETS = (set, frozenset, collections.abc.Set, collections.abc.MutableSet)
 _DICTS = (
@@ -48,17 +48,17 @@ _LISTS = (
     collections.abc.Iterable,
 )  # fmt: skip
 _SAFE = (str, bytes, bytearray, bool, type(None), enum.Enum, date, time)
-"""Their hashes cannot be computed outside of the process, or there are few of them."""
+"""Types with few values, or with hashes that only this process can compute."""
 
 
 class Guard:
-    """Checks the payloads of one type. Thread-safe."""
+    """The check of payloads of one type. Thread-safe."""
 
     def __init__(self, check: Check) -> None:
         self._check = check
 
     def inspect(self, body: bytes | memoryview) -> None:
-        """Look at a payload in linear time. Raises `ValueError` if too many elements in it have the same hash."""
+        """Inspect a payload in linear time. Raises `ValueError` if too many elements have the same hash."""
         if len(body) >= MIN_BYTES:
             self._check(body, "$", 0)
 
@@ -66,13 +66,13 @@ class Guard:
 def guard_of_fields(
     fields: dict[str, Any], hook: Callable[[Any, Any], Any], *, whole: bool = False
 ) -> tuple[Guard | None, bool]:
-    """What has to be checked in payloads that are one JSON object with these annotations, and what they run.
+    """Return the check of payloads that are one JSON object with these annotations, and whether they run user code.
 
     Args:
-        whole: the payload is the value of the only field itself.
+        whole: whether the payload is the value of the only field itself.
 
     Returns:
-        The guard, None if nothing in them has computable hashes; and whether decoding runs code of the user's.
+        The guard, None if no value has a computable hash; and whether decoding runs user code.
     """
     builder = _Builder(hook)
     children = {name: child for name, hint in fields.items() if (child := builder.of(hint, {})) is not None}
@@ -82,7 +82,7 @@ def guard_of_fields(
 
 
 def _begins(raw: Raw) -> bytes:
-    """The first byte of a value that is no space."""
+    """Return the first byte of a value that is no space."""
     first = bytes(memoryview(raw)[:1])
     return bytes(raw).lstrip()[:1] if first.isspace() else first
 
@@ -92,12 +92,12 @@ _items_of = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def _members(raw: Raw) -> dict[str, msgspec.Raw]:
-    """The members of an object. One that repeats a key is refused: a decoder would build the value of each.
+    """Return the values of an object by key. A repeated key is refused: a decoder would build each of its values.
 
-    No encoder of ours repeats one.
+    No encoder of pynenc repeats a key.
     """
     found = _fields_of(raw)
-    # As our encoder writes it, nothing was left out. Else it may have been written by another one.
+    # A shorter re-encoding means that keys repeat, or that another encoder has written the object.
     if len(msgspec.json.encode(found)) != len(memoryview(raw)):
         json.loads(str(raw, "utf-8"), object_pairs_hook=_without_repeats, parse_int=str, parse_float=str)
     return found
@@ -115,18 +115,18 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> None:
 
 
 class _Builder:
-    """Makes the check of an annotation, and of everything in it."""
+    """Builds the check of an annotation and of all its parts."""
 
     def __init__(self, hook: Callable[[Any, Any], Any]) -> None:
         self._hook = hook
         self._classes: dict[Any, list[Check]] = {}
         self.counts = False
-        """Whether anything has to be counted at all."""
+        """Whether any value must be counted."""
         self.runs_user_code = False
-        """Whether decoding runs methods or validators that a user has written."""
+        """Whether decoding runs methods or validators of the user."""
 
     def of(self, hint: Any, bound: dict[Any, Any], pydantic: bool = False) -> Check | None:
-        """The check of values with this annotation; None if there is nothing to check."""
+        """Return the check of values with this annotation; None if none is needed."""
         hint = _bare(hint, bound)
         kind, parameters = get_origin(hint) or hint, get_args(hint)
         if kind in (typing.Union, types.UnionType):
@@ -191,7 +191,7 @@ class _Builder:
         return check
 
     def _decoder(self, many: Any, pydantic: bool) -> Callable[[Raw], list[Any]]:
-        """Decodes a list of elements as the payload's decoder would."""
+        """Return a function that decodes a list of elements like the payload's decoder."""
         if pydantic:
             adapter = sys.modules["pydantic"].TypeAdapter(many)
             return lambda raw: list(adapter.validate_json(bytes(raw)))
@@ -206,7 +206,7 @@ class _Builder:
         return lambda items: list(msgspec.convert(items, list[key], dec_hook=hook, strict=False))
 
     def _class(self, hint: Any, kind: type[Any], parameters: tuple[Any, ...], bound: dict[Any, Any]) -> Check | None:
-        """The check of a class with fields; made once, for it may hold itself."""
+        """Return the check of a class with fields. It is built once, because a class may contain itself."""
         of_pydantic = is_pydantic(kind)
         self.runs_user_code = self.runs_user_code or runs_user_code(kind)
         if of_pydantic or _has_fields(kind):
@@ -225,7 +225,7 @@ class _Builder:
         try:
             hints = typing.get_type_hints(kind, include_extras=True)
         except Exception:
-            # A name that exists for type checkers only: `msgspec` cannot decode it either.
+            # The name exists only for type checkers: `msgspec` cannot decode it either.
             return None
         children = {name: self.of(hint, bound) for name, hint in hints.items()}
         if not any(children.values()):
@@ -256,11 +256,11 @@ class _Builder:
         return _object(found) if found else None
 
 
-# -- what a check consists of ------------------------------------------------------------------------------------------
+# -- parts of a check --------------------------------------------------------------------------------------------------
 
 
 def _nothing(raw: Raw, path: str, depth: int) -> None:
-    """There is nothing to check."""
+    """Accept every value."""
 
 
 def _all_of(checks: Iterable[Check | None]) -> Check | None:
@@ -312,7 +312,7 @@ def _elements(raw: Raw, decode: Callable[[Raw], list[Any]]) -> list[Any]:
     try:
         return decode(raw)
     except Exception:
-        # One by one: an element that does not fit must not hide those before it.
+        # Decoded separately: an element that does not fit must not hide those before it.
         return _those_that_fit([b"[%b]" % bytes(item) for item in _items_of(raw)], decode)
 
 
@@ -334,11 +334,11 @@ def _those_that_fit(ones: Iterable[Any], decode: Callable[[Any], list[Any]]) -> 
 
 
 def _count(items: list[Any], what: str) -> None:
-    """Raise if too many different items have one hash. In linear time, whatever they are."""
+    """Raise if too many different items have one hash. Takes linear time for any items."""
     try:
         hashes = [hash(item) for item in items]
     except TypeError:
-        # They cannot be in a set at all, which the decoder will say.
+        # Unhashable items cannot be in a set; the decoder reports this.
         return
     many = {value for value, count in Counter(hashes).items() if count > MAX_EQUAL_HASHES}
     if not many:
@@ -356,7 +356,7 @@ def _count(items: list[Any], what: str) -> None:
 
 
 def _bare(hint: Any, bound: dict[Any, Any]) -> Any:
-    """An annotation without what says nothing about the values: `Annotated`, `NewType`, aliases, `Required`."""
+    """Return an annotation without `Annotated`, `NewType`, aliases and `Required`, which do not affect values."""
     for _ in range(50):
         if isinstance(hint, typing.TypeVar):
             hint = bound.get(hint, hint.__bound__ or Any)
@@ -379,7 +379,7 @@ _WRAPPERS = ("Required", "NotRequired", "ReadOnly", "ClassVar", "Final")
 
 
 def _filled(hint: Any, bound: dict[Any, Any]) -> Any:
-    """An annotation with its type variables filled in, for a decoder."""
+    """Return an annotation with its type variables filled in, for a decoder."""
     if isinstance(hint, typing.TypeVar):
         return _bare(hint, bound)
     parameters = getattr(hint, "__parameters__", ())
@@ -393,15 +393,15 @@ def _first(parameters: tuple[Any, ...]) -> Any:
 
 
 def _is_safe(hint: Any) -> bool:
-    """Whether nobody can compute many different values with one hash."""
+    """Return whether an attacker cannot compute many different values with one hash."""
     if hint is Any or get_origin(hint) is typing.Literal:
-        # Without an annotation elements are texts, numbers, lists: see `_set`, which counts numbers.
+        # Without an annotation elements are texts, numbers or lists; `_set` counts the numbers.
         return hint is not Any
     if get_origin(hint) in (typing.Union, types.UnionType):
         return all(_is_safe(one) for one in get_args(hint))
     if not isinstance(hint, type):
         return False
-    # An enumeration has as many members as its author has written.
+    # The author of an enumeration limits the number of its values.
     return issubclass(hint, _SAFE)
 
 

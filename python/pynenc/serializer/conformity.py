@@ -1,7 +1,7 @@
-"""Whether a value surely comes back from JSON as what it is, judged by its annotation without encoding it.
+"""Decide by the annotation, without encoding, whether a value certainly comes back from JSON unchanged.
 
-Plain JSON values and the usual classes are recognised here, at the cost of a walk through them and without calling any
-code of the user's. Everything else is encoded and decoded, and compared: see `differences.py`.
+This module recognises plain JSON values and the usual classes by a walk through them, without calling user code. All
+other values are encoded, decoded and compared: see `differences.py`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from pynenc.serializer.checks import MAX_DEPTH, SCALARS
 from pynenc.serializer.hooks import is_json_serializable
 
 Sure = Callable[[Any, int], bool]
-"""Whether a value, so deep within the whole, surely comes back. False is no verdict."""
+"""A function of a value and its depth: whether the value certainly comes back. False means unknown."""
 
 _NOTHING: frozenset[type] = frozenset()
 _ONLY_FLOATS = {float}
 _ONLY_TEXT = {str}
 _LEAVES = frozenset({type(None), bool, int, str, bytes, bytearray, date, timedelta, Decimal, uuid.UUID})
-"""Types of which every value of exactly this type comes back by its annotation."""
+"""Types of which every value of exactly this type comes back through its annotation."""
 _LISTS = (
     list, collections.abc.Sequence, collections.abc.MutableSequence, collections.abc.Collection,
     collections.abc.Iterable,
@@ -42,12 +42,12 @@ _DICTS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 
 
 def quick_types(hint: Any) -> frozenset[type]:
-    """The scalar types of which every value surely comes back under this annotation."""
+    """Return the scalar types of which every value certainly comes back under this annotation."""
     return SCALARS if hint is Any or hint is object else _exact_types(_bare(hint)) & SCALARS
 
 
 def is_plain(value: Any, depth: int = 0) -> bool:
-    """Whether a value consists of None, bool, int, str, finite floats, lists, and dicts with keys of text alone."""
+    """Return whether a value consists only of None, bool, int, str, finite floats, lists, and dicts with text keys."""
     kind = type(value)
     if kind in SCALARS:
         return True
@@ -62,7 +62,7 @@ def is_plain(value: Any, depth: int = 0) -> bool:
         return _is_text(value)
     if depth >= MAX_DEPTH:
         return False
-    # In C: a large list of scalars costs a few nanoseconds per item.
+    # This loop runs in C: a large list of scalars costs a few nanoseconds per item.
     kinds = set(map(type, items))
     if kinds <= SCALARS:
         return True
@@ -72,19 +72,19 @@ def is_plain(value: Any, depth: int = 0) -> bool:
 
 
 class Conformity:
-    """Makes the `Sure` of annotations, for one app. Classes are looked at once, for they may hold themselves."""
+    """Builds the `Sure` of annotations for one app. Each class is built once, because it may contain itself."""
 
     def __init__(self, app_id: str) -> None:
         self._app_id = app_id
         self._classes: dict[Any, Sure | None] = {}
 
     def of(self, hint: Any, bound: dict[Any, Any] | None = None) -> Sure | None:
-        """The check of values with this annotation; None if none of them is sure."""
+        """Return the check of values with this annotation; None if no value is certain."""
         hint = _bare(hint, bound)
         if hint is Any or hint is object:
             return is_plain
         if hint is str or hint is int:
-            # Also of a subclass, such as a member of a StrEnum: the annotation asks for no more than the base.
+            # A subclass, such as a StrEnum, is accepted too: the annotation requires only the base.
             return lambda value, depth: type(value) is hint or (isinstance(value, hint) and type(value) is not bool)
         union = get_origin(hint) in (typing.Union, types.UnionType)
         exact = _NOTHING if union else _exact_types(hint)
@@ -114,7 +114,7 @@ class Conformity:
     def _union(self, parameters: tuple[Any, ...], bound: dict[Any, Any] | None) -> Sure | None:
         others = [one for one in parameters if one is not type(None)]
         if len(others) != 1:
-            # Which of several classes is meant, the decoder has to decide; scalars it tells apart.
+            # The decoder must choose between several classes; it can distinguish scalars.
             checks = [self.of(one, bound) for one in parameters]
             return _any_of(checks) if all(_is_scalar(_bare(one, bound)) for one in parameters) else None
         inner = self.of(others[0], bound)
@@ -122,7 +122,7 @@ class Conformity:
 
     def _many(self, container: type[Any], item: Any, bound: dict[Any, Any] | None) -> Sure | None:
         if container is not list and _bare(item, bound) is Any:
-            # Of elements without a type the decoder makes lists, which are in no set.
+            # The decoder makes lists of untyped elements, and no set contains lists.
             item = bool | int | str | None
         inner = self.of(item, bound)
         if inner is None:
@@ -156,7 +156,7 @@ class Conformity:
         if inner is None or len(keys) != 1:
             return None
         exact, floats = quick_types(_bare(item, bound)), _floats(_bare(item, bound))
-        # Keys are judged as values are: subclasses fit where the annotation is the base.
+        # Keys follow the rule of values: subclasses fit where the annotation is the base.
         fits = _is_text if key is Any else _is_str if key is str else _is_int if key is int else None
 
         def check(value: Any, depth: int) -> bool:
@@ -187,7 +187,7 @@ class Conformity:
             self._classes[hint] = check = self._fields(kind, {**(bound or {}), **inside})
             return check
         if is_json_serializable(kind):
-            # The class says how its objects are written and read.
+            # The class defines how its objects are encoded and decoded.
             return lambda value, depth: type(value) is kind
         return None
 
@@ -222,7 +222,7 @@ class Conformity:
 
 
 def _exact_types(hint: Any) -> frozenset[type]:
-    """The types of which every value comes back under this annotation, if that is a matter of the type alone."""
+    """Return the types of which every value comes back under this annotation, if the type alone decides."""
     if hint is None:
         return frozenset({type(None)})
     if get_origin(hint) in (typing.Union, types.UnionType):
@@ -239,7 +239,7 @@ def _exact_types(hint: Any) -> frozenset[type]:
 
 
 def _floats(hint: Any) -> set[type[float]] | None:
-    """The types of elements that have but to be finite: floats alone, where that or nothing is annotated."""
+    """Return the types of elements that must only be finite: floats, annotated as such or not annotated."""
     return _ONLY_FLOATS if hint is float or hint is Any or hint is object else None
 
 
@@ -248,7 +248,7 @@ def _is_scalar(hint: Any) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    """Whether it is text, or an id of pynenc's, which stays one as text."""
+    """Return whether a value is text, or an id of pynenc, which is text too."""
     kind = type(value)
     return kind is str or (issubclass(kind, str) and kind.__module__.startswith("pynenc."))
 
@@ -309,7 +309,7 @@ def _required(hint: Any) -> Any:
 
 
 def _bare(hint: Any, bound: dict[Any, Any] | None = None) -> Any:
-    """An annotation without what does not change how values travel: `NewType`, aliases, type variables."""
+    """Return an annotation without `NewType`, aliases and type variables, which do not affect the encoding."""
     for _ in range(50):
         if isinstance(hint, typing.TypeVar):
             hint = (bound or {}).get(hint, object())

@@ -1,4 +1,4 @@
-"""The first part of a value that comes back from JSON as something else, and the words to refuse it with."""
+"""Find the first part of a value that comes back from JSON changed, and describe it in an error."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _MAX_STEPS = 50
 
 
 class Difference(NamedTuple):
-    """Where a value comes back as something else."""
+    """A part of a value that comes back changed."""
 
     path: str
     before: Any
     what: str
-    """What becomes of it: `would come back as str, not datetime.datetime`."""
+    """The change in words: `would come back as str, not datetime.datetime`."""
 
 
 def difference(before: Any, after: Any, path: str) -> Difference | None:
-    """Compare a value with what comes back of it: types, keys, lengths, and the values of plain types.
+    """Compare a value with its decoded form: types, keys, lengths, and the values of plain types.
 
     An `int` for a `float` is no difference, as long as it has the same value.
     """
@@ -36,7 +36,7 @@ def difference(before: Any, after: Any, path: str) -> Difference | None:
         if is_invocation_class(kind) and is_invocation_class(became):
             return None
         if is_pydantic(became) and issubclass(kind, became) and _keeps_all(before, after):
-            # What the base has no annotation for has become plain JSON.
+            # Fields without an annotation in the base have become plain JSON.
             return _of_models(before, after, path)
         return Difference(path, before, f"would come back as {type_name(became)}, not {type_name(kind)}")
     if kind in SCALARS:
@@ -57,9 +57,9 @@ def difference(before: Any, after: Any, path: str) -> Difference | None:
     if fields:
         return next(_found(difference(one, others.get(name), f"{path}.{name}") for name, one in fields.items()), None)
     if is_json_serializable(kind) or getattr(kind, "__eq__", None) is object.__eq__:
-        # Its class says how it is written and read.
+        # Its class defines how it is encoded and decoded.
         return None
-    # What is no number is not equal to itself.
+    # NaN is not equal to itself.
     same = bool(before == after) or bool(before != before)
     return None if same else Difference(path, before, "would come back with another value")
 
@@ -103,14 +103,14 @@ def _of_models(before: Any, after: Any, path: str) -> Difference | None:
 
 
 def _model_parts(model: Any) -> dict[str, Any]:
-    """The fields of a pydantic model that it writes itself, with what `extra="allow"` has let in."""
+    """Return the fields that a pydantic model encodes itself, with those accepted by `extra="allow"`."""
     fields = type(model).model_fields
     own = {name: value for name, value in vars(model).items() if name in fields and not fields[name].exclude}
     return own | (model.__pydantic_extra__ or {})
 
 
 def _keeps_all(before: Any, after: Any) -> bool:
-    """Whether a model of the base class, which takes extra fields, holds all fields of the subclass."""
+    """Return whether a model of the base class with extra fields has all fields of the subclass."""
     return _model_parts(before).keys() <= _model_parts(after).keys()
 
 
@@ -119,7 +119,7 @@ def _found(ones: Iterator[Difference | None] | Any) -> Iterator[Difference]:
 
 
 def locate(value: Any, path: str, fails: Callable[[Any], Any]) -> str:
-    """The path of the innermost part of `value` for which `fails` raises, as the value does itself."""
+    """Return the path of the innermost part of `value` for which `fails` raises."""
     for _ in range(_MAX_STEPS):
         for step, part in _parts(value):
             try:
@@ -142,7 +142,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def remedy(found: Difference, slot: Slot) -> str:
-    """What the caller can do about it, in words."""
+    """Return the remedies for the caller, in words."""
     other = "declare the task with lossy=True, or choose another serializer_cls"
     if slot.plain_only:
         return f"the annotation cannot be used ({slot.plain_only}); correct it, {other}"
@@ -161,7 +161,7 @@ def remedy(found: Difference, slot: Slot) -> str:
 
 
 def type_name(kind: type[Any]) -> str:
-    """A class as a caller writes it: `int`, `datetime.datetime`, `shop.models.Circle`."""
+    """Return the name of a class as a caller writes it: `int`, `datetime.datetime`, `shop.models.Circle`."""
     if kind is type(None):
         return "None"
     return f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")

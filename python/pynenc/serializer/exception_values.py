@@ -1,7 +1,7 @@
-"""What an exception carries, in a closed JSON form: nothing in it names a class, so reading it makes plain data only.
+"""The data of an exception in a closed JSON form: no part names a class, so decoding creates plain data only.
 
-None, bool, float, str and small int stand for themselves, a list for a list. Everything else is an object with one key
-that says what it is: `int`, `tuple`, `bytes`, `dict`, or `text` for what was no data and is shown as it printed itself.
+None, bool, float, str, small int and list are encoded as themselves. Every other value is an object with one key that
+names its kind: `int`, `tuple`, `bytes`, `dict`, or `text` for the printed form of a value that is no plain data.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from math import isfinite
 from typing import Any
 
 MAX_TEXT_CHARS = 16 * 1024
-"""Longest text kept of one value."""
+"""The maximum length of the text of one value."""
 
 _MAX_DEPTH = 20
 _MAX_ITEMS = 1000
@@ -19,11 +19,11 @@ _SAFE_INT = 2**53
 
 
 class NoDataError(ValueError):
-    """There is a value here that has no such form."""
+    """A value has no form as plain data."""
 
 
 def pack(value: Any, depth: int = 0) -> Any:
-    """The form of `value`. Raises `NoDataError` if it, or a part of it, is no plain data, or is too large."""
+    """Return the form of `value`. Raises `NoDataError` if a part of it is no plain data, or is too large."""
     kind = type(value)
     if value is None or kind is bool:
         return value
@@ -46,7 +46,7 @@ def pack(value: Any, depth: int = 0) -> Any:
 
 
 def pack_or_text(value: Any) -> Any:
-    """The form of `value`, or the text it prints itself as. Never raises."""
+    """Return the form of `value`, or its printed text. Never raises."""
     try:
         return pack(value)
     except BaseException:
@@ -54,7 +54,7 @@ def pack_or_text(value: Any) -> Any:
 
 
 def unpack(form: Any) -> Any:
-    """The value of a form. Raises `ValueError` for what is none."""
+    """Return the value of a form. Raises `ValueError` for an invalid form."""
     if isinstance(form, list):
         return [unpack(item) for item in form]
     if not isinstance(form, dict):
@@ -76,7 +76,7 @@ def unpack(form: Any) -> Any:
 
 
 def clean(text: str, limit: int = MAX_TEXT_CHARS) -> str:
-    """Text that UTF-8 can hold, cut in the middle to `limit` characters."""
+    """Return text that UTF-8 can encode, cut in the middle to `limit` characters."""
     if len(text) > limit:
         head = limit // 4
         text = f"{text[:head]}\n… {len(text) - limit} characters left out …\n{text[len(text) - (limit - head) :]}"
@@ -84,7 +84,7 @@ def clean(text: str, limit: int = MAX_TEXT_CHARS) -> str:
 
 
 def safe_text(function: Any, value: Any) -> str:
-    """`function(value)` if that is a text, else a text that says it is none. Never raises."""
+    """Return `function(value)` if it is text, else a text that says so. Never raises."""
     try:
         text = function(value)
         if isinstance(text, str):

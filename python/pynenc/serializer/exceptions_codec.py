@@ -1,4 +1,4 @@
-"""Exceptions to bytes and back: total on the way out, and free of imports and surprises on the way in."""
+"""Encode and decode exceptions. Encoding accepts every exception; decoding imports nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pynenc.util.texts import brief
 from pynenc.util.tracebacks import from_their_code
 
 MAX_TRACEBACK_CHARS = 64 * 1024
-"""Longest traceback kept, cut in the middle."""
+"""The maximum length of a traceback, which is cut in the middle."""
 
 _MAX_BODY_BYTES = 256 * 1024
 _MAX_GROUP_DEPTH = 5
@@ -27,7 +27,7 @@ Known = Mapping[tuple[str, str], type[BaseException]]
 
 
 class _Record(msgspec.Struct, omit_defaults=True):
-    """One exception as it travels."""
+    """The encoded form of one exception."""
 
     module: str
     qualname: str
@@ -36,20 +36,20 @@ class _Record(msgspec.Struct, omit_defaults=True):
     state: dict[str, Any] = {}
     traceback: str = ""
     cause: list[str] = []
-    """Type and message of the exception it was raised from."""
+    """The type and message of its cause."""
     members: list[_Record] | None = None
-    """Of an exception group."""
+    """The exceptions of an exception group."""
 
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(_Record)
 
 
-# -- out ---------------------------------------------------------------------------------------------------------------
+# -- encoding ----------------------------------------------------------------------------------------------------------
 
 
 def encode_error(exc: BaseException, limit: int) -> bytes:
-    """The body of a payload, of at most `limit` bytes unless that is absurdly small. Never raises."""
+    """Encode an exception in at most `limit` bytes, unless the limit is absurdly small. Never raises."""
     limit = min(limit, _MAX_BODY_BYTES)
     try:
         record = _record(exc, 0)
@@ -57,7 +57,7 @@ def encode_error(exc: BaseException, limit: int) -> bytes:
         if len(body) <= limit:
             return body
     except BaseException:
-        # Whatever the object does when it is looked at: what is left is its type.
+        # Reading the object may raise anything; its type always remains.
         record = _Record(*_names(type(exc)), "<the exception could not be written down>")
     room = max(0, limit // 8)
     message = record.message[: min(1000, room)]
@@ -89,15 +89,15 @@ def _names(cls: type[BaseException]) -> tuple[str, str]:
 
 
 def _own(exc: BaseException, name: str) -> Any:
-    """An attribute of `BaseException`, past whatever the class puts over it."""
+    """Return an attribute of `BaseException`, bypassing overrides of the class."""
     return vars(BaseException)[name].__get__(exc)
 
 
 def _args(exc: BaseException) -> tuple[Any, ...]:
     args: tuple[Any, ...] = _own(exc, "args")
-    # By its type: an object may lie about its class, or raise when it is asked.
+    # Read from its type: an object may lie about its class, or raise on access.
     if issubclass(type(exc), OSError) and len(args) == 2:
-        # Its constructor takes these, and leaves them out of `args`.
+        # Its constructor takes these values and omits them from `args`.
         first, second = (vars(OSError)[name].__get__(exc) for name in ("filename", "filename2"))
         if first is not None:
             return (*args, first) if second is None else (*args, first, None, second)
@@ -105,7 +105,7 @@ def _args(exc: BaseException) -> tuple[Any, ...]:
 
 
 def _state(exc: BaseException) -> dict[str, Any]:
-    """The attributes of the exception that are plain data."""
+    """Return the attributes of the exception that are plain data."""
     state: dict[str, Any] = {}
     try:
         attributes = dict(_attributes(exc))
@@ -133,14 +133,14 @@ def _traceback(exc: BaseException) -> str:
         return clean("".join([*lines, ".".join(_names(type(exc)))]), MAX_TRACEBACK_CHARS)
 
 
-# -- in ----------------------------------------------------------------------------------------------------------------
+# -- decoding ----------------------------------------------------------------------------------------------------------
 
 
 def decode_error(what: str, body: memoryview, func: Callable[..., Any], known: Known) -> BaseException:
-    """The exception of a payload: of its own class if that is among `known` or reachable from `func`'s module.
+    """Decode an exception to its class if the class is in `known` or reachable from `func`'s module.
 
     Raises:
-        SerializationError: `body` is not what `encode_error` writes. Names `what`.
+        SerializationError: `encode_error` has not written `body`. Names `what`.
     """
     try:
         record = _DECODER.decode(body)
@@ -151,7 +151,7 @@ def decode_error(what: str, body: memoryview, func: Callable[..., Any], known: K
 
 def _revive(record: _Record, func: Callable[..., Any], known: Known) -> BaseException:
     exc = _made(record, func, known) or RemoteError(_type_name(record), record.message)
-    # Past the class, which may refuse to be changed, as a frozen dataclass does.
+    # Bypasses the class, which may refuse assignments, as a frozen dataclass does.
     if record.cause:
         vars(BaseException)["__cause__"].__set__(exc, RemoteError(*record.cause[:2]))
     if record.traceback:
@@ -169,7 +169,7 @@ def _type_name(record: _Record) -> str:
 
 
 def _made(record: _Record, func: Callable[..., Any], known: Known) -> BaseException | None:
-    """An object of the original class; None if the class is not known here, or cannot be made of what has travelled."""
+    """Return an object of the original class; None if the class is unknown, or cannot be created from the record."""
     cls = _resolve(record.module, record.qualname, func, known)
     if cls is None:
         return None
@@ -187,7 +187,7 @@ def _made(record: _Record, func: Callable[..., Any], known: Known) -> BaseExcept
                         _attributes(exc)[name] = unpack(value)
                 return with_recorded_text(exc, record.message, lambda other: make_without_init(other, args))
         except Exception:
-            # Its constructor wants something else than `args`, as those of many classes do.
+            # Many classes have constructors with other parameters than `args`.
             continue
     return None
 
@@ -196,23 +196,23 @@ def _call(cls: type[BaseException], args: list[Any]) -> BaseException | None:
     exc = cls(*args)
     before = tuple(args[:2]) if isinstance(exc, OSError) and len(args) > 2 else tuple(args)
     same = isinstance(exc, BaseExceptionGroup) or _own(exc, "args") == before
-    # Else the constructor has made a text of its arguments, and would now make one of that.
+    # Otherwise the constructor would format its own output a second time.
     return exc if same else None
 
 
 def make_without_init(cls: type[BaseException], args: list[Any]) -> BaseException:
-    """Make an exception of `cls` without calling an `__init__` that is written in Python."""
+    """Create an exception of `cls` without calling an `__init__` written in Python."""
     exc = cls.__new__(cls, *args)
     for parent in cls.__mro__:
         if "__init__" in vars(parent) and not parent.__flags__ & _HEAP_TYPE:
-            # That of the builtin it derives from, which fills the fields that C code reads.
+            # The `__init__` of its builtin base fills the fields that C code reads.
             vars(parent)["__init__"](exc, *args)
             break
     return exc
 
 
 def _resolve(module: str, qualname: str, func: Callable[..., Any], known: Known) -> type[BaseException] | None:
-    """The class of that name, from classes that exist here already; never `SystemExit` and the like."""
+    """Find the class of a name among existing classes; never `SystemExit` and similar classes."""
     found: object = known.get((module, qualname))
     if found is None:
         for namespace in _namespaces(module, func):
@@ -236,7 +236,7 @@ def _namespaces(module: str, func: Callable[..., Any]) -> list[Mapping[str, Any]
 
 
 def _look_up(namespace: Mapping[str, Any], qualname: str) -> object:
-    """What stands under a dotted name, looking into the dicts of classes only: no attribute is ever computed."""
+    """Look up a dotted name in the dicts of classes only, so that no attribute is ever computed."""
     found: object = None
     for part in qualname.split("."):
         found = namespace.get(part)

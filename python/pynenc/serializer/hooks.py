@@ -1,4 +1,4 @@
-"""Types that `msgspec` does not know. What a value becomes is decided by the annotation, never by the payload."""
+"""Hooks for types that `msgspec` does not know. The annotation decides the decoded type, never the payload."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 DecodeHook = Callable[[Any, Any], Any]
 
 INVOCATION_KEY = "__pynenc_invocation__"
-"""An invocation travels as `{INVOCATION_KEY: id}`."""
+"""The key of the encoded form of an invocation, `{INVOCATION_KEY: id}`."""
 
 TASK_KEY = "__pynenc_task__"
-"""A task travels as `{TASK_KEY: id}`."""
+"""The key of the encoded form of a task, `{TASK_KEY: id}`."""
 
 _LIST_LIKE = (deque, Iterable)
 _BASES = (str, int, float)
 
 
 def encode_other(value: Any) -> Any:
-    """`msgspec`'s `enc_hook`: a value it can write in place of one it cannot. `TypeError` if there is none."""
+    """Replace a value for `msgspec`'s `enc_hook`. Raises `TypeError` for a value without a JSON form."""
     base: Any
     for base in _BASES:
         if isinstance(value, base):
-            # Not `str(value)`, which the subclass may override.
+            # `str(value)` may be overridden by the subclass.
             return base.__getnewargs__(value)[0]
     if isinstance(value, PurePath):
         return str(value)
@@ -46,7 +46,7 @@ def encode_other(value: Any) -> Any:
     if is_task(kind):
         return {TASK_KEY: str(value.task_id)}
     if is_pydantic(kind):
-        # What the model itself reads back: with its aliases, and without what it computes.
+        # Encoded as the model reads it back: with aliases, and without computed fields.
         return _checked(value.model_dump(mode="json", by_alias=True, round_trip=True))
     if is_json_serializable(kind):
         return _checked(value.to_json())
@@ -61,20 +61,20 @@ def encode_other(value: Any) -> Any:
 
 
 def encode_with_sets(value: Any) -> Any:
-    """The same for a text that is to be sorted: a model's sets stay sets, of which `model_dump` makes lists."""
+    """Like `encode_other`, for a sorted text: a model's sets stay sets, which `model_dump` would convert to lists."""
     if is_pydantic(type(value)):
         return value.model_dump(by_alias=True, round_trip=True)
     return encode_other(value)
 
 
 def has_own_form(value: Any) -> bool:
-    """Whether its class says what it is written as."""
+    """Return whether the class of a value defines its JSON form."""
     kind = type(value)
     return is_pydantic(kind) or (is_json_serializable(kind) and not (is_invocation_class(kind) or is_task(kind)))
 
 
 def decode_hook(app: CodecOwner | None) -> DecodeHook:
-    """`msgspec`'s `dec_hook`: a value of the annotated type. Invocations and tasks become those of `app`."""
+    """Create `msgspec`'s `dec_hook`, which decodes to the annotated type. Invocations and tasks belong to `app`."""
 
     def decode(annotation: Any, value: Any) -> Any:
         kind = get_origin(annotation) or annotation
@@ -94,7 +94,7 @@ def decode_hook(app: CodecOwner | None) -> DecodeHook:
         if issubclass(kind, dict):
             return _mapping(kind, get_args(annotation), value, decode)
         if is_pydantic(kind):
-            # As JSON: a strict model takes a text for a date there, and not from Python.
+            # Passed as JSON, because a strict model accepts text for a date only there.
             return kind.model_validate_json(msgspec.json.encode(value))  # type: ignore[attr-defined]
         if is_json_serializable(kind):
             return kind.from_json(value)  # type: ignore[attr-defined]
@@ -129,7 +129,7 @@ def _invocation(app: CodecOwner | None, kind: type[Any], value: Any) -> Any:
 def _task(app: CodecOwner | None, kind: type[Any], value: Any) -> Any:
     if not isinstance(value, dict) or list(value) != [TASK_KEY] or not isinstance(value[TASK_KEY], str):
         raise TypeError(f"expected a task, got {type(value).__name__}")
-    # Found as the task of an invocation is: what is not registered is imported only from beside the modules of the app.
+    # Looked up like the task of an invocation, among the registered tasks.
     task = None if app is None else app.get_task(value[TASK_KEY])
     if not isinstance(task, kind):
         raise TypeError(f"tasks cannot be decoded as {kind.__qualname__}; annotate Task")
@@ -137,12 +137,12 @@ def _task(app: CodecOwner | None, kind: type[Any], value: Any) -> Any:
 
 
 def is_json_serializable(kind: type[Any]) -> bool:
-    """Whether the class says itself how its objects are written and read: see `JsonSerializable`."""
+    """Return whether the class defines how its objects are encoded and decoded: see `JsonSerializable`."""
     return (
         callable(getattr(kind, "to_json", None))
         and callable(getattr(kind, "from_json", None))
         and not issubclass(kind, BaseException)
-        # That of a protocol makes nothing.
+        # The method of a protocol creates no object.
         and not getattr(kind, "_is_protocol", False)
     )
 

@@ -1,4 +1,4 @@
-"""Arguments and results of one task as JSON, decoded by the annotations of its function."""
+"""Encode arguments and results of one task as JSON, and decode them by the annotations of its function."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ _ENCODER = msgspec.json.Encoder(enc_hook=encode_other)
 _encode = _ENCODER.encode
 
 DEFAULT_TEXT = "<default>"
-"""The text of an argument that is the default of its parameter and has no JSON form."""
+"""The text of an argument that equals a default without a JSON form."""
 
 _SIZED = frozenset({str, bytes, bytearray})
 _FEW = 1000
-"""How many parts of a value are looked at before it is encoded."""
+"""The number of parts of a value that are inspected before it is encoded."""
 
 _MISSING: Any = object()
 _ABSENT: Any = object()
 _NONE: frozenset[type] = frozenset()
 
 _COUNT, _ARGS, _KWARGS = "#", "*", "**"
-"""Beside the names of its parameters, what the arguments of a decorated function have: how many were passed by
-position; or all of them by position and by name, where they do not fit the function inside."""
+"""Further keys of the arguments of a decorated function: the number of positional arguments; or all positional and
+keyword arguments, if they do not fit the inner function."""
 
 
 class _QuickTypes(dict[str, frozenset[type]]):
-    """By the name of a parameter: types whose values need no closer look. For other names none."""
+    """Types whose values need no inspection, by name of the parameter. Other names have none."""
 
     def __missing__(self, name: str) -> frozenset[type]:
         return _NONE
 
 
 class JsonTaskCodec:
-    """Encoder and decoder of one function; made once per task. Thread-safe.
+    """Encoder and decoder of one function, created once per task. Thread-safe.
 
-    What is not needed by every call is made when it is first needed: a client with thousands of tasks submits plain
-    values to few of them, and decodes even less.
+    Parts that most calls do not need are created on first use: a client with thousands of tasks submits plain values to
+    few of them and decodes even fewer.
     """
 
     def __init__(self, app: CodecOwner, task_id: str, func: Callable[..., Any], lossy: Callable[[], bool]) -> None:
         """
         Args:
-            lossy: whether values may come back as something else; asked when one would.
+            lossy: returns whether values may come back changed; called only for such a value.
         """
         self._hook = decode_hook(app)
         parameters, self._result = slots_of(task_id, func, self._hook, app.logger)
@@ -85,7 +85,7 @@ class JsonTaskCodec:
 
     @property
     def runs_user_code(self) -> bool:
-        """Whether decoding the arguments runs code of the user's."""
+        """Whether decoding the arguments runs user code."""
         return self._guarded[1]
 
     @functools.cached_property
@@ -110,10 +110,10 @@ class JsonTaskCodec:
         return _sure(Conformity(self._app.app_id), self._result)
 
     def encode_arguments(self, kwargs: dict[str, Any], limit: int) -> bytes:
-        """One JSON object. A default that has no JSON form stays out: where the body runs, it is the default again.
+        """Encode arguments as one JSON object. Defaults without a JSON form are omitted, because the runner has them.
 
         Raises:
-            PayloadTooLargeError: a single text is larger than `limit` bytes; found before anything is copied.
+            PayloadTooLargeError: a single text is larger than `limit` bytes; detected before any copy.
             SerializationError: names the task, the argument and its type.
         """
         if type(kwargs) is Bound and self._signature is not None:
@@ -140,7 +140,7 @@ class JsonTaskCodec:
         return body
 
     def _encode_as_passed(self, signature: CallSignature, bound: Bound, limit: int) -> bytes:
-        """Arguments of a decorated function, whose annotations need not be those of what the decorator takes."""
+        """Encode arguments of a decorated function, whose annotations may differ from the decorator's parameters."""
         misfit: SerializationError | None = None
         if not bound.by_outer:
             try:
@@ -161,7 +161,7 @@ class JsonTaskCodec:
         raise misfit
 
     def _refuse_unless_plain(self, name: str, value: Any, limit: int) -> None:
-        """The error of an argument that the function inside does not take, with the name that the caller knows."""
+        """Refuse a non-plain argument that the inner function does not accept, under the caller's name for it."""
         what = f"argument {name!r} of task {self._task}"
         if (size := _least_size(value)) > limit:
             raise too_large(what, size, limit)
@@ -174,7 +174,7 @@ class JsonTaskCodec:
         self._refuse_changes(value, msgspec.json.decode(body), self._arguments[_KWARGS], name)
 
     def decode_arguments(self, body: bytes | memoryview) -> dict[str, Any]:
-        """The arguments that were passed, each of its annotated type. `SerializationError` if one does not fit."""
+        """Decode arguments, each to its annotated type. Raises `SerializationError` if one does not fit."""
         try:
             guard = self._guarded[0]
             if guard is not None:
@@ -192,7 +192,7 @@ class JsonTaskCodec:
         return Bound(found, count)
 
     def encode_result(self, value: Any, limit: int) -> bytes:
-        """The JSON of a result. `SerializationError` names the task and the type."""
+        """Encode a result as JSON. Raises `SerializationError`, which names the task and the type."""
         what = f"the result of task {self._task}"
         if (size := _least_size(value)) > limit:
             raise too_large(what, size, limit)
@@ -218,7 +218,7 @@ class JsonTaskCodec:
         return body
 
     def decode_result(self, body: bytes | memoryview) -> Any:
-        """The result, of its annotated type. `SerializationError` if it does not fit."""
+        """Decode a result to its annotated type. Raises `SerializationError` if it does not fit."""
         try:
             if self._result_guard is not None:
                 self._result_guard.inspect(body)
@@ -227,7 +227,7 @@ class JsonTaskCodec:
             raise self._misfit_of_result(error) from brief(error)
 
     def _read_result(self, body: bytes | memoryview) -> Any:
-        """The result by its annotation. That of a decorated function says what the function inside returns."""
+        """Decode a result by its annotation. A decorated function has the annotation of the inner function."""
         try:
             return self._decode_result(body)
         except Exception:
@@ -239,7 +239,7 @@ class JsonTaskCodec:
             return plain
 
     def texts(self, kwargs: Mapping[str, Any]) -> dict[str, str]:
-        """The text of each argument, the same for equal values in every process."""
+        """Return the canonical text of each argument."""
         texts: dict[str, str] = {}
         for name, value in kwargs.items():
             if self._omitted.get(name, _MISSING) is value:
@@ -253,9 +253,9 @@ class JsonTaskCodec:
         return texts
 
     def _look(self, name: str, value: Any, limit: int) -> list[Any] | None:
-        """None if this argument surely comes back as what it is, else what in it belongs to an app.
+        """Return None if this argument certainly comes back unchanged, else its parts that belong to an app.
 
-        Raises if it cannot be written."""
+        Raises if it cannot be encoded."""
         if (size := _least_size(value)) > limit:
             raise too_large(f"argument {name!r} of task {self._task}", size, limit)
         sure = self._sure.get(name)
@@ -270,7 +270,7 @@ class JsonTaskCodec:
         return of_apps
 
     def _check_apps(self, what: str, of_apps: list[Any]) -> None:
-        """Refuse tasks and invocations of another app: where they are read, there is only this one."""
+        """Refuse tasks and invocations of another app: the reading process knows only this app."""
         for one in of_apps:
             if one.app.app_id != self._app.app_id:
                 kind, own = (
@@ -306,7 +306,7 @@ class JsonTaskCodec:
     def _misfit_at_the_call(
         self, error: Exception, kwargs: dict[str, Any], unsure: dict[str, list[Any]]
     ) -> SerializationError:
-        """The error that a runner would raise, with what the caller can do."""
+        """Return the error that a runner would raise, with the remedy for the caller."""
         text = self._misfit(error).args[0]
         of_apps = {name: found for name, found in unsure.items() if found}
         if not of_apps:
@@ -327,7 +327,7 @@ class JsonTaskCodec:
         )
 
     def _blame(self, kwargs: dict[str, Any], error: Exception) -> SerializationError:
-        """The error for the first argument that cannot be encoded by itself."""
+        """Return the error for the first argument that cannot be encoded separately."""
         for name, value in kwargs.items():
             try:
                 _encode(value)
@@ -361,12 +361,12 @@ def _sure(conformity: Conformity, slot: Slot) -> Sure | None:
     try:
         return conformity.of(slot.type)
     except Exception:
-        # Code of the user's takes part: metaclasses, parameters of annotations without a hash.
+        # User code may raise here: metaclasses, parameters of annotations without a hash.
         return None
 
 
 def _least_size(value: Any) -> int:
-    """What the value takes at least, as far as that is seen at once: what is far too large is not copied first."""
+    """Return a cheap lower bound of the encoded size, so that far too large values are not copied."""
     kind = type(value)
     if kind in _SIZED:
         return len(value)
@@ -378,7 +378,7 @@ def _least_size(value: Any) -> int:
 
 
 def too_large(what: str, size: int, limit: int) -> PayloadTooLargeError:
-    """The error that says by how much, and what to do."""
+    """Return the error with the size, the limit and the remedy."""
     return PayloadTooLargeError(
         f"too large: {what}, {size} bytes; max_payload_bytes is {limit}. Keep the data elsewhere and pass its address, "
         "or raise the limit (PYNENC__MAX_PAYLOAD_BYTES)"
@@ -386,7 +386,7 @@ def too_large(what: str, size: int, limit: int) -> PayloadTooLargeError:
 
 
 def _struct(parameters: list[Slot]) -> type[msgspec.Struct]:
-    """A type with a field per parameter. Its field names are numbers, so that no parameter name can be in the way."""
+    """Return a type with a field per parameter. Field names are numbers, to avoid conflicts with parameter names."""
     fields = [(f"f{index}", slot.type, _ABSENT) for index, slot in enumerate(parameters)]
     names = {f"f{index}": slot.name for index, slot in enumerate(parameters)}
     return msgspec.defstruct("Arguments", fields, rename=names, forbid_unknown_fields=True, kw_only=True)
@@ -397,7 +397,7 @@ def _cannot_travel(default: Any) -> bool:
         return False
     try:
         if any(map(is_task, map(type, inspect_value(default)))):
-            # A default is known where the body runs.
+            # The runner has the default.
             return True
         _encode(default)
     except Exception:

@@ -1,4 +1,4 @@
-"""What does not fit an annotation, in words: where it is, and what to do about it."""
+"""Describe a value that does not fit its annotation: its path and the remedy."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pynenc.serializer.annotations import Slot
 from pynenc.serializer.differences import type_name
 
 ADVICE_FOR_RESULTS = ": return what the annotation says, or change the annotation"
-"""To be appended where a body has returned what does not fit."""
+"""The remedy that is appended to errors about a result."""
 
 _PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>.*)`$", re.DOTALL)
 
 
 def located(error: Exception, what: str) -> str:
-    """The message, with `msgspec`'s path as the name of the argument or the place in the result."""
+    """Return the message, with `msgspec`'s path as the name of the argument or the path in the result."""
     if isinstance(error, RecursionError):
         return "it is nested too deep"
     text = str(error)
@@ -27,7 +27,7 @@ def located(error: Exception, what: str) -> str:
 
 
 def advice(error: Exception, given: Mapping[str, Any], slots: Mapping[str, Slot]) -> str:
-    """What the caller can do, to be appended: names the Python type that was given, where it is a whole argument."""
+    """Return the remedy to append; it names the given Python type if the fault is a whole argument."""
     if isinstance(error, RecursionError):
         return ": pass less deeply nested data"
     found = _PATH.search(str(error))

@@ -1,4 +1,4 @@
-"""Gives a decoded exception the text that it had where it was raised."""
+"""Give a decoded exception the text that it had in the process that raised it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 from pynenc.serializer.exception_values import clean, safe_text
 
 _KEY = "__recorded_text__"
-"""Where an instance keeps its text. The name is no plain one, so it does not travel with the attributes."""
+"""The attribute with the text of an instance. The name is no identifier, so it is not encoded with the others."""
 
 
 class RecordedText:
-    """Base of classes whose instances have a recorded text, and otherwise are what their other base is."""
+    """A base of classes whose instances have a recorded text and otherwise behave like their other base."""
 
     __slots__ = ()
 
     def __init_subclass__(cls) -> None:
-        """Do not call the other base: it may register its subclasses, and this one is no class of the user's."""
+        """Skip the other base, which may register its subclasses; the generated class is not the user's."""
 
     def __str__(self) -> str:
         return _text_of(self)
@@ -38,19 +38,19 @@ class RecordedText:
 def with_recorded_text(
     exc: BaseException, text: str, make: Callable[[type[BaseException]], BaseException]
 ) -> BaseException:
-    """Return `exc`, or an instance of a subclass of its class whose text is `text` where that of `exc` differs.
+    """Return `exc`, or, if its text differs from `text`, an instance of a subclass with this text.
 
-    The text of an exception may use attributes that did not travel, and then raises at whoever shows the exception.
+    The text of an exception may use attributes that were not encoded; printing the exception would then raise.
 
     Args:
-        make: makes an instance of a class that C code defines; called only for a subclass of such a class.
+        make: creates an instance of a class defined in C; called only for a subclass of such a class.
     """
     if _shows(exc, text):
         return exc
     own: Any = type(exc)
     cls = _class_with_text(own)
     try:
-        # Past the class, which may refuse to be changed. Refused for classes that C code defines.
+        # Bypasses the class, which may refuse assignments. Fails for classes defined in C.
         object.__setattr__(exc, "__class__", cls)
     except TypeError:
         attributes = _attributes(exc)
@@ -61,19 +61,19 @@ def with_recorded_text(
 
 
 def _shows(exc: BaseException, text: str) -> bool:
-    """Whether `exc` prints itself as `text`, and has a representation."""
+    """Return whether `exc` prints as `text`, and has a representation."""
     try:
         if clean(str(exc)) != text:
             return False
         return isinstance(repr(exc), str)
     except BaseException:
-        # Whatever the class of a user does.
+        # A user's class may raise anything.
         return False
 
 
 @functools.lru_cache(maxsize=256)
 def _class_with_text(cls: type[BaseException]) -> type[BaseException]:
-    # Not by the metaclass, which may do anything with a new class.
+    # Created without the metaclass, which may do anything with a new class.
     made: Any = type.__new__(
         type(cls),
         cls.__name__,

@@ -1,7 +1,7 @@
 """The codec of an app that signs its payloads, encodes them with a `PayloadCodec`, or both.
 
-Values are serialized, then encoded, then signed. What is read is verified first, then decoded, then deserialized.
-Arguments are signed by the store's handle, when it has made the id of the invocation: see `submit.py`.
+Values are serialized, then encoded, then signed. Payloads are verified, then decoded, then deserialized. The store's
+handle signs arguments after it has created the id of the invocation.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from pynenc.serializer.owner import CodecOwner, CodecTask
 
 _NOT_ENCODED: Final = b"\x07"
-"""In place of an exception that the `PayloadCodec` could not encode: says that much and nothing else."""
+"""The replacement of an exception that the `PayloadCodec` could not encode; it says only this."""
 
 
 class SealedCodec(Codec):
-    """A `Codec` whose payloads are good for one task, one invocation and one kind only. Thread-safe."""
+    """A `Codec` whose payloads are valid for one task, one invocation and one kind only. Thread-safe."""
 
     def __init__(self, app: CodecOwner) -> None:
-        """Raises as `Codec`, and `ConfigError` for a `payload_codec_cls` that cannot work."""
+        """Raises like `Codec`, and `ConfigError` for an unusable `payload_codec_cls`."""
         super().__init__(app)
         self.signer = configured_signer(app)
         self._payload_codec: PayloadCodec | None = configured_codec(app)
@@ -41,37 +41,37 @@ class SealedCodec(Codec):
         self.refusals = self._refused = Refusals(app)
 
     def encode_arguments(self, task: CodecTask, kwargs: dict[str, Any]) -> bytes:
-        """The arguments of one call, not signed yet. Raises as `Codec`, and `PayloadCodecError`."""
+        """Encode the arguments of one call without a signature. Raises like `Codec`, and `PayloadCodecError`."""
         return self._fitting(
             task.task_id, "arguments", self._encoded(task.task_id, "arguments", super().encode_arguments(task, kwargs))
         )
 
     def decode_arguments(self, task: CodecTask, payload: bytes, invocation_id: str = "") -> dict[str, Any]:
-        """What `encode_arguments` was given. Raises as `Codec`, `SignatureError` and `PayloadCodecError`."""
+        """Verify and decode arguments. Raises like `Codec`, `SignatureError` and `PayloadCodecError`."""
         return super().decode_arguments(task, self.open_arguments(task, payload, invocation_id))
 
     def runs_user_code(self, task: CodecTask) -> bool:
-        """As `Codec`; a `PayloadCodec` is code of the user's."""
+        """Return whether decoding runs user code; a `PayloadCodec` is user code."""
         return self._payload_codec is not None or super().runs_user_code(task)
 
     def open_arguments(self, task: CodecTask, payload: bytes, invocation_id: str) -> bytes:
-        """The payload as `write_arguments` made it. Raises `SignatureError` and `PayloadCodecError`."""
+        """Return the output of `write_arguments`. Raises `SignatureError` and `PayloadCodecError`."""
         return self._decoded(
             task.task_id, "arguments", self._verified(task.task_id, "arguments", payload, invocation_id)
         )
 
     def encode_result(self, task: CodecTask, value: Any, invocation_id: str = "") -> bytes:
-        """What the body of this invocation returned. Raises as `Codec`, and `PayloadCodecError`."""
+        """Encode and sign a result. Raises like `Codec`, and `PayloadCodecError`."""
         encoded = self._encoded(task.task_id, "result", super().encode_result(task, value))
         return self._signed(task.task_id, "result", self._fitting(task.task_id, "result", encoded), invocation_id)
 
     def decode_result(self, task: CodecTask, payload: bytes | None, invocation_id: str = "") -> Any:
-        """What the body returned. Raises as `Codec`, `SignatureError` and `PayloadCodecError`."""
+        """Verify and decode a result. Raises like `Codec`, `SignatureError` and `PayloadCodecError`."""
         verified = self._verified(task.task_id, "result", payload or b"", invocation_id)
         return super().decode_result(task, self._decoded(task.task_id, "result", verified))
 
     def encode_exception(self, task: CodecTask | str, exc: BaseException, invocation_id: str = "") -> bytes:
-        """What a body raised. If the `PayloadCodec` fails, only this fact: never what it should have encoded."""
+        """Encode and sign an exception. If the `PayloadCodec` fails, the payload contains only this fact."""
         task_id = task if isinstance(task, str) else task.task_id
         try:
             encoded = self._encoded_exception(task_id, exc)
@@ -81,7 +81,7 @@ class SealedCodec(Codec):
         return self._signed(task_id, "exception", encoded, invocation_id)
 
     def decode_exception(self, task: CodecTask, payload: bytes, invocation_id: str = "") -> BaseException:
-        """The exception to raise in place of the remote one. Raises as `decode_result`."""
+        """Return the exception to raise in place of the remote one. Raises like `decode_result`."""
         verified = self._verified(task.task_id, "exception", payload, invocation_id)
         if verified == _NOT_ENCODED:
             return PayloadCodecError(
@@ -91,11 +91,11 @@ class SealedCodec(Codec):
         return super().decode_exception(task, self._decoded(task.task_id, "exception", verified))
 
     def note(self, error: BaseException, text: str) -> str:
-        """Return the type alone where a `PayloadCodec` keeps the message of an exception from the store."""
+        """Return the type alone if a `PayloadCodec` hides the message of an exception from the store."""
         return text if self._payload_codec is None else type(error).__name__
 
     def _encoded_exception(self, task_id: str, exc: BaseException) -> bytes:
-        """Cut so that it fits after the codec has made it longer, or shorter."""
+        """Encode an exception, cut so that it fits after the codec has changed its size."""
         most = self._conf.max_payload_bytes - self._overhead
         limit = most
         for _ in range(8):

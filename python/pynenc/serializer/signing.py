@@ -1,4 +1,4 @@
-"""Signed payloads: how an app gets its signer, and what becomes of payloads that are refused."""
+"""Create the signer of an app, and count and log refused payloads."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from pynenc.serializer.payload_codec import PayloadContext
 
 QUIET_SEC = 60.0
-"""How long refusals of one kind are only counted after one of them was logged."""
+"""How long refusals of one kind are only counted after a logged one, in seconds."""
 
 KINDS = {"arguments": _core.ARGUMENTS, "result": _core.RESULT, "exception": _core.EXCEPTION}
 
 
 def configured_signer(app: CodecOwner) -> _core.Signer | None:
-    """The signer with the `signing_keys` of an app; None without keys."""
+    """Return the signer with the `signing_keys` of an app; None without keys."""
     keys = app.conf.signing_keys
     if not keys:
         return None
@@ -29,7 +29,7 @@ def configured_signer(app: CodecOwner) -> _core.Signer | None:
 
 
 class Refusals:
-    """Counts the payloads that this process has refused, and logs one line per kind and minute. Thread-safe."""
+    """Counts the payloads that this process refuses, and logs one line per kind and minute. Thread-safe."""
 
     def __init__(self, app: CodecOwner, clock: Callable[[], float] = clock.monotonic) -> None:
         self._app = app
@@ -39,12 +39,12 @@ class Refusals:
         self._logged: dict[str, tuple[float, int]] = {}
 
     def counts(self) -> dict[str, int]:
-        """How many so far, by kind."""
+        """Return the number of refused payloads by kind."""
         with self._lock:
             return dict(self._counts)
 
     def refuse(self, context: PayloadContext, invocation_id: str, why: str) -> SignatureError:
-        """Count a refusal; the exception to raise."""
+        """Count a refusal and return the exception to raise."""
         error = SignatureError(
             f"refused the {context.kind} of invocation {invocation_id} of task {context.task_id} without decoding: "
             f"{why}. Someone may have changed or planted it in the store; if not, give every process of app "

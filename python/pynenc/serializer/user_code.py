@@ -1,4 +1,4 @@
-"""Whether decoding a value of some class runs what a user has written, which may take any time."""
+"""Detect classes whose decoding runs user code, which may take any time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _METHODS = ("from_json", "__post_init__", "__attrs_post_init__")
 
 
 def runs_user_code(kind: Any) -> bool:
-    """Whether making an object of this class from JSON runs methods that a user has written."""
+    """Return whether creating an object of this class from JSON runs methods of the user."""
     if kind.__module__ == "builtins" or kind.__module__.startswith("pynenc."):
         return False
     if is_pydantic(kind):
@@ -32,7 +32,7 @@ def runs_user_code(kind: Any) -> bool:
 
 
 def is_pydantic(kind: type[Any]) -> bool:
-    """Whether this is a model. Imports nothing: who has such a class has imported pydantic."""
+    """Return whether this is a pydantic model. Imports nothing: a caller with one has imported pydantic."""
     module = sys.modules.get("pydantic")
     base = getattr(module, "BaseModel", None)
     return isinstance(base, type) and issubclass(kind, base)
