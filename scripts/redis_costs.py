@@ -1,4 +1,4 @@
-"""Write the tables of what a task costs Redis anew, from what the last `make redis-costs` measured.
+"""Render the tables of the costs of a task on Redis from the last run of `make redis-costs`.
 
 `python scripts/redis_costs.py` rewrites the page, `--check` only says (exit code 1) whether it would change.
 """
@@ -16,25 +16,24 @@ TABLE = re.compile(r"(<!-- redis costs -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def costs(rows: list[dict[str, Any]]) -> str:
-    """Commands and bytes per task; these do not depend on the machine."""
+    """Return the table of commands and bytes per task, which do not depend on the machine."""
     lines = ["| per task | commands | bytes to the server | bytes from it |", "|---|---|---|---|"]
     lines += [f"| {row['what']} | {row['commands']:g} | {row['bytes_in']} | {row['bytes_out']} |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
 def scale(figures: dict[str, Any]) -> str:
-    """What many queued cost."""
+    """Return the sentence about the costs of a long queue."""
     return (
-        f"\nWith {figures['queued']:,} queued, each took {figures['bytes_each']} bytes of the server's memory;"
-        f" a claim took {figures['claim_ratio']:g} times the server's time of one among 1,000;"
-        f" {figures['slow_commands']} commands took longer than 10 ms;"
-        f" after all had finished and expired {figures['keys_left']} keys"
-        f" and {figures['bytes_left'] / 1e6:.1f} MB more than before were left.\n"
+        f"\nMeasured with {figures['queued']:,} queued invocations: each takes {figures['bytes_each']} bytes of the"
+        f" server's memory; a claim takes {figures['claim_ratio']:g} times the server time of a claim among 1,000;"
+        f" {figures['slow_commands']} commands took longer than 10 ms. After all had finished and expired,"
+        f" {figures['keys_left']} keys and {figures['bytes_left'] / 1e6:.1f} MB more than before remained.\n"
     )
 
 
 def main() -> int:
-    """0 when the page is up to date at the end."""
+    """Render the page, or compare it with `--check`; return 0 if it is up to date."""
     text = PAGE.read_text(encoding="utf-8")
     body = costs(json.loads(COSTS.read_text(encoding="utf-8")))
     if SCALE.exists():
