@@ -44,7 +44,7 @@ CREATE INDEX invocation_held ON invocation (run_key) WHERE place = 4 AND run_key
 CREATE INDEX invocation_owned ON invocation (runner) WHERE place = 4;
 CREATE INDEX invocation_leased ON invocation (lease, id) WHERE place = 4;
 CREATE INDEX invocation_registered ON invocation (registration_key)
-    WHERE place IN (1, 2, 3) AND registration_key IS NOT NULL;
+    WHERE place BETWEEN 1 AND 3 AND registration_key IS NOT NULL;
 CREATE INDEX invocation_finished ON invocation (finished_seq) WHERE finished_seq IS NOT NULL;
 CREATE INDEX invocation_expiring ON invocation (expires) WHERE expires IS NOT NULL;
 CREATE INDEX invocation_child ON invocation (parent) WHERE parent IS NOT NULL;

@@ -24,19 +24,51 @@ const OF_A_PARTIAL_INDEX: [&str; 8] = [
     "purge/queued_scheduled.sql",
 ];
 
+/// These change many rows at once and select them first; a plain task runs none of them.
+const OF_MANY_ROWS: [&str; 3] = ["claim/promote.sql", "claim/promote_in.sql", "claim/ready_queues.sql"];
+
 fn queries(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { queries(&path) } else { vec![path] }).collect()
 }
 
+fn empty_database(root: &Path) -> Connection {
+    let db = Connection::open_in_memory().unwrap();
+    for file in ["schema.sql", "tally.sql", "app.sql", "runners.sql"] {
+        db.execute_batch(&fs::read_to_string(root.join(file)).unwrap()).unwrap();
+    }
+    db
+}
+
+/// SQLite makes a temporary table for `IN` with three constants or more, for `RETURNING` and for an index that is changed
+/// while it is read. In a partial index, each statement that changes its columns pays for it.
+#[test]
+fn no_statement_of_a_plain_task_opens_a_temporary_table() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let db = empty_database(root);
+    let mut seen = 0;
+    for path in
+        ["submit", "claim", "steps", "tail", "watch"].iter().flat_map(|step| queries(&root.join("queries").join(step)))
+    {
+        if OF_MANY_ROWS.iter().any(|name| path.ends_with(name)) {
+            continue;
+        }
+        let sql = fs::read_to_string(&path).unwrap();
+        let mut statement = db.prepare(&format!("EXPLAIN {sql}")).unwrap();
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().unwrap() {
+            let step: String = row.get(1).unwrap();
+            assert!(step != "OpenEphemeral" && step != "OpenAutoindex", "{}: {step}", path.display());
+        }
+        seen += 1;
+    }
+    assert!(seen > 15, "{seen} statements were looked at");
+}
+
 #[test]
 fn every_statement_finds_its_rows_by_an_index_and_in_order() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let db = Connection::open_in_memory().unwrap();
-    db.execute_batch(&fs::read_to_string(root.join("schema.sql")).unwrap()).unwrap();
-    db.execute_batch(&fs::read_to_string(root.join("tally.sql")).unwrap()).unwrap();
-    db.execute_batch(&fs::read_to_string(root.join("app.sql")).unwrap()).unwrap();
-    db.execute_batch(&fs::read_to_string(root.join("runners.sql")).unwrap()).unwrap();
+    let db = empty_database(root);
     let mut seen = 0;
     for path in queries(&root.join("queries")) {
         if MAY_SCAN.iter().any(|name| path.ends_with(name)) {
