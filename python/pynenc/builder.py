@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 from urllib.parse import urlsplit, urlunsplit
 
 from pynenc._compat.builder_names import NOT_OFFERED, refused
+from pynenc.conf.builder_steps import SOURCE, BuilderSteps
 from pynenc.conf.given import check_given
 from pynenc.plugin_loader import load_plugins
 from pynenc.runner import BaseRunner
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
     from pynenc.serializer.payload_codec import PayloadCodec
     from pynenc.task import TaskOptions
 
-_SOURCE = "the builder"
 _COMPONENTS = {"orchestrator_cls": "Orchestrator", "broker_cls": "Broker", "state_backend_cls": "StateBackend"}
 
 
-class PynencBuilder:
+class PynencBuilder(BuilderSteps):
     """Collects settings; each method returns the builder, and `build` makes the app.
 
     A value that cannot work raises `ConfigError` in the method that it was given to. Settings of the builder rank above
@@ -40,7 +40,7 @@ class PynencBuilder:
 
     def __init__(self) -> None:
         load_plugins()
-        self._config: dict[str, Any] = {}
+        super().__init__()
         self._payload_codec: PayloadCodec | None = None
 
     # -- the app and its store -------------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ class PynencBuilder:
         self._components("Redis")
         self._config.pop("store_url", None)
         if url is not None and db is not None:
-            check_given({"redis_url": url, "redis_db": db}, _SOURCE)
+            check_given({"redis_url": url, "redis_db": db}, SOURCE)
             parts = urlsplit(url)
             url = urlunsplit(parts._replace(path=f"/{db}"))
         if url is not None:
@@ -151,125 +151,6 @@ class PynencBuilder:
             modules = [name.strip() for name in modules.split(",")]
         return self._set(trigger_task_modules=sorted(modules) if isinstance(modules, Set) else list(modules))
 
-    # -- the runner ------------------------------------------------------------------------------------------------
-
-    def thread_runner(self, min_threads: int = 1, max_threads: int = 0) -> PynencBuilder:
-        """Run bodies on threads of one process.
-
-        Args:
-            min_threads: the smallest number of slots.
-            max_threads: the number of slots; 0 means the number of CPUs.
-        """
-        return self._set(runner_cls="ThreadRunner", min_threads=min_threads, max_threads=max_threads)
-
-    def dummy_runner(self) -> PynencBuilder:
-        """Run nothing: for a process that submits and waits."""
-        return self._set(runner_cls="DummyRunner")
-
-    def process_runner(self, max_processes: int = 0) -> PynencBuilder:
-        """Run each invocation in a process of its own.
-
-        Args:
-            max_processes: the most bodies at a time; 0 means the number of CPUs.
-        """
-        return self._set(runner_cls="ProcessRunner", max_processes=max_processes)
-
-    def persistent_process_runner(self, num_processes: int = 0) -> PynencBuilder:
-        """Run bodies in worker processes, one body at a time in each.
-
-        Args:
-            num_processes: the number of worker processes; 0 means the number of CPUs.
-        """
-        return self._set(runner_cls="PersistentProcessRunner", num_processes=num_processes)
-
-    def multi_thread_runner(
-        self,
-        min_threads: int = 1,
-        max_threads: int = 1,
-        enforce_max_processes: bool = False,
-        *,
-        min_processes: int | None = None,
-        max_processes: int | None = None,
-    ) -> PynencBuilder:
-        """Run bodies on threads of several worker processes, as many processes as there is work for.
-
-        Args:
-            min_threads: the smallest number of slots of each process.
-            max_threads: the slots of each process; 0 means the number of CPUs.
-            enforce_max_processes: always keep `max_processes` processes.
-            min_processes: the processes that stay without work; None leaves the setting as it is.
-            max_processes: the most processes, 0 means the number of CPUs; None leaves the setting as it is.
-        """
-        numbers = {"min_processes": min_processes, "max_processes": max_processes}
-        self._set(**{name: number for name, number in numbers.items() if number is not None})
-        return self._set(
-            runner_cls="MultiThreadRunner",
-            min_threads=min_threads,
-            max_threads=max_threads,
-            enforce_max_processes=enforce_max_processes,
-        )
-
-    def async_runner(self, processes: int = 0, concurrency: int = 100) -> PynencBuilder:
-        """Run coroutines on one event loop in each of several worker processes.
-
-        Args:
-            processes: the number of worker processes; 0 means the number of CPUs.
-            concurrency: the most bodies at a time on each event loop.
-        """
-        return self._set(runner_cls="AsyncRunner", processes=processes, concurrency=concurrency)
-
-    def runner_tuning(
-        self,
-        runner_loop_sleep_time_sec: float = 0.01,
-        invocation_wait_results_sleep_time_sec: float = 0.01,
-        min_parallel_slots: int = 1,
-    ) -> PynencBuilder:
-        """Set the pauses of runners that poll, and the smallest number of slots. Built-in runners do not poll.
-
-        Args:
-            runner_loop_sleep_time_sec: seconds between iterations, for runners of your own that sleep in their loop.
-            invocation_wait_results_sleep_time_sec: seconds, the longest block of one call of `waiting_for_results`.
-            min_parallel_slots: the smallest number of slots.
-        """
-        return self._set(
-            runner_loop_sleep_time_sec=runner_loop_sleep_time_sec,
-            invocation_wait_results_sleep_time_sec=invocation_wait_results_sleep_time_sec,
-            min_parallel_slots=min_parallel_slots,
-        )
-
-    # -- tasks -----------------------------------------------------------------------------------------------------
-
-    def dev_mode(self, force_sync_tasks: bool = True) -> PynencBuilder:
-        """Run task bodies in the caller, without a store and without a runner.
-
-        Args:
-            force_sync_tasks: False turns dev mode off.
-        """
-        return self._set(dev_mode_force_sync_tasks=force_sync_tasks)
-
-    def task_control(self, blocking_control: bool = False, queue_timeout_sec: float = 0.1) -> PynencBuilder:
-        """Accept pynenc's setting. It has no effect: awaited invocations always go first, and nothing polls a queue.
-
-        Args:
-            blocking_control: without effect.
-            queue_timeout_sec: seconds, without effect.
-        """
-        return self._set(blocking_control=blocking_control, queue_timeout_sec=queue_timeout_sec)
-
-    def concurrency_control(
-        self, running_concurrency: Any = None, registration_concurrency: Any = None
-    ) -> PynencBuilder:
-        """Set the default modes of all tasks.
-
-        Args:
-            running_concurrency: which invocations do not run at the same time, a `ConcurrencyControlType` or its text;
-                None leaves the mode as it is.
-            registration_concurrency: which calls are not made while an equal one is in the queue; None leaves it as it
-                is.
-        """
-        modes = {"running_concurrency": running_concurrency, "registration_concurrency": registration_concurrency}
-        return self._set(**{name: _plain(mode) for name, mode in modes.items() if mode is not None})
-
     def task_defaults(self, **options: Unpack[TaskOptions]) -> PynencBuilder:
         """Set options of all tasks, for those that their decorators leave out.
 
@@ -278,34 +159,6 @@ class PynencBuilder:
         """
         defaults = {name: value for name, value in options.items() if value is not None}
         return self._set(task_defaults={**self._config.get("task_defaults", {}), **defaults})
-
-    def max_pending_seconds(self, seconds: float) -> PynencBuilder:
-        """Set when `get_pending_invocations_for_recovery` lists a claimed invocation. Recovery itself goes by leases.
-
-        Args:
-            seconds: the time since the claim.
-        """
-        return self._set(max_pending_seconds=seconds)
-
-    def serializer_json(self) -> PynencBuilder:
-        """Encode values as JSON and decode them by annotations: the default, and safe."""
-        return self._set(serializer_cls="JsonSerializer")
-
-    def serializer_pickle(self) -> PynencBuilder:
-        """Encode values as pickles: anyone who can write to the store can run code here."""
-        return self._set(serializer_cls="PickleSerializer")
-
-    def serializer_json_pickle(self) -> PynencBuilder:
-        """Encode values as JSON that names classes: anyone who can write to the store can run code here."""
-        return self._set(serializer_cls="JsonPickleSerializer")
-
-    def signing(self, *keys: str) -> PynencBuilder:
-        """Sign payloads, and refuse payloads that are not signed with one of the keys.
-
-        Args:
-            *keys: `id:secret` texts, newest first.
-        """
-        return self._set(signing_keys=list(keys))
 
     def payload_codec(self, codec: PayloadCodec | type[PayloadCodec] | str) -> PynencBuilder:
         """Encode payloads before they are stored, for example encrypt them.
@@ -319,97 +172,7 @@ class PynencBuilder:
         self._payload_codec = codec
         return self
 
-    # -- logging ---------------------------------------------------------------------------------------------------
-
-    def logging(
-        self,
-        level: str | None = None,
-        *,
-        stream: str | None = None,
-        colors: bool | None = None,
-        fmt: str | None = None,
-    ) -> PynencBuilder:
-        """Set the log of the app. None leaves a setting as it is.
-
-        Args:
-            level: `debug`, `info`, `warning`, `error` or `critical`.
-            stream: `stderr` or `stdout`.
-            colors: whether lines on a terminal are coloured.
-            fmt: `text` or `json`.
-        """
-        settings = {"logging_level": level, "log_stream": stream, "log_use_colors": colors, "log_format": fmt}
-        return self._set(**{name: value for name, value in settings.items() if value is not None})
-
-    def logging_level(self, level: str) -> PynencBuilder:
-        """Set the level of the log.
-
-        Args:
-            level: `debug`, `info`, `warning`, `error` or `critical`.
-        """
-        return self.logging(level)
-
-    def logging_stream(self, stream: str) -> PynencBuilder:
-        """Set where the log goes.
-
-        Args:
-            stream: `stderr` or `stdout`.
-        """
-        return self.logging(stream=stream)
-
-    def logging_colors(self, use_colors: bool) -> PynencBuilder:
-        """Set whether lines of the log on a terminal are coloured.
-
-        Args:
-            use_colors: True for colours.
-        """
-        return self.logging(colors=use_colors)
-
-    def logging_format(self, fmt: str) -> PynencBuilder:
-        """Set the form of lines of the log.
-
-        Args:
-            fmt: `text` or `json`.
-        """
-        return self.logging(fmt=fmt)
-
-    def argument_print_mode(self, mode: Any, truncate_length: int = 32) -> PynencBuilder:
-        """Set how arguments appear in texts.
-
-        Args:
-            mode: `FULL`, `KEYS`, `TRUNCATED` or `HIDDEN`.
-            truncate_length: characters of each argument in the mode `TRUNCATED`.
-        """
-        return self._set(argument_print_mode=_plain(mode), truncate_arguments_length=truncate_length)
-
-    def hide_arguments(self) -> PynencBuilder:
-        """Show no arguments in texts."""
-        return self._set(argument_print_mode="HIDDEN")
-
-    def show_argument_keys(self) -> PynencBuilder:
-        """Show only the names of arguments in texts."""
-        return self._set(argument_print_mode="KEYS")
-
-    def show_full_arguments(self) -> PynencBuilder:
-        """Show arguments in texts in full."""
-        return self._set(argument_print_mode="FULL")
-
-    def show_truncated_arguments(self, truncate_length: int = 32) -> PynencBuilder:
-        """Show arguments in texts, cut.
-
-        Args:
-            truncate_length: characters of each argument.
-        """
-        return self.argument_print_mode("TRUNCATED", truncate_length)
-
     # -- the rest --------------------------------------------------------------------------------------------------
-
-    def custom_config(self, **settings: Any) -> PynencBuilder:
-        """Set any settings.
-
-        Args:
-            **settings: values by name of the setting.
-        """
-        return self._set(**settings)
 
     def build(self) -> Pynenc:
         """Check the settings against each other and make the app. Opens nothing.
@@ -473,11 +236,6 @@ class PynencBuilder:
 
         return call
 
-    def _set(self, **settings: Any) -> PynencBuilder:
-        check_given(settings, _SOURCE)
-        self._config.update(settings)
-        return self
-
     def _components(self, prefix: str) -> PynencBuilder:
         return self._set(**{field: prefix + kind for field, kind in _COMPONENTS.items()})
 
@@ -507,8 +265,3 @@ class PynencBuilder:
                 f"{name} runs invocations in other processes, which cannot see a store in memory: "
                 "use sqlite(path), or thread_runner()"
             )
-
-
-def _plain(value: Any) -> Any:
-    """An enumeration member as its text."""
-    return getattr(value, "value", value)
