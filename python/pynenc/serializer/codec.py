@@ -15,10 +15,11 @@ import msgspec
 from pynenc.exceptions import ConfigError, PayloadTooLargeError, SerializationError
 from pynenc.serializer.base_serializer import BaseSerializer
 from pynenc.serializer.exceptions_codec import decode_error, encode_error
-from pynenc.serializer.json_codec import DEFAULT_TEXT, JsonTaskCodec, too_large
+from pynenc.serializer.json_codec import DEFAULT_TEXT, JsonTaskCodec
 from pynenc.serializer.json_pickle_serializer import JsonPickleSerializer
 from pynenc.serializer.json_serializer import JsonSerializer
 from pynenc.serializer.pickle_serializer import PickleSerializer
+from pynenc.serializer.sizes import too_large
 from pynenc.util.signature import CallSignature
 from pynenc.util.texts import brief
 

@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import collections
 import collections.abc
-import dataclasses
-import enum
 import json
 import sys
 import types
 import typing
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import date, time
 from typing import Any, get_args, get_origin
 
 import msgspec
 
 from pynenc.serializer.checks import MAX_DEPTH
+from pynenc.serializer.hints import bare, filled, has_fields, has_safe_hashes
 from pynenc.serializer.user_code import is_pydantic, runs_user_code
 
 MAX_EQUAL_HASHES = 64
@@ -47,8 +45,6 @@ _LISTS = (
     list, collections.deque, collections.abc.Sequence, collections.abc.MutableSequence, collections.abc.Collection,
     collections.abc.Iterable,
 )  # fmt: skip
-_SAFE = (str, bytes, bytearray, bool, type(None), enum.Enum, date, time)
-"""Types with few values, or with hashes that only this process can compute."""
 
 
 class Guard:
@@ -127,7 +123,7 @@ class _Builder:
 
     def of(self, hint: Any, bound: dict[Any, Any], pydantic: bool = False) -> Check | None:
         """Return the check of values with this annotation; None if none is needed."""
-        hint = _bare(hint, bound)
+        hint = bare(hint, bound)
         kind, parameters = get_origin(hint) or hint, get_args(hint)
         if kind in (typing.Union, types.UnionType):
             return _all_of(self.of(one, bound, pydantic) for one in parameters)
@@ -146,8 +142,8 @@ class _Builder:
 
     def _set(self, item: Any, bound: dict[Any, Any], pydantic: bool) -> Check | None:
         inner = self.of(item, bound, pydantic)
-        item = _filled(item, bound)
-        if inner is None and _is_safe(_bare(item, bound)):
+        item = filled(item, bound)
+        if inner is None and has_safe_hashes(bare(item, bound)):
             return None
         self.counts = True
         decode = self._decoder(list[item], pydantic)
@@ -169,10 +165,10 @@ class _Builder:
         key = _first(parameters)
         value_hint = parameters[1] if len(parameters) > 1 else int if kind is Counter else Any
         inner = self.of(value_hint, bound, pydantic)
-        key = _filled(key, bound)
-        bare = _bare(key, bound)
+        key = filled(key, bound)
+        plain = bare(key, bound)
         decode: Callable[[list[str]], list[Any]] | None = None
-        if bare is not Any and not _is_safe(bare):
+        if plain is not Any and not has_safe_hashes(plain):
             self.counts = True
             decode = self._key_decoder(key, pydantic)
         if decode is None and inner is None:
@@ -209,13 +205,13 @@ class _Builder:
         """Return the check of a class with fields. It is built once, because a class may contain itself."""
         of_pydantic = is_pydantic(kind)
         self.runs_user_code = self.runs_user_code or runs_user_code(kind)
-        if of_pydantic or _has_fields(kind):
+        if of_pydantic or has_fields(kind):
             known = self._classes.get(hint)
             if known is not None:
                 return lambda raw, path, depth: known[0](raw, path, depth) if known else None
             made = self._classes[hint] = []
             typevars = getattr(kind, "__parameters__", ())
-            inside = dict(zip(typevars, (_filled(one, bound) for one in parameters), strict=False))
+            inside = dict(zip(typevars, (filled(one, bound) for one in parameters), strict=False))
             check = self._pydantic(kind) if of_pydantic else self._fields(kind, inside)
             made.append(check or _nothing)
             return check
@@ -352,64 +348,5 @@ def _count(items: list[Any], what: str) -> None:
                 raise ValueError(f"more than {MAX_EQUAL_HASHES} {what}")
 
 
-# -- annotations -------------------------------------------------------------------------------------------------------
-
-
-def _bare(hint: Any, bound: dict[Any, Any]) -> Any:
-    """Return an annotation without `Annotated`, `NewType`, aliases and `Required`, which do not affect values."""
-    for _ in range(50):
-        if isinstance(hint, typing.TypeVar):
-            hint = bound.get(hint, hint.__bound__ or Any)
-        elif hasattr(hint, "__supertype__"):
-            hint = hint.__supertype__
-        elif type(hint).__name__ == "TypeAliasType":
-            hint = hint.__value__
-        elif get_origin(hint) is typing.Annotated or getattr(get_origin(hint), "_name", "") in _WRAPPERS:
-            hint = get_args(hint)[0]
-        elif type(get_origin(hint)).__name__ == "TypeAliasType":
-            alias = get_origin(hint)
-            bound = {**bound, **dict(zip(alias.__type_params__, get_args(hint), strict=False))}
-            hint = alias.__value__
-        else:
-            return hint
-    return Any
-
-
-_WRAPPERS = ("Required", "NotRequired", "ReadOnly", "ClassVar", "Final")
-
-
-def _filled(hint: Any, bound: dict[Any, Any]) -> Any:
-    """Return an annotation with its type variables filled in, for a decoder."""
-    if isinstance(hint, typing.TypeVar):
-        return _bare(hint, bound)
-    parameters = getattr(hint, "__parameters__", ())
-    if bound and parameters and get_origin(hint) is not None:
-        return hint[tuple(_bare(one, bound) for one in parameters)]
-    return hint
-
-
 def _first(parameters: tuple[Any, ...]) -> Any:
     return parameters[0] if parameters else Any
-
-
-def _is_safe(hint: Any) -> bool:
-    """Return whether an attacker cannot compute many different values with one hash."""
-    if hint is Any or get_origin(hint) is typing.Literal:
-        # Without an annotation elements are texts, numbers or lists; `_set` counts the numbers.
-        return hint is not Any
-    if get_origin(hint) in (typing.Union, types.UnionType):
-        return all(_is_safe(one) for one in get_args(hint))
-    if not isinstance(hint, type):
-        return False
-    # The author of an enumeration limits the number of its values.
-    return issubclass(hint, _SAFE)
-
-
-def _has_fields(kind: type[Any]) -> bool:
-    return (
-        issubclass(kind, msgspec.Struct)
-        or dataclasses.is_dataclass(kind)
-        or hasattr(kind, "__attrs_attrs__")
-        or typing.is_typeddict(kind)
-        or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
-    )

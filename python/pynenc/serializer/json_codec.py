@@ -19,6 +19,7 @@ from pynenc.serializer.conformity import Conformity, Sure, is_plain, quick_types
 from pynenc.serializer.differences import difference, locate, remedy, type_name
 from pynenc.serializer.hooks import decode_hook, encode_other
 from pynenc.serializer.misfits import ADVICE_FOR_RESULTS, advice, located
+from pynenc.serializer.sizes import least_size, too_large
 from pynenc.util.signature import Bound, CallSignature, is_decorated
 from pynenc.util.texts import brief
 
@@ -30,10 +31,6 @@ _encode = _ENCODER.encode
 
 DEFAULT_TEXT = "<default>"
 """The text of an argument that equals a default without a JSON form."""
-
-_SIZED = frozenset({str, bytes, bytearray})
-_FEW = 1000
-"""The number of parts of a value that are inspected before it is encoded."""
 
 _MISSING: Any = object()
 _ABSENT: Any = object()
@@ -163,7 +160,7 @@ class JsonTaskCodec:
     def _refuse_unless_plain(self, name: str, value: Any, limit: int) -> None:
         """Refuse a non-plain argument that the inner function does not accept, under the caller's name for it."""
         what = f"argument {name!r} of task {self._task}"
-        if (size := _least_size(value)) > limit:
+        if (size := least_size(value)) > limit:
             raise too_large(what, size, limit)
         try:
             of_apps = inspect_value(value)
@@ -194,7 +191,7 @@ class JsonTaskCodec:
     def encode_result(self, value: Any, limit: int) -> bytes:
         """Encode a result as JSON. Raises `SerializationError`, which names the task and the type."""
         what = f"the result of task {self._task}"
-        if (size := _least_size(value)) > limit:
+        if (size := least_size(value)) > limit:
             raise too_large(what, size, limit)
         sure = self._result_sure
         if sure is not None and _is_certain(sure, value):
@@ -256,7 +253,7 @@ class JsonTaskCodec:
         """Return None if this argument certainly comes back unchanged, else its parts that belong to an app.
 
         Raises if it cannot be encoded."""
-        if (size := _least_size(value)) > limit:
+        if (size := least_size(value)) > limit:
             raise too_large(f"argument {name!r} of task {self._task}", size, limit)
         sure = self._sure.get(name)
         if sure is not None and _is_certain(sure, value):
@@ -363,26 +360,6 @@ def _sure(conformity: Conformity, slot: Slot) -> Sure | None:
     except Exception:
         # User code may raise here: metaclasses, parameters of annotations without a hash.
         return None
-
-
-def _least_size(value: Any) -> int:
-    """Return a cheap lower bound of the encoded size, so that far too large values are not copied."""
-    kind = type(value)
-    if kind in _SIZED:
-        return len(value)
-    if kind is dict:
-        value = value.values()
-    elif kind is not list and kind is not tuple:
-        return 0
-    return sum([len(part) for part in value if type(part) in _SIZED]) if len(value) <= _FEW else 0
-
-
-def too_large(what: str, size: int, limit: int) -> PayloadTooLargeError:
-    """Return the error with the size, the limit and the remedy."""
-    return PayloadTooLargeError(
-        f"too large: {what}, {size} bytes; max_payload_bytes is {limit}. Keep the data elsewhere and pass its address, "
-        "or raise the limit (PYNENC__MAX_PAYLOAD_BYTES)"
-    )
 
 
 def _struct(parameters: list[Slot]) -> type[msgspec.Struct]:

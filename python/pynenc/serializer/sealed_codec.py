@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pynenc.exceptions import PayloadCodecError
 from pynenc.serializer.codec import Codec
-from pynenc.serializer.json_codec import too_large
 from pynenc.serializer.payload_codec import (
     PayloadCodec,
     PayloadContext,
@@ -20,6 +19,7 @@ from pynenc.serializer.payload_codec import (
     encode_payload,
 )
 from pynenc.serializer.signing import KINDS, Refusals, configured_signer
+from pynenc.serializer.sizes import too_large
 
 if TYPE_CHECKING:
     from pynenc.serializer.owner import CodecOwner, CodecTask
