@@ -1,9 +1,9 @@
-"""Compare what this project is built from and runs on with a snapshot of published advisories.
+"""Compare the dependencies of this project with a snapshot of published advisories.
 
-The exit code is 1 if an advisory applies. Checked are every crate of Cargo.lock, the lowest version that each
-requirement of pyproject.toml allows, the pinned requirements of the release, and what of these is installed here. The
-snapshot, scripts/advisories.json, is there because the tools that know everything (cargo deny, pip-audit) load their
-databases from hosts that not every machine reaches; .github/workflows/advisories.yml runs those.
+The exit code is 1 if an advisory applies. The script checks every crate of Cargo.lock, the lowest version that each
+requirement of pyproject.toml allows, the pinned requirements of the release, and the installed versions of these. The
+snapshot, scripts/advisories.json, exists because the complete tools (cargo deny, pip-audit) load their databases from
+hosts that not every machine reaches; .github/workflows/advisories.yml runs those.
 
 Usage: audit.py [--root FOLDER] [--advisories FILE]
 """
@@ -26,7 +26,7 @@ _NUMBERS = re.compile(r"\d+(?:\.\d+)*")
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*(?:(?:>=|==|~=)\s*([0-9][0-9.]*))?")
 
 Found = tuple[str, str, str]
-"""Name, version, and where it stands."""
+"""The name, the version, and the file that names it."""
 
 
 def version_key(text: str) -> tuple[int, ...]:
@@ -44,14 +44,16 @@ def normal(name: str) -> str:
 
 
 def crates(lock: Path) -> Iterator[Found]:
-    """What Cargo.lock names from a registry."""
+    """Return the packages of Cargo.lock that come from a registry."""
     for package in tomllib.loads(lock.read_text(encoding="utf-8"))["package"]:
         if "source" in package:
             yield package["name"], package["version"], lock.name
 
 
 def distributions(root: Path) -> Iterator[Found]:
-    """The lowest versions that pyproject.toml allows, those the release pins, and those that are installed."""
+    """Return the lowest versions that pyproject.toml allows, the pinned versions of the release, and the installed
+    versions.
+    """
     pyproject = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     project = pyproject["project"]
     groups = project.get("optional-dependencies", {}).values()
@@ -77,7 +79,7 @@ def distributions(root: Path) -> Iterator[Found]:
 
 
 def applies(advisory: dict[str, Any], version: str) -> bool:
-    """Whether a version lies in a range `[introduced, fixed)` of an advisory."""
+    """Return whether a version is in a range `[introduced, fixed)` of an advisory."""
     key = version_key(version)
     return any(version_key(low) <= key < version_key(fixed) for low, fixed in advisory["vulnerable"])
 

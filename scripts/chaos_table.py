@@ -1,6 +1,6 @@
-"""Write the table of docs/concepts/guarantees.md anew, from what the last runs of `make chaos` measured.
+"""Render the table of docs/concepts/guarantees.md from the last runs of `make chaos`.
 
-`python scripts/chaos_table.py` rewrites the page, `--check` only says (exit code 1) whether it would change.
+`python scripts/chaos_table.py` rewrites the page. `--check` only reports by exit code 1 that the page would change.
 """
 
 import json
@@ -42,7 +42,7 @@ def in_order(name: str) -> tuple[str, int, str]:
 
 
 def row(name: str, figures: dict[str, Any]) -> str:
-    """One line of the table."""
+    """Return one line of the table."""
     accepted, lost = figures["acknowledged"], figures["lost"]
     # With nothing lost in n, the rate is below 3/n with a probability of 95 %.
     bound = f"< {rounded_up(3 / accepted)}" if lost == 0 else f"{lost / accepted:.2g}"

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "python" / "pynenc"
 
-# What the engine may never depend on, however indirectly.
+# The engine may never depend on these, however indirectly.
 FORBIDDEN_IN_CORE = ("pyo3", "tokio", "async-std", "rusqlite", "redis")
 
 # The modules that may import pynenc._core, relative to python/pynenc. The rest goes through these.
@@ -71,7 +71,7 @@ def imports_core(source: Path) -> bool:
 
 
 def broken_walls() -> list[str]:
-    """One sentence for each wall that is broken."""
+    """Yield a sentence for each broken rule."""
     found = [
         f"pynenc-core depends on {crate}, which belongs into a store or the binding"
         for crate in sorted(core_dependencies())
@@ -94,7 +94,7 @@ def long_files() -> list[str]:
 
 
 def main() -> int:
-    """0 if every wall stands."""
+    """Check the rules; return 0 if none is broken."""
     for line in long_files():
         print(f"warning: over {MAX_LINES} lines, consider a split: {line}")
     broken = broken_walls()

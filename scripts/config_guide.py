@@ -1,6 +1,6 @@
-"""Write the tables of docs/guides/configuration.md anew, from the declarations in python/pynenc/conf.
+"""Render the tables of docs/guides/configuration.md from the declarations in python/pynenc/conf.
 
-`python scripts/config_guide.py` rewrites the file, `--check` only says (exit code 1) whether it would change.
+`python scripts/config_guide.py` rewrites the file. `--check` only reports by exit code 1 that the file would change.
 """
 
 import enum
@@ -15,7 +15,7 @@ from pynenc.conf.base import _shown as shown
 from pynenc.conf.given import config_classes
 
 GUIDE = Path(__file__).resolve().parent.parent / "docs" / "guides" / "configuration.md"
-# A table stands between `<!-- settings: module.Class -->` and `<!-- end -->`.
+# A table is between `<!-- settings: module.Class -->` and `<!-- end -->`.
 TABLE = re.compile(r"(<!-- settings: (?P<module>[\w.]+)\.(?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 APPENDIX = re.compile(r"(<!-- settings without effect -->\n).*?(<!-- end -->)", re.DOTALL)
 HEAD = "| Setting | Default | Unit | Allowed | Meaning |\n|---|---|---|---|---|\n"
@@ -32,7 +32,7 @@ def allowed(field: Setting, kind: object) -> str:
 
 
 def row(name: str, field: Setting, kind: object) -> str:
-    """One line of a table."""
+    """Return one line of a table."""
     default = shown(field, field.default_value())
     cells = (
         f"`{name}`",
@@ -45,7 +45,7 @@ def row(name: str, field: Setting, kind: object) -> str:
 
 
 def table(cls: type[ConfigBase]) -> str:
-    """All settings of a class that have an effect, those of its parents included."""
+    """Return the settings of a class that have an effect, including those of its parents."""
     kinds, names = typing.get_type_hints(cls), offered(cls)
     return HEAD + "".join(row(name, field, kinds[name]) for name, field in fields_of(cls).items() if name in names)
 

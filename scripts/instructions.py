@@ -1,8 +1,8 @@
 """Count the instructions of the core's hot verbs under callgrind, and compare with benches/instructions.json.
 
-`instructions.py` says with its exit code whether a verb has become dearer than the tolerance allows (or so much cheaper
-that the record no longer guards anything); `instructions.py --write` records what it finds. Instructions, unlike
-times, do not depend on how busy the machine is.
+The exit code of `instructions.py` is 1 if a verb takes more instructions than the tolerance allows, or so many fewer
+that the record no longer guards anything. `instructions.py --write` records the results. Instructions, unlike times, do
+not depend on the load of the machine.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ RECORD = ROOT / "benches" / "instructions.json"
 PROGRAM = ROOT / "target" / "release" / "pynenc-instructions"
 TOLERANCE = 0.10
 WIDER = {"engine": 0.15}
-"""It looks at the real time to decide how far it runs ahead."""
+"""This verb reads the real time to decide how far it runs ahead."""
 
 ATTEMPTS = 4
 """How often to measure before a verb is found to be dearer."""
 
-# Each with those whose work it repeats, which is taken off.
+# Each program with the programs whose work it repeats and whose instructions are subtracted.
 VERBS = {"submit": None, "claim": "submit", "settle": "claim", "engine": "submit", "wait": "settle", "one_by_one": None}
 FEW, MANY = 1_000, 3_000
 
 
 def collected(verb: str, tasks: int) -> int:
-    """Instructions of one run."""
+    """Return the instructions of one run."""
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", str(PROGRAM), verb, str(tasks)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"Collected : (\d+)", done.stderr)
@@ -44,13 +44,13 @@ def measure() -> dict[str, int]:
     """Instructions per task of each verb."""
     with ThreadPoolExecutor(2) as pool:
         runs = {(verb, tasks): pool.submit(collected, verb, tasks) for verb in VERBS for tasks in (FEW, MANY)}
-    # The difference of two runs: what the program costs besides is in both.
+    # The difference of two runs removes the fixed cost of the program, which both include.
     whole = {verb: (runs[verb, MANY].result() - runs[verb, FEW].result()) / (MANY - FEW) for verb in VERBS}
     return {verb: round(whole[verb] - (whole[before] if before else 0)) for verb, before in VERBS.items()}
 
 
 def judge(recorded: dict[str, int], found: dict[str, int]) -> list[str]:
-    """What is wrong, in words."""
+    """Return the fault in words, or None."""
     problems = []
     for verb, now in found.items():
         before, tolerance = recorded.get(verb), WIDER.get(verb, TOLERANCE)
@@ -75,7 +75,7 @@ def main() -> int:
     for _ in range(ATTEMPTS - 1):
         if write or not judge(recorded, found):
             break
-        # What depends on the clock can only have been added to: the least of some runs is nearest to the truth.
+        # The clock can only add instructions, so the minimum of several runs is closest to the truth.
         found = {verb: min(count, found[verb]) for verb, count in measure().items()}
     if write:
         rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True, check=True).stdout.strip()

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "THIRD_PARTY_NOTICES.txt"
 CRATE = "pynenc-python"
 TARGETS = ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu")
-"""What wheels are built for, see .github/workflows/wheels.yml."""
+"""The targets of the wheels, see .github/workflows/wheels.yml."""
 _TEXTS = ("license", "licence", "copying", "notice", "copyright", "unlicense")
 HEAD = """\
 The extension module pynenc._core contains the third-party software below, and parts of the Rust standard library (MIT
@@ -23,7 +23,7 @@ licences follow the list.
 
 
 def metadata(target: str) -> dict[str, Any]:
-    """What cargo knows of all packages for one target."""
+    """Return cargo's data about all packages for one target."""
     command = ["cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform", target]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
@@ -31,7 +31,7 @@ def metadata(target: str) -> dict[str, Any]:
 
 
 def compiled_in(found: dict[str, Any]) -> set[str]:
-    """The ids of what the extension is linked from: no build or test dependencies, no procedural macros."""
+    """Return the ids of the linked packages: no build or test dependencies, no procedural macros."""
     packages = {package["id"]: package for package in found["packages"]}
     nodes = {node["id"]: node for node in found["resolve"]["nodes"]}
     reached: set[str] = set()
@@ -63,7 +63,7 @@ def rendered() -> str:
     for target in TARGETS:
         found = metadata(target)
         wanted = compiled_in(found)
-        # Without a source it is one of this project's own.
+        # A package without a source belongs to this project.
         packages |= {p["id"]: p for p in found["packages"] if p["id"] in wanted and p["source"] is not None}
     listed = sorted(packages.values(), key=lambda package: (package["name"], package["version"]))
     lines, owners = [HEAD], dict[str, list[str]]()

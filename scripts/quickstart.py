@@ -1,6 +1,7 @@
-"""Run the quickstart of README.md as a reader would: two files, a runner in one process, a client in another.
+"""Run the quickstart of README.md like a reader: two files, a runner in one process, a client in another.
 
-Usage: quickstart.py [PYTHON]  -- an interpreter whose environment has pynenc-rs installed; this one by default
+Usage: quickstart.py [PYTHON] -- an interpreter whose environment has pynenc-rs installed; the default is this
+interpreter
 """
 
 import os
@@ -21,7 +22,7 @@ COMMAND = re.compile(r"^pynenc (--app tasks runner start)$", re.MULTILINE)
 
 
 def read_quickstart() -> tuple[dict[str, str], list[str], str]:
-    """`(files by name, arguments of the pynenc command, what the client prints)`, as README.md says."""
+    """Return the files by name, the arguments of the pynenc command and the client's output in README.md."""
     text = README.read_text()
     command = COMMAND.search(text)
     output = OUTPUT_BLOCK.search(text)
@@ -31,7 +32,7 @@ def read_quickstart() -> tuple[dict[str, str], list[str], str]:
 
 
 def run_both(folder: Path, runner_command: list[str], client_command: list[str]) -> tuple[int, int, str, str]:
-    """Runner and client in `folder` until the client ends: `(client code, runner code, stdout, what both said)`."""
+    """Run runner and client until the client ends; return `(client code, runner code, stdout, all output)`."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYNENC__", "PYTHON"))}
     log = folder / "runner.log"
     with log.open("wb") as sink:
@@ -53,7 +54,7 @@ def run_both(folder: Path, runner_command: list[str], client_command: list[str])
 
 
 def main(python: str) -> int:
-    """0 if the client printed what the README promises and the runner stopped cleanly on SIGTERM."""
+    """Return 0 if the client printed the output in the README and the runner stopped cleanly on SIGTERM."""
     files, command, promised = read_quickstart()
     with tempfile.TemporaryDirectory(prefix="quickstart-") as name:
         for file, source in files.items():

@@ -1,6 +1,6 @@
 """Render the tables of the costs of a task on Redis from the last run of `make redis-costs`.
 
-`python scripts/redis_costs.py` rewrites the page, `--check` only says (exit code 1) whether it would change.
+`python scripts/redis_costs.py` rewrites the page. `--check` only reports by exit code 1 that the page would change.
 """
 
 import json

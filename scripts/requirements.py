@@ -1,4 +1,4 @@
-"""Install into this venv what pyproject.toml names and is not there yet; touch no network if nothing is missing."""
+"""Install the missing requirements of pyproject.toml into this venv; use no network if nothing is missing."""
 
 import subprocess
 import sys

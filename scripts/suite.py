@@ -1,7 +1,7 @@
-"""Run pytest twice: what may run beside others on several workers, then, on its own, what needs the machine for itself.
+"""Run pytest twice: first the tests that may run in parallel, then the tests that need the machine for themselves.
 
 Usage: suite.py REPORT_FOLDER [arguments for pytest]. Most tests wait, for leases and for processes to start, so there
-is one worker more than there are cores; PYNENC_TEST_WORKERS=n changes that, 0 runs everything in one process.
+is one worker more than there are cores. PYNENC_TEST_WORKERS=n changes that; 0 runs everything in one process.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 MOST_WORKERS = 8
 NOTHING_SELECTED = 5
-"""pytest's exit code where the arguments choose no test: one of the two halves may well be empty."""
+"""The exit code of pytest if the arguments select no test; one of the two halves may be empty."""
 
 
 def workers() -> int:
@@ -21,13 +21,13 @@ def workers() -> int:
 
 
 def run(folder: Path, name: str, *arguments: str) -> int:
-    """One call of pytest with its report in `pytest-<name>.xml`; its exit code."""
+    """Run pytest once with its report in `pytest-<name>.xml`; return its exit code."""
     report = folder / f"pytest-{name}.xml"
     return subprocess.call([sys.executable, "-m", "pytest", "-q", f"--junit-xml={report}", *arguments])
 
 
 def verdict(codes: list[int]) -> int:
-    """The first exit code that says more than "no test was selected"; that one if both say it."""
+    """Return the first exit code that is not "no test was selected"; that code if both halves have it."""
     return next((code for code in codes if code not in (0, NOTHING_SELECTED)), min(codes))
 
 

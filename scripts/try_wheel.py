@@ -1,7 +1,9 @@
-"""Install the wheel with plain pip into a clean venv, with no Rust on the PATH, and run the README's quickstart there.
-Before that, look into it: it names no folder of the machine that built it, and has the notices of what is compiled in.
+"""Install the wheel with plain pip into a clean venv, without Rust on the PATH, and run the README's quickstart there.
 
-Usage: try_wheel.py FOLDER (holding exactly one wheel)
+Before that, check its content: it names no folder of the machine that built it, and contains the notices of the
+compiled-in code.
+
+Usage: try_wheel.py FOLDER (with exactly one wheel)
 """
 
 import os
@@ -31,7 +33,7 @@ def describe(wheel: Path) -> None:
 
 
 def builders_folders() -> set[str]:
-    """Folders whose names say who built a wheel, and where."""
+    """Folders whose names identify the builder of a wheel."""
     home = os.environ.get("HOME", "")
     found = {
         home,
@@ -45,7 +47,7 @@ def builders_folders() -> set[str]:
 
 
 def problems_of(wheel: Path, folders: set[str]) -> list[str]:
-    """What must not be in a wheel, or must be and is not."""
+    """Return the faults of a wheel: forbidden or missing content."""
     found = []
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():

@@ -1,4 +1,4 @@
-"""Keys made to collide in hash tables (E6): no more work than others, or than CPython makes of them."""
+"""Keys chosen to collide in hash tables (E6) cost no more than other keys, or than CPython makes of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.alone
 MODULUS = 2**61 - 1
 """All multiples of it have the hash 0 in CPython."""
 FACTOR = 5.0
-"""Far from what quadratic time would cost, and generous to a busy machine."""
+"""Far below the quadratic time, and generous for a busy machine."""
 
 
 def _best(act: Callable[[], Any]) -> float:
@@ -41,7 +41,7 @@ def _texts(kind: str, count: int) -> list[str]:
         return [f"{number:034d}" for number in range(count)]
     if kind == "of one hash modulo 2**61 - 1":
         return [f"{number * MODULUS:034d}" for number in range(count)]
-    # "Aa" and "BB" have the same hash where it is made by multiplying with 31.
+    # "Aa" and "BB" have the same hash in hash functions that multiply by 31.
     return ["".join(pairs) for pairs in itertools.islice(itertools.product(("Aa", "BB"), repeat=17), count)]
 
 
@@ -81,10 +81,11 @@ def test_concurrency_keys_that_collide_cost_the_tables_in_rust_no_more_than_othe
 
 
 def test_numbers_that_collide_cost_only_the_dicts_that_python_makes_of_them(world: World) -> None:
-    """CPython takes quadratic time to make or compare a dict of them, which a caller who has one has paid already.
+    """CPython takes quadratic time to create or compare a dict of these keys, which a caller with such a dict has
+    already paid.
 
-    Nothing of ours adds to that: at most four times such a dict, for the codec looks at what it encoded, and what
-    ordinary numbers cost. Where they are read no such dict is made: they are refused.
+    The codec adds at most four times the cost of such a dict, because it inspects its own output, plus the cost of
+    ordinary numbers. A reader creates no such dict: it refuses the payload.
     """
     task, codec = world.jobs.faults.take_numbers, world.app._runtime.codec
     count = 3_000

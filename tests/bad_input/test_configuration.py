@@ -66,7 +66,7 @@ def test_a_wrong_store_url_is_named_with_its_setting(url: str, monkeypatch: pyte
     with pytest.raises(ConfigError) as raised:
         app.orchestrator.count_invocations()
     assert "store_url" in str(raised.value)
-    # What is no URL, or may hold a password, is not repeated.
+    # Text that is no URL, or may contain a password, is not repeated.
     assert (masked_url(url) or "not shown") in str(raised.value)
 
 

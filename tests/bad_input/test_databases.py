@@ -1,4 +1,4 @@
-"""A database that cannot be trusted is refused with its path and what to do; what is in it stays as it was."""
+"""A database that cannot be trusted is refused with its path and the remedy; its content stays unchanged."""
 
 from __future__ import annotations
 

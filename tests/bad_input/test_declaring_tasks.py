@@ -1,4 +1,4 @@
-"""What cannot be a task is refused where it is declared."""
+"""An object that cannot be a task is refused at its declaration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outcomes that someone without a key publishes to a client that waits: they are refused, and the wait can go on."""
+"""A waiting client refuses forged outcomes of a publisher without a key, and may continue to wait."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
 
 
 def _publish(app: Any, invocation_id: str, status: int, payload: bytes) -> bool:
-    """Say to every process of the app that an invocation has ended; whether anyone has heard it."""
+    """Publish to every process of the app that an invocation has ended; return whether a process received it."""
     message = b"F" + uuid.UUID(invocation_id).bytes + struct.pack(">BBI", status, PAYLOAD, len(payload)) + payload
     server = shared_redis()
     channels = server.ask("PUBSUB", "SHARDCHANNELS", f"{{{app.app_id}:*}}*")
@@ -47,7 +47,7 @@ def _publish(app: Any, invocation_id: str, status: int, payload: bytes) -> bool:
         ("plain", True, SignatureError, 60),
         ("copied", True, SignatureError, 60),
         ("cut", True, SignatureError, 60),
-        # A message with a wrong checksum is no news, so the wait goes on.
+        # A message with a wrong checksum is ignored, so the wait continues.
         ("copied", False, InvocationTimeoutError, 3),
     ],
     ids=["plain", "copied", "cut", "wrong checksum"],

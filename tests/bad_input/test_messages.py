@@ -1,4 +1,4 @@
-"""Records in the store that no client of ours has written: they fail, typed, and the runner goes on."""
+"""Records that no client has written: they fail with a typed error, and the runner continues."""
 
 from __future__ import annotations
 

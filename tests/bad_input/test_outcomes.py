@@ -24,7 +24,7 @@ def canary(request: pytest.FixtureRequest, world: World) -> Iterator[None]:
 
 
 def _raised_by(invocation: Any, error: type[Exception]) -> Any:
-    """What arrives: of exactly this class, for one that `except` catches as well would hide what it is."""
+    """Return the raised exception, which must be of exactly this class: `except` would also accept a subclass."""
     with pytest.raises(error) as raised:
         invocation.get_result(timeout=30)
     # Of a subclass with the recorded text where the exception cannot make it here.

@@ -1,4 +1,4 @@
-"""A `PayloadCodec` that fails: typed, never hanging, and the runner goes on."""
+"""A `PayloadCodec` that fails causes a typed error, never a hang, and the runner continues."""
 
 from __future__ import annotations
 

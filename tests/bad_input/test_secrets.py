@@ -1,4 +1,4 @@
-"""Secrets among the settings are in nothing that an app shows, says, stores or sends."""
+"""No output, error, payload or message of an app contains secrets of its settings."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ConfigWithSecrets(ConfigBase):
 
 
 def _shown(app: Pynenc, caplog: pytest.LogCaptureFixture) -> Iterator[tuple[str, str]]:
-    """Everything an app says of itself without a server, by name."""
+    """Return every description of an app that needs no server, by name."""
     yield "show_config", "\n".join(config_lines(app.conf))
     yield "the description of its settings", str(describe(app.conf))
     yield "its repr", repr(app) + repr(app.conf)
@@ -91,7 +91,7 @@ def test_no_part_of_a_url_that_may_be_a_password_is_shown(
     else:
         values["store_url"] = url
     if url in URLS:
-        # One that could be reached is not waited for.
+        # A server that could be reached would make the test wait.
         monkeypatch.setattr(AppRuntime, "_open", lambda runtime: runtime.conf.no_such_setting)
     with caplog.at_level(logging.DEBUG):
         hidden_in(_shown(Pynenc("secretive", values), caplog), SENTINEL, ANOTHER)

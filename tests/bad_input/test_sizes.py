@@ -1,4 +1,4 @@
-"""Far too much of something (E6): refused before the store hears of it, and without a second copy of it."""
+"""Far too large values (E6) are refused before the store receives them, and without a second copy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HUGE = 100_000_000
 )
 def test_a_huge_argument_is_refused_without_another_copy_of_it(world: World, make: Callable[[], Any]) -> None:
     task, value = world.jobs.faults.take_anything, make()
-    # What every first call of a task does.
+    # Every first call of a task does this.
     task(1)
     with counting() as crossings:
         before = crossings.counts()

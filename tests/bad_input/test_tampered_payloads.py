@@ -1,4 +1,4 @@
-"""Signed payloads of which one bit is flipped in the store: none is accepted, no body runs."""
+"""Signed payloads with one flipped bit in the store: none is accepted, and no body runs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_flipped_arguments_are_refused_and_never_run(world: World, seed: int) ->
     app, note, random_ = world.app, world.jobs.basics.note, random.Random(seed)
     invocations = list(note.parallelize([(text,) for text in _texts(seed)]).invocations)
     if world.store.name == "memory":
-        # Nobody else can write there; what a runner does with such a claim is the same.
+        # No other process can write to this store; a runner treats such a claim in the same way.
         for claim in app._runtime.store.claim("rogue", SAMPLES, begin=True):
             fields = list(claim.__reduce__()[1])
             fields[3] = flipped(claim.payload, random_)

@@ -1,4 +1,4 @@
-"""Ids and tasks that nobody knows."""
+"""Unknown ids and tasks."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_a_call_that_no_runner_knows_fails_for_good_some_time_after_it_was_first
     assert refused, "it was refused before it failed"
     assert "module nowhere is not imported" in refused[0].note
     assert "before you read it" not in refused[0].note, "that is for clients"
-    # What the caller gets, who knows the task.
+    # The caller knows the task and gets this error.
     app.tasks["nowhere.job"] = short_lived.jobs.basics.add
     with pytest.raises(InvocationAbandonedError, match=r"nowhere\.job.*unknown_task_ttl \(0\.3 s\)"):
         DistributedInvocation(app, planted).get_result(timeout=30)

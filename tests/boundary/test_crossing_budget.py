@@ -54,14 +54,14 @@ def test_an_invocation_costs_its_runner_one_next_and_one_settle(world: World, cr
     group = world.jobs.basics.add.parallelize([(n, n) for n in range(count)])
     before = crossings.counts()
     runner = world.start(slots=2)
-    # Nobody waits: what is counted is the runner's own.
+    # No client waits, so the counts are the runner's own.
     done = threading.Event()
     while world.app.orchestrator.count_invocations(statuses=["success"]) < count:
         done.wait(0.01)
     world.stop()
     spent = crossings.during(before)
     assert spent["Engine.settle"] == count
-    # The last one of each thread tells it to end; threads beyond the slots are spare ones.
+    # The last crossing of each thread tells it to end; threads beyond the slots are spare.
     threads = next(runner._numbers)
     assert count <= spent["Engine.next"] <= count + threads
     assert threads <= 2 * runner.max_parallel_slots + 4

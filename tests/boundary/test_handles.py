@@ -1,4 +1,4 @@
-"""Handles of the extension used in ways they were not made for: refused with an error, never a crash."""
+"""Misused handles of the extension raise an error and never crash."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_every_handle_refuses_to_be_used_in_a_forked_child(store: _core.Store) -
 
 
 def test_waits_from_many_threads_on_one_waiter_do_not_crash(store: _core.Store) -> None:
-    """A waiter is for one thread at a time; two of them may be refused, but nothing breaks."""
+    """Only one thread may use a waiter at a time. A second thread may be refused, but nothing breaks."""
     import threading
 
     ((invocation_id, _),) = store.submit(_core.TaskSpec("m.f"), [(b"", "", None, None)])

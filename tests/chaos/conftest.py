@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def campaign(
     processes: Processes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seed: int
 ) -> Callable[..., Campaign]:
-    """Make the campaign of a test: row of the catalogue, what happens, durability level, URL, further settings."""
+    """Create the campaign of a test: row of the catalogue, fault, durability level, URL, further settings."""
 
     def make(row: str, what: str, level: str, url: str, **settings: str) -> Campaign:
         more: dict[str, Any] = {"settings": settings}

@@ -1,4 +1,4 @@
-"""A store that is away for long: bodies that wait go on waiting, on every runner; only clients get an error."""
+"""A long outage of the store: waiting bodies continue to wait on every runner; only clients get an error."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Away = Callable[[Callable[[], None]], None]
 
 @contextmanager
 def _redis(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Away]:
-    """The server is killed, and started again with what it had on its disk."""
+    """The server is killed, and restarted with the data on its disk."""
     with redis_server("--appendonly", "yes", "--appendfsync", "always") as server:
         set_environment(monkeypatch, folder, StoreKind("redis", lambda _: server.url, shared=True))
 
@@ -71,7 +71,7 @@ def _sqlite(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Away]:
 
 
 def _assert_quiet(runner: Child, outage: int) -> None:
-    """Each process says once that the store fails, once a minute that it still does, and once that it is back."""
+    """Each process logs once that the store fails, once a minute that it still fails, and once that it works again."""
 
     def count(text: str) -> int:
         return runner.output().count(text)

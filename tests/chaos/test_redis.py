@@ -1,8 +1,8 @@
-"""What may happen to Redis servers, under load: nothing accepted is lost, nothing finishes twice, nobody goes deaf.
+"""Faults of Redis servers under load: no accepted call is lost, none finishes twice, and every runner keeps serving.
 
-`make test` runs each fault a few times, `make chaos` as often as docs/concepts/guarantees.md says. A lost reply of
-every script, before and after it ran (B13), is tested in rust/stores/redis/tests/lost_scripts.rs; a full memory (B9)
-and a server that may evict (B10) in tests/crash/test_redis_faults.py.
+`make test` runs each fault a few times, `make chaos` as often as docs/concepts/guarantees.md says.
+rust/stores/redis/tests/lost_scripts.rs tests a lost reply of every script, before and after it ran (B13).
+tests/crash/test_redis_faults.py tests a full memory (B9) and a server that may evict (B10).
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ def test_b1_a_server_that_is_killed_loses_nothing_it_acknowledged(campaign: Make
 
 
 def test_b5_after_each_failover_of_sentinels_all_workers_go_on(campaign: Make) -> None:
-    """The primary is killed, or stopped and goes on later as one that does not know that it was replaced."""
+    """The primary is killed, or is stopped and continues later without knowing that it was replaced."""
     failovers = rounds(2, 8, 50)
     with sentinels() as group:
         what = "failover by Sentinels: primary killed, or stopped and continued"
         run = campaign("B5", what, "replicated(1)", group.url, DURABILITY="replicated(1)")
-        # What was accepted stays: a new primary confirms nothing before a replica has a copy of all of it, and how fast
-        # two cores copy that is not what this is about.
+        # Accepted calls survive: a new primary confirms nothing before a replica has copied all of it. How fast two
+        # cores copy it is not the subject of this test.
         run.load(pause_sec=0.2)
         for number in range(failovers):
             run.await_progress(20)
@@ -102,7 +102,7 @@ def test_b7_connections_that_are_closed_again_and_again(campaign: Make) -> None:
 
 
 def test_b8_a_server_that_stands_still_for_three_leases(campaign: Make) -> None:
-    """Every lease ends at the same time; what runs is not run a second time for that."""
+    """Every lease expires at the same time; running bodies do not run a second time."""
     times = rounds(1, 2, 10)
     lease = 1.0
     still = 3 * lease
@@ -158,7 +158,7 @@ def test_b11_scripts_that_are_forgotten_again_and_again(campaign: Make) -> None:
 
 
 def test_b14_results_arrive_without_any_notification(campaign: Make) -> None:
-    """Runners and clients then find out by their slow look alone."""
+    """Runners and clients then notice changes only by their slow poll."""
     times = rounds(4, 20, 100)
     with redis_server() as server, DeafProxy(server.port) as proxy:
         run = campaign("B14", "no notification is delivered", IN_MEMORY, proxy.url)
@@ -176,19 +176,19 @@ def test_b14_results_arrive_without_any_notification(campaign: Make) -> None:
 
 
 def test_a5_a_worker_that_was_frozen_past_its_lease_writes_nothing(campaign: Make) -> None:
-    """All that it holds is run by the other one; then it goes on, ends its bodies, and settles: too late."""
+    """The other runner runs all its claims. Then the frozen worker continues, ends its bodies, and settles too late."""
     times = rounds(5, 100, 1000)
     with redis_server() as server:
         what = "worker frozen past its lease (SIGSTOP, SIGCONT), with all its slots at work"
         run = campaign("A5", what, IN_MEMORY, server.url, LEASE_SEC="0.4", MAX_RECOVERIES="1000000")
         stale = sum(_freeze(run, number) for number in range(times))
         verdict = run.finish(times, stale_writes_refused=stale)
-        # What a frozen worker had begun ran again elsewhere, and nothing else did.
+        # The bodies that the frozen worker had begun ran again elsewhere, and no others did.
         assert 0 < stale <= verdict.duplicates <= run.revoked()
 
 
 def _freeze(run: Campaign, number: int) -> int:
-    """One round; how many outcomes of the frozen worker were refused."""
+    """Run one round; return the number of refused outcomes of the frozen worker."""
     gate, since, held = f"gate-{number}", run.ledger.size(), {}
     for invocation in run.jobs.chaos.held.parallelize([(f"{number}-{n}", gate) for n in range(RUNNERS * SLOTS)]):
         run.ledger.write(kind="acked", id=invocation.invocation_id)
@@ -201,9 +201,9 @@ def _freeze(run: Campaign, number: int) -> int:
     frozen = run.runners[number % RUNNERS]
     frozen.send(signal.SIGSTOP)
     wait_until(lambda: stands_still(frozen.pid), "all threads of the worker stand still")
-    # Read after it stands still: in the meantime the other one may have taken something over.
+    # Read after the worker is frozen: the other one may have taken over invocations meanwhile.
     mine = {invocation_id for invocation_id, pid in last_pids().items() if pid == frozen.pid}
-    # What the other one runs ends, and makes room for what it takes over.
+    # The bodies of the other worker end, and make room for those that it takes over.
     flags.raise_flag(gate)
     others = {child.pid for child in run.runners} - {frozen.pid}
     values = {invocation_id: each.get_result(timeout=60) for invocation_id, each in held.items()}
@@ -211,7 +211,7 @@ def _freeze(run: Campaign, number: int) -> int:
     for invocation_id, value in values.items():
         run.ledger.write(kind="read", id=invocation_id, value=value)
     frozen.send(signal.SIGCONT)
-    # It says of each that its claim was lost: then the outcome has been refused.
+    # The worker logs for each claim that it was lost: the store has then refused the outcome.
     for invocation_id in mine:
         frozen.await_output(invocation_id)
     return len(mine)

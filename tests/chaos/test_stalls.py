@@ -1,6 +1,6 @@
-"""Stalls of the store, or of all processes, for longer than a lease: nothing that lived is run again, or blamed.
+"""Stalls of the store, or of all processes, for longer than a lease: no live claim runs again or counts a death.
 
-Every runner gets a lease to renew what it holds. What a runner held that died meanwhile is recovered after that.
+Every runner gets one lease to renew its claims. The claims of a runner that died meanwhile are recovered after that.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KINDS = ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner", "Proces
 
 
 def _start(make: Make, processes: Processes, row: str, what: str, level: str, url: str, **settings: str) -> Campaign:
-    """Two runners that work, and one that only looks for dead runners."""
+    """Two runners that work, and one that only recovers."""
     run = make(row, what, level, url, LEASE_SEC=str(LEASE_SEC), **settings)
     processes.started_runner(PYNENC__CONFIGRUNNER__QUEUES="nobody")
     return run
@@ -54,7 +54,7 @@ def _recoveries(run: Campaign, invocation: Any) -> int:
 
 
 def _nothing_ran_again(run: Campaign, gate: str, held: dict[str, Any]) -> None:
-    # Long enough for each runner to renew its leases, and to look twice for dead runners.
+    # Long enough for each runner to renew its leases, and to search twice for dead runners.
     pause(1.5 * LEASE_SEC)
     flags.raise_flag(gate)
     for invocation in held.values():

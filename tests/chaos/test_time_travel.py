@@ -1,6 +1,7 @@
-"""Servers that go back in time, five times in a row: nothing stays running that nobody runs, and nobody waits for ever.
+"""Servers that go back in time, five times in a row: no invocation stays running without a runner, and no wait is
+endless.
 
-What the server has forgotten is lost or runs again. What it has not forgotten ends once and does not run again.
+Invocations that the server has lost are lost or run again. All others end once and do not run again.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ def test_t1_five_journeys_in_a_row_under_load_leave_nothing_stuck(
 
 
 def _journey(run: Campaign, machine: TimeMachine, number: int, each: int) -> float:
-    """One of them, with bodies that run at the point to which the server returns; after how long nothing was stuck."""
+    """Run one round with bodies that run at the point to which the server returns; return the time until none was
+    stuck.
+    """
     machine.prepare()
     run.await_progress(each)
     toils = _submit(run, [(f"toil-{number}-{n}", 0.5) for n in range(2 * SLOTS)])
@@ -120,7 +123,7 @@ def _finish(run: Campaign, others: list[Child], cuts: int, healed: list[float]) 
 
 
 def _forgotten(app: Any, events: list[dict[str, Any]]) -> tuple[int, set[str]]:
-    """How many accepted calls are gone; and those of them that were accepted before the time to which it returned."""
+    """Return how many accepted calls are lost, and how many of them were accepted before the time of the return."""
     travelling, gone, unjustly, kept = False, 0, set(), final_ids(app)
     for event in events:
         if event["kind"] in ("mark", "back"):
@@ -133,7 +136,7 @@ def _forgotten(app: Any, events: list[dict[str, Any]]) -> tuple[int, set[str]]:
 
 
 def _ran_again_though_known(events: list[dict[str, Any]]) -> set[str]:
-    """What had been read before the point in time to which a server returned, and ran after that."""
+    """Return the calls that were read before the point to which the server returned, and ran after it."""
     read: set[str] = set()
     known: set[str] = set()
     again: set[str] = set()
@@ -152,7 +155,7 @@ def _ran_again_though_known(events: list[dict[str, Any]]) -> set[str]:
 def test_a_runner_of_any_kind_gives_back_what_the_server_says_it_runs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: RunnerKind, work: str, seed: int
 ) -> None:
-    # A worker of ProcessRunner ends with its invocation: what it owned again is left to the end of the lease.
+    # A worker of ProcessRunner ends with its invocation; claims that it owns again wait for the end of the lease.
     by_lease = kind.name == "process"
     with WAYS["restart from an older snapshot"](random.Random(seed)) as machine:
         set_environment(monkeypatch, tmp_path, StoreKind("redis", lambda folder: machine.url, shared=True))
@@ -229,7 +232,7 @@ source.backup(target)
 def test_a_backup_that_is_restored_into_a_database_in_use_leaves_nothing_stuck(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, processes: Processes, work: str
 ) -> None:
-    """In place, as the backup of SQLite does it, so that the file stays the same one."""
+    """Restore in place, like the backup of SQLite, so that the file stays the same."""
     path, saved, lease_sec = tmp_path / "store.db", tmp_path / "saved.db", 2.0
     set_environment(monkeypatch, tmp_path, StoreKind("sqlite", lambda folder: f"sqlite:///{path}", shared=True))
     monkeypatch.setenv("PYNENC__LEASE_SEC", str(lease_sec))
@@ -245,7 +248,7 @@ def test_a_backup_that_is_restored_into_a_database_in_use_leaves_nothing_stuck(
         invocation.get_result(timeout=60)
     forgotten = jobs.basics.add(1, 1)
     assert forgotten.get_result(timeout=60) == 2
-    # Then the silence since the backup is one of a stall.
+    # The silence since the backup then looks like a stall.
     pause(lease_sec)
     assert processes.python("-c", _COPY, str(saved), str(path)).wait() == 0
     get = jobs.app.orchestrator.get_invocation_status

@@ -1,4 +1,4 @@
-"""Records that somebody damaged, queued and claimed, under load: each ends, and nothing else does for it."""
+"""Damaged records, queued and claimed, under load: each ends, and no other invocation ends with it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _campaign(run: Campaign, damage: Callable[[str, random.Random], bool]) -> No
             except TimeoutError as error:
                 raise AssertionError(f"{one.invocation_id} neither ran nor was set aside") from error
             except (InvocationError, PynencError, TypeError):
-                # What a damaged record says may be other arguments, or another task.
+                # A damaged record may contain other arguments, or another task.
                 assert one in damaged
     run.finish(len(damaged))
 

@@ -1,4 +1,4 @@
-"""The main job, small: the example runs with two runner processes, and its report is what it says."""
+"""The main job in small: the example runs with two runner processes, and its report is correct."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RUN = Path(__file__).resolve().parents[2] / "examples" / "code_census" / "run.py
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Three packages, one of them of several batches, with all that may be in a source tree."""
+    """Three packages, one of them of several batches, with all kinds of files of a source tree."""
     root = tmp_path / "tree"
     (root / "many" / "deep").mkdir(parents=True)
     for number in range(60):
@@ -34,7 +34,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 class _Page(HTMLParser):
-    """What a page refers to, and whether each element is closed."""
+    """Collects the references of a page, and checks that each element is closed."""
 
     _VOID = frozenset({"meta"})
 
@@ -93,7 +93,7 @@ def test_two_runners_count_a_tree_and_the_report_shows_it(tree: Path, tmp_path: 
     assert text.count("count_batch ") >= 5
     headings = re.findall(r"<h2>(.*?)</h2>", text)
     assert headings[0] == "Which slot ran what"
-    # On a phone no chart is cut: nothing in one has a width of its own, each is as wide as the page lets it be.
+    # On a phone no chart is cut: no part of a chart has a fixed width, and each chart fits the page.
     lanes = re.findall(r"<svg (.*?)>", text)
     assert lanes
     assert all('preserveAspectRatio="none"' in lane and " width=" not in lane for lane in lanes)
@@ -175,6 +175,6 @@ def _processes_that_mention(text: str) -> list[str]:
             if text.encode() in (folder / "environ").read_bytes():
                 found.append((folder / "cmdline").read_bytes().decode(errors="replace"))
         except OSError:
-            # Ended meanwhile, or not ours to look at.
+            # The process has ended meanwhile, or belongs to another user.
             continue
     return found

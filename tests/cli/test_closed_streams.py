@@ -1,4 +1,4 @@
-"""Started with closed standard streams: commands and runners work, and what bodies print is dropped."""
+"""Commands and runners work with closed standard streams, and output of bodies is dropped."""
 
 from __future__ import annotations
 

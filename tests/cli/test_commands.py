@@ -1,4 +1,4 @@
-"""`python -m pynenc`: exit codes, what goes to stdout and what to stderr, stopping."""
+"""`python -m pynenc`: exit codes, output on stdout and stderr, and stopping."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_the_drawing_has_a_box_for_each_status_and_a_line_for_each_step() -> Non
     for (name, one), (other_name, other) in itertools.combinations(boxes.items(), 2):
         apart = one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
         assert apart, f"{name} covers {other_name}"
-    # A line that leaves a frame stands for the statuses in it; its title names each step.
+    # A line that leaves a frame represents the statuses in it; its title names each transition.
     drawn = [step for group in groups if group.get("class") == "step" for step in _title(group).split(", ")]
     steps = [
         f"{one} to {other}" for one in InvocationStatus for other in InvocationStatus if one.can_transition_to(other)
@@ -281,7 +281,7 @@ def test_a_stop_signal_while_the_app_is_imported_is_a_clean_stop(processes: Proc
 @pytest.mark.parametrize(
     "module",
     [
-        # Python makes a RuntimeError of it.
+        # Python converts the exception into a RuntimeError.
         "class Field:\n    def __set_name__(self, owner, name):\n        wait()\nclass Owner:\n    field = Field()\n",
         "try:\n    wait()\nexcept:\n    pass\n",
     ],

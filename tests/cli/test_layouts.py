@@ -17,7 +17,7 @@ START = ("runner", "start")
 
 
 class Case(NamedTuple):
-    """How a runner is started in a layout, and what its client gets."""
+    """The start of a runner in a layout, and the results of its client."""
 
     layout: str
     command: tuple[str, ...]
@@ -75,7 +75,7 @@ def _run(processes: Processes, monkeypatch: pytest.MonkeyPatch, root: Path, case
 
 
 def _printed(client: Child) -> tuple[str, ...]:
-    """What the tasks have returned; a line of the log has spaces."""
+    """Return the results of the tasks; a line of the log has spaces."""
     return tuple(line for line in client.output().splitlines() if " " not in line)
 
 

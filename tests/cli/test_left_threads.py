@@ -1,4 +1,4 @@
-"""What a runner that is stopped twice says of the threads that it does not wait for: only those that bodies started."""
+"""A runner that is stopped twice names only the remaining threads that bodies started."""
 
 from __future__ import annotations
 

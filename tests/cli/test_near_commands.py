@@ -1,4 +1,4 @@
-"""Wrong words on the command line are answered with near ones; what is not there is not advertised."""
+"""Wrong words on the command line cause an error that suggests similar ones; missing commands are not listed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_configured_runner_that_does_not_exist_is_answered_with_its_setting(
 ) -> None:
     monkeypatch.setenv("PYNENC__RUNNER_CLS", "TreadRunner")
     monkeypatch.chdir(tmp_path)
-    # Under a name of its own each time, since a module is imported once.
+    # A different name each time, because a module is imported once.
     (tmp_path / f"treads_{command}.py").write_text("from pynenc import Pynenc\n\napp = Pynenc()\n")
     monkeypatch.setattr(sys, "path", [*sys.path])
     assert main(["--app", f"treads_{command}", "runner", command]) == 1

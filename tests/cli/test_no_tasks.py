@@ -1,4 +1,4 @@
-"""A runner that knows no task says so at its start, with the command that would find the tasks."""
+"""A runner that knows no task logs a warning at its start, with the command that would find the tasks."""
 
 from __future__ import annotations
 

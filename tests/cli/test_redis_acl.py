@@ -1,4 +1,4 @@
-"""`pynenc redis acl`: what it prints, and what a server makes of it."""
+"""`pynenc redis acl`: its output, and the effect of its output on a server."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def server() -> Iterator[RedisServer]:
 
 
 def _refusal(server: RedisServer, user: str, password: str, *words: str) -> str:
-    """What the server says no with; empty if it does not."""
+    """Return the server's refusal; empty if it accepts the command."""
     try:
         server.ask_as(user, password, *words)
     except ServerError as error:

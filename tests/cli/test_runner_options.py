@@ -1,4 +1,4 @@
-"""The numbers of `pynenc runner start`: each does what it says, or is refused."""
+"""Each number option of `pynenc runner start` has its effect, or is refused."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_options_set_the_number_of_processes_and_slots(
     assert len({flags.flag_text(f"gate{number}-started") for number in _started(slots + 1)}) == pids
     (waiting,) = set(range(slots + 1)) - set(_started(slots + 1))
     assert str(held[waiting].status) == "registered"
-    # It gets the slot of the first one that ends, and begins no sooner.
+    # The call gets the slot of the first body that ends, and starts no sooner.
     first = _started(slots + 1)[0]
     flags.raise_flag(f"gate{first}", "open")
     flags.await_flag(f"gate{waiting}-started")

@@ -1,4 +1,4 @@
-"""Every name that code written for pynenc imports or reads is there; what this build lacks says so."""
+"""Every name that code written for pynenc imports or reads exists; missing features raise an error."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ MEMBERS = {
     "info": "app_id module config_values config_filepath module_filepath app_variable to_json from_json from_app",
 }
 DEFAULTS: dict[str, dict[str, Any]] = {
-    # What O-1 and O-3 decide otherwise is not pynenc's: the serializer, and the components that follow the store.
+    # Decisions O-1 and O-3 differ from pynenc: the serializer, and the components that follow the store.
     "config_pynenc.ConfigPynenc": {
         "app_id": "pynenc", "serializer_cls": "JsonSerializer", "runner_cls": "DummyRunner", "logging_level": "info",
         "dev_mode_force_sync_tasks": False, "max_pending_seconds": 5.0, "trigger_cls": "MemTrigger",

@@ -1,4 +1,4 @@
-"""The page "Differences from pynenc" is true: its settings and defaults, and what it says of this package."""
+"""The page "Differences from pynenc" is true: its settings, its defaults, and its statements about this package."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class QuietStateBackend(BaseStateBackend):
 
 
 class WithoutARunner(unittest.TestCase):
-    """Bodies run in the test, because a setting says so."""
+    """Bodies run in the test, because of a setting."""
 
     def setUp(self) -> None:
         app.conf.dev_mode_force_sync_tasks = True

@@ -89,7 +89,7 @@ def stamp_twice(number: int) -> int:
 
 
 class OneByOneRunner(BaseRunner):
-    """A runner as a user writes it: the seven members, one body after the other on the thread of the loop."""
+    """A runner in a user's style: it runs one body after the other on the thread of the loop."""
 
     @staticmethod
     def mem_compatible() -> bool:
@@ -106,7 +106,7 @@ class OneByOneRunner(BaseRunner):
         self.ran.append("stopped")
 
     def _on_stop_runner_loop(self) -> None:
-        """The loop looks at `running`."""
+        """The loop checks `running`."""
 
     def runner_loop_iteration(self) -> None:
         for invocation in self.app.orchestrator.get_invocations_to_run(1):
@@ -120,7 +120,7 @@ class OneByOneRunner(BaseRunner):
         if running_invocation is None:
             time.sleep(0.01)
             return
-        # The body that waits has the thread of the loop, so what it waits for runs here.
+        # The waiting body occupies the thread of the loop, so the awaited invocation runs here.
         self.runner_loop_iteration()
 
 

@@ -1,4 +1,4 @@
-"""Documented features of pynenc, one small test each: where settings come from, the builder, logging."""
+"""Documented features of pynenc, one small test each: sources of settings, the builder, logging."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documented features of pynenc that do not run here yet, and why. What begins to run leaves this list."""
+"""Documented features of pynenc that do not run here yet, with reasons. A feature that runs leaves this list."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ REFUSED: list[tuple[str, str, Callable[[Any], Any]]] = [
     ("MongoDB", OTHER_STORES, lambda app: PynencBuilder().mongo("mongodb://host")),
     ("RabbitMQ", OTHER_STORES, lambda app: PynencBuilder().rabbitmq_broker("amqp://host")),
 ]
-"""What says that this build does not have it: feature, what it waits for, a use."""
+"""Missing features that raise an error: the feature, the reason, and a use."""
 
 PATHS: list[tuple[str, str]] = [
     *(
@@ -59,7 +59,7 @@ PATHS: list[tuple[str, str]] = [
     *((f"pynenc.workflow.{name}", WORKFLOWS) for name in ("workflow_identity", "workflow_deterministic")),
     ("pynenc.monitor", MONITOR),
 ]  # fmt: skip
-"""Module paths that are not there: path, what it waits for."""
+"""Missing module paths: the path and the reason."""
 
 MEMBERS: list[tuple[str, str, str]] = [
     ("state_backend", "iter_invocations_in_timerange", MONITOR),
@@ -70,7 +70,7 @@ MEMBERS: list[tuple[str, str, str]] = [
     ("state_backend", "get_all_workflow_runs", WORKFLOWS),
     ("trigger", "register_task_triggers", TRIGGERS),
 ]
-"""Members that are not there: component, name, what it waits for."""
+"""Missing attributes: the component, the name and the reason."""
 
 
 @pytest.fixture

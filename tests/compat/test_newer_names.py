@@ -1,4 +1,4 @@
-"""What the names do that only code written for pynenc 0.4 uses."""
+"""The behaviour of names that only code written for pynenc 0.4 uses."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_the_queues_of_the_broker_have_the_default_queue() -> None:
 def test_a_class_for_sqlite_reads_both_sections_and_an_app_does_not_read_its_own() -> None:
     conf = ConfigOrchestratorSQLite({"orchestrator": {"blocking_control": False}, "sqlite": {"sqlite_db_path": "a.db"}})
     assert (conf.blocking_control, conf.sqlite_db_path) == (False, "a.db")
-    # An app has one store, so a place for the orchestrator alone is not silently ignored.
+    # An app has one store, so a location for the orchestrator alone must not be ignored silently.
     [(_, key, _)] = unknown_settings({"orchestratorsqlite": {"sqlite_db_path": "b.db"}}, None)
     assert key == "orchestratorsqlite"
 

@@ -1,4 +1,6 @@
-"""Runners written for pynenc 0.4: what is abstract there is a default here, and their hook for waits is called."""
+"""Runners written for pynenc 0.4: methods that are abstract there have defaults here, and their hook for waits is
+called.
+"""
 
 from __future__ import annotations
 

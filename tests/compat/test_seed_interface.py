@@ -1,4 +1,4 @@
-"""The seed's runner interface: one test for each of the seventeen points, as a user's own runner sees it."""
+"""The seed's runner interface: one test for each of its seventeen points, from the view of a user's runner."""
 
 from __future__ import annotations
 

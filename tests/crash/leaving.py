@@ -29,7 +29,7 @@ def file_of(kind: str, pid: int) -> Path:
 
 
 class Exporter:
-    """As those of OpenTelemetry and Sentry: a queue, a daemon thread, and a function for the exit."""
+    """Like the exporters of OpenTelemetry and Sentry: a queue, a daemon thread, and an exit function."""
 
     def __init__(self) -> None:
         self._queue: queue.Queue[str | None] = queue.Queue()
@@ -107,7 +107,7 @@ def folder_is_there() -> bool:
 
 
 def left_by(pid: int) -> dict[str, str]:
-    """What is to be read of that process, by kind."""
+    """Return the records of that process, by kind."""
     found = {}
     for kind in ("exported", "logged", "written", "finished"):
         path = file_of(kind, pid)

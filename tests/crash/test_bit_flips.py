@@ -29,7 +29,8 @@ def test_no_result_is_wrong_though_bits_flip_on_their_way(
             ends[_end(call, text)] += 1
         assert set(ends) == {"right", "noticed"}, ends
         assert proxy.flipped >= len(calls) / EVERY
-        # What arrived changed at the server is lost to everybody; what only left it so was read again.
+        # A payload that reached the server damaged is lost for every reader; one that was damaged on the way back was
+        # read again.
         assert ends["noticed"] < proxy.flipped
 
 

@@ -1,4 +1,4 @@
-"""Bodies that hold the GIL for many leases: leases are renewed without it, so nobody takes the work away."""
+"""Bodies that hold the GIL for many leases: a native thread renews the leases, so no other runner takes over."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_body_that_holds_the_gil_for_five_leases_is_not_recovered(
     holder = processes.runner(PYNENC__RUNNER_CLS=runner_cls, **{f"PYNENC__{size}": "1" for size in sizes}, **lease)
     invocation = jobs.faults.hold_the_gil(5 * LEASE_SEC)
     pid = int(flags.await_flag("gil-held"))
-    # It looks for work of dead runners twice in each lease.
+    # The runner searches for dead runners twice in each lease.
     watcher = processes.started_runner(PYNENC__RUNNER_CLS="ThreadRunner", **lease)
     assert invocation.get_result(timeout=60) == pid
     history = [str(entry.status) for entry in jobs.app.state_backend.get_history(invocation.invocation_id)]

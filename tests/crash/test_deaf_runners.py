@@ -1,4 +1,4 @@
-"""One verb of the store fails for good while everything else works: a runner of any kind says so and ends."""
+"""One verb of the store fails for good while all others work: a runner of any kind logs the reason and ends."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _end_of(world: World) -> str:
 
 
 def _block_claims(server: RedisServer, app: Any) -> None:
-    """A key of a wrong type where scheduled work stands: a submission of what is due at once never looks there."""
+    """A key of scheduled work with a wrong type: submitting work that is due at once never reads this key."""
     server.command("SET", f"{{{app.app_id}:0}}s:default", "planted")
 
 
@@ -62,7 +62,7 @@ def test_a_runner_whose_claims_alone_fail_ends_with_the_reason(
     block(server, world.app)
     assert str(world.jobs.basics.add(1, 2).status) == "registered", "submissions are accepted as before"
     reason = _end_of(world)
-    # A loop of a user's own raises what its claim raised; the engine's runners raise at the limit.
+    # A user's loop raises the exception of its claim; the runners of the engine raise at the limit.
     assert "store_deaf_after_sec" in reason or what in reason, reason
 
 

@@ -1,4 +1,4 @@
-"""What happens to the files of a SQLite store while it is in use: backups, and folders that are cleaned."""
+"""The files of a SQLite store in use: backups, and cleaned folders."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _private(folder: Path) -> Path:
 
 @contextmanager
 def _load(jobs: Any) -> Iterator[list[str]]:
-    """Commits without a pause; the ids of what was accepted."""
+    """Commit without a pause; return the ids of accepted calls."""
     over, accepted = threading.Event(), list[str]()
 
     def submit() -> None:
@@ -61,12 +61,12 @@ database.backup(sqlite3.connect(copy), pages=100, sleep=0.001)
 @pytest.mark.parametrize("backup", [_VACUUM_INTO, _BACKUP_OF_A_SNAPSHOT], ids=["vacuum", "backup"])
 def test_the_backups_of_the_guide_end_under_load(processes: Processes, jobs: Any, tmp_path: Path, backup: str) -> None:
     path, copy = tmp_path / "store.db", tmp_path / "copy.db"
-    # Many times as large as what is copied at once.
+    # Much larger than the amount that is copied at once.
     jobs.payloads.of_str.parallelize([("x" * 20_000,)] * 100)
     with _load(jobs) as accepted:
         wait_until(lambda: len(accepted) > 20, "the load flows")
         before = len(accepted)
-        # In a process of its own: closing a file ends all locks that a process has on it.
+        # In a separate process: closing a file releases all locks of the process on it.
         connect = f"database, copy = sqlite3.connect({str(path)!r}, isolation_level=None), {str(copy)!r}"
         assert processes.python("-c", f"import sqlite3\n{connect}\n{backup}").wait(60) == 0, processes.logs()
         so_far = len(accepted)

@@ -34,7 +34,7 @@ def jobs_anywhere(shared_env: None) -> Any:
 def _runner(
     processes: Processes, runner_cls: str, slots: int = 3, app: str = "support.jobs", **environment: str
 ) -> Child:
-    """A body that waits for a process keeps its slot, so there are slots for what that process calls."""
+    """A body that waits for a process keeps its slot, so the calls of that process need other slots."""
     count = str(slots)
     sizes = {"PYNENC__NUM_PROCESSES": count, "PYNENC__MAX_PROCESSES": "1", "PYNENC__MIN_PROCESSES": "1"}
     sizes |= {"PYNENC__PROCESSES": "1", "PYNENC__MAX_THREADS": count, "PYNENC__CONCURRENCY": count}
@@ -44,7 +44,7 @@ def _runner(
 
 
 def _imported(monkeypatch: pytest.MonkeyPatch, name: str) -> Any:
-    """A module of this test, not that of another one with the same name."""
+    """Import a module of this test, not that of another test with the same name."""
     monkeypatch.delitem(sys.modules, name, raising=False)
     return importlib.import_module(name)
 
@@ -132,7 +132,7 @@ def test_processes_that_a_body_starts_by_multiprocessing_end_with_its_worker(
 
 @pytest.mark.parametrize("runner_cls", WORKER_RUNNERS)
 def test_a_process_that_does_not_end_does_not_hold_up_a_stop(processes: Processes, jobs: Any, runner_cls: str) -> None:
-    """One that is no daemon: an interpreter would wait for it for ever."""
+    """A non-daemon process: an interpreter would wait for it forever."""
     runner = _runner(processes, runner_cls)
     pid = jobs.forks.leave_a_process(False).get_result(timeout=60)
     _stop(runner, 20.0)
@@ -155,7 +155,7 @@ def random():
 def test_workers_do_not_draw_the_same_random_numbers(
     processes: Processes, sqlite_env: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runner_cls: str
 ) -> None:
-    """The generators that workers share when they are forked: of `random`, of numpy, and what a hook seeds."""
+    """The generators that forked workers share: those of `random` and numpy, and those that a hook seeds."""
     folder = tmp_path / "installed" / "numpy"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text("from numpy import random\n")
@@ -227,7 +227,7 @@ def test_a_hook_must_be_a_plain_function(jobs: Any) -> None:
 
 @pytest.mark.parametrize("runner_cls", ["ThreadRunner", "MultiThreadRunner", "AsyncRunner"])
 def test_a_process_that_is_forked_amid_writes_can_write(processes: Processes, jobs: Any, runner_cls: str) -> None:
-    """SQLite would leave the lock of the writer to the child, where nobody ever releases it."""
+    """SQLite would leave the lock of the writer to the child, where no code ever releases it."""
     runner = _runner(processes, runner_cls, slots=4)
     over = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Worker processes that are frozen: their slots are given to others, and they do not stand in the way of a stop."""
+"""Frozen worker processes: other workers get their slots, and they do not delay a stop."""
 
 from __future__ import annotations
 

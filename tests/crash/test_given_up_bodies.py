@@ -85,7 +85,7 @@ def test_a_body_given_up_after_a_cancellation_after_a_stop_ends_once_and_the_run
 def test_a_worker_that_is_replaced_sends_the_outcome_of_a_body_it_gives_up(
     processes: Processes, jobs: Any, ledger: Ledger
 ) -> None:
-    """Its runner goes on, and replaces the worker because of the number of its tasks."""
+    """The runner continues, and replaces the worker because of its number of tasks."""
     runner = _runner(processes, "MultiThreadRunner", MAX_TASKS_PER_PROCESS="1")
     invocation = jobs.limits.sleep_beyond_the_limit("body")
     flags.await_flag("body-runs")

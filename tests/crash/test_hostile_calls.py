@@ -44,7 +44,7 @@ def test_hostile_payloads_among_ordinary_calls_stop_no_runner(
 ) -> None:
     collisions, heavies, count = rounds(4, 40, 200), rounds(1, 4, 20), rounds(200, 2000, 10_000)
     if runner_cls == "ProcessRunner":
-        # A process for each is the slow one.
+        # A process for each call is slow.
         count //= 5
     if runner_cls == "ThreadRunner":
         # It has no process to kill.
@@ -54,7 +54,7 @@ def test_hostile_payloads_among_ordinary_calls_stop_no_runner(
     planted = [(task_id("numbers"), b'\x01{"value":[' + numbers + b"]}")] * collisions
     planted += [(task_id("heavy"), b'\x01{"value":"x"}')] * heavies
     sizes = dict.fromkeys(("PYNENC__NUM_PROCESSES", "PYNENC__MAX_PROCESSES", "PYNENC__PROCESSES"), "2")
-    # One body at a time in each process: what runs beside a heavy one would die with it.
+    # One body at a time in each process: a heavy body would take others with it.
     one_each = {"PYNENC__MAX_THREADS": "1", "PYNENC__CONCURRENCY": "1"}
     runner = processes.runner(PYNENC__RUNNER_CLS=runner_cls, PYNENC__MAX_RECOVERIES="2", **sizes, **one_each)
     client = processes.python("-m", CLIENT, "client", str(count))

@@ -1,4 +1,4 @@
-"""What waiting costs: next to nothing, and no lock. Measured as shares of a window, never as times."""
+"""Waiting costs almost no CPU, and no lock. Measured as shares of a window, never as times."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WAITERS = 100
 
 
 def _load_of(child: Child) -> float:
-    """CPU time of the child over a window, as a share of one core."""
+    """Return the CPU time of the child over a window, as a share of one core."""
     before, began = cpu_seconds(child.pid), time.monotonic()
     with pytest.raises(subprocess.TimeoutExpired):
         child.process.wait(WINDOW_SEC)

@@ -15,7 +15,7 @@ from pynenc import Pynenc
 from pynenc.exceptions import SignatureError
 
 ORDER = [(OLD_KEY,), (OLD_KEY, NEW_KEY), (NEW_KEY, OLD_KEY), (NEW_KEY,)]
-"""The lists of keys that the guide gives, one after the other; each is everywhere before the next comes."""
+"""The lists of keys in the guide, one after the other; every process has a list before the next begins."""
 CALLS = 15
 
 
@@ -81,7 +81,8 @@ def test_keys_roll_over_a_running_fleet_without_a_refusal(
     pending = fleet.submit()
     for keys in ORDER[1:]:
         if keys == ORDER[-1]:
-            # Before the old key is dropped, what it has signed is over: all calls are done, their results read.
+            # Before the old key is dropped, its signatures are no longer needed: all calls are done, and their results
+            # are read.
             by_new = fleet.submit()
             fleet.check(by_new)
         for _step in fleet.roll(keys):

@@ -1,4 +1,4 @@
-"""Runners and their workers killed at random under load (A2): nothing is lost, and what they ran begins again soon."""
+"""Runners and workers killed at random under load (A2): no call is lost, and interrupted bodies run again soon."""
 
 from __future__ import annotations
 
@@ -38,32 +38,32 @@ REPEATED = 5
 
 @dataclass(frozen=True)
 class Kill:
-    """One blow, which may take several processes."""
+    """One kill, which may end several processes."""
 
     at: float
     part: int
     whole: bool
-    """Whether it was the runner itself, so that a lease has to end."""
+    """Whether the runner itself was killed, so that a lease must expire."""
 
 
 @dataclass
 class Fleet:
-    """Runners of any kind, each replaced by one of any kind when it is killed."""
+    """Runners of any kind; each killed runner is replaced by one of any kind."""
 
     processes: Processes
     chance: random.Random
     runners: list[Child] = field(default_factory=list)
     kills: dict[int, list[Kill]] = field(default_factory=lambda: defaultdict(list))
-    """By process; one number may be given out again."""
+    """Records by process; the system may reuse a process id."""
 
     def start(self, runner_cls: str | None = None) -> None:
-        """One more, not waited for."""
+        """Start another runner without waiting for it."""
         sizes = dict.fromkeys(("NUM_PROCESSES", "MIN_PROCESSES", "MAX_PROCESSES", "PROCESSES"), "2")
         sizes |= {"CONCURRENCY": "2", "MAX_THREADS": "2", "RUNNER_CLS": runner_cls or self.chance.choice(CLASSES)}
         self.runners.append(self.processes.runner(**{f"PYNENC__{name}": value for name, value in sizes.items()}))
 
     def strike(self, part: int) -> None:
-        """SIGKILL one of the runners, or a process below it."""
+        """Send SIGKILL to one of the runners, or to a process below it."""
         runner = self.chance.choice(self.runners)
         below = sorted(descendants(runner.pid))
         victim = self.chance.choice([runner.pid] * max(1, len(below)) + below)
@@ -88,14 +88,15 @@ class Fleet:
 @pytest.fixture
 def jobs(shared_env: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("PYNENC__LEASE_SEC", str(LEASE_SEC))
-    # How often a worker dies with an invocation is chance here, and nobody's fault.
+    # The number of deaths of a worker with an invocation is random here and must not count.
     monkeypatch.setenv("PYNENC__MAX_RECOVERIES", "1000")
     return load_jobs()
 
 
 def _again_after(jobs: Any, ledger: Ledger, fleet: Fleet) -> tuple[list[tuple[Kill, float]], int]:
-    """For each claim that a kill ended: how long after it the next run began, without the pause that one is given which
-    has died before. And how many claims were taken back."""
+    """Return, for each claim that a kill ended, the time until the next run began, without the backoff after a death;
+    and the number of claims that were taken back.
+    """
     found, taken_back = [], 0
     for invocation_id in {event["id"] for event in ledger.of_kind("acked")}:
         claimed: Any = None
@@ -106,7 +107,7 @@ def _again_after(jobs: Any, ledger: Ledger, fleet: Fleet) -> tuple[list[tuple[Ki
             if status in ("pending_recovery", "running_recovery"):
                 taken_back += 1
                 deaths += status == "running_recovery"
-                # The last one, if who took it over was killed before it began.
+                # The last run, if the runner that took it over was killed before it began.
                 blow = _blow_to(fleet, claimed, at) or blow
             elif status == "pending":
                 claimed = entry
@@ -146,7 +147,9 @@ def _by_part(again: list[tuple[Kill, float]], whole: bool, parts: range) -> Iter
 def test_runners_and_workers_killed_at_random_under_load_lose_nothing_and_run_again_soon(
     processes: Processes, jobs: Any, ledger: Ledger, seed: int
 ) -> None:
-    """99 % of what a kill interrupts begins again within a lease and a second: median of five parts of the storm."""
+    """99 % of the bodies that a kill interrupts run again within a lease and a second: median of five parts of the
+    storm.
+    """
     fleet = Fleet(processes, random.Random(seed))
     for runner_cls in CLASSES[:FLEET]:
         fleet.start(runner_cls)
@@ -155,7 +158,7 @@ def test_runners_and_workers_killed_at_random_under_load_lose_nothing_and_run_ag
 
 
 def _storm(processes: Processes, jobs: Any, ledger: Ledger, fleet: Fleet, number: int, seed: int) -> float:
-    """How long it took until 99 % of what it interrupted began again."""
+    """Return the time until 99 % of the interrupted bodies ran again."""
     kills, least, pauses = (200, 100_000, (0.3, 2.0)) if FULL else (60, 5_000, (0.1, 0.5))
     parts = range(REPEATED * number, REPEATED * (number + 1))
     runs, stop = Tally(ledger, "run"), f"stop-{number}"

@@ -1,4 +1,4 @@
-"""Runners that die, freeze, or are told to stop in the middle of the work."""
+"""Runners that die, freeze, or are stopped in the middle of the work."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def jobs(shared_env: None, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def _start_held(processes: Processes, jobs: Any, name: str, **environment: str) -> tuple[Any, Any]:
-    """A runner with one body that waits for the flag `name`, and that invocation."""
+    """Start a runner with one body that waits for the flag `name`; return both."""
     runner = processes.runner(**environment)
     invocation = jobs.basics.until(name)
     assert flags.await_flag(f"{name}-started") == str(runner.pid)
@@ -74,7 +74,7 @@ def test_a_frozen_runner_cannot_write_after_another_one_took_over(processes: Pro
     flags.raise_flag("gate", second_value)
     assert invocation.get_result(timeout=60) == second_value
     before = _statuses(jobs, invocation)
-    # The frozen body reads the flag when it goes on: what it then returns differs from what counts.
+    # The frozen body reads the flag when it continues, so its return value differs from the recorded one.
     flags.raise_flag("gate", "by the frozen one, too late")
     frozen.send(signal.SIGCONT)
     frozen.await_output(invocation.invocation_id)

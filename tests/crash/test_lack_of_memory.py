@@ -46,7 +46,7 @@ def test_an_allocation_that_is_refused_fails_the_task_and_nothing_else(
 
 @pytest.fixture
 def confine() -> Iterator[Confine]:
-    """Give a process so many bytes from now on, by a memory cgroup of either version; False if none can be made."""
+    """Limit the memory of a process by a memory cgroup of either version; return False if none can be created."""
     groups: list[Path] = []
 
     def confine(pid: int, limit: int) -> bool:
@@ -75,7 +75,7 @@ def test_a_worker_that_the_kernel_kills_for_its_memory_is_replaced_and_its_work_
     sibling = jobs.basics.until("sibling")
     flags.await_flag("sibling-started")
     if not confine(worker, 64 * MIB):
-        # Only root may make one. The same signal, only not from the kernel: the runner cannot tell them apart.
+        # Only root may create one. The test sends the signal of the kernel instead: the runner cannot distinguish them.
         os.kill(worker, signal.SIGKILL)
     flags.raise_flag("eat")
     assert hungry.get_result(timeout=60) != worker

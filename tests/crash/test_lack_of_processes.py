@@ -43,7 +43,7 @@ class Limited:
         flags.raise_flag("limit", str(number))
 
         def told() -> bool:
-            # A worker may end, and one that was forked meanwhile has the limit that was.
+            # A worker may end, and a worker that was forked meanwhile has the previous limit.
             others = [pid for pid in self._pids() if self._limit(pid) not in (number, None)]
             for pid in others:
                 with contextlib.suppress(ProcessLookupError):
@@ -53,7 +53,7 @@ class Limited:
         wait_until(told, f"a limit of {number}")
 
     def workers(self) -> set[int]:
-        """Those below the zygote."""
+        """Return the processes below the zygote."""
         return {pid for zygote in self._children(self.child.pid) for pid in self._children(zygote)}
 
     def tasks(self) -> int:
@@ -102,7 +102,7 @@ def _all_done_once(jobs: Any, ledger: Ledger, invocations: Any, tags: list[str])
 def test_a_runner_whose_workers_cannot_be_replaced_waits_and_says_so_and_loses_nothing(
     processes: Processes, jobs: Any, ledger: Ledger, runner_cls: str, left: int
 ) -> None:
-    """Without room for a process, or for all threads of one: a worker that cannot begin does not count as broken."""
+    """Without room for a process, or for all threads of one, a worker that cannot start does not count as broken."""
     runner = Limited(processes, runner_cls, slots=1)
     assert jobs.basics.add(1, 1).get_result(timeout=60) == 2
     runner.allow(1)
@@ -111,7 +111,7 @@ def test_a_runner_whose_workers_cannot_be_replaced_waits_and_says_so_and_loses_n
     runner.allow(runner.tasks() + left)
     tags = [f"tag-{number}" for number in range(20)]
     invocations = jobs.basics.note.parallelize([(tag,) for tag in tags])
-    # More often than what would count as an app that cannot be imported.
+    # More attempts than an app that cannot be imported would get.
     wait_until(lambda: runner.said("no worker process can be started, trying again in 1 s") > 3, "it says so", 60)
     assert runner.child.process.poll() is None
     assert {str(invocation.status) for invocation in invocations} == {"registered"}, "nothing was claimed"
@@ -150,7 +150,7 @@ def test_a_runner_that_can_start_no_thread_claims_nothing_for_it_and_says_so(
 def test_a_body_that_nobody_could_end_at_its_limit_does_not_begin(
     processes: Processes, jobs: Any, ledger: Ledger, runner_cls: str
 ) -> None:
-    """The first one with a limit takes a thread that keeps the time. That there is none is no fault of the task's."""
+    """The first body with a limit starts a thread that keeps the time. If it cannot start, the task is not at fault."""
     runner = Limited(processes, runner_cls, slots=1)
     assert jobs.basics.add(1, 1).get_result(timeout=60) == 2
     runner.allow(1)

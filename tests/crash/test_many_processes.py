@@ -1,4 +1,4 @@
-"""20,000 no-op tasks from four clients over three runners on one store, judged by a ledger kept outside."""
+"""20,000 no-op tasks from four clients over three runners on one store, compared with a ledger outside the store."""
 
 from __future__ import annotations
 

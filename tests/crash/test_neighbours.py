@@ -1,4 +1,4 @@
-"""A body that takes its process with it (A1 of the catalogue): it is buried, and what ran beside it is done."""
+"""A body that kills its process (A1 of the catalogue) becomes a dead letter, and its neighbours complete."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pynenc.exceptions import InvocationAbandonedError
 RUNNERS = ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner", "AsyncRunner"]
 POISONS = ["segfault", "exit", "memory"]
 DEATHS = (-signal.SIGSEGV, -signal.SIGKILL, 3)
-"""What the poisons end a process with."""
+"""The ends of a process that the poisons cause."""
 
 LEASE_SEC = "2"
 PATIENCE_SEC = 60.0
@@ -87,7 +87,7 @@ def _statuses(jobs: Any, invocation: Any) -> list[str]:
 def test_innocent_bodies_beside_poisoned_ones_succeed_and_the_poisoned_ones_are_buried(
     processes: Processes, jobs: Any, monkeypatch: pytest.MonkeyPatch, runner_cls: str, seed: int
 ) -> None:
-    """One of each kind of poison; with full size as many neighbours and deaths as in the catalogue."""
+    """One poison of each kind; in full size as many neighbours and deaths as in the catalogue."""
     innocents = rounds(13, 39, 39)
     most = rounds(1, 3, 3)
     monkeypatch.setenv("PYNENC__MAX_RECOVERIES", str(most))
@@ -134,8 +134,8 @@ def test_a_chain_of_bodies_that_wait_outlives_the_one_at_its_end_that_kills_its_
     _ended(jobs, runner, [root, *beside], 150.0)
     assert [one.result for one in beside] == list(range(4))
     if single:
-        # Whoever waits for the crasher in its process dies with it, and calls it anew each time: that comes to an end.
-        # What it called last may still be about to die.
+        # A body that waits for the crasher in its process dies with it, and calls a new one each time; this ends. The
+        # last one that it called may still be about to die.
         assert str(root.status) in ("failed", "success")
         return
     assert root.result.endswith("InvocationAbandonedError")
@@ -192,14 +192,14 @@ def test_an_invocation_that_runs_alone_is_retried_and_cancelled_as_usual(
 def test_a_runner_that_dies_with_all_of_its_processes_leaves_nobody_to_be_buried(
     processes: Processes, jobs: Any, monkeypatch: pytest.MonkeyPatch, runner_cls: str
 ) -> None:
-    """Nobody sees how it died: the leases end, in whatever order, and nobody is taken for the only one that ran."""
+    """No process sees the death: the leases expire in any order, and no body is taken for the only one that ran."""
     monkeypatch.setenv("PYNENC__MAX_RECOVERIES", "0")
     sizes = {"PYNENC__NUM_PROCESSES": "1", "PYNENC__MAX_PROCESSES": "1"}
     runner = _runner(processes, runner_cls, **sizes)
     calls = [jobs.basics.until(f"gate-{number}") for number in range(6)]
     several = runner_cls not in ("PersistentProcessRunner", "ProcessRunner")
     if not several:
-        # One body in a process: of its death it may be the cause.
+        # A process with one body: the body may be the cause of its death.
         monkeypatch.setenv("PYNENC__MAX_RECOVERIES", "1")
     for number in range(6 if several else 1):
         flags.await_flag(f"gate-{number}-started")
@@ -214,7 +214,9 @@ def test_a_runner_that_dies_with_all_of_its_processes_leaves_nobody_to_be_buried
 
 
 def test_an_invocation_that_runs_alone_does_not_keep_other_work_from_a_pool(processes: Processes, jobs: Any) -> None:
-    """The workers of a pool go on with other work, and workers of their own run what runs alone, and end after that."""
+    """The workers of a pool continue with other work; separate workers run the bodies that must run alone, and end
+    after that.
+    """
     runner = _runner(processes, "MultiThreadRunner", PYNENC__MAX_PROCESSES="1")
     calls = [jobs.neighbours.dies_unless("x"), jobs.basics.until("beside")]
     wait_until(lambda: "running_recovery" in _statuses(jobs, calls[0]), "a death", PATIENCE_SEC)
@@ -239,7 +241,7 @@ def _exists(pid: int) -> bool:
 
 
 def test_an_invocation_that_runs_alone_keeps_its_queue(processes: Processes, jobs: Any) -> None:
-    """A runner for some queues runs alone only what comes from these."""
+    """A runner for some queues runs alone only invocations of these queues."""
     calls = list(itertools.chain(jobs.neighbours.innocent(number, 0.5) for number in range(3)))
     poisoned = jobs.neighbours.poisoned("segfault", 0.2)
     runner = _runner(processes, "MultiThreadRunner", PYNENC__QUEUES="default", PYNENC__MAX_RECOVERIES="1")
@@ -249,7 +251,9 @@ def test_an_invocation_that_runs_alone_keeps_its_queue(processes: Processes, job
 
 
 def _three_poisoned_and_some_innocent(jobs: Any, runner: Supervised, task: Any, poisoned: Any) -> None:
-    """One after the other where they share a key; each innocent one succeeds, each poisoned one is buried."""
+    """Bodies that share a key run one after the other; each innocent one succeeds, each poisoned one becomes a dead
+    letter.
+    """
     calls = [task(number, 0.2) for number in range(3)]
     poison = [poisoned(how, 0.1) for how in POISONS]
     calls += [task(number, 0.2) for number in range(3, 6)]
@@ -273,7 +277,7 @@ def test_a_custom_runner_runs_bodies_of_a_dead_process_alone(
 def test_an_invocation_that_runs_alone_keeps_its_key(
     processes: Processes, jobs: Any, monkeypatch: pytest.MonkeyPatch, runner_cls: str
 ) -> None:
-    """One call of the task at a time, also while it runs alone, and the key of a call that is buried becomes free."""
+    """One call of the task runs at a time, also alone, and the key of a dead letter becomes free."""
     monkeypatch.setenv("PYNENC__MAX_RECOVERIES", "1")
     beside = [jobs.neighbours.innocent(number, 0.3) for number in range(4)]
     runner = _runner(processes, runner_cls)
@@ -285,7 +289,7 @@ def test_an_invocation_that_runs_alone_keeps_its_key(
 def test_bodies_of_a_process_that_died_run_alone_on_a_cluster(
     processes: Processes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Of several shards, where each has its own queue of what runs alone."""
+    """A Cluster with several shards, each with a separate queue for bodies that run alone."""
     set_environment(monkeypatch, tmp_path, StoreKind("cluster", lambda folder: shared_cluster().url, shared=True))
     monkeypatch.setenv("PYNENC__LEASE_SEC", LEASE_SEC)
     monkeypatch.setenv("PYNENC__MAX_RECOVERIES", "1")

@@ -1,4 +1,4 @@
-"""Processes that bodies leave behind do not stay zombies where nobody else waits for them."""
+"""Processes that bodies leave behind do not stay zombies if no other process waits for them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The power goes under a SQLite store: what was acknowledged is there, whatever the disk had not flushed (C9).
+"""The power of a SQLite store fails: acknowledged invocations survive, whatever the disk had not flushed (C9).
 
-The writes and flushes of runners and clients at work are recorded, and replayed up to random places. Each image of the
-disk is opened by the store, and asked for every acknowledgement that came before.
+The test records the writes and flushes of working runners and clients, and replays them up to random places. The store
+opens each image of the disk and is asked for every earlier acknowledgement.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ CALLS = rounds(300, 1500, 3000)
 RUNNERS = ("ThreadRunner", "MultiThreadRunner")
 CLIENTS = 2
 DEAF = ((MAIN, WAL, FOLDER), (WAL,), (MAIN,))
-"""Disks that flush none of these files, though they say so."""
+"""Disks that flush none of these files but claim to."""
 
 
 @dataclass
 class Recorded:
-    """What the processes of an app did to its files, and an environment like theirs."""
+    """The operations of an app's processes on its files, and a similar environment."""
 
     records: list[Record]
     folder: Path
@@ -64,7 +64,7 @@ class Recorded:
 
 @dataclass
 class Verdict:
-    """What was found in all images."""
+    """The findings in all images."""
 
     images: int = 0
     checked: int = 0
@@ -76,7 +76,7 @@ class Verdict:
 
 
 def _recorded(processes: Processes, folder: Path, monkeypatch: pytest.MonkeyPatch, durability: str) -> Recorded:
-    """Two runners and two clients at work until the clients have read what they submitted, then an orderly stop."""
+    """Run two runners and two clients until the clients have read their results, then stop in order."""
     database, journal = folder / "store" / "app.db", folder / "journal"
     database.parent.mkdir()
     kind = StoreKind("sqlite", lambda _: f"sqlite:///{database}", shared=True, settings={"DURABILITY": durability})
@@ -105,7 +105,7 @@ def _recorded(processes: Processes, folder: Path, monkeypatch: pytest.MonkeyPatc
 def _replay(
     recorded: Recorded, seed: int, modes: tuple[str, ...] = MODES, deaf: Collection[int] = (), count: int = PLACES
 ) -> Verdict:
-    """Cut the power at many places, and look at what is left."""
+    """Cut the power at many places, and inspect the remains."""
     chance, verdict = random.Random(seed), Verdict()
     disk = Disk(recorded.records, deaf)
     for place in places(recorded.records, count, chance):
@@ -183,7 +183,7 @@ def test_power_cuts_at_random_places_lose_nothing_that_was_acknowledged(
     assert verdict.images == PLACES * len(MODES)
     assert verdict.submitted >= CALLS
 
-    # A disk that does not flush, though it says so, must be found out, or this test could find nothing.
+    # The test must detect a disk that claims to flush and does not; otherwise it could detect nothing.
     for deaf in DEAF:
         found = _replay(recorded, seed, deaf=deaf, count=20)
         print(f"without flushes of {deaf}: {len(found.lost)} lost, {len(found.broken)} broken")
@@ -197,7 +197,7 @@ def test_power_cuts_at_random_places_lose_nothing_that_was_acknowledged(
 
 
 def _finish(recorded: Recorded, seed: int, processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a cut in the middle of the work a runner finishes what was accepted."""
+    """After a cut in the middle of the work, a runner finishes the accepted calls."""
     chance = random.Random(seed)
     disk = Disk(recorded.records)
     disk.advance(len(recorded.records) // 2)
@@ -218,7 +218,7 @@ def _finish(recorded: Recorded, seed: int, processes: Processes, monkeypatch: py
 def test_with_normal_durability_a_power_cut_takes_the_last_moments_and_nothing_else(
     processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    """It promises to survive the death of processes; a power cut may take what was not flushed, and breaks nothing."""
+    """`normal` survives the death of processes; a power cut may take unflushed writes, and damages nothing."""
     recorded = _recorded(processes, tmp_path, monkeypatch, "normal")
     count = max(PLACES // 3, 10)
     alive = _replay(recorded, seed, modes=("all",), count=count)
@@ -230,7 +230,7 @@ def test_with_normal_durability_a_power_cut_takes_the_last_moments_and_nothing_e
 
 
 def _lost_before_a_flush(recorded: Recorded, seed: int, count: int) -> list[str]:
-    """What is missing after a cut though the log had been flushed since it was acknowledged."""
+    """Return the calls that are missing after a cut although the log was flushed after their acknowledgement."""
     chance, verdict = random.Random(seed), Verdict()
     disk = Disk(recorded.records)
     for place in places(recorded.records, count, chance):

@@ -1,4 +1,4 @@
-"""What a Redis server can do to an app: die, forget, hang up, refuse. The same processes go on, or say why not."""
+"""Faults of a Redis server: it dies, forgets, hangs up, refuses. The same processes continue, or give the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same app in every way to reach Redis: what is not in the matrix is run through here, with a runner of its own."""
+"""One app over every way to reach Redis: those outside the matrix run here, with a separate runner."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_server_on_the_network_that_lets_everybody_in_is_warned_of(
             return capsys.readouterr().err
 
         warning = 'lets the user "default" in without a password'
-        # A name that the system resolves to the test's server, and that does not look like one of the loopback.
+        # A name that the system resolves to the test's server, and that does not look like a loopback address.
         network = f"127.1:{server.port}"
         assert warning in logged(f"redis://{network}")
         assert warning in logged(f"redis://default:anything@{network}")

@@ -1,4 +1,4 @@
-"""Bodies that fork, close what they did not open, and change their process: the runner stays in order."""
+"""Bodies that fork, close foreign descriptors, and change their process: the runner stays in order."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_changed_process_goes_on_and_stops_when_told(jobs: Any, runner: Child,
 def test_a_worker_whose_descriptors_a_body_closed_is_replaced(
     processes: Processes, jobs: Any, monkeypatch: pytest.MonkeyPatch, runner_cls: str
 ) -> None:
-    """Its store, its way to the runner, its loop: all gone. It ends, and the body counts as one that kills."""
+    """The body closes the worker's store, its channel and its loop. The worker ends, and the body is the cause."""
     monkeypatch.setenv("PYNENC__MAX_RECOVERIES", "1")
     runner = _runner(processes, runner_cls, PYNENC__LEASE_SEC="2", PYNENC__STORE_DEAF_AFTER_SEC="2")
     invocation = jobs.rogues.close_descriptors()
@@ -121,7 +121,7 @@ def test_a_runner_that_runs_out_of_descriptors_loses_nothing_and_goes_on(
     invocations = [jobs.basics.add(number, 1) for number in range(20)]
     programs = [jobs.rogues.run_a_program() for _ in range(2)]
     if runner_cls != "ProcessRunner":
-        # That one needs descriptors for each invocation, and starts none.
+        # That runner needs descriptors for each invocation, and starts none.
         assert [one.get_result(timeout=60) for one in invocations] == [number + 1 for number in range(20)]
     resource.prlimit(runner.pid, resource.RLIMIT_NOFILE, (soft, hard))
     assert [one.get_result(timeout=60) for one in invocations] == [number + 1 for number in range(20)]

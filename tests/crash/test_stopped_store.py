@@ -1,4 +1,4 @@
-"""A server that answers nothing for a while: event loops go on meanwhile, and what is on them finishes afterwards."""
+"""A server that does not answer for a while: event loops continue, and their awaits finish afterwards."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[RedisServ
 async def _through_a_stop(
     server: RedisServer, *awaited: Awaitable[Any], meanwhile: Callable[[], Any] = lambda: None
 ) -> list[Any]:
-    """Begin to await with the server stopped, and let it go on when the loop has ticked often; what was awaited.
+    """Await with the server stopped, and continue the server when the loop has ticked often; return the results.
 
-    A loop that the store holds up does not tick until the command times out, which these awaits would not survive.
+    A loop that the store blocks does not tick until the command times out, which these awaits would not survive.
     """
     server.send(signal.SIGSTOP)
     try:
@@ -67,7 +67,7 @@ def test_an_await_of_what_was_submitted_here_lets_the_loop_go_on(server: RedisSe
 
 
 def test_an_await_by_id_lets_the_loop_go_on(server: RedisServer, processes: Processes) -> None:
-    """What another process has submitted has to be looked at first; then its task, to decode the result."""
+    """The store must be polled first for submissions of another process; decoding the result then needs its task."""
     jobs = load_jobs()
     processes.started_runner()
     finished, live = jobs.basics.add(1, 2), jobs.basics.add(3, 4)
@@ -96,7 +96,7 @@ def test_submitting_lets_the_loop_go_on(server: RedisServer, processes: Processe
     async def client() -> list[Any]:
         return await _through_a_stop(server, one(), many())
 
-    # First with a store that has to be opened, then with one that is open.
+    # First with a store that must be opened, then with an open one.
     assert asyncio.run(client()) == [3, [2 * n for n in range(10)]]
     assert asyncio.run(client()) == [3, [2 * n for n in range(10)]]
 
@@ -117,7 +117,7 @@ def test_a_submission_can_be_given_up_while_the_store_hangs(
             server.send(signal.SIGCONT)
 
     asyncio.run(client())
-    # It was on its way: the log says which one it is, and it is there.
+    # The submission was on its way: the log names the invocation, and the store has it.
     named = wait_until(lambda: [one for one in caplog.messages if "runs all the same" in one], "the warning")
     invocation_id = named[0].split()[-1]
     processes.started_runner()

@@ -1,4 +1,4 @@
-"""Runners told to stop (A7): once, five times, while they start, with a body that outlasts the grace period."""
+"""Runners that are stopped (A7): once, five times, during their start, with a body that outlasts the grace period."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ WORKER_RUNNERS = ["PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner
 RUNNERS = ["ThreadRunner", *WORKER_RUNNERS]
 GRACE_SEC = 0.5
 BAR_SEC = 1.0
-"""For the exit after the grace period, and for what was handed back to begin again."""
+"""The bound for the exit after the grace period, and for the next run of handed-back invocations."""
 
 
 @pytest.fixture
 def jobs(shared_env: None, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The lease is far longer than the test: what is run again was handed back."""
+    """The lease is far longer than the test, so only handed-back invocations can run again."""
     monkeypatch.setenv("PYNENC__LEASE_SEC", "600")
     return load_jobs()
 
@@ -42,7 +42,9 @@ def _runner(processes: Processes, runner_cls: str, grace_sec: float = GRACE_SEC)
 
 
 def _end_of(runner: Child, signals: int) -> float:
-    """Send SIGTERM so often, each when the one before has arrived; how long after the first it had ended, with 0."""
+    """Send SIGTERM repeatedly, each after the arrival of the previous one; return the time from the first one to the
+    exit with 0.
+    """
     began = time.monotonic()
     for number in range(1, signals + 1):
         runner.send(signal.SIGTERM)
@@ -132,7 +134,7 @@ def test_a_signal_during_start_up_ends_it_at_once_and_loses_nothing(
         below = descendants(runner.pid)
         began = time.monotonic()
         runner.send(signal.SIGTERM)
-        # Before Python has begun, nobody can have a say in it.
+        # No handler can run before Python has started.
         code = runner.wait()
         took = time.monotonic() - began
         assert code == 0 or (moment == MOMENTS[0] and code == -signal.SIGTERM), runner.output()

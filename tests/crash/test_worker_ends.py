@@ -30,7 +30,7 @@ ONE_SLOT = {
 
 @pytest.fixture
 def leaving(sqlite_env: None, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The app in a folder of its own: runners of other tests must not find its tasks beside theirs."""
+    """The app in a separate folder: runners of other tests must not find its tasks beside theirs."""
     shutil.copy(Path(__file__).with_name("leaving.py"), "leaving.py")
     monkeypatch.syspath_prepend(os.getcwd())
     sys.modules.pop("leaving", None)
@@ -43,11 +43,11 @@ def test_threads_and_exit_functions_of_a_body_complete_when_its_worker_ends(
     processes: Processes, leaving: Any, runner_cls: str, task: str
 ) -> None:
     runner = processes.runner("leaving", PYNENC__RUNNER_CLS=runner_cls, PYNENC__MAX_TASKS_PER_PROCESS="2", **ONE_SLOT)
-    # Of two tasks a worker for one invocation runs one, all others both.
+    # Of two tasks, a worker for one invocation runs one; all others run both.
     first = getattr(leaving, task)().get_result(timeout=60)
     assert leaving.folder_is_there().get_result(timeout=60) is True
     wait_until(lambda: leaving.left_by(first) == ALL_THERE, "all that the replaced worker has left")
-    # The process that workers are forked from goes on, and so does what its imports have made.
+    # The process that workers are forked from continues, and the objects of its imports stay.
     assert leaving.folder_is_there().get_result(timeout=60) is True
     second = getattr(leaving, task)().get_result(timeout=60)
     assert second != first

@@ -20,7 +20,7 @@ from pynenc.exceptions import InvocationAbandonedError, RemoteError
 
 WORKER_RUNNERS = ["PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner", "AsyncRunner"]
 LONG_LEASE = "600"
-"""Far longer than any test: only what happens without waiting for a lease can pass."""
+"""Far longer than any test: only steps that wait for no lease can pass."""
 
 
 @pytest.fixture(params=WORKER_RUNNERS)
@@ -36,7 +36,7 @@ def jobs(sqlite_env: None, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def jobs_anywhere(shared_env: None, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """For what a store has a part in: on each of them."""
+    """For tests that involve the store: on each of them."""
     monkeypatch.setenv("PYNENC__LEASE_SEC", LONG_LEASE)
     return load_jobs()
 
@@ -46,14 +46,14 @@ FALLBACKS = Path(flags.__file__).parent / "fallbacks"
 
 @pytest.fixture(params=["all", "without"])
 def means(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """With what Linux has, and without pidfd, a parent's death signal, and descriptors marked as they arrive."""
+    """With the features of Linux, and without pidfd, a parent's death signal, and close-on-exec descriptors."""
     if request.param == "without":
         monkeypatch.setenv("PYTHONPATH", str(FALLBACKS))
     return str(request.param)
 
 
 def _check_means(jobs: Any, means: str) -> None:
-    """That the workers really have, or lack, what this test is about."""
+    """Check that the workers really have, or lack, the features of this test."""
     assert jobs.faults.platform_means().get_result(timeout=60) == [means == "all"] * 3
 
 
@@ -154,7 +154,7 @@ def _outlived_sec(processes: Processes, jobs: Any, runner_cls: str, means: str, 
 def test_nothing_of_a_dead_runners_workers_is_published_after_another_one_took_over(
     processes: Processes, jobs_anywhere: Any, monkeypatch: pytest.MonkeyPatch, runner_cls: str, means: str
 ) -> None:
-    """They stand still when their runner dies; where the kernel has not killed them, they come back later."""
+    """The workers are frozen when their runner dies; if the kernel has not killed them, they continue later."""
     monkeypatch.setenv("PYNENC__LEASE_SEC", "1")
     first = _runner(processes, runner_cls)
     _check_means(jobs_anywhere, means)
@@ -185,7 +185,7 @@ def test_nothing_of_a_dead_runners_workers_is_published_after_another_one_took_o
 def test_a_process_whose_body_waits_is_not_stopped_and_keeps_nobody_from_writing(
     processes: Processes, jobs: Any, runner_cls: str
 ) -> None:
-    """One that is stopped (state T) keeps what it holds: a lock of the database, say."""
+    """A stopped process (state T) keeps its resources, such as a lock of the database."""
     runner = _runner(processes, runner_cls)
     parent = jobs.waits.wait_and_say_where("gate")
     pid = int(flags.await_flag("waits-here"))
@@ -240,7 +240,7 @@ def test_bodies_that_leave_in_odd_ways_end_as_failed_and_their_worker_lives(
         (faults.raise_generator_exit(), "builtins.GeneratorExit"),
         (faults.raise_base_exception(), "support.jobs.faults.OddBaseException"),
     ]:
-        # As what would end the client it must not arrive.
+        # An exception that would end the client must not arrive as its class.
         with pytest.raises(RemoteError) as raised:
             invocation.get_result(timeout=60)
         assert raised.value.type_name == name
@@ -332,7 +332,7 @@ def test_nothing_leaks_while_workers_come_and_go(processes: Processes, jobs: Any
     run(3)
     before = counts()
     run(20)
-    # Not exactly as many: one that was just being handed over may have been counted then.
+    # Not exactly as many: an invocation that was being passed on may have been counted.
     wait_until(
         lambda: all(now <= then for now, then in zip(counts(), before, strict=True)),
         f"no more descriptors than before: {before}",
@@ -362,7 +362,7 @@ def test_a_frozen_worker_cannot_write_after_another_one_took_over(
     invocation, pid = _held(jobs, "gate")
     workers = wait_until(lambda: len(found := descendants(runner.pid)) >= 3 and found, "two workers and their parent")
     freeze([pid], jobs.app.conf.store_url)
-    # What it ran runs alone next: in a third worker, which takes nothing else.
+    # Its bodies run alone next: in a third worker, which takes nothing else.
     _await_other_process("gate-started", pid)
     flags.raise_flag("gate", "by the second")
     assert invocation.get_result(timeout=60) == "by the second"

@@ -26,14 +26,14 @@ pytestmark = pytest.mark.alone
 
 FULL = size() == "full"
 LONG_LEASE = "600"
-"""Far longer than any test: what is recovered is recovered because a death was noticed."""
+"""Far longer than any test: a recovery can only follow from a noticed death."""
 CLIENT = "support.programs.submitter"
 
 
 @pytest.fixture
 def jobs(shared_env: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("PYNENC__LEASE_SEC", LONG_LEASE)
-    # How often a worker dies with an invocation is chance here, and nobody's fault.
+    # The number of deaths of a worker with an invocation is random here and must not count.
     monkeypatch.setenv("PYNENC__MAX_RECOVERIES", "1000")
     return load_jobs()
 
@@ -107,7 +107,7 @@ def test_workers_killed_at_random_under_load_lose_nothing(
 ) -> None:
     chance = random.Random(seed)
     kills = 250 if FULL else 5
-    # A process for each is the slow one.
+    # A process for each call is slow.
     count = kills * (8 if runner_cls == "ProcessRunner" else 40)
     runner = _runner(processes, runner_cls)
     wait_until(lambda: len(_workers(runner)) >= 2, "workers", 30)
@@ -126,7 +126,7 @@ def test_workers_killed_at_random_under_load_lose_nothing(
     assert not any(_is_zombie(pid) for pid in below)
     assert len(_children(runner.pid)) == 1, "one zygote"
     if runner_cls != "ProcessRunner":
-        # Workers for what runs alone end when there has been nothing for them for 35 s.
+        # Workers for bodies that run alone end after 35 s without work.
         wait_until(lambda: len(_workers(runner)) == 2 and _descriptors(runner) <= before, "no descriptor is left", 90)
     _stop(runner)
     assert not any(Path(f"/proc/{pid}").exists() for pid in below), "no orphan"
@@ -183,7 +183,7 @@ def test_workers_that_are_too_large_or_too_old_are_replaced_without_loss(
     held = sqlite_jobs.basics.until("gate")
     first = int(flags.await_flag("gate-started"))
     runner.await_output(reason)
-    # The old one finishes what it runs; new work goes to the new one.
+    # The old worker finishes its bodies; new work goes to the new worker.
     pids: set[int] = set()
     wait_until(lambda: pids.add(sqlite_jobs.basics.whoami().get_result(timeout=60)) or pids - {first}, "a new worker")
     flags.raise_flag("gate", "in its time")

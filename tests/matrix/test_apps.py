@@ -1,4 +1,4 @@
-"""Apps on one store: each has its own work, counts, keys and runners."""
+"""Apps on one store: each has its own invocations, counts, keys and runners."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def echo(text: str) -> str:
 
 @pytest.fixture(params=SHARED, ids=[store.name for store in SHARED])
 def apps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """Two apps on one file or server, with one task of one name."""
+    """Two apps on one file or server, with a task of the same name."""
     store: StoreKind = request.param
     set_environment(monkeypatch, tmp_path, store)
     monkeypatch.delenv("PYNENC__APP_ID")

@@ -147,7 +147,7 @@ def test_a_blocked_invocation_without_reroute_is_dropped_with_an_error(running: 
 
 
 def test_a_waiting_body_keeps_its_concurrency_key(running: World) -> None:
-    """A cycle through a key: the child needs what its waiting parent holds."""
+    """A cycle through a key: the child needs the place that its waiting parent holds."""
     from pynenc.exceptions import CycleDetectedError
 
     with pytest.raises(CycleDetectedError):

@@ -1,4 +1,4 @@
-"""What a body can learn about itself."""
+"""The context of a body: its invocation, its runner and its log."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def test_invocations_submitted_without_a_runner_run_later(world: World) -> None:
 
 def test_a_stop_waits_for_the_bodies_that_run_and_leaves_the_rest_in_the_queue(world: World) -> None:
     world.start(slots=1)
-    # A worker process hears of the stop a moment later, and until then it claims: the body waits for that.
+    # A worker process receives the stop a moment later and claims until then; the body waits for that.
     held = world.jobs.basics.until_stopped("gate")
     flags.await_flag("gate-started")
     queued = world.jobs.basics.add(1, 2)

@@ -1,4 +1,4 @@
-"""A wait that may never end says why: in the log after `wait_warning_sec`, and in the error of a timeout."""
+"""A wait that may never end gives the reason: in the log after `wait_warning_sec`, and in the error of a timeout."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 class Waiter:
-    """Waits for calls in one way, on a thread of its own."""
+    """Waits for calls in one way, on a separate thread."""
 
     def __init__(self, jobs: Any, way: str) -> None:
         self.group = jobs.basics.add.parallelize([(1, 1), (1, 2)])
@@ -184,7 +184,7 @@ def test_a_runner_that_does_not_know_the_task_is_named(sqlite_env: None, process
         report = reporter._report(call)
         return report if report.hopeless else None
 
-    # The runner claims the call first, and hands back what it does not know.
+    # The runner claims the call first, and hands back an unknown task.
     report = wait_until(hopeless, "nobody is left who could run it")
     assert f"{card.runner} (queues: all) did not import its module" in report.text
 

@@ -1,4 +1,4 @@
-"""Values travel by annotation: what arrives has the type that was declared."""
+"""Values are decoded by their annotations to the declared types."""
 
 from __future__ import annotations
 

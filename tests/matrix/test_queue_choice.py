@@ -26,7 +26,7 @@ def note_too(name: str) -> None:
 
 @pytest.fixture(params=STORES, ids=[store.name for store in STORES])
 def order(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., str]:
-    """Run calls in two queues on one slot; the first letters of what ran, in order."""
+    """Run calls in two queues on one slot; return the first letters of the calls in the order of their runs."""
     store: StoreKind = request.param
     set_environment(monkeypatch, tmp_path, store)
     ran.clear()

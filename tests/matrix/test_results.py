@@ -1,4 +1,4 @@
-"""Values and failures come back as they were made."""
+"""Values and failures come back unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Payloads that are signed and encoded: everything works as without, and what is planted is refused unread."""
+"""Signed and encoded payloads: everything works as without them, and planted payloads are refused unread."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_a_reason_of_the_engine_is_text_that_is_never_decoded(world: World) -> N
     app, basics = world.app, world.jobs.basics
     victim = basics.add(20, 22)
     (claim,) = app._runtime.store.claim("rogue", 1, begin=True)
-    # As a store that was written to from outside may say it: no payload, and a reason in words.
+    # A store that was written to from outside may contain this: no payload, and a reason in words.
     app._runtime.store.revoke("rogue", "\x01{}", 0)
     with pytest.raises(InvocationAbandonedError):
         victim.get_result(timeout=30)

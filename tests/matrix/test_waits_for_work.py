@@ -1,4 +1,4 @@
-"""A runner of one's own that waits for work."""
+"""A custom runner that waits for work."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def echo(number: int) -> int:
 
 
 class WaitingRunner(BaseRunner):
-    """Takes work on several threads, each of which waits for one invocation at a time."""
+    """Claims on several threads, each of which waits for one invocation at a time."""
 
     threads = 1
 
@@ -62,7 +62,7 @@ class WaitingRunner(BaseRunner):
 
 @pytest.fixture(params=STORES, ids=[store.name for store in STORES])
 def runner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WaitingRunner]:
-    """One that runs, on each store."""
+    """A running `WaitingRunner`, on each store."""
     store: StoreKind = request.param
     set_environment(monkeypatch, tmp_path, store)
     runner = WaitingRunner(Pynenc())

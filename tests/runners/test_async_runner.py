@@ -1,4 +1,4 @@
-"""What only a runner with event loops has to show: very many bodies at a time, and that a blocked loop is told."""
+"""Properties of runners with event loops: very many bodies at a time, and a log line about a blocked loop."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_loop_that_is_stuck_loses_its_claims_to_another_runner(processes: Proc
     second = processes.runner(PYNENC__LEASE_SEC="1")
     assert held.get_result(timeout=60) == "by another"
     statuses = [str(entry.status) for entry in jobs.app.state_backend.get_history(held.invocation_id)]
-    # A busy machine may make the second one late for its lease of a second, too.
+    # On a busy machine the second one may be late for its lease of a second, too.
     assert statuses.count("running") >= 2
     assert "running_recovery" in statuses
     for runner in (stuck, second):

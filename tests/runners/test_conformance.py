@@ -1,4 +1,4 @@
-"""The conformance suite: every built-in runner and the example pass it, broken ones fail the right check."""
+"""The conformance suite: every built-in runner and the example pass it; broken runners fail the right check."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_example_is_short_and_complete() -> None:
 
 
 class KeepsTheSlot(SevenMemberRunner):
-    """Counts a body that waits like one that runs."""
+    """Counts a waiting body like a running one."""
 
     def waiting_for_results(self, running_invocation, result_invocation, runner_args=None):  # type: ignore[no-untyped-def]
         threading.Event().wait(0.01)
@@ -121,7 +121,7 @@ class NeverDrains(SevenMemberRunner):
 
 
 class IgnoresCancellations(SevenMemberRunner):
-    """Lets every body go on."""
+    """Release every body."""
 
     def on_cancel(self, invocation_id: str) -> None:
         """Nothing is interrupted."""
@@ -191,7 +191,7 @@ BROKEN: dict[Any, tuple[Any, str]] = {
     WorksOnce: (runner_conformance.can_be_started_again, "add did not finish within 2 s; it is registered"),
     LiesAboutMemory: (runner_conformance.refuses_a_store_it_cannot_share, r"on_start\(\) must raise ConfigError"),
 }
-"""A runner for each check that breaks what it is about, and nothing else; and what the check says."""
+"""For each check a runner that breaks only its promise, with the message of the check."""
 
 
 def test_every_check_has_a_broken_runner() -> None:

@@ -17,7 +17,7 @@ from pynenc.exceptions import InvocationTimeoutError
 
 FROZEN = ("monotonic", "monotonic_ns", "time", "time_ns", "perf_counter", "perf_counter_ns")
 LEFT_ALONE = ("threading", "queue", "multiprocessing", "_pytest", "pytest", "support")
-"""What freezegun leaves alone, and the tests' own helpers."""
+"""Modules that freezegun ignores, and the tests' own helpers."""
 
 
 def _freeze(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Bodies that attack the event loop of their worker: each has an outcome, and the runner goes on."""
+"""Bodies that attack the event loop of their worker: each has an outcome, and the runner continues."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pynenc.exceptions import InvocationAbandonedError
 
 RUNNERS = ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner", "ProcessRunner", "AsyncRunner"]
 LOOP_LIMIT_SEC = 30.0
-"""As of the setting: within this time the runner has to serve another call."""
+"""The value of the setting: within this time the runner must serve another call."""
 
 BREAKS_THE_PROCESS = {"closes the selector", "closes the wake-up", "raises out of the loop"}
-"""What a loop does not survive, so that its worker is replaced."""
+"""Attacks that a loop does not survive, so that its worker is replaced."""
 
 BREAKS_OTHER_LOOPS = {"patches time"}
-"""What later coroutines on a loop of `asyncio.run` in the same process do not survive."""
+"""Attacks that later coroutines on a loop of `asyncio.run` in the same process do not survive."""
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def _statuses(jobs: Any, invocation: Any) -> list[str]:
 
 
 def _outcome(invocation: Any) -> str:
-    """How an attack ended: with its value, an exception of its own, or the death of its worker."""
+    """The end of an attack: its value, its exception, or the death of its worker."""
     try:
         return str(invocation.get_result(timeout=60))
     except InvocationAbandonedError:

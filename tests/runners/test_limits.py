@@ -16,8 +16,8 @@ from support.worlds import RUNNERS, STORES, RunnerKind, World, load_jobs, set_en
 from pynenc.exceptions import TaskTimeoutError
 
 _STORES = {store.name: store for store in STORES}
-# What a limit does depends on the runner; all that the store does is to settle, which the runner of processes does in a
-# way of its own: it is tried on two stores.
+# The effect of a limit depends on the runner; the store only settles. The runner of processes settles in its own way,
+# so the tests use two stores.
 _WORLDS = [("memory" if kind.in_process else "sqlite", kind) for kind in RUNNERS]
 _WORLDS += [("redis", kind) for kind in RUNNERS if kind.name == "process"]
 
@@ -100,7 +100,7 @@ def _is_given_up(world: World, invocation: Any) -> None:
         assert world.jobs.basics.add(1, 1).get_result(timeout=60) == 2
     flags.raise_flag("stubborn")
     if not killed and world.runner_kind.name != "async":
-        # A worker of the AsyncRunner is replaced, and ends with what it has abandoned.
+        # A worker of the AsyncRunner is replaced, and ends with its abandoned bodies.
         flags.await_flag("stubborn-ended")
     assert world.jobs.basics.add(1, 1).get_result(timeout=60) == 2
     assert str(_raised(world.app.state_backend.get_invocation(invocation.invocation_id))) == text
@@ -145,7 +145,9 @@ def test_a_body_whose_process_is_stopped_is_killed_with_it_at_its_timeout(
 def test_a_thread_that_holds_the_gil_takes_the_other_bodies_of_its_worker_with_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Nobody in that process can end it; what ran beside it is run again, and no step nearer to the dead letters."""
+    """Nothing in that process can end the body; its neighbours run again, and the death does not count towards their
+    limit.
+    """
     set_environment(monkeypatch, tmp_path, _STORES["sqlite"])
     world = World(_STORES["sqlite"], next(kind for kind in RUNNERS if kind.name == "multi_thread"), load_jobs())
     runner = world.runner_kind.make(world.app, 1)

@@ -1,4 +1,4 @@
-"""What the main module of a program sets up is missing in worker processes, and the runner says where it belongs."""
+"""Set-up in the main module of a program is missing in worker processes, and the runner names the right place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A loop that a user has written: one that is stuck loses its claims, one that is only slow does not."""
+"""A user's loop: a stuck loop loses its claims, a slow loop does not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEASE_SEC = 0.5
 
 
 class Started:
-    """Runners on threads of their own, with a short lease."""
+    """Runners on separate threads, with a short lease."""
 
     def __init__(self) -> None:
         self._running: list[tuple[Any, threading.Thread]] = []
@@ -56,14 +56,14 @@ def start() -> Iterator[Started]:
 
 @pytest.fixture
 def gate() -> Iterator[threading.Event]:
-    """What an iteration hangs at, until the end of the test."""
+    """A lock that blocks an iteration until the end of the test."""
     gate = threading.Event()
     yield gate
     gate.set()
 
 
 class ClaimingRunner(RecordingRunner):
-    """Claims one invocation in its first iteration and does with it, once, what the test says."""
+    """Claims one invocation in its first iteration and passes it once to the function of the test."""
 
     def __init__(self, app: Any, then: Callable[[Any], None]) -> None:
         super().__init__(app)
@@ -147,7 +147,7 @@ def test_a_body_that_the_loop_runs_itself_may_take_longer_than_the_limit(
 def test_a_loop_that_is_one_long_iteration_lives_while_it_asks_for_work(
     jobs: Any, start: Started, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As one with an event loop of its own has."""
+    """Like a runner with its own event loop."""
     runner: Any = SevenMemberRunner(jobs.app)
     iterate = runner.runner_loop_iteration
 

@@ -51,7 +51,7 @@ def test_a_runner_works_beside_files_with_the_names_of_pythons_modules(
     processes: Processes, runner_cls: str, how: str
 ) -> None:
     Path("shop_app.py").write_text(APP)
-    # `python -m` itself imports this one before any code of ours.
+    # `python -m` itself imports this module before any code of pynenc.
     names = [*NAMES, "types"] if how == "script" else NAMES
     for name in names:
         Path(f"{name}.py").write_text(TRAP)

@@ -1,4 +1,4 @@
-"""SIGHUP stops a runner in order, SIGUSR1 says where its threads are, and a log that nobody reads holds nobody up."""
+"""SIGHUP stops a runner in order, SIGUSR1 prints the stacks of its threads, and an unread log blocks nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def jobs(shared_env: None) -> Any:
 
 @contextmanager
 def _runner(runner_cls: str, stderr: int | None = None, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A runner in a session of its own."""
+    """A runner in a separate session."""
     settings = {"PYNENC__RUNNER_CLS": runner_cls, **SIZES, **environment}
     command = [sys.executable, "-m", "pynenc", "--app", "support.jobs", "runner", "start"]
     with subprocess.Popen(
@@ -45,7 +45,7 @@ def _runner(runner_cls: str, stderr: int | None = None, **environment: str) -> I
 
 @pytest.mark.parametrize("runner_cls", BUILT_IN)
 def test_a_hangup_stops_a_runner_in_order(jobs: Any, runner_cls: str) -> None:
-    """A terminal sends it to the workers too, who leave it to their runner."""
+    """A terminal sends the signal to the workers too, which leave it to their runner."""
     with _runner(runner_cls) as runner:
         held = jobs.basics.until("gate")
         flags.await_flag("gate-started")
@@ -72,7 +72,7 @@ def test_sigusr1_dumps_where_the_threads_are(processes: Processes, jobs: Any, ru
     runner = processes.started_runner(PYNENC__RUNNER_CLS=runner_cls, **SIZES)
     held = jobs.basics.whoami_until("gate")
     body = int(flags.await_flag("gate-pid"))
-    # One after the other, for they write to the same file.
+    # One after the other, because they write to the same file.
     for pid, function in ((body, "whoami_until"), (runner.pid, "run_start")):
         os.kill(pid, signal.SIGUSR1)
         wait_until(lambda end=f"in {function}\n": end in runner.output(), f"{function} is among the stacks")
@@ -83,7 +83,7 @@ def test_sigusr1_dumps_where_the_threads_are(processes: Processes, jobs: Any, ru
 
 @contextmanager
 def _full_pipe() -> Iterator[tuple[int, int]]:
-    """Both ends of a pipe in which there is no room, and that nobody reads."""
+    """Return both ends of a full pipe without a reader."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     with contextlib.suppress(BlockingIOError):

@@ -1,4 +1,4 @@
-"""What a worker's log says: its start, the end of each invocation, what bodies log, its stop."""
+"""The log of a worker: its start, the end of each invocation, log lines of bodies, its stop."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_log_of_a_runner_tells_its_start_each_end_and_its_stop(
             ("fail_async", failed_async.invocation_id, "failed", 1),
         ]
     )
-    # What the module of a task logs, by a logger of its own.
+    # The line that the module of a task logs with its own logger.
     assert f"INFO support.logged [tell: {told.invocation_id}] told hello" in output
     assert "hidden" not in output
     # Tracebacks begin in the code of the task, here and at the caller.

@@ -1,4 +1,4 @@
-"""Workers use the settings of their runner, though they import the modules of the app anew."""
+"""Workers use the settings of their runner, although they import the modules of the app again."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def settings() -> list:
 
 @pytest.fixture(autouse=True)
 def modules_are_forgotten(isolated: None, tmp_path: Path) -> Iterator[None]:
-    """What a test imports does not reach the next one."""
+    """Imports of a test do not affect the next test."""
     modules, path = set(sys.modules), list(sys.path)
     sys.path.insert(0, str(tmp_path))
     yield
@@ -62,7 +62,7 @@ def _module(name: str, text: str) -> Any:
 
 @contextmanager
 def _running(app: Any, runner_cls: str) -> Iterator[list[BaseException]]:
-    """A runner of the app on a thread of this process; what it raised."""
+    """Run a runner of the app on a thread of this process; return its exception."""
     runner = getattr(runners, runner_cls)(app)
     raised: list[BaseException] = []
 

@@ -1,4 +1,4 @@
-"""Arguments that take for ever to decode: the invocation ends, the fleet goes on."""
+"""Arguments that take forever to decode: the invocation ends, and the fleet continues."""
 
 from __future__ import annotations
 

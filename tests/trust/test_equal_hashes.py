@@ -1,4 +1,4 @@
-"""Elements and keys of one hash, which a payload can choose freely: counted and refused, in linear time."""
+"""Elements and keys with one hash, which a payload can choose freely: counted and refused in linear time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pynenc.serializer.collisions import MAX_EQUAL_HASHES
 P = 2**61 - 1
 """Multiples of it have the hash 0 in CPython."""
 MANY = 60_000
-"""Put into a set, so many elements of one hash take minutes."""
+"""Putting so many elements of one hash into a set takes minutes."""
 DEADLINE_SEC = 30.0
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ class Keys(pydantic.BaseModel):
 
 
 class Amount:
-    """A class that says how it is written, around what its hash is that of."""
+    """A class that defines its JSON form, with the hash of its content."""
 
     def __init__(self, value: fractions.Fraction) -> None:
         self.value = value
@@ -126,7 +126,7 @@ def _rotated(value: int, by: int) -> int:
 
 
 def _pairs(count: int) -> list[list[int]]:
-    """Pairs of numbers whose tuples have one hash: the second number is solved for, given the first."""
+    """Return pairs of numbers whose tuples have one hash: the second number is computed from the first."""
     prime_1, prime_2, prime_5 = 11400714785074694791, 14029467366897019727, 2870177450012600261
     inverse_2 = pow(prime_2, -1, 2**64)
 

@@ -1,4 +1,4 @@
-"""What payloads, exceptions and notes say cannot look like another log line, and cannot fill the disk."""
+"""Text in payloads, exceptions and notes cannot look like another log line, and cannot fill the disk."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def app(memory_env: None) -> Pynenc:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines as a reader of the log sees them; none of them may be forged, or hold what a terminal obeys."""
+    """The lines as a reader of the log sees them: none is forged, and none contains control codes of a terminal."""
     lines = text.rstrip("\n").split("\n")
     for line in lines:
         assert not HARMLESS.search(line), repr(line)

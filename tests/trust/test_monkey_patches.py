@@ -1,4 +1,4 @@
-"""gevent and eventlet replace what runners stand on: that is found at the start, and refused with the remedy."""
+"""gevent and eventlet replace parts that runners need: a runner detects this at its start and refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing that a store says leads to an import: not a task id, not a payload, not a result, not a record."""
+"""No content of a store leads to an import: no task id, payload, result or record."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ def _not_imported(seed: int) -> list[str]:
 
 
 def _plant(app: Any, task_id: str, payload: bytes = b"\x01{}") -> str:
-    """A record of a call that nobody has made."""
+    """Create a record of a call that was never submitted."""
     [(invocation_id, _)] = app._runtime.store.submit(_core.TaskSpec(task_id), [(payload, "", None, None)])
     return str(invocation_id)
 
 
 def _plant_outcome(app: Any, task_id: str, outcome: int, payload: bytes) -> str:
-    """A record of a finished invocation that nobody has run."""
+    """Create a record of a finished invocation that never ran."""
     invocation_id = _plant(app, task_id)
     [claim] = app._runtime.store.claim("forger", 1)
     assert claim.invocation_id == invocation_id
@@ -100,13 +100,13 @@ def _exception_payload(module: str) -> bytes:
 
 
 def _try(read: Callable[[], Any]) -> None:
-    """Read, whatever comes of it; only errors of ours may."""
+    """Read everything; only errors of pynenc may be raised."""
     try:
         read()
     except (PynencError, ValueError):
         pass
     except (RuntimeError, TypeError):
-        # What the class of a planted exception is where it is a builtin.
+        # The class of a planted exception if it is a builtin.
         pass
 
 
@@ -131,7 +131,7 @@ def _read_everything(app: Any, invocation_id: str) -> None:
 
 def test_a_client_that_reads_planted_records_imports_nothing(shop: Any, seed: int) -> None:
     app = shop.app
-    # What reading itself needs is imported before.
+    # Modules that reading itself needs are imported before.
     _read_everything(app, _plant_outcome(app, "trustshop.gives", _core.SUCCESS, _task_payload("trustshop.gives")))
     _read_everything(app, _plant_outcome(app, "trustshop.gives", _core.FAILURE, _exception_payload("builtins")))
     ids = _not_imported(seed)
@@ -173,7 +173,8 @@ def test_a_runner_in_this_process_that_is_offered_planted_names_imports_nothing(
     thread = threading.Thread(target=runner.run)
     thread.start()
     try:
-        # What running itself needs is imported before: a call that succeeds, one that is refused, one that fails.
+        # Modules that running itself needs are imported before: a call that succeeds, one that is refused, one that
+        # fails.
         assert shop.canary().get_result(timeout=60) == "alive"
         warm = _plant(app, "nowhere.job")
         wait_until(lambda: store.get(warm).releases >= 1, "the unknown task is refused")

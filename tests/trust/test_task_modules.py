@@ -26,7 +26,7 @@ RUNNERS = ["ThreadRunner", "PersistentProcessRunner", "MultiThreadRunner", "Proc
 
 @pytest.fixture(autouse=True)
 def modules_are_forgotten(sqlite_env: None) -> Iterator[None]:
-    """What a test imports does not reach the next one."""
+    """Imports of a test do not affect the next test."""
     with forgotten_modules():
         yield
 

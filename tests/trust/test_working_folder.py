@@ -1,4 +1,4 @@
-"""What lies in the working folder cannot loosen what the code says, nor what other users have a hand in."""
+"""Files in the working folder cannot weaken the settings of the code, and files of other users are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _pyproject(text: str, mode: int = 0o600) -> Path:
 
 
 def _belongs_to_another(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give a file to another user; where only root may do that, become another one instead."""
+    """Give a file to another user; if only root may do that, become another user instead."""
     if os.geteuid() == 0:
         os.chown(path, OTHER_UID, -1)
     else:
@@ -39,7 +39,7 @@ UNSAFE = ["PickleSerializer", "JsonPickleSerializer", "SomebodysSerializer"]
 
 @pytest.fixture(params=["pyproject", "config file", "file of the environment", "environment", "class variable"])
 def outside(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Sets a field by each source that is not the code; what `Pynenc` is to be given besides."""
+    """Set a field by each source except the code; return the arguments for `Pynenc`."""
 
     def put(field: str, value: str) -> dict[str, Any]:
         if request.param == "pyproject":
@@ -100,7 +100,7 @@ def test_assigning_is_code() -> None:
 
 @pytest.fixture
 def as_a_user_with_a_group_of_his_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody but the owner of a file is in its group."""
+    """The owner of a file is the only user in its group."""
     import grp
 
     monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group(("own", "x", gid, [])))
@@ -186,7 +186,7 @@ def test_a_file_cannot_allow_itself() -> None:
 
 @pytest.fixture
 def database(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A database that an app of this user has made in the default folder."""
+    """Return a database that an app of this user has created in the default folder."""
     app = Pynenc("shop")
     app._runtime.store.close()
     path = Path(".pynenc/shop.db")

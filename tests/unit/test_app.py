@@ -1,4 +1,4 @@
-"""The app: how it is made, when two are one, what it makes when."""
+"""The app: its construction, its equality, and its lazily created parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which app a spec finds, and what is said when it finds none."""
+"""The apps that specs find, and the errors if they find none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ONE = "from pynenc import Pynenc\n{name} = Pynenc('{id}')\n"
 
 @pytest.fixture(autouse=True)
 def modules_are_forgotten(isolated: None) -> Iterator[None]:
-    """What a test imports and puts on the path does not reach the next one."""
+    """Imports and path entries of a test do not affect the next test."""
     with forgotten_modules():
         yield
 

@@ -1,4 +1,4 @@
-"""Subclasses of `Pynenc` with a constructor of their own."""
+"""Subclasses of `Pynenc` with their own constructors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pynenc.exceptions import ConfigError
 
 
 class RegionApp(Pynenc):
-    """Its constructor has other parameters than that of `Pynenc`, and attributes of its own."""
+    """A subclass whose constructor has other parameters than that of `Pynenc`, and with its own attributes."""
 
     def __init__(self, region: str, *, token: str = "", rooms: Any = ()) -> None:
         self.region = region

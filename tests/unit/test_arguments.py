@@ -1,4 +1,4 @@
-"""Arguments and the ids made of them."""
+"""Arguments and the ids computed from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The threads behind `await task.submit(…)`: how many, in which context, and what a cancelled await leaves."""
+"""The threads behind `await task.submit(…)`: their number, their context, and the effect of a cancelled await."""
 
 from __future__ import annotations
 

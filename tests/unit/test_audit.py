@@ -1,4 +1,4 @@
-"""`scripts/audit.py` finds what has a published advisory, and there is none here."""
+"""`scripts/audit.py` finds packages with a published advisory, and there are none here."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _audit(*words: str) -> tuple[int, str]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of what the script reads."""
+    """A copy of the files that the script reads."""
     for name in ("Cargo.lock", "pyproject.toml"):
         (tmp_path / name).write_text((ROOT / name).read_text())
     (tmp_path / ".github").mkdir()

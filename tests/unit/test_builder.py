@@ -1,4 +1,4 @@
-"""The builder: what each method sets, and what it refuses."""
+"""The builder: the settings of each method, and the values that it refuses."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_trigger_component_can_be_chosen_and_every_trigger_is_refused(method: 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         app = getattr(builder, method)(scheduler_interval_seconds=30, enable_scheduler=False).build()
-        # Where settings that nobody knows are warned of.
+        # Unknown settings cause warnings here.
         assert app.orchestrator.count_invocations() == 0
     assert type(app.trigger).__name__ == {"mem_trigger": "MemTrigger", "redis_trigger": "RedisTrigger"}[method]
     assert (app.trigger.conf.scheduler_interval_seconds, app.trigger.conf.enable_scheduler) == (30, False)
@@ -231,7 +231,7 @@ def test_a_value_that_cannot_work_raises_where_it_is_given_and_changes_nothing(g
 
 def test_a_name_that_no_class_has_is_left_for_classes_that_are_imported_later() -> None:
     assert PynencBuilder().custom_config(size_of_later_plugin=-1)._config == {"size_of_later_plugin": -1}
-    # Reading names of exceptions would import their modules, perhaps this one.
+    # Reading names of exceptions would import their modules, possibly this module.
     assert PynencBuilder().task_defaults(retry_for=("no.such.module.Error",))._config
 
 

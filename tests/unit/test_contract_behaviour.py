@@ -1,4 +1,4 @@
-"""What names of the contract do, beyond being there."""
+"""The behaviour of contract names, beyond their existence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents are true: what they name exists, what they promise to run runs."""
+"""The documents are true: named files exist, and shown commands run."""
 
 from __future__ import annotations
 

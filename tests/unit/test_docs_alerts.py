@@ -1,4 +1,4 @@
-"""The lines that the guide tells people to watch for are those that are logged."""
+"""The log lines that the guide describes are logged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ANY_LEVEL = "any"
 
 
 def _python_lines(source: str) -> Iterator[tuple[str, str]]:
-    """Level and text of each constant message that is logged; `…` for what differs."""
+    """Yield the level and the text of each constant log message, with `…` for its variable parts."""
     for node in ast.walk(ast.parse(source)):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
             continue

@@ -53,7 +53,7 @@ def _cells(line: str) -> tuple[str, ...]:
 def test_every_class_that_is_used_has_a_table() -> None:
     classes = _classes()
     mixins = {base.__name__ for name in TABLES for base in classes[name].__mro__ if issubclass(base, ConfigBase)}
-    # A class without settings of its own is another name for those of its parents.
+    # A class without settings of its own is another name for its parents.
     aliases = {
         name for name, cls in classes.items() if not any(isinstance(each, Setting) for each in vars(cls).values())
     }
@@ -95,7 +95,7 @@ def test_the_script_that_writes_the_tables_would_change_nothing() -> None:
 
 
 def _claims(pynenc_conf: ConfigPynenc, runner: ConfigThreadRunner, pay: ConfigTask, other: ConfigTask) -> None:
-    """What all the examples set."""
+    """The settings of all examples."""
     assert pynenc_conf.store_url == "sqlite:///var/shop.db"
     assert pynenc_conf.lease_sec == 5
     assert runner.max_threads == 32

@@ -1,4 +1,4 @@
-"""The guide to what may be passed shows what its program prints."""
+"""The guide to values shows the output of its program."""
 
 from __future__ import annotations
 

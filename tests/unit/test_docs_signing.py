@@ -1,4 +1,4 @@
-"""The code of the guide on signing and encryption runs, and does what the guide says."""
+"""The code of the guide on signing and encryption runs, and behaves as the guide says."""
 
 from __future__ import annotations
 

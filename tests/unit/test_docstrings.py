@@ -1,4 +1,4 @@
-"""The docstrings that the API reference is made of: complete, true to the signatures, and their examples run."""
+"""The docstrings of the API reference are complete, match the signatures, and have examples that run."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ PEOPLE_CALL = (
     "pynenc.testing.app_test.isolated",
     "pynenc.testing.runner_conformance.run_check",
 )
-"""What applications use most: each has an example."""
+"""Names that applications use most: each has an example."""
 
 ERRORS = {"missing": "InvocationNotFoundError", "no_workflows": "NotOfferedError", "not_offered": "NotOfferedError"}
 """Functions that return the error to raise."""
@@ -85,7 +85,7 @@ def add(x: int, y: int) -> int:
 def pack(order: int) -> str:
     return f"packed {order}"
 """
-"""What the examples begin with. A runner runs the tasks of `app`; nothing runs those of `shop`."""
+"""The names that examples start with. A runner runs the tasks of `app`; no runner runs those of `shop`."""
 
 
 def ids(names: list[Name]) -> list[str]:
@@ -136,7 +136,7 @@ def test_a_function_that_returns_something_says_what() -> None:
 
 
 def _returns_its_object(name: Name) -> bool:
-    """Whether a method returns the object that it is called on, as the docstring of the class says of every method."""
+    """Return whether a method returns its object, as the docstring of the class says of every method."""
     cls = name.owner
     return cls is not None and name.returns in (cls.__name__, "Self") and "method returns the" in (cls.__doc__ or "")
 
@@ -165,7 +165,7 @@ def _error(name: str) -> type[BaseException] | None:
 
 
 def _mentions(name: Name, error: type[BaseException]) -> bool:
-    """Whether a docstring names the class, or one that it derives from."""
+    """Return whether a docstring names the class, or one of its bases."""
     return any(cls.__name__ in name.doc for cls in error.__mro__ if cls not in (object, BaseException))
 
 

@@ -1,4 +1,4 @@
-"""The exceptions: their tree, their texts, and that each can be made again."""
+"""The exceptions: their tree, their texts, and their reconstruction."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ PARENTS = {
 
 
 def _example(cls: type[PynencError]) -> PynencError:
-    """One of this class with every argument it takes."""
+    """Return an object of this class with all its arguments."""
     if issubclass(cls, InvocationConcurrencyWithDifferentArgumentsError):
         return cls("shop.pay", "an-id", "shop.pay:abc", "a: 1 != 2", "refused")
     if issubclass(cls, CycleDetectedError):
@@ -150,7 +150,7 @@ def test_arguments_that_json_cannot_hold_are_written_as_their_text() -> None:
 
 
 class Mine(exceptions.RunnerError):
-    """One that a user defines."""
+    """A user-defined exception."""
 
 
 def test_a_subclass_of_yours_is_found_by_its_name() -> None:

@@ -30,7 +30,7 @@ RETIRED = {
     "home": ["python/*"],
     "member": ["python/pynenc/runner/*", "rust/core/*"],
 }
-"""Words of the code that nobody outside of it understood, and the places where they must not return.
+"""Retired words of the code, and the places where they must not return.
 
 "Home" and "member" have a plain meaning elsewhere: a user's folder, an entry of a set in Redis.
 """

@@ -1,4 +1,4 @@
-"""The guides are true: every block of Python runs, and prints what the guide shows."""
+"""The guides are true: every block of Python runs, and prints the output in the guide."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WITH_TESTS = ["test-your-app.md"]
 
 
 A_PATTERN = {"write-a-runner.md"}
-"""Its block is a pattern for a runner of the reader's; tests/runners/test_conformance.py is made after it."""
+"""The block of this guide is a pattern for the reader's runner; tests/runners/test_conformance.py follows it."""
 
 CHECKED = {
     "asyncio.md": """

@@ -1,4 +1,4 @@
-"""Whether the distribution `pynenc` is installed beside this one is seen, and said."""
+"""The import detects the distribution `pynenc` beside this one, and warns."""
 
 from __future__ import annotations
 

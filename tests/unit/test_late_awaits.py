@@ -16,7 +16,7 @@ BEGUN_EVERY_SEC = 0.0015
 
 
 class _Selector(selectors.SelectSelector):
-    """Never waits: the time of the loop goes on instead."""
+    """Advances the time of the loop instead of waiting."""
 
     now = 0.0
 
@@ -40,7 +40,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """When the awaits were looked at, by the clock of the loop."""
+    """The times of the polls for awaits, by the clock of the loop."""
     moments: list[float] = []
     say_why_late = Hub.say_why_late
 

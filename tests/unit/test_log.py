@@ -1,4 +1,4 @@
-"""The log of an app: whose line it is, what it looks like, where it goes."""
+"""The log of an app: the app of a line, its format, and its stream."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d (?P<level
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 class Written:
-    """What has been written to stderr, which is no terminal here."""
+    """The text written to stderr, which is no terminal here."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
@@ -60,7 +60,7 @@ def _app(**values: Any) -> Pynenc:
 
 
 def _rest(stream: io.StringIO | Written) -> list[str]:
-    """What follows time, level and logger in each line."""
+    """The part of each line after time, level and logger."""
     found = [LINE.fullmatch(line) for line in stream.getvalue().splitlines()]
     assert all(found), stream.getvalue()
     return [match["rest"] for match in found if match]

@@ -1,4 +1,4 @@
-"""A name that does not exist is answered with near ones: runners, options, settings, variables, methods."""
+"""The error for an unknown name suggests similar ones: runners, options, settings, variables, methods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A wait without any live runner ends its warning with the command that starts one, and says where the store is."""
+"""The warning of a wait without any live runner names the command that starts one, and the location of the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`OncePerProcess`: a value of this process, and another one in each forked child."""
+"""`OncePerProcess`: one value in this process, and another value in each forked child."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pynenc._kernel.per_process import OncePerProcess, ProcessMark
 
 
 def _in_child(check: Callable[[], bool]) -> bool:
-    """Return what `check` returns in a forked child."""
+    """Return the result of `check` in a forked child."""
     pid = os.fork()
     if pid == 0:
         code = 1

@@ -1,4 +1,4 @@
-"""Calls that not every system has, and what takes their place: the fallback is forced here."""
+"""Calls that some systems lack, and their fallbacks, which these tests force."""
 
 from __future__ import annotations
 

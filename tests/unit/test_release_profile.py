@@ -1,4 +1,4 @@
-"""What the release profile of Cargo.toml makes of an integer that overflows: an error, not another number."""
+"""The release profile of Cargo.toml turns an integer overflow into an error."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ fn main() {
 
 
 def test_an_integer_that_overflows_in_a_release_build_is_reported(tmp_path: Path) -> None:
-    # What only makes the build longer is left out.
+    # Options that only lengthen the build are omitted.
     profile = {name: PROFILE[name] for name in ("panic", "overflow-checks")}
     settings = "".join(f"{name} = {json.dumps(value)}\n" for name, value in profile.items())
     manifest = '[package]\nname = "adds"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n[profile.release]\n'
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "main.rs").write_text(PROGRAM)
     (tmp_path / "Cargo.toml").write_text(manifest + settings)
-    # Not what somebody who builds may have set for a quicker one.
+    # Settings of the environment for faster builds are ignored.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CARGO_PROFILE")}
     command = ["cargo", "run", "--quiet", "--release", "--offline", "--", "254", "255"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)

@@ -129,13 +129,13 @@ def test_nothing_selected_is_a_verdict_only_where_neither_half_had_a_test(codes:
 
 
 def test_a_redis_server_ends_with_the_process_that_started_it(processes: Processes, tmp_path: Path) -> None:
-    """Even a killed one, as a worker that crashed is."""
+    """Count a killed worker too, such as one that crashed."""
     child = processes.python("-c", SERVER, str(tmp_path))
     assert child.wait() == -9, child.output()
     server = Path(f"/proc/{int(child.output())}")
 
     def ended() -> bool:
-        # Who inherits it may leave it a zombie.
+        # A process that inherits it may leave it a zombie.
         return not server.exists() or "\nState:\tZ" in (server / "status").read_text()
 
     wait_until(ended, "the server has ended")

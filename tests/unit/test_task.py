@@ -1,4 +1,4 @@
-"""Tasks: what can be one, with which options, and what calling it does before anything runs."""
+"""Tasks: which functions can be tasks, their options, and the steps of a call before anything runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`scripts/try_wheel.py` looks into a wheel before it is tried."""
+"""`scripts/try_wheel.py` checks the content of a wheel before it installs the wheel."""
 
 from __future__ import annotations
 

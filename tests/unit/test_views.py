@@ -1,4 +1,4 @@
-"""The views over the store: what user code written against the components sees."""
+"""The views of the store: the results for user code written against the components."""
 
 from __future__ import annotations
 

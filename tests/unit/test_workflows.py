@@ -1,4 +1,4 @@
-"""The workflows name exactly what they use: actions by commit, tools by hash; and they attest what they built."""
+"""The workflows pin everything that they use: actions by commit, tools by hash; and they attest their output."""
 
 from __future__ import annotations
 

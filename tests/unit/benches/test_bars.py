@@ -1,4 +1,4 @@
-"""Bars are judged by what was measured, and by nothing else."""
+"""Bars are judged by measurements, and by nothing else."""
 
 from __future__ import annotations
 

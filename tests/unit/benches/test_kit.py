@@ -1,4 +1,4 @@
-"""The kit: what is collected, what is guarded, and that a plain pytest leaves the benchmarks out."""
+"""The kit: the collected benchmarks, the guards, and a plain pytest run without benchmarks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables and plots are made from results, and only between their markers."""
+"""Tables and plots are rendered from results, and only between their markers."""
 
 from __future__ import annotations
 

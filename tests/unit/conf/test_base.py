@@ -1,4 +1,4 @@
-"""Settings are declared once, converted from what sources have, and checked always."""
+"""Settings are declared once, converted from the values of their sources, and always checked."""
 
 from __future__ import annotations
 

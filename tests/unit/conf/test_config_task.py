@@ -1,4 +1,4 @@
-"""Settings of tasks: the decorator, and the sources that speak about one task only."""
+"""Settings of tasks: the decorator, and the sources for a single task."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def _url(build: Callable[[PynencBuilder], PynencBuilder]) -> str:
         (lambda b: b.store("sqlite:///code.db"), "SQLITE_DB_PATH", "env.db", "sqlite:///env.db"),
         (lambda b: b.store("redis://code"), "REDIS_URL", "redis://env", "redis://env"),
         (lambda b: b.store("sqlite:///code.db"), "BROKER_CLS", "MemBroker", "memory://"),
-        # The path of another kind of store says nothing about this one.
+        # The path of another kind of store does not affect this store.
         (lambda b: b.memory(), "SQLITE_DB_PATH", "env.db", "memory://"),
         (lambda b: b.redis("redis://code"), "SQLITE_DB_PATH", "env.db", "redis://code"),
     ],
@@ -107,7 +107,7 @@ def test_a_config_filepath_that_ends_in_pyproject_is_read_as_one(tmp_path: Path,
     conf = ConfigPynenc({}, str(file))
     assert (conf.lease_sec, conf.source_of("lease_sec")) == (7, f"file {file}")
     assert ConfigTask({}, str(file)).max_retries == 2
-    # What belongs to other tools is no misspelt setting.
+    # Settings of other tools are no misspelt settings.
     assert not [key for source, key, _ in unknown_settings({}, str(file)) if source.startswith("file")]
 
 

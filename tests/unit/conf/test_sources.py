@@ -15,7 +15,7 @@ from pynenc.exceptions import ConfigError, ConfigFileError
 
 
 class ConfigShop(ConfigBase):
-    """A class with a parent section of its own."""
+    """A class with its own parent section."""
 
     limit: int = setting(0, doc="a number")
     name: str = setting("", doc="a text")

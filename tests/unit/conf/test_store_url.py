@@ -1,4 +1,4 @@
-"""One URL names the store; the class names that pynenc's settings used are understood too."""
+"""One URL names the store; the class names of pynenc's settings are accepted too."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_url_that_cannot_work_is_refused_with_what_can(url: str, reason: str) 
     with pytest.raises(ConfigError) as raised:
         _url(store_url=url)
     message = str(raised.value)
-    # What cannot be read as a URL may be a password.
+    # Text that is no URL may be a password.
     shown = masked_url(url)
     got = "a text that is not shown, since it may hold a password" if shown is None else repr(shown)
     assert message.startswith(f"ConfigPynenc.store_url {reason}, got {got} (from config_values)")

@@ -1,4 +1,4 @@
-"""What the example counts, on sources that are known to the line."""
+"""The counts of the example, on sources with known lines."""
 
 from __future__ import annotations
 

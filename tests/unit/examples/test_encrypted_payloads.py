@@ -1,4 +1,4 @@
-"""The example of encrypted payloads does what its page says."""
+"""The example of encrypted payloads works as its page describes."""
 
 from __future__ import annotations
 

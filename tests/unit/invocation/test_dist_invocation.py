@@ -1,4 +1,4 @@
-"""An invocation in the store, seen from a client: what it is, and every way it can end."""
+"""An invocation in the store, seen from a client: its attributes, and each of its possible ends."""
 
 from __future__ import annotations
 

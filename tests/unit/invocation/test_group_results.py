@@ -1,4 +1,4 @@
-"""A failed member of a group: one rule for `results` and `async_results`, on every store and in dev mode."""
+"""A failed invocation of a group: one rule for `results` and `async_results`, on every store and in dev mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the base does around the seven members; the members themselves are tested in tests/compat."""
+"""The behaviour of `BaseRunner` around the methods of a subclass; tests/compat tests the methods themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Executing one claim: whatever the body does, there is an outcome."""
+"""Executing one claim always yields an outcome."""
 
 from __future__ import annotations
 

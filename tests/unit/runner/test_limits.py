@@ -1,4 +1,4 @@
-"""The mechanism of time limits: what is interrupted, and above all what is not."""
+"""The mechanism of time limits: which bodies it interrupts, and above all which it does not."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_task_timeout_error_is_a_task_error_and_a_timeout_error() -> None:
 
 
 def test_an_exception_hits_the_body_or_nothing(seed: int) -> None:
-    """Bodies that end when their limit is reached, over and over: not one exception may come after the end."""
+    """Bodies that end when their limit is reached, over and over: no exception may come after the end."""
     chance = random.Random(seed)
     outcomes = {"done": 0, "raised": 0}
     strays = 0

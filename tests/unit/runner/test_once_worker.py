@@ -1,4 +1,4 @@
-"""The worker for a single invocation, beside what the tests of `ProcessRunner` see of it."""
+"""The worker for a single invocation, beyond the tests of `ProcessRunner`."""
 
 from __future__ import annotations
 

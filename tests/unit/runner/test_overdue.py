@@ -16,7 +16,7 @@ from pynenc.runner._workers.worker_handle import Limited, Member
 
 
 class _Store:
-    """Fails so often, then records what is settled."""
+    """Fails a number of times, then records the settlements."""
 
     def __init__(self, failures: int) -> None:
         self.failures = failures

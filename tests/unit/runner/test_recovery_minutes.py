@@ -1,4 +1,4 @@
-"""The two cron settings of pynenc's recovery: in these minutes runners look, however long their leases are."""
+"""The two cron settings of pynenc's recovery: in these minutes runners recover, however long their leases are."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_a_minute_in_which_the_store_fails_is_not_over(clock: Clock, monkeypatch
 
 @pytest.fixture
 def running(clock: Clock) -> Iterator[tuple[Any, Any]]:
-    """A runner that serves another queue than the invocation is in, and looks by its engine twice an hour."""
+    """A runner that serves another queue than the invocation's, and whose engine recovers twice an hour."""
     app = _app(queues=["default"])
     runner = ThreadRunner(app)
     runner._recovery_minutes = RecoveryMinutes(runner, clock)
@@ -152,7 +152,7 @@ def running(clock: Clock) -> Iterator[tuple[Any, Any]]:
     thread = threading.Thread(target=runner.run, daemon=True)
     thread.start()
     assert runner.wait_until_started(20)
-    # The engine looks once when it starts. What a test leaves must come after that, or it is found then.
+    # The engine recovers once when it starts. The test must leave its work after that, or the engine finds it then.
     wait_until(lambda: early.status == "rerouted", "the first look of the engine")
     assert early.cancel()
     yield app, runner
@@ -164,7 +164,7 @@ def running(clock: Clock) -> Iterator[tuple[Any, Any]]:
 def test_a_running_runner_looks_when_the_minute_comes(running: Any, clock: Clock) -> None:
     app, runner = running
     invocation = _left_by_a_dead_runner(app)
-    # It has looked at the clock since, and found that it is not time.
+    # The runner has read the clock since, and has found that the minute has not come.
     looked = threading.Event()
     tick = runner._recovery_minutes.tick
     runner._recovery_minutes.tick = lambda: (tick(), looked.set())

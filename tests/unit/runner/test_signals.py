@@ -88,6 +88,8 @@ with _stop_signals(ends_program=False):
 
 @pytest.mark.parametrize("moment", ["early", "late"])
 def test_a_copy_dies_of_sigterm_whenever_it_comes(moment: str) -> None:
-    """As `multiprocessing.Pool` expects of its workers: with the command line's handlers below those of the runner."""
+    """Signals as `multiprocessing.Pool` expects them of its workers: the command line's handlers below those of the
+    runner.
+    """
     done = subprocess.run([sys.executable, "-c", COPIES, moment], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines() == ["SIGTERM", "set()"], done.stderr

@@ -24,7 +24,7 @@ def jobs(memory_env: None) -> Iterator[Any]:
 
 
 class Running:
-    """A runner on a thread of its own."""
+    """A runner on a separate thread."""
 
     def __init__(self, runner: Any) -> None:
         self.runner = runner
@@ -155,7 +155,7 @@ def test_a_second_signal_hands_back_at_once_what_would_have_had_time(jobs: Any) 
     assert invocation.status.value == "rerouted"
     assert runner.runner_id in jobs.app.state_backend.get_history(invocation)[-1].note
     flags.raise_flag("held")
-    # The body looks for its flag in the folder of this test, so it has to see it before the test ends.
+    # The body searches for its flag in the folder of this test, so it must see the flag before the test ends.
     wait_until(lambda: not _slot_threads(), "the end of the body")
 
 

@@ -16,20 +16,20 @@ UNANNOTATED = object()
 
 
 class Coder:
-    """What a value becomes on its way, as an argument and as a result."""
+    """Encodes and decodes values as arguments and as results."""
 
     unannotated = UNANNOTATED
 
     def __init__(self, **settings: Any) -> None:
         self.app = Pynenc("coder", settings)
         self.codec = Codec(self.app)
-        # What is made when it is first needed is made now: see the test that no payload causes an import.
+        # Create lazily created objects now: see the test that no payload causes an import.
         _ = self.app.logger
 
     def task(
         self, annotation: Any = UNANNOTATED, func: Any = None, retry_for: tuple[Any, ...] = (), lossy: bool = False
     ) -> Any:
-        """What the codec has to know of a task."""
+        """The part of a task that the codec uses."""
         if func is None:
 
             def body(value): ...  # type: ignore[no-untyped-def]
@@ -55,7 +55,7 @@ class Coder:
         return self.codec.decode_result(task, self.codec.encode_result(task, value))
 
     def as_exception(self, raised: BaseException, func: Any, retry_for: tuple[Any, ...] = ()) -> BaseException:
-        """What arrives in place of `raised`, having been raised and caught."""
+        """Raise and catch `raised`, encode it, and return the decoded exception."""
         task = self.task(func=func, retry_for=retry_for)
         try:
             raise raised
@@ -72,5 +72,5 @@ def coder() -> Coder:
 
 @pytest.fixture
 def coder_of() -> type[Coder]:
-    """To make one with settings of its own."""
+    """Create a coder with other settings."""
     return Coder

@@ -1,4 +1,4 @@
-"""How parameters and results are decoded: by their annotations, or as plain JSON where those cannot be used."""
+"""Parameters and results are decoded by their annotations, or as plain JSON if these are unusable."""
 
 from __future__ import annotations
 

@@ -210,7 +210,7 @@ def _text(coder: Any, value: Any, annotation: Any = Any) -> str:
         (Model(labels=set("abcdefgh"), counts={2: 1, 1: 2}), Model(labels=set("hgfedcba"), counts={1: 2, 2: 1})),
         (OwnForm({2: "b", 1: "a"}), OwnForm({1: "a", 2: "b"})),
     ],
-    # The text of a set is another one in each process.
+    # The text of a set differs between processes.
     ids=lambda value: type(value).__name__,
 )
 def test_equal_values_have_one_text_whatever_their_order(coder: Any, one: Any, other: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a body raised arrives as what it is, or as a `RemoteError` that names it; whatever it is, it arrives."""
+"""An exception of a body is decoded to its class, or to a `RemoteError` that names it; every exception is delivered."""
 
 from __future__ import annotations
 

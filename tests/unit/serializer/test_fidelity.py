@@ -1,4 +1,4 @@
-"""What would come back as something else is refused where it is given, with its path and the remedies."""
+"""A value that would come back changed is refused when it is passed, with its path and the remedies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the first call of a task costs a client."""
+"""The cost of the first call of a task for a client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A class that says itself what its objects are in JSON: `to_json()` and a class method `from_json(data)`."""
+"""A class that defines the JSON form of its objects: `to_json()` and a class method `from_json(data)`."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from pynenc.serializer import BaseSerializer
 
 
 class CountingSerializer(BaseSerializer):
-    """Counts in its instance, so it works only if there is one and the same."""
+    """Counts in its instance, so it works only if the app uses a single instance."""
 
     def __init__(self) -> None:
         self.written = 0

@@ -1,4 +1,4 @@
-"""The text of a decoded exception is what it was where it was raised, and showing it never raises."""
+"""The text of a decoded exception equals its text in the raising process, and showing it never raises."""
 
 from __future__ import annotations
 

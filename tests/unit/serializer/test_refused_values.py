@@ -1,4 +1,4 @@
-"""A value that would not come back as it is, is refused with the reason."""
+"""A value that would come back changed is refused with the reason."""
 
 from __future__ import annotations
 

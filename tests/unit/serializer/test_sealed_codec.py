@@ -1,4 +1,4 @@
-"""Signed and encoded payloads without a store: what is refused, what is said, what is hidden."""
+"""Signed and encoded payloads without a store: refusals, messages, and hidden secrets."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from pynenc.serializer.signing import Refusals
 ID = _core.new_invocation_id()
 OTHER_ID = _core.new_invocation_id()
 ALL_BITS_BELOW = 250
-"""Of payloads up to this size every bit is flipped, of larger ones a random choice."""
+"""Every bit of payloads up to this size is flipped, and a random choice of larger ones."""
 
 
 class Failing(PayloadCodec):
-    """Fails as it is told to."""
+    """Fails in the way that the test sets."""
 
     def __init__(self, encoded: Any = None, decoded: Any = None) -> None:
         self._encoded, self._decoded = encoded, decoded
@@ -207,7 +207,7 @@ def test_a_file_cannot_change_what_the_code_turns_on(name: str, tmp_path: Any, m
         with pytest.raises(ConfigError, match=rf"{name} is set in the code of the app and emptied by .*pyproject.toml"):
             _ = Pynenc("kept", given).conf
     assert not getattr(Pynenc("kept", {}).conf, name)
-    # Whoever can write that file could choose whose payloads are accepted.
+    # A user who can write this file could choose whose payloads are accepted.
     (tmp_path / "pyproject.toml").write_text(f"[tool.pynenc]\nsigning_keys = ['{OLD_KEY}']\n")
     Pynenc._clear_instances()
     with pytest.raises(ConfigError, match=r"signing_keys is set in .* and changed by .*pyproject.toml"):

@@ -1,4 +1,4 @@
-"""Nothing that a payload says is imported or called: planted payloads are data, or are refused."""
+"""No name in a payload is imported or called: planted payloads are data, or are refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CANARY = "canary"
 
 
 class Bomb:
-    """Unpickling it makes the canary appear."""
+    """Unpickling this object creates the canary."""
 
     def __reduce__(self) -> Any:
         return os.system, (f"touch {CANARY}",)
@@ -61,7 +61,7 @@ def _values() -> dict[str, bytes]:
 
 
 def _exceptions() -> dict[str, bytes]:
-    """Bodies of exception payloads that name what is no exception."""
+    """Bodies of exception payloads that name no exception."""
     targets = [
         ("os", "system"),
         ("posix", "system"),
@@ -171,7 +171,7 @@ def test_planted_arguments_and_state_of_an_exception_are_plain_data(coder: Any, 
             )
         except SerializationError:
             continue
-        # Where the text of the object is not the recorded one, it is of a subclass that has that.
+        # If the object's text differs from the recorded text, the object is of a subclass with the recorded text.
         assert type(found) in (ValueError, RemoteError) or type(found).__mro__[1:3] == (RecordedText, ValueError)
         assert all(type(argument) is str for argument in found.args)
 

@@ -1,4 +1,4 @@
-"""A task within arguments and results travels by its id where an annotation makes a task of it again, or not at all."""
+"""A task within arguments and results is encoded by its id if an annotation restores it, and is refused otherwise."""
 
 from __future__ import annotations
 

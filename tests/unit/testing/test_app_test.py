@@ -1,4 +1,4 @@
-"""`pynenc.testing.isolated` and `AppTest`: a store of its own, what was submitted, bodies on the thread of the test."""
+"""`pynenc.testing.isolated` and `AppTest`: a separate store, the submitted calls, bodies on the thread of the test."""
 
 from __future__ import annotations
 
@@ -332,7 +332,7 @@ def test_a_wait_without_a_running_drain_is_refused_at_once(test: AppTest) -> Non
 def test_a_body_that_waits_for_an_invocation_that_cannot_run_now_fails(
     test: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A call of a task that nobody knows is put off.
+    # A call of an unknown task is deferred.
     monkeypatch.delitem(app.tasks, add.task_id)
     invocation = total([1])
     test.drain()

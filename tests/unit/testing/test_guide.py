@@ -1,4 +1,4 @@
-"""The guide to benchmarking a runner is true: its files run in a folder of their own, with the installed package."""
+"""The guide to benchmarking a runner is true: its files run in a separate folder, with the installed package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pytest plugin: what it costs when it is not used, and what its fixtures promise."""
+"""The pytest plugin: its cost when it is unused, and the promises of its fixtures."""
 
 from __future__ import annotations
 
