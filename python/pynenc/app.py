@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 from pynenc import app_info
 from pynenc._kernel.app_registry import AppMeta, forget_all, normalise, reduced
 from pynenc._kernel.config_sources import ConfigSources
-from pynenc._kernel.runtime import AppRuntime, FromAbove, HasRuntime
+from pynenc._kernel.runtime import AppRuntime, FromAbove
 from pynenc._tasks.direct import make_direct
 from pynenc._tasks.not_offered import no_workflows
 from pynenc._tasks.registered import register
@@ -41,7 +41,7 @@ E = TypeVar("E", bound=Exception)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Pynenc(HasRuntime, metaclass=AppMeta):
+class Pynenc(metaclass=AppMeta):
     """An app. `Pynenc(app_id=None, config_values=None, config_filepath=None)`, or without the leading id.
 
     Making one reads the configuration that names it, and starts and opens nothing. The same arguments give the same
@@ -157,7 +157,7 @@ class Pynenc(HasRuntime, metaclass=AppMeta):
 
         def make(func: Callable[..., Any]) -> Task[..., Any]:
             task = Task(self, func, options)
-            register(self, task)
+            register(self._runtime, task)
             return task
 
         return make if func is None else make(func)
@@ -198,7 +198,7 @@ class Pynenc(HasRuntime, metaclass=AppMeta):
         def make(func: Callable[..., Any]) -> Callable[..., Any]:
             task = Task(self, func, options)
             direct = make_direct(task, parallel_func, aggregate_func)
-            register(self, task)
+            register(self._runtime, task)
             return direct
 
         return make if func is None else make(func)
@@ -212,12 +212,12 @@ class Pynenc(HasRuntime, metaclass=AppMeta):
             TaskError: there is none; the message says how to have its module imported.
         """
         # Task ids hash and compare as the text they are.
-        task = self._runtime.tasks.get(task_id)  # type: ignore[call-overload]
+        task: Task[..., Any] | None = self._runtime.tasks.get(task_id)  # type: ignore[call-overload]
         if task is None:
             from pynenc._tasks.modules import late_task
 
-            return late_task(self, task_id)
-        return task  # type: ignore[no-any-return]
+            task = late_task(self._runtime, task_id)
+        return task
 
     def register_exception(self, cls: type[E]) -> type[E]:
         """Let a task's exceptions of this class come back as what they are. Works as a decorator.

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pynenc._kernel.runtime import runtime_of
+from pynenc._kernel.shapes import signature_of
 from pynenc.util.signature import Bound
 
 if TYPE_CHECKING:
-    from pynenc.task import Task
+    from pynenc._kernel.shapes import TaskShape
 
 NO_ARGS = "no_args"
 """The id of an empty set of arguments."""
@@ -56,14 +57,14 @@ class Arguments:
 
     __slots__ = ("_args_id", "_passed", "_task", "kwargs")
 
-    def __init__(self, kwargs: dict[str, Any] | None = None, task: Task[..., Any] | None = None) -> None:
+    def __init__(self, kwargs: dict[str, Any] | None = None, task: TaskShape | None = None) -> None:
         self.kwargs: dict[str, Any] = {} if kwargs is None else kwargs
         self._task = task
         self._args_id: str | None = None
         self._passed: dict[str, Any] | None = None
 
     @classmethod
-    def of_bound(cls, bound: dict[str, Any], task: Task[..., Any]) -> Arguments:
+    def of_bound(cls, bound: dict[str, Any], task: TaskShape) -> Arguments:
         """Return the arguments that a task has bound.
 
         `kwargs` has the defaults too, `passed` only what the caller gave.
@@ -74,7 +75,7 @@ class Arguments:
         Returns:
             The arguments.
         """
-        arguments = cls(task._signature.filled(bound), task)
+        arguments = cls(signature_of(task).filled(bound), task)
         arguments._passed = bound
         return arguments
 
@@ -84,7 +85,7 @@ class Arguments:
         bound, task = self._passed, self._task
         if bound is None or task is None:
             return self.kwargs
-        filled = task._signature.filled(bound)
+        filled = signature_of(task).filled(bound)
         if self.kwargs.keys() == filled.keys() and all(_same(self.kwargs[name], filled[name]) for name in filled):
             return bound
         return Bound(self.kwargs, bound.positional, bound.by_outer) if isinstance(bound, Bound) else self.kwargs

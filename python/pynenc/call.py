@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic
 import msgspec
 
 from pynenc._kernel.runtime import runtime_of
+from pynenc._kernel.shapes import signature_of
 from pynenc.arguments import Arguments, hash_texts
 from pynenc.conf.config_task import ConcurrencyControlType
 from pynenc.identifiers import CallId
@@ -202,8 +203,8 @@ class LazyCall(Call[Params, Result]):
         return self._arguments
 
     def _bound(self, kwargs: dict[str, Any]) -> Arguments:
-        args, kwargs = self.task._apply(kwargs)
-        bind: Any = self.task._bind
+        args, kwargs = signature_of(self.task).spread(kwargs)
+        bind: Any = signature_of(self.task).bind
         return Arguments.of_bound(bind(*args, **kwargs), self.task)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict
 
 from pynenc import context
-from pynenc._kernel.runtime import HasRuntime, runtime_of
+from pynenc._kernel.runtime import runtime_of
 from pynenc._submit.submit import SubmitPlan, submit_many, submit_one
 from pynenc._tasks.checks import check_function, check_options, refuse_what_is_not_offered
 from pynenc.arguments import Arguments
@@ -83,7 +83,7 @@ class TaskOptions(TypedDict, total=False):
     """As `@app.workflow` sets it in pynenc; True is refused in the same way."""
 
 
-class Task(HasRuntime, Generic[Params, Result]):
+class Task(Generic[Params, Result]):
     """A function registered with an app. Calling it submits an invocation and returns it at once."""
 
     def __init__(self, app: Pynenc, func: Callable[Params, Result], options: dict[str, Any] | None = None) -> None:
@@ -236,7 +236,7 @@ class Task(HasRuntime, Generic[Params, Result]):
             from pynenc._submit.dev_mode import call_here
 
             return call_here(self, bound)
-        return submit_one(self, bound)
+        return submit_one(self._plan, bound)
 
     async def submit(self, /, *args: Params.args, **kwargs: Params.kwargs) -> BaseInvocation[Params, Result]:
         """The same as calling the task, without blocking the event loop: `invocation = await task.submit(…)`.
@@ -321,7 +321,7 @@ class Task(HasRuntime, Generic[Params, Result]):
             from pynenc._submit.dev_mode import call_many_here
 
             return ConcurrentInvocationGroup(self, call_many_here(self, calls))
-        return DistributedInvocationGroup(self, submit_many(self, calls))
+        return DistributedInvocationGroup(self, submit_many(self._plan, calls))
 
     def _bind_item(self, item: Any, common_args: dict[str, Any] | None) -> dict[str, Any]:
         bind: Callable[..., dict[str, Any]] = self._bind

@@ -223,7 +223,7 @@ def test_the_use_of_a_decorator_is_recognised_in_every_form(form: str) -> None:
     )
     sys.path.insert(0, str(Path.cwd()))
     app: Pynenc = importlib.import_module("shop.app").app
-    found = find_task_modules(app, modules_with(app))
+    found = find_task_modules(app._runtime, modules_with(app._runtime))
     assert ("shop.job" in found.modules) is expected
     assert found.problems == []
     assert "shop.job" not in sys.modules
@@ -236,11 +236,11 @@ def test_the_folder_of_installed_packages_is_not_searched(tmp_path: Path, monkey
     app: Pynenc = importlib.import_module("lone_app").app
     from pynenc._tasks import sources as _task_sources
 
-    assert find_task_modules(app, ["lone_app"]).modules == ["neighbour"]
+    assert find_task_modules(app._runtime, ["lone_app"]).modules == ["neighbour"]
     monkeypatch.setattr("site.getsitepackages", lambda: [str(folder)])
     _task_sources._installed.cache_clear()
     try:
-        assert find_task_modules(app, ["lone_app"]).modules == []
+        assert find_task_modules(app._runtime, ["lone_app"]).modules == []
     finally:
         monkeypatch.undo()
         _task_sources._installed.cache_clear()
@@ -268,7 +268,7 @@ def test_modules_that_are_imported_by_others_meanwhile_do_not_disturb_the_search
     gc.set_threshold(1)
     try:
         for _ in range(3):
-            assert "gc_app" in modules_with(app)
+            assert "gc_app" in modules_with(app._runtime)
             app.state_backend.get_app_info()
             with pytest.raises(Exception, match="not imported"):
                 app.get_task("nowhere.job")

@@ -9,7 +9,7 @@ import contextlib
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from pynenc import context
 from pynenc._kernel.per_process import OncePerProcess
@@ -34,10 +34,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class HasRuntime:
-    """An object that belongs to an app: the app itself, or a task of it. The only private name it needs is this one."""
-
-    __slots__ = ()
+class HasRuntime(Protocol):
+    """An object that belongs to an app: the app itself, or a task of it."""
 
     _runtime: AppRuntime
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pynenc._kernel.runtime import runtime_of
 from pynenc.arguments import Arguments
@@ -11,11 +11,8 @@ from pynenc.invocation.conc_invocation import ConcurrentInvocation
 from pynenc.invocation.dev_invocations import remember
 from pynenc.serializer.signing import KINDS
 
-if TYPE_CHECKING:
-    from pynenc.task import Task
 
-
-def call_here(task: Task[Any, Any], bound: dict[str, Any]) -> ConcurrentInvocation[Any, Any]:
+def call_here(task: Any, bound: dict[str, Any]) -> ConcurrentInvocation[Any, Any]:
     """Make a call and run its body, in the caller or, for a coroutine, on the event loop that runs here.
 
     Raises what a call raises. What the body raises is raised by `.result`; `KeyboardInterrupt` here too.
@@ -25,7 +22,7 @@ def call_here(task: Task[Any, Any], bound: dict[str, Any]) -> ConcurrentInvocati
     return invocation
 
 
-def call_many_here(task: Task[Any, Any], calls: list[dict[str, Any]]) -> list[ConcurrentInvocation[Any, Any]]:
+def call_many_here(task: Any, calls: list[dict[str, Any]]) -> list[ConcurrentInvocation[Any, Any]]:
     """The same for many calls, one after the other. None of them runs unless all can be encoded."""
     invocations = _made_here(task, calls)
     for invocation in invocations:
@@ -33,7 +30,7 @@ def call_many_here(task: Task[Any, Any], calls: list[dict[str, Any]]) -> list[Co
     return invocations
 
 
-def _made_here(task: Task[Any, Any], calls: list[dict[str, Any]]) -> list[ConcurrentInvocation[Any, Any]]:
+def _made_here(task: Any, calls: list[dict[str, Any]]) -> list[ConcurrentInvocation[Any, Any]]:
     app = task.app
     runtime_of(app).check_settings()
     codec = runtime_of(app).codec

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc._engine.calls import NEW, REFUSED, REUSED_DIFFERENT, TaskSpec
 from pynenc._kernel.runtime import runtime_of
+from pynenc._kernel.shapes import signature_of
 from pynenc._wait.threads import running_invocation
 from pynenc.arguments import Arguments, hash_texts
 from pynenc.conf.config_task import ConcurrencyControlType
@@ -24,7 +25,7 @@ from pynenc.invocation.dist_invocation import DistributedInvocation, ReusedInvoc
 
 if TYPE_CHECKING:
     from pynenc import _core
-    from pynenc.task import Task
+    from pynenc._kernel.shapes import TaskShape
 
 
 class SubmitPlan:
@@ -40,12 +41,13 @@ class SubmitPlan:
         "max_depth",
         "runtime",
         "spec",
+        "task",
     )
 
-    def __init__(self, task: Task[Any, Any]) -> None:
+    def __init__(self, task: TaskShape) -> None:
         conf = task.conf
-        self._task = task
-        self.runtime = runtime_of(task.app)
+        self.task: Any = task
+        self.runtime = runtime_of(task)
         self._encode = self.runtime.codec.encode_arguments
         self._registration: ConcurrencyControlType = conf.registration_concurrency
         self._running: ConcurrencyControlType = conf.running_concurrency
@@ -65,10 +67,10 @@ class SubmitPlan:
 
     def encode(self, kwargs: dict[str, Any]) -> _core.Call:
         """One call as the store takes it. The ids and keys are made only where concurrency control needs them."""
-        payload = self._encode(self._task, kwargs)
+        payload = self._encode(self.task, kwargs)
         if self._registration is ConcurrencyControlType.DISABLED and self._running is ConcurrencyControlType.DISABLED:
             return payload, "", None, None
-        texts = self.runtime.codec.argument_texts(self._task, self._task._signature.filled(kwargs))
+        texts = self.runtime.codec.argument_texts(self.task, signature_of(self.task).filled(kwargs))
         args_id = hash_texts(texts)
         return (
             payload,
@@ -81,7 +83,7 @@ class SubmitPlan:
         """What calls that exclude each other have in common."""
         if mode is ConcurrencyControlType.DISABLED:
             return None
-        task_id = str(self._task.task_id)
+        task_id = str(self.task.task_id)
         if mode is ConcurrencyControlType.TASK:
             return task_id
         if mode is ConcurrencyControlType.ARGUMENTS:
@@ -89,7 +91,7 @@ class SubmitPlan:
         return f"{task_id}:keys:{hash_texts({name: texts[name] for name in texts if name in self._key_arguments})}"
 
 
-def submit_one(task: Task[Any, Any], kwargs: dict[str, Any]) -> DistributedInvocation[Any, Any]:
+def submit_one(plan: SubmitPlan, kwargs: dict[str, Any]) -> DistributedInvocation[Any, Any]:
     """Submit one call; its invocation, or the `ReusedInvocation` that registration concurrency gives instead.
 
     Raises:
@@ -98,21 +100,19 @@ def submit_one(task: Task[Any, Any], kwargs: dict[str, Any]) -> DistributedInvoc
         InvocationConcurrencyWithDifferentArgumentsError: see `on_diff_non_key_args_raise`.
         StateBackendError: the store did not take it.
     """
-    plan = task._plan
-    parent_id, depth = _parent(task)
+    parent_id, depth = _parent(plan)
     call = plan.encode(kwargs)
     [(invocation_id, became)] = plan.runtime.store.submit(plan.spec, [call], parent_id, depth)
-    return _answer(task, invocation_id, became, call, kwargs, parent_id, depth)
+    return _answer(plan.task, invocation_id, became, call, kwargs, parent_id, depth)
 
 
-def submit_many(task: Task[Any, Any], calls: Sequence[dict[str, Any]]) -> list[DistributedInvocation[Any, Any]]:
+def submit_many(plan: SubmitPlan, calls: Sequence[dict[str, Any]]) -> list[DistributedInvocation[Any, Any]]:
     """Submit calls in chunks of `parallel_batch_size`, each of which is accepted as a whole or not at all.
 
     All calls are encoded before the first chunk is submitted. Raises as `submit_one` does; what had been submitted by
     then stays so, and is in the attribute `submitted` of the exception.
     """
-    plan = task._plan
-    parent_id, depth = _parent(task)
+    parent_id, depth = _parent(plan)
     encoded = [plan.encode(kwargs) for kwargs in calls]
     store = plan.runtime.store
     invocations: list[DistributedInvocation[Any, Any]] = []
@@ -121,7 +121,7 @@ def submit_many(task: Task[Any, Any], calls: Sequence[dict[str, Any]]) -> list[D
             chunk = encoded[start : start + plan.chunk]
             answers = store.submit(plan.spec, chunk, parent_id, depth)
             invocations += [
-                _answer(task, invocation_id, became, call, kwargs, parent_id, depth)
+                _answer(plan.task, invocation_id, became, call, kwargs, parent_id, depth)
                 for (invocation_id, became), call, kwargs in zip(
                     answers, chunk, calls[start : start + plan.chunk], strict=True
                 )
@@ -141,29 +141,29 @@ def _hand_over(error: Exception, invocations: list[DistributedInvocation[Any, An
         )
 
 
-def _parent(task: Task[Any, Any]) -> tuple[str | None, int]:
+def _parent(plan: SubmitPlan) -> tuple[str | None, int]:
     """Id of the invocation in whose body the call is made, and the depth of the new one.
 
     Raises:
         DepthExceededError: the depth is beyond `max_depth`.
     """
-    current = running_invocation(task._plan.runtime)
+    current = running_invocation(plan.runtime)
     if current is None:
         return None, 0
     depth = current.depth + 1
-    if depth > task._plan.max_depth:
-        conf = task.app.conf
+    if depth > plan.max_depth:
+        task, conf = plan.task, plan.runtime.conf
         raise DepthExceededError(
             task.task_id,
             f"task {task.task_id} was not called: the call in the body of invocation {current.invocation_id} is "
-            f"{depth} calls deep, and max_depth is {task._plan.max_depth} (from {conf.source_of('max_depth')}). If it "
+            f"{depth} calls deep, and max_depth is {plan.max_depth} (from {conf.source_of('max_depth')}). If it "
             "is no endless recursion, set max_depth higher: each level that waits costs a thread or a process",
         )
     return str(current.invocation_id), depth
 
 
 def _answer(
-    task: Task[Any, Any],
+    task: Any,
     invocation_id: str,
     became: int,
     call: _core.Call,
@@ -181,7 +181,7 @@ def _answer(
 
 
 def _refusal(
-    task: Task[Any, Any], invocation_id: str, call: _core.Call, kwargs: dict[str, Any]
+    task: Any, invocation_id: str, call: _core.Call, kwargs: dict[str, Any]
 ) -> InvocationConcurrencyWithDifferentArgumentsError:
     difference = _difference(task, invocation_id, kwargs)
     return InvocationConcurrencyWithDifferentArgumentsError(
@@ -194,14 +194,14 @@ def _refusal(
     )
 
 
-def _difference(task: Task[Any, Any], invocation_id: str, kwargs: dict[str, Any]) -> str:
+def _difference(task: Any, invocation_id: str, kwargs: dict[str, Any]) -> str:
     """A line per argument that differs between the registered call and the new one."""
-    codec = runtime_of(task.app).codec
+    codec = runtime_of(task).codec
     try:
-        payload = runtime_of(task.app).store.get(invocation_id).payload
+        payload = runtime_of(task).store.get(invocation_id).payload
     except InvocationNotFoundError:
         return "(the registered invocation has been removed meanwhile)"
-    filled = task._signature.filled
+    filled = signature_of(task).filled
     before = codec.argument_texts(task, filled(codec.decode_arguments(task, payload, invocation_id)))
     after = codec.argument_texts(task, filled(kwargs))
     return "\n".join(

@@ -5,12 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
+from pynenc._kernel.shapes import signature_of
 from pynenc.exceptions import InvalidTaskOptionsError
-
-if TYPE_CHECKING:
-    from pynenc.task import Task
 
 ParallelFunc: TypeAlias = Callable[[dict[str, Any]], Any]
 """Arguments of one call to those of many: an iterable of argument sets, or `(common arguments, iterable of dicts)`."""
@@ -20,7 +18,7 @@ AggregateFunc: TypeAlias = Callable[[list[Any]], Any]
 
 
 def make_direct(
-    task: Task[..., Any], parallel_func: ParallelFunc | None, aggregate_func: AggregateFunc | None
+    task: Any, parallel_func: ParallelFunc | None, aggregate_func: AggregateFunc | None
 ) -> Callable[..., Any]:
     """A function that submits, waits and returns the result; a coroutine function if the task's is one.
 
@@ -36,7 +34,7 @@ def make_direct(
         raise InvalidTaskOptionsError(task.task_id, f"direct task {task.task_id}: aggregate_func needs parallel_func")
 
     def split(func: ParallelFunc, args: Any, kwargs: Any) -> tuple[Any, dict[str, Any] | None]:
-        return _argument_sets(task, func(task._signature.filled(task._bind(*args, **kwargs))))
+        return _argument_sets(task, func(signature_of(task).filled(signature_of(task).bind(*args, **kwargs))))
 
     if inspect.iscoroutinefunction(task.func):
 
@@ -65,7 +63,7 @@ def make_direct(
     return direct
 
 
-def _argument_sets(task: Task[..., Any], split: Any) -> tuple[Any, dict[str, Any] | None]:
+def _argument_sets(task: Any, split: Any) -> tuple[Any, dict[str, Any] | None]:
     """What `parallel_func` returned, as `parallelize` takes it."""
     if isinstance(split, tuple) and len(split) == 2 and isinstance(split[0], dict) and not isinstance(split[1], dict):
         common, items = split

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pynenc.util import clock
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc._kernel.runtime import AppRuntime
 
 _FIRST_PAUSE_SEC = 1.0
 _LONGEST_PAUSE_SEC = 60.0
@@ -34,7 +34,7 @@ class LateModules:
         with self._lock:
             return dict(self._problems)
 
-    def try_again(self, app: Pynenc, module: str) -> bool:
+    def try_again(self, runtime: AppRuntime, module: str) -> bool:
         """Import `module` if it is one of them and it is time; return whether that succeeded.
 
         Blocks for `task_import_limit_sec` at most. Does nothing on a thread that runs an event loop.
@@ -47,14 +47,14 @@ class LateModules:
             self._pauses[module] = (now + pause, min(_LONGEST_PAUSE_SEC, 2 * pause))
         from pynenc._tasks.modules import imported
 
-        problem = imported(module, app.conf.task_import_limit_sec)
+        problem = imported(module, runtime.conf.task_import_limit_sec)
         if problem is not None:
             self.failed(module, problem)
-            app.logger.warning("%s; it was tried again, and its tasks are unknown to this runner still", problem)
+            runtime.logger.warning("%s; it was tried again, and its tasks are unknown to this runner still", problem)
             return False
         with self._lock:
             self._problems.pop(module, None)
-        app.logger.info("module %s, which failed when the runner started, is imported now", module)
+        runtime.logger.info("module %s, which failed when the runner started, is imported now", module)
         return True
 
 

@@ -13,7 +13,6 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from pynenc import context
-from pynenc._kernel.runtime import runtime_of
 from pynenc._tasks.late_modules import LateModules
 from pynenc._tasks.shadows import is_standard, shadow_warning, shadowing_files
 from pynenc._tasks.sources import Found, find_task_modules
@@ -21,8 +20,7 @@ from pynenc.exceptions import ConfigError, TaskError
 from pynenc.identifiers import TaskId
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
-    from pynenc.task import Task
+    from pynenc._kernel.runtime import AppRuntime
 
 _SHOWN_CHARACTERS = 200
 
@@ -30,7 +28,7 @@ _hanging: dict[str, _Import] = {}
 """The imports that were given up and go on, by the name of the module."""
 
 
-def import_task_modules(app: Pynenc) -> None:
+def import_task_modules(runtime: AppRuntime) -> None:
     """Import what a runner of this app needs. Blocks for the imports, each for `task_import_limit_sec` at most.
 
     A module that fails or hangs is named in the log, and the others count.
@@ -39,88 +37,88 @@ def import_task_modules(app: Pynenc) -> None:
         ConfigError: a module that a setting lists does not exist.
     """
     for file in shadowing_files(sys.path):
-        app.logger.warning("%s", shadow_warning(file))
+        runtime.logger.warning("%s", shadow_warning(file))
     failed: list[str] = []
     for setting in ("trigger_task_modules", "task_modules"):
-        for name in getattr(app.conf, setting):
-            _import_listed(app, setting, name, failed)
-    found = find_task_modules(app, modules_with(app)) if app.conf.find_task_modules else Found([], [])
+        for name in getattr(runtime.conf, setting):
+            _import_listed(runtime, setting, name, failed)
+    found = find_task_modules(runtime, modules_with(runtime)) if runtime.conf.find_task_modules else Found([], [])
     for name in found.modules:
-        _import_or_note(app, name, failed)
+        _import_or_note(runtime, name, failed)
     for problem in (*failed, *found.problems):
-        app.logger.warning("%s; its tasks are unknown to this runner", problem)
+        runtime.logger.warning("%s; its tasks are unknown to this runner", problem)
 
 
-def _import_listed(app: Pynenc, setting: str, name: str, failed: list[str]) -> None:
+def _import_listed(runtime: AppRuntime, setting: str, name: str, failed: list[str]) -> None:
     if is_standard(name):
         raise ConfigError(
             f"ConfigPynenc.{setting}: {name!r} is a module of the standard library: rename your file of this name "
-            f"(from {app.conf.source_of(setting)})"
+            f"(from {runtime.conf.source_of(setting)})"
         )
-    problem = imported(name, app.conf.task_import_limit_sec)
+    problem = imported(name, runtime.conf.task_import_limit_sec)
     if problem is None:
         return
     if problem.endswith(_MISSING.format(name)) or setting == "trigger_task_modules":
-        raise ConfigError(f"ConfigPynenc.{setting}: {problem} (from {app.conf.source_of(setting)})")
-    runtime_of(app).kept(LateModules).failed(name, problem)
+        raise ConfigError(f"ConfigPynenc.{setting}: {problem} (from {runtime.conf.source_of(setting)})")
+    runtime.kept(LateModules).failed(name, problem)
     failed.append(problem)
 
 
-def _import_or_note(app: Pynenc, name: str, failed: list[str]) -> None:
-    problem = imported(name, app.conf.task_import_limit_sec)
+def _import_or_note(runtime: AppRuntime, name: str, failed: list[str]) -> None:
+    problem = imported(name, runtime.conf.task_import_limit_sec)
     if problem is not None:
-        runtime_of(app).kept(LateModules).failed(name, problem)
+        runtime.kept(LateModules).failed(name, problem)
         failed.append(problem)
 
 
-def modules_with(app: Pynenc) -> list[str]:
+def modules_with(runtime: AppRuntime) -> list[str]:
     """Names of the imported modules that have the app in a variable, and of the one that the command line named."""
-    names = dict.fromkeys([runtime_of(app).found_in] if runtime_of(app).found_in else [])
+    names = dict.fromkeys([runtime.found_in] if runtime.found_in else [])
     # A copy made in one step: listing the items may run other code amid them, which may import something.
     for name, module in sys.modules.copy().items():
         namespace = getattr(module, "__dict__", None)
-        if type(namespace) is dict and any(value is app for value in namespace.copy().values()):
+        if type(namespace) is dict and any(value is runtime.app for value in namespace.copy().values()):
             names[name] = None
     names.pop("__main__", None)
     return list(names)
 
 
-def task_module_names(app: Pynenc) -> list[str]:
+def task_module_names(runtime: AppRuntime) -> list[str]:
     """The modules that a process has to import to know the tasks that this one knows."""
-    listed = (*app.conf.trigger_task_modules, *app.conf.task_modules)
-    home = [runtime_of(app).found_in] if runtime_of(app).found_in else []
-    names = dict.fromkeys([*home, *listed, *(task_id.module for task_id in app.tasks.copy())])
+    listed = (*runtime.conf.trigger_task_modules, *runtime.conf.task_modules)
+    home = [runtime.found_in] if runtime.found_in else []
+    names = dict.fromkeys([*home, *listed, *(task_id.module for task_id in runtime.tasks.copy())])
     return [name for name in names if name != "__main__" and name in sys.modules and name not in _hanging]
 
 
-def late_task(app: Pynenc, task_id: str) -> Task[..., Any]:
+def late_task(runtime: AppRuntime, task_id: str) -> Any:
     """Return a task of a module that failed when the runner started, if it can be imported now.
 
     Raises:
         TaskError: the task is not known; the message says how to have its module imported.
     """
-    if runtime_of(app).kept(LateModules).try_again(app, TaskId(task_id).module):
-        task = app.tasks.get(task_id)  # type: ignore[call-overload]
+    if runtime.kept(LateModules).try_again(runtime, TaskId(task_id).module):
+        task = runtime.tasks.get(task_id)  # type: ignore[call-overload]
         if task is not None:
-            return task  # type: ignore[no-any-return]
-    raise TaskError(task_id[:_SHOWN_CHARACTERS], why_unknown(app, task_id))
+            return task
+    raise TaskError(task_id[:_SHOWN_CHARACTERS], why_unknown(runtime, task_id))
 
 
-def why_unknown(app: Pynenc, task_id: str) -> str:
+def why_unknown(runtime: AppRuntime, task_id: str) -> str:
     """In words, why a task is not known here, and what to do. Imports nothing."""
     module = TaskId(task_id).module
     shown = task_id if len(task_id) <= _SHOWN_CHARACTERS else task_id[:_SHOWN_CHARACTERS] + "…"
-    text = f"app {app.app_id!r} has no task {shown!r} in this process: "
+    text = f"app {runtime.app_id!r} has no task {shown!r} in this process: "
     if not module or not all(part.isidentifier() for part in task_id.split(".")):
         return text + "this is not the id of a task"
-    problem = runtime_of(app).kept(LateModules).problems().get(module)
+    problem = runtime.kept(LateModules).problems().get(module)
     if problem is not None:
         return text + f"{problem}. It is tried again when its tasks are called"
     if module in sys.modules:
         return text + f"module {module[:_SHOWN_CHARACTERS]} is imported, but registers no task of this name"
     if len(task_id) > _SHOWN_CHARACTERS:
         return text + "its module is not imported"
-    if _is_client(app):
+    if _is_client(runtime):
         return text + (
             f"module {module} is not imported: import {module} here before you read it. So that runners have it, "
             "import it in the module of the app, list it in task_modules (PYNENC__TASK_MODULES), or start them with "
@@ -132,9 +130,9 @@ def why_unknown(app: Pynenc, task_id: str) -> str:
     )
 
 
-def _is_client(app: Pynenc) -> bool:
+def _is_client(runtime: AppRuntime) -> bool:
     """Whether this process only submits and reads: no runner runs here, and it is no worker process of one."""
-    return context.current_runner.get() is None and not runtime_of(app).has_running_runner()
+    return context.current_runner.get() is None and not runtime.has_running_runner()
 
 
 # -- one import --------------------------------------------------------------------------------------------------------

@@ -5,21 +5,18 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pynenc._kernel.runtime import runtime_of
-
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
-    from pynenc.task import Task
+    from pynenc._kernel.runtime import AppRuntime
 
 
-def register(app: Pynenc, task: Task[..., Any]) -> None:
+def register(runtime: AppRuntime, task: Any) -> None:
     """Make `task` known to `app`. A worker process imports the module that calls this, if it does not know the task."""
-    app.tasks[task.task_id] = task
+    runtime.tasks[task.task_id] = task
     module = _calling_module()
     if module != task.task_id.module:
-        runtime_of(app).registrars[str(task.task_id)] = module
+        runtime.registrars[str(task.task_id)] = module
     else:
-        runtime_of(app).registrars.pop(str(task.task_id), None)
+        runtime.registrars.pop(str(task.task_id), None)
 
 
 def _calling_module() -> str:

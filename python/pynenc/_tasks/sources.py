@@ -13,11 +13,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pynenc._kernel.runtime import runtime_of
 from pynenc._tasks.shadows import is_standard
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc._kernel.runtime import AppRuntime
 
 MAX_FILES = 5000
 """How many files are read at most; a larger tree is no package of tasks."""
@@ -37,13 +36,13 @@ class Found:
     """What could not be read, in words."""
 
 
-def find_task_modules(app: Pynenc, homes: Iterable[str]) -> Found:
+def find_task_modules(runtime: AppRuntime, homes: Iterable[str]) -> Found:
     """Read the sources beside the modules `homes`, which hold the app, for uses of its task decorators.
 
     Of a module in a package that is the whole top-level package; of any other one its folder, with the packages in it.
     `__main__` modules and the folders of installed packages and of the standard library are left out.
     """
-    sources = _Sources(app)
+    sources = _Sources(runtime)
     problems: list[str] = []
     seen: set[object] = set()
     for home in homes:
@@ -147,8 +146,8 @@ class _Text:
 class _Sources:
     """The sources beside an app, each parsed at most once."""
 
-    def __init__(self, app: Pynenc) -> None:
-        self._app = app
+    def __init__(self, runtime: AppRuntime) -> None:
+        self._runtime = runtime
         self._texts: dict[str, _Text | None] = {}
         self.files: dict[str, Path] = {}
         self.problems: list[str] = []
@@ -181,7 +180,7 @@ class _Sources:
             return False
         loaded = sys.modules.get(module)
         if loaded is not None:
-            found = _look_up(loaded, parts, self._app)
+            found = _look_up(loaded, parts, self._runtime.app)
             if found is not None:
                 return found
         text = self._text(module)
@@ -217,11 +216,11 @@ class _Sources:
         if given is None and call.args:
             given = call.args[0]
         if isinstance(given, ast.Constant):
-            return bool(given.value == self._app.app_id)
-        return given is None and not call.keywords and runtime_of(self._app).sources.given_id is None
+            return bool(given.value == self._runtime.app_id)
+        return given is None and not call.keywords and self._runtime.sources.given_id is None
 
 
-def _look_up(module: ModuleType, parts: tuple[str, ...], app: Pynenc) -> bool | None:
+def _look_up(module: ModuleType, parts: tuple[str, ...], app: object) -> bool | None:
     """Whether `parts` names a task decorator among the objects of an imported module; None: it has no such name.
 
     Only dicts are read: no attribute is computed.

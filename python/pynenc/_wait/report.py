@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pynenc._engine.statuses import status_rows
@@ -61,7 +61,7 @@ def wait_and_report(
     waiter: _core.Waiter,
     timeout: float | None,
     interruptible: bool,
-    targets: Callable[[], list[Target]] | None,
+    targets: Callable[[], Sequence[Target]] | None,
 ) -> list[_core.Terminal]:
     """`waiter.wait(timeout, interruptible)`; after `wait_warning_sec` the log says why it takes so long."""
     patience = runtime.conf.wait_warning_sec
@@ -80,7 +80,7 @@ def wait_and_report(
         due += AGAIN_SEC
 
 
-def say_why_if_late(runtime: AppRuntime, targets: Callable[[], list[Target]], began: float) -> None:
+def say_why_if_late(runtime: AppRuntime, targets: Callable[[], Sequence[Target]], began: float) -> None:
     """`say_why`, for a wait that is looked at now and then, once it has lasted `wait_warning_sec`."""
     patience, waited = runtime.conf.wait_warning_sec, clock.monotonic() - began
     if patience and waited >= patience:
@@ -145,7 +145,7 @@ class _Reporter:
                 self._reported[task] = now
             yield target
 
-    def log(self, targets: list[Target], waited_sec: float) -> None:
+    def log(self, targets: Sequence[Target], waited_sec: float) -> None:
         """Write the reports. A store that fails is reported elsewhere, and an invocation that is gone by the wait."""
         for target in targets:
             try:

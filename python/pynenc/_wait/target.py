@@ -20,9 +20,15 @@ class Target:
     in_store: ClassVar[bool]
     app: Any
     invocation_id: InvocationId
+    body_ended: bool
     _claim: _core.Claim | None
     """The ownership that lets this process run it; None for all others."""
     _limit: Any
     """What can interrupt its body here, or has."""
     _task: Any
     """The task, if this object knows it already."""
+
+    @property
+    def depth(self) -> int:
+        """How many invocations are above it."""
+        raise NotImplementedError

@@ -10,7 +10,7 @@ import contextlib
 import math
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from pynenc import context
@@ -32,7 +32,7 @@ _AT_ONCE_SEC = 0.001
 
 
 def wait_outcomes(
-    runtime: AppRuntime, waiter: _core.Waiter, targets: Callable[[], list[Target]], timeout: float | None = None
+    runtime: AppRuntime, waiter: _core.Waiter, targets: Callable[[], Sequence[Target]], timeout: float | None = None
 ) -> list[_core.Terminal]:
     """Block until `waiter` yields something; empty at the timeout (seconds; None waits forever).
 
@@ -57,13 +57,14 @@ def wait_outcomes(
                 return wait_beside_greenlets(
                     library, waiter.wait, timeout, lambda: say_why_if_late(runtime, targets, began)
                 )
-        return runner._wait(current, waiter, timeout, targets)
+        outcomes: list[_core.Terminal] = runner._wait(current, waiter, timeout, targets)
+        return outcomes
     began = clock.monotonic()
     deadline = math.inf if timeout is None else began + timeout
     slice_sec = min(MEMORY_GRACE_SEC, runtime.conf.wait_warning_sec or math.inf)
     while True:
         left = deadline - clock.monotonic()
-        news = runner._wait(None, waiter, max(0.0, min(left, slice_sec)))
+        news: list[_core.Terminal] = runner._wait(None, waiter, max(0.0, min(left, slice_sec)))
         now = clock.monotonic()
         if news or now >= deadline:
             return news
@@ -77,7 +78,7 @@ def _wait_by_hook(
     runner: Any,
     current: Target | None,
     waiter: _core.Waiter,
-    targets: Callable[[], list[Target]],
+    targets: Callable[[], Sequence[Target]],
     timeout: float | None,
 ) -> list[_core.Terminal]:
     """Call the runner's own `waiting_for_results`, positionally, for as long as nothing has finished."""
@@ -107,10 +108,13 @@ def parked(runner: Any, current: Target | None, waiter: _core.Waiter) -> context
     if runner._native_wait and not waits_natively(runner):
         # A subclass of a built-in runner with a method of its own: it parks by calling the built-in's.
         return contextlib.nullcontext()
-    return runner._parked(current, waiter)
+    block: contextlib.AbstractContextManager[None] = runner._parked(current, waiter)
+    return block
 
 
-def call_hook(runner: Any, current: Target | None, targets: list[Target], runner_args: dict[str, Any] | None) -> float:
+def call_hook(
+    runner: Any, current: Target | None, targets: Sequence[Target], runner_args: dict[str, Any] | None
+) -> float:
     """Call `waiting_for_results`, positionally. Seconds to pause before the next call, if it did not wait itself."""
     began = clock.monotonic()
     runner.waiting_for_results(current, targets, runner_args)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 from pynenc import context
 from pynenc._engine import calls
 from pynenc._kernel.runtime import runtime_of
+from pynenc._kernel.shapes import signature_of
 from pynenc.call import Call
 from pynenc.exceptions import InvocationCancelledError, InvocationError
 from pynenc.identifiers import InvocationId
@@ -329,8 +330,8 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         codec = runtime_of(self.app).codec
         if self._payload is None:
             plain = codec.write_arguments(self.task, self.arguments.passed)
-            return self.task._apply(codec.read_arguments(self.task, plain))
-        return self.task._apply(codec.decode_arguments(self.task, self._payload, str(self.invocation_id)))
+            return signature_of(self.task).spread(codec.read_arguments(self.task, plain))
+        return signature_of(self.task).spread(codec.decode_arguments(self.task, self._payload, str(self.invocation_id)))
 
     def _succeeded(self, value: Any) -> bool:
         try:

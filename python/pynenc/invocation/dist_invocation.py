@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import TYPE_CHECKING, Any, Generic
 
 from pynenc._identity.runner_context import RunnerContext
 from pynenc._kernel.runtime import runtime_of
 from pynenc._tasks.not_offered import no_workflows
 from pynenc._wait.report import unfinished
+from pynenc._wait.target import Target
 from pynenc._wait.threads import missing, wait_outcomes
 from pynenc.arguments import Arguments
 from pynenc.call import Call
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 _UNSET: Any = object()
 
 
-class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Result]):
+class DistributedInvocation(BaseInvocation[Params, Result], Target, Generic[Params, Result]):
     """One invocation in the store, named by its id. Making the object reads nothing: each member reads what it needs.
 
     Picklable: the pickle holds the id, and the claim if a runner handed the object out.
@@ -119,8 +120,9 @@ class DistributedInvocation(BaseInvocation[Params, Result], Generic[Params, Resu
         if self._task is None:
             task_id = self._stored().task_id if self._claim is None else self._claim.task_id
             # What the id names has the types that the caller expects of it, or fails when it is used.
-            self._task = cast("Task[Params, Result]", self.app.get_task(task_id))
-        return self._task
+            self._task = self.app.get_task(task_id)
+        task: Task[Params, Result] = self._task
+        return task
 
     @property
     def call(self) -> Call[Params, Result]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pynenc._engine import outcomes
 from pynenc._execute.outcome import Outcome, begin_claim, runner_of, settle_claim, unknown_task
 from pynenc._kernel.runtime import runtime_of
+from pynenc._kernel.shapes import signature_of
 from pynenc._submit.submit import submit_many
 from pynenc._views.claiming import claim_or_wait
 from pynenc._views.controls import BaseBlockingControl, BaseCycleControl
@@ -343,7 +344,7 @@ class BaseOrchestrator(Upkeep):
                 continue
             codec = runtime_of(self.app).codec
             kwargs = codec.decode_arguments(task, self._store.get(invocation_id).payload, invocation_id)
-            found = codec.argument_texts(task, task._signature.filled(kwargs))
+            found = codec.argument_texts(task, signature_of(task).filled(kwargs))
             if all(found.get(name) == text for name, text in key_serialized_arguments.items()):
                 yield invocation_id
 

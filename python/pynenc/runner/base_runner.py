@@ -331,7 +331,7 @@ class BaseRunner(RunnerWaits, BodyHooks, NewerMembers, ABC):
         if self._modules_imported:
             self._modules_imported = False
         else:
-            import_task_modules(self.app)
+            import_task_modules(self.app._runtime)
             refuse_patched_modules(type(self).__name__)
 
     def _slots(self) -> int:

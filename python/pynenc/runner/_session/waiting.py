@@ -7,7 +7,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynenc._wait.report import wait_and_report
@@ -98,7 +98,7 @@ class RunnerWaits:
         current: DistributedInvocation[Any, Any] | None,
         waiter: _core.Waiter,
         timeout: float | None,
-        targets: Callable[[], list[DistributedInvocation[Any, Any]]] | None = None,
+        targets: Callable[[], Sequence[DistributedInvocation[Any, Any]]] | None = None,
     ) -> list[_core.Terminal]:
         """Wait until `waiter` yields something (empty at the timeout); inside a body with its slot lent out.
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -241,7 +241,7 @@ class LoopWorker(Worker):
         current: DistributedInvocation[Any, Any] | None,
         waiter: _core.Waiter,
         timeout: float | None,
-        targets: Callable[[], list[DistributedInvocation[Any, Any]]] | None = None,
+        targets: Callable[[], Sequence[DistributedInvocation[Any, Any]]] | None = None,
     ) -> list[_core.Terminal]:
         """As everywhere, but a coroutine must not wait like this: it would stop all others, and what it waits for."""
         if threading.current_thread() is threading.main_thread() and asyncio._get_running_loop() is not None:

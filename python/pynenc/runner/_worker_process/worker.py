@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pynenc._execute.execution import execute
-from pynenc._execute.outcome import NOTE_CHARS
 from pynenc._identity.runner_id import RunnerId
 from pynenc.conf import config_runner
 from pynenc.conf.handover import settings_from
@@ -25,6 +24,7 @@ from pynenc.runner._session.task_loggers import show_task_loggers
 from pynenc.runner._session.worker_starts import call_worker_starts, reseed
 from pynenc.runner._worker_process.end import BodyThread, end_in_order, forget_inherited_finalizers
 from pynenc.runner._workers.platform import DEAF, ORPHANED, resident_mb
+from pynenc.util.texts import NOTE_CHARS
 
 if TYPE_CHECKING:
     from pynenc import _core

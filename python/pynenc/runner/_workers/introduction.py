@@ -29,7 +29,7 @@ def introduction(app: Pynenc) -> Message:
         "pid": os.getpid(),
         "path": search_path(),
         "app": AppInfo.from_app(app).to_json(),
-        "modules": task_module_names(app),
+        "modules": task_module_names(app._runtime),
         "registrars": app._runtime.registrars,
         "late": app._runtime.kept(LateModules).problems(),
         "settings": handed_settings(app.conf),
