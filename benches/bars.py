@@ -1,4 +1,4 @@
-"""Are the bars of bars.toml met? Each one's ratio, from what was measured."""
+"""Judge the bars of bars.toml by the measured ratios."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FILE = Path(__file__).with_name("bars.toml")
 
 @dataclass(frozen=True)
 class Verdict:
-    """One bar, judged."""
+    """The verdict on one bar."""
 
     text: str
     wanted: str

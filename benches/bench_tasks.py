@@ -1,4 +1,4 @@
-"""The tasks of the suites, on an app that each benchmark makes anew; the bodies are those of the comparison."""
+"""The tasks of the suites, on an app that each benchmark creates; the bodies are those of the comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the suites run on: a fresh store of each kind, and runners in this process or as processes of their own."""
+"""Fixtures of the suites: a fresh store of each kind, and runners in this process or in separate processes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def tasks(kind: str, url_of: Callable[[str], str], monkeypatch: pytest.MonkeyPat
 
 
 class Measured:
-    """What one benchmark shows, as one value with a unit; `make bench` collects it under the name of the test."""
+    """The value of one benchmark with its unit; `make bench` collects it under the name of the test."""
 
     def __init__(self, benchmark: Any, question: str) -> None:
         self._benchmark = benchmark
@@ -77,17 +77,17 @@ class Measured:
     def rate(
         self, work: Callable[[], object], tasks: int, rounds: int = 5, setup: Callable[[], None] | None = None
     ) -> None:
-        """Tasks a second, where one call of `work` does so many."""
+        """Measure tasks a second, if one call of `work` runs so many."""
         self._info.update(unit="tasks/s", per_round=tasks)
         self._benchmark.pedantic(work, rounds=rounds, warmup_rounds=1, setup=setup)
 
     def latency(self, work: Callable[[], object], rounds: int = 300) -> None:
-        """Milliseconds of one call."""
+        """Measure the milliseconds of one call."""
         self._info["unit"] = "ms"
         self._benchmark.pedantic(work, rounds=rounds, warmup_rounds=min(20, rounds))
 
     def value(self, work: Callable[[], float], unit: str) -> float:
-        """What `work` returns, measured once, in its own unit."""
+        """Measure the return value of `work` once, in its own unit."""
         found: float = self._benchmark.pedantic(work, rounds=1)
         self._info.update(unit=unit, value=found)
         return found

@@ -1,4 +1,4 @@
-"""What the machine itself can do: the yardsticks of the comparison. `python benches/limits.py` prints JSON lines."""
+"""The limits of the machine itself: the yardsticks of the comparison. `python benches/limits.py` prints JSON lines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAIVE_SCRIPT = (
     "redis.call('HSET', KEYS[1], 'payload', ARGV[1]) redis.call('LPUSH', KEYS[2], ARGV[1]) redis.call('RPOP', KEYS[2]) "
     "redis.call('HSET', KEYS[1], 'result', ARGV[1]) redis.call('PEXPIRE', KEYS[1], 60000) return 1"
 )
-"""Five commands, about what one task needs at the least."""
+"""Five commands, about the minimum for one task."""
 
 
 def rate(work: Callable[[], object], each: int = 1) -> float:

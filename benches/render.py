@@ -1,7 +1,7 @@
 """Render results/*.json: tables between markers in README.md and docs/benchmarks.md, and the plots beside it.
 
-`render.py` writes; `render.py --check` says with its exit code whether everything is up to date. Between
-`<!-- bench:NAME -->` and `<!-- /bench -->` everything is made here.
+`render.py` writes; the exit code of `render.py --check` says whether everything is up to date. The text between `<!--
+bench:NAME -->` and `<!-- /bench -->` is rendered here.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ STORES = {"redis": "Redis", "sqlite": "SQLite", "memory": "memory"}
 
 
 class Results:
-    """What has been measured; empty documents where nothing was."""
+    """The measured results; empty documents for missing ones."""
 
     def __init__(self, folder: Path = RESULTS) -> None:
         self.peers = _read(folder / "peers.json")
         self.suites = _read(folder / "suites.json")
 
     def systems(self, store: str) -> list[tuple[str, dict[str, Any], bool]]:
-        """`(title, summary by measure, is ours)` on one store, ours first."""
+        """Return `(title, summary by measure, is ours)` on one store, ours first."""
         pairs = [pair for pair in self.peers.get("peers", {}).values() if pair["store"] == store]
         if not pairs:
             return []
@@ -153,7 +153,7 @@ def goals(results: Results) -> str:
 
 
 def suites(results: Results) -> str:
-    """What `make bench` measured."""
+    """Return the results of `make bench`."""
     if not results.suites:
         return "Nothing has been measured yet: `make bench`.\n"
     rows = [
@@ -169,7 +169,7 @@ SECTIONS: dict[str, Callable[[Results], str]] = {
 
 
 def render(text: str, results: Results) -> str:
-    """A document with its marked sections made anew."""
+    """Return a document with its marked sections rendered again."""
     return _SECTION.sub(lambda found: found[1] + SECTIONS[found["name"]](results) + found[3], text)
 
 

@@ -1,4 +1,4 @@
-"""Bars as SVG files that stand alone: logarithmic, since the systems are that far apart."""
+"""Draw bars as independent SVG files, on a logarithmic scale because the systems differ by orders of magnitude."""
 
 from __future__ import annotations
 

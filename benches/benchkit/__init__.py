@@ -1,1 +1,1 @@
-"""What the suites, the comparison and the rendering share."""
+"""The common parts of the suites, the comparison and the rendering."""

@@ -15,7 +15,7 @@ _PARTS = re.compile(r"[\[\]-]+")
 
 
 def short_name(name: str) -> str:
-    """`test_submit_one[redis]` is `submit_one_redis`; where there is one store only, its name is left out."""
+    """Return the name of a value: `test_submit_one[redis]` is `submit_one_redis`; a single store is omitted."""
     words = [word for word in _PARTS.split(name.removeprefix("test_")) if word]
     if words[0] in ("shards", "growth_drain"):
         words = [word for word in words if word != "redis"]

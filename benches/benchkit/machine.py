@@ -1,4 +1,4 @@
-"""Where and with what a benchmark ran: numbers without this are worth nothing."""
+"""The machine and the versions of a benchmark, without which its numbers are worthless."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def facts() -> dict[str, Any]:
 
 
 def redis_version() -> str:
-    """Version of the server on the PATH; empty without one."""
+    """Return the version of the server on the PATH; empty without one."""
     program = shutil.which("redis-server")
     if program is None:
         return ""

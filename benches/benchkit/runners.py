@@ -1,4 +1,4 @@
-"""Runners for the suites: on a thread of this process, or as a process of their own."""
+"""Runners for the suites: on a thread of this process, or in a separate process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def thread_runner(app: Pynenc, slots: int) -> Iterator[Any]:
     started = runner.ThreadRunner(app)
     started.conf.max_threads, started.conf.min_parallel_slots = slots, 1
     with warnings.catch_warnings():
-        # That a runner on a second thread takes no signals is what is wanted here.
+        # The warning that a runner on a second thread takes no signals is expected here.
         warnings.simplefilter("ignore", UserWarning)
         thread = threading.Thread(target=started.run, daemon=True)
         thread.start()

@@ -18,5 +18,5 @@ def summary(values: Sequence[float]) -> dict[str, Any]:
 
 
 def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Any]:
-    """Ours to theirs, round by round: what disturbed a round has disturbed both."""
+    """Return the ratios of ours to theirs, round by round: a disturbance of a round affects both."""
     return summary([mine / other for mine, other in zip(ours, theirs, strict=False) if other])

@@ -42,7 +42,7 @@ def size(data: str) -> int:
 
 
 def hold(path: str) -> int:
-    """The first run says which process it is in, and hangs; the next one returns at once."""
+    """The first run records its process and hangs; the next one returns at once."""
     file = Path(path)
     if file.exists():
         return 2

@@ -30,7 +30,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "results" / "peers.json"
 ROUNDS = 2
 RUN_LIMIT_SEC = 150.0
 SLOW_SEC = 5.0
-"""What took longer in the first round is not repeated."""
+"""A measure that took longer in the first round is not repeated."""
 
 OURS = "ours"
 DURABILITY = {
@@ -42,7 +42,7 @@ DURABILITY = {
 
 @dataclass
 class Values:
-    """What one system has shown on one store, round by round."""
+    """The values of one system on one store, round by round."""
 
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
@@ -64,7 +64,7 @@ class Values:
 def run(
     python: Path | str, system: str, store: str, what: str, skip: Iterable[str], runner: str
 ) -> list[dict[str, Any]]:
-    """One run of one adapter, with a fresh server and folder; its rows. The last is an `error` if it failed."""
+    """Run one adapter once with a fresh server and folder; return its rows. The last row is an `error` if it failed."""
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     server = RedisServer(folder)
     options = {
@@ -113,9 +113,9 @@ def _end_leftovers(folder: Path) -> None:
 
 
 def compare(document: dict[str, Any], arguments: argparse.Namespace) -> None:
-    """Add to `peers` `{title, settings, versions, store, ours, theirs, ratios}` per peer, and write it down after each.
+    """Add `{title, settings, versions, store, ours, theirs, ratios}` per peer to `peers`, and save after each peer.
 
-    Those that cannot be installed go to `left_out`, with the reason.
+    Peers that cannot be installed go to `left_out`, with the reason.
     """
     names, rounds, runner, with_once = arguments.peer, arguments.rounds, arguments.runner, not arguments.no_once
     pairs, left_out = document["peers"], document["left_out"]
@@ -168,7 +168,7 @@ def main() -> int:
     parser.add_argument("--no-once", action="store_true", help="leave out what is measured once")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    # What was started is ended also when this is.
+    # The end of this process ends the started processes too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     facts = machine.facts()
     print("limits of this machine", flush=True)

@@ -1,4 +1,4 @@
-"""The measures, each once for all systems. A run is one `System` of one venv; the driver alternates runs."""
+"""The measures, each defined once for all systems. A run is one `System` of one venv; the driver alternates runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import bodies
 from protocol import MAY_HANG_SEC, System, bare_mb, cpu_seconds, emit, rss_mb, wait_for
 
 BUDGET_SEC = 1.2
-"""About how long one measure takes: the number of tasks follows from the rate of a pilot."""
+"""The approximate duration of one measure: a pilot's rate decides the number of tasks."""
 
 END_TO_END_TASKS, DRAIN_TASKS = 20_000, 50_000
 """The most that is sent."""
@@ -44,13 +44,13 @@ def sized(rate: float, most: int, least: int = 200, seconds: float = BUDGET_SEC)
 
 
 def finished(system: System, handles: list[object], count: int) -> None:
-    """Wait for all; they must be the right ones."""
+    """Wait for all results and check their values."""
     values = system.results(handles, 120.0)
     assert sorted(values) == list(range(count)), "some results are missing or wrong"
 
 
 def end_to_end(system: System, pids: list[int]) -> float:
-    """Many at once, then one by one from one producer; every result read. The rate of the first."""
+    """Submit many at once, then one by one from one producer, and read every result; return the rate of the first."""
     began = time.perf_counter()
     finished(system, system.send_many("echo", numbers(300)), 300)
     count = sized(300 / (time.perf_counter() - began), END_TO_END_TASKS)
@@ -73,7 +73,7 @@ def end_to_end(system: System, pids: list[int]) -> float:
 
 
 def latency(system: System) -> None:
-    """Submit to result with one in flight."""
+    """Measure from submit to result with one task in flight."""
     taken = sorted(system.round_trips(2_000, time.monotonic() + BUDGET_SEC))
     for name, part in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
         emit(f"latency_{name}", taken[int(part * (len(taken) - 1))] * 1e3, "ms", tasks=len(taken))
@@ -152,7 +152,7 @@ def big_arguments(system: System) -> None:
 
 
 def enqueue(system: System) -> None:
-    """No worker runs: one by one, each acknowledged; then in the fastest way there is."""
+    """Without a worker: submit one by one, each acknowledged; then in the fastest way of the system."""
     for name, send, most in (
         ("enqueue", system.send_each, END_TO_END_TASKS),
         ("enqueue_bulk", system.send_many, DRAIN_TASKS),
@@ -185,7 +185,7 @@ def drain(system: System, rate: float) -> None:
 
 
 def attempt(system: System, measure: str, unit: str, work: Callable[[], None]) -> None:
-    """Do one part; if it fails, say so under its name, and begin the next one with fresh workers."""
+    """Run one part; if it fails, report it under its name, and begin the next part with fresh workers."""
     try:
         work()
     except Exception as error:
@@ -197,7 +197,7 @@ def attempt(system: System, measure: str, unit: str, work: Callable[[], None]) -
 
 
 def rounds(system: System, skip: set[str]) -> None:
-    """What every round measures."""
+    """Run the measures of every round."""
     ready(system)
     try:
         pids = [os.getpid(), *([system.options.redis_pid] if system.options.store == "redis" else [])]
@@ -219,7 +219,7 @@ def rounds(system: System, skip: set[str]) -> None:
 
 
 def once(system: System, skip: set[str]) -> None:
-    """What is measured once: idle costs, memory, nested waits, a killed worker."""
+    """Run the measures that are taken once: idle costs, memory, nested waits, a killed worker."""
     bare = bare_mb(type(system).__module__)
     ready(system)
     try:

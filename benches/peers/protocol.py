@@ -1,5 +1,6 @@
-"""What a system under test has to offer, and the little that all adapters share. Standard library only: this runs in
-the venv of each peer."""
+"""The interface of a system under test, and the common parts of all adapters. Standard library only: this runs in the
+venv of each peer.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 
 MAY_HANG_SEC = 15.0
-"""Waits with a limit up to this are those that may never end."""
+"""Waits with a limit up to this may never end."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,12 @@ class Options:
 
     @classmethod
     def here(cls) -> Options:
-        """Those of this process."""
+        """The options of this process."""
         return cls(**json.loads(os.environ["BENCH_OPTIONS"]))
 
 
 class System:
-    """One system under test, as its client sees it. The defaults do the simple thing; override what can do better."""
+    """One system under test, from its client's view. The defaults are simple; override a method for a faster way."""
 
     waits_in_tasks = True
     """Whether a body can send tasks and wait for them."""
@@ -58,7 +59,7 @@ class System:
         raise NotImplementedError
 
     def start_for_waiting(self) -> bool:
-        """Start the workers as one would for bodies that wait; False: in no other way than for all."""
+        """Start the workers in the best way for bodies that wait; False if the system has no special way."""
         return False
 
     def stop(self) -> None:
@@ -77,11 +78,11 @@ class System:
         self.workers = []
 
     def send(self, body: str, *args: Any) -> Any:
-        """Submit one call; returns when the store has it."""
+        """Submit one call; return when the store has it."""
         raise NotImplementedError
 
     def send_each(self, body: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Submit one after the other, each acknowledged."""
+        """Submit calls one after the other, each acknowledged."""
         return [self.send(body, *args) for args in calls]
 
     def send_many(self, body: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -89,7 +90,7 @@ class System:
         return self.send_each(body, calls)
 
     def result(self, handle: Any, timeout: float) -> Any:
-        """Wait for one."""
+        """Wait for one result."""
         raise NotImplementedError
 
     def results(self, handles: Sequence[Any], timeout: float) -> list[Any]:
@@ -98,7 +99,7 @@ class System:
         return [self.result(handle, max(0.01, deadline - time.monotonic())) for handle in handles]
 
     def round_trips(self, count: int, until: float) -> list[float]:
-        """Seconds from submit to result, with one task in flight."""
+        """Return the seconds from submit to result, with one task in flight."""
         taken = []
         for number in range(count):
             began = time.perf_counter()
@@ -119,7 +120,7 @@ class System:
         return [pid for worker in self.workers for pid in process_tree(worker.pid)]
 
     def body_pids(self) -> list[int]:
-        """Those of them that run bodies: the leaves."""
+        """Return the processes that run bodies: the leaves."""
         pids = self.worker_pids()
         parents = {parent_of(pid) for pid in pids}
         return [pid for pid in pids if pid not in parents]
@@ -140,12 +141,12 @@ class System:
 
 
 def emit(measure: str, value: float | None, unit: str, **more: Any) -> None:
-    """One measured value, to the driver. None: it could not be measured, and `note` says why."""
+    """Send one measured value to the driver. None means that it could not be measured; `note` has the reason."""
     print(json.dumps({"measure": measure, "value": value, "unit": unit, **more}), flush=True)
 
 
 def redis_command(port: int, *words: str) -> bytes:
-    """Send one command on a connection of its own; the raw reply."""
+    """Send one command on a separate connection; return the raw reply."""
     parts = b"".join(b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words)
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(b"*%d\r\n%s" % (len(words), parts))
@@ -165,7 +166,7 @@ def process_tree(pid: int) -> list[int]:
 
 
 def bare_mb(module: str) -> float:
-    """Memory of an interpreter that has imported this adapter, and so the app: what a worker cannot do without."""
+    """Return the memory of an interpreter that has imported this adapter and the app: the minimum of a worker."""
     code = f"import {module}; from protocol import rss_mb; import os; print(rss_mb(os.getpid()))"
     done = subprocess.run([sys.executable, "-c", code], cwd=HERE, capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
@@ -184,7 +185,7 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 
 
 def rss_mb(pid: int) -> float:
-    """Resident memory of one process."""
+    """Return the resident memory of one process."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
@@ -193,14 +194,14 @@ def rss_mb(pid: int) -> float:
 
 def _stat(pid: int) -> list[str]:
     try:
-        # What follows the name, which may hold anything.
+        # The fields after the name, which may contain any character.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return []
 
 
 def kill_tree(worker: subprocess.Popen[bytes]) -> None:
-    """End a worker and whatever it has started: they share a session of their own."""
+    """End a worker and its processes, which share a session."""
     try:
         os.killpg(worker.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
@@ -209,9 +210,9 @@ def kill_tree(worker: subprocess.Popen[bytes]) -> None:
 
 
 def limited(work: Callable[[], Any], seconds: float) -> Any:
-    """What `work` returns, for systems whose waits have no time limit: past it, its thread is left behind.
+    """Return the result of `work`, for systems whose waits have no time limit: after the limit its thread is abandoned.
 
-    Waits with a generous limit are not expected to fail, and run on this thread: they cost nothing extra.
+    Waits with a generous limit should not fail, and run on this thread without extra cost.
     """
     if seconds > MAY_HANG_SEC:
         return work()
@@ -225,7 +226,7 @@ def limited(work: Callable[[], Any], seconds: float) -> Any:
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
-    """Poll, 50 times a second: for things that are no part of what is measured."""
+    """Poll 50 times a second, for conditions that are not measured."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""One run of one system in the venv it was started with, values on stdout: `run.py SYSTEM rounds|once [--skip X]`."""
+"""Run one system in the current venv, with values on stdout: `run.py SYSTEM rounds|once [--skip X]`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A venv per peer under target/peers, made with pip from the index when it is missing or its table row has changed."""
+"""Create a venv per peer under target/peers with pip, if it is missing or its table row has changed."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def ensure(peer: Peer) -> Path:
 
 
 def versions(peer: Peer, python: Path) -> str:
-    """What is installed, as `name==version` of the named requirements, and the interpreter."""
+    """Return the installed versions of the named requirements as `name==version`, and the interpreter."""
     names = [line.partition("==")[0].partition(">")[0].partition("[")[0] for line in peer.requirements]
     code = (
         "import platform, sys; from importlib import metadata; "

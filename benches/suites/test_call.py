@@ -31,6 +31,6 @@ def test_decode_run_and_encode(measured, tasks) -> None:
 
 
 def pytest_generate_tests(metafunc) -> None:
-    # Nothing here touches a store: one kind is enough.
+    # No test here touches a store, so one kind is enough.
     if "kind" in metafunc.fixturenames:
         metafunc.parametrize("kind", ["memory"])

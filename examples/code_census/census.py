@@ -1,4 +1,4 @@
-"""Count what is in a tree of Python files: pure functions, used by the tasks and by the check of their totals.
+"""Count the contents of a tree of Python files: pure functions for the tasks and for the check of their totals.
 
 A *package* is a top-level folder or module of the tree: `email/…` is `email`, `ast.py` is `ast`.
 """
@@ -24,7 +24,7 @@ SKIPPED_FOLDERS = frozenset({"__pycache__", "site-packages", "dist-packages", "n
 """Not looked into; nor is anything whose name begins with a dot."""
 
 SOURCE_NAME = "<census>"
-"""What the parser is told about where the source is from; warnings about it carry this name."""
+"""The file name that the parser receives; warnings about the source have this name."""
 
 
 @dataclass(frozen=True, order=True)
@@ -37,19 +37,19 @@ class Unparsed:
 
 @dataclass(frozen=True)
 class Function:
-    """One function, with its place."""
+    """One function with its location."""
 
     name: str
     """Qualified within the file, as in `Class.method`."""
     file: str
     line: int
     length: int
-    """Lines from `def` to the last one, both included."""
+    """The number of lines from `def` to the last line, both included."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What was found in some files. Paths are relative to the root of the tree."""
+    """The counts of some files. Paths are relative to the root of the tree."""
 
     files: int = 0
     lines: int = 0
@@ -96,13 +96,13 @@ def package_of(file: str) -> str:
 
 
 def _walk(folder: str, prefix: str = "", package: str | None = None) -> Iterator[str]:
-    """Every Python file below `folder`, with `prefix` before it; of one package only, if it is named.
+    """Return every Python file below `folder`, with `prefix` before it; only those of one package if it is named.
 
     Links to folders are not followed.
     """
     with os.scandir(folder) as entries:
         for entry in entries:
-            # A name that is not UTF-8 cannot be sent; the file will be named as one that cannot be read.
+            # A name that is not UTF-8 cannot be sent; the file will be listed as unreadable.
             name = entry.name.encode(errors="backslashreplace").decode()
             if name.startswith(".") or package not in (None, name, name.removesuffix(".py")):
                 continue
@@ -122,7 +122,7 @@ def count_files(root: str, files: Iterable[str]) -> Counts:
 
 
 def count_file(root: str, file: str) -> Counts:
-    """Count one file. One that cannot be read or parsed is counted and named."""
+    """Count one file. A file that cannot be read or parsed is counted and named."""
     try:
         source = Path(root, file).read_bytes()
     except OSError as error:
@@ -136,7 +136,7 @@ _PARSING = threading.Lock()
 
 
 def count_source(source: bytes, file: str) -> Counts:
-    """Count the bytes of one file; the encoding is found as Python does."""
+    """Count the bytes of one file; its encoding is detected like Python does."""
     lines = len(source.splitlines())
     try:
         with _PARSING:
@@ -184,7 +184,7 @@ def summarize(counted: Iterable[tuple[str, Counts]]) -> Census:
 
 
 def count_tree(root: str) -> Census:
-    """The census of a tree, one file after the other."""
+    """Return the census of a tree, one file after the other."""
     return summarize((package, count_files(root, files_of(root, package))) for package in packages(root))
 
 

@@ -52,14 +52,14 @@ def bars(rows: Sequence[tuple[str, Sequence[int]]], series: Sequence[str]) -> st
 
 
 def timeline(shown: Sequence[Bar], kinds: dict[str, str]) -> str:
-    """One lane per slot, one bar per invocation; below it a thin line while its body waited.
+    """Draw one lane per slot and one bar per invocation, with a thin line below it while its body waited.
 
     `kinds` gives the CSS class of each task.
     """
     end = max((segment.end for bar in shown for segment in bar.segments), default=0.0) or 1.0
     lanes = []
     for row in sorted({bar.row for bar in shown}):
-        # Waits first: the work of others lies over them.
+        # Waits are drawn first, so that the work of others covers them.
         drawn = "".join(
             _invocation(bar, kinds, LANE_WIDTH / end, running)
             for running in (False, True)

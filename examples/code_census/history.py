@@ -1,4 +1,4 @@
-"""Read from the store what ran where and when, for the timeline of the report."""
+"""Read the places and times of runs from the store, for the timeline of the report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pynenc.state_backend.base_state_backend import InvocationHistory
 
 @dataclass(frozen=True)
 class Attempt:
-    """One time that a body ran."""
+    """One run of a body."""
 
     invocation_id: str
     task: str
@@ -28,10 +28,10 @@ class Attempt:
 
 
 def read(app: Pynenc, root_id: str, tasks: Sequence[str]) -> tuple[int, list[Attempt]]:
-    """How many invocations are in the tree of the invocation `root_id`, and each time that a body of them ran.
+    """Return the number of invocations in the tree of `root_id`, and each run of one of their bodies.
 
     `tasks` are the ids of the tasks in it, from the root down: those of a level are called by those of the one above.
-    Whatever else is in the store is left out.
+    Other invocations in the store are omitted.
     """
     found: list[Attempt] = []
     parents: set[str] = set()

@@ -1,4 +1,4 @@
-"""A progress bar on stderr: one line that is drawn over, or a line now and then when stderr is no terminal."""
+"""A progress bar on stderr: one line that is overwritten, or a line now and then if stderr is no terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PLAIN_EVERY_SEC = 2.0
 
 
 class Progress:
-    """Counts of the invocations of one app by status, against the number that is expected in the end."""
+    """Counts the invocations of one app by status, against the expected number."""
 
     def __init__(self, app: Pynenc, expected: int) -> None:
         self._app = app
@@ -24,12 +24,12 @@ class Progress:
         self._last_plain = self._began
 
     def show(self) -> None:
-        """Draw it as it is now."""
+        """Draw the current state."""
         if not self._live and time.monotonic() - self._last_plain < _PLAIN_EVERY_SEC:
             return
         self._last_plain = time.monotonic()
         text = self._text()
-        # Go to the begin of the line, and erase what a longer text left behind.
+        # Go to the start of the line, and erase the rest of a longer text.
         print(f"\r{text}\x1b[K" if self._live else text, end="" if self._live else "\n", file=sys.stderr, flush=True)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The result as one HTML page that needs nothing else: no script, no font, no network."""
+"""Write the result as one self-contained HTML page: no script, no font, no network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TASK_KINDS = {"census": "root", "count_package": "package", "count_batch": "batc
 
 @dataclass(frozen=True)
 class Run:
-    """What is to be told about one run."""
+    """The data of one run for its report."""
 
     root: str
     store: str
@@ -34,7 +34,7 @@ class Run:
 
     @property
     def throughput(self) -> str:
-        """One line with rates."""
+        """Return one line with rates."""
         total = self.census.total
         return (
             f"{self.invocations:,} invocations in {self.wall_sec:.2f} s: {self.invocations / self.wall_sec:,.0f} "

@@ -1,9 +1,9 @@
 """Take a census of a source tree with two runner processes, check it, and write a report.
 
-    python examples/code_census/run.py [--root DIR] [--store URL] [--runner CLASS] [--runners N]
+python examples/code_census/run.py [--root DIR] [--store URL] [--runner CLASS] [--runners N]
 
-The table goes to stdout, progress to stderr, everything else into a folder of the run. Exit codes: 0 the totals equal
-those of a plain count; 1 they do not, or a runner failed; 2 wrong usage; 130 interrupted.
+The table goes to stdout, progress to stderr, and all other output into a folder of the run. Exit codes: 0 the totals
+equal those of a plain count; 1 they differ, or a runner failed; 2 wrong usage; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ DRAWN_BARS = 5000
 
 
 class CensusFailed(Exception):
-    """The run did not do what it should; the message says what."""
+    """The run failed; the message has the reason."""
 
 
 def main() -> int:
@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace, folder: Path, store: str) -> int:
-    # The app reads its settings when it is imported; the runners get the same ones.
+    # The app reads its settings when it is imported; the runners get the same settings.
     os.environ.update(child_environment(store_url=store, stop_grace_sec=STOP_GRACE_SEC))
     import history
     import tasks

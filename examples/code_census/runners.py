@@ -1,4 +1,4 @@
-"""The runner processes of one run: started, watched, stopped. Each writes to a log file of its own."""
+"""The runner processes of one run: start, watch and stop them. Each has a separate log file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 STOP_GRACE_SEC = "3"
-"""What is interrupted is not missed: nobody needs to wait half a minute for it."""
+"""Interrupted work is not needed: no user should wait half a minute for it."""
 
 STOP_DEADLINE_SEC = 20.0
 """Longer than a runner takes by itself."""
@@ -25,7 +25,7 @@ class RunnerFailed(Exception):
 
 
 class Runners:
-    """Runner processes on one app file. As a context manager it leaves none behind, whatever happens inside."""
+    """Runner processes on one app file. As a context manager it leaves no process behind."""
 
     def __init__(self, app_file: Path, folder: Path, environment: Mapping[str, str]) -> None:
         self._command = [sys.executable, "-m", "pynenc", "--app", str(app_file), "runner", "start"]
@@ -34,12 +34,12 @@ class Runners:
         self._processes: list[tuple[subprocess.Popen[bytes], Path]] = []
 
     def start(self, count: int, runner: str | None) -> None:
-        """Start so many, of this class or of the one that suits the store. Does not wait for them."""
+        """Start runners of this class, or of the class that suits the store. Does not wait for them."""
         command = self._command + (["--runner", runner] if runner else [])
         for number in range(1, count + 1):
             log = self._folder / f"runner-{number}.log"
             with log.open("wb") as sink:
-                # A group of their own: Ctrl-C in the terminal is for this program, which stops them in order.
+                # A separate group: Ctrl-C in the terminal is for this program, which stops the runners in order.
                 process = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
@@ -51,7 +51,7 @@ class Runners:
             self._processes.append((process, log))
 
     def check(self) -> None:
-        """Raise `RunnerFailed`, with the end of its log, if one has ended."""
+        """Raise `RunnerFailed`, with the end of its log, if a runner has ended."""
         for process, log in self._processes:
             if process.poll() is not None:
                 raise RunnerFailed(f"a runner ended {_how(process.returncode)}, its log {log} ends with:\n{_tail(log)}")
@@ -60,7 +60,7 @@ class Runners:
         """Ask all to stop, and wait. Raises `RunnerFailed` unless each exits with 0 in time."""
         deadline = time.monotonic() + STOP_DEADLINE_SEC
         for process, log in self._processes:
-            # One that is still being imported has no handler for the signal yet.
+            # A runner that is still importing has no handler for the signal yet.
             while process.poll() is None and b"Starting runner" not in log.read_bytes() and time.monotonic() < deadline:
                 time.sleep(0.02)
         self._signal(signal.SIGTERM)
@@ -81,7 +81,7 @@ class Runners:
     ) -> None:
         if not self._processes:
             return
-        # What they run is of no use any more: the second signal makes them hand it back without waiting for it.
+        # Their work is no longer needed: after the second signal they hand it back at once.
         try:
             self._signal(signal.SIGTERM)
             self._signal(signal.SIGTERM)
@@ -97,7 +97,7 @@ class Runners:
 
     def _signal(self, signum: signal.Signals) -> None:
         for process, _ in self._processes:
-            # Does nothing to one that has ended.
+            # Has no effect on a runner that has ended.
             process.send_signal(signum)
 
 

@@ -1,4 +1,4 @@
-"""A Redis server for one run: on loopback, on a free port, its files in the folder of the run, gone at the end."""
+"""A Redis server for one run: on loopback, on a free port, with its files in the run's folder, stopped at the end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def reachable(store: str, folder: Path) -> Iterator[str]:
     log = folder / "redis.log"
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--appendonly", "yes"]
     with log.open("wb") as sink:
-        # A group of its own: Ctrl-C in the terminal is for the program that will stop it when the runners are gone.
+        # A separate group: Ctrl-C in the terminal is for the program, which stops the server after the runners.
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, process_group=0)
     try:
         _await(server, port, log)

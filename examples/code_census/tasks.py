@@ -1,6 +1,6 @@
 """The tasks: one for the tree, one per package, one per batch of files. Each waits for its children inside its body.
 
-A waiting task holds no slot, so this works with a single one.
+A waiting task holds no slot, so this works with a single slot.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pynenc import Pynenc
 # The id can be set from outside (PYNENC__APP_ID), as can the store (PYNENC__STORE_URL).
 app = Pynenc(config_values={"app_id": "code_census"})
 
-# What the parser thinks of other people's source is not news.
+# Warnings of the parser about other people's source are not interesting here.
 warnings.filterwarnings("ignore", category=SyntaxWarning, module=counting.SOURCE_NAME)
 warnings.filterwarnings("ignore", category=DeprecationWarning, module=counting.SOURCE_NAME)
 
@@ -28,7 +28,7 @@ def census(root: str) -> Census:
 
 @app.task
 def count_package(root: str, package: str) -> tuple[str, Counts]:
-    """Count one package; its name comes along, for results arrive in the order in which they finish."""
+    """Count one package. The result contains its name, because results arrive in the order in which they finish."""
     batches = counting.batches_of(root, package)
     return package, counting.merge(count_batch.parallelize([(root, files) for files in batches]).results)
 

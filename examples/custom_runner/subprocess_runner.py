@@ -1,4 +1,4 @@
-"""A runner in plain Python: one subprocess per invocation, as one would start a container or a cloud function."""
+"""A runner in plain Python: one subprocess per invocation, like a container or a cloud function."""
 
 import os
 import pickle
@@ -61,7 +61,7 @@ class SubprocessRunner(BaseRunner):
             time.sleep(PAUSE_SEC)
 
     def _on_stop_runner_loop(self):
-        """The loop looks at `running`."""
+        """The loop checks `running`."""
 
     def waiting_for_results(self, running_invocation, result_invocation, runner_args=None):
         if running_invocation is None:

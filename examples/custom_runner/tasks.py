@@ -1,4 +1,4 @@
-"""Two tasks, one of which waits for others."""
+"""Two tasks; one waits for others."""
 
 from pynenc import Pynenc
 

@@ -14,9 +14,9 @@ KEYS = "SHOP_ENCRYPTION_KEYS"
 
 
 class FernetCodec(PayloadCodec):
-    """Encrypts with the first key and decrypts what any of the keys has encrypted.
+    """Encrypts with the first key and decrypts with all keys.
 
-    Without arguments, as `payload_codec_cls` makes it, the keys come from the environment.
+    Without arguments, as `payload_codec_cls` creates it, the keys come from the environment.
     """
 
     def __init__(self, keys: Sequence[str] | None = None) -> None:

@@ -13,7 +13,7 @@ SIGNING, ENCRYPTION = "PYNENC__SIGNING_KEYS", "SHOP_ENCRYPTION_KEYS"
 
 
 def with_keys(signing: list[str], encryption: list[str], *arguments: str) -> str:
-    """Run this file again in a process that has these keys, newest first; what it prints."""
+    """Run this file in another process with these keys, newest first; return its output."""
     environment = {**os.environ, SIGNING: ",".join(signing), ENCRYPTION: ",".join(encryption)}
     command = [sys.executable, str(Path(__file__)), *arguments]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout

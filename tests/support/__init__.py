@@ -1,1 +1,1 @@
-"""What the black-box tests share: worlds of one app and one runner, runner processes, ledgers, flags, task bodies."""
+"""The common parts of the black-box tests: worlds of one app and one runner, processes, ledgers, flags, bodies."""

@@ -7,13 +7,13 @@ import statistics
 from collections.abc import Callable
 
 SHARES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT") or 1)
-"""Among how many tests the machine is divided: those that run side by side do not wait longer than this for a core."""
+"""The number of tests that share the machine: tests that run in parallel wait at most this much longer for a core."""
 
 
 def assert_within(bar_sec: float, measure: Callable[[int], float]) -> None:
-    """`measure(number)` is at most so many seconds: the median of three times, of which one may be enough.
+    """Assert that `measure(number)` is at most this many seconds: the median of three, of which one may be enough.
 
-    For a test that has the machine to itself; the bar is so many times as high as others run beside it.
+    For a test that has the machine to itself; the bar is multiplied by the number of tests that run in parallel.
     """
     bar_sec *= SHARES
     times = [measure(0)]

@@ -1,4 +1,4 @@
-"""Faults under load: runners and clients that go on whatever happens, a verdict at the end, and a record of it."""
+"""Faults under load: runners and clients that continue, a verdict at the end, and a record of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from support.worlds import StoreKind, load_jobs, set_environment
 SIZE_VARIABLE = "PYNENC_CHAOS_SIZE"
 """`short` (the default, inside `make test`), `medium`, or `full` (`make chaos`)."""
 RESULTS_VARIABLE = "PYNENC_CHAOS_RESULTS"
-"""Where to keep what was measured; nowhere by default."""
+"""The folder for measurements; none by default."""
 SIZES = ("short", "medium", "full")
 LEASE_SEC = 2.0
 CLIENTS = 2
@@ -44,13 +44,13 @@ def rounds(short: int, medium: int, full: int) -> int:
 
 
 def pause(seconds: float) -> None:
-    """Let a fault last: what the fault is, never how the test waits for something."""
+    """Keep up a fault for its duration. Not a way for a test to wait for a condition."""
     time.sleep(seconds)
 
 
 @dataclass
 class Campaign:
-    """One app with runners and clients, on a store to which things happen."""
+    """One app with runners and clients, on a store with faults."""
 
     row: str
     """Its place in the catalogue of faults."""
@@ -171,7 +171,7 @@ class Campaign:
 
 
 def keep(row: str, what: str, level: str, count: int, seed: int, **figures: Any) -> None:
-    """Write one row of the table, in place of what an earlier run measured."""
+    """Write one row of the table, in place of that of an earlier run."""
     target = os.environ.get(RESULTS_VARIABLE)
     if not target:
         return

@@ -1,4 +1,4 @@
-"""A `PayloadCodec` for tests: what it has encoded shows no plain text, and is bound to its place."""
+"""A `PayloadCodec` for tests: its output shows no plain text, and is bound to its context."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import zlib
 from pynenc.serializer import PayloadCodec, PayloadContext
 
 SECRET_WORD = "the-argument-nobody-may-read"
-"""Tests send it, and look for it in the store."""
+"""The text that tests send and then search for in the store."""
 
 
 class Veiled(PayloadCodec):
@@ -27,7 +27,7 @@ class Veiled(PayloadCodec):
 
 
 class Moody(PayloadCodec):
-    """Fails as the data says: `<method>:<class of a builtin exception>`, or `<method>:never` to go on for ever."""
+    """Fails in the way of the data: `<method>:<class of a builtin exception>`, or `<method>:never` to run forever."""
 
     def encode(self, data: bytes, context: PayloadContext) -> bytes:
         return _obeyed(b"encode", data)

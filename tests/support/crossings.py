@@ -16,7 +16,7 @@ HANDLES = (_core.Store, _core.Engine, _core.Waiter, _core.Completions, _core.Loo
 
 
 class Crossings:
-    """Calls by `(Class, method)` name, in all threads started while it counts and in the one that started it."""
+    """The calls by `(Class, method)` name, in the calling thread and in all threads that start while it counts."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

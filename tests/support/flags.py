@@ -15,7 +15,7 @@ def _path(name: str) -> Path:
 
 
 def raise_flag(name: str, text: str = "") -> None:
-    """Say that `name` was reached; whoever sees the flag sees the whole text."""
+    """Raise the flag `name`; a reader of the flag sees the whole text."""
     path = _path(name)
     part = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     part.write_text(text)
@@ -28,7 +28,7 @@ def is_raised(name: str) -> bool:
 
 
 def flag_text(name: str) -> str:
-    """What it was raised with."""
+    """Return the text of a flag."""
     return _path(name).read_text()
 
 

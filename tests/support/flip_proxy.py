@@ -9,11 +9,11 @@ import threading
 from support.proxies import Change, Proxy
 
 PAYLOAD = re.compile(rb"m{64,}")
-"""What may be changed: anything else would break the protocol, which is noticed at once."""
+"""The bytes that may be changed: any other change would break the protocol, which is noticed at once."""
 
 
 class FlipProxy(Proxy):
-    """Of the payloads that `PAYLOAD` finds, one in `every` arrives with one bit flipped."""
+    """Of the payloads that `PAYLOAD` finds, one in `every` arrives with one flipped bit."""
 
     def __init__(self, port: int, every: int, seed: int) -> None:
         self._every = every

@@ -1,4 +1,4 @@
-"""The code of a guide, as a reader would use it: files in a folder, and what each program prints."""
+"""The code of a guide, as a reader would use it: files in a folder, and the output of each program."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ NAME = re.compile(r"# (?P<name>[\w/]+\.py)\n")
 
 
 class Guide:
-    """One guide. A block of Python begins with the name of its file, as `# shop.py`; blocks of one file add up."""
+    """One guide. A block of Python begins with the name of its file, such as `# shop.py`; blocks of one file are
+    joined.
+    """
 
     def __init__(self, name: str) -> None:
         self.files: dict[str, str] = {}
         self.unnamed: list[str] = []
         self.prints: dict[str, str] = {}
-        """What a program prints, if a block of text follows its last block of Python."""
+        """The output of a program, if a block of text follows its last block of Python."""
         last = ""
         for block in BLOCK.finditer((GUIDES / name).read_text()):
             named = NAME.match(block["text"])

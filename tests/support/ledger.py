@@ -1,4 +1,4 @@
-"""A record of what happened, kept outside the store under test: one line per event, one O_APPEND write per line."""
+"""A record of events, kept outside the store under test: one line per event, one O_APPEND write per line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ class Ledger:
 
     @classmethod
     def of_environment(cls) -> Ledger:
-        """The one that the test named to its children; the same object each time: bodies share one descriptor."""
+        """Return the ledger that the test named to its children; always the same object, so that bodies share one
+        descriptor.
+        """
         return _at(os.environ[FILE_VARIABLE])
 
     def write(self, durable: bool = False, **event: Any) -> None:
@@ -35,7 +37,7 @@ class Ledger:
             os.fsync(descriptor)
 
     def events(self, since: int = 0) -> list[dict[str, Any]]:
-        """All of them, in the order of their writes; or those after what `size()` was."""
+        """Return all events in the order of their writes, or those after an earlier `size()`."""
         if not self.path.exists():
             return []
         with self.path.open("rb") as file:
@@ -49,7 +51,7 @@ class Ledger:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
-        """Those written with `kind=`."""
+        """Return the events written with `kind=`."""
         return [event for event in self.events() if event.get("kind") == kind]
 
     def _descriptor(self) -> int:
@@ -65,7 +67,7 @@ class Ledger:
 
 
 class Tally:
-    """How many events of one kind there are; reads on from where it was."""
+    """Return the number of events of one kind; continues to read at the last position."""
 
     def __init__(self, ledger: Ledger, kind: str) -> None:
         self._path = ledger.path

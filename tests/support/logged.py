@@ -1,4 +1,4 @@
-"""An app of its own: tasks that log by the logger of their module, and tasks whose end is to be seen in the log."""
+"""A separate app: tasks that log with the logger of their module, and tasks whose end appears in the log."""
 
 from __future__ import annotations
 

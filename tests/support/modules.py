@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def forgotten_modules() -> Iterator[None]:
-    """What the block imports and puts on the path is gone after it."""
+    """Undo the imports and path entries of the block after it."""
     modules, path = set(sys.modules), list(sys.path)
     try:
         yield
@@ -22,7 +22,7 @@ def forgotten_modules() -> Iterator[None]:
 
 
 def write_file(name: str, text: str) -> Path:
-    """A file in the working folder, with the folders that it lies in."""
+    """Write a file in the working folder, with its parent folders."""
     path = Path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)

@@ -1,4 +1,4 @@
-"""The verdict on a run: what the ledger says against what the store says."""
+"""The verdict on a run: the ledger compared with the store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Verdict:
     ghosts: int
     """Finished in the store, never submitted by anybody."""
     double_results: int
-    """More than one final status, or a value that differs between two reads."""
+    """Several final statuses, or a value that differs between two reads."""
     duplicates: int
     """Runs of a body beyond the first."""
     unfinished: int
@@ -80,7 +80,7 @@ def _listed(app: Any, **which: Any) -> list[str]:
 
 
 def _explain(app: Any, stored: int, final: set[str], acked: set[str]) -> None:
-    """Print what the store counts and does not list as finished: open, listed twice, or not listed at all."""
+    """Print invocations that the store counts but does not list as finished: open, listed twice, or missing."""
     listed = Counter(_listed(app))
     print(f"{stored} stored, {len(final)} finished, {listed.total()} listed, {len(listed)} of them distinct")
     print("listed twice:", [(one, one in acked) for one, times in listed.items() if times > 1][:50])

@@ -1,7 +1,7 @@
 """Power cuts of the disk below SQLite, replayed from a journal of its writes: see `tests/crash/journal_writes.c`.
 
-A cut is a place in the journal. What was flushed before it is on the disk. Of what was written since, a disk has kept
-nothing, or some of it in any order, or the beginning of it with the last write torn: `lost`, `random` and `torn`.
+A cut is a place in the journal. Earlier flushed writes are on the disk. Of later writes a disk has kept nothing, or
+some in any order, or the first ones with the last write torn: `lost`, `random` and `torn`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def built(folder: Path) -> Path:
 
 
 def acknowledge(**what: Any) -> None:
-    """Note in the journal what this process has been told by the store."""
+    """Record an acknowledgement of the store in the journal."""
     body = json.dumps(what).encode()
     record = HEAD.pack(MAGIC, ACK, 0, 0, 0, 0, len(body)) + body
     descriptor = os.open(os.environ[JOURNAL_VARIABLE], os.O_WRONLY | os.O_APPEND)
@@ -78,7 +78,7 @@ def records_of(journal: Path) -> list[Record]:
 
 @dataclass
 class Content:
-    """One file while it has a name, and what of it the disk may not have."""
+    """One file while it has a name, and its writes that the disk may not have."""
 
     durable: bytearray = field(default_factory=bytearray)
     pending: list[tuple[int, Record]] = field(default_factory=list)
@@ -86,7 +86,7 @@ class Content:
     """Whether its name is durable."""
 
     def flushed(self, before: int) -> None:
-        """What was written before this place of the journal is on the disk."""
+        """The writes before this place of the journal are on the disk."""
         while self.pending and self.pending[0][0] < before:
             apply(self.durable, self.pending.pop(0)[1])
         self.named = True
@@ -103,7 +103,7 @@ def apply(content: bytearray, record: Record) -> None:
 
 
 class Disk:
-    """What the disk has, and what it may have, at one place of the journal after the other.
+    """The certain and possible contents of the disk, at one place of the journal after the other.
 
     Flushes of the `deaf` files do not reach the disk: faults that the tool must find.
     """
@@ -149,7 +149,7 @@ class Disk:
         elif file in self.files:
             if file == WAL:
                 self._log_flushed = begun
-            # A file system that has the new file of a name on its disk has forgotten the old one.
+            # A file system that has the new file of a name on its disk has forgotten the old file.
             self.removed.pop(file, None)
             self.files[file].flushed(begun)
 
@@ -158,7 +158,7 @@ class Disk:
         return bisect.bisect_left(self._ack_places, self._log_flushed)
 
     def images(self, mode: str, chance: random.Random) -> dict[int, bytes]:
-        """The files as a disk may have them after a cut here. `all` is what the operating system has."""
+        """Return the files as a disk may have them after a cut here. `all` means the content in the system."""
         found: dict[int, bytes] = {}
         for file, content in self.files.items():
             if content.named or mode == "all" or (mode != "lost" and chance.random() < 0.5):
@@ -207,7 +207,7 @@ def _some_sectors(record: Record, chance: random.Random) -> Iterator[Record]:
 
 
 def write_image(database: Path, images: dict[int, bytes]) -> None:
-    """Lay the files of an image where a store can open them. What is shared in memory is gone with the power."""
+    """Write the files of an image to a folder where a store can open them. Shared memory is lost with the power."""
     for file, suffix in SUFFIXES.items():
         path = Path(f"{database}{suffix}")
         path.unlink(missing_ok=True)
@@ -226,7 +226,7 @@ def places(records: list[Record], count: int, chance: random.Random) -> list[int
 
 
 def same_as_on_disk(records: list[Record], database: Path) -> Iterable[str]:
-    """The files that differ from what the journal says: none, if the journal is whole."""
+    """Return the files that differ from the journal: none, if the journal is complete."""
     disk = Disk(records)
     disk.advance(len(records))
     images = disk.images("all", random.Random(0))

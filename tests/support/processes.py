@@ -18,7 +18,7 @@ CHILD_DEADLINE_SEC = 60.0
 
 
 class Child:
-    """One process, its output in a file of its own."""
+    """One process, with its output in a separate file."""
 
     def __init__(self, arguments: list[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.log = log
@@ -37,7 +37,7 @@ class Child:
         return self.process.pid
 
     def output(self) -> str:
-        """What it has printed so far, on both streams."""
+        """Return its output so far, on both streams."""
         return self.log.read_text(errors="replace")
 
     def send(self, signum: signal.Signals) -> None:
@@ -83,11 +83,11 @@ class Processes:
         return child
 
     def runner(self, app: str = "support.jobs", **environment: str) -> Child:
-        """Start `pynenc --app <app> runner start`, which runs what is in the store that the environment names."""
+        """Start `pynenc --app <app> runner start` on the store in the environment."""
         return self.python("-m", "pynenc", "--app", app, "runner", "start", **environment)
 
     def started_runner(self, app: str = "support.jobs", **environment: str) -> Child:
-        """Start a runner and wait until it says that it starts."""
+        """Start a runner and wait until it prints that it starts."""
         child = self.runner(app, **environment)
         child.await_output("Starting runner for app")
         return child
@@ -131,7 +131,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def descendants(pid: int) -> set[int]:
-    """Every process below this one, zombies included."""
+    """Return every process below this one, zombies included."""
     parents: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -157,9 +157,10 @@ def stands_still(pid: int) -> bool:
 
 
 def freeze(pids: Collection[int], store_url: str) -> None:
-    """Stop processes (SIGSTOP), none of them amid a write: one that is takes the lock of an SQLite database along.
+    """Stop processes (SIGSTOP) outside of writes: a process stopped in a write keeps the lock of an SQLite database.
 
-    No lease ends that, for nobody else can write it down; the system that stops a process for good ends its locks too.
+    No lease ends such a lock, because no other process can write then; a system that ends a process also releases its
+    locks.
     """
 
     def stopped_without_the_lock() -> bool:
@@ -174,7 +175,7 @@ def freeze(pids: Collection[int], store_url: str) -> None:
 
 
 def send_all(pids: Collection[int], signum: signal.Signals) -> None:
-    """Send a signal to each process that still exists: a worker may end between the look and the signal."""
+    """Send a signal to each process that still exists: a worker may end between the listing and the signal."""
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signum)
@@ -196,5 +197,5 @@ def _nobody_writes(store_url: str) -> bool:
     scheme, _, path = store_url.partition(":///")
     if scheme != "sqlite":
         return True
-    # In a process of its own: closing a file ends all locks that a process has on it, whichever library took them.
+    # In a separate process: closing a file releases all locks of the process on it, whichever library took them.
     return subprocess.run([sys.executable, "-c", _PROBE, path], check=False).returncode == 0

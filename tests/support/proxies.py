@@ -1,4 +1,4 @@
-"""What the proxies in front of Redis have in common: they pass on what comes, each with a change of its own."""
+"""The common part of the proxies in front of Redis: they forward data, each with its own change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 Change = Callable[[bytes], bytes]
-"""What becomes of a piece of a stream. Each stream has one of its own, so it may remember what it has seen."""
+"""Return the changed piece of a stream. Each stream has its own object, which may remember earlier pieces."""
 
 
 class Proxy:
@@ -25,7 +25,7 @@ class Proxy:
         return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
 
     def change(self, answers: bool) -> Change:
-        """What a new connection does to its answers, or to its requests."""
+        """Return the change of a new connection's answers, or of its requests."""
         raise NotImplementedError
 
     def _start(self, body: Callable[..., None], *arguments: object) -> None:

@@ -1,4 +1,4 @@
-"""Apps that sign, and attackers who have the store but no key."""
+"""Apps that sign, and attackers with the store but without a key."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def outcome_of(app: Any, invocation: Any) -> bytes:
 
 
 def flipped(payload: bytes, random_: random.Random) -> bytes:
-    """A payload with one of its bits flipped."""
+    """Return a payload with one flipped bit."""
     bit = random_.randrange(len(payload) * 8)
     changed = bytearray(payload)
     changed[bit // 8] ^= 1 << bit % 8
@@ -62,7 +62,7 @@ def flipped(payload: bytes, random_: random.Random) -> bytes:
 
 
 def checksum(invocation_id: str, payload: bytes) -> bytes:
-    """What Redis keeps behind a payload; it takes no key to make one."""
+    """Return the checksum that Redis stores after a payload; computing it needs no key."""
     seed = 0
     for byte in uuid.UUID(invocation_id).bytes:
         seed = (seed * 0x0100_0000_01B3) % 2**64 ^ byte
@@ -70,18 +70,18 @@ def checksum(invocation_id: str, payload: bytes) -> bytes:
 
 
 Change = tuple[str, bytes, bytes]
-"""The id of an invocation, one of its payloads, and what to write in its place."""
+"""The id of an invocation, one of its payloads, and the replacement."""
 
 
 def rewrite(world: World, changes: Sequence[Change], with_checksums: bool = True) -> None:
-    """Exchange payloads in the file or the keys of a store, past all of our code. Each old one is there once."""
+    """Replace payloads in the file or the keys of a store without pynenc's code. Each old payload occurs once."""
     if world.store.name == "sqlite":
         _rewrite_sqlite(Path(os.environ["PYNENC__STORE_URL"].removeprefix("sqlite:///")), changes)
     else:
         _rewrite_redis(str(world.app.app_id), changes, with_checksums)
 
 
-# In a process of its own: two SQLite libraries in one process take each other's locks away when they close a file.
+# In a separate process: two SQLite libraries in one process release each other's locks when they close a file.
 _REWRITE = """
 import json, sqlite3, sys
 
@@ -107,7 +107,7 @@ def _rewrite_redis(app_id: str, changes: Sequence[Change], with_checksums: bool)
     keys = [key for key in server.ask("KEYS", f"{{{app_id}:*}}*") if server.ask("TYPE", key) == "string"]
     values = {key: server.ask("GET", key) for key in keys}
     for invocation_id, old, new in changes:
-        # A large payload has a key of its own; the checksum of arguments stays in the record.
+        # A large payload has a separate key; the checksum of arguments stays in the record.
         own = [key for key in keys if key.endswith(uuid.UUID(invocation_id).bytes)]
         replaced = [_exchanged(values, own, old, new)]
         if with_checksums:

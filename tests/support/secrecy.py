@@ -14,7 +14,7 @@ _KEPT = (".db", ".db-wal", ".log", ".jsonl")
 
 
 def leaks_in_report(report: pytest.TestReport) -> list[str]:
-    """Where the secret stands in what a test printed, logged, or failed with."""
+    """Return the place of the secret in the output, log or failure of a test."""
     parts = [(name, text) for name, text in report.sections if SENTINEL in text]
     return [name for name, _ in parts] + (["its failure"] if SENTINEL in report.longreprtext else [])
 
@@ -39,6 +39,6 @@ def _content(file: Path) -> bytes:
 
 
 def hidden_in(texts: Iterable[tuple[str, str]], *secrets: str) -> None:
-    """Fail with the name of each text that holds one of the secrets, and not with the text."""
+    """Fail with the name of each text that contains a secret, without the text."""
     found = [name for name, text in texts if any(secret in text for secret in secrets)]
     assert not found, f"a secret stands in {', '.join(found)}"

@@ -14,7 +14,7 @@ _PAUSE_SEC = 0.01
 
 
 class SevenMemberRunner(BaseRunner):
-    """Takes invocations with `get_invocations_to_run`, runs each with `invocation.run` on a thread of its own."""
+    """Claims with `get_invocations_to_run` and runs each invocation with `invocation.run` on a separate thread."""
 
     def __init__(self, app: Any, slots: int = 2) -> None:
         super().__init__(app)
@@ -56,7 +56,7 @@ class SevenMemberRunner(BaseRunner):
             thread.join()
 
     def _on_stop_runner_loop(self) -> None:
-        """The loop looks at `running`."""
+        """The loop checks `running`."""
 
     def waiting_for_results(self, running_invocation, result_invocation, runner_args=None):  # type: ignore[no-untyped-def]
         if running_invocation is None:
@@ -69,7 +69,7 @@ class SevenMemberRunner(BaseRunner):
 
 
 class RecordingRunner(BaseRunner):
-    """Records which of its members were called, in order; an iteration does what the test says."""
+    """Records its called methods in order; an iteration runs the test's function."""
 
     def __init__(self, app: Any) -> None:
         super().__init__(app)
@@ -106,7 +106,7 @@ class RecordingRunner(BaseRunner):
 
 
 def run_what_is_there(runner: Any, runner_args: dict[str, Any] | None = None) -> None:
-    """One pass of the simplest loop there is: run up to one invocation on a thread, and do not wait for it."""
+    """One pass of the simplest loop: run up to one invocation on a thread, without waiting for it."""
     for invocation in runner.app.orchestrator.get_invocations_to_run(1):
         threading.Thread(target=invocation.run, args=(runner_args,), daemon=True).start()
     threading.Event().wait(_PAUSE_SEC)

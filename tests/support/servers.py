@@ -20,18 +20,18 @@ _PORTS = range(12_000, 21_000)
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 _OWN_PORTS = _PORTS[_WORKER % _WORKERS :: _WORKERS]
-"""No two workers of a run try the same port, not even one whose server is about to be started again."""
+"""Two workers of a run never try the same port, not even that of a server that is about to restart."""
 _NEXT = count(os.getpid() * 37)
 
 
 class ServerError(Exception):
-    """What the server answered instead."""
+    """The server answered something else."""
 
 
 def free_port() -> int:
-    """A port that was free a moment ago, as is the one 10000 above, which a node of a Cluster takes too.
+    """Return a port that was free a moment ago, like the port 10000 above, which a node of a Cluster uses too.
 
-    Below the range from which the system gives ports to clients: a server that is started again finds its port free.
+    The port is below the range that the system gives to clients, so a restarted server finds it free.
     """
     while True:
         port = _OWN_PORTS[next(_NEXT) % len(_OWN_PORTS)]
@@ -45,7 +45,7 @@ def free_port() -> int:
 
 
 _ENDS_WITH_THE_TESTS = ("setpriv", "--pdeathsig", "KILL")
-"""Whatever kills the process of the tests; in order, they end what they started themselves."""
+"""The exit functions end the servers after any kill of the test process; in an orderly end the tests stop them."""
 
 
 class RedisServer:
@@ -92,7 +92,7 @@ class RedisServer:
         wait_until(self._answers, f"a Redis server on port {self.port}")
 
     def kill(self) -> None:
-        """As a power failure would. A stopped one dies too."""
+        """Kill the server like a power failure. A stopped server dies too."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -104,11 +104,11 @@ class RedisServer:
         self._process.send_signal(signum)
 
     def ask(self, *words: str | bytes, timeout: float = 10.0) -> Any:
-        """Send one command on a connection of its own: its answer. Raises `ServerError` for one that is an error."""
+        """Send one command on a separate connection and return the answer. Raises `ServerError` for an error."""
         return self._ask([words], timeout)
 
     def ask_as(self, user: str, password: str, *words: str | bytes, timeout: float = 10.0) -> Any:
-        """Log in and send one command: its answer. Raises `ServerError` for an error, that of the login too."""
+        """Log in, send one command and return the answer. Raises `ServerError` for an error, also of the login."""
         return self._ask([("AUTH", user, password), words], timeout)
 
     def _ask(self, commands: list[tuple[str | bytes, ...]], timeout: float) -> Any:

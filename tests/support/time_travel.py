@@ -16,7 +16,7 @@ from support.waiting import wait_until
 
 
 class TimeMachine(Protocol):
-    """A Redis that forgets what happened after a point in time."""
+    """A Redis that loses everything after a point in time."""
 
     url: str
 
@@ -24,10 +24,10 @@ class TimeMachine(Protocol):
         """Block until it could go back in time again."""
 
     def remember(self) -> None:
-        """What happened until now stays."""
+        """Keep everything up to now."""
 
     def travel(self) -> None:
-        """Forget what happened since, and answer again."""
+        """Lose everything since that point, and answer again."""
 
 
 class Snapshots:
@@ -95,13 +95,13 @@ def _offsets(server: RedisServer, pattern: str) -> list[int]:
 
 
 class LaggingReplicas:
-    """The primary is killed, and Sentinels promote a replica that has not received what happened since."""
+    """The primary is killed, and Sentinels promote a replica that has not received the latest writes."""
 
     def __init__(self, group: SentinelGroup) -> None:
         self._group = group
         self.url = group.url
         for sentinel in group.sentinels:
-            # On a busy machine no primary is replaced but the one that is killed.
+            # On a busy machine only the killed primary is replaced.
             sentinel.ask("SENTINEL", "SET", SERVICE, "down-after-milliseconds", "4000")
 
     def prepare(self) -> None:

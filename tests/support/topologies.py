@@ -1,4 +1,4 @@
-"""More than one Redis server, or one that does not let everybody in: Cluster, Sentinel, TLS, users."""
+"""Several Redis servers, or a server with access control: Cluster, Sentinel, TLS, users."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ class Cluster:
         wait_until(agree, "the nodes of the Cluster agree")
 
     def await_same_view(self) -> None:
-        """Block until all nodes say the same about who has what, as an operator's tool does between two changes."""
+        """Block until all nodes agree on the owners of slots, like an operator's tool between two changes."""
 
         def view(node: RedisServer) -> tuple[Any, ...]:
             lines = (line.split() for line in _info(node, "CLUSTER", "NODES").splitlines())
-            # Id, role, primary, epoch (two changes at the same one are a draw, which either may win), settled slots.
+            # Id, role, primary, epoch (two changes at one epoch are a draw, which either may win), settled slots.
             return tuple(
                 sorted(
                     (
@@ -107,11 +107,11 @@ class Cluster:
         return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
 
     def primaries(self) -> list[RedisServer]:
-        """Those that are it now."""
+        """Return the current primaries."""
         return [node for node in self.nodes if role_of(node) == "master"]
 
     def holder_of(self, slot: int) -> RedisServer:
-        """The primary that serves a slot, by what the nodes say."""
+        """Return the primary that serves a slot, according to the nodes."""
 
         def look() -> RedisServer | None:
             for node in self.nodes:
@@ -145,8 +145,8 @@ class Cluster:
         own = primary.ask("CLUSTER", "MYID").decode()
         replica = wait_until(lambda: self._replica_of(own), "a replica of the primary")
 
-        # A node that asks again within four node timeouts counts the votes of its last election: without a new epoch it
-        # is no failover but a draw, which loses what the loser had accepted.
+        # A node that asks again within four node timeouts counts the votes of its last election. Without a new epoch
+        # this is no failover but a draw, which loses the writes that the loser had accepted.
         asked_at = self._elections.get(replica.port, 0.0)
         wait_until(lambda: time.monotonic() > asked_at + 5 * NODE_TIMEOUT_SEC, "the last election is over")
 
@@ -223,7 +223,7 @@ class SentinelGroup:
         return f"redis+sentinel://{places}/{SERVICE}"
 
     def primary(self) -> RedisServer:
-        """The one that the sentinels name."""
+        """Return the primary that the sentinels name."""
         port = int(self.sentinels[-1].ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)[1])
         return next(server for server in self.servers if server.port == port)
 
@@ -241,7 +241,7 @@ class SentinelGroup:
         wait_until(complete, "the replicas follow and the sentinels know each other", 60)
 
     def await_another_primary(self, old: RedisServer) -> RedisServer:
-        """Block until the sentinels name another one than `old`; it."""
+        """Block until the sentinels name another primary than `old`; return it."""
         wait_until(lambda: self.primary() is not old and role_of(self.primary()) == "master", "another primary", 60)
         return self.primary()
 
@@ -274,7 +274,7 @@ def sentinels() -> Iterator[SentinelGroup]:
 
 @dataclass(frozen=True)
 class TlsServer:
-    """A server that talks TLS only, to whoever has a certificate of its CA."""
+    """A server that speaks only TLS, to clients with a certificate of its CA."""
 
     server: RedisServer
     port: int
@@ -316,14 +316,14 @@ def tls_server() -> Iterator[TlsServer]:
 
 
 def add_users(server: RedisServer, app_id: str) -> None:
-    """The users that `pynenc redis acl` makes for one app; the default user may only look at users."""
+    """The users that `pynenc redis acl` creates for one app; the default user may only list users."""
     for role in ("producer", "worker", "monitor", "admin"):
         server.ask("ACL", "SETUSER", user_of(role, app_id), *rules_of(role, app_id, password=PASSWORD))
     server.ask("ACL", "SETUSER", "default", "-@all", "+acl", "+ping", "+hello")
 
 
 def denials_of(server: RedisServer, app_id: str) -> list[Any]:
-    """What users of the app tried and were not allowed to."""
+    """Return the refused commands of the app's users."""
     return [entry for entry in server.ask("ACL", "LOG") if app_id.encode() in b" ".join(_flat(entry))]
 
 

@@ -1,4 +1,4 @@
-"""Classes and values for the tests of what a serializer carries."""
+"""Classes and values for the tests of serializers."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ _PAUSE_SEC = 0.005
 
 
 def wait_until(condition: Callable[[], T], what: str = "the condition", deadline_sec: float = 30.0) -> T:
-    """Look again and again until `condition()` is true; what it returned. `AssertionError` at the deadline."""
+    """Poll until `condition()` is true and return its value. Raises `AssertionError` at the deadline."""
     deadline = time.monotonic() + deadline_sec
     while not (value := condition()):
         if time.monotonic() > deadline:

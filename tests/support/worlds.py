@@ -1,6 +1,6 @@
-"""A world is one fresh app on one kind of store, with one kind of runner: what each scenario of the matrix runs in.
+"""A world is one fresh app on one kind of store with one kind of runner: each scenario of the matrix runs in one.
 
-A store or runner to come is one line in `STORES` or `RUNNERS`; another way to reach a store, in `TOPOLOGIES`.
+A new store or runner is one line in `STORES` or `RUNNERS`; another way to reach a store is one in `TOPOLOGIES`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class StoreKind:
     runners: tuple[str, ...] = ()
     """The kinds of runners to combine it with; empty means every kind that can use it."""
     users: Callable[[], RedisServer] | None = None
-    """A server on which clients and runners log in as users of their own."""
+    """A server on which clients and runners have separate users."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class RunnerKind:
 
 @functools.cache
 def shared_redis() -> RedisServer:
-    """The server of all tests of this process; each test has an app id, and so keys, of its own."""
+    """The server of all tests of this process; each test has its own app id, and so its own keys."""
     context = redis_server()
     server = context.__enter__()
     atexit.register(context.__exit__, None, None, None)
@@ -76,7 +76,7 @@ def shared_cluster() -> Cluster:
 
 @functools.cache
 def shared_redis_with_users() -> RedisServer:
-    """A server that lets nobody in without a password; `operator` may do everything."""
+    """A server that requires a password; `operator` may do everything."""
     context = redis_server()
     server = context.__enter__()
     server.ask("ACL", "SETUSER", "operator", "on", ">" + PASSWORD, "~*", "&*", "+@all")
@@ -104,7 +104,7 @@ def _persistent_process_runner(app: Any, slots: int) -> Any:
 
 
 def _multi_thread_runner(app: Any, slots: int) -> Any:
-    """One slot: one process with one thread. More: up to two processes, which share them."""
+    """One slot: one process with one thread. More slots: up to two processes, which share them."""
     from pynenc.runner import MultiThreadRunner
 
     runner = MultiThreadRunner(app)
@@ -143,7 +143,7 @@ TOPOLOGIES = [
         "redis-acl", lambda folder: shared_redis_with_users().url, True, {}, ("thread",), shared_redis_with_users
     ),
 ]
-"""Where the scenarios of the matrix run besides: what is no other store, but reached in another way."""
+"""Further ways to reach a store, in which the scenarios of the matrix run."""
 
 RUNNERS = [
     RunnerKind("thread", _thread_runner, in_process=True),
@@ -179,7 +179,7 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, folder: Path, store: StoreK
 
 
 def load_jobs() -> Any:
-    """Import the package of tasks anew, so that its app reads the environment of this test."""
+    """Import the package of tasks again, so that its app reads the environment of this test."""
     for name in [name for name in sys.modules if name == JOBS or name.startswith(JOBS + ".")]:
         del sys.modules[name]
     return importlib.import_module(JOBS)
@@ -187,13 +187,13 @@ def load_jobs() -> Any:
 
 @dataclass
 class World:
-    """One app, its tasks, and a runner to start when the scenario wants it."""
+    """One app, its tasks, and a runner that the scenario may start."""
 
     store: StoreKind
     runner_kind: RunnerKind
     jobs: Any
     runner_jobs: Any = None
-    """What the runner has of the tasks, if it is another app object than that of the clients."""
+    """The tasks of the runner, if its app object differs from that of the clients."""
     runner: Any = None
     errors: list[BaseException] = field(default_factory=list)
     _thread: threading.Thread | None = None
@@ -203,7 +203,7 @@ class World:
         return self.jobs.app
 
     def start(self, slots: int = 2) -> Any:
-        """Start a new runner on a thread of its own; it."""
+        """Start a new runner on a separate thread and return it."""
         self.runner = self.runner_kind.make((self.runner_jobs or self.jobs).app, slots)
         self.restart()
         return self.runner
@@ -267,7 +267,7 @@ def make_world(
     monkeypatch.setenv("PYNENC__REDIS_PASSWORD", PASSWORD)
     jobs = []
     for role in roles or ("worker", "producer"):
-        # Each with an app object, and so with connections, of its own.
+        # Each has a separate app object, and so separate connections.
         Pynenc._clear_instances()
         monkeypatch.setenv("PYNENC__REDIS_USERNAME", user_of(role, app_id))
         jobs.append(load_jobs())

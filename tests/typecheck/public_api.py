@@ -35,7 +35,7 @@ def calls() -> None:
 
 
 class RegionApp(Pynenc):
-    """An app with a constructor of its own."""
+    """An app with its own constructor."""
 
     def __init__(self, region: str) -> None:
         super().__init__(f"shop-{region}", {"store_url": "memory://"})
@@ -65,7 +65,7 @@ class StaticSerializer(BaseSerializer):
 
 
 def subclasses() -> None:
-    """Classes of users are checked by what they declare."""
+    """Classes of users are checked by their declarations."""
     assert_type(RegionApp("eu").region, str)
     RegionApp(1)  # type: ignore[arg-type]
     assert_type(InstanceSerializer().serialize(1), str)
@@ -75,7 +75,7 @@ def subclasses() -> None:
 
 
 def handles() -> None:
-    """What a call returns can be cancelled; what is found by its id has the types of the task."""
+    """The result of a call can be cancelled; an invocation found by its id has the types of the task."""
     invocation = bare(1)
     assert_type(invocation.cancel(), bool)
     assert_type(str(invocation.invocation_id), str)

@@ -1,4 +1,4 @@
-"""What the clients that live in an event loop share: each verb is one coroutine, so that no thread is hopped to."""
+"""The common part of asyncio clients: each verb is one coroutine, so that no call changes threads."""
 
 from __future__ import annotations
 

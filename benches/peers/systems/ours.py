@@ -54,12 +54,12 @@ TASKS |= {"fan": fan, "fib": fib, "nap_async": nap_async}
 
 
 def runner_name(wanted: str) -> str:
-    """The runner class of this run: the one asked for, else two worker processes, else threads."""
+    """Return the runner class of this run: the requested class, else two worker processes, else threads."""
     return next(name for name in (wanted, "PersistentProcessRunner", "ThreadRunner") if name and hasattr(runner, name))
 
 
 class Ours(System):
-    """Runners are processes of the command line; with a store in memory, one is a thread of this process."""
+    """Runners are processes of the command line; with a store in memory, the runner is a thread of this process."""
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
@@ -98,7 +98,7 @@ class Ours(System):
         self._runner.conf.max_threads = slots
         self._runner.conf.min_parallel_slots = 1
         with warnings.catch_warnings():
-            # That a runner on a second thread takes no signals is what is wanted here.
+            # The warning that a runner on a second thread takes no signals is expected here.
             warnings.simplefilter("ignore", UserWarning)
             self._thread = threading.Thread(target=self._runner.run, daemon=True)
             self._thread.start()

@@ -17,14 +17,14 @@ api = FastAPI(title="Shop")
 
 @api.post("/orders", status_code=202)
 async def place_order(order: Order) -> dict[str, str]:
-    """Submit the order and answer with its id: the work goes on without this request."""
+    """Submit the order and return its id: the work continues without this request."""
     invocation = await fulfil.submit(order)
     return {"id": str(invocation.invocation_id)}
 
 
 @api.get("/orders/{invocation_id}")
 async def show_order(invocation_id: str) -> dict[str, Any]:
-    """Say where the order stands; with its receipt, or the reason why there is none, when it is finished."""
+    """Return the state of the order; if it is finished, with its receipt, or with the reason of its failure."""
     return await asyncio.to_thread(_look_up, invocation_id)
 
 
@@ -40,7 +40,7 @@ async def cancel_order(invocation_id: str) -> dict[str, bool]:
 
 @api.post("/quotes")
 async def quote(lines: list[Line]) -> Decimal:
-    """Price the lines side by side, and wait for the sum, but not for ever."""
+    """Price the lines in parallel, and wait for the sum for a limited time."""
     try:
         async with asyncio.timeout(5):
             group = await price.submit_many([(line,) for line in lines])

@@ -1,4 +1,4 @@
-"""What the API takes and the tasks pass on: plain dataclasses, which travel by their annotations."""
+"""The data of the API and the tasks: plain dataclasses, which are decoded by their annotations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from decimal import Decimal
 
 @dataclass(frozen=True)
 class Line:
-    """So many of one article."""
+    """A quantity of one article."""
 
     article: str
     quantity: int
@@ -16,7 +16,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Order:
-    """What somebody wants to buy."""
+    """The articles that a customer wants to buy."""
 
     number: int
     email: str
@@ -25,7 +25,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What an order has cost, and the payment that settled it."""
+    """The cost of an order, and its payment."""
 
     order: int
     total: Decimal

@@ -1,6 +1,6 @@
-"""The world outside, as far as this example has one: a price list, a warehouse, a bank and a mail server.
+"""The outside world of this example: a price list, a warehouse, a bank and a mail server.
 
-Each function stands for a request to another system. The tests replace what they need with `monkeypatch`.
+Each function stands for a request to another system. The tests replace functions with `monkeypatch`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class SoldOut(Exception):
 
 
 def price_of(article: str) -> Decimal:
-    """The price of one piece. `KeyError` for an article that the shop does not sell."""
+    """Return the price of one piece. Raises `KeyError` for an unknown article."""
     return PRICES[article]
 
 

@@ -10,19 +10,19 @@ from shop.models import Line, Order, Receipt
 from pynenc import Pynenc
 
 app = Pynenc("shop")
-# Declared outside this module and in no `retry_for`: callers get it as what it is, not as a RemoteError.
+# Declared outside this module and in no `retry_for`: registration lets callers receive this class, not a RemoteError.
 app.register_exception(services.SoldOut)
 
 
 @app.task
 def price(line: Line) -> Decimal:
-    """What one line of an order costs."""
+    """Return the cost of one line of an order."""
     return services.price_of(line.article) * line.quantity
 
 
 @app.task
 def reserve(line: Line) -> int:
-    """Put the goods of one line aside; how many are left in stock."""
+    """Reserve the goods of one line; return how many are left in stock."""
     left = services.take_from_stock(line.article, line.quantity)
     if left < services.STOCK_LOW:
         restock(line.article)
@@ -31,7 +31,7 @@ def reserve(line: Line) -> int:
 
 @app.task(registration_concurrency="arguments")
 def restock(article: str) -> None:
-    """Order more of an article. While one such call waits in the queue, further ones for this article join it."""
+    """Order more of an article. Further calls for this article join a queued one."""
     services.order_more(article)
 
 

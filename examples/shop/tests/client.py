@@ -10,7 +10,7 @@ from shop.api import api
 
 
 def ask(method: str, path: str, json: Any = None) -> httpx.Response:
-    """Send one request, on an event loop of its own."""
+    """Send one request on a separate event loop."""
 
     async def once() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=api), base_url="http://shop") as client:

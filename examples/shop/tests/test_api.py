@@ -1,4 +1,4 @@
-"""The web side of the shop: what it answers, and that it runs no task itself."""
+"""The web side of the shop: its answers, and that it runs no task itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On the path of an interpreter: take away what `platform` and `channel` do without on other systems."""
+"""Loaded by an interpreter: remove the features that `platform` and `channel` replace on other systems."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""The tasks of the tests, written as a user writes them: one app, modules that import it, plain functions."""
+"""The tasks of the tests, in a user's style: one app, modules that import it, plain functions."""
 
 from support.jobs import (
     basics,

@@ -58,7 +58,7 @@ def until(name: str) -> str:
 
 @app.task
 def until_stopped(name: str) -> str:
-    """The same, and until the runner in this process has been told to stop."""
+    """Like `until`, but at least until the runner in this process is stopping."""
     runner: Any = context.current_runner.get()
     flags.raise_flag(f"{name}-started", str(os.getpid()))
     wait_until(lambda: runner._engine.stopping, "a stop of the runner", 60)
@@ -128,7 +128,7 @@ def own_id() -> str:
 
 @app.task
 def ids_of_parent_and_child() -> list[str | None]:
-    """Own id, id of the child, and who the child says its parent is."""
+    """Return the own id, the id of the child, and the child's parent."""
     child = parent_id()
     return [ids_of_parent_and_child.invocation.invocation_id, child.invocation_id, child.result]
 
@@ -148,7 +148,7 @@ def parent_id() -> str | None:
 
 @app.task
 def set_variable(value: str) -> str:
-    """What it found before it set the variable: nothing, unless another body leaked into this one."""
+    """Return the value of the variable before setting it: None, unless another body leaked into this one."""
     found = INHERITED.get()
     INHERITED.set(value)
     return found

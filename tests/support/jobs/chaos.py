@@ -1,4 +1,4 @@
-"""Bodies that say where they run, for faults of the store and of workers."""
+"""Bodies that report where they run, for faults of the store and of workers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pynenc.exceptions import InvocationNotFoundError
 
 @app.task
 def held(tag: str, gate: str) -> int:
-    """Write the execution to the ledger, wait at the gate, and say which process this was."""
+    """Record the run in the ledger, wait at the gate, and return this process's id."""
     Ledger.of_environment().write(kind="run", id=held.invocation.invocation_id, tag=tag, pid=os.getpid())
     flags.await_flag(gate)
     return os.getpid()
@@ -39,6 +39,6 @@ def wait_for_a_child(gate: str) -> str:
 def toil(tag: str, seconds: float) -> str:
     """Write the execution to the ledger, and take that long."""
     Ledger.of_environment().write(kind="run", id=toil.invocation.invocation_id, tag=tag, pid=os.getpid())
-    # What the load is, not what it waits for.
+    # This pause defines the load; it waits for no event.
     time.sleep(seconds)
     return tag

@@ -94,7 +94,7 @@ def one_at_a_time_with_retry(name: str) -> int:
 
 @app.task(running_concurrency=ConcurrencyControlType.TASK, reroute_on_concurrency_control=True)
 def holder_waits_for_blocked(levels: int) -> int:
-    """Holds the key while it waits for another one that needs it: can never end."""
+    """Holds the key while it waits for another invocation of the key: it can never end."""
     return 0 if levels == 0 else holder_waits_for_blocked(levels - 1).result
 
 
@@ -124,6 +124,6 @@ def leisurely(tag: str) -> str:
 
 @app.task
 def waits_for_a_leisurely_one(tag: str) -> str:
-    """What it waits for comes before all the others, whatever their priority."""
+    """Its awaited invocation comes before all others, whatever their priority."""
     child: DistributedInvocation[..., str] = leisurely(tag)
     return child.result

@@ -1,4 +1,4 @@
-"""Tasks under decorators: what the outermost callable takes counts, and what it sees is what the caller passed."""
+"""Tasks under decorators: the outermost callable decides, and receives exactly the caller's arguments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def first_argument(func: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_defaults(func: Callable[..., Any]) -> Callable[..., Any]:
-    """Fills in what the caller left out."""
+    """Fills in omitted arguments."""
 
     @functools.wraps(func)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -52,7 +52,7 @@ def injecting_by_name(func: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_own_parameters(func: Callable[..., Any]) -> Callable[..., Any]:
-    """Has a signature of its own."""
+    """Has its own signature."""
 
     @functools.wraps(func)
     def wrapper(table: str, limit: int = 10) -> Any:
@@ -62,7 +62,7 @@ def with_own_parameters(func: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def transparent(func: Callable[..., Any]) -> Callable[..., Any]:
-    """Only looks on."""
+    """Only observes calls."""
 
     @functools.wraps(func)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -72,7 +72,7 @@ def transparent(func: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_attributes(func: Callable[..., Any]) -> Callable[..., Any]:
-    """Leaves attributes on the function that a task has too, and one that it has not."""
+    """Leaves attributes on the function: some that a task has too, and one that it has not."""
     for name in ("conf", "submit", "parallelize", "queue", "args", "func", "task_id", "app", "_plan", "_bind", "mine"):
         setattr(func, name, f"the function's {name}")
     return func

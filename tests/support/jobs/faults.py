@@ -28,7 +28,7 @@ class UnreducibleError(Exception):
 
 
 class PickyError(Exception):
-    """Cannot be made again from its `args`."""
+    """An exception that cannot be created again from its `args`."""
 
     def __init__(self, code: int, *, reason: str) -> None:
         super().__init__(f"{code}: {reason}")
@@ -161,7 +161,7 @@ def _text_of_nested(depth: int) -> str:
     try:
         return repr(nested)[:3]
     except RecursionError:
-        # What newer interpreters do, whatever the stack.
+        # Newer interpreters do this, whatever the stack.
         return "[[["
 
 

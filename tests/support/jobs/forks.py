@@ -38,7 +38,7 @@ WAYS: dict[str, Callable[[int], int]] = {"result": _by_result, "group": _by_grou
 
 @app.task
 def in_a_fork(way: str, number: int) -> list[Any]:
-    """What a forked copy gets when it waits, and the status of this invocation meanwhile."""
+    """Return the result of a wait in a forked copy, and the status of this invocation meanwhile."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -73,7 +73,7 @@ async def in_an_executor_of_a_loop(way: str, numbers: list[int]) -> list[int]:
 
 @app.task(timeout=60)
 def with_a_time_limit(number: int) -> list[Any]:
-    """As `in_a_fork`, in a body that somebody keeps the time for."""
+    """Like `in_a_fork`, in a body with a time limit."""
     if os.fork() == 0:
         return ["the copy", number]
     return ["the worker", number]
@@ -112,7 +112,7 @@ _kept: list[Any] = []
 
 @app.task
 def leave_a_process(daemon: bool) -> int:
-    """One of `multiprocessing` that would go on for ever."""
+    """A process of `multiprocessing` that would run forever."""
     process = _FORK.Process(target=time.sleep, args=(600,), daemon=daemon)
     process.start()
     _kept.append(process)
@@ -122,7 +122,7 @@ def leave_a_process(daemon: bool) -> int:
 
 @app.task
 def leave_an_executor(busy: bool) -> list[int]:
-    """A pool that nobody shuts down: its processes, which have nothing to do, or too much."""
+    """A pool that is never shut down: its processes have no work, or too much."""
     pool = ProcessPoolExecutor(2, mp_context=_FORK)
     _kept.append(pool)
     pids = sorted({pool.submit(_who, 0.2).result() for _ in range(2)} | set(pool._processes))

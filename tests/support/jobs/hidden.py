@@ -2,4 +2,4 @@
 
 
 class HiddenError(Exception):
-    """Known to nobody but the body that raises it."""
+    """Known only to the body that raises it."""

@@ -1,4 +1,4 @@
-"""Coroutine bodies that attack the event loop they run on, and the innocent ones beside them."""
+"""Coroutine bodies that attack their event loop, and innocent ones beside them."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ ACTS: dict[str, Callable[[], None]] = {
 @app.task
 async def attack(act: str) -> str:
     with suppress(AttributeError):
-        # Loops differ in what they have inside.
+        # Loops have different internals.
         ACTS[act]()
     await _sleep(0)
     return act
@@ -123,7 +123,7 @@ async def attack(act: str) -> str:
 
 @app.task
 async def innocent(name: str) -> str:
-    """Ends when the flag is raised; awaits a task of its own meanwhile."""
+    """Ends when the flag is raised; awaits its own task meanwhile."""
     flags.raise_flag(f"{name}-started", str(os.getpid()))
 
     async def look() -> None:

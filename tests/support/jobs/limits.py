@@ -102,7 +102,7 @@ async def do_not_stop_coroutine() -> str:
 def sleep_beyond_the_limit(name: str) -> None:
     Ledger.of_environment().write(kind="run", tag=name, id=sleep_beyond_the_limit.invocation.invocation_id)
     flags.raise_flag(f"{name}-runs")
-    # No exception arrives in one call of C.
+    # No exception arrives during one call of C.
     time.sleep(600)
 
 

@@ -54,7 +54,7 @@ async def poisoned_coroutine(how: str, seconds: float) -> None:
 
 @app.task(running_concurrency="task", reroute_on_concurrency_control=True)
 def innocent_with_a_key(number: int, seconds: float) -> int:
-    """Takes its time, one call after the other."""
+    """Runs for a while, one call after the other."""
     time.sleep(seconds)
     return number
 
@@ -68,13 +68,13 @@ def poisoned_with_a_key(how: str, seconds: float) -> None:
 
 @app.task
 def waits_for(number: int, seconds: float) -> int:
-    """An innocent one that waits for another."""
+    """An innocent body that waits for another."""
     return innocent(number, seconds).result
 
 
 @app.task
 def waits_for_a_poisoned_one(depth: int, how: str) -> str:
-    """A chain of bodies that wait, with one at its end that kills its process."""
+    """A chain of waiting bodies whose last one kills its process."""
     below = waits_for_a_poisoned_one(depth - 1, how) if depth else poisoned(how, 0.1)
     try:
         below.result

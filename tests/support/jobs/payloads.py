@@ -1,4 +1,4 @@
-"""Values of every kind that annotations describe: each task returns what it was given, having checked its type."""
+"""Values of every kind that annotations describe: each task checks the type of its argument and returns it."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def fork_and_leave() -> str:
 
 @app.task
 def fork_and_return() -> str:
-    """Both copies return from the body: only one is the worker."""
+    """Both copies return from the body, but only one is the worker."""
     if os.fork() == 0:
         return "the copy"
     return "the worker"
@@ -66,7 +66,7 @@ def close_descriptors() -> str:
 
 @app.task
 def close_the_store() -> None:
-    """Close what this process has open of the database, while nothing of it is used."""
+    """Close the files of the database in this process while none of them is used."""
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
             if "store.db" in os.readlink(f"/proc/self/fd/{name}"):

@@ -1,4 +1,4 @@
-"""Plain functions, to be made tasks of an app that a test has made."""
+"""Plain functions that tests turn into tasks of an app."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ def named(task: Task[[], str]) -> str:
 
 
 def given() -> Any:
-    """What the runner has passed to `invocation.run`."""
+    """Return the arguments that the runner passed to `invocation.run`."""
     return context.current_runner_args.get()

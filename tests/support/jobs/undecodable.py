@@ -8,7 +8,7 @@ from support.jobs.app import app
 
 
 class Heavy:
-    """Decoding one holds the GIL in C for ever, deaf to signals and exceptions."""
+    """Decoding it holds the GIL in C forever and reacts to no signal or exception."""
 
     def to_json(self) -> str:
         """Any text."""

@@ -114,14 +114,14 @@ def wait_for_myself() -> int:
 
 @app.task
 def wait_for_each_other(mine: str, theirs: str) -> int:
-    """Two of these, started with swapped names, wait for one another."""
+    """Two of these, with swapped names, wait for one another."""
     flags.raise_flag(mine, wait_for_each_other.invocation.invocation_id)
     return DistributedInvocation(app, flags.await_flag(theirs)).result
 
 
 @app.task
 def wait_for_a_child_that_waits_for_me() -> int:
-    """A cycle that needs one slot only."""
+    """A cycle that needs only one slot."""
     return wait_for_id(wait_for_a_child_that_waits_for_me.invocation.invocation_id).result
 
 
@@ -160,13 +160,13 @@ def choose(wanted: bool) -> Task[[int, int], int] | None:
 
 @app.task
 def call_any(target):  # type: ignore[no-untyped-def]
-    """Takes whatever JSON makes of it."""
+    """Accepts any JSON value."""
     return type(target).__name__
 
 
 @app.task
 async def await_another(invocation_id: str) -> int:
-    """Wait, as one of many, for what somebody else has submitted."""
+    """Wait, as one of many, for an invocation of another caller."""
     await DistributedInvocation(app, invocation_id)
     return os.getpid()
 

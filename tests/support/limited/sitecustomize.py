@@ -1,4 +1,4 @@
-"""On the path of an interpreter: at SIGUSR1 it may have as many processes and threads as the flag `limit` says."""
+"""Loaded by an interpreter: SIGUSR1 sets the limit of processes and threads to the number in the flag `limit`."""
 
 import resource
 import signal

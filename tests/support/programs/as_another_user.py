@@ -1,7 +1,7 @@
-"""Run a program of the interpreter as a user on whom the limit of processes is binding: it is not on root.
+"""Run a program of the interpreter as a user to whom the limit of processes applies, unlike root.
 
-Only the real user id changes, so that everything remains within reach; with that of nobody else, and without the rights
-to go beyond a limit, the limit counts the processes and threads of this program alone.
+Only the real user id changes, so that everything remains accessible. With an id that no other process has, and without
+the rights to exceed a limit, the limit counts the processes and threads of this program alone.
 
 Usage: python -m support.programs.as_another_user <arguments for python>
 """
@@ -14,7 +14,7 @@ import sys
 
 _PR_CAPBSET_DROP, _PR_SET_SECUREBITS = 24, 28
 _NO_SETUID_FIXUP = 1 << 2
-"""`access` asks what the process may do, not what its real user could."""
+"""`access` asks for the rights of the process, not of its real user."""
 _CAP_SYS_ADMIN, _CAP_SYS_RESOURCE = 21, 24
 _FIRST_UID = 1_000_000
 
@@ -22,7 +22,7 @@ _FIRST_UID = 1_000_000
 def main(arguments: list[str]) -> None:
     if os.getuid() == 0:
         libc = ctypes.CDLL(None, use_errno=True)
-        # Those that are dropped are gone with the exec.
+        # Dropped rights are lost with the exec.
         drops = [(_PR_CAPBSET_DROP, right) for right in (_CAP_SYS_ADMIN, _CAP_SYS_RESOURCE)]
         for option in [(_PR_SET_SECUREBITS, _NO_SETUID_FIXUP), *drops]:
             assert libc.prctl(*option, 0, 0, 0) == 0, os.strerror(ctypes.get_errno())

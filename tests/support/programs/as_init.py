@@ -1,4 +1,4 @@
-"""`pynenc …`, in a process that is to its descendants what process 1 of a container is: it adopts orphans."""
+"""Run `pynenc …` in a process that adopts orphans of its descendants, like process 1 of a container."""
 
 from __future__ import annotations
 

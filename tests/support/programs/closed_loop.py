@@ -1,6 +1,7 @@
-"""Submit, write what was acknowledged, read the results, and again, until the flag `stop` is raised.
+"""Submit, record acknowledgements, read the results, and repeat until the flag `stop` is raised.
 
-A failed call is an event of the ledger, never the end: what it submitted is then unknown, and a read is made again.
+A failed call is an event of the ledger and never ends the loop: its submissions are then unknown, and reads are
+repeated.
 
 Usage: python -m support.programs.closed_loop <label> [<seconds between two batches>]
 """
@@ -29,7 +30,7 @@ def main(label: str, pause_sec: float = 0.0) -> None:
     for number in itertools.count():
         if flags.is_raised("stop"):
             return
-        # What the load is, not what it waits for.
+        # This pause defines the load; it waits for no event.
         time.sleep(pause_sec)
         # Mostly groups, now and then single calls: other paths through client and store.
         tags = [f"{label}-{number}-{n}" for n in range(1 if number % 4 == 3 else BATCH)]

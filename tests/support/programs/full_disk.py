@@ -1,6 +1,6 @@
-"""Fill the disk under a store: what was acknowledged stays, what was not is refused with a typed error.
+"""Fill the disk under a store: acknowledged calls stay, all others are refused with a typed error.
 
-Mounts a file system of two megabytes in a namespace of its own: python -m support.programs.full_disk <folder>
+Mounts a file system of two megabytes in a separate namespace: python -m support.programs.full_disk <folder>
 """
 
 from __future__ import annotations

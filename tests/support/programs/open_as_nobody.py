@@ -1,4 +1,4 @@
-"""Open a database as a user without rights, and print what comes of it."""
+"""Open a database as a user without rights, and print the result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def main(path: str) -> None:
 
 
 def _make_reachable(folder: str) -> None:
-    """Let others pass through the temporary folders of the test, so that the file itself is what refuses them."""
+    """Let other users pass through the temporary folders of the test, so that only the file itself refuses them."""
     while folder not in ("/", "/tmp"):
         os.chmod(folder, os.stat(folder).st_mode | 0o055)
         folder = os.path.dirname(folder)

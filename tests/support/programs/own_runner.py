@@ -1,4 +1,4 @@
-"""A runner as a user writes it, in a process of its own: `python -m support.programs.own_runner`."""
+"""A runner in a user's style, in a separate process: `python -m support.programs.own_runner`."""
 
 from __future__ import annotations
 

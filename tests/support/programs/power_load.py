@@ -1,4 +1,4 @@
-"""Submit calls and read results until there are enough, and note in the journal of writes whatever the store says.
+"""Submit calls and read results until there are enough, and record every answer of the store in the journal.
 
 Usage: python -m support.programs.power_load <label> <count>
 """
@@ -26,7 +26,7 @@ def main(label: str, count: int) -> None:
             made += _submit(label, made, unread, chance)
             continue
         invocation = unread.pop(0)
-        # With or without a failure: the outcome is what counts.
+        # With or without a failure: only the outcome counts.
         _wait(invocation)
         [terminal] = app._runtime.store.terminals([invocation.invocation_id])
         assert terminal is not None
@@ -34,7 +34,7 @@ def main(label: str, count: int) -> None:
 
 
 def _submit(label: str, made: int, unread: list[Any], chance: random.Random) -> int:
-    """One call or a batch of them, small or large; how many."""
+    """Submit one call or a batch, small or large; return how many."""
     filler = "x" * chance.choice((0, 0, 100, 3_000, 20_000))
     if chance.random() < 0.3:
         group = list(basics.echo.parallelize([(f"{label}-{made + n}-{filler}",) for n in range(BATCH)]))

@@ -1,4 +1,4 @@
-"""A runner with the seven members in the main thread, which prints what happens to it."""
+"""A runner with the seed's seven methods in the main thread, which prints its events."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from support.ledger import Ledger
 
 BATCH = 250
 SINGLES = 0.1
-"""Part of the calls that are submitted one by one; the rest go in batches."""
+"""The share of calls that are submitted one by one; the rest go in batches."""
 
 
 def main(label: str, count: int) -> None:

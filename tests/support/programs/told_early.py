@@ -1,4 +1,4 @@
-"""Be workers for one invocation each that are told to stop before they have an engine; what they say afterwards."""
+"""Run workers for one invocation each that are stopped before they have an engine; print their messages."""
 
 from __future__ import annotations
 
