@@ -55,7 +55,7 @@ class _SyncInvocations(Mapping[str, "ConcurrentInvocation[Any, Any]"]):
             yield invocation.app.app_id
 
     def __len__(self) -> int:
-        return len(list(self))
+        return sum(1 for _ in self)
 
 
 sync_inv_context = _SyncInvocations()

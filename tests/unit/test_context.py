@@ -11,6 +11,8 @@ from support.seed_runners import RecordingRunner
 from support.worlds import load_jobs
 
 from pynenc import Pynenc, context
+from pynenc.call import Call
+from pynenc.invocation import ConcurrentInvocation
 
 
 @pytest.fixture
@@ -61,6 +63,13 @@ def test_a_plain_thread_starts_empty_and_one_with_a_copied_context_does_not(jobs
             thread.start()
             thread.join()
     assert seen == [None, expected]
+
+
+def test_the_map_of_dev_mode_invocations_has_at_most_one_entry(jobs: Any) -> None:
+    assert len(context.sync_inv_context) == 0
+    assert list(context.sync_inv_context) == []
+    with context.enter_invocation(ConcurrentInvocation(Call(jobs.basics.add, jobs.basics.add.args(1, 1))), None):
+        assert len(context.sync_inv_context) == 1
 
 
 def test_swapping_the_context_returns_the_previous_invocation(jobs: Any) -> None:
