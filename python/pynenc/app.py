@@ -42,10 +42,28 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Pynenc(metaclass=AppMeta):
-    """An app. `Pynenc(app_id=None, config_values=None, config_filepath=None)`, or without the leading id.
+    """An app: settings, tasks and one store. Processes with the same app id on the same store work together.
 
     Making one reads the configuration that names it, and starts and opens nothing. The same arguments give the same
-    object, so that a module that is imported twice has one app. Picklable: what travels is the arguments, less secrets.
+    object, so that a module that is imported twice has one app. Picklable: the pickle holds the arguments, less
+    secrets. `Pynenc(config_values, config_filepath)` without the leading id works too.
+
+    Args:
+        app_id: the name of the app; None leaves it to the settings.
+        config_values: settings by name. They rank above the defaults and below files and the environment.
+        config_filepath: a configuration file: yaml, json or toml.
+        payload_codec: encodes payloads, for example encrypts them.
+    Raises:
+        ConfigError: a setting that is read to name the app is of the wrong type or out of range.
+
+    Example:
+        >>> orders = Pynenc("orders", {"store_url": "memory://"})
+        >>> @orders.task
+        ... def total(prices: list[int]) -> int:
+        ...     return sum(prices)
+        >>> with isolated(orders), running(ThreadRunner(orders)):
+        ...     total([3, 4]).result
+        7
     """
 
     def __init__(
@@ -65,12 +83,12 @@ class Pynenc(metaclass=AppMeta):
 
     @property
     def app_id(self) -> str:
-        """Processes with the same id, on the same store, work together."""
+        """The name of the app. Processes with the same id, on the same store, work together."""
         return self.conf.app_id
 
     @property
     def conf(self) -> ConfigPynenc:
-        """The settings of the app. `ConfigError` names the field, the source and the value of what cannot work."""
+        """The settings of the app. Raises `ConfigError`, which names field, source and value, if one cannot work."""
         return self._runtime.conf
 
     @property
@@ -78,7 +96,7 @@ class Pynenc(metaclass=AppMeta):
         """Settings that rank above the defaults and below files and the environment. May be set before the first use.
 
         Raises:
-            AlreadyInitializedError: on setting, when the app has opened its store, or read them otherwise for good.
+            AlreadyInitializedError: on setting, after the app has opened its store or made a component or runner.
         """
         return self._runtime.sources.values
 
@@ -99,11 +117,13 @@ class Pynenc(metaclass=AppMeta):
 
     @property
     def payload_codec(self) -> PayloadCodec | None:
-        """What encodes payloads, for example encrypts them; None leaves it to `payload_codec_cls`. Does not travel.
+        """The object that encodes payloads; None leaves it to `payload_codec_cls`. May be set before the first use.
+
+        It is not part of a pickle of the app.
 
         Raises:
-            AlreadyInitializedError: on setting, when the app has been used.
-            TypeError: on setting, for what is no codec.
+            AlreadyInitializedError: on setting, after the first use of the app.
+            TypeError: on setting, for an object that is no `PayloadCodec`.
         """
         return self._runtime.payload_codec
 
@@ -118,13 +138,13 @@ class Pynenc(metaclass=AppMeta):
 
     @property
     def refused_payloads(self) -> dict[str, int]:
-        """How many payloads this process has refused for their signature, by kind."""
+        """The number of payloads that this process has refused for their signature, by kind."""
         refusals = self._runtime.codec.refusals
         return {} if refusals is None else refusals.counts()
 
     @property
     def logger(self) -> logging.Logger:
-        """The logger `pynenc.<app_id>`, set up as the settings say when first asked for."""
+        """The logger `pynenc.<app_id>`, set up by the settings when it is first read."""
         return self._runtime.logger
 
     # -- tasks -----------------------------------------------------------------------------------------------------
@@ -146,13 +166,28 @@ class Pynenc(metaclass=AppMeta):
     def task(self, func: None = None, /, **options: Unpack[TaskOptions]) -> _TaskDecorator: ...
 
     def task(self, func: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-        """Make a function of a module a task: `@app.task`, or `@app.task(max_retries=3, …)`; see `TaskOptions`.
+        """Make a function of a module a task: `@app.task`, or `@app.task(max_retries=3, …)`.
 
+        Registers the task in this process; nothing is written to the store.
+
+        Args:
+            func: the function; None returns a decorator.
+            **options: see `TaskOptions`. Files and the environment override them.
+        Returns:
+            The `Task`, or a decorator that returns it.
         Raises:
             ValueError: a nested function, a lambda or a method.
-            RuntimeError: a function of `__main__`.
-            InvalidTaskOptionsError: an option that does not exist; the message names near ones.
+            RuntimeError: a function of `__main__`, which a runner could not import.
+            InvalidTaskOptionsError: an option that does not exist; the message names similar ones.
             ConfigError: a value of the wrong type or out of range; names the field, the source and the value.
+            NotOfferedError: `triggers` or `force_new_workflow`.
+
+        Example:
+            >>> @app.task(max_retries=2, retry_for=(ConnectionError,))
+            ... def greet(name: str) -> str:
+            ...     return f"hello {name}"
+            >>> greet("Ada").result
+            'hello Ada'
         """
 
         def make(func: Callable[..., Any]) -> Task[..., Any]:
@@ -187,12 +222,26 @@ class Pynenc(metaclass=AppMeta):
     ) -> Any:
         """Make a function a task, but keep its name a function: calling it submits, waits and returns the result.
 
+        A call blocks as `invocation.result` does; a coroutine function stays one, and its call awaits.
+
         Args:
+            func: the function; None returns a decorator.
             parallel_func: makes of the arguments of one call (a dict) those of many, which run in parallel: an iterable
                 of argument sets, or `(common arguments, iterable of dicts)`.
-            aggregate_func: makes one result of theirs, a list in that order; required with `parallel_func`.
+            aggregate_func: makes one result of the list of results, in that order; required with `parallel_func`.
+            **options: see `TaskOptions`.
+        Returns:
+            The function that submits, or a decorator that returns it.
+        Raises:
+            ValueError: `parallel_func` without `aggregate_func`; or as `task` raises.
+            InvalidTaskOptionsError: `aggregate_func` without `parallel_func`; or as `task` raises.
 
-        Raises what `task` raises; `ValueError` for `parallel_func` without `aggregate_func`.
+        Example:
+            >>> @app.direct_task
+            ... def square(x: int) -> int:
+            ...     return x * x
+            >>> square(7)
+            49
         """
 
         def make(func: Callable[..., Any]) -> Callable[..., Any]:
@@ -204,12 +253,20 @@ class Pynenc(metaclass=AppMeta):
         return make if func is None else make(func)
 
     def get_task(self, task_id: str) -> Task[..., Any]:
-        """Return the registered task with this id, which may come from the store.
+        """Return the registered task with an id, which may come from the store.
 
-        Imports at most its module, and that only if it failed when the runner started.
+        Imports at most the module of the task, and only if that import failed when the runner started.
 
+        Args:
+            task_id: `"<module>.<function>"`.
+        Returns:
+            The task.
         Raises:
-            TaskError: there is none; the message says how to have its module imported.
+            TaskError: no task has this id; the message says how to have its module imported.
+
+        Example:
+            >>> app.get_task("shop.add") is add
+            True
         """
         # Task ids hash and compare as the text they are.
         task: Task[..., Any] | None = self._runtime.tasks.get(task_id)  # type: ignore[call-overload]
@@ -220,18 +277,35 @@ class Pynenc(metaclass=AppMeta):
         return task
 
     def register_exception(self, cls: type[E]) -> type[E]:
-        """Let a task's exceptions of this class come back as what they are. Works as a decorator.
+        """Have exceptions of a class come back from tasks as that class. Works as a decorator.
 
-        Builtins, pynenc's own, those that the module of the task has, and those in `retry_for` do anyway; any other
-        class arrives as a `RemoteError`. `TypeError` if it is no subclass of `Exception`.
+        Builtins, exceptions of pynenc, those that the module of the task has, and those in `retry_for` do so anyway;
+        any other class arrives as a `RemoteError`.
+
+        Args:
+            cls: the class.
+        Returns:
+            The class.
+        Raises:
+            TypeError: it is no subclass of `Exception`.
+
+        Example:
+            >>> @app.register_exception
+            ... class OutOfStock(Exception):
+            ...     pass
         """
         return self._runtime.codec.register_exception(cls)
 
     def workflow(self, func: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-        """`@app.workflow`, bare or with the options of a task.
+        """Refuse: this build has no workflows, and a plain task would not keep what a workflow promises.
 
+        Args:
+            func: the function.
+            **options: the options of the task.
+        Returns:
+            Nothing: it always raises.
         Raises:
-            NotOfferedError: always, this build has no workflows. A plain task would not keep what a workflow promises.
+            NotOfferedError: always.
         """
 
         raise no_workflows(f"@app.workflow on {getattr(func, '__qualname__', 'a function')}")
@@ -244,20 +318,26 @@ class Pynenc(metaclass=AppMeta):
             definition.register(self)
 
     def register_core_task(self, definition: CoreTaskDefinition) -> Task[..., Any]:
-        """Make the function of `definition` a task of this app; the task."""
+        """Make a function a task of this app, unless it is one.
+
+        Args:
+            definition: the function and its options.
+        Returns:
+            The task.
+        """
         return definition.register(self)
 
     def register_deferred_triggers(self) -> None:
-        """Register the triggers that tasks were declared with. There are none: a task with triggers is refused."""
+        """Return at once: a task with triggers is refused, so none is deferred."""
 
     # -- runner ----------------------------------------------------------------------------------------------------
 
     @property
     def runner(self) -> BaseRunner:
-        """The runner that runs here; else the one set last; else a new one of the class that `runner_cls` names.
+        """The runner of this context, else the runner that was set last, else a new runner of the class `runner_cls`.
 
         Raises:
-            ValueError: no imported runner is called like that.
+            ValueError: no imported runner has this class name.
         """
         runner: BaseRunner = self._runtime.runner
         return runner
@@ -267,22 +347,24 @@ class Pynenc(metaclass=AppMeta):
         self._runtime.runner = runner
 
     def on_worker_start(self, function: Start) -> Start:
-        """Call `function` in every process that runs bodies, before the first of them; a decorator.
+        """Call a function in every process that runs bodies, before the first body. Works as a decorator.
 
-        For what must not be shared by processes that are forked from one: random generators of your own, connections.
-        With worker processes it is called in each, on ProcessRunner so for each invocation; otherwise at each start of
-        the runner. If it raises, the process does not start.
+        For what processes that are forked from one must not share: random generators of your own, connections. With
+        worker processes it is called in each, on `ProcessRunner` for each invocation; otherwise at each start of the
+        runner. If it raises, the process does not start.
 
-        ```python
-        rng = random.Random()
-
-        @app.on_worker_start
-        def new_numbers() -> None:
-            rng.seed()
-        ```
-
+        Args:
+            function: called without arguments.
+        Returns:
+            The function.
         Raises:
-            TypeError: not a plain function without arguments that must be given.
+            TypeError: a coroutine function, or no function.
+
+        Example:
+            >>> rng = random.Random()
+            >>> @shop.on_worker_start
+            ... def new_numbers() -> None:
+            ...     rng.seed()
         """
         import inspect
 
@@ -294,14 +376,25 @@ class Pynenc(metaclass=AppMeta):
     # -- store -----------------------------------------------------------------------------------------------------
 
     def purge(self) -> None:
-        """Remove every invocation of the app from the store, finished or not."""
+        """Remove every invocation of the app from the store, finished or not. Blocks until the store has removed them.
+
+        Raises:
+            StateBackendError: the store cannot be used.
+
+        Example:
+            >>> with isolated(shop) as test:
+            ...     invocation = pack(7)
+            ...     shop.purge()
+            ...     shop.orchestrator.count_invocations()
+            0
+        """
         self._runtime.store.purge()
         self.client_data_store.purge()
         self.trigger.purge()
 
     @property
     def orchestrator(self) -> BaseOrchestrator:
-        """Statuses, and work for a runner of your own: a view over the store."""
+        """Statuses, and work for a user's runner: a view over the store."""
         from pynenc.orchestrator import BaseOrchestrator
 
         return self._runtime.component("orchestrator", BaseOrchestrator)
@@ -322,7 +415,7 @@ class Pynenc(metaclass=AppMeta):
 
     @property
     def trigger(self) -> BaseTrigger:
-        """What starts tasks by itself; in this build it says that nothing does."""
+        """The component for triggers, which this build does not have."""
         from pynenc.trigger import BaseTrigger
 
         return self._runtime.component("trigger", BaseTrigger)
@@ -336,14 +429,22 @@ class Pynenc(metaclass=AppMeta):
 
     @property
     def serializer(self) -> BaseSerializer:
-        """How values become text."""
+        """The serializer that `serializer_cls` names."""
         return self._runtime.serializer
 
     # -- identity --------------------------------------------------------------------------------------------------
 
     @classmethod
     def from_info(cls, info: AppInfo) -> Pynenc:
-        """The app that `info` describes: the one its module has, else one made from its settings."""
+        """Return the app of a description: the variable of its module, else an app made from its settings.
+
+        Args:
+            info: the description.
+        Returns:
+            The app.
+        Raises:
+            Exception: as importing the module raises.
+        """
         return info.load()
 
     @classmethod

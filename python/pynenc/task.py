@@ -1,4 +1,4 @@
-"""A function that can be called from anywhere and runs where a runner is."""
+"""A function that can be called from any process and runs where a runner is."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ if TYPE_CHECKING:
 
 
 class TaskOptions(TypedDict, total=False):
-    """What may be given to `@app.task(…)`. What is left out, or None, comes from the configuration.
+    """The options of `@app.task(…)`. An option that is left out, or None, comes from the configuration.
 
     Files and the environment override what is given here.
     """
 
     max_retries: int | None
-    """Runs after the first one, for retriable exceptions; 0 by default. Then the exception stands."""
+    """Runs after the first, for retriable exceptions; 0 by default. Then the exception is the outcome."""
     retry_for: tuple[type[BaseException], ...] | None
-    """Exceptions that are worth a retry, `RetryError` besides."""
+    """Exceptions to retry, besides `RetryError`."""
     timeout: float | None
     """Seconds that a body may run, waits included, before it fails with `TaskTimeoutError`; 0 (default): no limit."""
     soft_timeout: float | None
-    """Seconds after which the body is interrupted, to clean up before its `timeout`; 0 (default) is never."""
+    """Seconds after which the body is interrupted, to clean up before its `timeout`; 0 (default): never."""
     registration_concurrency: ConcurrencyControlType | str | None
-    """Which calls are not made while an equal one waits in the queue; the answer is a `ReusedInvocation`."""
+    """Which calls are not made while an equal one waits in the queue; such a call returns a `ReusedInvocation`."""
     running_concurrency: ConcurrencyControlType | str | None
     """Which invocations do not run at the same time."""
     key_arguments: Iterable[str] | None
@@ -62,15 +62,15 @@ class TaskOptions(TypedDict, total=False):
     reroute_on_concurrency_control: bool | None
     """An invocation that may not run now: True puts it off, False (default) drops it."""
     queue: str | None
-    """The queue it waits in; `"default"` by default. Letters, digits, `_`, `.`, `-`."""
+    """The queue of its invocations; `"default"` by default. Letters, digits, `_`, `.`, `-`."""
     priority: float | None
     """From -100 to 100, higher first; 0 by default."""
     parallel_batch_size: int | None
-    """How many calls `parallelize` submits at once; 100 by default, 0 for one at a time."""
+    """The calls that `parallelize` submits at once; 100 by default, 0 for one at a time."""
     auto_parallel_batch_size: int | None
-    """Deprecated: without effect, `parallel_batch_size` took its place."""
+    """Deprecated and without effect: `parallel_batch_size` took its place."""
     lossy: bool | None
-    """Let arguments and results travel that come back as something else: a tuple without annotation, for example."""
+    """Accept arguments and results that come back as something else: a tuple without annotation, for example."""
     call_result_cache: bool | None
     """Accepted for compatibility, without effect."""
     disable_cache_args: Iterable[str] | None
@@ -80,21 +80,32 @@ class TaskOptions(TypedDict, total=False):
     force_new_workflow: bool | None
     """Deprecated; True is refused with `NotOfferedError`: this build has no workflows."""
     is_workflow_task: bool | None
-    """As `@app.workflow` sets it in pynenc; True is refused in the same way."""
+    """pynenc's `@app.workflow` sets it; True is refused with `NotOfferedError`: this build has no workflows."""
 
 
 class Task(Generic[Params, Result]):
-    """A function registered with an app. Calling it submits an invocation and returns it at once."""
+    """A function registered with an app. Calling it submits an invocation and returns at once.
+
+    `@app.task` makes it. Picklable: the pickle holds the app and the id.
+
+    Args:
+        app: the app.
+        func: a function at the level of a module.
+        options: see `TaskOptions`.
+    Raises:
+        ValueError: a nested function, a lambda or a method.
+        RuntimeError: a function of `__main__`, which a runner could not import.
+        InvalidTaskOptionsError: an option that does not exist.
+        ConfigError: an option of the wrong type or out of range.
+        NotOfferedError: `triggers`, `force_new_workflow` or `is_workflow_task`.
+
+    Example:
+        >>> invocation = add(1, y=2)
+        >>> invocation.result
+        3
+    """
 
     def __init__(self, app: Pynenc, func: Callable[Params, Result], options: dict[str, Any] | None = None) -> None:
-        """
-        Raises:
-            ValueError: not a function of a module: nested, a lambda, a method.
-            RuntimeError: a function of `__main__`, which a runner could not import.
-            InvalidTaskOptionsError: an option that does not exist.
-            ConfigError: an option with a value of the wrong type or out of range.
-            NotOfferedError: `triggers`, `force_new_workflow`, or `is_workflow_task`.
-        """
         check_function(func)
         functools.update_wrapper(self, func, updated=())
         # What decorators have put on the function is readable here too, but never hides what a task has.
@@ -125,12 +136,12 @@ class Task(Generic[Params, Result]):
 
     @functools.cached_property
     def conf(self) -> ConfigTask:
-        """The options as they are in force: the decorator's, overridden by files and the environment."""
+        """The options in force: the decorator's, overridden by files and the environment."""
         return self._make_conf()
 
     @functools.cached_property
     def retriable_exceptions(self) -> tuple[type[BaseException], ...]:
-        """`retry_for` and `RetryError`."""
+        """The exceptions of `retry_for`, and `RetryError`."""
         return tuple(dict.fromkeys((RetryError, *self.conf.retry_for)))
 
     @functools.cached_property
@@ -148,7 +159,7 @@ class Task(Generic[Params, Result]):
 
     @functools.cached_property
     def logger(self) -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
-        """The app's logger; records made inside a body name its task and invocation."""
+        """The app's logger. Records that a body makes name its task and invocation."""
         return self.app.logger
 
     def _make_conf(self) -> ConfigTask:
@@ -184,7 +195,7 @@ class Task(Generic[Params, Result]):
 
     @functools.cached_property
     def broker_queue(self) -> str:
-        """The queue that its invocations wait in.
+        """The queue of its invocations.
 
         Raises:
             ConfigError: it is not among the `queues` of ConfigBroker, and `raise_on_queue_mismatch` is set.
@@ -204,7 +215,7 @@ class Task(Generic[Params, Result]):
 
     @functools.cached_property
     def broker_priority(self) -> float:
-        """Its priority as it is in force: that of the highest matching rule in `priority_rules`, else its own."""
+        """The priority in force: that of the highest matching rule in `priority_rules`, else its own."""
         return self._runtime.queues.priority_of(str(self.task_id), self.conf.priority)
 
     @functools.cached_property
@@ -215,21 +226,29 @@ class Task(Generic[Params, Result]):
 
     @property
     def is_workflow_root_task(self) -> bool:
-        """Whether calling it starts a workflow: never in this build."""
+        """Whether a call starts a workflow: always False in this build."""
         return False
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
     def __call__(self, /, *args: Params.args, **kwargs: Params.kwargs) -> BaseInvocation[Params, Result]:
-        """Submit one call. Returns when the store has it; does not wait for the result.
+        """Submit one call.
 
-        In dev mode (`dev_mode_force_sync_tasks`) nothing is submitted: the body runs here and now.
+        Blocks until the store has the call, not until the result is there. In dev mode (`dev_mode_force_sync_tasks`)
+        nothing is submitted: the body runs in the caller.
 
+        Args:
+            *args: positional arguments of the function.
+            **kwargs: keyword arguments of the function.
+        Returns:
+            The invocation; a `ReusedInvocation` if registration concurrency refused the call.
         Raises:
             TypeError: the arguments do not fit the signature.
-            SerializationError: an argument cannot travel (names it); `PayloadTooLargeError` if they are too large.
+            SerializationError: an argument has no encoded form (names it); `PayloadTooLargeError` if they are too
+                large.
             InvocationConcurrencyWithDifferentArgumentsError: see `on_diff_non_key_args_raise`.
-            StateBackendError: the store did not take it.
+            DepthExceededError: a body makes the call at a depth beyond `max_depth`.
+            StateBackendError: the store did not accept the call.
         """
         bound = self._bind(*args, **kwargs)
         if self._runtime.conf.dev_mode_force_sync_tasks:
@@ -239,21 +258,33 @@ class Task(Generic[Params, Result]):
         return submit_one(self._plan, bound)
 
     async def submit(self, /, *args: Params.args, **kwargs: Params.kwargs) -> BaseInvocation[Params, Result]:
-        """The same as calling the task, without blocking the event loop: `invocation = await task.submit(…)`.
+        """Submit one call without blocking the event loop: `invocation = await task.submit(…)`.
 
-        Returns when the store has the call; `await invocation` then waits for the result. The call is made in the
-        context of the caller, on one of a few threads that the app has for it. There the arguments are encoded too: do
-        not change them before this has returned. In dev mode the body starts here and now:
-        a coroutine on this loop.
+        Returns when the store has the call; `await invocation` then waits for the result. A thread of the app makes the
+        call, in the context of the caller. It encodes the arguments too: do not change them before this has returned.
+        In dev mode the body starts in the caller: a coroutine on this loop.
 
-        Back-pressure: an app makes at most four such calls at a time, the others wait here for their turn, in order. So
-        a store that is slow slows down who awaits. There is no limit on how many wait: bound what you start at once.
+        Back-pressure: an app makes at most four such calls at a time; other calls wait for their turn, in order. So a
+        slow store slows down the awaiting code. Nothing limits how many calls wait: bound what you start at once.
 
         Cancelling the await (`asyncio.timeout`, `wait_for`) returns at once. A call whose turn has not come is not made
-        then. One that is on its way to the store goes on: if the store takes it, it runs, and a warning in the log of
-        the app names its invocation. Who must have the handle shields the await with `asyncio.shield`.
+        then. A call on its way to the store goes on: if the store accepts it, it runs, and a warning in the log of the
+        app names its invocation. To keep the invocation in any case, shield the await with `asyncio.shield`.
 
-        Raises what the call raises, at the await.
+        Args:
+            *args: positional arguments of the function.
+            **kwargs: keyword arguments of the function.
+        Returns:
+            The invocation.
+        Raises:
+            Exception: as a call of the task raises.
+
+        Example:
+            >>> async def main():
+            ...     invocation = await add.submit(1, 2)
+            ...     return await invocation
+            >>> asyncio.run(main())
+            3
         """
         from pynenc._kernel.submit_pool import off_the_loop
 
@@ -266,10 +297,26 @@ class Task(Generic[Params, Result]):
         param_iter: Iterable[tuple[Any, ...] | dict[str, Any] | Arguments],
         common_args: dict[str, Any] | None = None,
     ) -> BaseInvocationGroup[Params, Result]:
-        """The same as `parallelize`, without blocking the event loop: `group = await task.submit_many(…)`.
+        """Submit many calls without blocking the event loop: `group = await task.submit_many(…)`.
 
-        `param_iter` is iterated over at once, on the event loop. Everything else is as with `submit`, where the group
-        counts as one call: when the await is cancelled, a group that is on its way is submitted to its end.
+        Otherwise as `parallelize`, with the turns and the cancelling of `submit`, where the group counts as one call:
+        when the await is cancelled, a group on its way is submitted to its end.
+
+        Args:
+            param_iter: per call a tuple of positional arguments, a dict of keyword arguments, or `Arguments`. Iterated
+                over at once, on the event loop.
+            common_args: keyword arguments of every call; the items must be dicts then, and win over them.
+        Returns:
+            The group, in the order of `param_iter`.
+        Raises:
+            Exception: as `parallelize` raises.
+
+        Example:
+            >>> async def main():
+            ...     group = await add.submit_many([(1, 2), (3, 4)])
+            ...     return sorted([value async for value in group.async_results()])
+            >>> asyncio.run(main())
+            [3, 7]
         """
         from pynenc._kernel.submit_pool import off_the_loop
 
@@ -298,7 +345,16 @@ class Task(Generic[Params, Result]):
             self.app.logger.warning("cancelled while it was submitted, %s failed: %r", self.task_id, error)
 
     def args(self, /, *args: Params.args, **kwargs: Params.kwargs) -> Arguments:
-        """The arguments of a call, without making it. `TypeError` if they do not fit."""
+        """Return the arguments of a call without making it.
+
+        Args:
+            *args: positional arguments of the function.
+            **kwargs: keyword arguments of the function.
+        Returns:
+            The arguments.
+        Raises:
+            TypeError: the arguments do not fit the signature.
+        """
         return Arguments.of_bound(self._bind(*args, **kwargs), self)
 
     def parallelize(
@@ -306,15 +362,25 @@ class Task(Generic[Params, Result]):
         param_iter: Iterable[tuple[Any, ...] | dict[str, Any] | Arguments],
         common_args: dict[str, Any] | None = None,
     ) -> BaseInvocationGroup[Params, Result]:
-        """Submit many calls, `parallel_batch_size` at a time; their group, in the order of `param_iter`.
+        """Submit many calls, `parallel_batch_size` at a time. Blocks until the store has all of them.
+
+        Arguments that do not fit or have no encoded form are found before anything is submitted. If a call is refused
+        later on (`on_diff_non_key_args_raise`, a store that fails), the calls before it stay submitted; the exception
+        has their invocations in its attribute `submitted`.
 
         Args:
             param_iter: per call a tuple of positional arguments, a dict of keyword arguments, or `Arguments`.
             common_args: keyword arguments of every call; the items must be dicts then, and win over them.
+        Returns:
+            The group, in the order of `param_iter`.
+        Raises:
+            TypeError: an item is none of these, or does not fit the signature.
+            ValueError: `common_args` with an item that is not a dict.
+            Exception: as a call of the task raises.
 
-        Raises what a call raises. Arguments that do not fit or cannot travel are found before anything is submitted.
-        When a call is refused later on (`on_diff_non_key_args_raise`, a store that fails), those before it stay
-        submitted; the exception has their invocations in its attribute `submitted`.
+        Example:
+            >>> add.parallelize([{"x": 1}, {"x": 2}], common_args={"y": 10}).get_results()
+            [11, 12]
         """
         calls = [self._bind_item(item, common_args) for item in param_iter]
         if self._runtime.conf.dev_mode_force_sync_tasks:
@@ -342,15 +408,34 @@ class Task(Generic[Params, Result]):
         )
 
     def get_invocation(self, invocation_id: str) -> BaseInvocation[Params, Result]:
-        """The invocation of this task with this id, for example one that a web page was given. Blocks for one read.
+        """Return the invocation of this task with an id, for example an id from a web page.
 
+        Blocks for one read of the store.
+
+        Args:
+            invocation_id: the id.
+        Returns:
+            The invocation.
         Raises:
-            InvocationNotFoundError: there is none (any more), or it is one of another task.
+            InvocationNotFoundError: the store has none with this id, or no longer, or it is one of another task.
+
+        Example:
+            >>> text = str(add(1, 2).invocation_id)
+            >>> add.get_invocation(text).result
+            3
         """
         return invocation_of_task(self, invocation_id)
 
     async def find(self, invocation_id: str) -> BaseInvocation[Params, Result]:
-        """The same as `get_invocation`, without blocking the event loop: `invocation = await task.find(id)`."""
+        """Return the invocation of this task with an id, without blocking the event loop: `await task.find(id)`.
+
+        Args:
+            invocation_id: the id.
+        Returns:
+            The invocation.
+        Raises:
+            InvocationNotFoundError: the store has none with this id, or no longer, or it is one of another task.
+        """
         from pynenc._kernel.submit_pool import off_the_loop
 
         return await off_the_loop(self._runtime, lambda: self.get_invocation(invocation_id))
@@ -359,7 +444,19 @@ class Task(Generic[Params, Result]):
 
     @property
     def invocation(self) -> BaseInvocation[Params, Result]:
-        """The invocation of this task whose body runs here. `RuntimeError` outside of one."""
+        """The invocation of this task whose body runs here. Raises `RuntimeError` outside of such a body.
+
+        Example:
+            >>> @shop.task(max_retries=1)
+            ... def flaky() -> int:
+            ...     if flaky.invocation.num_retries == 0:
+            ...         raise RetryError
+            ...     return flaky.invocation.num_retries
+            >>> with isolated(shop) as test:
+            ...     invocation, runs = flaky(), test.drain()
+            ...     invocation.result
+            1
+        """
         current = context.invocation_of(self.app)
         if current is None or current.task is not self:
             raise RuntimeError(f"task.invocation of {self.task_id} is only there while a body of this task runs")
@@ -368,28 +465,66 @@ class Task(Generic[Params, Result]):
     # -- identity --------------------------------------------------------------------------------------------------
 
     def to_json(self) -> str:
-        """The id and the options, as one JSON object."""
+        """Return the task as text.
+
+        Returns:
+            One JSON object: the id and the options.
+        """
         return json.dumps({"task_id": str(self.task_id), "options": self.options}, default=_option_text)
 
     @classmethod
     def from_json(cls, app: Pynenc, text: str) -> Task[Any, Any]:
-        """The task named there. `TaskError` if this process cannot find it."""
+        """Return the task that a text names.
+
+        Args:
+            app: the app.
+            text: what `to_json` returned.
+        Returns:
+            The task.
+        Raises:
+            TaskError: this process does not know the task.
+        """
         return app.get_task(json.loads(text)["task_id"])
 
     @classmethod
     def from_id(cls, app: Pynenc, task_id: str) -> Task[Any, Any]:
-        """The task with this id. `TaskError` if this process cannot find it."""
+        """Return the task with an id.
+
+        Args:
+            app: the app.
+            task_id: the id.
+        Returns:
+            The task.
+        Raises:
+            TaskError: this process does not know the task.
+        """
         return app.get_task(task_id)
 
     @classmethod
     def create_for_app(cls, app: Pynenc, func: Callable[..., Any], options: dict[str, Any] | None = None) -> Self:
-        """Make a function a task of `app`, as `@app.task(**options)` does. Raises as that does."""
+        """Make a function a task of an app, as `@app.task(**options)` does.
+
+        Args:
+            app: the app.
+            func: a function at the level of a module.
+            options: see `TaskOptions`.
+        Returns:
+            The task.
+        Raises:
+            Exception: as `app.task` raises.
+        """
         task = cls(app, func, options)
         app.tasks[task.task_id] = task
         return task
 
     def clone_for_app(self, app: Pynenc) -> Self:
-        """Make the function of this task a task of another app, with the same options; that task."""
+        """Make the function of this task a task of another app, with the same options.
+
+        Args:
+            app: the other app.
+        Returns:
+            The new task.
+        """
         return self.create_for_app(app, self.func, self.options)
 
     def __reduce__(self) -> tuple[Any, ...]:

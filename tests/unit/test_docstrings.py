@@ -21,7 +21,7 @@ from pynenc.workflow import exceptions as workflow_exceptions
 NAMES = public_names()
 EXAMPLES = [name for name in NAMES if "Example" in name.sections()]
 
-NOT_YET: tuple[str, ...] = ("pynenc.app.", "pynenc.runner.", "pynenc.task.")
+NOT_YET: tuple[str, ...] = ("pynenc.runner.",)
 """Beginnings of public names whose docstrings may still be incomplete. This list may only become shorter."""
 
 PEOPLE_CALL = (

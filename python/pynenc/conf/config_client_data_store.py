@@ -9,7 +9,7 @@ _INLINE = "accepted for compatibility, without effect: large values are stored w
 
 
 class ConfigClientDataStore(ConfigBase):
-    """The settings of pynenc's store of large values. Here only the size of the warning has an effect."""
+    """The settings of `app.client_data_store`. Only `warn_threshold` has an effect, unless a subclass keeps texts."""
 
     disable_client_data_store: bool = setting(False, doc=_INLINE)
     min_size_to_cache: int = setting(1024, unit="characters", at_least=0, doc=_INLINE)
