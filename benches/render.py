@@ -189,7 +189,18 @@ def plots(results: Results) -> dict[str, str]:
             )
             rows.sort(key=lambda row: row[1], reverse=unit.endswith("/s"))
             made[f"{measure}.svg"] = svg.bars(title, rows, unit)
-    return made
+    return made | _home_plot(results)
+
+
+def _home_plot(results: Results) -> dict[str, str]:
+    """The chart of the documentation's home page: the systems on Redis, on an axis that starts at zero."""
+    measured = [(name, summary.get("end_to_end"), ours) for name, summary, ours in results.systems("redis")]
+    rows = [(name, row["median"], ours) for name, row, ours in measured if row and row["median"]]
+    if not rows:
+        return {}
+    rows.sort(key=lambda row: row[1], reverse=True)
+    title = "No-op tasks per second on Redis, from submission to result"
+    return {"short.svg": svg.bars(title, rows, "tasks/s", logarithmic=False)}
 
 
 def main() -> int:
