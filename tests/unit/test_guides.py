@@ -9,7 +9,12 @@ import pytest
 from support.guides import GUIDES, Guide, run_python
 from support.processes import Processes
 
-WITH_A_RUNNER = {"tasks-and-invocations.md": "shop", "coming-from-celery.md": "tasks", "coming-from-pynenc.md": "tasks"}
+WITH_A_RUNNER = {
+    "tasks-and-invocations.md": "shop",
+    "coming-from-celery.md": "tasks",
+    "coming-from-pynenc.md": "tasks",
+    "getting-started.md": "tasks",
+}
 """Guides whose programs need a runner, and its app."""
 
 WITH_TESTS = ["test-your-app.md"]
