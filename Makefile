@@ -57,6 +57,18 @@ redis-costs: build servers ## what a task costs Redis, and a million queued, int
 	PYNENC_SCALE=1000000 PYNENC_SCALE_RESULTS=$(CURDIR)/docs/guides/redis-scale.json cargo test --release --locked -p pynenc-store-redis --test scale
 	$(PY) scripts/redis_costs.py
 
+SITE := target/docs
+SITE_INPUTS := $(shell find docs -type f -not -name '*.pyc') $(wildcard *.md) Cargo.toml pyproject.toml scripts/check_site.py
+
+.PHONY: docs
+docs: $(SITE)/.built ## the documentation as a site, in target/docs/html; warnings and broken links are errors
+
+$(SITE)/.built: $(VENV)/.installed $(SITE_INPUTS)
+	@$(PY) scripts/requirements.py docs
+	$(PY) -m sphinx --fail-on-warning --keep-going --quiet --doctree-dir $(SITE)/doctrees docs $(SITE)/html
+	$(PY) scripts/check_site.py $(SITE)/html
+	@touch $@
+
 .PHONY: lint
 lint: build ## formatters, linters, strict types, the boundary, notices, advisories
 	cargo fmt --all --check

@@ -1,4 +1,7 @@
-"""Install the missing requirements of pyproject.toml into this venv; use no network if nothing is missing."""
+"""Install the missing requirements of pyproject.toml into this venv; use no network if nothing is missing.
+
+Usage: requirements.py [EXTRA ...]  -- every extra but those of LATER by default
+"""
 
 import subprocess
 import sys
@@ -11,11 +14,16 @@ from pip._vendor.packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def wanted() -> list[str]:
-    """The build backend, the dependencies and every extra, in the words of pyproject.toml."""
+LATER = {"docs"}
+"""Extras that neither running nor testing needs; the target that needs one names it."""
+
+
+def wanted(chosen: list[str]) -> list[str]:
+    """The build backend, the dependencies and the chosen extras, in the words of pyproject.toml."""
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
     project = pyproject["project"]
-    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    groups = project["optional-dependencies"]
+    extras = [line for name in chosen or groups.keys() - LATER for line in groups[name]]
     return [*pyproject["build-system"]["requires"], *project["dependencies"], *extras]
 
 
@@ -31,9 +39,9 @@ def is_missing(line: str) -> bool:
     return not requirement.specifier.contains(version, prereleases=True)
 
 
-def main() -> int:
+def main(chosen: list[str]) -> int:
     """0 when everything is there at the end; pip's exit code otherwise."""
-    missing = sorted({line for line in wanted() if is_missing(line)})
+    missing = sorted({line for line in wanted(chosen) if is_missing(line)})
     if not missing:
         return 0
     print("installing", ", ".join(missing), flush=True)
@@ -44,4 +52,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -14,6 +14,7 @@ WITH_A_RUNNER = {
     "coming-from-celery.md": "tasks",
     "coming-from-pynenc.md": "tasks",
     "getting-started.md": "tasks",
+    "../index.md": "tasks",
 }
 """Guides whose programs need a runner, and its app."""
 
