@@ -15,16 +15,21 @@ from multiprocessing.connection import Connection
 
 from bench_tasks import app
 
-from pynenc import _core
+from pynenc import Pynenc, _core
 from pynenc._execute.execution import execute
 from pynenc._execute.outcome import Outcome
 from pynenc.runner import ThreadRunner
+from pynenc.runner._session.slot_threads import SlotThreads
 
 WORKERS = 2
 
 
 class ParentClaims(ThreadRunner):
     """Two slots, each served by a worker process at the other end of a pipe."""
+
+    def __init__(self, app: Pynenc) -> None:
+        super().__init__(app)
+        self._session.slot_threads = SlotThreads(self._session, self._execute)
 
     def _on_start(self) -> None:
         super()._on_start()
@@ -53,7 +58,7 @@ class ParentClaims(ThreadRunner):
 def _work(pipe: Connection) -> None:
     try:
         while True:
-            pipe.send(tuple(execute(app, app.runner, _core.Claim(*pipe.recv()))))
+            pipe.send(tuple(execute(app._runtime, _core.Claim(*pipe.recv()), app.runner._session.hooks)))
     except EOFError:
         os._exit(0)
 

@@ -483,7 +483,7 @@ def _new_workflow_context(task: Task[Any, Any]) -> WorkflowContext:
 
 
 def _run_claimed(invocation: DistributedInvocation[Any, Any], runner_args: dict[str, Any] | None) -> None:
-    from pynenc._execute.execution import run_claimed
+    from pynenc.runner._session.claims import run_claimed
 
     run_claimed(invocation, runner_args)
 

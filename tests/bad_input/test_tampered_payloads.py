@@ -56,7 +56,7 @@ def test_flipped_arguments_are_refused_and_never_run(world: World, seed: int) ->
         for claim in app._runtime.store.claim("rogue", SAMPLES, begin=True):
             fields = list(claim.__reduce__()[1])
             fields[3] = flipped(claim.payload, random_)
-            outcome = execute(app, app.runner, _core.Claim(*fields))
+            outcome = execute(app._runtime, _core.Claim(*fields), app.runner._session.hooks)
             assert outcome.kind == _core.FAILURE
             app._runtime.store.settle(claim.invocation_id, claim.fence, outcome.kind, outcome.payload)
     else:

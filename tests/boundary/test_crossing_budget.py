@@ -62,7 +62,7 @@ def test_an_invocation_costs_its_runner_one_next_and_one_settle(world: World, cr
     spent = crossings.during(before)
     assert spent["Engine.settle"] == count
     # The last crossing of each thread tells it to end; threads beyond the slots are spare.
-    threads = next(runner._numbers)
+    threads = next(runner._session.slot_threads.numbers)
     assert count <= spent["Engine.next"] <= count + threads
     assert threads <= 2 * runner.max_parallel_slots + 4
     for verb in ("begin", "settle_now", "claim", "park", "unpark"):

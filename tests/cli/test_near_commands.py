@@ -52,7 +52,7 @@ def test_the_error_of_an_unknown_runner_lists_the_known_runners(
     shown = capsys.readouterr().err
     assert "did you mean ThreadRunner" in shown
     assert "PersistentProcessRunner" in shown
-    assert not re.search(r"\b(DummyRunner|ExternalRunner|Worker|LoopWorker|EngineRunner)\b", shown)
+    assert not re.search(r"\b(DummyRunner|ExternalRunner|WorkerFace|ProcessPoolRunner)\b", shown)
 
 
 @pytest.mark.parametrize("command", ["start", "show_config"])
@@ -68,7 +68,7 @@ def test_a_configured_runner_that_does_not_exist_is_answered_with_its_setting(
     shown = capsys.readouterr().err
     assert re.search(r"runner_cls \(from .*PYNENC__RUNNER_CLS\): .*'TreadRunner': did you mean ThreadRunner", shown)
     assert "PersistentProcessRunner" in shown
-    assert not re.search(r"\b(DummyRunner|ExternalRunner|Worker|LoopWorker|EngineRunner)\b", shown)
+    assert not re.search(r"\b(DummyRunner|ExternalRunner|WorkerFace|ProcessPoolRunner)\b", shown)
 
 
 def test_show_config_names_settings_without_effect_at_its_end(capsys: Any, memory_env: None) -> None:

@@ -138,7 +138,7 @@ def test_outside_of_a_body_the_newer_hook_is_not_called(memory_env: None) -> Non
 def test_a_waiting_for_results_of_the_users_own_is_left_alone() -> None:
     both: Any = type("Both", (SevenMemberRunner,), {"_waiting_for_results": lambda self, ids: None})
     assert both.waiting_for_results is SevenMemberRunner.waiting_for_results
-    assert ThreadRunner.waiting_for_results.__module__ == "pynenc.runner._session.native_wait"
+    assert ThreadRunner.waiting_for_results.__module__ == "pynenc.runner._session.kinds"
     assert DummyRunner.waiting_for_results.__module__ == "pynenc.runner.base_runner"
 
 

@@ -200,5 +200,5 @@ def test_built_in_runners_have_no_such_watch(jobs: Any, start: Started) -> None:
     _after_leases(2)
     flags.raise_flag("gate", "in its time")
     assert held.get_result(timeout=30) == "in its time"
-    assert runner._loop_pulse is None
+    assert runner._session.liveness is None
     assert sum(thread.name == "pynenc-loop-watch" for thread in threading.enumerate()) == before

@@ -142,18 +142,15 @@ def test_only_large_payloads_and_code_of_the_users_are_supervised(shop: Any) -> 
 
     supervised: list[str] = []
 
-    class Spy(ThreadRunner):
-        def _decoding_begins(self, claim: _core.Claim, seconds: float) -> None:
-            supervised.append(claim.task_id)
-
-    runner = Spy(shop.app)
+    hooks: Any = ThreadRunner(shop.app)._session.hooks
+    hooks.decoding_begins = lambda claim, seconds: supervised.append(claim.task_id)
     for task, payload in (
         ("canary", b"\x01{}"),
         ("canary", b"\x01{}" + b" " * LARGE),
         ("slow", b'\x01{"value":"x"}'),
     ):
         task_id, invocation_id = f"heavyshop.{task}", _core.new_invocation_id()
-        execute(shop.app, runner, _core.Claim(invocation_id, 1, task_id, payload, None, 0, "default", 0, 0, 0))
+        execute(shop.app._runtime, _core.Claim(invocation_id, 1, task_id, payload, None, 0, "default", 0, 0, 0), hooks)
     assert supervised == ["heavyshop.canary", "heavyshop.slow"]
 
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc._execute.execution import body_limit
 from pynenc._execute.limits import BodyLimit, CoroutineLimit, keep_time
+from pynenc._kernel.runtime import runtime_of
 
 if TYPE_CHECKING:
     from pynenc import _core
+    from pynenc._execute.hooks import BodyHooks
     from pynenc.invocation.dist_invocation import DistributedInvocation
-    from pynenc.runner.base_runner import BaseRunner
 
     Limit = BodyLimit | CoroutineLimit
 
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 class Bodies:
     """Running bodies of one runner, by id of the invocation."""
 
-    __slots__ = ("_early", "_guarded", "_late", "_runner", "plain")
+    __slots__ = ("_early", "_guarded", "_hooks", "_late", "plain")
 
-    def __init__(self, runner: BaseRunner) -> None:
-        self._runner = runner
+    def __init__(self, hooks: BodyHooks) -> None:
+        self._hooks = hooks
         self.plain: dict[str, DistributedInvocation[Any, Any]] = {}
         """Bodies on threads, without limits; each sets its `_thread` before it is put in."""
         self._guarded: dict[str, tuple[_core.Claim, Limit]] = {}
@@ -81,17 +82,17 @@ class Bodies:
             claim, limit = guarded
             if isinstance(limit, BodyLimit):
                 keep_time()
-                self._runner._limit_begins(claim, grace_sec, grace_sec)
+                self._hooks.limit_begins(claim, grace_sec, grace_sec)
                 if self._guarded.get(invocation_id) is not guarded:
                     # It has just ended, perhaps before the line above.
-                    self._runner._limit_ends(claim)
+                    self._hooks.limit_ends(claim)
             limit.cancel(grace_sec)
             return True
         invocation = self.plain.get(invocation_id)
         if invocation is None or invocation._claim is None:
             return False
         keep_time()
-        late = body_limit(self._runner.app, self._runner, invocation._claim, None, thread=invocation._thread)
+        late = body_limit(runtime_of(invocation.app), invocation._claim, self._hooks, None, thread=invocation._thread)
         with late.held():
             self._late[invocation_id] = late
             if self.plain.pop(invocation_id, None) is None:
@@ -100,6 +101,6 @@ class Bodies:
                 self._early.pop(invocation_id, None)
                 return False
             invocation._limit = late
-            self._runner._limit_begins(invocation._claim, grace_sec, grace_sec)
+            self._hooks.limit_begins(invocation._claim, grace_sec, grace_sec)
             late.cancel_at_once(grace_sec)
         return True

@@ -9,42 +9,47 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from pynenc import context
 
-if TYPE_CHECKING:
-    from pynenc.runner.base_runner import BaseRunner
 
-_running: weakref.WeakSet[BaseRunner] = weakref.WeakSet()
+class Copied(Protocol):
+    """The session of a runner, which a fork copies."""
+
+    def become_copy(self) -> None:
+        """In the copy: forget what is the parent's."""
+
+
+_running: weakref.WeakSet[Copied] = weakref.WeakSet()
 _registered = False
 
 
-def watch(runner: BaseRunner) -> None:
-    """`runner` has an engine from now on, which copies of this process must not use."""
+def watch(session: Copied) -> None:
+    """This session has an engine from now on, which copies of this process must not use."""
     global _registered
     if not _registered and hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_become_client)
         _registered = True
-    _running.add(runner)
+    _running.add(session)
 
 
-def forget(runner: BaseRunner) -> None:
-    """`runner` has stopped."""
-    _running.discard(runner)
+def forget(session: Copied) -> None:
+    """This session has no engine any more."""
+    _running.discard(session)
 
 
 def _become_client() -> None:
     # Whatever another thread was amid at the fork stays as it was for ever: no lock of the parent may be waited for.
-    runners = list(_running)
+    sessions = list(_running)
     _running.clear()
-    if not runners:
+    if not sessions:
         return
     invocation = context.current_invocation.get()
     if invocation is not None:
         invocation.leave_to_parent()
-    for runner in runners:
-        runner._become_copy()
+    for session in sessions:
+        session.become_copy()
 
 
 def end_copy() -> None:

@@ -15,10 +15,7 @@ from pynenc.exceptions import SerializationError, TaskTimeoutError
 from pynenc.util import clock
 
 if TYPE_CHECKING:
-    from pynenc import _core
-    from pynenc.app import Pynenc
-    from pynenc.runner.base_runner import BaseRunner
-    from pynenc.task import Task
+    from pynenc._execute.execution import Execution
 
 
 LARGE = 32 * 1024
@@ -29,29 +26,28 @@ class CannotSupervise(Exception):
     """There is no thread left that would keep the time."""
 
 
-def decode(
-    app: Pynenc, task: Task[Any, Any], runner: BaseRunner, claim: _core.Claim, invocation_id: str
-) -> dict[str, Any]:
-    """The arguments of `claim`, which is one of this invocation.
+def decode(execution: Execution) -> dict[str, Any]:
+    """The arguments of the claim that is executed.
 
     Raises:
         SerializationError: they do not fit the task, or took longer to decode than `decode_limit_sec`.
         TaskTimeoutError: they took longer to decode than the `timeout` of the task.
         CannotSupervise: the system has no thread left to keep the time.
     """
-    codec, payload = app._runtime.codec, claim.payload
+    task, claim, invocation_id = execution.task, execution.claim, execution.invocation.invocation_id
+    codec, payload = execution.runtime.codec, claim.payload
     if len(payload) <= LARGE and task._decodes_quickly:
         return codec.decode_arguments(task, payload, invocation_id)
     try:
         keep_time()
     except RuntimeError as error:
         raise CannotSupervise from error
-    allowed, limits = app.conf.decode_limit_sec, task._limits
+    allowed, limits = execution.runtime.conf.decode_limit_sec, task._limits
     own = limits is not None and limits.hard <= allowed
     if own and limits is not None:
         allowed = limits.hard
     limit = BodyLimit(Limits(math.inf, allowed), _cannot_end)
-    runner._decoding_begins(claim, allowed + GRACE_SEC)
+    execution.hooks.decoding_begins(claim, allowed + GRACE_SEC)
     try:
         return limit.run(lambda: codec.decode_arguments(task, payload, invocation_id))  # type: ignore[no-any-return]
     except (SerializationError, TaskTimeoutError) as error:
@@ -65,7 +61,7 @@ def decode(
             f"the arguments of task {task.task_id} took longer to decode than decode_limit_sec ({allowed:g} s)"
         ) from error
     finally:
-        runner._decoding_ends(claim)
+        execution.hooks.decoding_ends(claim)
 
 
 def rest_of(limits: Limits | None, began: float) -> Limits | None:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from pynenc import _core, context
+from pynenc import context
+from pynenc._engine.outcomes import CANCELLED, FAILURE, RELEASE, STALE, SUCCESS
+from pynenc._kernel.runtime import runtime_of
 from pynenc._tasks.unknown import UnknownTasks
 from pynenc.exceptions import (
     InvocationAbandonedError,
@@ -20,6 +22,7 @@ from pynenc.util import clock
 from pynenc.util.texts import NOTE_CHARS, describe
 
 if TYPE_CHECKING:
+    from pynenc import _core
     from pynenc.app import Pynenc
     from pynenc.runner.base_runner import BaseRunner
 
@@ -33,8 +36,8 @@ _SHOWN_CHARS = 120
 _SINCE = re.compile(r" is not known here, refused since (\S{10,30}\+00:00): ")
 
 
-FINAL_NAMES = {_core.SUCCESS: "success", _core.FAILURE: "failed", _core.CANCELLED: "cancelled"}
-"""The outcomes that end an invocation, by their status. A retry and a hand-back do not."""
+FINAL_NAMES = {SUCCESS: "success", FAILURE: "failed", CANCELLED: "cancelled"}
+"""The outcomes that end an invocation, and the names of its status then. A retry and a hand-back do not end it."""
 
 
 class Outcome(NamedTuple):
@@ -61,9 +64,7 @@ def unknown_task(app: Pynenc, runner_id: str, claim: _core.Claim, error: Excepti
         )
         app.logger.error("invocation %s failed for good: %s", claim.invocation_id, text)
         abandoned = InvocationAbandonedError(claim.invocation_id, text)
-        return Outcome(
-            _core.FAILURE, app._runtime.codec.encode_exception(claim.task_id, abandoned, claim.invocation_id)
-        )
+        return Outcome(FAILURE, runtime_of(app).codec.encode_exception(claim.task_id, abandoned, claim.invocation_id))
     # Doubling from the setting; the exponent is bounded so that the power cannot overflow.
     delay = min(MAX_DELAY_SEC, app.conf.unknown_task_delay_sec * 2.0 ** min(claim.releases, 16))
     # Equal notes are folded into one entry of the history, whichever runner gave it back: it does not name the runner,
@@ -72,7 +73,7 @@ def unknown_task(app: Pynenc, runner_id: str, claim: _core.Claim, error: Excepti
     note = f"task {claim.task_id[:_SHOWN_CHARS]} is not known here, refused since {stamp}: {describe(error)}"[
         :NOTE_CHARS
     ]
-    more = app._runtime.kept(UnknownTasks).refused(claim.task_id)
+    more = runtime_of(app).kept(UnknownTasks).refused(claim.task_id)
     if more is not None:
         app.logger.warning(
             "%s: invocation %s goes back to the queue for %g s, for a runner that knows its task, and fails for good "
@@ -84,7 +85,7 @@ def unknown_task(app: Pynenc, runner_id: str, claim: _core.Claim, error: Excepti
             error,
             more,
         )
-    return Outcome(_core.RELEASE, None, delay, note)
+    return Outcome(RELEASE, None, delay, note)
 
 
 def _refused_since(app: Pynenc, claim: _core.Claim) -> datetime | None:
@@ -92,7 +93,7 @@ def _refused_since(app: Pynenc, claim: _core.Claim) -> datetime | None:
     if not claim.releases:
         return None
     try:
-        found = [_SINCE.search(entry.note) for entry in app._runtime.store.history(claim.invocation_id)]
+        found = [_SINCE.search(entry.note) for entry in runtime_of(app).store.history(claim.invocation_id)]
         return min((datetime.fromisoformat(match[1]) for match in found if match is not None), default=None)
     except (StateBackendError, ValueError):
         # A history that cannot be read now, or a note that another program has written.
@@ -106,13 +107,13 @@ def no_thread(app: Pynenc, runner_id: str, claim: _core.Claim, error: BaseExcept
     app.logger.error(
         "%s: invocation %s goes back to the queue for %g s: %s", runner_id, claim.invocation_id, delay, note
     )
-    return Outcome(_core.RELEASE, None, delay, note)
+    return Outcome(RELEASE, None, delay, note)
 
 
 def log_burial(runner: BaseRunner, invocation_id: str, how: str = "") -> None:
     """Log that an invocation has become a dead letter, with its task, and with how its last runner died."""
     try:
-        task_id = runner.app._runtime.store.get(invocation_id).task_id
+        task_id = runtime_of(runner.app).store.get(invocation_id).task_id
     except (StateBackendError, InvocationNotFoundError):
         task_id = "a task"
     text = "invocation %s of %s failed for good: its runners keep dying with it" + (": %s" if how else "%s")
@@ -130,7 +131,7 @@ def begin_claim(app: Pynenc, claim: _core.Claim, engine: _core.Engine | None) ->
     if engine is not None:
         _persist(app, claim, engine, lambda: engine.begin(claim))
     else:
-        _persist(app, claim, engine, lambda: app._runtime.store.begin(claim.invocation_id, claim.fence))
+        _persist(app, claim, engine, lambda: runtime_of(app).store.begin(claim.invocation_id, claim.fence))
 
 
 def settle_claim(
@@ -140,10 +141,10 @@ def settle_claim(
     try:
         if engine is not None:
             return _persist(app, claim, engine, lambda: engine.settle_now(claim, *outcome))
-        store, invocation_id, fence = app._runtime.store, claim.invocation_id, claim.fence
+        store, invocation_id, fence = runtime_of(app).store, claim.invocation_id, claim.fence
         return _persist(app, claim, engine, lambda: store.settle(invocation_id, fence, *outcome, started=started))
     except (InvocationStatusOwnershipError, InvocationNotFoundError):
-        return _core.STALE
+        return STALE
 
 
 def _persist(app: Pynenc, claim: _core.Claim, engine: _core.Engine | None, write: Callable[[], T]) -> T:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from pynenc import context
 from pynenc._kernel.per_process import OncePerProcess
+from pynenc._kernel.sessions import session_of
 from pynenc._kernel.settings_watch import SettingsWatch
 from pynenc.conf.config_pynenc import ConfigPynenc
 from pynenc.exceptions import AlreadyInitializedError
@@ -284,7 +285,7 @@ class AppRuntime:
 
     def has_running_runner(self) -> bool:
         """Whether a runner of this app runs in this process."""
-        return any(runner.running or runner._engine is not None for runner in list(self.runners))
+        return any(runner.running or session_of(runner).engine is not None for runner in list(self.runners))
 
     # -- tests -----------------------------------------------------------------------------------------------------
 

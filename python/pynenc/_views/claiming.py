@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pynenc._execute.outcome import runner_of
+from pynenc._kernel.sessions import session_of
 from pynenc._views.view import claim_some
 from pynenc.util import clock
 
@@ -40,12 +41,12 @@ def claim_or_wait(app: Pynenc, limit: int, wait_sec: float, runner_ctx: Any = No
     deadline = clock.monotonic() + wait_sec
     may_have_work = True
     while True:
-        runner = runner_of(app)
-        if runner._loop_pulse is not None:
-            runner._loop_pulse.beat()
+        session = session_of(runner_of(app))
+        if session.liveness is not None:
+            session.liveness.beat()
         claims = claim_some(app, limit, runner_ctx=runner_ctx) if limit > 0 and may_have_work else []
         left = deadline - clock.monotonic()
-        engine = runner._engine
+        engine = session.engine
         if claims or limit <= 0 or left <= 0 or (engine is not None and engine.stopping):
             return claims
         if engine is None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc._execute.outcome import runner_of
 from pynenc._kernel.runtime import runtime_of
+from pynenc._kernel.sessions import session_of
 from pynenc._views.controls import ActiveRunnerInfo, BaseBlockingControl, BaseCycleControl
 from pynenc._views.view import View, every_id, id_of
 from pynenc._wait.runner_cards import live_runners
@@ -151,7 +152,7 @@ class Upkeep(View):
             can_run_atomic_service: accepted for compatibility: no runner is elected.
             consumed_queues: accepted for compatibility.
         """
-        engine = runner_of(self.app)._engine
+        engine = session_of(runner_of(self.app)).engine
         for runner_id in runner_ids:
             ours = engine is not None and str(runner_of(self.app).runner_id) == str(runner_id)
             self._store.beat(engine.key if ours and engine is not None else str(runner_id), self.app.conf.lease_sec)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pynenc._execute.outcome import runner_of
 from pynenc._kernel.runtime import runtime_of
+from pynenc._kernel.sessions import session_of
 from pynenc.exceptions import InvocationStatusOwnershipError
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def claim_some(app: Pynenc, limit: int, queues: Iterable[str] = (), runner_ctx: 
     Without one, or for chosen queues and a named owner, straight from the store; then nobody renews, and a body must
     finish within `lease_sec`.
     """
-    engine = runner_of(app)._engine
+    engine = session_of(runner_of(app)).engine
     chosen = list(queues)
     named = str(getattr(runner_ctx, "runner_id", "") or "")
     if engine is not None and not (chosen and named):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc import context
 from pynenc._engine import waits
+from pynenc._kernel.sessions import session_of
 from pynenc._kernel.submit_pool import off_the_loop
 from pynenc._wait.loop_bridge import Home
 from pynenc._wait.report import say_why
@@ -262,8 +263,9 @@ class ParkingHub(Hub):
         super().__init__(runtime, home)
         self._runner = runner
         self._current = current
-        if runner._engine is not None and current._claim is not None:
-            self._completions.belong_to(runner._engine, current._claim)
+        engine = session_of(runner).engine
+        if engine is not None and current._claim is not None:
+            self._completions.belong_to(engine, current._claim)
         self._arrived: list[_core.Terminal] = []
         self._failures: list[Failure] = []
         self._end: Callable[[bool], object] | None = None
@@ -296,7 +298,7 @@ class ParkingHub(Hub):
         loop = self._home.loop
         if self._end is not None or not self._watches or loop is None:
             return
-        engine = self._runner._lender if waits_natively(self._runner) else None
+        engine = session_of(self._runner).waiting.lender if waits_natively(self._runner) else None
         claim = self._current._claim
         if engine is None or claim is None:
             self._park_on_thread(loop)
@@ -315,7 +317,7 @@ class ParkingHub(Hub):
 
     def _regained(self, claimed: bool, failure: BaseException | None) -> None:
         if failure is None and not claimed:
-            self._runner._say_that_it_lost_its_claim(self._current)
+            session_of(self._runner).waiting.log_lost_claim(self._current)
         self._unparked(failure)
 
     def _park_on_thread(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from pynenc import context
 from pynenc._engine import calls
+from pynenc._kernel.sessions import session_of
 from pynenc._wait.report import say_why_if_late
 from pynenc.exceptions import InvocationExpiredError, InvocationNotFoundError, RunnerError
 from pynenc.util import clock
@@ -57,14 +57,13 @@ def wait_outcomes(
                 return wait_beside_greenlets(
                     library, waiter.wait, timeout, lambda: say_why_if_late(runtime, targets, began)
                 )
-        outcomes: list[_core.Terminal] = runner._wait(current, waiter, timeout, targets)
-        return outcomes
+        return session_of(runner).waiting.wait(current, waiter, timeout, targets)
     began = clock.monotonic()
     deadline = math.inf if timeout is None else began + timeout
     slice_sec = min(MEMORY_GRACE_SEC, runtime.conf.wait_warning_sec or math.inf)
     while True:
         left = deadline - clock.monotonic()
-        news: list[_core.Terminal] = runner._wait(None, waiter, max(0.0, min(left, slice_sec)))
+        news = session_of(runner).waiting.wait(None, waiter, max(0.0, min(left, slice_sec)))
         now = clock.monotonic()
         if news or now >= deadline:
             return news
@@ -105,11 +104,10 @@ def _wait_by_hook(
 
 def parked(runner: Any, current: Target | None, waiter: _core.Waiter) -> contextlib.AbstractContextManager[None]:
     """Within this block the body of `current` waits: its slot is lent out, its targets go first, cycles are found."""
-    if runner._native_wait and not waits_natively(runner):
+    if session_of(runner).is_built_in and not waits_natively(runner):
         # A subclass of a built-in runner with a method of its own: it parks by calling the built-in's.
         return contextlib.nullcontext()
-    block: contextlib.AbstractContextManager[None] = runner._parked(current, waiter)
-    return block
+    return session_of(runner).waiting.parked(current, waiter)
 
 
 def call_hook(
@@ -137,24 +135,7 @@ def runner_here(runtime: AppRuntime) -> Any:
 
 def waits_natively(runner: Any) -> bool:
     """Whether the wait may stay in Rust: not if a subclass has brought its own `waiting_for_results`."""
-    cls = type(runner)
-    method = cls.waiting_for_results
-    known = _native.get(cls)
-    if known is None or known[0] is not method:
-        # Once per class, and again when its method has been replaced, as tests do.
-        known = _native[cls] = (method, _brings_the_wait_of_ours(cls))
-    # In a process that a body has forked, the runner cannot be asked: it runs in the parent.
-    return runner._is_copy or (known[1] and "waiting_for_results" not in runner.__dict__)
-
-
-_native: weakref.WeakKeyDictionary[type[Any], tuple[Any, bool]] = weakref.WeakKeyDictionary()
-
-
-def _brings_the_wait_of_ours(runner_cls: type[Any]) -> bool:
-    for cls in runner_cls.__mro__:
-        if "waiting_for_results" in cls.__dict__:
-            return bool(cls.__dict__.get("_native_wait", False))
-    return False
+    return session_of(runner).waits_in_rust
 
 
 def require_runner(runtime: AppRuntime) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pynenc._engine import outcomes
 from pynenc._execute.outcome import Outcome, runner_of, settle_claim
 from pynenc._kernel.runtime import runtime_of
+from pynenc._kernel.sessions import session_of
 from pynenc._submit.submit import submit_one
 from pynenc._views.view import ClaimedInvocationId, View, claim_of, claim_some, id_of, texts
 from pynenc.conf.config_broker import ConfigBroker
@@ -63,7 +64,9 @@ class BaseBroker(View):
         if claim is None:
             self._store.status(id_of(invocation))
             return
-        settle_claim(self.app, claim, Outcome(outcomes.RELEASE, note="routed again"), runner_of(self.app)._engine)
+        settle_claim(
+            self.app, claim, Outcome(outcomes.RELEASE, note="routed again"), session_of(runner_of(self.app)).engine
+        )
 
     def route_invocations(
         self, invocations: Iterable[InvocationOrId], queue_name: str | None = None, priority: float | None = None

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pynenc._kernel.runtime import runtime_of
+from pynenc._kernel.sessions import session_of
 from pynenc.cli._app import config_lines, header_lines, load_app
 from pynenc.cli._no_tasks import warn_if_no_tasks
 from pynenc.exceptions import ConfigError
@@ -91,8 +92,7 @@ def run_start(arguments: argparse.Namespace) -> int:
         _warn(app)
         # Import before `run`, so that almost no user code runs between the last check for a stop and the moment when
         # the runner takes over the signals.
-        runner._import_modules()
-        runner._modules_imported = True
+        session_of(runner).import_ahead()
         _say_what_was_found(app)
         warn_if_no_tasks(found)
         if arguments.program:

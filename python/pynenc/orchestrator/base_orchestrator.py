@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pynenc._engine import outcomes
 from pynenc._execute.outcome import Outcome, begin_claim, runner_of, settle_claim, unknown_task
 from pynenc._kernel.runtime import runtime_of
+from pynenc._kernel.sessions import session_of
 from pynenc._kernel.shapes import signature_of
 from pynenc._submit.submit import submit_many
 from pynenc._views.claiming import claim_or_wait
@@ -94,7 +95,7 @@ class BaseOrchestrator(Upkeep):
                     task = self.app.get_task(claim.task_id)
                 except Exception as error:
                     outcome = unknown_task(self.app, str(runner_of(self.app).runner_id), claim, error)
-                    settle_claim(self.app, claim, outcome, runner_of(self.app)._engine)
+                    settle_claim(self.app, claim, outcome, session_of(runner_of(self.app)).engine)
                     continue
                 yield DistributedInvocation(
                     self.app, claim.invocation_id, task=task, claim=claim, parent_id=claim.parent_id
@@ -106,7 +107,7 @@ class BaseOrchestrator(Upkeep):
                     self.app,
                     claim,
                     Outcome(outcomes.RELEASE, note="claimed but not taken"),
-                    runner_of(self.app)._engine,
+                    session_of(runner_of(self.app)).engine,
                 )
 
     def set_invocation_status(self, invocation: InvocationOrId, status: Any, runner_ctx: Any = None) -> None:
@@ -129,7 +130,7 @@ class BaseOrchestrator(Upkeep):
         owner = (claim.invocation_id, claim.fence)
         if wanted is InvocationStatus.RUNNING:
             if not (self._store.status(claim.invocation_id) == "paused" and self._store.resume(*owner)):
-                begin_claim(self.app, claim, runner_of(self.app)._engine)
+                begin_claim(self.app, claim, session_of(runner_of(self.app)).engine)
         elif wanted is InvocationStatus.PAUSED:
             self._store.pause(*owner, [])
         elif wanted in (InvocationStatus.REROUTED, InvocationStatus.KILLED):
@@ -419,7 +420,7 @@ class BaseOrchestrator(Upkeep):
     # -- underneath ------------------------------------------------------------------------------------------------
 
     def _settle(self, claim: _core.Claim, outcome: Outcome) -> None:
-        settled = settle_claim(self.app, claim, outcome, runner_of(self.app)._engine)
+        settled = settle_claim(self.app, claim, outcome, session_of(runner_of(self.app)).engine)
         status = self._store.status(claim.invocation_id) if settled == outcomes.REPLAYED else None
         changed_its_mind = status is not None and status != _STATUS[outcome.kind]
         if settled == outcomes.STALE or changed_its_mind:

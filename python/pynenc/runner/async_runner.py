@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property
+from functools import cached_property, partial
 
 from pynenc.conf.config_runner import ConfigAsyncRunner
-from pynenc.runner._workers.pool import ProcessPoolRunner
+from pynenc.runner._workers.loop_pool import LoopPool
+from pynenc.runner._workers.pool_runner import PoolSession, ProcessPoolRunner
 
 
-class AsyncRunner(ProcessPoolRunner):
+class AsyncRunner(ProcessPoolRunner, session=partial(PoolSession, pool=LoopPool)):
     """Runs coroutines on one event loop in each of `processes` worker processes: right for much I/O at a time.
 
     Each loop runs `concurrency` bodies. Tasks that are not coroutines run on threads there. A coroutine that awaits an
@@ -20,8 +21,6 @@ class AsyncRunner(ProcessPoolRunner):
         app: the app; the runner becomes its runner.
     """
 
-    _kind = "loop"
-
     @cached_property
     def conf(self) -> ConfigAsyncRunner:
         """The settings of this runner."""
@@ -30,10 +29,4 @@ class AsyncRunner(ProcessPoolRunner):
     @property
     def max_parallel_slots(self) -> int:
         """`processes` (0 is the number of CPUs) times `concurrency`, and at least `min_parallel_slots`."""
-        return max(self.conf.min_parallel_slots, self._wanted() * self.conf.concurrency)
-
-    def _wanted(self) -> int:
-        return self.conf.processes or os.cpu_count() or 1
-
-    def _slots_per_worker(self) -> int:
-        return self.conf.concurrency
+        return max(self.conf.min_parallel_slots, (self.conf.processes or os.cpu_count() or 1) * self.conf.concurrency)

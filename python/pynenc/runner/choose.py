@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc.runner.base_runner import BaseRunner, DummyRunner
 from pynenc.runner.thread_runner import ThreadRunner
 from pynenc.util.subclasses import all_subclasses, get_subclass, is_public, unknown_subclass
@@ -56,4 +57,7 @@ def choose_runner_cls(app: Pynenc) -> tuple[type[BaseRunner], str]:
     configured = app.conf.runner_cls
     if configured and configured != DummyRunner.__name__:
         return configured_runner_cls(app), f"runner_cls is {configured!r}"
-    return ThreadRunner, f"no runner is configured, and it works with every store, so with {app._runtime.store.url} too"
+    return (
+        ThreadRunner,
+        f"no runner is configured, and it works with every store, so with {runtime_of(app).store.url} too",
+    )

@@ -6,7 +6,7 @@ import os
 from functools import cached_property
 
 from pynenc.conf.config_runner import ConfigPersistentProcessRunner
-from pynenc.runner._workers.pool import ProcessPoolRunner
+from pynenc.runner._workers.pool_runner import ProcessPoolRunner
 
 
 class PersistentProcessRunner(ProcessPoolRunner):
@@ -27,6 +27,3 @@ class PersistentProcessRunner(ProcessPoolRunner):
     def max_parallel_slots(self) -> int:
         """The larger of `min_parallel_slots` and `num_processes` (0 is the number of CPUs)."""
         return max(self.conf.min_parallel_slots, self.conf.num_processes or os.cpu_count() or 1)
-
-    def _wanted(self) -> int:
-        return self.max_parallel_slots

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc import context
 from pynenc._kernel.runtime import runtime_of
+from pynenc._kernel.sessions import session_of
 from pynenc.exceptions import RunnerError
 from pynenc.runner.base_runner import BaseRunner
 
@@ -39,7 +40,7 @@ class DrainRunner(BaseRunner):
         self._ran: list[Invocation] = []
         self._limit = limit
         # The test has imported what it tests; nothing more is looked for.
-        self._modules_imported = True
+        session_of(self).modules_imported = True
         token = context.current_runner.set(self)
         try:
             with warnings.catch_warnings():
@@ -95,7 +96,7 @@ class DrainRunner(BaseRunner):
                 f"waiting for a result of app {self.app.app_id!r} while nothing runs: call drain() before, or start a "
                 "runner with pynenc_runner(app)"
             )
-        self._wait_slice(targets, _PAUSE_SEC, None)
+        session_of(self).waiting.wait_at_most(targets, _PAUSE_SEC, None)
 
     def runner_loop_iteration(self) -> None:
         """Run one invocation. `drain` has a loop of its own."""

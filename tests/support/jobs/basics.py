@@ -61,7 +61,7 @@ def until_stopped(name: str) -> str:
     """Like `until`, but at least until the runner in this process is stopping."""
     runner: Any = context.current_runner.get()
     flags.raise_flag(f"{name}-started", str(os.getpid()))
-    wait_until(lambda: runner._engine.stopping, "a stop of the runner", 60)
+    wait_until(lambda: runner._session.engine.stopping, "a stop of the runner", 60)
     return flags.await_flag(name)
 
 

@@ -16,7 +16,7 @@ def main() -> None:
     for _ in range(TIMES):
         ours, theirs = Channel.pair()
         worker = OnceWorker(app, Channel(theirs), order)
-        worker._obey({"stop": True})
+        worker.obey({"stop": True})
         worker.run()
         theirs.close()
         print(ours.drain(), flush=True)

@@ -61,11 +61,11 @@ def test_a_runner_for_other_processes_refuses_a_store_in_memory_before_anything_
 def test_the_engine_lives_from_before_on_start_until_after_on_stop(app: Pynenc) -> None:
     runner = RecordingRunner(app)
     seen: list[bool] = []
-    runner.on_starting = lambda: seen.append(runner._engine is not None)
-    runner.on_iteration = lambda runner: (seen.append(runner._engine is not None), runner.stop_runner_loop())[0]
+    runner.on_starting = lambda: seen.append(runner._session.engine is not None)
+    runner.on_iteration = lambda runner: (seen.append(runner._session.engine is not None), runner.stop_runner_loop())[0]
     runner.run()
     assert seen == [True, True]
-    assert runner._engine is None
+    assert runner._session.engine is None
 
 
 def test_a_property_known_only_after_the_start_does_no_harm(app: Pynenc) -> None:

@@ -25,7 +25,7 @@ def jobs(memory_env: None) -> Iterator[Any]:
 def _execute(jobs: Any, invocation: Any) -> Any:
     (claim,) = jobs.app._runtime.store.claim("test", 1)
     assert claim.invocation_id == invocation.invocation_id
-    return execute(jobs.app, jobs.app.runner, claim)
+    return execute(jobs.app._runtime, claim, jobs.app.runner._session.hooks)
 
 
 def test_a_value_is_a_success(jobs: Any) -> None:
@@ -77,9 +77,9 @@ def test_a_broken_codec_still_leaves_an_outcome(jobs: Any, monkeypatch: pytest.M
         raise SystemExit("broken")
 
     monkeypatch.setattr(jobs.app._runtime.codec, "decode_arguments", broken)
-    assert execute(jobs.app, jobs.app.runner, claim).kind == _core.FAILURE
+    assert execute(jobs.app._runtime, claim, jobs.app.runner._session.hooks).kind == _core.FAILURE
     monkeypatch.setattr(jobs.app._runtime.codec, "encode_exception", broken)
-    outcome = execute(jobs.app, jobs.app.runner, claim)
+    outcome = execute(jobs.app._runtime, claim, jobs.app.runner._session.hooks)
     assert outcome.kind == _core.RELEASE
     assert "could not record a failure" in outcome.note
     assert invocation.status.value == "pending"
@@ -90,7 +90,7 @@ def test_a_retriable_exception_asks_for_a_retry_only_while_there_are_any(jobs: A
     kinds = []
     for _ in range(3):
         (claim,) = jobs.app._runtime.store.claim("test", 1)
-        outcome = execute(jobs.app, jobs.app.runner, claim)
+        outcome = execute(jobs.app._runtime, claim, jobs.app.runner._session.hooks)
         kinds.append(outcome.kind)
         jobs.app._runtime.store.begin(claim.invocation_id, claim.fence)
         jobs.app._runtime.store.settle(claim.invocation_id, claim.fence, *outcome)

@@ -11,8 +11,7 @@ from pynenc import _core
 from pynenc.exceptions import StateBackendError
 from pynenc.runner import PersistentProcessRunner
 from pynenc.runner._workers.channel import Channel
-from pynenc.runner._workers.overdue import Overdue
-from pynenc.runner._workers.worker_handle import Limited, Member
+from pynenc.runner._workers.worker_handle import Limited, WorkerHandle
 
 
 class _Store:
@@ -35,18 +34,18 @@ def test_an_outage_is_logged_in_one_line_and_its_end_in_another(
 ) -> None:
     jobs = load_jobs()
     runner, invocation_id = PersistentProcessRunner(jobs.app), str(jobs.basics.add(1, 1).invocation_id)
-    store = _Store(failures=20)
+    pool, store = runner._session.pool, _Store(failures=20)
     monkeypatch.setattr(type(jobs.app._runtime), "store", store)
     claim = _core.Claim(invocation_id, 1, str(jobs.basics.add.task_id), b"", None, 0, "default", 0, 0, 0)
     ours, theirs = Channel.pair()
     with theirs:
-        member = Member(0, ours, limited={invocation_id: Limited(claim, 0.0, 1.0)})
-        runner._members[0] = member
-        overdue = Overdue(runner)
+        worker = WorkerHandle(0, ours, limited={invocation_id: Limited(claim, 0.0, 1.0)})
+        pool.workers[0] = worker
+        overdue = pool.overdue
         jobs.app.logger.addHandler(caplog.handler)
         for _ in range(21):
             # The pause before the next attempt is over.
-            member.limited[invocation_id] = member.limited[invocation_id]._replace(kill_at=0.0)
+            worker.limited[invocation_id] = worker.limited[invocation_id]._replace(kill_at=0.0)
             overdue.end()
     ours.close()
     jobs.app.logger.removeHandler(caplog.handler)

@@ -147,7 +147,7 @@ def running(clock: Clock) -> Iterator[tuple[Any, Any]]:
     """A runner that serves another queue than the invocation's, and whose engine recovers twice an hour."""
     app = _app(queues=["default"])
     runner = ThreadRunner(app)
-    runner._recovery_minutes = RecoveryMinutes(runner, clock)
+    runner._session.recovery_minutes = RecoveryMinutes(runner, clock)
     early = _left_by_a_dead_runner(app)
     thread = threading.Thread(target=runner.run, daemon=True)
     thread.start()
@@ -166,8 +166,8 @@ def test_a_running_runner_looks_when_the_minute_comes(running: Any, clock: Clock
     invocation = _left_by_a_dead_runner(app)
     # The runner has read the clock since, and has found that the minute has not come.
     looked = threading.Event()
-    tick = runner._recovery_minutes.tick
-    runner._recovery_minutes.tick = lambda: (tick(), looked.set())
+    tick = runner._session.recovery_minutes.tick
+    runner._session.recovery_minutes.tick = lambda: (tick(), looked.set())
     assert looked.wait(20)
     assert invocation.status == "pending"
     clock.set(12, 0)

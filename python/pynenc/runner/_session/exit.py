@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 from pynenc._execute import copies
 
 if TYPE_CHECKING:
-    from pynenc.runner.base_runner import BaseRunner
+    from pynenc.runner._session.session import RunnerSession
 
 _PATIENCE_SEC = 1.5
 
-_running: weakref.WeakSet[BaseRunner] = weakref.WeakSet()
+_running: weakref.WeakSet[RunnerSession] = weakref.WeakSet()
 _registered_pid: int | None = None
 
 
-def watch(runner: BaseRunner) -> None:
-    """`runner` runs from now on."""
-    copies.watch(runner)
+def watch(session: RunnerSession) -> None:
+    """Stop this runner at the end of the program, from now on."""
+    copies.watch(session)
     global _registered_pid
     if _registered_pid != os.getpid():
         # What a forked child inherits runs in its parent.
@@ -33,23 +33,24 @@ def watch(runner: BaseRunner) -> None:
         atexit.unregister(_stop_all)
         atexit.register(_stop_all)
         _registered_pid = os.getpid()
-    _running.add(runner)
+    _running.add(session)
 
 
-def forget(runner: BaseRunner) -> None:
-    """`runner` has stopped."""
-    _running.discard(runner)
-    copies.forget(runner)
+def forget(session: RunnerSession) -> None:
+    """This runner has stopped."""
+    _running.discard(session)
+    copies.forget(session)
 
 
 def _stop_all() -> None:
     if _registered_pid != os.getpid():
         return
-    for runner in list(_running):
+    for session in list(_running):
         try:
             try:
-                runner.stop_runner_loop()
+                session.runner.stop_runner_loop()
             finally:
-                runner._abandon(_PATIENCE_SEC)
+                session.abandon(_PATIENCE_SEC)
         except Exception:
-            logging.getLogger("pynenc").exception("could not stop %s at the end of the program", type(runner).__name__)
+            name = type(session.runner).__name__
+            logging.getLogger("pynenc").exception("could not stop %s at the end of the program", name)

@@ -10,6 +10,15 @@ if TYPE_CHECKING:
     from pynenc.runner.base_runner import BaseRunner
 
 
+class QueueNames(tuple[str, ...]):
+    """Names of queues that may also be called, for both spellings are in use."""
+
+    __slots__ = ()
+
+    def __call__(self) -> QueueNames:
+        return self
+
+
 class RunnerLog(logging.LoggerAdapter[logging.Logger]):
     """Puts the id of the runner before each message."""
 

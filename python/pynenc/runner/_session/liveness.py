@@ -1,4 +1,4 @@
-"""The pulse of a loop that a user has written: its claims live for as long as it goes round."""
+"""Whether a loop that a user has written is alive: its claims live for as long as it goes round."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc import _core
-    from pynenc.runner.base_runner import BaseRunner
+    from pynenc.runner._session.identity import RunnerLog
 
 FOR_EVER_SEC = 3e9
 
 
-class LoopPulse:
+class LoopLiveness:
     """From the first iteration to `end`: one that gives no sign for longer than `limit_sec` loses its claims to others.
 
     A sign is that an iteration begins, or asks for work: a loop may be one iteration that lasts for ever. A body that
@@ -27,8 +27,8 @@ class LoopPulse:
     Made on the thread of the loop. One thread watches, for the one that is stuck can say nothing.
     """
 
-    def __init__(self, runner: BaseRunner, engine: _core.Engine, limit_sec: float) -> None:
-        self._runner = runner
+    def __init__(self, logger: RunnerLog, engine: _core.Engine, limit_sec: float) -> None:
+        self._logger = logger
         self._engine = engine
         self._limit_sec = limit_sec
         self._loop = threading.get_ident()
@@ -45,7 +45,7 @@ class LoopPulse:
             return
         if self._stuck:
             self._stuck = False
-            self._runner.logger.warning(
+            self._logger.warning(
                 "the loop goes on after %.1f s; what it still finishes of what it had claimed is refused if another "
                 "runner has taken it over",
                 clock.monotonic() - self._began,
@@ -86,7 +86,7 @@ class LoopPulse:
                 continue
             if seconds > self._limit_sec and not self._stuck:
                 self._stuck = True
-                self._runner.logger.error(
+                self._logger.error(
                     "the loop has given no sign for %.1f s%s: the leases of this runner are renewed no longer, "
                     "and other runners take over what it has claimed (loop_limit_sec is %g s)",
                     seconds,
@@ -95,7 +95,7 @@ class LoopPulse:
                 )
             elif seconds > self._limit_sec / 2 and self._warned != began:
                 self._warned = began
-                self._runner.logger.warning(
+                self._logger.warning(
                     "the loop has given no sign for %.1f s%s: at loop_limit_sec (%g s) its claims go to other runners",
                     seconds,
                     self._place(),

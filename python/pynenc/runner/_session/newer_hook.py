@@ -60,7 +60,8 @@ def _made_for(hook: Callable[..., Any], replaced: Callable[..., Any]) -> Callabl
             replaced(self, running_invocation, result_invocation, runner_args)
         elif running_invocation is None:
             # pynenc asks the hook for bodies only.
-            self._wait_slice(result_invocation, self.conf.invocation_wait_results_sleep_time_sec, None)
+            seconds = self.conf.invocation_wait_results_sleep_time_sec
+            self._session.waiting.wait_at_most(result_invocation, seconds, None)
 
     waiting_for_results._replaced = replaced  # type: ignore[attr-defined]
     return waiting_for_results

@@ -9,8 +9,10 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc.conf.database_file import absolute_url
 from pynenc.exceptions import PynencError
+from pynenc.runner._session.engine import slots_of
 from pynenc.util import clock
 from pynenc.util.near_names import near_names
 
@@ -73,7 +75,7 @@ class Presence:
         from pynenc import __version__
 
         runner, tasks = self._runner, self._tasks()
-        slots, store = runner._slots(), absolute_url(runner.app._runtime.store.url)
+        slots, store = slots_of(runner), absolute_url(runtime_of(runner.app).store.url)
         more = len(tasks) - _SHOWN_TASKS
         named = ", ".join(tasks[:_SHOWN_TASKS]) + (f" and {more} more" if more > 0 else "")
         runner.logger.info(
@@ -117,7 +119,7 @@ class Presence:
             "written": time.time(),
         }
         try:
-            self._runner.app._runtime.store.publish_runner(self._key, json.dumps(card).encode(), keep_sec)
+            runtime_of(self._runner.app).store.publish_runner(self._key, json.dumps(card).encode(), keep_sec)
         except PynencError as error:
             # A store that fails is said elsewhere. Without a card clients know less, and work as before.
             self._runner.logger.debug("the card of this runner was not written: %s", error)

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pynenc._execute.outcome import log_burial
+from pynenc._kernel.runtime import runtime_of
+from pynenc.runner._session.engine import timing_of
 from pynenc.util.cron import CronSchedule
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class RecoveryMinutes:
         """
         now = _minute(self._now())
         # The engine looks every half lease.
-        if now == self._done or self._runner._timing("lease_sec") / 2 <= _SHORTEST_PERIOD_SEC:
+        if now == self._done or timing_of(self._runner, "lease_sec") / 2 <= _SHORTEST_PERIOD_SEC:
             self._done = now
             return
         conf = self._runner.app.conf
@@ -55,7 +57,7 @@ class RecoveryMinutes:
     def _recover(self, max_recoveries: int) -> None:
         runner = self._runner
         while True:
-            requeued, buried = runner.app._runtime.store.recover(max_recoveries)
+            requeued, buried = runtime_of(runner.app).store.recover(max_recoveries)
             for invocation_id in requeued:
                 runner.logger.warning("invocation %s is queued again: its runner is gone", invocation_id)
             for invocation_id in buried:

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc.exceptions import RunnerError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def call_worker_starts(app: Pynenc) -> None:
     Raises:
         RunnerError: one of them raised; names it.
     """
-    for function in app._runtime.worker_starts:
+    for function in runtime_of(app).worker_starts:
         try:
             function()
         except Exception as error:

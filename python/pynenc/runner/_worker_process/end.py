@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc.runner._worker_process.children import end_children
 from pynenc.util.open_files import flush_open_files
 
@@ -86,7 +87,7 @@ def end_in_order(
         thread.join()
     end_children(hurried)
     _quietly(atexit._run_exitfuncs)
-    _quietly(app._runtime.store.close)
+    _quietly(runtime_of(app).store.close)
     flush_open_files()
     over.set()
 

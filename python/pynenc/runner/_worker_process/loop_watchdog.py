@@ -34,7 +34,7 @@ class Clock:
     now = staticmethod(clock.monotonic)
 
 
-class LoopWatch:
+class LoopWatchdog:
     """A thread that calls `tick` on the loop: four times a second while bodies run, once a second otherwise.
 
     If a tick does not come through, the thread reports the task that blocks the loop, or ends the process of a loop
@@ -148,4 +148,4 @@ def _is_asleep(frame: FrameType | None) -> bool:
         caller = frame.f_back
         return caller is not None and caller.f_code.co_filename.startswith(_ASYNCIO)
     # A loop that is not written in Python has no frame: the innermost one is that of the worker.
-    return path.endswith(os.sep + "loop_worker.py") and frame.f_code.co_name == "runner_loop_iteration"
+    return path.endswith(os.sep + "loop_worker.py") and frame.f_code.co_name == "iterate"

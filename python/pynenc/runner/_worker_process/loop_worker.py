@@ -14,7 +14,10 @@ from pynenc._execute.body_task import BodyTask
 from pynenc._execute.copies import end_copy
 from pynenc._execute.execution import execute, execute_async
 from pynenc._execute.outcome import no_thread
-from pynenc.runner._worker_process.loop_watchdog import Clock, LoopWatch
+from pynenc.runner._session.engine import hand_back
+from pynenc.runner._session.waiting import Waiting
+from pynenc.runner._worker_process.hooks import WorkerHooks
+from pynenc.runner._worker_process.loop_watchdog import Clock, LoopWatchdog
 from pynenc.runner._worker_process.worker import Worker
 from pynenc.runner._workers.platform import LOOP_BROKE
 from pynenc.util.texts import describe
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from pynenc import _core
     from pynenc.app import Pynenc
     from pynenc.invocation.dist_invocation import DistributedInvocation
+    from pynenc.runner._session.session import RunnerSession
     from pynenc.runner._workers.channel import Channel, Message
 
 _MOST_THREADS = 100_000
@@ -41,7 +45,7 @@ class LoopWorker(Worker):
     def __init__(self, app: Pynenc, channel: Channel, message: Message) -> None:
         super().__init__(app, channel, message)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._watch: LoopWatch | None = None
+        self._watch: LoopWatchdog | None = None
         self._bodies: set[asyncio.Future[None]] = set()
         self._pool = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="pynenc-slot")
         self._ticking = False
@@ -55,15 +59,23 @@ class LoopWorker(Worker):
         """Those of the pool for bodies that are no coroutines."""
         return set(self._pool._threads)
 
-    def runner_loop_iteration(self) -> None:
+    def new_hooks(self, session: RunnerSession) -> WorkerHooks:
+        """Make the hooks of its bodies."""
+        return WorkerHooks(session, self.channel, dies_for_one=False)
+
+    def new_waiting(self, session: RunnerSession) -> Waiting:
+        """Make waits that do not block the loop."""
+        return LoopWaiting(session)
+
+    def iterate(self) -> None:
         """Run the event loop until everything is settled after a stop; one iteration is all there is.
 
         The loop is driven by callbacks, not by a task that a body could cancel. Whatever else ends the loop ends the
         process: a loop in an unknown state must not hold claims.
         """
-        engine = self._engine
+        engine = self.engine
         if engine is None:
-            self.running = False
+            self.face.running = False
             return
         loop = self._loop = _new_loop()
         asyncio.set_event_loop(loop)
@@ -76,19 +88,21 @@ class LoopWorker(Worker):
                     self._warn_once("a body has stopped the event loop; the loop belongs to the worker and goes on")
             except (SystemExit, KeyboardInterrupt) as error:
                 # Raised in a task that a body has made and does not await: it must not end those of the others.
-                self.logger.warning("a task on the event loop raised %s; it is ignored", type(error).__name__)
+                self.face.logger.warning("a task on the event loop raised %s; it is ignored", type(error).__name__)
             except BaseException as error:
                 self._die(f"its event loop broke: {describe(error)}")
-        self.running = False
-        if self._fault is not None:
-            raise self._fault
+        self.face.running = False
+        if self.slot_threads.fault is not None:
+            raise self.slot_threads.fault
 
     def _begin_loop(self, engine: _core.Engine, loop: asyncio.AbstractEventLoop) -> None:
         conf: Any = self.conf
-        self._watch = LoopWatch(self.logger, loop, self._tick, self._die, conf.loop_warning_sec, conf.loop_limit_sec)
+        self._watch = LoopWatchdog(
+            self.face.logger, loop, self._tick, self._die, conf.loop_warning_sec, conf.loop_limit_sec
+        )
         pump = threading.Thread(target=self._pump, args=(engine, loop), name="pynenc-pump", daemon=True)
         # At a stop it is joined: it may be amid a claim, which must not be left behind.
-        self._threads.add(pump)
+        self.slot_threads.threads.add(pump)
         pump.start()
         if self.hurried.is_set():
             loop.call_soon(self._end)
@@ -96,13 +110,13 @@ class LoopWorker(Worker):
     def _pump(self, engine: _core.Engine, loop: asyncio.AbstractEventLoop) -> None:
         """On a thread of its own: take claims for the loop."""
         try:
-            while claims := engine.next_batch(self.max_parallel_slots):
+            while claims := engine.next_batch(self.slots):
                 if not self._ticking:
                     self._pulse(engine)
                 self._call(loop, self._begin, claims)
         except BaseException as error:
             if not engine.stopping:
-                self._fault = error
+                self.slot_threads.fault = error
         self._call(loop, self._end)
 
     def _call(self, loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any) -> None:
@@ -115,11 +129,11 @@ class LoopWorker(Worker):
 
     def _end(self) -> None:
         """On the loop: hand back what is unfinished, and end the loop when the bodies have ended."""
-        loop, engine = self._loop, self._engine
+        loop, engine = self._loop, self.engine
         if self._ending or loop is None or engine is None:
             return
         self._ending = True
-        self._hand_back(engine)
+        hand_back(self.face, engine)
         for body in list(self._bodies):
             body.cancel()
         if self._bodies:
@@ -136,20 +150,18 @@ class LoopWorker(Worker):
 
     def _die(self, reason: str) -> NoReturn:
         """End this process at once, from any thread. Its runner gives what ran here to others."""
-        self._end_at_once(reason, LOOP_BROKE)
+        self.end_at_once(reason, LOOP_BROKE)
 
     def _warn_once(self, text: str) -> None:
         if text not in self._warned:
             self._warned.add(text)
-            self.logger.warning(text)
+            self.face.logger.warning(text)
 
-    def _obey(self, message: Message) -> None:
-        super()._obey(message)
+    def obey(self, message: Message) -> None:
+        """Do what one message says."""
+        super().obey(message)
         if "hurry" in message and self._loop is not None:
             self._call(self._loop, self._end)
-
-    def _dies_for_one(self) -> bool:
-        return False
 
     # -- bodies ----------------------------------------------------------------------------------------------------
 
@@ -179,7 +191,7 @@ class LoopWorker(Worker):
             self._end_loop()
 
     def _refuse_to_cancel(self, name: str, invocation_id: str) -> None:
-        self.logger.warning(
+        self.face.logger.warning(
             "invocation %s tried to cancel %s, which runs beside it on the event loop; that one goes on",
             invocation_id,
             name,
@@ -193,7 +205,7 @@ class LoopWorker(Worker):
             return False
 
     async def _run_here(self, claim: _core.Claim) -> None:
-        self._settle(claim, await execute_async(self.app, self, claim))
+        self._settle(claim, await execute_async(self.session.runtime, claim, self.session.hooks))
 
     def _begin_on_thread(self, loop: asyncio.AbstractEventLoop, claim: _core.Claim) -> asyncio.Future[None] | None:
         """None if no thread could be started: it is handed back then."""
@@ -207,18 +219,19 @@ class LoopWorker(Worker):
             return None
 
     def _give_back(self, claim: _core.Claim, error: RuntimeError) -> None:
-        if self._engine is not None:
-            self._engine.finish(claim, *no_thread(self.app, self.runner_id, claim, error))
+        if self.engine is not None:
+            self.engine.finish(claim, *no_thread(self.app, self.face.runner_id, claim, error))
 
     def _run_on_thread(self, ticket: list[_core.Claim]) -> None:
         try:
             claim = ticket.pop()
         except IndexError:
             return
-        self._settle(claim, execute(self.app, self, claim))
+        self._settle(claim, execute(self.session.runtime, claim, self.session.hooks))
 
-    def _become_copy(self) -> None:
-        super()._become_copy()
+    def become_copy(self) -> None:
+        """In a process that a body has forked: leave the loop to the parent."""
+        super().become_copy()
         loop, self._loop = self._loop, None
         if loop is None or threading.get_ident() != self._loop_thread:
             return
@@ -231,19 +244,42 @@ class LoopWorker(Worker):
         loop.call_soon(end_copy)
 
     def _settle(self, claim: _core.Claim, outcome: Any) -> None:
-        self._count()
-        engine = self._engine
+        self.count()
+        engine = self.engine
         if engine is not None:
             engine.finish(claim, *outcome)
 
-    def _wait(
+    # -- liveness --------------------------------------------------------------------------------------------------
+
+    def _tick(self) -> bool:
+        """On the loop: show that the loop is not blocked; whether bodies run."""
+        engine = self.engine
+        if engine is None:
+            return False
+        self._ticking = bool(self._bodies)
+        self._ticks += 1
+        if not self._ticking or self._ticks % 4 == 0:
+            self.report()
+            self.session.look_after()
+        if self._ticking:
+            self._pulse(engine)
+        return self._ticking
+
+    def _pulse(self, engine: _core.Engine) -> None:
+        engine.pulse(self.conf.loop_limit_sec)
+
+
+class LoopWaiting(Waiting):
+    """The waits of bodies in a worker with an event loop."""
+
+    def wait(
         self,
         current: DistributedInvocation[Any, Any] | None,
         waiter: _core.Waiter,
         timeout: float | None,
         targets: Callable[[], Sequence[DistributedInvocation[Any, Any]]] | None = None,
     ) -> list[_core.Terminal]:
-        """As everywhere, but a coroutine must not wait like this: it would stop all others, and what it waits for."""
+        """Wait; `RuntimeError` in a coroutine, which would stop all others, and with them what it waits for."""
         if threading.current_thread() is threading.main_thread() and asyncio._get_running_loop() is not None:
             news = waiter.ready()
             if news or timeout == 0:
@@ -253,26 +289,7 @@ class LoopWorker(Worker):
                 "`await invocation` or `await invocation.async_result()`, instead of group.results use "
                 "`async for … in group.async_results()`"
             )
-        return super()._wait(current, waiter, timeout, targets)
-
-    # -- the pulse -------------------------------------------------------------------------------------------------
-
-    def _tick(self) -> bool:
-        """On the loop: show that the loop is not blocked; whether bodies run."""
-        engine = self._engine
-        if engine is None:
-            return False
-        self._ticking = bool(self._bodies)
-        self._ticks += 1
-        if not self._ticking or self._ticks % 4 == 0:
-            self._report()
-            self._look_after()
-        if self._ticking:
-            self._pulse(engine)
-        return self._ticking
-
-    def _pulse(self, engine: _core.Engine) -> None:
-        engine.pulse(self.conf.loop_limit_sec)
+        return super().wait(current, waiter, timeout, targets)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

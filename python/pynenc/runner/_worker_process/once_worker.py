@@ -7,12 +7,14 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from pynenc.runner._session.waiting import Waiting
 from pynenc.runner._worker_process.worker import Worker
 
 if TYPE_CHECKING:
     from pynenc import _core
     from pynenc.app import Pynenc
     from pynenc.invocation.dist_invocation import DistributedInvocation
+    from pynenc.runner._session.session import RunnerSession
     from pynenc.runner._workers.channel import Channel, Message
 
 
@@ -26,71 +28,91 @@ class OnceWorker(Worker):
     The slots are its runner's: it claims when that says `go`, and goes on after a wait when that says `granted`.
     """
 
+    waiting: OnceWaiting
+
     def __init__(self, app: Pynenc, channel: Channel, message: Message) -> None:
         super().__init__(app, channel, message)
         self._go = threading.Event()
         self._over = threading.Event()
-        self._granted = threading.Event()
-        self._slot_lock = threading.Lock()
-        self._waits = 0
-        self._holds_slot = True
-        self._asks = False
 
-    def _obey(self, message: Message) -> None:
+    def new_waiting(self, session: RunnerSession) -> Waiting:
+        """Make what lends the slot of the runner out."""
+        self.waiting = OnceWaiting(session, self.channel)
+        return self.waiting
+
+    def obey(self, message: Message) -> None:
+        """Do what one message says."""
         if "go" in message:
             self._go.set()
         if "granted" in message:
-            self._granted.set()
-        super()._obey(message)
+            self.waiting.granted.set()
+        super().obey(message)
 
-    def _on_start(self) -> None:
+    def start(self) -> None:
+        """Start the thread of the body, and tell the runner that this worker is ready."""
+        self.slot_threads.reset()
         # Ahead of its slot: a process without room for a thread must not say that it is ready for one.
-        thread = self._new_thread(self._run_one, "pynenc-slot-0")
+        thread = self.slot_threads.thread(self._run_one, "pynenc-slot-0")
         thread.start()
-        super()._on_start()
+        self.ready()
         # At a stop it is joined: it may be amid a claim, which must not be left behind.
-        self._threads.add(thread)
+        self.slot_threads.threads.add(thread)
 
-    def runner_loop_iteration(self) -> None:
+    def iterate(self) -> None:
         """Wait for the one invocation to be through; one iteration is all there is."""
         while not self._go.wait(_LOOK_SEC):
-            self._look_after()
+            self.session.look_after()
         while not self._over.wait(_LOOK_SEC):
-            self._look_after()
-        self.running = False
+            self.session.look_after()
+        self.face.running = False
 
-    def _on_stop_runner_loop(self) -> None:
-        # What runs is waited for in `_on_stop`.
+    def stop_requested(self) -> None:
+        """End the iteration; `stop` waits for what runs."""
         self._go.set()
         self._over.set()
 
     def _run_one(self) -> None:
         try:
             self._go.wait()
-            engine = self._engine
-            # Told to stop so early that there was no engine yet, so that this one does not know of it.
-            if self._told or engine is None:
+            engine = self.engine
+            # Told to stop so early that there was no engine yet, so that the engine does not know of it.
+            if self.told or engine is None:
                 return
             # Nothing, where a stop came before the slot.
             if (claim := engine.next()) is not None:
                 # It claims no other one, neither while this one waits nor after it.
                 engine.stop()
-                self._channel.send({"took": claim.invocation_id})
-                engine.settle(claim, *self._execute(claim))
+                self.channel.send({"took": claim.invocation_id})
+                engine.settle(claim, *self.execute(claim))
                 # Sends the outcome, and finds no more work.
                 engine.next()
-                self._channel.send({"settled": True})
+                self.channel.send({"settled": True})
         finally:
             self._over.set()
 
+
+class OnceWaiting(Waiting):
+    """The waits of the one body of a worker. Its slot is one of the runner's, in another process."""
+
+    def __init__(self, session: RunnerSession, channel: Channel) -> None:
+        super().__init__(session)
+        self.granted = threading.Event()
+        """Set when the runner has granted a slot again."""
+        self._channel = channel
+        self._slot_lock = threading.Lock()
+        self._waits = 0
+        self._holds_slot = True
+        self._asks = False
+
     @property
-    def _lender(self) -> None:
-        """Its slot is one of the runner's, in another process."""
+    def lender(self) -> None:
+        """None: `parked` has to be entered."""
         return None
 
     @contextlib.contextmanager
-    def _parked(self, current: DistributedInvocation[Any, Any] | None, waiter: _core.Waiter) -> Iterator[None]:
-        with super()._parked(current, waiter):
+    def parked(self, current: DistributedInvocation[Any, Any] | None, waiter: _core.Waiter) -> Iterator[None]:
+        """Within this block the slot of the body is lent out."""
+        with super().parked(current, waiter):
             # Without a claim, or with a target that is finished already, nothing was parked.
             parked = current is not None and self._is_parked(current)
             if parked:
@@ -104,7 +126,7 @@ class OnceWorker(Worker):
                     self._take_back()
 
     def _is_parked(self, current: DistributedInvocation[Any, Any]) -> bool:
-        engine = self._engine
+        engine = self._session.engine
         return engine is not None and (str(current.invocation_id), "waiting") in engine.live()
 
     def _lend(self) -> None:
@@ -117,7 +139,8 @@ class OnceWorker(Worker):
     def _take_back(self) -> None:
         """Block until the runner grants a slot, which it does before it starts new work.
 
-        While other threads of the body wait, this one goes on without: what they wait for may need the slot.
+        If another thread of the body still waits, this one continues without a slot. Making it wait for one could
+        deadlock: the other thread's target may need it.
         """
         with self._slot_lock:
             self._waits -= 1
@@ -125,9 +148,9 @@ class OnceWorker(Worker):
                 return
             if not self._asks:
                 self._asks = True
-                self._granted.clear()
+                self.granted.clear()
                 self._channel.send({"resume": True})
-        self._granted.wait()
+        self.granted.wait()
         with self._slot_lock:
             self._asks = False
             # Unless another thread of the body has begun to wait meanwhile.

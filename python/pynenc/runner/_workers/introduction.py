@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from pynenc._kernel.app_registry import make_known
+from pynenc._kernel.runtime import runtime_of
 from pynenc._tasks.late_modules import LateModules
 from pynenc._tasks.modules import task_module_names
 from pynenc.app_info import AppInfo
@@ -29,11 +30,11 @@ def introduction(app: Pynenc) -> Message:
         "pid": os.getpid(),
         "path": search_path(),
         "app": AppInfo.from_app(app).to_json(),
-        "modules": task_module_names(app._runtime),
-        "registrars": app._runtime.registrars,
-        "late": app._runtime.kept(LateModules).problems(),
+        "modules": task_module_names(runtime_of(app)),
+        "registrars": runtime_of(app).registrars,
+        "late": runtime_of(app).kept(LateModules).problems(),
         "settings": handed_settings(app.conf),
-        "folder": app._runtime.sources.folder,
+        "folder": runtime_of(app).sources.folder,
         "store": resolve_store_url(app.conf),
     }
 
@@ -50,20 +51,20 @@ def load_app(message: Message) -> Pynenc:
     for name in message["modules"]:
         importlib.import_module(name)
     for name, problem in message["late"].items():
-        app._runtime.kept(LateModules).failed(name, problem)
+        runtime_of(app).kept(LateModules).failed(name, problem)
     refuse_patched_modules("a worker process")
     _take_over(app, info, message)
     return app
 
 
 def _take_over(app: Pynenc, info: AppInfo, message: Message) -> None:
-    ours, opened = message["store"], app._runtime.opened_url
+    ours, opened = message["store"], runtime_of(app).opened_url
     if opened is not None and opened != ours:
         raise _differs("its store", _shown_url(ours), _shown_url(opened), info)
-    app._runtime.move(message["folder"])
+    runtime_of(app).move(message["folder"])
     values = merged_values(app.config_values, info.config_values or {})
     if values != app.config_values or info.config_filepath != app.config_filepath:
-        app._runtime.sources.take_over(values, info.config_filepath)
+        runtime_of(app).sources.take_over(values, info.config_filepath)
         _forget_what_was_read(app)
     conf, handed = app.conf, settings_from(type(app.conf), message["settings"])
     for name in fields_of(type(conf)):
@@ -76,7 +77,7 @@ def _take_over(app: Pynenc, info: AppInfo, message: Message) -> None:
             except AlreadyInitializedError:
                 raise _differs(f"ConfigPynenc.{name}", _shown(name, value), _shown(name, mine), info) from None
             if name in COMPONENT_FIELDS:
-                app._runtime.parts.pop(name.removesuffix("_cls"), None)
+                runtime_of(app).parts.pop(name.removesuffix("_cls"), None)
     conf._sources.update(handed._sources)
     conf.__dict__["_strengths"] = handed._strengths
     make_known(app)
@@ -87,7 +88,7 @@ def _take_over(app: Pynenc, info: AppInfo, message: Message) -> None:
 
 def _forget_what_was_read(app: Pynenc) -> None:
     """Have the settings of the tasks and queues read again, from the values of the runner."""
-    app._runtime.parts.pop("queues", None)
+    runtime_of(app).parts.pop("queues", None)
     for task in app.tasks.values():
         for name in ("conf", "retriable_exceptions", "_limits", "_plan", "broker_queue"):
             task.__dict__.pop(name, None)

@@ -10,8 +10,8 @@ from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc.runner._workers.channel import Channel
-    from pynenc.runner._workers.pool import ProcessPoolRunner
-    from pynenc.runner._workers.worker_handle import Member
+    from pynenc.runner._workers.pool import WorkerPool
+    from pynenc.runner._workers.worker_handle import WorkerHandle
 
 _MOST_SEC = 1.0
 """The longest time between two looks."""
@@ -38,25 +38,25 @@ class SilenceWatch:
     none of its threads was scheduled either: the question alone wakes a thread of every process that is not frozen.
     """
 
-    def __init__(self, runner: ProcessPoolRunner, limit_sec: float) -> None:
+    def __init__(self, pool: WorkerPool, limit_sec: float) -> None:
         """
         Args:
             limit_sec: how long a process may be silent; 0 means for ever.
         """
-        self._runner = runner
+        self._pool = pool
         self._limit_sec = limit_sec
         self.every_sec = min(_MOST_SEC, limit_sec / 4) if limit_sec > 0 else _MOST_SEC
         self._clock = 0.0
         """Time in which this runner itself was awake: it may have been frozen along with its workers."""
         self._looked = clock.monotonic()
 
-    def heard(self, member: Member) -> None:
+    def heard(self, worker: WorkerHandle) -> None:
         """A worker has sent something."""
-        if self._note(member.answers):
-            member.spent = member.spent or "was silent and has been replaced"
-            self._runner.logger.warning("worker process %d answers again; it is told to stop", member.pid)
+        if self._note(worker.answers):
+            worker.spent = worker.spent or "was silent and has been replaced"
+            self._pool.session.logger.warning("worker process %d answers again; it is told to stop", worker.pid)
 
-    def nursery_heard(self, answers: Answers) -> None:
+    def zygote_heard(self, answers: Answers) -> None:
         """The process that workers are forked from has sent something."""
         self._note(answers)
 
@@ -68,36 +68,36 @@ class SilenceWatch:
             return
         self._looked = now
         self._clock += min(passed, 2 * self.every_sec)
-        for member in list(self._runner._members.values()):
-            if member.pid and not member.channel.ended:
-                self._look_at(member)
-        self._look_at_nursery()
+        for worker in list(self._pool.workers.values()):
+            if worker.pid and not worker.channel.ended:
+                self._look_at(worker)
+        self._look_at_zygote()
 
-    def _look_at(self, member: Member) -> None:
-        if self._has_become_silent(member.pid, member.channel, member.answers):
-            self._runner.logger.error(
+    def _look_at(self, worker: WorkerHandle) -> None:
+        if self._has_become_silent(worker.pid, worker.channel, worker.answers):
+            self._pool.session.logger.error(
                 "worker process %d has not answered for %g s, and none of its threads ran (stopped by a signal, by a "
                 "debugger, or by a file system that hangs?): another worker takes its slots",
-                member.pid,
+                worker.pid,
                 self._limit_sec,
             )
-        if member.answers.silent and not self._runner.running and not member.killed:
-            self._runner._kill(member, f"because it had not answered for {self._limit_sec:g} s")
+        if worker.answers.silent and not self._pool.runner.running and not worker.killed:
+            self._pool.kill(worker, f"because it had not answered for {self._limit_sec:g} s")
 
-    def _look_at_nursery(self) -> None:
-        nursery, members = self._runner._nursery, self._runner._members.values()
-        if nursery is None or not nursery.loaded:
+    def _look_at_zygote(self) -> None:
+        zygote, workers = self._pool.zygote, self._pool.workers.values()
+        if zygote is None or not zygote.loaded:
             return
-        answers = nursery.answers
-        if self._has_become_silent(nursery.pid, nursery.channel, answers):
-            self._runner.logger.error(
+        answers = zygote.answers
+        if self._has_become_silent(zygote.pid, zygote.channel, answers):
+            self._pool.session.logger.error(
                 "the process that worker processes are forked from (%d) has not answered for %g s, and did not run",
-                nursery.pid,
+                zygote.pid,
                 self._limit_sec,
             )
-        if answers.silent and any(not member.pid or member.channel.ended for member in members):
+        if answers.silent and any(not worker.pid or worker.channel.ended for worker in workers):
             # It stands in the way. The end of its channel says the rest.
-            nursery.kill()
+            zygote.kill()
 
     def _has_become_silent(self, pid: int, channel: Channel, answers: Answers) -> bool:
         if answers.heard < 0:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pynenc import _core
 from pynenc.runner._workers.silence import Answers
 from pynenc.util import clock
 
 if TYPE_CHECKING:
-    from pynenc import _core
     from pynenc._execute.outcome import Outcome
     from pynenc.runner._workers.channel import Channel
 
@@ -25,8 +25,14 @@ class Limited(NamedTuple):
     """What is to be recorded when it is killed, once that was tried."""
 
 
+def claim_without_arguments(fields: list[Any]) -> _core.Claim:
+    """Make a claim of what a worker has sent of it; its arguments stay in the worker."""
+    fields.insert(3, b"")
+    return _core.Claim(*fields)
+
+
 @dataclass
-class Member:
+class WorkerHandle:
     """One worker process, as its runner knows it."""
 
     number: int

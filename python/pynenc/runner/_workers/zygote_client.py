@@ -31,7 +31,7 @@ _PATIENCE_SEC = 2.0
 """How long a zygote gets to end by itself; it needs milliseconds."""
 
 
-class Nursery:
+class ZygoteClient:
     """One zygote, alive from the start of this object to its `close`. For the thread in `run()` only."""
 
     def __init__(self, app: Pynenc) -> None:

@@ -7,6 +7,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pynenc._kernel.runtime import runtime_of
 from pynenc.runner._workers.import_threads import threads_lost_by_forks
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def warn_of(app: Pynenc, report: Message) -> None:
         )
     for task_id, why in list(report["unknown"].items())[:_SHOWN_TASKS]:
         app.logger.warning("task %s is unknown in worker processes: %s", task_id, why)
-    if _has_log_handlers() and not report["logs"] and not app._runtime.worker_starts:
+    if _has_log_handlers() and not report["logs"] and not runtime_of(app).worker_starts:
         app.logger.warning(
             "logging is set up in this process, but not in its worker processes: they import the modules of the app, "
             "and do not run the main module%s. Set up what bodies need in a module of the app, or in a function that "
