@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pynenc._execute.execution import body_limit
-from pynenc._execute.limits import BodyLimit, CoroutineLimit, keep_time
+from pynenc._execute.thread_limits import BodyLimit
+from pynenc._execute.timer import keep_time
 from pynenc._kernel.runtime import runtime_of
 
 if TYPE_CHECKING:
     from pynenc import _core
+    from pynenc._execute.coroutine_limits import CoroutineLimit
     from pynenc._execute.hooks import BodyHooks
     from pynenc.invocation.dist_invocation import DistributedInvocation
 

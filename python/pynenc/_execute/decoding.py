@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from pynenc._execute.limits import GRACE_SEC, BodyLimit, keep_time
+from pynenc._execute.thread_limits import BodyLimit
+from pynenc._execute.timer import GRACE_SEC, keep_time
 from pynenc.conf.body_limits import Limits
 from pynenc.exceptions import SerializationError, TaskTimeoutError
 from pynenc.util import clock

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc import context
 from pynenc._engine.outcomes import CANCELLED, FAILURE, RELEASE, RETRY, SUCCESS
-from pynenc._execute.limits import GRACE_SEC, BodyLimit, CoroutineLimit
 from pynenc._execute.outcome import MAX_DELAY_SEC, Outcome
+from pynenc._execute.timer import GRACE_SEC
 from pynenc.exceptions import RunnerError, SignatureError, TaskCancelledError, TaskTimeoutError
 from pynenc.util.texts import NOTE_CHARS, describe
 from pynenc.util.tracebacks import from_their_code
 
 if TYPE_CHECKING:
+    from pynenc._execute.coroutine_limits import CoroutineLimit
     from pynenc._execute.execution import Execution
+    from pynenc._execute.thread_limits import BodyLimit
 
 
 def returned(execution: Execution, value: Any) -> Outcome:

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 from pynenc import context
 from pynenc._execute.body_task import disturbed_by
 from pynenc._execute.copies import end_copy
+from pynenc._execute.coroutine_limits import CoroutineLimit
 from pynenc._execute.decoding import CannotSupervise, decode, rest_of
 from pynenc._execute.endings import broken, disturbed, given_up, raised, returned, too_late, undecodable
-from pynenc._execute.limits import GRACE_SEC, BodyLimit, CoroutineLimit, keep_time
 from pynenc._execute.outcome import Outcome, no_thread, unknown_task
+from pynenc._execute.thread_limits import BodyLimit
+from pynenc._execute.timer import GRACE_SEC, keep_time
 from pynenc.conf.body_limits import Limits
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.util import clock

@@ -29,7 +29,7 @@ from pynenc.types import Params, Result
 
 if TYPE_CHECKING:
     from pynenc import _core
-    from pynenc._execute.limits import BodyLimit
+    from pynenc._execute.thread_limits import BodyLimit
     from pynenc.app import Pynenc
     from pynenc.task import Task
     from pynenc.workflow import WorkflowIdentity

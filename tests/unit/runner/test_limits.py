@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
-from pynenc._execute import limits
-from pynenc._execute.limits import BodyLimit, CoroutineLimit
+from pynenc._execute import thread_limits
+from pynenc._execute.coroutine_limits import CoroutineLimit
+from pynenc._execute.thread_limits import BodyLimit
+from pynenc._execute.timer import the_timer
 from pynenc.conf.body_limits import Limits, limits_of
 from pynenc.exceptions import TaskCancelledError, TaskError, TaskTimeoutError
 
@@ -104,7 +106,7 @@ def test_a_body_that_catches_the_first_exception_gets_a_second_one() -> None:
 
 
 def test_a_body_that_stops_at_no_exception_is_given_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "GRACE_SEC", 0.05)
+    monkeypatch.setattr(thread_limits, "GRACE_SEC", 0.05)
     given_up = threading.Event()
     times: list[float] = []
     began = time.monotonic()
@@ -130,17 +132,17 @@ def test_a_body_that_stops_at_no_exception_is_given_up_once(monkeypatch: pytest.
 
 
 def test_bodies_that_end_in_time_do_not_pile_up() -> None:
-    timer = limits._the_timer()
+    timer = the_timer()
     for _ in range(2_000):
         assert BodyLimit(Limits(math.inf, 3600), _never).run(lambda: 1) == 1
-    assert len(timer._heap) < 500
+    assert len(timer.heap) < 500
     assert sum(thread.name == "pynenc-limits" for thread in threading.enumerate()) == 1
 
 
 def test_a_fault_in_giving_up_does_not_end_the_timer(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(limits, "GRACE_SEC", 0.01)
+    monkeypatch.setattr(thread_limits, "GRACE_SEC", 0.01)
     ended = threading.Event()
 
     def body() -> None:
@@ -292,8 +294,8 @@ def test_a_coroutine_that_goes_on_after_its_cancellation_is_given_up() -> None:
 PROFILED = """
 import sys, threading
 from pynenc.exceptions import TaskTimeoutError
-from pynenc._execute.limits import BodyLimit
 from pynenc.conf.body_limits import Limits
+from pynenc._execute.thread_limits import BodyLimit
 
 def body():
     while True:

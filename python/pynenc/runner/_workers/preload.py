@@ -8,7 +8,8 @@ from __future__ import annotations
 
 # ruff: noqa: F401
 import pynenc._execute.bodies
-import pynenc._execute.limits
+import pynenc._execute.coroutine_limits
+import pynenc._execute.thread_limits
 import pynenc.runner._worker_process.loop_worker
 import pynenc.runner._worker_process.once_worker
 import pynenc.runner._worker_process.worker

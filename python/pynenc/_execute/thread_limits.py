@@ -1,109 +1,28 @@
-"""Interrupting bodies: at the `soft_timeout` and `timeout` of their task, and when they are cancelled.
+"""Interrupts bodies on threads: at the limits of their task, and when they are cancelled.
 
-What runs on a thread gets an exception at its next bytecode, a coroutine is cancelled at its next `await`. What still
-runs `GRACE_SEC` after its `timeout`, or `cancel_grace_sec` after it was cancelled, is given up, as its runner can.
-
-The first body that has a limit, or is cancelled, starts the one thread that keeps the time.
+The body gets an exception at its next bytecode. A body that still runs `GRACE_SEC` after its `timeout`, or
+`cancel_grace_sec` after it was cancelled, is given up, as its runner can.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ctypes
-import heapq
-import itertools
-import logging
 import math
-import os
 import threading
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+from pynenc._execute.timer import GRACE_SEC, the_timer
 from pynenc.conf.body_limits import Limits
 from pynenc.exceptions import TaskCancelledError, TaskTimeoutError
 from pynenc.util import clock
 
-GRACE_SEC = 1.0
-"""How long after its `timeout` a body gets to end by the exception."""
+if TYPE_CHECKING:
+    from pynenc._execute.coroutine_limits import CoroutineLimit
 
 _SOON_SEC = 0.002
 """When to look again at a body that is just about to begin."""
-
-_LOG = logging.getLogger("pynenc")
-
-
-class Timer:
-    """Calls functions at their time, on one thread that is started by the first of them."""
-
-    _SPARE = 64
-
-    def __init__(self) -> None:
-        self._pid = os.getpid()
-        self._heap: list[tuple[float, int, BodyLimit]] = []
-        self._numbers = itertools.count()
-        self._changed = threading.Condition(threading.Lock())
-        self._started = False
-        self._tidy_at = self._SPARE
-
-    def add(self, limit: BodyLimit, at: float) -> None:
-        """Have `limit.fire` called at this time of the monotonic clock, unless its body has ended by then."""
-        self.start()
-        with self._changed:
-            if len(self._heap) >= self._tidy_at:
-                # Bodies that end in time leave their entries behind.
-                self._heap = [entry for entry in self._heap if not entry[2].ended]
-                heapq.heapify(self._heap)
-                self._tidy_at = 2 * len(self._heap) + self._SPARE
-            entry = (at, next(self._numbers), limit)
-            heapq.heappush(self._heap, entry)
-            if self._heap[0] is entry:
-                self._changed.notify()
-
-    def start(self) -> None:
-        """Make sure that its thread runs. `RuntimeError` if the system has none left."""
-        if self._started:
-            return
-        with self._changed:
-            if not self._started:
-                threading.Thread(target=self._run, name="pynenc-limits", daemon=True).start()
-                self._started = True
-
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                while not self._heap or self._heap[0][0] > clock.monotonic():
-                    until = self._heap[0][0] - clock.monotonic() if self._heap else None
-                    self._changed.wait(until)
-                _, _, limit = heapq.heappop(self._heap)
-            if limit.ended:
-                continue
-            try:
-                again = limit.fire()
-            except Exception:
-                _LOG.exception("a body could not be interrupted")
-                continue
-            if again < math.inf:
-                self.add(limit, again)
-
-
-_timer: Timer | None = None
-_timer_lock = threading.Lock()
-
-
-def _the_timer() -> Timer:
-    """That of this process: a forked child has the object, but not the thread."""
-    global _timer
-    with _timer_lock:
-        if _timer is None or _timer._pid != os.getpid():
-            _timer = Timer()
-        return _timer
-
-
-def keep_time() -> None:
-    """Make sure that bodies can be interrupted from now on. `RuntimeError` if the system has no thread left for it."""
-    _the_timer().start()
-
 
 _set_async_exc = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_ulong, ctypes.py_object)(
     ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
@@ -225,7 +144,7 @@ class BodyLimit:
                 try:
                     try:
                         if self.next_at < math.inf:
-                            _the_timer().add(self, self.next_at)
+                            the_timer().add(self, self.next_at)
                         self._over.release()
                         return body()
                     finally:
@@ -266,13 +185,13 @@ class BodyLimit:
         self.stage, self._next = "cancelled", "give up"
         self.next_at = clock.monotonic() + grace_sec
         self._send(TaskCancelledError)
-        _the_timer().add(self, self.next_at)
+        the_timer().add(self, self.next_at)
 
     def cancel(self, grace_sec: float) -> None:
         """From any other thread, and more than once: interrupt it now, and give it up after so long."""
         if self._wish is None:
             self._wish = grace_sec
-            _the_timer().add(self, clock.monotonic())
+            the_timer().add(self, clock.monotonic())
 
     def fire(self) -> float:
         """On the timer's thread: something interrupts the body. When to come back, by the monotonic clock."""
@@ -317,83 +236,3 @@ class BodyLimit:
         _set_async_exc(self._thread, error)
         if self._wake is not None:
             self._wake()
-
-
-class CoroutineLimit:
-    """The same for one coroutine body, on its event loop."""
-
-    __slots__ = ("_cancelled", "_give_up", "_limits", "_loop", "_task", "_wish", "stage")
-
-    def __init__(self, limits: Limits | None, give_up: Callable[[], None] | None = None) -> None:
-        self._limits = limits
-        self._give_up = give_up
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[Any] | None = None
-        self._cancelled = 0
-        self._wish: float | None = None
-        self.stage = ""
-        """As of `BodyLimit`."""
-
-    @property
-    def cancelled_after(self) -> float | None:
-        """As of `BodyLimit`."""
-        return self._wish
-
-    def cancel(self, grace_sec: float) -> None:
-        """From any thread, and more than once: cancel it at its next `await`, and give it up after so long."""
-        if self._wish is None:
-            self._wish = grace_sec
-            # Unset before `run`, which looks at the wish.
-            loop = self._loop
-            if loop is not None:
-                with contextlib.suppress(RuntimeError):
-                    # Closed: it has ended.
-                    loop.call_soon_threadsafe(self._cancel_now)
-
-    async def run(self, body: Coroutine[Any, Any, Any]) -> Any:
-        """What `body` returns. What interrupts it cancels it; when it has ended, `TaskTimeoutError` after a limit, and
-        `TaskCancelledError` after a cancellation."""
-        task = self._task = asyncio.current_task()
-        assert task is not None
-        loop = self._loop = asyncio.get_running_loop()
-        before = task.cancelling()
-        calls = []
-        if self._limits is not None:
-            soft, hard = self._limits
-            if soft < hard:
-                calls.append(loop.call_later(soft, self._interrupt, "soft"))
-            if hard < math.inf:
-                calls.append(loop.call_later(hard, self._interrupt, "hard"))
-                if self._give_up is not None:
-                    calls.append(loop.call_later(hard + GRACE_SEC, self._let_go, "hard"))
-        if self._wish is not None:
-            loop.call_soon(self._cancel_now)
-        try:
-            return await body
-        except asyncio.CancelledError as error:
-            if self._cancelled and task.cancelling() - self._cancelled <= before:
-                raise (TaskCancelledError if self.stage == "cancelled" else TaskTimeoutError) from error
-            raise
-        finally:
-            self._task = None
-            for call in calls:
-                call.cancel()
-            for _ in range(self._cancelled):
-                task.uncancel()
-
-    def _interrupt(self, stage: str) -> None:
-        if self._task is not None and self.stage in ("", "soft"):
-            self.stage = stage
-            self._cancelled += 1
-            self._task.cancel()
-
-    def _cancel_now(self) -> None:
-        self._interrupt("cancelled")
-        wish, loop = self._wish, self._loop
-        if self.stage == "cancelled" and self._give_up is not None and loop is not None and wish is not None:
-            loop.call_later(wish, self._let_go, "cancelled")
-
-    def _let_go(self, stage: str) -> None:
-        if self._task is not None and self.stage == stage and self._give_up is not None:
-            self.stage = "gave up"
-            self._give_up()
