@@ -17,28 +17,15 @@ FORBIDDEN_IN_CORE = ("pyo3", "tokio", "async-std", "rusqlite", "redis")
 # The modules that may import pynenc._core, relative to python/pynenc. The rest goes through these.
 CORE_IMPORTERS = frozenset(
     {
-        "_wait/loops.py",
-        "_wait/loop_bridge.py",
-        "_kernel/store_handle.py",
+        "_engine/calls.py",
+        "_engine/outcomes.py",
+        "_engine/running.py",
+        "_engine/statuses.py",
+        "_engine/waits.py",
         "_kernel/process.py",
-        "_wait/threads.py",
-        "broker/base_broker.py",
-        "invocation/conc_invocation.py",
-        "invocation/dist_invocation.py",
-        "invocation/status.py",
-        "orchestrator/base_orchestrator.py",
+        "_kernel/store_handle.py",
         "_logs/engine.py",
-        "runner/_session/slot_threads.py",
-        "runner/_workers/overdue.py",
-        "runner/_workers/pool.py",
-        "runner/base_runner.py",
-        "_execute/execution.py",
-        "_execute/outcome.py",
         "serializer/signing.py",
-        "state_backend/base_state_backend.py",
-        "_submit/submit.py",
-        "testing/_fresh_state.py",
-        "_views/view.py",
     }
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pynenc import _core
+from pynenc._engine.running import Engine
 from pynenc._kernel.runtime import runtime_of
 from pynenc.conf.config_runner import MOST_SLOTS
 from pynenc.runner._session.queues import queue_choice
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from pynenc.runner.base_runner import BaseRunner
 
 
-def open_engine(runner: BaseRunner, lines: str) -> _core.Engine:
+def open_engine(runner: BaseRunner, lines: str) -> Engine:
     """Return an engine that has started: it renews leases and recovers what dead runners left.
 
     Args:
-        lines: which invocations it claims; see `_core.Engine`.
+        lines: which invocations it claims; see `Engine`.
     """
     app = runner.app
-    engine = _core.Engine(
+    engine = Engine(
         runtime_of(app).store,
         str(runner.runner_id),
         slots=slots_of(runner),
@@ -53,7 +53,7 @@ def timing_of(runner: BaseRunner, field: str) -> float:
     return seconds
 
 
-def hand_back(runner: BaseRunner, engine: _core.Engine) -> None:
+def hand_back(runner: BaseRunner, engine: Engine) -> None:
     """Give every unfinished claim back to the queue, and log which."""
     live = [invocation_id for invocation_id, _ in engine.live()]
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pynenc import _core
+from pynenc._engine.running import Claim
 from pynenc.runner._workers.silence import Answers
 from pynenc.util import clock
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Limited(NamedTuple):
     """A body that may not run for ever."""
 
-    claim: _core.Claim
+    claim: Claim
     kill_at: float
     cancelled_after: float | None
     """How long it was given when it was cancelled; None if its time limit is what ends it."""
@@ -25,10 +25,10 @@ class Limited(NamedTuple):
     """What is to be recorded when it is killed, once that was tried."""
 
 
-def claim_without_arguments(fields: list[Any]) -> _core.Claim:
+def claim_without_arguments(fields: list[Any]) -> Claim:
     """Make a claim of what a worker has sent of it; its arguments stay in the worker."""
     fields.insert(3, b"")
-    return _core.Claim(*fields)
+    return Claim(*fields)
 
 
 @dataclass
