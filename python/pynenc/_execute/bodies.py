@@ -1,4 +1,4 @@
-"""The bodies that run in this process, for whoever has to interrupt one of them.
+"""The bodies that run in this process, and how one of them is interrupted.
 
 Almost no body is ever cancelled, so the ordinary one (on a thread, without time limits) pays two operations on a dict,
 and what interrupts it is made when it is needed. The handshake is who takes the entry out: the body's thread at the end
@@ -77,7 +77,7 @@ class Bodies:
         Raises:
             RuntimeError: the system has no thread left for it. Nothing happened, so it can be tried again.
         """
-        # Whoever of this and the body comes second sees what the other one has left.
+        # This thread and the thread of the body both write first and look then, so that the second one sees the first.
         self._early[invocation_id] = grace_sec
         guarded = self._guarded.get(invocation_id)
         if guarded is not None:

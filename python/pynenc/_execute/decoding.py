@@ -66,7 +66,7 @@ def decode(execution: Execution) -> dict[str, Any]:
 
 
 def rest_of(limits: Limits | None, began: float) -> Limits | None:
-    """What is left of the time limits of a task for its body, when its arguments were decoded from `began` on."""
+    """Return what is left of the time limits of a task for its body, if decoding its arguments began at `began`."""
     if limits is None:
         return None
     passed = clock.monotonic() - began

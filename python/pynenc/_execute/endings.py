@@ -44,7 +44,7 @@ def raised(execution: Execution, error: BaseException, limit: BodyLimit | Corout
         if task._limits is not None and type(error) is TaskTimeoutError and not error.task_id:
             # Raised in the body, where it could not say more.
             text = f"invocation {claim.invocation_id} {task._limits.describe(limit.stage)}"
-            # Of a coroutine the cause is the cancellation, which says where the body was.
+            # The cause of a coroutine's error is the cancellation, which shows where the body was.
             error = TaskTimeoutError(task.task_id, text).with_traceback((error.__cause__ or error).__traceback__)
     if claim.retries < task.conf.max_retries and isinstance(error, tuple(task.retriable_exceptions)):
         note = describe(error)
@@ -81,7 +81,7 @@ def given_up(execution: Execution, cancelled_after: float | None, what: str = "i
 
 
 def too_late(execution: Execution) -> Outcome:
-    """What a body returns or raises after it was given up: its outcome was recorded then, and this one goes nowhere."""
+    """The outcome of a body that ends after it was given up: the store refuses it, for it has an outcome already."""
     invocation_id = execution.claim.invocation_id
     execution.runtime.logger.debug("the body of invocation %s, which was given up, has ended", invocation_id)
     return Outcome(RELEASE, note="its body was given up before it ended")
@@ -121,7 +121,7 @@ def broken(execution: Execution, bug: BaseException) -> Outcome:
 def _failed(execution: Execution, error: BaseException) -> Outcome:
     outcome, runtime, task = _failure(execution, error), execution.runtime, execution.task
     if isinstance(error, RunnerError) and not execution.hooks.runner.running:
-        # Its wait was ended because it goes back to the queue: no failure, and nobody takes the outcome.
+        # Its wait was ended because it goes back to the queue: no failure, and the store refuses the outcome.
         runtime.logger.debug("task %s was interrupted: %s", task.task_id, describe(error))
         return outcome
     try:

@@ -52,7 +52,7 @@ def _withdraw_async_exc() -> None:
 class BodyLimit:
     """What may interrupt one body on the thread that makes this object: its limits, if it has any, and a cancellation.
 
-    The exception can hit this body only. Whoever holds the lock `_over` decides: the body's thread holds it before and
+    The exception can hit this body only. The holder of the lock `_over` decides: the body's thread holds it before and
     after the body, the timer while it sends an exception. At the end the thread takes it for good, and removes what was
     sent and has not arrived. The lock is reentrant, for an exception can arrive while the end is under way.
     """
@@ -84,7 +84,7 @@ class BodyLimit:
     ) -> None:
         """
         Args:
-            thread: the thread of a body that runs already; whoever makes this for it has to see that it still runs.
+            thread: the thread of a body that runs already; the caller makes sure that it still runs.
             give_up: called on the timer's thread when the body does not stop; must not block.
             inner: interrupts the body in place of exceptions, if that is a coroutine on a loop of this thread.
             wake: makes the body return from a wait in Rust, where no exception arrives; must not block.
@@ -165,7 +165,7 @@ class BodyLimit:
                 self._sent = False
 
     def leave_to_parent(self) -> None:
-        """In a forked copy, where nobody keeps the time, and perhaps nobody will ever release the lock."""
+        """End the limit in a forked copy, where no timer runs and perhaps no thread ever releases the lock."""
         self.ended, self._sent = True, False
 
     def finish(self) -> None:
@@ -176,7 +176,7 @@ class BodyLimit:
             self._stop()
 
     def held(self) -> contextlib.AbstractContextManager[Any]:
-        """While this is held `finish` waits, and nobody else interrupts the body."""
+        """While this is held `finish` waits, and no other thread interrupts the body."""
         return self._over
 
     def cancel_at_once(self, grace_sec: float) -> None:
@@ -211,7 +211,7 @@ class BodyLimit:
                     self._send(TaskCancelledError)
                 return self.next_at
             if now < self.next_at:
-                # Of a plan that was changed since.
+                # The plan has changed since.
                 return math.inf
             limits = self._limits
             if limits is not None and (self._next == "soft" or (self._next == "hard" and self._inner is None)):

@@ -87,7 +87,7 @@ _timer_lock = threading.Lock()
 
 
 def the_timer() -> Timer:
-    """That of this process: a forked child has the object, but not the thread."""
+    """Return the timer of this process. A forked child has the object, but not the thread, so it gets a new one."""
     global _timer
     with _timer_lock:
         if _timer is None or _timer.pid != os.getpid():
@@ -96,5 +96,5 @@ def the_timer() -> Timer:
 
 
 def keep_time() -> None:
-    """Make sure that bodies can be interrupted from now on. `RuntimeError` if the system has no thread left for it."""
+    """Make sure that bodies can be interrupted from now on. Raises `RuntimeError` if the system has no thread left."""
     the_timer().start()

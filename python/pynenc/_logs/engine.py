@@ -28,8 +28,7 @@ class CoreLogs:
         self._next = now + _PERIOD_SEC
         for level, suffix, message in _core.drain_logs():
             if self._logger.isEnabledFor(level):
-                # A record of a name of its own, and no logger of that name: loggers are for ever, and are not made in
-                # a thread that nobody expects to make any.
+                # A record with a name of its own, and no logger of that name: loggers live forever.
                 name = f"{self._logger.name}.{suffix or 'core'}"
                 self._logger.handle(self._logger.makeRecord(name, level, "", 0, "%s", (message,), None))
         return True

@@ -49,7 +49,7 @@ def configured_runner_cls(app: Pynenc) -> type[BaseRunner]:
 
 
 def choose_runner_cls(app: Pynenc) -> tuple[type[BaseRunner], str]:
-    """The class, and the reason in words for whoever starts it. Opens the store to see its kind.
+    """Return the class, and the reason in words. Opens the store to see its kind.
 
     Raises:
         ValueError: `runner_cls` names no imported runner.

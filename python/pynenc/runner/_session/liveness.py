@@ -20,11 +20,11 @@ FOR_EVER_SEC = 3e9
 
 
 class LoopLiveness:
-    """From the first iteration to `end`: one that gives no sign for longer than `limit_sec` loses its claims to others.
+    """From the first iteration to `end`: a loop without a sign for longer than `limit_sec` loses its claims to others.
 
     A sign is that an iteration begins, or asks for work: a loop may be one iteration that lasts for ever. A body that
     the loop runs on its own thread does not count: how long a body may take is for its `timeout` to say.
-    Made on the thread of the loop. One thread watches, for the one that is stuck can say nothing.
+    Made on the thread of the loop. A second thread watches, since a loop that is stuck cannot log anything.
     """
 
     def __init__(self, logger: RunnerLog, engine: _core.Engine, limit_sec: float) -> None:

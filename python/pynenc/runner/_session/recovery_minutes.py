@@ -26,7 +26,7 @@ _MOST_MINUTES = 24 * 60
 
 
 class RecoveryMinutes:
-    """Asked about once a second by the loop of a runner; looks for what dead runners left when a minute says so."""
+    """Recovers what dead runners left, in the minutes of the settings. The loop of a runner calls it once a second."""
 
     def __init__(self, runner: BaseRunner, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._runner = runner

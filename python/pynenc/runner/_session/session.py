@@ -49,7 +49,7 @@ class RunnerSession:
     """
 
     is_built_in = False
-    """Whether the loop is ours, so that nobody has to watch it."""
+    """Whether the loop is ours, so that it need not be watched."""
 
     lines = "both"
     """Which invocations the engine claims; see `_core.Engine`."""

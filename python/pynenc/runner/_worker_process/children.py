@@ -15,7 +15,7 @@ _PATIENCE_SEC = 5.0
 """How long processes that are not daemons, and pools with work, get to end."""
 
 _HURRIED_SEC = 0.2
-"""The same for a worker that has to end now: less than until its process is killed."""
+"""How long they get in a worker that has to end now: less than until its process is killed."""
 
 _LOOK_SEC = 0.02
 

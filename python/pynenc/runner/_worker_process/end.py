@@ -31,7 +31,7 @@ _PROCESS_POOLS = "concurrent.futures.process"
 
 
 class BodyThread(threading.Thread):
-    """A thread that runs bodies: a daemon itself, while threads that its bodies start are none unless they say so.
+    """A thread that runs bodies: a daemon, while the threads that its bodies start are daemons only if they say so.
 
     A thread inherits from its starter whether it is a daemon, and users expect the default of a plain program.
     """
@@ -45,7 +45,7 @@ class BodyThread(threading.Thread):
 
     @property
     def daemon(self) -> bool:
-        """True for whoever starts this thread, False for the threads that it starts."""
+        """True for the thread that starts this one, False for the threads that this one starts."""
         return not self._begun
 
     @daemon.setter
@@ -54,8 +54,10 @@ class BodyThread(threading.Thread):
 
 
 def forget_inherited_finalizers() -> None:
-    """Leave objects of the process that this one was forked from to that one: the folder of a `TemporaryDirectory`
-    which a module made at its import must not go with the first worker that ends."""
+    """Leave the objects of the zygote to the zygote.
+
+    The folder of a `TemporaryDirectory` that a module made at its import must not go with the first worker that ends.
+    """
     registry: Any = getattr(weakref.finalize, "_registry", {})
     for entry in registry.values():
         entry.atexit = False

@@ -112,7 +112,7 @@ class LoopWorker(Worker):
         try:
             while claims := engine.next_batch(self.slots):
                 if not self._ticking:
-                    self._pulse(engine)
+                    self._show_alive(engine)
                 self._call(loop, self._begin, claims)
         except BaseException as error:
             if not engine.stopping:
@@ -192,7 +192,7 @@ class LoopWorker(Worker):
 
     def _refuse_to_cancel(self, name: str, invocation_id: str) -> None:
         self.face.logger.warning(
-            "invocation %s tried to cancel %s, which runs beside it on the event loop; that one goes on",
+            "invocation %s tried to cancel %s, which runs beside it on the event loop and goes on",
             invocation_id,
             name,
         )
@@ -262,10 +262,10 @@ class LoopWorker(Worker):
             self.report()
             self.session.look_after()
         if self._ticking:
-            self._pulse(engine)
+            self._show_alive(engine)
         return self._ticking
 
-    def _pulse(self, engine: _core.Engine) -> None:
+    def _show_alive(self, engine: _core.Engine) -> None:
         engine.pulse(self.conf.loop_limit_sec)
 
 
@@ -293,7 +293,7 @@ class LoopWaiting(Waiting):
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
-    """One of uvloop if that is installed."""
+    """Return a new event loop, of uvloop if that is installed."""
     try:
         import uvloop  # type: ignore[import-not-found,unused-ignore]
     except ImportError:

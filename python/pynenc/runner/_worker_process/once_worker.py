@@ -59,7 +59,7 @@ class OnceWorker(Worker):
         self.slot_threads.threads.add(thread)
 
     def iterate(self) -> None:
-        """Wait for the one invocation to be through; one iteration is all there is."""
+        """Wait until the invocation is settled. There is one iteration only."""
         while not self._go.wait(_LOOK_SEC):
             self.session.look_after()
         while not self._over.wait(_LOOK_SEC):
@@ -92,7 +92,7 @@ class OnceWorker(Worker):
 
 
 class OnceWaiting(Waiting):
-    """The waits of the one body of a worker. Its slot is one of the runner's, in another process."""
+    """The waits of the body of a worker. The runner, in another process, keeps its slot."""
 
     def __init__(self, session: RunnerSession, channel: Channel) -> None:
         super().__init__(session)

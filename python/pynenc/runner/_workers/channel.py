@@ -17,7 +17,7 @@ _INT = array.array("i").itemsize
 _ROOM = socket.CMSG_SPACE(8 * _INT) if hasattr(socket, "CMSG_SPACE") else 0
 
 # Where the kernel cannot mark a received descriptor at once, it is marked right after: only a fork of another thread in
-# between would inherit it, and whoever receives descriptors here is single-threaded.
+# between would inherit it, and the process that receives descriptors is single-threaded.
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 Message = dict[str, Any]
@@ -45,7 +45,7 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, message: Message, descriptor: int | None = None) -> bool:
-        """Send one message, and a descriptor with it. False if nobody is there any more. Blocks if they do not read."""
+        """Send one message, and a descriptor with it. False if the other side is gone. Blocks if it does not read."""
         if descriptor is not None:
             message = {**message, "fd": True}
         body = json.dumps(message).encode()

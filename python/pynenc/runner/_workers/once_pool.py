@@ -17,8 +17,8 @@ _SPARE = 2
 """Warm processes beyond those that have a slot: they hide the time that a fork takes."""
 
 _HOLD_SEC = 0.01
-"""When a body ends and others wait, it is likely that one of them can go on now: so long its slot is kept for it, for
-taking a slot back from a process that waits for work costs that process."""
+"""How long the slot of a body that ends is kept while others wait: one of them can probably go on now. To take a slot
+back from a process that waits for work costs that process."""
 
 # What a worker does with regard to slots. LISTENING and RUNNING hold one.
 _WARM, _LISTENING, _RUNNING, _WAITING, _RESUMING, _OVER = "warm", "listening", "running", "waiting", "resuming", "over"

@@ -227,7 +227,7 @@ class SignalWatch:
         return found
 
     def _empty(self) -> None:
-        """Before the look, so that whoever ends later rings again."""
+        """Called before the look, so that a later end wakes the selector again."""
         with contextlib.suppress(BlockingIOError):
             while self._reader.recv(256):
                 pass
@@ -274,7 +274,7 @@ def _reap(pids: list[int]) -> list[tuple[int, int]]:
         try:
             ended, status = os.waitpid(pid, os.WNOHANG)
         except ChildProcessError:
-            # Somebody else has reaped it, and with it went how it ended.
+            # Other code has reaped it, and its exit status is lost.
             ended, status = pid, -1
         if ended:
             found.append((pid, status))

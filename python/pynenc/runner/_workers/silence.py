@@ -19,10 +19,10 @@ _MOST_SEC = 1.0
 
 @dataclass
 class Answers:
-    """What is known of whether one process answers."""
+    """Whether a process answers, as far as its runner knows."""
 
     heard: float = -1.0
-    """When it was heard last, by the clock of the watch; negative before the first look."""
+    """When it sent something last, by the clock of the watch; negative before the first look."""
     asked: bool = False
     """Whether it owes an answer."""
     turns: int | None = None
@@ -61,7 +61,7 @@ class SilenceWatch:
         self._note(answers)
 
     def look(self) -> None:
-        """Ask whoever was not heard for a while, and act on those that stay silent. At most every `every_sec`."""
+        """Ask the processes that have sent nothing for a while, and act on silent ones. At most every `every_sec`."""
         now = clock.monotonic()
         passed = now - self._looked
         if self._limit_sec <= 0 or passed < self.every_sec:
@@ -120,7 +120,7 @@ class SilenceWatch:
         return False
 
     def _note(self, answers: Answers) -> bool:
-        """It is heard; whether it was silent."""
+        """Note that it has sent something; return whether it was silent."""
         was_silent = answers.silent
         answers.heard, answers.asked, answers.turns, answers.silent = self._clock, False, None, False
         return was_silent

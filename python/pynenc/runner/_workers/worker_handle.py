@@ -22,7 +22,7 @@ class Limited(NamedTuple):
     cancelled_after: float | None
     """How long it was given when it was cancelled; None if its time limit is what ends it."""
     outcome: Outcome | None = None
-    """What is to be recorded when it is killed, once that was tried."""
+    """The outcome to record when the worker is killed; None before the first attempt."""
 
 
 def claim_without_arguments(fields: list[Any]) -> Claim:

@@ -88,7 +88,7 @@ def _load(channel: Channel, message: Message) -> Pynenc | None:
         hint = shadow_hint(message["path"]) if isinstance(error, (ImportError, AttributeError)) else ""
         channel.send({"failed": f"{type(error).__name__}: {error}{place}{hint}"})
         return None
-    # What is here stays as it is in every worker: the collector shall not write to it, so its pages stay shared.
+    # The collector shall not write to the objects that exist now, so that all workers share their pages.
     gc.collect()
     flush_before_forks()
     gc.freeze()
@@ -115,7 +115,7 @@ def _serve(channel: Channel) -> Order | None:
                 selector.close()
                 return order
     for pid in watch.pids():
-        # The runner is gone, so nobody would tell them to stop.
+        # The runner died, so the workers would never stop.
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     return None
@@ -149,7 +149,7 @@ def _become_worker(app: Pynenc, order: Order) -> NoReturn:
             code = run_worker(app, order.channel, order.message)
     except BaseException as error:
         if is_shortage(error):
-            # Its runner says so.
+            # The runner logs it.
             code = SHORT
         elif isinstance(error, StateBackendError):
             # Before it was ready, for afterwards a store that fails is waited for.

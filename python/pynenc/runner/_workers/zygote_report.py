@@ -21,7 +21,7 @@ def zygote_report(app: Pynenc, registrars: dict[str, str]) -> Message:
     """Return what the runner has to know about a zygote that is ready to fork. Imports modules that register tasks.
 
     Args:
-        registrars: by the id of a task the module that registers it, where it is not the one of the function.
+        registrars: by task id, the module that registers the task, where that is not the module of its function.
     """
     return {
         "loaded": True,
