@@ -63,6 +63,7 @@ mod link;
 mod open;
 mod options;
 mod outcomes;
+mod place;
 mod priority;
 mod push;
 mod record;

@@ -13,9 +13,9 @@ use redis::{Connection, Value};
 use crate::faults::{Class, classify, failed, is_denied, is_unsaved, translate};
 use crate::keys::Keys;
 use crate::options::Durability;
+use crate::place::Place;
 use crate::script::Request;
 use crate::topology::{Failure, Topology};
-use crate::url::Place;
 
 /// Connections kept open while no one uses them.
 const IDLE_CONNECTIONS: usize = 16;

@@ -14,7 +14,8 @@ use redis::{
 
 use crate::advice::about_the_port;
 use crate::faults::{Class, classify, failed, translate, unusable};
-use crate::url::{Credentials, Mode, Place, RedisUrl};
+use crate::place::Place;
+use crate::url::{Credentials, Mode, RedisUrl};
 
 /// An error, and what to do about it.
 pub struct Failure {

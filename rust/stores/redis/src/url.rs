@@ -1,10 +1,11 @@
 //! The URL that says where the servers are.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use pynenc_core::{Error, Result};
+
+use crate::place::Place;
 
 /// How the primary is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,36 +16,6 @@ pub(crate) enum Mode {
     Sentinel,
     /// Each shard has its own; any node knows them.
     Cluster,
-}
-
-/// Where a server listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    Tcp(String, u16),
-    Unix(PathBuf),
-}
-
-impl Place {
-    /// Whether no network lies between: a socket, or a loopback address.
-    pub(crate) fn is_local(&self) -> bool {
-        match self {
-            Place::Unix(_) => true,
-            Place::Tcp(host, _) => {
-                host.eq_ignore_ascii_case("localhost")
-                    || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
-            }
-        }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Place::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Place::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Place::Unix(path) => write!(f, "{}", path.display()),
-        }
-    }
 }
 
 /// A user with a password. Never shown.
