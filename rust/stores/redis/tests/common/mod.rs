@@ -301,6 +301,14 @@ pub fn open(url: &str) -> Arc<RedisStore> {
     RedisStore::open(options(url)).unwrap()
 }
 
+/// A fresh server, and a client with the options for another handle on the same app.
+pub fn two() -> (Server, RedisOptions, Arc<RedisStore>) {
+    let server = Server::start();
+    let options = options(&server.url());
+    let store = RedisStore::open(options.clone()).unwrap();
+    (server, options, store)
+}
+
 /// A fixture of the conformance suite on this server; `change` sets what the topology needs.
 pub fn fixture(url: &str, change: impl FnOnce(&mut RedisOptions)) -> Fixture {
     Fixture::open(|clock: Arc<ManualClock>| {
