@@ -94,7 +94,7 @@ macro_rules! scripts {
     };
 }
 
-// A script that is added here needs its case in `tests/lost_scripts.rs` and `tests/torn.rs`.
+// A script that is added here needs its case in `tests/lost_scripts.rs` and `tests/torn/main.rs`.
 scripts! {
     SUBMIT = "submit" usual "submit/usual" any "submit/any";
     CLAIM = "claim" usual "claim/usual" any "claim/any";
