@@ -6,7 +6,7 @@
 -- is not held by this claim any more.
 local M = moves()
 call('HLEN', KEYS[3])
-local id, raw = sub(KEYS[1], -16), get_one(KEYS[1])
+local id, raw = sub(KEYS[1], -$ID_SIZE), get_one(KEYS[1])
 if not raw or sub(raw, $FENCE_AT, $FENCE_END) ~= ARGV[5] then return '' end
 M.set_aside(id, raw, ARGV[6])
 local work = next(bells) and 1 or 0

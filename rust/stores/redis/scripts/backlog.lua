@@ -10,7 +10,7 @@ local due, count = all and '+inf' or string.format('%.0f', now), 0
 if all and every then
   for _, name in ipairs(call('SMEMBERS', P .. 'A')) do names[#names + 1] = name end
 elseif all then
-  for i = 1, #names do names[#names + 1] = '\1' .. names[i] end
+  for i = 1, #names do names[#names + 1] = '\$ALONE_MARK' .. names[i] end
 end
 for _, name in ipairs(names) do
   count = count + call('ZCARD', P .. 'q:' .. name) + call('ZCOUNT', P .. 's:' .. name, '-inf', due)

@@ -3,7 +3,7 @@
 --
 -- KEYS: 1 the record. ARGV: 5 fence. Answer: 0 done, 1 no record, or the status of one that is not held by this claim.
 local M = moves()
-local id = sub(KEYS[1], -16)
+local id = sub(KEYS[1], -$ID_SIZE)
 local r = M.load(id)
 if not r then return { 1 } end
 if not claimed(r.status) or r.fence ~= ARGV[5] then return { 2, r.status } end

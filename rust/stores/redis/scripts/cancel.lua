@@ -8,12 +8,12 @@
 local M = moves()
 call('LLEN', KEYS[2])
 call('HLEN', KEYS[3])
-local id = sub(KEYS[1], -16)
+local id = sub(KEYS[1], -$ID_SIZE)
 local r = M.load(id)
-if not r then return { call('EXISTS', KEYS[1]) == 1 and 2 or 3, 0 } end
-if r.status >= $SUCCESS then return { (r.status == $CANCELLED and r.tag == ARGV[6]) and 0 or 2, 0 } end
+if not r then return { call('EXISTS', KEYS[1]) == 1 and $CANCEL_FINISHED or $CANCEL_UNKNOWN, 0 } end
+if r.status >= $SUCCESS then return { (r.status == $CANCELLED and r.tag == ARGV[6]) and $CANCEL_DONE or $CANCEL_FINISHED, 0 } end
 if claimed(r.status) then
-  if ARGV[7] == '0' then return { 1, 0 } end
+  if ARGV[7] == '0' then return { $CANCEL_CLAIMED, 0 } end
   -- Not in w:<runner>: who may only submit must not write what runners own.
   local wishes = P .. 'c:' .. r.runner
   call('SCARD', wishes)
@@ -25,10 +25,10 @@ if claimed(r.status) then
   -- Emptied with the claim; the limit is for the case that a server forgets a part of what it was told.
   call('PEXPIRE', wishes, RETENTION)
   call('SPUBLISH', P .. 'p:*', 'C' .. r.runner)
-  return { 4, 0 }
+  return { $CANCEL_REQUESTED, 0 }
 end
 M.expect_places(r)
-local parked = r.status == $PARKED and M.parked_place(r, id)
+local parked = r.status == $BLOCKED and M.parked_place(r, id)
 -- It may have been called back to a place under its key: that is another's then.
 local back = not parked and M.place_freed(r)
 M.finish_unrun(r, id, $CANCELLED, ARGV[5])
@@ -38,4 +38,4 @@ call('SET', KEYS[1], M.encode(r), 'PX', RETENTION)
 if parked then call('ZREM', P .. 'z:' .. r.ckey, parked) else M.withdraw(r, id) end
 ring_bells(KEYS[3])
 announce()
-return { 0, back and 1 or 0 }
+return { $CANCEL_DONE, back and 1 or 0 }

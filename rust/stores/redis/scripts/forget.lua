@@ -13,9 +13,9 @@ call('HLEN', KEYS[3])
 local from, count = tonumber(ARGV[6]), 0
 -- What arrives from now on stands elsewhere.
 if from == 0 then M.close_order(ARGV[5]) end
-local ids = call('GETRANGE', KEYS[2], from * 16, from * 16 + $FORGET_PLACES * 16 - 1)
-for i = 1, #ids, 16 do
-  local id = sub(ids, i, i + 15)
+local ids = call('GETRANGE', KEYS[2], from * $ID_SIZE, from * $ID_SIZE + $FORGET_PLACES * $ID_SIZE - 1)
+for i = 1, #ids, $ID_SIZE do
+  local id = sub(ids, i, i + $ID_LAST)
   local r, raw
   if id ~= Z16 then r, raw = M.load(id) end
   if raw and not r then
@@ -31,7 +31,7 @@ for i = 1, #ids, 16 do
       M.let_go(r, id)
     end
     call('DEL', P .. 'i:' .. id, P .. 'd:' .. id, P .. 'e:' .. id, P .. 'n:' .. id)
-    if was == $PARKED then
+    if was == $BLOCKED then
       call('ZREM', P .. 'z:' .. r.ckey, M.parked_place(r, id))
     elseif available(was) then
       M.withdraw(r, id)

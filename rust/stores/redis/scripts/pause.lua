@@ -7,7 +7,7 @@
 -- Answer: 'P'; 'F', the id that is not known; 'O', status: not the owner; 'T', status: cannot pause; 'E': no targets;
 -- 'R', ids of finished targets; 'C', the way round.
 local M = moves()
-local id, elsewhere = sub(KEYS[1], -16), ARGV[6]
+local id, elsewhere = sub(KEYS[1], -$ID_SIZE), ARGV[6]
 local r = M.load(id)
 if not r then return { 'F', id } end
 if not claimed(r.status) or r.fence ~= ARGV[5] then return { 'O', r.status } end
@@ -15,7 +15,7 @@ if r.status == $PENDING then return { 'T', r.status } end
 if #KEYS == 1 and elsewhere == '' then return { 'E' } end
 local targets, records, ready = {}, {}, {}
 for i = 2, #KEYS do
-  local target = sub(KEYS[i], -16)
+  local target = sub(KEYS[i], -$ID_SIZE)
   targets[#targets + 1] = target
   local t, raw = M.load(target)
   if not raw then return { 'F', target } end
@@ -31,7 +31,7 @@ local function waits_for(target)
   local found = {}
   if not t then return found end
   if t.status == $PAUSED then
-    for i = 1, #t.waits, 16 do found[#found + 1] = sub(t.waits, i, i + 15) end
+    for i = 1, #t.waits, $ID_SIZE do found[#found + 1] = sub(t.waits, i, i + $ID_LAST) end
   elseif not claimed(t.status) and t.status < $SUCCESS and M.has(t, CONCURRENCY) and M.fixed(t).blocked == 0
     and call('SCARD', P .. 'k:' .. t.ckey) >= t.limit then
     found = call('SMEMBERS', P .. 'k:' .. t.ckey)
@@ -73,8 +73,8 @@ for _, target in ipairs(targets) do M.raise(target, M.fixed(r).depth) end
 r = M.load(id)
 if r.status ~= $PAUSED then M.enter_held(r, $PAUSED, 0, '') end
 local all, sorted = {}, {}
-for i = 1, #r.waits, 16 do all[sub(r.waits, i, i + 15)] = true end
-for i = 1, #elsewhere, 16 do all[sub(elsewhere, i, i + 15)] = true end
+for i = 1, #r.waits, $ID_SIZE do all[sub(r.waits, i, i + $ID_LAST)] = true end
+for i = 1, #elsewhere, $ID_SIZE do all[sub(elsewhere, i, i + $ID_LAST)] = true end
 for _, target in ipairs(targets) do all[target] = true end
 for target in pairs(all) do sorted[#sorted + 1] = target end
 r.waits = table.concat(sorted)

@@ -17,7 +17,7 @@ local removed, gone, late, moved = {}, {}, {}, {}
 
 -- Whether nothing is left of it now; false for one that stays.
 local function forget(entry)
-  local expires, id, seq = unpack('>I6c16c5', entry)
+  local expires, id, seq = unpack('$ENDED_FORMAT', entry)
   local over = expires <= now
   if not over and call('EXISTS', P .. 'i:' .. id) == 1 then return false end
   -- One that has not finished is here before its time: see `lib/begin.lua`.
@@ -34,9 +34,9 @@ end
 -- Whether something that stands behind an entry with this end, in one of a few places, ends before it.
 local function is_out_of_order(expires)
   local length = call('LLEN', KEYS[1])
-  for part = 1, 4 do
-    local other = call('LINDEX', KEYS[1], string.format('%d', math.floor((length - 1) * part / 4)))
-    if unpack('>I6', other) < expires then return true end
+  for part = 1, $PARTS_LOOKED_AT do
+    local other = call('LINDEX', KEYS[1], string.format('%d', math.floor((length - 1) * part / $PARTS_LOOKED_AT)))
+    if unpack('$TIME_FORMAT', other) < expires then return true end
   end
   return false
 end
@@ -53,7 +53,7 @@ end
 local unordered
 for _, entry in ipairs(call('LRANGE', KEYS[1], '0', most - 1)) do
   if not forget(entry) then
-    local expires = unpack('>I6', entry)
+    local expires = unpack('$TIME_FORMAT', entry)
     if unordered == nil then unordered = is_out_of_order(expires) end
     if not unordered then break end
     moved[#moved + 1] = string.format('%.0f', expires)

@@ -29,7 +29,7 @@ end
 
 local function backoff(n)
   if n <= 1 then return 0 end
-  return math.min($BACKOFF_MS * 2 ^ math.min(n - 2, 6), $BACKOFF_LIMIT_MS)
+  return math.min($BACKOFF_MS * 2 ^ math.min(n - 2, $BACKOFF_STEPS), $BACKOFF_LIMIT_MS)
 end
 
 -- The bodies that a runner had started, and which of them are taken for the cause of its death: `Company::new` in
@@ -56,8 +56,8 @@ local function meet(runner)
         local r = M.examine(raw)
         local one, waits = { id = id, alone = r and M.is_alone(r) }, r and r.waits or ''
         paused[#paused + 1] = one
-        for at = 1, #waits, 16 do
-          local target = sub(waits, at, at + 15)
+        for at = 1, #waits, $ID_SIZE do
+          local target = sub(waits, at, at + $ID_LAST)
           waiters[target] = waiters[target] or {}
           table.insert(waiters[target], one)
         end
@@ -108,8 +108,8 @@ for _, id in ipairs(ended) do
   local r = records[id]
   if r then
     M.expect_places(r)
-    call('ZCARD', P .. 'q:\1' .. r.queue)
-    call('ZCARD', P .. 's:\1' .. r.queue)
+    call('ZCARD', P .. 'q:\$ALONE_MARK' .. r.queue)
+    call('ZCARD', P .. 's:\$ALONE_MARK' .. r.queue)
     if claimed(r.status) then meet(r.runner) end
   end
 end
@@ -148,7 +148,7 @@ for _, id in ipairs(ended) do
     if death == '' then
       M.enter_held(r, pending and $PENDING_RECOVERY or $RUNNING_RECOVERY, 0, '')
     else
-      M.enter_held(r, pending and $PENDING_RECOVERY or $RUNNING_RECOVERY, $HAS_NOTE, pack('>I2c0', #death, death))
+      M.enter_held(r, pending and $PENDING_RECOVERY or $RUNNING_RECOVERY, $HAS_NOTE, pack('$TEXT_FORMAT', #death, death))
     end
     M.let_go(r, id)
     r.fence = Z8
@@ -158,7 +158,7 @@ for _, id in ipairs(ended) do
     else
       if not pending and not innocent and not M.is_alone(r) then r.releases = r.releases + M.ALONE end
       if M.is_alone(r) then
-        M.enter(r, $REROUTED, $HAS_NOTE, pack('>I2c0', #ALONE_NOTE, ALONE_NOTE))
+        M.enter(r, $REROUTED, $HAS_NOTE, pack('$TEXT_FORMAT', #ALONE_NOTE, ALONE_NOTE))
       else
         M.enter(r, $REROUTED, 0, '')
       end

@@ -5,7 +5,7 @@
 local M = moves()
 local codes = {}
 for i, key in ipairs(KEYS) do
-  local id = sub(key, -16)
+  local id = sub(key, -$ID_SIZE)
   local r = M.load(id)
   local held = r and claimed(r.status) and r.fence == ARGV[4 + i]
   codes[i] = held and 1 or 0

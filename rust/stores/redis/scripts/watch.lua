@@ -13,7 +13,7 @@ for i, key in ipairs(KEYS) do
     answer[i] = { raw, '' }
   elseif byte(raw, 1) >= $SUCCESS then
     local apart = math.floor(byte(raw, 2) / RESULT_APART) % 2 == 1
-    answer[i] = { raw, apart and get_one(P .. 'e:' .. sub(key, -16)) or '' }
+    answer[i] = { raw, apart and get_one(P .. 'e:' .. sub(key, -$ID_SIZE)) or '' }
   else
     answer[i] = byte(raw, 1)
     local known = sub(raw, $TAG_AT, $TAG_END)
@@ -21,7 +21,7 @@ for i, key in ipairs(KEYS) do
       if known == Z8 then
         call('SETRANGE', key, '$TAG_BYTE', tag)
       else
-        local id = sub(key, -16)
+        local id = sub(key, -$ID_SIZE)
         -- Bounded: beyond so many, the slow look of the others must do.
         if call('SCARD', P .. 'n:' .. id) < $MOST_TOLD then
           local flags = byte(raw, 2)

@@ -17,7 +17,7 @@ for _, name in ipairs(names) do
     local members = left > cleared and call('ZRANGE', P .. kind .. name, '0', string.format('%d', left - cleared - 1)) or {}
     if members[1] then
       local piece = { key = P .. kind .. name, members = members, keys = {} }
-      for i, member in ipairs(members) do piece.keys[i] = P .. 'i:' .. sub(member, -16) end
+      for i, member in ipairs(members) do piece.keys[i] = P .. 'i:' .. sub(member, -$ID_SIZE) end
       piece.raws = get_all(piece.keys)
       pieces[#pieces + 1] = piece
       cleared = cleared + #members
@@ -36,13 +36,13 @@ for _, piece in ipairs(pieces) do
   end
 end
 
-local entry = char($CANCELLED + $HAS_NOTE) .. now6 .. pack('>I2c0', #reason, reason)
-local TAIL = pack('>I2I4c0I4I4c0', 0, #reason, reason, 0, #entry, entry) .. reason
-local ENDS = pack('>I6', now + RETENTION)
+local entry = char($CANCELLED + $HAS_NOTE) .. now6 .. pack('$TEXT_FORMAT', #reason, reason)
+local TAIL = pack('$WITHDRAWN_TAIL_FORMAT', 0, #reason, reason, 0, #entry, entry) .. reason
+local ENDS = pack('$TIME_FORMAT', now + RETENTION)
 local met, withdrawn, fresh, finished = {}, {}, {}, {}
 for _, piece in ipairs(pieces) do
   for i, raw in ipairs(piece.raws) do
-    local id = sub(piece.members[i], -16)
+    local id = sub(piece.members[i], -$ID_SIZE)
     if raw and not met[id] and is_fresh(raw) then
       met[id] = true
       fresh[#fresh + 1] = { id, piece.keys[i], raw }
@@ -61,7 +61,7 @@ for _, one in ipairs(fresh) do
 end
 for _, piece in ipairs(pieces) do
   for i, raw in ipairs(piece.raws) do
-    local id = sub(piece.members[i], -16)
+    local id = sub(piece.members[i], -$ID_SIZE)
     local r = raw and not met[id] and M.known(id, raw)
     met[id] = true
     if r and available(r.status) then

@@ -59,6 +59,7 @@ mod checksum;
 mod faults;
 mod keys;
 mod layout;
+mod limits;
 mod link;
 mod open;
 mod options;

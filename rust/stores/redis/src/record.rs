@@ -39,8 +39,7 @@ pub const SAME_RUNNER: u8 = layout::SAME_RUNNER as u8;
 const HAS_NOTE: u8 = layout::HAS_NOTE as u8;
 const HAS_WHERE: u8 = layout::HAS_WHERE as u8;
 const REPEATED: u8 = layout::REPEATED as u8;
-/// The status in the kind of an entry.
-const STATUS_BITS: u8 = 15;
+const STATUS_BITS: u8 = layout::STATUS_BITS as u8;
 
 /// Reads from the front of a byte string; `None` as soon as there is less than asked for.
 struct Cursor<'a>(&'a [u8]);

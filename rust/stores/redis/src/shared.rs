@@ -16,9 +16,6 @@ use pynenc_core::ids::{Fence, InvocationId, Millis, RunnerKey};
 use pynenc_core::notify::Hub;
 use pynenc_core::sync::Mutex;
 
-/// At most so many invocations in one call of a script: a call holds the server up, for milliseconds at most.
-pub const CHUNK: usize = 250;
-
 /// One handle: its connections, and what it hears.
 pub struct Shared {
     pub options: RedisOptions,

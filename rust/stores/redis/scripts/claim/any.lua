@@ -6,7 +6,7 @@ local function m()
 end
 local limit, lease, tag, fences, lost = tonumber(ARGV[5]) + 1, tonumber(ARGV[6]), ARGV[9], ARGV[10], ARGV[11]
 local NAMED = sub(ARGV[7], 1, -$BUT_CLAIM_TAIL)
-local runner, begin = sub(NAMED, 3), #ARGV[8] > #NAMED
+local runner, begin = sub(NAMED, $PAST_NAME_LENGTH), #ARGV[8] > #NAMED
 local reason = '$DROP_REASON'
 local META, FINISHED, BELL = P .. 'm', P .. 'f', P .. 'b'
 call('ZCARD', KEYS[1])
@@ -52,7 +52,7 @@ end
 
 if lost ~= '' then
   local mine = {}
-  for i = 1, #lost, 8 do mine[sub(lost, i, i + 7)] = true end
+  for i = 1, #lost, $FENCE_SIZE do mine[sub(lost, i, i + $FENCE_LAST)] = true end
   local all = call('HGETALL', KEYS[2])
   for i = 1, #all, 2 do
     local r, raw
@@ -89,16 +89,16 @@ end
 
 -- Where several queues are named: from which of them is taken, 1 the first that has something, 2 one from each in turn.
 -- Nothing where they are as one queue.
-local order, turn = byte(fences, 8 * limit + 1), 1
+local order, turn = byte(fences, $FENCE_SIZE * limit + 1), 1
 local function best()
   local first, where
   if order then
     local waited_for
     for i = 0, #names - 1 do
-      local at = order == 2 and (turn + i - 1) % #names + 1 or i + 1
+      local at = order == $IN_TURN and (turn + i - 1) % #names + 1 or i + 1
       local member = head(names[at])
       if member and not first then first, where = member, at end
-      waited_for = waited_for or member and byte(member) < 255
+      waited_for = waited_for or member and byte(member) < $NOT_WAITED_FOR
     end
     if not first then return end
     if not waited_for then
@@ -123,7 +123,7 @@ local function own(id, fence)
 end
 
 local function next_fence()
-  return sub(fences, 8 * taken + 1, 8 * taken + 8)
+  return sub(fences, $FENCE_SIZE * taken + 1, $FENCE_SIZE * taken + $FENCE_SIZE)
 end
 
 local function take(id, r)
@@ -176,7 +176,7 @@ local function admit(id, r)
     dropped[#dropped + 1] = id
     dropped[#dropped + 1] = r.task
   else
-    m().enter(r, $PARKED, 0, '')
+    m().enter(r, $BLOCKED, 0, '')
     call('ZADD', P .. 'z:' .. r.ckey, '0', m().parked_place(r, id))
     m().save(id, r)
     -- It may have been called back in place of one with a higher limit.
@@ -195,7 +195,7 @@ local function peek(most)
   if most > 1 and not others then
     members = call('ZRANGE', P .. 'q:' .. where, '0', string.format('%d', most - 1))
   end
-  for i, member in ipairs(members) do keys[i] = P .. 'i:' .. sub(member, -16) end
+  for i, member in ipairs(members) do keys[i] = P .. 'i:' .. sub(member, -$ID_SIZE) end
   local raws = get_all(keys)
   for _, raw in ipairs(raws) do
     if raw and (#raw < $SHORTEST or byte(raw, 2) % $RESULT >= CONCURRENCY) then
@@ -218,7 +218,7 @@ while taken < wanted and looked < $MOST_LOOKED_AT do
   if #members == 0 then break end
   local last = #members
   for at, member in ipairs(members) do
-    local id, raw = sub(member, -16), raws[at]
+    local id, raw = sub(member, -$ID_SIZE), raws[at]
     if met[id] then
       moved = true
     elseif raw then
@@ -234,7 +234,7 @@ while taken < wanted and looked < $MOST_LOOKED_AT do
         -- What was called back may be better than those that follow: look again.
         heads, work, last = {}, true, at
         for i = at, 1, -1 do
-          if sub(members[i], -16) == back then
+          if sub(members[i], -$ID_SIZE) == back then
             table.remove(members, i)
             last = last - 1
           end
@@ -253,7 +253,7 @@ while taken < wanted and looked < $MOST_LOOKED_AT do
   looked = looked + last
 end
 
-for i = 1, #owned, 2000 do call('HSET', KEYS[2], spread(owned, i, math.min(i + 1999, #owned))) end
+for i = 1, #owned, $MOST_SET do call('HSET', KEYS[2], spread(owned, i, math.min(i + $MOST_SET_LESS_ONE, #owned))) end
 
 local next_due = ''
 local waiting = taken + found < limit
@@ -269,8 +269,8 @@ if waiting and tag ~= '' then
   local parks = {}
   if every then parks[1] = BELL else for _, name in ipairs(names) do parks[#parks + 1] = P .. 'b:' .. name end end
   for _, key in ipairs(parks) do
-    call('ZADD', key, now + $PARKED_MS, tag)
-    call('PEXPIRE', key, '$PARKED_KEY_MS')
+    call('ZADD', key, now + $IDLE_MS, tag)
+    call('PEXPIRE', key, '$IDLE_KEY_MS')
   end
 end
 ring_bells(META)

@@ -55,11 +55,11 @@ if usual then
       answer, owned, leases, records = { '', false, false }, { false, false }, { false, false }, { false, false }
       local ids, keys = { false }, { false }
       for i = 1, count do
-        local id = sub(members[i], -16)
+        local id = sub(members[i], -$ID_SIZE)
         ids[i], keys[i] = id, P .. 'i:' .. id
       end
       local raws = count == 1 and { attempt('GET', keys[1]) } or call('MGET', unpack(keys))
-      local now6, fences = struct.pack('>I6', now), ARGV[10]
+      local now6, fences = struct.pack('$TIME_FORMAT', now), ARGV[10]
       local tail, status = ARGV[7] .. now6 .. ARGV[8], '\$PENDING'
       if #ARGV[8] > #ARGV[7] - $CLAIM_TAIL then tail, status = tail .. now6, '\$RUNNING' end
       local ends = now + tonumber(ARGV[6])
@@ -79,7 +79,7 @@ if usual then
           usual = false
           break
         end
-        local id, fence = ids[i], sub(fences, 8 * i - 7, 8 * i)
+        local id, fence = ids[i], sub(fences, $FENCE_SIZE * i - $FENCE_LAST, $FENCE_SIZE * i)
         raw = status .. char(flags) .. fence .. sub(raw, $TAG_AT, -$BUT_EMPTY) .. tail
         records[2 * i - 1], records[2 * i] = keys[i], raw
         owned[2 * i - 1], owned[2 * i] = id, fence
@@ -113,9 +113,9 @@ if usual then
         -- By name, neither by rank nor from one to another: see `lib/begin.lua`.
         call('ZREM', queue, unpack(members))
       end
-      if parks and call('ZADD', bell, now + $PARKED_MS, tag) == 1 then call('PEXPIRE', bell, '$PARKED_KEY_MS') end
+      if parks and call('ZADD', bell, now + $IDLE_MS, tag) == 1 then call('PEXPIRE', bell, '$IDLE_KEY_MS') end
       -- A few empty queues stay listed for a runner that waits: the next call would list them again.
-      if every and count == 0 and (tag == '' or #names > 8) then
+      if every and count == 0 and (tag == '' or #names > $MOST_EMPTY_LISTED) then
         for _, name in ipairs(names) do
           if not next_due or not call('ZRANGE', P .. 's:' .. name, '0', '0')[1] then call('SREM', KEYS[3], name) end
         end

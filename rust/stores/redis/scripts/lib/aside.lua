@@ -15,14 +15,14 @@
       status = $FAILED, flags = REASON, fence = Z8, tag = #raw >= $TAG_END and sub(raw, $TAG_AT, $TAG_END) or Z8, rank = 0,
       retries = shaped and old.retries or 0, recoveries = shaped and old.recoveries or 0,
       releases = shaped and old.releases or 0, due = now, arrived = #raw >= $ARRIVED_END and sub(raw, $ARRIVED_AT, $ARRIVED_END) or now6,
-      seq = #raw >= $SEQ_END and sub(raw, $SEQ_AT, $SEQ_END) or '\0\0\0\0\0', runner = '', note = reason, waits = '',
-      hist = char($FAILED + $HAS_NOTE) .. now6 .. pack('>I2c0', #reason, reason), result = reason,
+      seq = #raw >= $SEQ_END and sub(raw, $SEQ_AT, $SEQ_END) or '$NO_SEQ', runner = '', note = reason, waits = '',
+      hist = char($FAILED + $HAS_NOTE) .. now6 .. pack('$TEXT_FORMAT', #reason, reason), result = reason,
     }
     local task, queue = name(old.task), name(old.queue)
-    r.body = pack('>Bc0I4I2c0I2I4BI2I2BI2c0', 2, '\128\254', 0, #queue, queue, 0, 0, 0, 0, 0, 0, #task, task) ..
+    r.body = pack('$ASIDE_BODY_FORMAT', $NO_PRIORITY_SIZE, '$NO_PRIORITY', 0, #queue, queue, 0, 0, 0, 0, 0, 0, #task, task) ..
       sub(raw, 1, HISTORY_LIMIT)
     if math.floor((byte(raw, 2) or 0) / MORE) % 2 == 1 then r.flags = r.flags + MORE end
-    call('RPUSH', P .. 'f', pack('>I6', now + RETENTION) .. id .. r.seq)
+    call('RPUSH', P .. 'f', pack('$TIME_FORMAT', now + RETENTION) .. id .. r.seq)
     call('SET', P .. 'i:' .. id, encode(r), 'PX', RETENTION)
     attempt('PEXPIRE', P .. 'd:' .. id, RETENTION)
     attempt('ZREM', P .. 'l', id)

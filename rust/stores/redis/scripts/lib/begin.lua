@@ -21,8 +21,8 @@ if now == 0 then
   local t = call('TIME')
   now = t[1] * 1000 + math.floor(t[2] / 1000)
 end
-local now6 = pack('>I6', now)
-local Z8, Z16 = '\0\0\0\0\0\0\0\0', '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+local now6 = pack('$TIME_FORMAT', now)
+local Z8, Z16 = '$NO_TAG', '$NO_ID'
 local CHUNK = $CHUNK
 local HISTORY_LIMIT = $HISTORY_LIMIT
 
@@ -31,7 +31,7 @@ local function claimed(s) return s == $PENDING or s == $RUNNING or s == $PAUSED 
 local function available(s) return s == $REGISTERED or s == $REROUTED or s == $RETRY end
 
 -- Flags of a record.
-local ARGS_APART, RESULT_APART, CONCURRENCY, REGISTRATION, RESULT, REASON, MORE, WISHED = $ARGS_APART, $RESULT_APART, $CONCURRENCY, $REGISTRATION, $RESULT, $REASON, $MORE, $WISHED
+local ARGS_APART, RESULT_APART, CONCURRENCY, REGISTRATION, RESULT, REASON, MORE, WISHED = $ARGS_APART, $RESULT_APART, $CONCURRENCY, $REGISTRATION, $RESULT, $REASON, $MORE, $TO_CANCEL
 -- Where the unchanging part of a packed record ends; it is far shorter than 16 MiB.
 local function body_end(raw)
   local high, middle, low = byte(raw, $LENGTH_AT, $LENGTH_END)

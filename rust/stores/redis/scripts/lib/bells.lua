@@ -10,9 +10,9 @@ local function ring_bells(meta)
   -- Those who listen but were not rung, or not heard, notice by this number.
   if meta and next(bells) then call('HINCRBY', meta, 'w', '1') end
   for queue, n in pairs(bells) do
-    n = math.min(n, $MOST_BELLS)
+    n = math.min(n, $MOST_WOKEN)
     for _, key in ipairs({ P .. 'b:' .. queue, P .. 'b' }) do
-      for _ = 1, $MOST_DEAD_BELLS do
+      for _ = 1, $MOST_GONE_PASSED do
         if n <= 0 then break end
         local top = call('ZPOPMAX', key)
         if not top[1] then break end
@@ -36,7 +36,7 @@ local function tell_one(tag, id, status, kind, result)
     told[tag] = list
   end
   if #result > tonumber(ARGV[4]) then kind, result = $TOLD_TO_ASK, '' end
-  list[#list + 1] = pack('>c16BBI4c0', id, status, kind, #result, result)
+  list[#list + 1] = pack('$TOLD_FORMAT', id, status, kind, #result, result)
 end
 
 local function announce()

@@ -20,14 +20,14 @@
   function place_freed(r)
     if not has(r, CONCURRENCY) then return end
     local parked = P .. 'z:' .. fixed(r).ckey
-    local members = call('ZRANGE', parked, '0', '$MOST_PARKED_SEEN')
+    local members = call('ZRANGE', parked, '0', '$LAST_BLOCKED_SEEN')
     if #members == 0 then return end
     local holders = call('SCARD', P .. 'k:' .. r.ckey)
     for _, member in ipairs(members) do
-      if holders < unpack('>I4', member, #member - 3) then
-        local id = sub(member, -20, -5)
+      if holders < unpack('$LIMIT_FORMAT', member, #member - $LIMIT_LAST) then
+        local id = sub(member, -$ID_AND_LIMIT, -$BUT_LIMIT)
         local next = load(id)
-        if next and next.status == $PARKED then
+        if next and next.status == $BLOCKED then
           enter(next, $REROUTED, 0, '')
           enqueue(next, id)
           save(id, next)

@@ -10,14 +10,14 @@
       r.result = result
     end
     if has(r, ARGS_APART) then call('PEXPIRE', P .. 'd:' .. id, RETENTION) end
-    call('RPUSH', P .. 'f', pack('>I6', now + RETENTION) .. id .. r.seq)
+    call('RPUSH', P .. 'f', pack('$TIME_FORMAT', now + RETENTION) .. id .. r.seq)
     call('SET', P .. 'i:' .. id, encode(r), 'PX', RETENTION)
     tell(r, id, result)
   end
 
   -- End it by the engine's own decision.
   local function finish_unrun(r, id, status, reason)
-    enter(r, status, $HAS_NOTE, pack('>I2c0', #reason, reason))
+    enter(r, status, $HAS_NOTE, pack('$TEXT_FORMAT', #reason, reason))
     if has(r, REGISTRATION) and call('GET', P .. 'r:' .. fixed(r).rkey) == id then
       call('PEXPIRE', P .. 'r:' .. r.rkey, RETENTION)
     end

@@ -4,7 +4,7 @@
 -- of its own, because each one taken from outside costs every script that does without.
 local function moves()
   local call, pack, unpack, sub, char, byte = redis.call, struct.pack, struct.unpack, string.sub, string.char, string.byte
-  local CONCURRENCY, ARGS_APART, RESULT_APART, REGISTRATION, RESULT, REASON, MORE, WISHED = $CONCURRENCY, $ARGS_APART, $RESULT_APART, $REGISTRATION, $RESULT, $REASON, $MORE, $WISHED
+  local CONCURRENCY, ARGS_APART, RESULT_APART, REGISTRATION, RESULT, REASON, MORE, WISHED = $CONCURRENCY, $ARGS_APART, $RESULT_APART, $REGISTRATION, $RESULT, $REASON, $MORE, $TO_CANCEL
   local CHUNK, HISTORY_LIMIT, RECORD = $CHUNK, $HISTORY_LIMIT, '$RECORD_FORMAT'
   -- [record]
 

@@ -3,9 +3,9 @@
   -- Forget where it stood in the order of arrival, if it still stands there. `recount` must follow.
   local touched = {}
   local function forget_order(seq, id)
-    local chunk, at = sub(seq, 1, 4), byte(seq, 5) * 16
+    local chunk, at = sub(seq, 1, $CHUNK_NAME_END), byte(seq, $PLACE_AT) * $ID_SIZE
     local key = P .. 'o:' .. chunk
-    if call('GETRANGE', key, at, at + 15) == id then call('SETRANGE', key, at, Z16) end
+    if call('GETRANGE', key, at, at + $ID_LAST) == id then call('SETRANGE', key, at, Z16) end
     touched[chunk] = true
   end
 
@@ -14,8 +14,8 @@
     for chunk in pairs(touched) do
       local key, left = P .. 'o:' .. chunk, CHUNK
       local ids = call('GET', key) or ''
-      for i = 1, #ids, 16 do
-        if sub(ids, i, i + 15) == Z16 then left = left - 1 end
+      for i = 1, #ids, $ID_SIZE do
+        if sub(ids, i, i + $ID_LAST) == Z16 then left = left - 1 end
       end
       if left == 0 or ids == '' then
         call('DEL', key)
@@ -30,7 +30,7 @@
   -- numbers of arrival go on in the next one.
   local function close_order(only)
     local seen = tonumber(call('HGET', P .. 'm', 's') or 0)
-    local chunk, free = sub(pack('>I5', seen), 1, 4), CHUNK - seen % CHUNK
+    local chunk, free = sub(pack('$SEQ_FORMAT', seen), 1, $CHUNK_NAME_END), CHUNK - seen % CHUNK
     local left = tonumber(call('HGET', P .. 'o', chunk) or 0)
     if free == CHUNK or left == 0 or (only or chunk) ~= chunk or (not only and left > free) then return end
     call('HSET', P .. 'm', 's', string.format('%.0f', seen + free))
@@ -39,7 +39,7 @@
       call('HDEL', P .. 'o', chunk)
     else
       -- What is not there counts as left.
-      call('SETRANGE', P .. 'o:' .. chunk, CHUNK * 16 - 16, Z16)
+      call('SETRANGE', P .. 'o:' .. chunk, CHUNK * $ID_SIZE - $ID_SIZE, Z16)
       call('HSET', P .. 'o', chunk, left - free)
     end
   end

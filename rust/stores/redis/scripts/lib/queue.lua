@@ -6,19 +6,19 @@
   local function is_alone(r) return r.releases >= ALONE end
 
   local function line(r)
-    return (r.releases >= ALONE and '\1' or '') .. fixed(r).queue
+    return (r.releases >= ALONE and '\$ALONE_MARK' or '') .. fixed(r).queue
   end
 
   -- Place in line: rank and priority descending, due time, arrival; sorts as bytes.
   local function place(r, id)
     fixed(r)
-    local rank = r.rank <= 253 and char(255 - r.rank) or pack('>BI4', 1, 4294967295 - r.rank)
-    return rank .. r.code .. pack('>I6', r.due) .. r.seq .. id
+    local rank = r.rank <= $MOST_SHORT_RANK and char($NOT_WAITED_FOR - r.rank) or pack('$LONG_RANK_FORMAT', $LONG_RANK, $MOST_RANK - r.rank)
+    return rank .. r.code .. pack('$TIME_FORMAT', r.due) .. r.seq .. id
   end
 
   -- Parked members carry the limit of their task, to be judged without their record.
   local function parked_place(r, id)
-    return place(r, id) .. pack('>I4', r.limit)
+    return place(r, id) .. pack('$LIMIT_FORMAT', r.limit)
   end
 
   local function enqueue(r, id)

@@ -2,10 +2,10 @@
 
   -- Let it leave the queue, or the parking, before everything that no body of this depth waits for.
   local function raise(id, depth)
-    local rank, r = math.min(depth + 1, 4294967295), load(id)
+    local rank, r = math.min(depth + 1, $MOST_RANK), load(id)
     if not r or r.rank >= rank then return end
     fixed(r)
-    if r.status == $PARKED then
+    if r.status == $BLOCKED then
       local parked, old = P .. 'z:' .. r.ckey, parked_place(r, id)
       r.rank = rank
       call('ZADD', parked, '0', parked_place(r, id))

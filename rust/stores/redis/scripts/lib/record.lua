@@ -45,7 +45,7 @@
     if status >= $SUCCESS and not has(r, RESULT) and not has(r, REASON) then
       return nil, 'its status is ' .. status .. ', without an outcome'
     end
-    if status == $PARKED and not has(r, CONCURRENCY) then return nil, 'its status is $PARKED, without a concurrency key' end
+    if status == $BLOCKED and not has(r, CONCURRENCY) then return nil, 'its status is $BLOCKED, without a concurrency key' end
     return r
   end
 
@@ -63,6 +63,6 @@
     if #r.hist < HISTORY_LIMIT then
       enter(r, status, $SAME_RUNNER + flags, more)
     else
-      enter(r, status, $NAMES_RUNNER + flags, pack('>I2c0', #r.runner, r.runner) .. more)
+      enter(r, status, $NAMES_RUNNER + flags, pack('$TEXT_FORMAT', #r.runner, r.runner) .. more)
     end
   end

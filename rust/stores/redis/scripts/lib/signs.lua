@@ -3,8 +3,8 @@
 local function hear(meta, leases, lease)
   local seen = call('HMGET', meta, 'h', 'g')
   local heard, quiet = tonumber(seen[1] or 0), tonumber(seen[2] or 0)
-  local silent = lease > 0 and now - heard > math.floor(lease / 5) * 3
-  if silent and call('ZRANGEBYSCORE', leases, '-inf', now + math.floor(lease / 5), 'LIMIT', '0', '1')[1] then
+  local silent = lease > 0 and now - heard > math.floor(lease / $SIGNS_OF_LEASE) * $SIGNS_MISSED
+  if silent and call('ZRANGEBYSCORE', leases, '-inf', now + math.floor(lease / $SIGNS_OF_LEASE), 'LIMIT', '0', '1')[1] then
     quiet = now + lease
     call('HSET', meta, 'g', quiet)
   end

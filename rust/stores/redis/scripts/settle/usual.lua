@@ -17,7 +17,7 @@ if ARGV[6] == '2' then
     now = t[1] * 1000 + math.floor(t[2] / 1000)
   end
   local raws = n == 1 and { attempt('GET', KEYS[3]) } or call('MGET', unpack(KEYS, 3))
-  local now6, expires, most = pack('>I6', now), pack('>I6', now + ARGV[3]), tonumber(ARGV[4])
+  local now6, expires, most = pack('$TIME_FORMAT', now), pack('$TIME_FORMAT', now + ARGV[3]), tonumber(ARGV[4])
   -- Made with a place for one, because a table that grows costs as much as a command.
   local records, ids, finished, told, known, between = { false }, { false }, { false }, nil, nil, nil
   local whole = 0
@@ -31,20 +31,20 @@ if ARGV[6] == '2' then
     if #raw < last + $EMPTY_END then break end
     -- All are of one runner: its name, and that there is neither a note nor ids waited for.
     if not owner then
-      high, low = byte(raw, last + 1, last + 2)
-      owner = sub(raw, last + 1, last + 2 + high * 256 + low)
-      quiet = owner .. '\0\0\0\0\0\0\0\0'
+      high, low = byte(raw, last + 1, last + $NAME_LENGTH_SIZE)
+      owner = sub(raw, last + 1, last + $NAME_LENGTH_SIZE + high * 256 + low)
+      quiet = owner .. '$QUIET'
     end
     local past = last + #quiet
-    local length = #raw - past - 4
+    local length = #raw - past - $LENGTH_SIZE
     -- No flag is set: neither something kept apart, nor a concurrency key, nor more who wait, nor a cancellation. What
     -- follows is the history.
     if status ~= $RUNNING or flags % $REGISTRATION ~= 0 or flags >= $MORE or length >= $HISTORY_LIMIT or sub(raw, last + 1, past) ~= quiet then break end
     if length ~= known then
-      known, between = length, '\0\0\0\0\0\0\0\0\0\0' .. pack('>I4', length + $END_ENTRY)
+      known, between = length, '$NO_RUNNER_QUIET' .. pack('$LENGTH_FORMAT', length + $END_ENTRY)
     end
-    local id, value, kind = sub(KEYS[i + 2], -16), ARGV[6 + i], byte(heads, at + $OUTCOME_KIND)
-    records[i] = char($OUTCOME + kind, flags + $RESULT) .. sub(raw, $FENCE_AT, last) .. between .. sub(raw, past + 5) ..
+    local id, value, kind = sub(KEYS[i + 2], -$ID_SIZE), ARGV[6 + i], byte(heads, at + $OUTCOME_KIND)
+    records[i] = char($OUTCOME + kind, flags + $RESULT) .. sub(raw, $FENCE_AT, last) .. between .. sub(raw, past + $PAST_LENGTH) ..
       char($END_ENTRY_KIND + kind) .. now6 .. sub(heads, at + $OUTCOME_WHERE, at + $OUTCOME_WHERE_END) .. value
     ids[i], finished[i] = id, expires .. id .. sub(raw, $SEQ_AT, $SEQ_END)
     if byte(raw, $TAG_END) > 0 then
@@ -56,16 +56,16 @@ if ARGV[6] == '2' then
         told[tag] = list
       end
       if size > most then
-        list[#list + 1] = id .. char($OUTCOME + kind) .. '\$TOLD_TO_ASK\0\0\0\0'
+        list[#list + 1] = id .. char($OUTCOME + kind) .. '\$TOLD_TO_ASK$NO_LENGTH'
       else
-        list[#list + 1] = id .. char($OUTCOME + kind, $TOLD_BY_BODY) .. pack('>I4', size) .. value
+        list[#list + 1] = id .. char($OUTCOME + kind, $TOLD_BY_BODY) .. pack('$LENGTH_FORMAT', size) .. value
       end
     end
     whole = i
   end
   if whole == n then
     -- What fails is undone: that is cheaper for the others than to look beforehand.
-    local owned = P .. 'w:' .. sub(owner, 3)
+    local owned = P .. 'w:' .. sub(owner, $PAST_NAME_LENGTH)
     call('HDEL', owned, unpack(ids))
     local failed = attempt('RPUSH', KEYS[2], unpack(finished))
     if type(failed) == 'number' then

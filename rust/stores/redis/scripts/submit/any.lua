@@ -5,7 +5,7 @@ local function m()
   return made
 end
 local n, tag, heads = tonumber(ARGV[3]), ARGV[4], ARGV[5]
-local next_apart = 6 + n
+local next_apart = $CALLS_FROM + n
 local calls, queues = {}, {}
 
 local heard = call('ZCARD', P .. 'b')
@@ -13,7 +13,7 @@ call('HLEN', P .. 'o')
 for i = 1, n do
   local _, code, _, queue, _, _, _, rkey, args = unpack('$CALL_FORMAT', ARGV[5 + i])
   local flags, due = byte(heads, 1), 0
-  if #heads > 1 then flags, due = byte(heads, 7 * i - 6), unpack('>I6', heads, 7 * i - 5) end
+  if #heads > 1 then flags, due = byte(heads, $CALL_HEAD * i - $CALL_HEAD_LAST), unpack('$TIME_FORMAT', heads, $CALL_HEAD * i - $CALL_DUE_LAST) end
   calls[i] = { queue = queue, code = code, rkey = rkey, args = args, flags = flags, due = math.max(due, now) }
   if not queues[queue] then
     queues[queue] = { known = call('SISMEMBER', P .. 'Q', queue) == 1, ready = {} }
@@ -26,14 +26,14 @@ end
 local next_ahead = next_apart
 for i, one in ipairs(calls) do
   if one.flags % $RESULT_APART == $ARGS_APART then
-    if ARGV[next_ahead] == '' and call('EXISTS', P .. 'd:' .. sub(KEYS[4 + i], -16)) == 0 then
+    if ARGV[next_ahead] == '' and call('EXISTS', P .. 'd:' .. sub(KEYS[4 + i], -$ID_SIZE)) == 0 then
       return redis.error_reply('TRYAGAIN the arguments sent ahead are gone')
     end
     next_ahead = next_ahead + 1
   end
 end
 local before = tonumber(call('HGET', KEYS[1], 's') or 0)
-for _, seq in ipairs({ before, before + n }) do call('STRLEN', P .. 'o:' .. sub(pack('>I5', seq), 1, 4)) end
+for _, seq in ipairs({ before, before + n }) do call('STRLEN', P .. 'o:' .. sub(pack('$SEQ_FORMAT', seq), 1, $CHUNK_NAME_END)) end
 
 local codes, answer, fresh, delayed, seq = {}, { '' }, {}, {}, before
 -- What is new of this batch, by its id and by its registration key.
@@ -49,7 +49,7 @@ local function registered(rkey)
 end
 
 for i, one in ipairs(calls) do
-  one.id, one.key, one.packed = sub(KEYS[4 + i], -16), KEYS[4 + i], ARGV[5 + i]
+  one.id, one.key, one.packed = sub(KEYS[4 + i], -$ID_SIZE), KEYS[4 + i], ARGV[5 + i]
   one.apart = one.flags % $RESULT_APART == $ARGS_APART and ARGV[next_apart]
   if one.apart then next_apart = next_apart + 1 end
   local known = here[one.id] or call('EXISTS', one.key) == 1
@@ -61,8 +61,8 @@ for i, one in ipairs(calls) do
     answer[#answer + 1] = existing
     one.unneeded = one.apart == ''
   elseif not known then
-    one.seq = pack('>I5', seq)
-    one.member = '\255' .. one.code .. pack('>I6', one.due) .. one.seq .. one.id
+    one.seq = pack('$SEQ_FORMAT', seq)
+    one.member = '\$NOT_WAITED_FOR' .. one.code .. pack('$TIME_FORMAT', one.due) .. one.seq .. one.id
     if one.due <= now then
       local list = queues[one.queue].ready
       list[#list + 1] = '0'
@@ -106,10 +106,10 @@ end
 local at = 1
 while at <= #fresh do
   local place = before + at - 1
-  local chunk, ids = sub(pack('>I5', place), 1, 4), {}
+  local chunk, ids = sub(pack('$SEQ_FORMAT', place), 1, $CHUNK_NAME_END), {}
   local last = math.min(#fresh, at + CHUNK - 1 - place % CHUNK)
   for i = at, last do ids[#ids + 1] = fresh[i].id end
-  call('SETRANGE', P .. 'o:' .. chunk, place % CHUNK * 16, table.concat(ids))
+  call('SETRANGE', P .. 'o:' .. chunk, place % CHUNK * $ID_SIZE, table.concat(ids))
   if place % CHUNK == 0 then call('HSETNX', P .. 'o', chunk, CHUNK) end
   at = last + 1
 end

@@ -17,7 +17,7 @@ if #ARGV[5] == 1 then
     local t = call('TIME')
     now = t[1] * 1000 + floor(t[2] / 1000)
   end
-  local parked, name = call('EXISTS', KEYS[2], KEYS[4]) > 0 and {}, sub(queue, #P + 3)
+  local parked, name = call('EXISTS', KEYS[2], KEYS[4]) > 0 and {}, sub(queue, #P + $KEY_NAME_AT)
   if parked then parked[2], parked[4] = call('ZCARD', KEYS[2]) > 0, call('ZCARD', KEYS[4]) > 0 end
   local unlisted = call('SISMEMBER', P .. 'Q', name) == 0
   local before = tonumber(call('HGET', KEYS[1], 's') or 0)
@@ -26,18 +26,18 @@ if #ARGV[5] == 1 then
   -- All numbers of arrival begin with the same three bytes; the very first call, and one of which a part is there already,
   -- are left to the other way.
   if before > 0 and seen + n <= 65536 and call('EXISTS', unpack(KEYS, 5, 4 + n)) == 0 then
-    high = pack('>I3', high)
+    high = pack('$HIGH_SEQ_FORMAT', high)
     local chunk = floor(seen / $CHUNK)
     local here, there = high .. char(chunk), used + n > $CHUNK and high .. char(chunk + 1)
     if there or used == 0 then call('HLEN', P .. 'o') end
     if there then call('STRLEN', P .. 'o:' .. there) end
     -- Made with places for one, because a table that grows costs as much as a command.
-    local now6, ids, records, members = pack('>I6', now), { false }, { false, false }, { false, false }
-    local head = '\$REGISTERED' .. ARGV[5] .. '\0\0\0\0\0\0\0\0' .. ARGV[4] .. '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0' .. now6 .. now6 .. high
-    local place = '\255' .. sub(ARGV[6], 6, 5 + string.byte(ARGV[6], 5)) .. now6 .. high
+    local now6, ids, records, members = pack('$TIME_FORMAT', now), { false }, { false, false }, { false, false }
+    local head = '\$REGISTERED' .. ARGV[5] .. '$NO_FENCE' .. ARGV[4] .. '$NO_COUNTS' .. now6 .. now6 .. high
+    local place = '\$NOT_WAITED_FOR' .. sub(ARGV[6], $CODE_AT, $CODE_LENGTH_AT + string.byte(ARGV[6], $CODE_LENGTH_AT)) .. now6 .. high
     for i = 1, n do
       local key, low = KEYS[4 + i], char(floor(seen / 256), seen % 256)
-      local id = sub(key, -16)
+      local id = sub(key, -$ID_SIZE)
       ids[i] = id
       records[2 * i - 1], records[2 * i] = key, head .. low .. ARGV[5 + i]
       members[2 * i - 1], members[2 * i] = '0', place .. low .. id
@@ -46,7 +46,7 @@ if #ARGV[5] == 1 then
     call('ZADD', queue, unpack(members))
     call('MSET', unpack(records))
     local all = n == 1 and ids[1] or table.concat(ids, '', 1, there and $CHUNK - used or n)
-    local failed = attempt('SETRANGE', P .. 'o:' .. here, format('%d', used * 16), all)
+    local failed = attempt('SETRANGE', P .. 'o:' .. here, format('%d', used * $ID_SIZE), all)
     if type(failed) == 'table' then
       -- What fails is undone: that is cheaper for the others than to look beforehand.
       call('DEL', unpack(KEYS, 5, 4 + n))
@@ -62,9 +62,9 @@ if #ARGV[5] == 1 then
     if unlisted then call('SADD', P .. 'Q', name) end
     if parked then
       -- As `ring_bells` does.
-      local left = math.min(n, $MOST_BELLS)
+      local left = math.min(n, $MOST_WOKEN)
       for bell = 4, 2, -2 do
-        for _ = 1, $MOST_DEAD_BELLS do
+        for _ = 1, $MOST_GONE_PASSED do
           if left <= 0 or not parked[bell] then break end
           local top = call('ZPOPMAX', KEYS[bell])
           if not top[1] then break end

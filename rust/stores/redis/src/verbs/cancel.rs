@@ -5,6 +5,7 @@ use pynenc_core::store::{CANCEL_REASON, Cancelled, Reach};
 use pynenc_core::{Error, Result};
 
 use crate::keys::Kind;
+use crate::layout;
 use crate::script::{CANCEL, Request};
 use crate::shared::Shared;
 use crate::value;
@@ -26,17 +27,18 @@ pub fn cancel(shared: &Shared, id: InvocationId, reach: Reach) -> Result<Cancell
         let [code, work] = value::parts(answer)?;
         Some((value::int(&code)?, value::int(&work)? > 0))
     };
-    match read().ok_or_else(|| link.nonsense("cancel"))? {
-        (0, work) => {
+    let (code, work) = read().ok_or_else(|| link.nonsense("cancel"))?;
+    match code as usize {
+        layout::CANCEL_DONE => {
             shared.hub.finished(&[id]);
             if work {
                 shared.hub.work();
             }
             Ok(Cancelled::Done)
         }
-        (1, _) => Ok(Cancelled::Claimed),
-        (2, _) => Ok(Cancelled::Finished),
-        (4, _) => {
+        layout::CANCEL_CLAIMED => Ok(Cancelled::Claimed),
+        layout::CANCEL_FINISHED => Ok(Cancelled::Finished),
+        layout::CANCEL_REQUESTED => {
             shared.hub.cancellation(None);
             Ok(Cancelled::Requested)
         }

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use pynenc_core::claim::{Claim, ClaimRequest, Claimed, QueueOrder};
 use pynenc_core::ids::{Fence, InvocationId, Millis};
@@ -14,18 +13,13 @@ use super::aside;
 use crate::checksum;
 use crate::keys::{Kind, alone};
 use crate::layout;
+use crate::limits::{MOST_IN_CALL, MOST_UNCERTAIN, ONE_OF_MANY, RUNNER_LIMIT};
 use crate::link::Link;
 use crate::push;
 use crate::record::{ARGS_APART, NAMES_RUNNER, Packed, SAME_RUNNER, put_sized};
 use crate::script::{CLAIM, Request};
-use crate::shared::{CHUNK, Shared};
+use crate::shared::Shared;
 use crate::value;
-
-/// Longest name of a runner: what a history keeps of it.
-const RUNNER_LIMIT: usize = 1000;
-
-/// How long a claim tries one shard of several.
-const ONE_OF_MANY: Duration = Duration::from_millis(500);
 
 /// What is sent to one shard. The fences are made here: a request sent again finds by them what it had claimed.
 pub struct Ask {
@@ -38,7 +32,7 @@ pub struct Ask {
 impl Ask {
     pub fn new(shared: &Shared, request: &ClaimRequest, shard: usize, limit: usize) -> Self {
         let lost = shared.uncertain.lock().remove(&(request.runner.clone(), shard)).unwrap_or_default();
-        let limit = limit.min(CHUNK);
+        let limit = limit.min(MOST_IN_CALL);
         Self { shard, limit, fences: (0..limit).map(|_| Fence::generate()).collect(), lost }
     }
 
@@ -49,7 +43,7 @@ impl Ask {
         known.extend(self.lost);
         known.extend(self.fences);
         // A runner that never claims again is forgotten with its handle; one that fails for long keeps the latest.
-        let excess = known.len().saturating_sub(64 * CHUNK);
+        let excess = known.len().saturating_sub(MOST_UNCERTAIN);
         known.drain(..excess);
     }
 
@@ -116,7 +110,7 @@ impl Ask {
         // where something was set aside: others may stand behind it.
         let gone = dropped.iter().map(|(id, _)| *id).collect();
         into.dropped.extend(dropped);
-        let news = News { any: !claims.is_empty(), dropped: gone, work: work || fewer || claims.len() == CHUNK };
+        let news = News { any: !claims.is_empty(), dropped: gone, work: work || fewer || claims.len() == MOST_IN_CALL };
         into.claims.extend(claims);
         news.announce(shared);
         if !request.alone && into.claims.len() < self.limit && shared.ear.tag(self.shard).is_some() {
@@ -135,8 +129,8 @@ fn fences_and_order(fences: &[Fence], request: &ClaimRequest) -> Vec<u8> {
     match request.order {
         _ if request.queues.len() < 2 => {}
         QueueOrder::Merged => {}
-        QueueOrder::AsNamed => bytes.push(1),
-        QueueOrder::InTurn => bytes.push(2),
+        QueueOrder::AsNamed => bytes.push(layout::AS_NAMED as u8),
+        QueueOrder::InTurn => bytes.push(layout::IN_TURN as u8),
     }
     bytes
 }
@@ -162,11 +156,13 @@ impl News {
 
 /// What a history notes of a claim, before and after its time; see `scripts/claim/usual.lua`.
 fn note_of_claim(request: &ClaimRequest) -> (Vec<u8>, Vec<u8>) {
-    let mut named = Vec::with_capacity(64);
+    let mut named = Vec::with_capacity(request.runner.len() + layout::PAST_NAME_LENGTH);
     put_sized(&mut named, request.runner.as_bytes());
-    let begun = if request.begin { 1 + 6 } else { 0 };
-    let length = (1 + 6 + named.len() + begun) as u32;
-    let before = [&named[..], &[0; 8], &length.to_be_bytes(), &[Status::Pending as u8 | NAMES_RUNNER]].concat();
+    let begun = if request.begin { layout::ENTRY_SIZE } else { 0 };
+    let length = (layout::ENTRY_SIZE + named.len() + begun) as u32;
+    let before =
+        [&named[..], &[0; layout::QUIET_LAST + 1], &length.to_be_bytes(), &[Status::Pending as u8 | NAMES_RUNNER]]
+            .concat();
     if request.begin {
         named.push(Status::Running as u8 | SAME_RUNNER);
     }
@@ -216,7 +212,7 @@ fn read_answer(answer: Value) -> Option<Answer> {
     let words = match answer {
         Value::BulkString(nothing) if nothing.is_empty() => return Some(Answer::default()),
         Value::BulkString(only) => {
-            let (id, record) = only.split_first_chunk::<16>()?;
+            let (id, record) = only.split_first_chunk::<{ layout::ID_SIZE }>()?;
             let mut read = Answer::default();
             read.add(InvocationId::from_bytes(*id), record, Some(b""))?;
             return Some(read);
@@ -234,7 +230,8 @@ fn read_answer(answer: Value) -> Option<Answer> {
         read.aside = value::array(aside.clone())?;
     }
     let apart = head.len() > 2;
-    for words in words.chunks(if apart { 3 } else { 2 }) {
+    // Id and record; then the arguments, if the answer has any apart from a record.
+    for words in words.chunks(2 + usize::from(apart)) {
         let (id, record) = (value::id(words.first()?)?, value::bytes(words.get(1)?)?);
         let arguments = match words.get(2) {
             Some(Value::Int(_)) => None,

@@ -13,15 +13,13 @@ use redis::Value;
 
 use super::aside;
 use crate::keys::Kind;
-use crate::layout::CHUNK;
+use crate::layout::{CHUNK, ID_SIZE};
+use crate::limits::MOST_READ;
 use crate::link::Link;
 use crate::record::Packed;
 use crate::script::{BACKLOG, Request};
 use crate::shared::Shared;
 use crate::value;
-
-/// Records read at a time.
-const PIECE: usize = 128;
 
 pub fn list(shared: &Shared, filter: &Filter, page: Page) -> Result<Vec<InvocationId>> {
     let (mut found, mut skip) = (Vec::new(), page.offset);
@@ -103,7 +101,7 @@ fn count_claimed(shared: &Shared, filter: &Filter) -> Result<Option<usize>> {
         };
         let mut ids = value::ids(answer).ok_or_else(|| link.nonsense("leases"))?;
         ids.sort_unstable();
-        for piece in ids.chunks(PIECE) {
+        for piece in ids.chunks(MOST_READ) {
             count += matching(link, filter, piece)?.len();
         }
     }
@@ -187,10 +185,10 @@ fn scan(shared: &Shared, filter: &Filter, mut found: impl FnMut(InvocationId) ->
         for (chunk, _) in chunks(link)? {
             let key = link.keys.key(Kind::OrderChunk, &chunk.to_be_bytes());
             let answer = link.run_one(|_| Request::command(&[b"GET", &key]))?;
-            let ids = value::bytes(&answer).unwrap_or_default().chunks_exact(16).take(arrived(chunk, before));
+            let ids = value::bytes(&answer).unwrap_or_default().chunks_exact(ID_SIZE).take(arrived(chunk, before));
             let ids = ids.filter(|id| id.iter().any(|byte| *byte != 0)).filter_map(|id| id.try_into().ok());
             let ids: Vec<_> = ids.map(InvocationId::from_bytes).collect();
-            for piece in ids.chunks(PIECE) {
+            for piece in ids.chunks(MOST_READ) {
                 for id in matching(link, filter, piece)? {
                     if found(id).is_break() {
                         return Ok(());

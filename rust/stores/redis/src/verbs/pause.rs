@@ -12,13 +12,11 @@ use pynenc_core::{Error, Result};
 use redis::Value;
 
 use super::{by_shard, get, resume, watch};
+use crate::limits::{MOST_IN_CALL, MOST_SEARCHED};
 use crate::record::Packed;
 use crate::script::{PAUSE, RAISE, Request};
-use crate::shared::{CHUNK, Shared};
+use crate::shared::Shared;
 use crate::value;
-
-/// Invocations looked at in search of a cycle that leads through other shards.
-const SEARCH_LIMIT: usize = 500;
 
 pub fn pause(shared: &Arc<Shared>, waiter: Ownership, targets: &[InvocationId]) -> Result<Paused> {
     let home = shared.shard(waiter.id);
@@ -90,7 +88,7 @@ fn look_far(shared: &Arc<Shared>, far: &[InvocationId]) -> Result<Vec<Invocation
 fn far_cycle(shared: &Shared, waiter: InvocationId, far: &[InvocationId]) -> Result<Option<Vec<InvocationId>>> {
     let mut came_from: HashMap<_, _> = far.iter().map(|id| (*id, waiter)).collect();
     let mut open: Vec<InvocationId> = far.to_vec();
-    while let Some(id) = open.pop().filter(|_| came_from.len() < SEARCH_LIMIT) {
+    while let Some(id) = open.pop().filter(|_| came_from.len() < MOST_SEARCHED) {
         if id == waiter {
             let mut path = vec![waiter];
             let mut at = came_from.get(&waiter).copied();
@@ -121,7 +119,7 @@ fn far_cycle(shared: &Shared, waiter: InvocationId, far: &[InvocationId]) -> Res
 fn raise(shared: &Shared, waiter: InvocationId, far: &[InvocationId]) -> Result<()> {
     let raw = get::raw(shared, waiter)?;
     let depth = Packed::read(&raw).map_or(0, |packed| packed.depth);
-    for (shard, piece) in by_shard(shared, far.iter().copied(), CHUNK) {
+    for (shard, piece) in by_shard(shared, far.iter().copied(), MOST_IN_CALL) {
         let link = &shared.links[shard];
         link.run_one(|_| {
             let request = Request::script(&RAISE);

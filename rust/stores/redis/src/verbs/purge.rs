@@ -9,23 +9,18 @@ use super::aside;
 use super::list::chunks;
 use crate::keys::Kind;
 use crate::layout::{CHUNK, FORGET_PLACES};
+use crate::limits::{MOST_FRUITLESS, MOST_REMOVED};
 use crate::link::Link;
 use crate::script::{FORGET, PURGE, Request, WITHDRAW};
 use crate::shared::Shared;
 use crate::value;
 
-/// Invocations removed in one call of a script.
-const PIECE: usize = 100;
-
-/// Pieces of the index that one call of the verb goes through in a shard, beyond those in which it removes something.
-const MOST_PIECES: usize = 200;
-
 pub fn expired(shared: &Shared, limit: usize) -> Result<usize> {
     let mut removed = Vec::new();
     for link in &shared.links {
         let mut fruitless = 0;
-        while removed.len() < limit && fruitless < MOST_PIECES {
-            let piece = PIECE.min(limit - removed.len());
+        while removed.len() < limit && fruitless < MOST_FRUITLESS {
+            let piece = MOST_REMOVED.min(limit - removed.len());
             let (ids, gone) = purge_piece(shared, link, piece, false)?;
             fruitless += usize::from(ids.is_empty());
             removed.extend(ids);
@@ -60,7 +55,7 @@ pub fn queued(shared: &Shared, limit: usize) -> Result<usize> {
     let mut count = 0;
     for link in &shared.links {
         while count < limit {
-            let piece = PIECE.min(limit - count);
+            let piece = MOST_REMOVED.min(limit - count);
             let answer = link.run_one(|_| {
                 let kinds = [Kind::Queues, Kind::Finished, Kind::Meta];
                 let request = Request::script(&WITHDRAW);
@@ -95,7 +90,7 @@ pub fn all(shared: &Shared) -> Result<usize> {
             }
         }
         // What is left in the index of finished ones has lost its records.
-        while purge_piece(shared, link, PIECE, true)?.1 == PIECE {}
+        while purge_piece(shared, link, MOST_REMOVED, true)?.1 == MOST_REMOVED {}
     }
     // Those that ended meanwhile, too, and those of whose end a message is still on its way.
     shared.ear.start_anew();

@@ -8,10 +8,11 @@ use redis::Value;
 
 use super::aside;
 use crate::keys::Kind;
+use crate::limits::MOST_IN_CALL;
 use crate::link::Link;
 use crate::record::cut;
 use crate::script::{RECOVER, Request};
-use crate::shared::{CHUNK, Shared};
+use crate::shared::Shared;
 use crate::value;
 
 /// Whose claims to recover whatever their leases, and how it died.
@@ -24,8 +25,8 @@ pub fn recover(shared: &Shared, policy: RecoveryPolicy) -> Result<Recovered> {
 pub fn revoke(shared: &Shared, runner: &RunnerKey, death: &str, policy: RecoveryPolicy) -> Result<Recovered> {
     let mut all = Recovered::default();
     loop {
-        let some = sweep(shared, RecoveryPolicy { limit: CHUNK, ..policy }, Some((runner, death)))?;
-        let last = some.found() < CHUNK;
+        let some = sweep(shared, RecoveryPolicy { limit: MOST_IN_CALL, ..policy }, Some((runner, death)))?;
+        let last = some.found() < MOST_IN_CALL;
         all.extend(some);
         if last {
             return Ok(all);
@@ -36,7 +37,7 @@ pub fn revoke(shared: &Shared, runner: &RunnerKey, death: &str, policy: Recovery
 fn sweep(shared: &Shared, policy: RecoveryPolicy, dead: Dead<'_>) -> Result<Recovered> {
     let (mut recovered, mut work, mut failed) = (Recovered::default(), false, None);
     for link in &shared.links {
-        let limit = policy.limit.saturating_sub(recovered.found()).min(CHUNK);
+        let limit = policy.limit.saturating_sub(recovered.found()).min(MOST_IN_CALL);
         let answer = link.run_one(|_| request(shared, link, policy, limit, dead));
         match answer.and_then(|answer| read(shared, answer, &mut recovered).ok_or_else(|| link.nonsense("recover"))) {
             Ok(more) => work |= more,
@@ -68,7 +69,7 @@ fn request(shared: &Shared, link: &Link, policy: RecoveryPolicy, limit: usize, d
     };
     let death = dead.map_or("", |(_, death)| cut(death));
     // The script puts the number into the words.
-    const MARK: u32 = 4_000_000_000;
+    const MARK: u32 = u32::MAX;
     let reason = if death.is_empty() { burial_reason(MARK) } else { burial_reason_of_death(MARK, death) };
     let (before, after) = reason.split_once(&MARK.to_string()).unwrap_or((&reason, ""));
     shared

@@ -4,13 +4,14 @@ use pynenc_core::Result;
 use pynenc_core::ids::Ownership;
 
 use super::by_shard;
+use crate::limits::MOST_IN_CALL;
 use crate::script::{RESUME, Request};
-use crate::shared::{CHUNK, Shared};
+use crate::shared::Shared;
 use crate::value;
 
 pub fn resume(shared: &Shared, waiters: &[Ownership]) -> Result<Vec<bool>> {
     let mut answers = vec![false; waiters.len()];
-    for (shard, piece) in by_shard(shared, waiters.iter().map(|waiter| waiter.id), CHUNK) {
+    for (shard, piece) in by_shard(shared, waiters.iter().map(|waiter| waiter.id), MOST_IN_CALL) {
         let link = &shared.links[shard];
         let answer = link.run_one(|_| {
             let request = Request::script(&RESUME);

@@ -12,16 +12,16 @@ use super::by_shard;
 use crate::checksum;
 use crate::keys::Kind;
 use crate::layout;
+use crate::limits::{MOST_BYTES, MOST_IN_CALL};
 use crate::record::{INLINE, cut, put_u48, terminal};
 use crate::script::{Request, SETTLE};
 use crate::shared::Shared;
 use crate::value;
 
-/// Outcomes in one call of the script; above it a batch is not atomic with regard to one that is refused.
-pub const PIECE: usize = 250;
-
-/// Arguments of one script call are kept below this size.
-const BYTES: usize = 1 << 20;
+/// Codes in the answer of the script, a digit for each outcome.
+const DONE: u8 = b'0' + layout::SETTLED_DONE as u8;
+const REPLAYED: u8 = b'0' + layout::SETTLED_REPLAYED as u8;
+const CANCELLED: u8 = b'0' + layout::SETTLED_CANCELLED as u8;
 
 pub fn settle(shared: &Shared, batch: &[Settlement]) -> Result<Vec<Settled>> {
     let mut answers = vec![Settled::Stale; batch.len()];
@@ -40,11 +40,11 @@ pub fn pieces(shared: &Shared, batch: &[Settlement]) -> Vec<(usize, Vec<usize>)>
         Outcome::Retry { .. } | Outcome::Release { .. } | Outcome::Cancelled { .. } => 0,
     };
     let mut pieces = Vec::new();
-    for (shard, whole) in by_shard(shared, batch.iter().map(|one| one.owner.id), PIECE) {
+    for (shard, whole) in by_shard(shared, batch.iter().map(|one| one.owner.id), MOST_IN_CALL) {
         let (mut piece, mut bytes) = (Vec::new(), 0);
         for at in whole {
             bytes += size(&at);
-            if bytes > BYTES && !piece.is_empty() {
+            if bytes > MOST_BYTES && !piece.is_empty() {
                 pieces.push((shard, std::mem::take(&mut piece)));
                 bytes = size(&at);
             }
@@ -129,7 +129,7 @@ pub fn read(
     let words = match values.next().unwrap_or_default() {
         // All is done, and nothing comes back into a queue.
         Value::BulkString(nothing) if nothing.is_empty() => {
-            vec![Value::BulkString(vec![b'0'; piece.len()]), Value::Int(0)]
+            vec![Value::BulkString(vec![DONE; piece.len()]), Value::Int(0)]
         }
         answer => value::array(answer).ok_or_else(nonsense)?,
     };
@@ -143,12 +143,12 @@ pub fn read(
     let mut finished: BTreeSet<InvocationId> = BTreeSet::new();
     for (&at, code) in piece.iter().zip(codes) {
         answers[at] = match code {
-            b'0' | b'3' => Settled::Done,
-            b'1' => Settled::Replayed,
+            DONE | CANCELLED => Settled::Done,
+            REPLAYED => Settled::Replayed,
             _ => Settled::Stale,
         };
-        let is_end = batch[at].outcome.status().is_final() || *code == b'3';
-        if *code == b'0' {
+        let is_end = batch[at].outcome.status().is_final() || *code == CANCELLED;
+        if *code == DONE {
             spare_a_look(shared, &batch[at]);
         }
         // Told again for a replay: the first answer, and with it the telling, was lost.

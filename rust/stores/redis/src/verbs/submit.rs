@@ -10,36 +10,22 @@ use redis::Value;
 
 use super::by_shard;
 use crate::keys::Kind;
+use crate::layout::{CALL_HEAD, LARGE, TAG_SIZE};
+use crate::limits::{AHEAD_MS, CALL_OVERHEAD, MOST_BYTES, MOST_BYTES_AT_ONCE, MOST_IN_CALL, NAME_LIMIT};
 use crate::link::Link;
 use crate::record::{ARGS_APART, REGISTRATION, flags, is_apart, pack_call, put_u48};
 use crate::script::{Request, SUBMIT};
-use crate::shared::{CHUNK, Shared};
+use crate::shared::Shared;
 use crate::value;
 
-/// Arguments of one script call are kept below this size, so that no call holds the server up for long.
-const BYTES: usize = 1 << 20;
-
-/// Arguments from this size on do not go through the script, which would look at each byte of them: they are sent ahead of
-/// it in the same round trip, and the script keeps what it finds.
-const AHEAD: usize = 16 << 10;
-
-/// Arguments of one round trip, those sent ahead among them.
-const BYTES_AT_ONCE: usize = 2 << 20;
-
-/// How long arguments sent ahead wait for their script, in milliseconds.
-const AHEAD_MS: i64 = 60_000;
-
-/// What a name may take in a record.
-const NAME_LIMIT: usize = 60_000;
-
-/// A batch beyond [`CHUNK`] calls, or over several shards, is sent in pieces: an error may leave some of them accepted.
+/// A batch beyond [`MOST_IN_CALL`] calls, or over several shards, is sent in pieces: an error may leave some of them accepted.
 /// Sending all of it again is harmless and completes it.
 pub fn submit(shared: &Shared, batch: &[Submission]) -> Result<Vec<Submitted>> {
     for call in batch {
         check(call)?;
     }
     let mut answers: Vec<Option<Submitted>> = vec![None; batch.len()];
-    for (shard, piece) in by_shard(shared, batch.iter().map(|call| call.id), CHUNK) {
+    for (shard, piece) in by_shard(shared, batch.iter().map(|call| call.id), MOST_IN_CALL) {
         let mut from = 0;
         while from < piece.len() {
             let to = end_of_piece(batch, &piece, from);
@@ -59,9 +45,9 @@ fn end_of_piece(batch: &[Submission], piece: &[usize], from: usize) -> usize {
     let (mut size, mut all) = (0, 0);
     let fits = |&&at: &&usize| {
         let call = &batch[at];
-        size += if goes_ahead(call) { 200 } else { call.payload.len() + 200 };
+        size += CALL_OVERHEAD + if goes_ahead(call) { 0 } else { call.payload.len() };
         all += call.payload.len();
-        size < BYTES && all < BYTES_AT_ONCE
+        size < MOST_BYTES && all < MOST_BYTES_AT_ONCE
     };
     from + piece[from..].iter().take_while(fits).count().max(1)
 }
@@ -107,7 +93,7 @@ fn send(shared: &Shared, shard: usize, calls: &[&Submission]) -> Result<Vec<Subm
     read
 }
 
-fn request(shared: &Shared, shard: usize, calls: &[&Submission], tag: [u8; 8]) -> Request {
+fn request(shared: &Shared, shard: usize, calls: &[&Submission], tag: [u8; TAG_SIZE]) -> Request {
     let link = &shared.links[shard];
     let request = declare(link, calls).arg(link.keys.prefix()).number(shared.clock());
     let mut request = request.number(calls.len() as i64).arg(tag).arg(heads(calls));
@@ -118,7 +104,7 @@ fn request(shared: &Shared, shard: usize, calls: &[&Submission], tag: [u8; 8]) -
 }
 
 fn goes_ahead(call: &Submission) -> bool {
-    call.payload.len() >= AHEAD
+    call.payload.len() >= LARGE
 }
 
 /// Not in place of what is there: sent again, it may belong to an invocation by now.
@@ -137,7 +123,7 @@ fn heads(calls: &[&Submission]) -> Vec<u8> {
     if all_alike && ids.len() == calls.len() && calls.iter().all(|call| route(call) == first) {
         return vec![flags(calls[0])];
     }
-    let mut heads = Vec::with_capacity(7 * calls.len());
+    let mut heads = Vec::with_capacity(CALL_HEAD * calls.len());
     for call in calls {
         heads.push(flags(call));
         put_u48(&mut heads, call.due);

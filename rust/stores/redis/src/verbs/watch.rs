@@ -10,18 +10,19 @@ use redis::Value;
 
 use super::{aside, by_shard};
 use crate::keys::Kind;
+use crate::limits::MOST_IN_CALL;
 use crate::link::Link;
 use crate::push;
 use crate::record::{Packed, RESULT_APART};
 use crate::script::{Request, WATCH};
-use crate::shared::{CHUNK, Shared};
+use crate::shared::Shared;
 use crate::value;
 
 pub fn watch(shared: &Arc<Shared>, ids: &[InvocationId]) -> Result<Vec<Watched>> {
     let mut seen = glance(shared, ids);
     let unknown: Vec<usize> = (0..ids.len()).filter(|&at| seen[at].is_none()).collect();
     let waits = !unknown.is_empty() && shared.hub.anyone_waits();
-    for (shard, piece) in by_shard(shared, unknown.iter().map(|&at| ids[at]), CHUNK) {
+    for (shard, piece) in by_shard(shared, unknown.iter().map(|&at| ids[at]), MOST_IN_CALL) {
         let piece_ids: Vec<InvocationId> = piece.iter().map(|index| ids[unknown[*index]]).collect();
         let answers = if waits { register(shared, shard, &piece_ids)? } else { look(shared, shard, &piece_ids)? };
         for (index, answer) in piece.iter().zip(answers) {
