@@ -1,50 +1,51 @@
 #!lua flags=allow-oom
--- Remove every invocation of one chunk of the order of arrival, live or not, with all that belongs to it.
+-- Remove every invocation in a part of one chunk of the order of arrival, finished or not, with everything that belongs to it.
 --
--- KEYS: 1 o, 2 the chunk, 3 m. Found inside: its records and what belongs to them.
--- ARGV: 5 number of the chunk in four bytes, 6 where in it to begin, counted from 0: goes through 64 places.
--- Answer: how many there were.
-local M = moves()
+-- KEYS: 1 o, 2 the chunk, 3 m. Made inside: its records and what belongs to them.
+-- ARGV: 5 number of the chunk in four bytes, 6 first place in it, counted from 0: visits $FORGET_PLACES places.
+-- Answer: how many invocations there were.
+local ORDER, CHUNK_KEY, META = KEYS[1], KEYS[2], KEYS[3]
+local M = changes()
 call('ZCARD', P .. 'l')
 call('SCARD', P .. 'A')
-call('HLEN', KEYS[1])
-call('STRLEN', KEYS[2])
-call('HLEN', KEYS[3])
+call('HLEN', ORDER)
+call('STRLEN', CHUNK_KEY)
+call('HLEN', META)
 local from, count = tonumber(ARGV[6]), 0
--- What arrives from now on stands elsewhere.
+-- From now on, calls arrive in another chunk.
 if from == 0 then M.close_order(ARGV[5]) end
-local ids = call('GETRANGE', KEYS[2], from * $ID_SIZE, from * $ID_SIZE + $FORGET_PLACES * $ID_SIZE - 1)
+local ids = call('GETRANGE', CHUNK_KEY, from * $ID_SIZE, from * $ID_SIZE + $FORGET_PLACES * $ID_SIZE - 1)
 for i = 1, #ids, $ID_SIZE do
   local id = sub(ids, i, i + $ID_LAST)
   local r, raw
   if id ~= Z16 then r, raw = M.load(id) end
   if raw and not r then
-    -- It could not be read, and has been set aside.
+    -- It was unreadable, and has been set aside.
     call('DEL', P .. 'i:' .. id, P .. 'd:' .. id, P .. 'e:' .. id, P .. 'n:' .. id)
     count = count + 1
   end
   if r then
-    M.fixed(r)
+    M.with_body(r)
     M.deregister(r, id)
     local was = r.status
     if claimed(r.status) then
-      M.let_go(r, id)
+      M.end_claim(r, id)
     end
     call('DEL', P .. 'i:' .. id, P .. 'd:' .. id, P .. 'e:' .. id, P .. 'n:' .. id)
     if was == $BLOCKED then
-      call('ZREM', P .. 'z:' .. r.ckey, M.parked_place(r, id))
+      call('ZREM', P .. 'z:' .. r.ckey, M.blocked_place(r, id))
     elseif available(was) then
-      M.withdraw(r, id)
+      M.leave_queue(r, id)
     end
     count = count + 1
   end
 end
-M.part()
-M.tidy_alone()
-announce()
+M.end_leases()
+M.count_alone()
+send_notices()
 if from + $FORGET_PLACES >= CHUNK then
-  call('DEL', KEYS[2])
-  call('HDEL', KEYS[1], ARGV[5])
+  call('DEL', CHUNK_KEY)
+  call('HDEL', ORDER, ARGV[5])
 end
 call('SPUBLISH', P .. 'p:*', 'A')
 return count

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- Bodies go on: paused to running, and what they waited for is forgotten.
+-- Waiting bodies go on: paused to running. Their targets are forgotten.
 --
--- KEYS: the record of each. ARGV: from 5 on the fence of each. Answer: a digit per body, 1 if its claim is still held.
-local M = moves()
+-- KEYS: the record of each. ARGV: from 5 on the fence of each. Answer: a digit per body, 1 if its claim still owns the invocation.
+local M = changes()
 local codes = {}
 for i, key in ipairs(KEYS) do
   local id = sub(key, -$ID_SIZE)
@@ -11,7 +11,7 @@ for i, key in ipairs(KEYS) do
   codes[i] = held and 1 or 0
   if held and r.status == $PAUSED then
     r.waits = ''
-    M.enter_held(r, $RUNNING, 0, '')
+    M.enter_by_owner(r, $RUNNING, 0, '')
     M.save(id, r)
   end
 end

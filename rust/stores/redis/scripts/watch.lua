@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Look at invocations, and be told of the end of those that are not finished.
+-- Read invocations, and subscribe to the end of those that have not finished.
 --
--- KEYS: the records. ARGV: 5 tag of the process that wants to be told, or ''.
--- Answer, for each: nothing if there is no record, the status if it is not finished, else its record, followed by its
--- outcome if that is kept apart; what cannot be read comes as it is.
+-- KEYS: the records. ARGV: 5 tag of the process that subscribes, or ''.
+-- Answer, for each: '' if there is no record; the status if it has not finished; else its record and its outcome, or '' if the
+-- outcome is in the record. An unreadable record is answered as it is.
 local tag, answer = ARGV[5], {}
 for i, key in ipairs(KEYS) do
   local raw = get_one(key)
@@ -22,7 +22,7 @@ for i, key in ipairs(KEYS) do
         call('SETRANGE', key, '$TAG_BYTE', tag)
       else
         local id = sub(key, -$ID_SIZE)
-        -- Bounded: beyond so many, the slow look of the others must do.
+        -- Bounded: further processes find the end by polling.
         if call('SCARD', P .. 'n:' .. id) < $MOST_TOLD then
           local flags = byte(raw, 2)
           if math.floor(flags / MORE) % 2 == 0 then call('SETRANGE', key, '$FLAGS_BYTE', char(flags + MORE)) end

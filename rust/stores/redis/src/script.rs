@@ -7,28 +7,33 @@ use pynenc_core::call::Payload;
 use crate::layout::named;
 use crate::options::Durability;
 
-/// Pieces that a script takes in where it says `-- [name]`.
+/// Files that a script includes where it says `-- [name]`.
 const PIECES: &[(&str, &str)] = &[
     ("record", include_str!("../scripts/lib/record.lua")),
     ("queue", include_str!("../scripts/lib/queue.lua")),
-    ("told", include_str!("../scripts/lib/told.lua")),
-    ("aside", include_str!("../scripts/lib/aside.lua")),
     ("finish", include_str!("../scripts/lib/finish.lua")),
+    ("aside", include_str!("../scripts/lib/aside.lua")),
     ("concurrency", include_str!("../scripts/lib/concurrency.lua")),
     ("order", include_str!("../scripts/lib/order.lua")),
     ("raise", include_str!("../scripts/lib/raise.lua")),
     ("signs", include_str!("../scripts/lib/signs.lua")),
+    ("claim/arguments", include_str!("../scripts/claim/arguments.lua")),
+    ("claim/recall", include_str!("../scripts/claim/recall.lua")),
+    ("claim/best", include_str!("../scripts/claim/best.lua")),
+    ("claim/take", include_str!("../scripts/claim/take.lua")),
+    ("settle/one", include_str!("../scripts/settle/one.lua")),
+    ("recover/judge", include_str!("../scripts/recover/judge.lua")),
 ];
 
-/// What stands in front of every script, or of the part of it that is for any case.
+/// The text in front of every script, or of the part of it that handles any case.
 const LIBRARY: &str = concat!(
     include_str!("../scripts/lib/begin.lua"),
     "\n",
-    include_str!("../scripts/lib/bells.lua"),
+    include_str!("../scripts/lib/notify.lua"),
     "\n",
     include_str!("../scripts/lib/get.lua"),
     "\n",
-    include_str!("../scripts/lib/moves.lua"),
+    include_str!("../scripts/lib/changes.lua"),
 );
 
 /// In a cluster every script begins with this: a command on two keys that never exist is refused, on either node, while

@@ -1,18 +1,18 @@
 #!lua flags=allow-oom
--- Take due invocations for free slots. Works when memory is full: claims are how it empties.
+-- Claim due invocations for free slots. Works when memory is full, because claims free it.
 --
--- KEYS: 1 l, 2 w:<runner>, then q, s and b of each queue asked for, or Q and b if none is.
--- Found inside: the records that leave the queue with what belongs to them; all queues, if none is asked for; m and f.
--- ARGV: 5 limit less one, 6 lease in milliseconds, 7 and 8 what a history notes of the claim (a claim: runner, ids it
--- waits for, length and kind of the first entry; after its time the rest, with the kind of a second entry if the claim
--- begins), 9 tag to park under if there is less than was asked for ('' does not park), 10 as many fences as the limit, and
--- a byte for the order of the queues (see `best`), 11
--- fences of requests whose answer was lost, then names of queues.
--- Answer: nothing, if nothing was found; id and record in one string, if it is only one; else a list, first nothing, or
--- now and the next due time, then ids and records in turns; or, if there was more to it, a list that begins with now,
--- next due time or '', ids and tasks of those dropped in turns, whether others may claim something now, number of claims made by the lost
--- requests, and ids of those set aside, each with what is wrong with it, in a list; then id, record, and arguments kept
--- apart of each claim.
+-- KEYS: 1 l, 2 w:<runner>, then q, s and b of each queue asked for, or Q and b if no queue is named.
+-- Made inside: the records that leave the queue with what belongs to them; all queues, if none is named; m and f.
+-- ARGV: 5 limit minus one, 6 lease in milliseconds, 7 and 8 the end of a claimed record before and behind the time of its first
+-- entry (7: runner, no note, no targets, length of the history, kind of the entry; 8: the rest, with the kind of a second entry
+-- if the claim also begins), 9 tag under which the process is listed as idle if it gets less than it asked for ('': not listed),
+-- 10 as many fences as the limit, then a byte for the order of several queues (`AS_NAMED` or `IN_TURN` in `layout.rs`), 11 fences
+-- of requests whose answers were lost, then names of queues.
+-- Answer: '' if nothing was found. Id and record in one string, if there is one claim. Else a list: first '', or now and the next
+-- due time; then ids and records in turns. The general case answers a list that starts with a list: now, next due time or '',
+-- ids and tasks of the dropped invocations in turns, whether this allows other claims (1 or 0), number of claims made by the
+-- lost requests, and ids that were set aside, each followed by what is wrong with its record; then id, record, and arguments
+-- kept apart of each claim.
 local usual = #ARGV[11] == 0 and ARGV[5] ~= '-1'
 if usual then
   local call, attempt, byte, char, sub, floor = redis.call, redis.pcall, string.byte, string.char, string.sub, math.floor
@@ -21,10 +21,10 @@ if usual then
     local t = call('TIME')
     now = t[1] * 1000 + floor(t[2] / 1000)
   end
-  -- Usually one queue has something that is due, or none.
-  local every, first, next_due, queue, members, bell = #ARGV == 11, 12, nil, nil, nil, KEYS[5]
+  -- Usually at most one queue has due invocations.
+  local every, first, next_due, queue, members, idle = #ARGV == 11, 12, nil, nil, nil, KEYS[5]
   local names = ARGV
-  if every then names, first, bell = call('SMEMBERS', KEYS[3]), 1, KEYS[4] end
+  if every then names, first, idle = call('SMEMBERS', KEYS[3]), 1, KEYS[4] end
   for i = first, #names do
     local ready, scheduled
     if every then
@@ -46,12 +46,12 @@ if usual then
     if not usual then break end
   end
   local count = members and #members or 0
-  local parks = tag ~= '' and count <= tonumber(ARGV[5])
-  -- To park in several places is left to the other way.
-  if usual and not (parks and #ARGV > 12) then
+  local gets_idle = tag ~= '' and count <= tonumber(ARGV[5])
+  -- `any.lua` lists the process as idle for several queues.
+  if usual and not (gets_idle and #ARGV > 12) then
     local answer, owned, leases, records
     if count > 0 then
-      -- Made with places for one, because a table that grows costs as much as a command.
+      -- Tables start with places for one claim: a table that grows costs as much as a command.
       answer, owned, leases, records = { '', false, false }, { false, false }, { false, false }, { false, false }
       local ids, keys = { false }, { false }
       for i = 1, count do
@@ -64,11 +64,11 @@ if usual then
       if #ARGV[8] > #ARGV[7] - $CLAIM_TAIL then tail, status = tail .. now6, '\$RUNNING' end
       local ends = now + tonumber(ARGV[6])
       local high = floor(ends / 1000000)
-      -- Text, because the server makes text of numbers slowly; in two parts for servers of 32 bits.
+      -- Text, because the server formats numbers slowly. In two parts for 32-bit servers.
       ends = format('%d%06d', high, ends - high * 1000000)
       for i = 1, count do
         local raw = raws[i]
-        -- Never touched since it arrived, arguments in the record, no concurrency key.
+        -- The record must be as it arrived, with its arguments, and without a concurrency key.
         if type(raw) ~= 'string' then
           usual = false
           break
@@ -88,9 +88,9 @@ if usual then
       end
     end
     if usual then
-      if parks then call('ZCARD', bell) end
+      if gets_idle then call('ZCARD', idle) end
       if count > 0 then
-        -- Fewer than were claimed: one has a lease, or stands in the queue twice. The other way looks closely.
+        -- If this adds fewer leases than claims, an invocation has a lease already or is in the queue twice. `any.lua` handles that.
         usual = call('ZADD', KEYS[1], unpack(leases)) == count
       end
     end
@@ -110,11 +110,11 @@ if usual then
           call('MSET', unpack(records))
           return failed
         end
-        -- By name, neither by rank nor from one to another: see `lib/begin.lua`.
+        -- Remove by name, not by rank or range: see `lib/begin.lua`.
         call('ZREM', queue, unpack(members))
       end
-      if parks and call('ZADD', bell, now + $IDLE_MS, tag) == 1 then call('PEXPIRE', bell, '$IDLE_KEY_MS') end
-      -- A few empty queues stay listed for a runner that waits: the next call would list them again.
+      if gets_idle and call('ZADD', idle, now + $IDLE_MS, tag) == 1 then call('PEXPIRE', idle, '$IDLE_KEY_MS') end
+      -- Leave a few empty queues listed for an idle runner: the next call would list them again.
       if every and count == 0 and (tag == '' or #names > $MOST_EMPTY_LISTED) then
         for _, name in ipairs(names) do
           if not next_due or not call('ZRANGE', P .. 's:' .. name, '0', '0')[1] then call('SREM', KEYS[3], name) end

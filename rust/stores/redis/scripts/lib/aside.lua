@@ -1,15 +1,15 @@
-  -- Records that cannot be read are set aside.
+  -- Unreadable records are set aside as failed.
 
-  -- Ids of those that were set aside, each with what is wrong with it.
-  local aside, place_freed = {}, nil
+  -- Ids of the invocations that were set aside, each followed by what is wrong with its record.
+  local aside, unblock_next = {}, nil
 
-  -- End one whose record cannot be read, so that it stands in nobody's way: failed, with the reason, and with its bytes in the
-  -- place of its arguments. What can be known of it is freed. Done by itself, whatever becomes of the rest of the script.
+  -- Finish an invocation whose record cannot be read, so that it blocks nothing: it fails with a reason, and the bytes of its
+  -- record replace its arguments. Frees the keys that are known. No failure in here stops the rest of the script.
   local function set_aside(id, raw, problem)
     local attempt, reason = redis.pcall, 'unreadable: ' .. problem
     call('LLEN', P .. 'f')
     local shaped, old = pcall(decode, raw)
-    local known = shaped and pcall(fixed, old)
+    local known = shaped and pcall(with_body, old)
     local function name(text) return known and not string.find(text, '[^!-~]') and text or '' end
     local r = {
       status = $FAILED, flags = REASON, fence = Z8, tag = #raw >= $TAG_END and sub(raw, $TAG_AT, $TAG_END) or Z8, rank = 0,
@@ -30,18 +30,18 @@
       attempt('HDEL', P .. 'w:' .. old.runner, id)
       attempt('SREM', P .. 'c:' .. old.runner, id)
     end
-    pcall(tell, r, id, reason)
+    pcall(notify_waiting, r, id, reason)
     aside[#aside + 1] = id
     aside[#aside + 1] = problem
     if known and old.rkey ~= '' and attempt('GET', P .. 'r:' .. old.rkey) == id then call('DEL', P .. 'r:' .. old.rkey) end
     if known and old.ckey ~= '' and attempt('SREM', P .. 'k:' .. old.ckey, id) == 1 then
       old.flags = CONCURRENCY
-      pcall(place_freed, old)
+      pcall(unblock_next, old)
     end
   end
 
-  -- A record, taken apart; nothing if it had to be set aside.
-  local function known(id, raw)
+  -- The record, unpacked; nil if it was unreadable and was set aside.
+  local function readable(id, raw)
     local r, problem = examine(raw)
     if not r then set_aside(id, raw, problem) end
     return r
@@ -49,5 +49,5 @@
 
   local function load(id)
     local raw = get_one(P .. 'i:' .. id)
-    return raw and known(id, raw), raw
+    return raw and readable(id, raw), raw
   end

@@ -1,26 +1,27 @@
-  -- A claim ends, and the place under a concurrency key goes to the next one.
+  -- A claim ends, and its concurrency key may admit a blocked invocation.
 
-  -- End the claim and the waiting. The lease ends last, when the record says so: see `part`.
-  local parting = {}
-  local function let_go(r, id)
-    parting[#parting + 1] = id
+  -- End the claim, and what the body waits for. `end_leases` ends the lease, after the record says that the claim ended.
+  local leaving = {}
+  local function end_claim(r, id)
+    leaving[#leaving + 1] = id
     call('HDEL', P .. 'w:' .. r.runner, id)
-    if has(r, WISHED) then call('SREM', P .. 'c:' .. r.runner, id) end
-    if has(r, CONCURRENCY) then call('SREM', P .. 'k:' .. fixed(r).ckey, id) end
+    if has(r, TO_CANCEL) then call('SREM', P .. 'c:' .. r.runner, id) end
+    if has(r, CONCURRENCY) then call('SREM', P .. 'k:' .. with_body(r).ckey, id) end
     r.runner, r.waits = '', ''
   end
 
-  -- To be called at the end of a script that lets go of claims.
-  local function part()
-    if parting[1] then call('ZREM', P .. 'l', spread(parting)) end
+  -- A script that ends claims calls this at its end.
+  local function end_leases()
+    if leaving[1] then call('ZREM', P .. 'l', spread(leaving)) end
   end
 
-  -- Someone who had, or would have taken, a place under the key of `r` does not: call back the best of those that wait
-  -- for one and would be admitted now. Looks at the first 500; tasks with other limits may share the key.
-  function place_freed(r)
+  -- `r` frees a place under its concurrency key, or does not take one: queue the best blocked invocation that would be admitted
+  -- now. Tasks with other limits may share the key, so the limit of each invocation counts. Mirrors `admit` in `claim.rs` of
+  -- the core. Looks at the first $MOST_LOOKED_AT. Answers the queue and the id, or nothing.
+  function unblock_next(r)
     if not has(r, CONCURRENCY) then return end
-    local parked = P .. 'z:' .. fixed(r).ckey
-    local members = call('ZRANGE', parked, '0', '$LAST_BLOCKED_SEEN')
+    local blocked = P .. 'z:' .. with_body(r).ckey
+    local members = call('ZRANGE', blocked, '0', '$LAST_BLOCKED_SEEN')
     if #members == 0 then return end
     local holders = call('SCARD', P .. 'k:' .. r.ckey)
     for _, member in ipairs(members) do
@@ -31,17 +32,17 @@
           enter(next, $REROUTED, 0, '')
           enqueue(next, id)
           save(id, next)
-          call('ZREM', parked, member)
+          call('ZREM', blocked, member)
           return next.queue, id
         end
-        call('ZREM', parked, member)
+        call('ZREM', blocked, member)
       end
     end
   end
 
-  -- Everything by which this one may have to be moved has the right type; see `expect`.
-  local function expect_places(r)
-    local name = line(r)
+  -- Check the types of all keys that a change of this invocation may write: see `lib/begin.lua`.
+  local function check_types(r)
+    local name = queue_name(r)
     call('ZCARD', P .. 'q:' .. name)
     call('ZCARD', P .. 's:' .. name)
     call('ZCARD', P .. 'b:' .. r.queue)
@@ -54,7 +55,7 @@
     if r.rkey ~= '' then call('STRLEN', P .. 'r:' .. r.rkey) end
     if r.runner ~= '' then
       call('HLEN', P .. 'w:' .. r.runner)
-      if has(r, WISHED) then call('SCARD', P .. 'c:' .. r.runner) end
+      if has(r, TO_CANCEL) then call('SCARD', P .. 'c:' .. r.runner) end
     end
     return r
   end

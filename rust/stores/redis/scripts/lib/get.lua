@@ -1,5 +1,6 @@
--- Read records whatever type their keys have.
--- The record at this key: false if there is none, '' if it is of another type.
+-- Read records, whatever type their keys have.
+
+-- The record at this key: false if there is none, '' if the key has another type.
 local function get_one(key)
   local raw = redis.pcall('GET', key)
   if type(raw) ~= 'table' then return raw end
@@ -11,7 +12,7 @@ end
 local function get_all(keys)
   local raws = call('MGET', spread(keys))
   for i = 1, #keys do
-    -- One of a wrong type looks like none.
+    -- MGET answers nil for a key of another type, too.
     if not raws[i] then raws[i] = get_one(keys[i]) end
   end
   return raws

@@ -1,6 +1,6 @@
-  -- The order of arrival, in chunks, by which everything is listed.
+  -- The order of arrival, in chunks. Lists and counts read it.
 
-  -- Forget where it stood in the order of arrival, if it still stands there. `recount` must follow.
+  -- Remove an invocation from the order of arrival, if it is still there. The script must call `recount` afterwards.
   local touched = {}
   local function forget_order(seq, id)
     local chunk, at = sub(seq, 1, $CHUNK_NAME_END), byte(seq, $PLACE_AT) * $ID_SIZE
@@ -9,7 +9,7 @@
     touched[chunk] = true
   end
 
-  -- How much is left of the chunks in which something was forgotten, from what they hold; nothing is left of them.
+  -- Count what is left in each changed chunk, and delete the empty ones.
   local function recount()
     for chunk in pairs(touched) do
       local key, left = P .. 'o:' .. chunk, CHUNK
@@ -26,8 +26,8 @@
     end
   end
 
-  -- The chunk in which the next call would be placed takes no more, if it is this one, or if nothing of it is left: the
-  -- numbers of arrival go on in the next one.
+  -- Close the chunk that the next call would enter, if it is `only`, or if everything in it was removed: numbers of arrival
+  -- continue in the next chunk.
   local function close_order(only)
     local seen = tonumber(call('HGET', P .. 'm', 's') or 0)
     local chunk, free = sub(pack('$SEQ_FORMAT', seen), 1, $CHUNK_NAME_END), CHUNK - seen % CHUNK
@@ -38,7 +38,7 @@
       call('DEL', P .. 'o:' .. chunk)
       call('HDEL', P .. 'o', chunk)
     else
-      -- What is not there counts as left.
+      -- Places beyond the end of the string count as left, so make the string full.
       call('SETRANGE', P .. 'o:' .. chunk, CHUNK * $ID_SIZE - $ID_SIZE, Z16)
       call('HSET', P .. 'o', chunk, left - free)
     end

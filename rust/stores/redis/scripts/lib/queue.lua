@@ -1,43 +1,45 @@
-  -- The queues, of what is due and of what is not yet, and the places in them.
+  -- Queues of due and of scheduled invocations, and the places in them. Mirrors `queue.rs` of the core.
 
-  -- Which of the two lines of its queue it stands in: those that run alone in their process have one of their own, which is
-  -- a queue with a name that no queue can have.
+  -- Whether the invocation runs alone in its process. Such invocations wait in a queue of their own, whose name starts with a
+  -- byte that no other name has.
   local ALONE = $ALONE
   local function is_alone(r) return r.releases >= ALONE end
 
-  local function line(r)
-    return (r.releases >= ALONE and '\$ALONE_MARK' or '') .. fixed(r).queue
+  local function queue_name(r)
+    return (r.releases >= ALONE and '\$ALONE_MARK' or '') .. with_body(r).queue
   end
 
-  -- Place in line: rank and priority descending, due time, arrival; sorts as bytes.
+  -- Place in a queue; sorts as bytes. Rank and priority descend, then due time and number of arrival ascend, as in `Place` in
+  -- `queue.rs` of the core.
   local function place(r, id)
-    fixed(r)
+    with_body(r)
     local rank = r.rank <= $MOST_SHORT_RANK and char($NOT_WAITED_FOR - r.rank) or pack('$LONG_RANK_FORMAT', $LONG_RANK, $MOST_RANK - r.rank)
     return rank .. r.code .. pack('$TIME_FORMAT', r.due) .. r.seq .. id
   end
 
-  -- Parked members carry the limit of their task, to be judged without their record.
-  local function parked_place(r, id)
+  -- Place among the invocations that a concurrency key blocks. It ends with the limit of the task, so that a script can judge
+  -- the invocation without its record.
+  local function blocked_place(r, id)
     return place(r, id) .. pack('$LIMIT_FORMAT', r.limit)
   end
 
   local function enqueue(r, id)
-    local member, name, alone = place(r, id), line(r), is_alone(r)
+    local member, name, alone = place(r, id), queue_name(r), is_alone(r)
     if r.due <= now then
       call('ZADD', P .. 'q:' .. name, '0', member)
-      if not alone then want_bell(name) end
+      if not alone then want_runners(name) end
     else
       local key = P .. 's:' .. name
       call('ZADD', key, r.due, member)
-      -- Runners have to learn of a time that is earlier than the one they know.
-      if not alone and call('ZRANGE', key, '0', '0')[1] == member then want_bell(name) end
+      -- Runners must learn of a time that is earlier than the next due time they know.
+      if not alone and call('ZRANGE', key, '0', '0')[1] == member then want_runners(name) end
     end
     call('SADD', P .. (alone and 'A' or 'Q'), name)
   end
 
-  -- How many wait to run alone, due or not; a queue in which none is left is not listed any more. Comes after all writes, so
-  -- one of a wrong type fails nothing: none wait in it, and it stays listed.
-  local function tidy_alone()
+  -- Count the invocations that wait to run alone, due or not, and remove empty queues from the list of such queues. Runs after
+  -- all writes, so a key of a wrong type must not fail it: its queue counts as empty and stays listed.
+  local function count_alone()
     local count = 0
     for _, name in ipairs(call('SMEMBERS', P .. 'A')) do
       local due, later = redis.pcall('ZCARD', P .. 'q:' .. name), redis.pcall('ZCARD', P .. 's:' .. name)
@@ -47,8 +49,8 @@
     return count
   end
 
-  -- Take it out of its queue; true if it was there.
-  local function withdraw(r, id)
-    local member, name = place(r, id), line(r)
+  -- Remove the invocation from its queue; true if it was there.
+  local function leave_queue(r, id)
+    local member, name = place(r, id), queue_name(r)
     return call('ZREM', P .. 'q:' .. name, member) == 1 or call('ZREM', P .. 's:' .. name, member) == 1
   end

@@ -1,4 +1,4 @@
-  -- One record: taken apart, checked, put together, and its history.
+  -- One record: unpacked, checked, packed, and its history.
 
   local function has(r, flag) return math.floor(r.flags / flag) % 2 == 1 end
 
@@ -19,26 +19,26 @@
     call('SET', P .. 'i:' .. id, encode(r))
   end
 
-  -- The part of a record that never changes, as far as scripts need it.
-  local function fixed(r)
+  -- Unpacks the body of a record, which never changes, as far as scripts need it.
+  local function with_body(r)
     if not r.code then
-      r.code, r.depth, r.queue, r.ckey, r.limit, r.blocked, r.rkey, r.args, r.parent, r.task =
+      r.code, r.depth, r.queue, r.ckey, r.limit, r.drop, r.rkey, r.args, r.parent, r.task =
         unpack('$BODY_FORMAT', r.body)
     end
     return r
   end
 
-  -- What a record says, taken apart; or nothing, and what is wrong with it in words.
+  -- The record, unpacked; or nil, and what is wrong with it.
   local function examine(raw)
     if raw == '' then return nil, 'it is empty, or no string' end
     local fine, r = pcall(decode, raw)
     if not fine then return nil, 'it is cut or torn: ' .. #raw .. ' bytes' end
     local status, held = r.status, r.runner ~= ''
-    -- No record is stored with a status that is only passed through.
+    -- No stored record has a status that an invocation only passes through.
     if status < $REGISTERED or status > $CANCELLED or status == $PENDING_RECOVERY or status == $RUNNING_RECOVERY or status == $KILLED then
       return nil, 'its status is ' .. status
     end
-    if not pcall(fixed, r) then return nil, 'its call cannot be taken apart' end
+    if not pcall(with_body, r) then return nil, 'its call cannot be unpacked' end
     if has(r, CONCURRENCY) and (r.ckey == '' or r.limit == 0) then return nil, 'its concurrency key has no name or limit' end
     if has(r, REGISTRATION) and r.rkey == '' then return nil, 'its registration key has no name' end
     if claimed(status) ~= held then return nil, 'its status is ' .. status .. (held and ', with' or ', without') .. ' a runner' end
@@ -49,8 +49,8 @@
     return r
   end
 
-  -- Change the status and record that. An entry is status + 16 if the runner follows, + 32 a note, + 64 slot and start,
-  -- + 128 if the runner is the last one named; then the time, then what follows.
+  -- Change the status, and record the change. An entry is a kind (the status plus flags for what follows), the time, and what
+  -- the flags name: see `layout.rs`. A long history keeps only what `has_room` in `history.rs` of the core allows.
   local function enter(r, status, flags, more)
     r.status = status
     if #r.hist < HISTORY_LIMIT or status >= $RETRY or status == $PENDING_RECOVERY or status == $RUNNING_RECOVERY then
@@ -58,8 +58,8 @@
     end
   end
 
-  -- The same by the runner that holds it, which an earlier entry has named unless the history was full by then.
-  local function enter_held(r, status, flags, more)
+  -- `enter` by the owner of the claim. An earlier entry names this runner, unless the history was full at that time.
+  local function enter_by_owner(r, status, flags, more)
     if #r.hist < HISTORY_LIMIT then
       enter(r, status, $SAME_RUNNER + flags, more)
     else

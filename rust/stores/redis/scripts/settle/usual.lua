@@ -1,14 +1,14 @@
 #!lua flags=allow-oom
--- Record outcomes, each on its own; wake who waits. Works when memory is full.
+-- Record outcomes, each on its own, and notify the waiting processes. Works when memory is full.
 --
 -- KEYS: 1 l, 2 f, then the record of each outcome.
--- Found inside: the runner's claims, the queue of what comes back, the concurrency key and who is parked under it; m.
--- ARGV: 5 what comes before each value, 26 bytes per outcome: fence, slot and start, kind (1 success, 2 failure, 3 retry,
--- 4 release, 5 cancelled), whether its value is kept apart, due time; 6 whether an invocation may occur twice (0), or none
--- does (1), and all are successes and failures kept in their records (2); then each value or note.
--- Answer: nothing if all is done; else a digit per outcome (0 done, 1 replayed, 2 stale, 3 done, and cancelled instead) and
--- whether others may claim something now; or, if one is refused by the state machine, '!', its index, its status and the
--- status asked for; then nothing was written.
+-- Made inside: the claims of the runner; queues of invocations that run again; concurrency keys and what they block; m.
+-- ARGV: 5 the heads of all outcomes (`OUTCOME_HEAD` in `layout.rs`: fence, slot and start time, kind, whether the value is kept
+-- apart, due time); 6 what the batch is: an invocation may occur twice (0), none does (1), or none does and all outcomes are
+-- successes and failures kept in their records (2); then each value or note.
+-- Answer: '' if all is done. Else a digit per outcome (`SETTLED_DONE` in `layout.rs`), and whether this allows other claims (1
+-- or 0). Or, if the state machine refuses an outcome: '!', its index, its status and the requested status; then nothing was
+-- written.
 if ARGV[6] == '2' then
   local call, attempt, byte, char, sub, pack = redis.call, redis.pcall, string.byte, string.char, string.sub, struct.pack
   local P, now, n, heads, owner, quiet = ARGV[1], tonumber(ARGV[2]), #KEYS - 2, ARGV[5], nil, nil
@@ -18,10 +18,10 @@ if ARGV[6] == '2' then
   end
   local raws = n == 1 and { attempt('GET', KEYS[3]) } or call('MGET', unpack(KEYS, 3))
   local now6, expires, most = pack('$TIME_FORMAT', now), pack('$TIME_FORMAT', now + ARGV[3]), tonumber(ARGV[4])
-  -- Made with a place for one, because a table that grows costs as much as a command.
-  local records, ids, finished, told, known, between = { false }, { false }, { false }, nil, nil, nil
+  -- Tables start with a place for one outcome: a table that grows costs as much as a command.
+  local records, ids, finished, notices, known, between = { false }, { false }, { false }, nil, nil, nil
   local whole = 0
-  -- One that runs and ends, and has nothing beside its record, gets its new record without the old one being taken apart.
+  -- A running invocation with no keys besides its record ends: build its new record without unpacking the old one.
   for i = 1, n do
     local raw, at = raws[i], $OUTCOME_HEAD * i - $BEFORE_OUTCOME_HEAD
     if type(raw) ~= 'string' or #raw < $SHORTEST or sub(raw, $FENCE_AT, $FENCE_END) ~= sub(heads, at, at + $OUTCOME_FENCE_END) then break end
@@ -29,7 +29,7 @@ if ARGV[6] == '2' then
     local high, middle, low = byte(raw, $LENGTH_AT, $LENGTH_END)
     local last = $LENGTH_END + high * 65536 + middle * 256 + low
     if #raw < last + $EMPTY_END then break end
-    -- All are of one runner: its name, and that there is neither a note nor ids waited for.
+    -- One runner owns all of them: its name, followed by no note and no targets.
     if not owner then
       high, low = byte(raw, last + 1, last + $NAME_LENGTH_SIZE)
       owner = sub(raw, last + 1, last + $NAME_LENGTH_SIZE + high * 256 + low)
@@ -37,8 +37,7 @@ if ARGV[6] == '2' then
     end
     local past = last + #quiet
     local length = #raw - past - $LENGTH_SIZE
-    -- No flag is set: neither something kept apart, nor a concurrency key, nor more who wait, nor a cancellation. What
-    -- follows is the history.
+    -- No flag is set: nothing is kept apart, no concurrency key, at most one process waits, nobody cancels. The history follows.
     if status ~= $RUNNING or flags % $REGISTRATION ~= 0 or flags >= $MORE or length >= $HISTORY_LIMIT or sub(raw, last + 1, past) ~= quiet then break end
     if length ~= known then
       known, between = length, '$NO_RUNNER_QUIET' .. pack('$LENGTH_FORMAT', length + $END_ENTRY)
@@ -49,11 +48,11 @@ if ARGV[6] == '2' then
     ids[i], finished[i] = id, expires .. id .. sub(raw, $SEQ_AT, $SEQ_END)
     if byte(raw, $TAG_END) > 0 then
       local tag, size = sub(raw, $TAG_AT, $TAG_END), #value
-      told = told or {}
-      local list = told[tag]
+      notices = notices or {}
+      local list = notices[tag]
       if not list then
         list = { 'F' }
-        told[tag] = list
+        notices[tag] = list
       end
       if size > most then
         list[#list + 1] = id .. char($OUTCOME + kind) .. '\$TOLD_TO_ASK$NO_LENGTH'
@@ -64,7 +63,7 @@ if ARGV[6] == '2' then
     whole = i
   end
   if whole == n then
-    -- What fails is undone: that is cheaper for the others than to look beforehand.
+    -- Undo the writes on failure. This is cheaper than a type check in every call.
     local owned = P .. 'w:' .. sub(owner, $PAST_NAME_LENGTH)
     call('HDEL', owned, unpack(ids))
     local failed = attempt('RPUSH', KEYS[2], unpack(finished))
@@ -80,8 +79,8 @@ if ARGV[6] == '2' then
       for i = 1, n do call('HSET', owned, ids[i], sub(raws[i], $FENCE_AT, $FENCE_END)) end
       return failed
     end
-    if not told then return '' end
-    for tag, list in pairs(told) do call('SPUBLISH', P .. 'p:' .. tag, table.concat(list)) end
+    if not notices then return '' end
+    for tag, list in pairs(notices) do call('SPUBLISH', P .. 'p:' .. tag, table.concat(list)) end
     return ''
   end
 end

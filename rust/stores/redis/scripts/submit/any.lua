@@ -1,14 +1,15 @@
--- Any other case, with the library. Keys, arguments and answer are those that `usual.lua` names.
+-- Any other case, with the library. `usual.lua` lists keys, arguments and answer.
 local made
 local function m()
-  made = made or moves()
+  made = made or changes()
   return made
 end
 local n, tag, heads = tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local next_apart = $CALLS_FROM + n
 local calls, queues = {}, {}
 
-local heard = call('ZCARD', P .. 'b')
+local META = KEYS[1]
+local idle = call('ZCARD', P .. 'b')
 call('HLEN', P .. 'o')
 for i = 1, n do
   local _, code, _, queue, _, _, _, rkey, args = unpack('$CALL_FORMAT', ARGV[5 + i])
@@ -18,7 +19,7 @@ for i = 1, n do
   if not queues[queue] then
     queues[queue] = { known = call('SISMEMBER', P .. 'Q', queue) == 1, ready = {} }
     call('ZCARD', P .. 'q:' .. queue)
-    heard = heard + call('ZCARD', P .. 'b:' .. queue)
+    idle = idle + call('ZCARD', P .. 'b:' .. queue)
   end
   if rkey ~= '' then call('STRLEN', P .. 'r:' .. rkey) end
   if due > now then call('ZCARD', P .. 's:' .. queue) end
@@ -32,20 +33,22 @@ for i, one in ipairs(calls) do
     next_ahead = next_ahead + 1
   end
 end
-local before = tonumber(call('HGET', KEYS[1], 's') or 0)
+local before = tonumber(call('HGET', META, 's') or 0)
 for _, seq in ipairs({ before, before + n }) do call('STRLEN', P .. 'o:' .. sub(pack('$SEQ_FORMAT', seq), 1, $CHUNK_NAME_END)) end
 
 local codes, answer, fresh, delayed, seq = {}, { '' }, {}, {}, before
--- What is new of this batch, by its id and by its registration key.
+-- The new calls of this batch, by id and by registration key.
 local here, mine = {}, {}
 
+-- The invocation that holds this registration key, and the hash of its arguments. `meet_existing` in `submit.rs` of the core
+-- decides what that means for the call.
 local function registered(rkey)
   if mine[rkey] then return mine[rkey].id, mine[rkey].args end
   local id = call('GET', P .. 'r:' .. rkey)
   local raw = id and get_one(P .. 'i:' .. id)
   local r = raw and m().examine(raw)
-  -- Accepted, put off, or called back: not claimed yet.
-  if r and r.status <= $REROUTED then return id, m().fixed(r).args end
+  -- Not claimed yet: registered, blocked by a concurrency key, or queued again.
+  if r and r.status <= $REROUTED then return id, m().with_body(r).args end
 end
 
 for i, one in ipairs(calls) do
@@ -81,14 +84,14 @@ for queue, of in pairs(queues) do
   if #of.ready > 0 then
     call('ZADD', P .. 'q:' .. queue, spread(of.ready))
     if not of.known then call('SADD', P .. 'Q', queue) end
-    want_bell(queue, #of.ready / 2)
+    want_runners(queue, #of.ready / 2)
   end
 end
 for _, one in ipairs(delayed) do
   local key = P .. 's:' .. one.queue
   call('ZADD', key, one.due, one.member)
   call('SADD', P .. 'Q', one.queue)
-  if call('ZRANGE', key, '0', '0')[1] == one.member then want_bell(one.queue) end
+  if call('ZRANGE', key, '0', '0')[1] == one.member then want_runners(one.queue) end
 end
 for _, one in ipairs(calls) do
   if one.unneeded then
@@ -114,10 +117,10 @@ while at <= #fresh do
   at = last + 1
 end
 if #fresh > 0 then
-  call('HSET', KEYS[1], 's', string.format('%.0f', before + #fresh))
-  -- The first since the server was emptied: another marker, by which others see that its numbers begin anew.
-  if before == 0 then call('HSETNX', KEYS[1], 'a', string.format('$LAYOUT:%.0f', now)) end
+  call('HSET', META, 's', string.format('%.0f', before + #fresh))
+  -- The first call since the server was emptied writes a new marker, which shows other processes that the numbers start again.
+  if before == 0 then call('HSETNX', META, 'a', string.format('$LAYOUT:%.0f', now)) end
 end
-if heard > 0 then ring_bells() end
+if idle > 0 then wake_idle() end
 answer[1] = table.concat(codes)
 return answer
