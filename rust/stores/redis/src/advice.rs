@@ -1,8 +1,8 @@
-//! What is told of a connection that could not be made because the URL leads to something else.
+//! Advice for a connection that failed because the URL leads to another kind of port.
 
 use redis::{ErrorKind, RedisError};
 
-/// What is wrong and what to do, if the error is one that the wrong kind of port gives.
+/// The problem and what to do about it, if this error comes from the wrong kind of port.
 pub(crate) fn about_the_port(error: &RedisError, tls: bool) -> Option<String> {
     // Some errors of the driver have several lines.
     let text = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
@@ -10,7 +10,7 @@ pub(crate) fn about_the_port(error: &RedisError, tls: bool) -> Option<String> {
         return None;
     }
     if tls {
-        // A plain port takes the greeting for a command: it says nothing, or something that is no TLS.
+        // A plain port reads the handshake as a command: it does not answer, or answers without TLS.
         let silent = error.is_timeout() || error.is_connection_dropped();
         return (silent || text.contains("InvalidContentType") || text.contains("corrupt message")).then(|| {
             format!(

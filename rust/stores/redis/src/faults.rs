@@ -1,4 +1,4 @@
-//! What the server's errors mean, in one table, and how they become the engine's.
+//! One table of the server's errors: what to do about each, and which error of the engine it becomes.
 
 use pynenc_core::Error;
 
@@ -8,19 +8,19 @@ pub(crate) const BACKEND: &str = "redis";
 /// What to do about an error of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// Passes by itself: the same request, to the same server, after a pause.
+    /// Temporary: send the same request to the same server after a pause.
     Retry,
-    /// This server is not, or no longer, the one to ask: find out which is, then ask again.
+    /// This server is not the primary, or not any more: find the primary, then send the request again.
     Resolve,
-    /// The server has forgotten the script: send its text.
+    /// The server does not know the script: send its text.
     SendText,
-    /// Fails this time and will for a while; the caller decides when to try again.
+    /// Will fail for a while: the caller decides when to retry.
     Later,
-    /// Will fail until someone reconfigures something.
+    /// Will fail until somebody changes the configuration.
     Fatal,
 }
 
-/// Errors by their first word. `ERR` is told apart by what follows, see [`classify`].
+/// Errors by their first word. For `ERR` the text behind it decides, see [`classify`].
 const TABLE: &[(&str, Class)] = &[
     ("LOADING", Class::Retry),
     ("BUSY", Class::Retry),
@@ -46,12 +46,12 @@ const TABLE: &[(&str, Class)] = &[
     ("UNKILLABLE", Class::Fatal),
 ];
 
-/// How 7.0 says NOPERM inside a script, and how later servers and Valkey do.
+/// The text for NOPERM inside a script, of Redis 7.0, and of later servers and Valkey.
 const NOPERM_IN_SCRIPT: [&str; 2] = ["The user executing the script can't", "ACL failure in script"];
 
-/// Parts of messages that begin with `ERR` and are not a mistake of ours.
+/// Parts of messages that start with `ERR` and are no defect of this crate.
 const GENERAL: &[(&str, Class)] = &[
-    // How a script is told that its slot is on its way to another node.
+    // A script gets this error while its slot moves to another node.
     ("non local key", Class::Retry),
     ("max number of clients", Class::Retry),
     (NOPERM_IN_SCRIPT[0], Class::Fatal),
@@ -63,20 +63,20 @@ const GENERAL: &[(&str, Class)] = &[
     ("unknown command", Class::Fatal),
 ];
 
-/// What is said of every request that the user may not make.
+/// The advice for every request that the ACL refuses.
 const DENIED: &str = "the server's ACL does not allow this user what it needs; see the ACL files of this store";
 
-/// Whether the server's ACL was why.
+/// Whether the server's ACL refused the request.
 pub(crate) fn is_denied(error: &Error) -> bool {
     matches!(error, Error::Unusable { message, .. } if message.contains(DENIED))
 }
 
-/// Whether the server refused to write because it cannot save to its disk. It still answers what only reads.
+/// Whether the server refused to write because it cannot save to its disk. It still answers reads.
 pub(crate) fn is_unsaved(error: &Error) -> bool {
     matches!(error, Error::Backend { message, .. } if message.contains("(MISCONF "))
 }
 
-/// What to do about an error with this first word and the text that follows it.
+/// What to do about an error with this first word and this text behind it.
 pub(crate) fn classify(code: &str, detail: &str) -> Class {
     if let Some((_, class)) = TABLE.iter().find(|(known, _)| *known == code) {
         return *class;
@@ -84,7 +84,7 @@ pub(crate) fn classify(code: &str, detail: &str) -> Class {
     GENERAL.iter().find(|(part, _)| detail.contains(part)).map_or(Class::Later, |(_, class)| *class)
 }
 
-/// The engine's error for an error of the server at `place`.
+/// The error of the engine for an error of the server at `place`.
 pub(crate) fn translate(place: &str, code: &str, detail: &str) -> Error {
     let advice = match code {
         "OOM" => "the server's memory is full, nothing was written; settle or purge work, or raise maxmemory",
@@ -103,12 +103,12 @@ pub(crate) fn translate(place: &str, code: &str, detail: &str) -> Error {
     }
 }
 
-/// A store that someone has to repair or reconfigure first.
+/// An error that lasts until somebody repairs or reconfigures the store.
 pub(crate) fn unusable(place: &str, what: impl std::fmt::Display) -> Error {
     Error::Unusable { backend: BACKEND, message: format!("{place}: {what}") }
 }
 
-/// A store that failed this time.
+/// An error of a store that may work again.
 pub(crate) fn failed(place: &str, what: impl std::fmt::Display) -> Error {
     Error::Backend { backend: BACKEND, message: format!("{place}: {what}") }
 }

@@ -2,7 +2,8 @@
 
 use pynenc_core::ids::InvocationId;
 
-/// Fixed parts of the names: one letter, then what distinguishes keys of a kind. See the crate's documentation.
+/// Kinds of keys. A name is the letters of its kind, then the part that distinguishes keys of the kind. The crate's documentation
+/// lists all kinds.
 #[derive(Clone, Copy)]
 pub enum Kind {
     Meta,
@@ -15,11 +16,12 @@ pub enum Kind {
     AloneQueues,
     Ready,
     Scheduled,
-    Bell,
-    AnyBell,
+    /// Processes that are idle and serve a queue, or all queues.
+    IdleFor,
+    Idle,
     Leases,
     Owned,
-    Wishes,
+    ToCancel,
     Finished,
     FinishedApart,
     Registration,
@@ -40,11 +42,11 @@ impl Kind {
             Kind::AloneQueues => "A",
             Kind::Ready => "q:",
             Kind::Scheduled => "s:",
-            Kind::Bell => "b:",
-            Kind::AnyBell => "b",
+            Kind::IdleFor => "b:",
+            Kind::Idle => "b",
             Kind::Leases => "l",
             Kind::Owned => "w:",
-            Kind::Wishes => "c:",
+            Kind::ToCancel => "c:",
             Kind::Finished => "f",
             Kind::FinishedApart => "g",
             Kind::Registration => "r:",
@@ -54,12 +56,12 @@ impl Kind {
     }
 }
 
-/// The name under which those of a queue that run alone in their process wait; no queue has such a name.
+/// The name of the queue in which invocations of `queue` wait that run alone in their process. No other queue has such a name.
 pub fn alone(queue: &str) -> String {
     format!("\u{1}{queue}")
 }
 
-/// Makes the names of one shard's keys.
+/// Makes the names of the keys of one shard.
 #[derive(Clone)]
 pub struct Keys {
     prefix: Vec<u8>,
@@ -76,16 +78,17 @@ impl Keys {
         self.shard
     }
 
-    /// What every key begins with.
+    /// The prefix of every key.
     pub fn prefix(&self) -> &[u8] {
         &self.prefix
     }
 
-    /// A key, or the one of its kind that `rest` distinguishes.
+    /// The key of this kind that `rest` distinguishes.
     pub fn key(&self, kind: Kind, rest: &[u8]) -> Vec<u8> {
         [&self.prefix, kind.letters().as_bytes(), rest].concat()
     }
 
+    /// The key of a record.
     pub fn record(&self, id: InvocationId) -> Vec<u8> {
         self.key(Kind::Record, &id.to_bytes())
     }
@@ -95,7 +98,7 @@ impl Keys {
         [&self.prefix, &b"p:"[..], tag].concat()
     }
 
-    /// The slot of a cluster in which all keys of the shard lie: CRC16 (XMODEM) of the hash tag.
+    /// The slot of a cluster that has all keys of the shard: CRC16 (XMODEM) of the hash tag.
     pub fn slot(&self) -> u16 {
         let tag = &self.prefix[1..self.prefix.len() - 1];
         let crc = tag.iter().fold(0u16, |crc, byte| {

@@ -1,4 +1,4 @@
-//! The connections to the primary of one shard, and the one loop that tries again.
+//! Connections to the primary of one shard, and the only loop that retries.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,10 +17,10 @@ use crate::place::Place;
 use crate::script::Request;
 use crate::topology::{Failure, Topology};
 
-/// Connections kept open while no one uses them.
+/// How many unused connections stay open.
 const IDLE_CONNECTIONS: usize = 16;
 
-/// Set once, when the handle is closed; whoever pauses is woken by it.
+/// Set once, when the handle closes. Wakes the threads that pause.
 #[derive(Default)]
 pub struct Closing {
     closed: AtomicBool,
@@ -33,7 +33,7 @@ impl Closing {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// `true` the first time.
+    /// Close, and wake pausing threads. Returns `true` the first time.
     pub fn close(&self) -> bool {
         let first = !self.closed.swap(true, Ordering::AcqRel);
         drop(self.lock.lock());
@@ -41,7 +41,7 @@ impl Closing {
         first
     }
 
-    /// Sleep, unless closed.
+    /// Sleep for `span`, or until the handle closes.
     pub fn pause(&self, span: Duration) {
         let deadline = Instant::now() + span;
         let mut guard = self.lock.lock();
@@ -49,7 +49,7 @@ impl Closing {
     }
 }
 
-/// Pauses that double up to a limit, each shortened at random, so that many clients do not come back at once.
+/// Pauses that double up to a limit, each shortened at random, so that many clients do not reconnect at the same time.
 pub struct Backoff {
     next: Duration,
     limit: Duration,
@@ -60,6 +60,7 @@ impl Backoff {
         Self { next: first, limit }
     }
 
+    /// The next pause.
     pub fn next(&mut self) -> Duration {
         let span = self.next;
         self.next = (span * 2).min(self.limit);
@@ -67,13 +68,13 @@ impl Backoff {
     }
 }
 
-/// Between half of `span` and all of it.
+/// A random time between half of `span` and all of it.
 pub fn jittered(span: Duration) -> Duration {
     let half = span / 2;
     half + Duration::from_micros(random_u64() % (half.as_micros() as u64 + 1))
 }
 
-/// Connections to one shard's primary.
+/// Connections to the primary of one shard.
 pub struct Link {
     pub keys: Keys,
     topology: Arc<Topology>,
@@ -88,7 +89,7 @@ pub struct Link {
 struct State {
     place: Option<Place>,
     idle: Vec<Connection>,
-    /// Moves whenever connections may be of no use any more; those of an earlier generation are not kept.
+    /// Increases when connections may have become useless. Connections of an earlier generation are closed after their use.
     generation: u64,
 }
 
@@ -103,32 +104,33 @@ impl Link {
         Self { keys, topology, closing, retry_deadline, hub, state: Mutex::default(), round_trips: AtomicU64::new(0) }
     }
 
-    /// How often this link has waited for the server.
+    /// Number of round trips to the server.
     pub fn round_trips(&self) -> u64 {
         self.round_trips.load(Ordering::Relaxed)
     }
 
+    /// The address of the server, for messages.
     pub fn place_name(&self) -> String {
         self.state.lock().place.as_ref().map_or_else(|| "no server found yet".into(), ToString::to_string)
     }
 
-    /// Whether the server is reached without a network.
+    /// Whether the server is reached without a network. True before any server is found.
     pub fn is_local(&self) -> bool {
         self.state.lock().place.as_ref().is_none_or(Place::is_local)
     }
 
-    /// One round trip for all of these, tried again until it succeeds or the deadline passes. `build` is told how often
-    /// it was tried before: the answers may have been lost, so everything sent must be harmless when sent again.
+    /// Send all requests in one round trip, and retry until it succeeds or the deadline passes. Blocks. `build` receives the number
+    /// of earlier attempts. Their answers may have been lost, so every request must be harmless when it is repeated.
     pub fn run(&self, build: impl Fn(u32) -> Vec<Request>) -> Result<Vec<Value>> {
         self.run_within(self.retry_deadline, build)
     }
 
-    /// The same with a deadline of its own.
+    /// [`Self::run`] with a deadline of its own.
     pub fn run_within(&self, span: Duration, build: impl Fn(u32) -> Vec<Request>) -> Result<Vec<Value>> {
         self.run_unless(span, build, |_| false)
     }
 
-    /// The same, where an error that is `expected` says nothing about the state of the store.
+    /// [`Self::run_within`]; an `expected` error counts as no outage of the store.
     fn run_unless(
         &self,
         span: Duration,
@@ -155,41 +157,41 @@ impl Link {
                 }
                 return Err(failure.error);
             }
-            log::debug!("shard {}: trying again: {}", String::from_utf8_lossy(self.keys.prefix()), failure.error);
+            log::debug!("shard {}: retrying: {}", String::from_utf8_lossy(self.keys.prefix()), failure.error);
             attempt += 1;
-            // The first time at once: mostly an idle connection had been closed.
+            // The first retry is immediate: usually an unused connection was closed.
             if attempt > 1 || failure.class == Class::Retry {
                 self.closing.pause(backoff.next());
             }
         }
     }
 
-    /// The same for a single request.
+    /// [`Self::run`] for a single request.
     pub fn run_one(&self, build: impl Fn(u32) -> Request) -> Result<Value> {
-        self.run(|attempt| vec![build(attempt)])?.pop().ok_or_else(|| self.nonsense("no answer"))
+        self.run(|attempt| vec![build(attempt)])?.pop().ok_or_else(|| self.unexpected("no answer"))
     }
 
-    /// The same for a request that some roles may not make: they get nothing, and no outage is noted.
+    /// [`Self::run_one`] for a request that some roles may not make: `None` then, and no outage.
     pub fn run_if_allowed(&self, build: impl Fn(u32) -> Request) -> Result<Option<Value>> {
         self.run_if(build, is_denied)
     }
 
-    /// The same for a request that a server refuses while it cannot save: `None` then, and no outage is noted.
+    /// [`Self::run_one`] for a request that a server refuses while it cannot save: `None` then, and no outage.
     pub fn run_if_saved(&self, build: impl Fn(u32) -> Request) -> Result<Option<Value>> {
         self.run_if(build, is_unsaved)
     }
 
     fn run_if(&self, build: impl Fn(u32) -> Request, refused: fn(&Error) -> bool) -> Result<Option<Value>> {
         match self.run_unless(self.retry_deadline, |attempt| vec![build(attempt)], refused) {
-            Ok(mut values) => values.pop().map(Some).ok_or_else(|| self.nonsense("no answer")),
+            Ok(mut values) => values.pop().map(Some).ok_or_else(|| self.unexpected("no answer")),
             Err(error) if refused(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// The server answered what it never should.
-    pub fn nonsense(&self, what: &str) -> Error {
-        failed(&self.place_name(), format!("an answer that makes no sense ({what}); is this another kind of server?"))
+    /// An error for an answer of an unexpected shape.
+    pub fn unexpected(&self, what: &str) -> Error {
+        failed(&self.place_name(), format!("an unexpected answer ({what}); is this another kind of server?"))
     }
 
     fn attempt(&self, requests: &[Request]) -> Result<Vec<Value>, Failure> {
@@ -215,7 +217,7 @@ impl Link {
         let mut values = self.round_trip(connection, requests.iter(), false, name)?;
         let is_forgotten = |at: usize| server_error(&values[at]).is_some_and(|(code, _)| code == "NOSCRIPT");
         if let Some(first) = (0..values.len()).find(|&at| is_forgotten(at)) {
-            // A confirmation was about what had been written when it was asked for: asked for again, after the write.
+            // A confirmation covers the writes before it: request it again, behind the repeated write.
             let missing: Vec<usize> =
                 (first..values.len()).filter(|&at| is_forgotten(at) || requests[at].confirms.is_some()).collect();
             let again = self.round_trip(connection, missing.iter().map(|&at| &requests[at]), true, name)?;
@@ -256,7 +258,7 @@ impl Link {
         Ok(values)
     }
 
-    /// What an error of the server means for this link.
+    /// Act on an error of the server: follow a redirection, or find the primary again.
     fn refused(
         &self,
         requests: &[Request],
@@ -279,7 +281,7 @@ impl Link {
         Err(Failure::new(class, translate(name, code, detail)))
     }
 
-    /// A slot on its way to another node: this once, ask there.
+    /// A slot moves to another node: send these requests there, this time only.
     fn ask(&self, requests: &[Request], target: &Place) -> Result<Vec<Value>, Failure> {
         let name = target.to_string();
         let mut connection = self.topology.connect(target)?;
@@ -297,7 +299,7 @@ impl Link {
         }
     }
 
-    /// A connection of its own, for whoever keeps it: the primary may have changed before it is used.
+    /// A new connection, which the caller keeps.
     pub fn connect(&self) -> Result<Connection, Failure> {
         let (place, generation) = self.find()?;
         self.topology.connect(&place).inspect_err(|_| self.discard(generation))
@@ -338,7 +340,7 @@ impl Link {
         }
     }
 
-    /// Nothing of this generation is trusted any more: find the primary again, connect again.
+    /// Close the unused connections of this generation, and forget the primary.
     fn discard(&self, generation: u64) {
         let stale = {
             let mut state = self.state.lock();
@@ -352,14 +354,15 @@ impl Link {
         drop(stale);
     }
 
-    /// Close what no one uses.
+    /// Close unused connections.
     pub fn hang_up(&self) {
         let generation = self.state.lock().generation;
         self.discard(generation);
     }
 }
 
-/// The answers, if they confirm what was asked to be. Otherwise all is sent again, which is harmless.
+/// The answers, if they confirm the durability that the requests ask for. Otherwise fails, so that all is sent again, which is
+/// harmless.
 fn confirmed(requests: &[Request], name: &str, values: Vec<Value>) -> Result<Vec<Value>, Failure> {
     let falls_short = |(request, value): (&Request, &Value)| match (request.confirms?, value) {
         (Durability::Replicated(wanted), Value::Int(replicas)) if *replicas >= i64::from(wanted) => None,
@@ -375,7 +378,7 @@ fn confirmed(requests: &[Request], name: &str, values: Vec<Value>) -> Result<Vec
     }
 }
 
-/// First word and the rest of an error of the server.
+/// First word and rest of an error of the server.
 pub fn server_error(value: &Value) -> Option<(String, String)> {
     match value {
         Value::ServerError(error) => Some((error.code().to_owned(), error.details().unwrap_or_default().to_owned())),
@@ -383,7 +386,7 @@ pub fn server_error(value: &Value) -> Option<(String, String)> {
     }
 }
 
-/// `host:port` of a redirection.
+/// Reads the `host:port` of a redirection.
 fn address(text: &str) -> Option<Place> {
     let (host, port) = text.rsplit_once(':')?;
     let host = host.trim_start_matches('[').trim_end_matches(']');

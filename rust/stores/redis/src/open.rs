@@ -1,4 +1,4 @@
-//! What is checked before a server is trusted, and where calls go.
+//! Checks of a server when a store is opened, and the shard of a call.
 
 use pynenc_core::Result;
 use pynenc_core::call::Submission;
@@ -13,14 +13,14 @@ use crate::options::{Durability, RedisOptions};
 use crate::script::Request;
 use crate::value;
 
-/// Oldest version that has sharded channels and scripts that may run when memory is full.
+/// Oldest version with sharded channels, and with scripts that may run when memory is full.
 const OLDEST: (u32, u32) = (7, 0);
 
-/// Check the server of one shard; returns the content of the marker key, made if it is the first time.
+/// Check the server of one shard. Returns the marker of the app, which the first process writes.
 pub fn check(options: &RedisOptions, link: &Link) -> Result<Vec<u8>> {
     let info = link.run_one(|_| Request::command(&[b"INFO"]))?;
     let info = Info(text(&info));
-    let version = info.version().ok_or_else(|| link.nonsense("INFO names no version"))?;
+    let version = info.version().ok_or_else(|| link.unexpected("INFO names no version"))?;
     let place = link.place_name();
     if version < OLDEST {
         let (major, minor) = version;
@@ -34,15 +34,15 @@ pub fn check(options: &RedisOptions, link: &Link) -> Result<Vec<u8>> {
     marker(link)
 }
 
-/// A server that other machines reach, and that lets everybody in, belongs to everybody on that network. A certificate
-/// that the server asks for protects it as well as a password.
+/// Warn of a server that other machines can reach and that needs no password. A client certificate protects it as well as a
+/// password.
 fn warn_of_open_default(options: &RedisOptions, link: &Link) {
     let credentials = &options.url.credentials;
     let is_default = credentials.user.as_deref().is_none_or(|user| user == "default");
     if !is_default || options.url.client_cert.is_some() || link.is_local() {
         return;
     }
-    // Redis accepts any password for a user that needs none. Without the right to ask, the password counts as needed.
+    // Redis accepts any password for a user that needs none. If this user may not ask, assume that a password is needed.
     let is_open = || match link.run_one(|_| Request::command(&[b"ACL", b"GETUSER", b"default"])) {
         Ok(answer) => names(&answer, b"nopass"),
         Err(_) => false,
@@ -50,7 +50,7 @@ fn warn_of_open_default(options: &RedisOptions, link: &Link) {
     if credentials.password.is_none() || is_open() {
         log::warn!(
             "the Redis server at {} is not on this machine's loopback and lets the user \"default\" in without a password: \
-             whoever reaches it can read and change all work. Give each role a user of its own (`pynenc redis acl`)",
+             anybody who reaches it can read and change all work. Give each role a user of its own (`pynenc redis acl`)",
             link.place_name()
         );
     }
@@ -72,8 +72,8 @@ fn check_eviction(options: &RedisOptions, info: &Info, place: &str) -> Result<()
         Some(policy) if policy != "noeviction" && !options.allow_eviction => Err(unusable(
             place,
             format!(
-                "maxmemory-policy is {policy}: when memory is full the server would throw work away. Set it to \
-                 noeviction, or allow eviction if losing work is acceptable"
+                "maxmemory-policy is {policy}: when memory is full the server would delete work. Set it to noeviction, or \
+                 allow eviction if losing work is acceptable"
             ),
         )),
         _ => Ok(()),
@@ -97,7 +97,7 @@ fn check_persistence(options: &RedisOptions, info: &Info, place: &str, version: 
             ));
         }
     }
-    // Snapshots cannot be told from here without rights of an administrator: a server that never made one has none.
+    // Only an administrator may read the configuration of snapshots. A server that never made a snapshot probably makes none.
     let saved = info.field("rdb_saves").is_none_or(|saves| saves != "0")
         || info.field("rdb_last_bgsave_time_sec") != Some("-1");
     if !appends && !saved {
@@ -108,7 +108,7 @@ fn check_persistence(options: &RedisOptions, info: &Info, place: &str, version: 
     Ok(())
 }
 
-/// A key that is written once: if it is gone, so is everything else. Who may only read does not write it.
+/// The marker of the app, which is written once: if it is gone, all data is gone. A user who may only read does not write it.
 fn marker(link: &Link) -> Result<Vec<u8>> {
     let key = link.keys.key(Kind::Meta, b"");
     let read = || link.run_one(|_| Request::command(&[b"HGET", &key, b"a"]));
@@ -118,13 +118,13 @@ fn marker(link: &Link) -> Result<Vec<u8>> {
     }
     let fresh = format!("{LAYOUT}:{:016x}", random_u64());
     match link.run_if_allowed(|_| Request::command(&[b"HSETNX", &key, b"a", fresh.as_bytes()]))? {
-        Some(_) => of_this_layout(found(&read()?).ok_or_else(|| link.nonsense("marker"))?, link),
+        Some(_) => of_this_layout(found(&read()?).ok_or_else(|| link.unexpected("marker"))?, link),
         None => Ok(Vec::new()),
     }
 }
 
-/// The marker begins with the layout of what is kept, see the crate's documentation; `scripts/submit/any.lua` writes one too. Records of
-/// another layout would be misread, and what is written beside them would be lost to their owner.
+/// Checks the layout with which the marker starts. `scripts/submit/any.lua` writes a marker too. A process would misread records of
+/// another layout, and the version that wrote them could not read what it adds.
 fn of_this_layout(marker: Vec<u8>, link: &Link) -> Result<Vec<u8>> {
     let text = String::from_utf8_lossy(&marker);
     let found = text.split_once(':').map_or("1", |(layout, _)| layout);
@@ -134,8 +134,8 @@ fn of_this_layout(marker: Vec<u8>, link: &Link) -> Result<Vec<u8>> {
     Err(unusable(
         &link.place_name(),
         format!(
-            "what is kept there for this app has layout {found}, and this version reads and writes layout {LAYOUT}. Let \
-             the version that wrote it finish its work, or use another app_id, or remove the keys of this app"
+            "the data of this app has layout {found}, and this version reads and writes layout {LAYOUT}. Let the version \
+             that wrote it finish its work, or use another app_id, or remove the keys of this app"
         ),
     ))
 }
@@ -148,7 +148,7 @@ impl Info {
     }
 
     fn version(&self) -> Option<(u32, u32)> {
-        // Valkey says here which version of Redis it is compatible with.
+        // Valkey names the version of Redis with which it is compatible here.
         let mut numbers = self.field("redis_version")?.split('.');
         Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
     }
@@ -162,7 +162,8 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Calls that share a concurrency or a registration key meet in the shard of that key; others go by the turn.
+/// The shard of a call. Calls with the same concurrency or registration key go to the shard of that key, other calls to the shard
+/// of the turn.
 pub fn shard_for(call: &Submission, shards: u16, turn: usize) -> u16 {
     let key = match (&call.concurrency, &call.registration) {
         (Some(concurrency), _) => Some(&concurrency.key),
@@ -176,7 +177,7 @@ pub fn shard_for(call: &Submission, shards: u16, turn: usize) -> u16 {
     }
 }
 
-/// FNV-1a: the same in every process and version, which the standard library's hashers do not promise.
+/// FNV-1a. It gives the same hash in every process and version, which the standard library does not promise.
 fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
@@ -204,7 +205,7 @@ mod tests {
         assert!(old.contains("needs Redis 7.2") && old.contains("appendfsync always"), "{old}");
         let memory = refusal("redis_version:7.2.4\r\naof_enabled:0\r\n").unwrap_err();
         assert!(memory.contains("appendonly no"), "{memory}");
-        // Valkey 8 names the version of Redis it is compatible with first.
+        // Valkey 8 names the compatible version of Redis first.
         let valkey = "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.0.1\r\naof_enabled:1\r\n";
         assert_eq!(refusal(valkey), Ok(()));
     }

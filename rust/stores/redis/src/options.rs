@@ -1,4 +1,4 @@
-//! How a store is opened.
+//! Options for opening a store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,44 +9,44 @@ use pynenc_core::{Error, Result};
 
 use crate::url::RedisUrl;
 
-/// Signs that separate the parts of a key, or that mean something in the pattern of a user's keys.
+/// Characters that separate the parts of a key, or that have a meaning in the key patterns of an ACL.
 const NOT_IN_APP_ID: [char; 7] = [':', '*', '?', '[', ']', '^', '\\'];
 
-/// What an acknowledged submission or settlement has survived.
+/// What an acknowledged submission or settlement survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// It is in the server's memory; its own persistence decides about the rest.
+    /// It is in the server's memory. The persistence of the server decides whether it survives a restart.
     Fast,
     /// It is on the disk of the primary (`WAITAOF`; before Redis 7.2 only with `appendfsync always`).
     Fsync,
-    /// So many replicas have it in their memory (`WAIT`).
+    /// This many replicas have it in their memory (`WAIT`).
     Replicated(u32),
 }
 
-/// Everything [`crate::RedisStore::open`] needs to know; [`RedisOptions::new`] fills in what is usual.
+/// Options of [`crate::RedisStore::open`]. [`RedisOptions::new`] fills in defaults.
 #[derive(Clone)]
 pub struct RedisOptions {
     /// Where the servers are; see [`crate::parse_url`].
     pub url: RedisUrl,
-    /// Name of the app: part of every key. None of `{ } : * ? [ ] ^ \`.
+    /// Name of the app, which is a part of every key. None of `{ } : * ? [ ] ^ \`.
     pub app_id: String,
     /// How long finished invocations are kept, in milliseconds.
     pub retention: Millis,
-    /// Over how many shards the app spreads. All processes of an app must agree.
+    /// Number of shards. All processes of an app must use the same number.
     pub shards: u16,
     /// What an acknowledgement promises.
     pub durability: Durability,
     /// Accept a server that may evict keys when memory is full, and so lose work.
     pub allow_eviction: bool,
-    /// How long a connection may take to be made.
+    /// Timeout for making a connection.
     pub connect_timeout: Duration,
-    /// How long the server may take to answer before the connection is given up.
+    /// Timeout for an answer; after it the connection is closed.
     pub command_timeout: Duration,
-    /// How long a verb is tried again, over reconnects and failovers, before it fails.
+    /// How long a verb retries, over reconnects and failovers, before it fails.
     pub retry_deadline: Duration,
-    /// Outcomes up to this size travel with the notification to whoever waits, in bytes.
+    /// Size in bytes of the largest outcome that a notification carries.
     pub max_payload_in_push: usize,
-    /// For tests: take time from here instead of from the server.
+    /// Tests set this clock in place of that of the server.
     pub clock: Option<Arc<dyn Clock>>,
 }
 
@@ -75,7 +75,7 @@ impl RedisOptions {
         }
         if self.app_id.contains(NOT_IN_APP_ID) {
             return wrong(format!(
-                "app_id must not hold any of : * ? [ ] ^ \\, because key patterns of users would reach other apps, got {:?}",
+                "app_id must not contain any of : * ? [ ] ^ \\, because key patterns of users would reach other apps, got {:?}",
                 self.app_id
             ));
         }

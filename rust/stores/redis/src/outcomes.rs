@@ -1,4 +1,4 @@
-//! Outcomes that came along with a message, until somebody asks for them.
+//! Outcomes that notifications brought, kept until a thread reads them.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -6,25 +6,26 @@ use std::time::{Duration, Instant};
 use pynenc_core::ids::InvocationId;
 use pynenc_core::result::Terminal;
 
-/// What is kept at most, in bytes; the oldest give way.
+/// Bytes kept at most; beyond them the oldest outcomes are dropped.
 const MOST: usize = 4 << 20;
 
-/// What an entry takes beside its payload: two hash buckets, a place in the order, an allocation.
+/// Bytes of an entry besides its payload: two hash buckets, a place in the order, an allocation.
 const ENTRY: usize = 256;
 
-/// For so long. Whoever submits many and then reads the results gets through some hundred thousand of them meanwhile.
+/// How long an outcome is kept. A client that submits many calls and then reads the results reads some hundred thousand meanwhile.
 const KEPT_FOR: Duration = Duration::from_secs(30);
 
-/// A bounded number of them, each given out once.
+/// A bounded number of outcomes. Each is returned once.
 #[derive(Default)]
 pub struct Outcomes {
     by_id: HashMap<InvocationId, (Terminal, Instant)>,
-    /// As they came. Those that were taken stay until it is their turn, or until they are the larger part.
+    /// In order of arrival. Ids of returned outcomes stay until their turn, or until they are the larger part.
     order: VecDeque<InvocationId>,
     bytes: usize,
 }
 
 impl Outcomes {
+    /// Keep an outcome.
     pub fn keep(&mut self, terminal: Terminal) {
         let (id, size) = (terminal.id, size(&terminal));
         if let Some((before, _)) = self.by_id.insert(id, (terminal, Instant::now())) {
@@ -39,13 +40,14 @@ impl Outcomes {
         }
     }
 
+    /// Return an outcome, once.
     pub fn take(&mut self, id: InvocationId) -> Option<Terminal> {
         let (terminal, at) = self.by_id.remove(&id)?;
         self.bytes -= size(&terminal);
         (at.elapsed() < KEPT_FOR).then_some(terminal)
     }
 
-    /// Forget those that nobody has asked for.
+    /// Drop outcomes that nobody has read in time.
     pub fn expire(&mut self) {
         while let Some(oldest) = self.order.front()
             && self.by_id.get(oldest).is_none_or(|(_, at)| at.elapsed() >= KEPT_FOR)
@@ -53,16 +55,17 @@ impl Outcomes {
             self.drop_oldest();
         }
         if self.by_id.is_empty() {
-            // Their room, too.
+            // Free the memory, too.
             *self = Self::default();
         }
     }
 
+    /// Drop all outcomes.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// `false` if there is none.
+    /// Drop the oldest entry; `false` if there is none.
     fn drop_oldest(&mut self) -> bool {
         let oldest = self.order.pop_front();
         if let Some((terminal, _)) = oldest.and_then(|id| self.by_id.remove(&id)) {
@@ -89,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_given_out_once() {
+    fn each_outcome_is_returned_once() {
         let mut kept = Outcomes::default();
         let one = outcome(1, 10);
         kept.keep(one.clone());
@@ -99,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_give_way_when_there_are_too_many_bytes() {
+    fn the_oldest_outcomes_are_dropped_beyond_the_limit_of_bytes() {
         let mut kept = Outcomes::default();
         let large = MOST / 4 - ENTRY;
         (0..5).for_each(|number| kept.keep(outcome(number, large)));
@@ -108,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_comes_again_is_counted_once() {
+    fn an_outcome_that_arrives_again_counts_once() {
         let mut kept = Outcomes::default();
         (0..1_000).for_each(|_| kept.keep(outcome(1, MOST / 2)));
         assert_eq!((kept.by_id.len(), kept.order.len()), (1, 1));
@@ -116,21 +119,21 @@ mod tests {
     }
 
     #[test]
-    fn those_that_nobody_asks_for_are_forgotten_after_a_time() {
+    fn unread_outcomes_expire() {
         let mut kept = Outcomes::default();
         (0..3).for_each(|number| kept.keep(outcome(number, 10)));
         for number in [0, 1] {
             let (_, at) = kept.by_id.get_mut(&outcome(number, 0).id).unwrap();
             *at = at.checked_sub(KEPT_FOR).unwrap();
         }
-        assert_eq!(kept.take(outcome(1, 0).id), None, "nor given out before that");
+        assert_eq!(kept.take(outcome(1, 0).id), None, "an expired outcome is not returned");
         kept.expire();
         assert_eq!((kept.by_id.len(), kept.order.len()), (1, 1));
         assert!(kept.take(outcome(2, 0).id).is_some());
     }
 
     #[test]
-    fn those_that_were_taken_leave_nothing_behind() {
+    fn returned_outcomes_leave_nothing_behind() {
         let mut kept = Outcomes::default();
         for number in 0..100_000 {
             kept.keep(outcome(number, 0));

@@ -12,7 +12,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// Whether no network lies between: a socket, or a loopback address.
+    /// Whether it is reached without a network: a Unix socket, or a loopback address.
     pub(crate) fn is_local(&self) -> bool {
         match self {
             Place::Unix(_) => true,

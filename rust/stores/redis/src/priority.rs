@@ -1,8 +1,8 @@
-//! Priorities as bytes whose order is the order in which a queue is left: higher first.
+//! Priorities as bytes that sort in the order in which invocations leave a queue: higher priorities first.
 //!
-//! Whole numbers from -100 to 100, which nearly all are, take two bytes; everything else ten.
+//! A whole number from -100 to 100, as most priorities are, takes two bytes, any other number up to ten.
 
-/// `-0.0` sorts behind `0.0`, as `f64::total_cmp` says.
+/// `-0.0` sorts behind `0.0`, as in `f64::total_cmp`.
 const WHOLE: u8 = 0xfe;
 const NEGATIVE_ZERO: u8 = 0xff;
 const FRACTION: u8 = 0x01;
@@ -13,7 +13,7 @@ const BELOW: u8 = 0xff;
 pub fn encode(priority: f64) -> Vec<u8> {
     let floor = priority.floor();
     if !(-100.0..=100.0).contains(&floor) {
-        // Also what is no number.
+        // Also NaN.
         let side = if priority.total_cmp(&0.0).is_gt() { ABOVE } else { BELOW };
         return with_bits(side, None, priority);
     }
@@ -52,7 +52,7 @@ fn from_bits(bits: &[u8]) -> Option<f64> {
     Some(f64::from_bits(raw))
 }
 
-/// Bits of a float so changed that unsigned order is its total order, reversed.
+/// Converts the bits of a float so that their unsigned order is the reverse of its total order.
 fn descending(bits: u64) -> u64 {
     let ascending = if bits >> 63 == 0 { bits | 1 << 63 } else { !bits };
     !ascending
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_sort_as_the_queue_does_and_come_back() {
+    fn codes_sort_as_the_queue_does_and_can_be_decoded() {
         let mut priorities: [f64; 16] =
             [1e9, 101.0, 100.5, 100.0, 7.25, 7.125, 7.0, 0.5, 0.0, -0.0, -0.5, -1.0, -1.5, -100.0, -100.5, -1e300];
         priorities.sort_by(|a, b| b.total_cmp(a));

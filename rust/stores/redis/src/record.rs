@@ -1,15 +1,15 @@
-//! The packed record of one invocation, as the scripts and this crate read and write it.
+//! The packed record of one invocation, which scripts and this crate read and write.
 //!
-//! Big-endian. What changes comes first, then what never does, then what grows:
+//! Big-endian. Fields that change come first, then the body, which never changes, then fields that grow:
 //!
 //! ```text
-//! status u8, flags u8, fence 8, tag of the process that is told of the end 8,
+//! status u8, flags u8, fence 8, tag of the process to notify of the end 8,
 //! rank u32, retries u32, recoveries u32, releases u32 (its highest bit: runs alone in its process), due u48, arrival time u48, arrival number u40,
 //! body: length u32, then
 //!     priority code (length u8), depth u32, queue (u16),
-//!     concurrency key (u16), its limit u32, whether to drop u8, registration key (u16), hash of the arguments (u16),
-//!     parent (u8, 0 or 16), task (u16), arguments (to the end; none if they are kept apart) and their checksum u32
-//! runner (u16), note (u32), ids waited for (u32), history (u32), outcome (to the end; with a checksum u32 if it is of the body)
+//!     concurrency key (u16), its limit u32, whether to drop the call u8, registration key (u16), hash of the arguments (u16),
+//!     parent (u8, 0 or 16), task (u16), arguments (to the end; empty if they are kept apart) and their checksum u32
+//! runner (u16), note (u32), ids that the body waits for (u32), history (u32), outcome (to the end; with a checksum u32 if the body made it)
 //! ```
 
 use std::sync::Arc;
@@ -23,8 +23,8 @@ use pynenc_core::status::Status;
 
 use crate::{checksum, layout, priority};
 
-/// Arguments and outcomes up to this size live in the record, larger ones in a key of their own: whoever changes the
-/// record copies it whole.
+/// Arguments and outcomes up to this size, in bytes, are in the record; larger ones are in keys of their own, because each change
+/// of a record copies all of it.
 pub const INLINE: usize = 2048;
 
 pub const ARGS_APART: u8 = layout::ARGS_APART as u8;
@@ -41,7 +41,7 @@ const HAS_WHERE: u8 = layout::HAS_WHERE as u8;
 const REPEATED: u8 = layout::REPEATED as u8;
 const STATUS_BITS: u8 = layout::STATUS_BITS as u8;
 
-/// Reads from the front of a byte string; `None` as soon as there is less than asked for.
+/// Reads from the front of a byte string. Answers `None` if the string is too short.
 struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
@@ -65,7 +65,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// A record, read.
+/// An unpacked record.
 pub struct Packed<'a> {
     pub status: Status,
     pub flags: u8,
@@ -90,6 +90,7 @@ pub struct Packed<'a> {
 }
 
 impl<'a> Packed<'a> {
+    /// Unpack a record; `None` if it is unreadable.
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut all = Cursor(bytes);
         let (status, flags) = (Status::from_code(all.number(1)? as u8)?, all.number(1)? as u8);
@@ -136,7 +137,7 @@ impl<'a> Packed<'a> {
         })
     }
 
-    /// The arguments; `None` if they do not match their checksum.
+    /// The arguments; `None` if they do not match their checksum. `apart` are the bytes of their own key.
     pub fn arguments(&self, id: InvocationId, apart: &[u8]) -> Option<Arc<[u8]>> {
         if self.flags & ARGS_APART == 0 {
             return checksum::opened(id, self.payload).map(Arc::from);
@@ -144,18 +145,19 @@ impl<'a> Packed<'a> {
         (checksum::of(id, apart) == self.payload).then(|| apart.into())
     }
 
-    /// Of one that was set aside: what is kept of its bytes, which have no checksum.
+    /// For an invocation that was set aside: the bytes of its unreadable record, which have no checksum.
     fn kept(&self) -> Option<Arc<[u8]>> {
         let aside =
             self.status == Status::Failed && self.flags & RESULT == 0 && self.result.starts_with(b"unreadable: ");
         aside.then(|| self.payload.into())
     }
 
-    /// Whether an outcome that lies in the record matches its checksum.
+    /// Whether an outcome in the record matches its checksum.
     pub fn is_sound(&self, id: InvocationId) -> bool {
         self.flags & RESULT_APART != 0 || self.watched(id, b"").is_some()
     }
 
+    /// The claim that this record holds.
     pub fn claim(&self, id: InvocationId, payload: Arc<[u8]>) -> Claim {
         Claim {
             id,
@@ -202,6 +204,7 @@ impl<'a> Packed<'a> {
         received(id, self.status, self.flags & RESULT != 0, result).map(Watched::Finished)
     }
 
+    /// Whether the filter selects this invocation.
     pub fn matches(&self, filter: &Filter) -> bool {
         filter.task.as_deref().is_none_or(|task| task == self.task)
             && (filter.statuses.is_empty() || filter.statuses.contains(&self.status))
@@ -211,11 +214,12 @@ impl<'a> Packed<'a> {
             && filter.runner.as_deref().is_none_or(|runner| !self.runner.is_empty() && runner == self.runner)
     }
 
+    /// Ids that the paused body waits for.
     pub fn waits_for(&self) -> impl Iterator<Item = InvocationId> {
-        self.waits.chunks_exact(16).filter_map(|id| id.try_into().ok()).map(InvocationId::from_bytes)
+        self.waits.chunks_exact(layout::ID_SIZE).filter_map(|id| id.try_into().ok()).map(InvocationId::from_bytes)
     }
 
-    /// The history; its first entry is not stored but follows from the arrival.
+    /// The history. Its first entry is not stored, because the time of arrival implies it.
     pub fn history(&self) -> History {
         let mut entries = vec![Entry::new(Status::Registered, self.arrived, "")];
         let (mut rest, mut last) = (Cursor(self.history), Arc::from(""));
@@ -233,7 +237,7 @@ impl<'a> Packed<'a> {
     }
 }
 
-/// One entry of a history; the scripts' `enter` says how it is packed.
+/// Reads one entry of a history. `enter` in `scripts/lib/record.lua` writes it.
 fn entry(from: &mut Cursor<'_>, last: &mut Arc<str>) -> Option<Entry> {
     let tag = from.number(1)? as u8;
     let mut entry = Entry::new(Status::from_code(tag & STATUS_BITS)?, from.number(6)? as Millis, "");
@@ -252,19 +256,19 @@ fn entry(from: &mut Cursor<'_>, last: &mut Arc<str>) -> Option<Entry> {
     Some(entry)
 }
 
-/// How an invocation ended, as the server says it; `None` if that does not match its checksum.
+/// How an invocation ended, from the bytes of the server; `None` if they do not match their checksum.
 pub fn received(id: InvocationId, status: Status, by_body: bool, result: &[u8]) -> Option<Terminal> {
     let result = if by_body { checksum::opened(id, result)? } else { result };
     Some(terminal(id, status, by_body, result))
 }
 
-/// How an invocation ended: with a value or an exception of its body, or for a reason of the engine's.
+/// How an invocation ended: with a value or an exception of its body, or with a reason that the engine gave.
 pub fn terminal(id: InvocationId, status: Status, by_body: bool, result: &[u8]) -> Terminal {
     let reason = || String::from_utf8_lossy(result).as_ref().into();
     Terminal { id, status, payload: by_body.then(|| result.into()), reason: (!by_body).then(reason) }
 }
 
-/// `text`, cut at a character boundary to what a history keeps.
+/// `text`, cut at a character boundary to the length that a history keeps.
 pub fn cut(text: &str) -> &str {
     let mut end = text.len().min(TEXT_LIMIT);
     while !text.is_char_boundary(end) {
@@ -273,21 +277,23 @@ pub fn cut(text: &str) -> &str {
     &text[..end]
 }
 
+/// Append the lower six bytes of a time.
 pub fn put_u48(into: &mut Vec<u8>, value: Millis) {
     into.extend_from_slice(&(value.clamp(0, (1 << 48) - 1) as u64).to_be_bytes()[2..]);
 }
 
+/// Append a length of two bytes, and the bytes.
 pub fn put_sized(into: &mut Vec<u8>, bytes: &[u8]) {
     into.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
     into.extend_from_slice(bytes);
 }
 
-/// Whether the arguments of this call are too large to live in its record.
+/// Whether the arguments of this call are too large for its record.
 pub fn is_apart(call: &Submission) -> bool {
     call.payload.len() > INLINE
 }
 
-/// The flags with which a record begins its life.
+/// The flags of a new record.
 pub fn flags(call: &Submission) -> u8 {
     let flag = |on: bool, bit: u8| if on { bit } else { 0 };
     flag(is_apart(call), ARGS_APART)
@@ -295,7 +301,7 @@ pub fn flags(call: &Submission) -> u8 {
         | flag(call.registration.is_some(), REGISTRATION)
 }
 
-/// The end of a new record, from the length of its body on: what does not depend on its arrival.
+/// The part of a new record from the length of its body on, which does not depend on the arrival.
 pub fn pack_call(call: &Submission) -> Vec<u8> {
     let payload = if is_apart(call) { &[][..] } else { &call.payload };
     let mut out = Vec::with_capacity(128 + payload.len());
@@ -324,7 +330,7 @@ pub fn pack_call(call: &Submission) -> Vec<u8> {
     out.extend_from_slice(&checksum::of(call.id, &call.payload));
     let length = (out.len() - 4) as u32;
     out[..4].copy_from_slice(&length.to_be_bytes());
-    // No runner, note, ids waited for, history.
+    // No runner, no note, no targets, no history.
     out.extend_from_slice(&[0; layout::EMPTY_END]);
     out
 }

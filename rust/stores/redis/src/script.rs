@@ -36,22 +36,22 @@ const LIBRARY: &str = concat!(
     include_str!("../scripts/lib/changes.lua"),
 );
 
-/// In a cluster every script begins with this: a command on two keys that never exist is refused, on either node, while
-/// the slot is on its way from one to the other. Otherwise it would be refused, or find nothing, at the first key that has
-/// left or not yet come, in the middle of what it writes.
+/// The first command of every script in a cluster. Both nodes refuse a command on two keys that do not exist while the slot moves
+/// from one to the other. Otherwise the script would fail, or miss a record, at the first key that has moved, in the middle of
+/// its writes.
 const WHOLE_SLOT: &str = "redis.call('EXISTS', ARGV[1] .. '!1', ARGV[1] .. '!2')\n";
 
-/// One script, known to the server by its hash.
+/// A script, in the versions for a cluster and for any other server.
 pub struct Script {
     alone: Version,
     in_cluster: Version,
 }
 
-/// What is sent.
+/// The text of a script, and its hash.
 pub struct Version {
-    /// What the server runs.
+    /// Text that the server runs.
     pub text: String,
-    /// By which the server knows it: SHA-1 of the text, in hexadecimal.
+    /// SHA-1 of the text in hexadecimal, by which the server knows it.
     pub hash: String,
 }
 
@@ -63,8 +63,8 @@ impl Version {
 }
 
 impl Script {
-    /// The first line of a file says under which conditions the server runs it; it must stay the first. What is for the
-    /// usual case alone does without the library, which costs a script more than most of what it is for.
+    /// Assemble a script. The first line of its file has the flags of the server, and must stay the first. The usual case stands
+    /// in front of the library and does without it, because making its functions costs more than most of their work.
     fn new(usual: &str, any: &str) -> Self {
         let (flags, rest) = if usual.is_empty() { any } else { usual }.split_once('\n').unwrap_or_default();
         let (usual, any) = if usual.is_empty() { ("", rest) } else { (rest, any) };
@@ -77,7 +77,7 @@ impl Script {
         Self { alone: version(""), in_cluster: version(WHOLE_SLOT) }
     }
 
-    /// As it is sent to a node of a cluster, or to any other server.
+    /// The version for a node of a cluster, or for any other server.
     pub fn version(&self, in_cluster: bool) -> &Version {
         if in_cluster { &self.in_cluster } else { &self.alone }
     }
@@ -93,13 +93,13 @@ macro_rules! scripts {
             });
         )+
 
-        /// All scripts by name: for tests.
+        /// All scripts by name, for tests.
         #[cfg(any(test, feature = "failpoints"))]
         pub static SCRIPTS: &[(&str, &LazyLock<Script>)] = &[$(($called, &$name)),+];
     };
 }
 
-// A script that is added here needs its case in `tests/lost_scripts.rs` and `tests/torn/main.rs`.
+// A new script needs its case in `tests/lost_scripts.rs` and `tests/torn/main.rs`.
 scripts! {
     SUBMIT = "submit" usual "submit/usual" any "submit/any";
     CLAIM = "claim" usual "claim/usual" any "claim/any";
@@ -120,29 +120,31 @@ scripts! {
     LOOK = "look" any "look";
 }
 
-/// One command on its way to the server: a call of a script, or any other.
+/// One command for the server: a call of a script, or a plain command.
 pub struct Request {
     script: Option<&'static Script>,
     keys: usize,
     count: usize,
     body: Vec<u8>,
-    /// A word of which the body has no copy, and its place in there.
+    /// A payload that is sent from its own buffer, and its offset in the body.
     large: Option<(usize, Payload)>,
-    /// What the answer must confirm; anything less is asked for again.
+    /// Durability that the answer must confirm; if it confirms less, the request is sent again.
     pub confirms: Option<Durability>,
 }
 
 impl Request {
+    /// A call of a script.
     pub fn script(script: &'static Script) -> Self {
         Self { script: Some(script), keys: 0, count: 0, body: Vec::with_capacity(512), large: None, confirms: None }
     }
 
+    /// A plain command.
     pub fn command(words: &[&[u8]]) -> Self {
         let plain = Self { script: None, keys: 0, count: 0, body: Vec::with_capacity(64), large: None, confirms: None };
         words.iter().fold(plain, |request, word| request.arg(word))
     }
 
-    /// Declare a key; all of them come before the arguments.
+    /// Declare a key. All keys come before the arguments.
     pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
         self.keys += 1;
         self.arg(key)
@@ -162,7 +164,7 @@ impl Request {
         put(&mut self.body, bytes);
     }
 
-    /// A word that is sent from where it is; one at most.
+    /// Add a payload that is sent from its own buffer, without a copy. One at most.
     pub fn large(mut self, payload: Payload) -> Self {
         self.push(b"");
         self.body.truncate(self.body.len() - b"$0\r\n\r\n".len());
@@ -172,8 +174,8 @@ impl Request {
         self
     }
 
-    /// Add the command in the server's protocol: a script by its hash, or `with_text`, as `version` has it. A large word in it, and what
-    /// follows that, come back instead, to be sent after what has been added.
+    /// Append the command to `into` in the server's protocol: a script by its hash, or by its text if `with_text` is set. Returns a
+    /// large payload and the bytes behind it, which must be sent after `into`.
     pub fn encode(&self, in_cluster: bool, with_text: bool, into: &mut Vec<u8>) -> Option<(&[u8], &[u8])> {
         let words = self.count + if self.script.is_some() { 3 } else { 0 };
         into.extend_from_slice(format!("*{words}\r\n").as_bytes());
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_counted_with_all_its_words() {
+    fn a_request_counts_all_its_words() {
         let mut bytes = Vec::new();
         assert!(Request::command(&[b"GET", b"k"]).encode(false, false, &mut bytes).is_none());
         assert_eq!(bytes, b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
@@ -225,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_word_is_sent_from_where_it_is() {
+    fn a_large_payload_is_sent_from_its_own_buffer() {
         let mut bytes = Vec::new();
         let request = Request::command(&[b"SET", b"k"]).large(b"value".as_slice().into()).arg(b"NX");
         let (value, rest) = request.encode(false, false, &mut bytes).unwrap();
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_in_a_script_is_known() {
+    fn every_name_in_a_script_is_in_the_layout() {
         for (name, script) in SCRIPTS {
             let text = &script.version(false).text;
             assert!(!text.contains('$'), "{name}: {:?}", text.find('$').map(|at| &text[at..at + 20]));

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::checksum;
 use crate::link::{Closing, Link};
 use crate::options::{Durability, RedisOptions};
-use crate::push::Ear;
 use crate::script::Request;
+use crate::subscriber::Subscriber;
 use pynenc_core::Error;
 use pynenc_core::Result;
 use pynenc_core::clock::{Clock, SystemClock};
@@ -16,26 +16,28 @@ use pynenc_core::ids::{Fence, InvocationId, Millis, RunnerKey};
 use pynenc_core::notify::Hub;
 use pynenc_core::sync::Mutex;
 
-/// One handle: its connections, and what it hears.
+/// One handle: its connections and its subscriptions.
 pub struct Shared {
     pub options: RedisOptions,
     pub hub: Arc<Hub>,
     pub closing: Arc<Closing>,
     pub links: Vec<Arc<Link>>,
-    pub ear: Ear,
-    /// Claims that may have been made although their answer never came, by runner and shard: the next claim of the
-    /// runner delivers them. Without it they would be renewed for ever by beats and run by no one.
+    pub subscriber: Subscriber,
+    /// Fences of claims whose answers were lost, by runner and shard. The next claim of the runner delivers the claims that were
+    /// made. Otherwise beats would renew them for ever, and nobody would run them.
     pub uncertain: Mutex<HashMap<(RunnerKey, usize), Vec<Fence>>>,
-    /// Where the next claim begins, so that all shards are served alike.
+    /// Shard that the next claim asks first, so that all shards are served equally.
     pub turn: AtomicUsize,
-    /// Content of the marker key of each shard, as written or found when the handle was opened.
+    /// Marker of each shard, as found when the handle was opened.
     pub markers: Vec<Mutex<Vec<u8>>>,
+    /// Whether the loss of data was logged.
     pub emptied: AtomicBool,
-    /// Short ways to count that the server's ACL refused: not asked for again, each refusal is a line in the ACL log.
+    /// Short ways to count that the server's ACL has refused. They are not tried again, because each refusal is a line in the
+    /// ACL log.
     pub refused: Refused,
 }
 
-/// What the user of this handle may not read.
+/// Keys that the user of this handle may not read.
 #[derive(Default)]
 pub struct Refused {
     pub queues: AtomicBool,
@@ -51,12 +53,12 @@ impl Shared {
         usize::from(id.shard()) % self.links.len()
     }
 
-    /// The time that scripts go by, for tests; 0: the server's own.
+    /// Time for scripts, which tests set; 0: the server's clock.
     pub fn clock(&self) -> Millis {
         self.options.clock.as_ref().map_or(0, |clock| clock.wall())
     }
 
-    /// The arguments with which every script begins; they follow the keys.
+    /// Add the arguments that every script takes first, behind the keys.
     pub fn common(&self, request: Request, link: &Link) -> Request {
         request
             .arg(link.keys.prefix())
@@ -65,17 +67,17 @@ impl Shared {
             .number((self.options.max_payload_in_push + checksum::SIZE) as i64)
     }
 
-    /// A time of the server, as this process's wall clock would say it.
+    /// Converts a time of the server into the wall clock of this process.
     pub fn local_wall(&self, server_now: Millis, time: Millis) -> Millis {
         self.options.clock.as_ref().map_or_else(|| SystemClock.wall(), |clock| clock.wall()) + (time - server_now)
     }
 
-    /// The same for the steady clock.
+    /// Converts a time of the server into the steady clock of this process.
     pub fn local_steady(&self, server_now: Millis, time: Millis) -> Millis {
         self.options.clock.as_ref().map_or_else(|| SystemClock.steady(), |clock| clock.steady()) + (time - server_now)
     }
 
-    /// The command that makes the server wait until what was written before is as safe as asked for.
+    /// The command that waits until earlier writes are as durable as the options ask; `None` if there is nothing to wait for.
     pub fn confirmation(&self) -> Option<Request> {
         let timeout = (self.options.command_timeout.as_millis() / 2).to_string();
         let mut request = match self.options.durability {
@@ -89,21 +91,22 @@ impl Shared {
         Some(request)
     }
 
-    /// Say so, once, if the server has lost what it had when the handle was opened.
+    /// Log an error, once, if the server has lost the data that it had when the handle was opened.
     pub fn check_marker(&self, shard: usize, seen: &[u8]) {
         if *self.markers[shard].lock() == seen {
             return;
         }
         if !self.emptied.swap(true, Ordering::AcqRel) {
             log::error!(
-                "the Redis server at {} was emptied or replaced while in use: invocations that were accepted before are \
-                 gone; see that persistence is on and that the right server answers",
+                "the Redis server at {} was emptied or replaced while in use: invocations accepted before are gone. Check that \
+                 persistence is on and that the URL leads to the right server",
                 self.links[shard].place_name()
             );
         }
         *self.markers[shard].lock() = seen.to_vec();
     }
 
+    /// Fails if the handle is closed.
     pub fn check_open(&self) -> Result<()> {
         if self.closing.is_closed() { Err(Error::Closed("store")) } else { Ok(()) }
     }

@@ -19,27 +19,27 @@ use crate::keys::Keys;
 use crate::link::{Closing, Link};
 use crate::open;
 use crate::options::RedisOptions;
-use crate::push::Ear;
 use crate::shared::{Refused, Shared};
+use crate::subscriber::Subscriber;
 use crate::topology::Topology;
 use crate::verbs::{
     beat, begin, cancel, claim, exchange, get, list, pause, purge, recover, resume, runners, settle, submit, watch,
 };
 
-/// An open store. Share it by its `Arc`; threads start only once someone waits or listens. Not for use in a forked
-/// child.
+/// An open store. Share it by its `Arc`. Its threads start when a thread first waits or a runner first claims. A forked child
+/// must open its own.
 pub struct RedisStore {
     shared: Arc<Shared>,
-    /// The process that opened it.
+    /// Id of the process that opened the store.
     pid: u32,
     turns: AtomicUsize,
 }
 
 impl RedisStore {
-    /// Connect, and check that the server can be trusted with work.
+    /// Connect, and check the server: version, eviction, persistence, layout.
     ///
-    /// Fails with [`Error::Invalid`] for options that make no sense, with [`Error::Unusable`] for a server that must be
-    /// configured differently first, and with [`Error::Backend`] if none can be reached within the retry deadline.
+    /// Fails with [`Error::Invalid`] for invalid options, with [`Error::Unusable`] for a server that must be reconfigured first,
+    /// and with [`Error::Backend`] if no server answers within the retry deadline. Blocks.
     pub fn open(options: RedisOptions) -> Result<Arc<Self>> {
         options.check()?;
         let topology = Arc::new(Topology::new(options.url.clone(), options.connect_timeout, options.command_timeout)?);
@@ -53,7 +53,7 @@ impl RedisStore {
         let markers =
             links.iter().map(|link| open::check(&options, link).map(Mutex::new)).collect::<Result<Vec<_>>>()?;
         let shared = Shared {
-            ear: Ear::new(links.len()),
+            subscriber: Subscriber::new(links.len()),
             hub,
             closing,
             links,
@@ -68,12 +68,12 @@ impl RedisStore {
         Ok(Arc::new(Self { shared: Arc::new(shared), pid, turns: AtomicUsize::new(random_u64() as usize % 4096) }))
     }
 
-    /// Round trips to servers that this handle has made so far.
+    /// Number of round trips to servers since this handle was opened.
     pub fn round_trips(&self) -> u64 {
         self.shared.links.iter().map(|link| link.round_trips()).sum()
     }
 
-    /// What every verb begins with: sockets and threads do not survive a fork.
+    /// Checks that the handle is open and was opened by this process: sockets and threads do not survive a fork.
     fn shared(&self) -> Result<&Arc<Shared>> {
         let current = std::process::id();
         if current != self.pid {
@@ -150,7 +150,7 @@ impl Store for RedisStore {
     }
 
     fn must_look(&self, ids: Vec<InvocationId>) -> Vec<InvocationId> {
-        self.shared.ear.unexpected(ids)
+        self.shared.subscriber.unexpected(ids)
     }
 
     fn glance(&self, ids: &[InvocationId]) -> Result<Option<Vec<Option<Watched>>>> {
@@ -194,14 +194,14 @@ impl Store for RedisStore {
     }
 
     fn hears_everything(&self) -> bool {
-        // A server tells a process what concerns it, not what others claim.
+        // A server notifies a process of its own invocations, not of the claims of others.
         false
     }
 
     fn close(&self) -> Result<()> {
         if self.shared.closing.close() {
             self.shared.links.iter().for_each(|link| link.hang_up());
-            // Whoever waits looks again, and learns that the store is closed.
+            // Waiting threads poll, and learn that the store is closed.
             self.shared.hub.look_again();
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Which server is the primary of a shard, and connections to it.
+//! Finds the primary of a shard, and connects to it.
 
 use std::fs;
 use std::path::Path;
@@ -28,7 +28,7 @@ impl Failure {
         Self { class, error }
     }
 
-    /// An error of the driver: of the network, or one with which the server ended the connection's setup.
+    /// Converts an error of the driver: a network error, or an error of the server during the setup of a connection.
     pub fn driver(place: &str, error: &RedisError) -> Self {
         match error.code() {
             Some(code) => {
@@ -38,7 +38,7 @@ impl Failure {
             None if matches!(error.kind(), redis::ErrorKind::InvalidClientConfig) => {
                 Self::new(Class::Fatal, unusable(place, error))
             }
-            // The system calls it "resource temporarily unavailable".
+            // The text of the system, "resource temporarily unavailable", names no timeout.
             None if error.is_timeout() => Self::new(Class::Resolve, failed(place, "the server did not answer in time")),
             None => Self::new(Class::Resolve, failed(place, error)),
         }
@@ -51,7 +51,7 @@ pub struct Topology {
     connect_timeout: Duration,
     command_timeout: Duration,
     certificates: Option<TlsCertificates>,
-    /// Nodes of a cluster that were seen last, to be asked before those of the URL.
+    /// Nodes of a cluster as last seen. They are asked before those of the URL.
     nodes: Mutex<Vec<Place>>,
 }
 
@@ -61,7 +61,7 @@ impl Topology {
         Ok(Self { url, connect_timeout, command_timeout, certificates, nodes: Mutex::default() })
     }
 
-    /// The server that has the keys of this slot, by the best knowledge there is.
+    /// The primary that has the keys of this slot, as sentinels or nodes name it.
     pub fn primary(&self, slot: u16) -> Result<Place, Failure> {
         match self.url.mode {
             Mode::Single => Ok(self.url.places[0].clone()),
@@ -76,7 +76,7 @@ impl Topology {
         }
     }
 
-    /// The answer of the first that has one.
+    /// The first answer of these servers.
     fn ask_each(
         &self,
         places: &[Place],
@@ -90,7 +90,7 @@ impl Topology {
                 Err(failure) => last = Some(failure),
             }
         }
-        let unreachable = || Failure::new(Class::Resolve, failed(&self.url.to_string(), "no server is named"));
+        let unreachable = || Failure::new(Class::Resolve, failed(&self.url.to_string(), "the URL names no server"));
         Err(last.map_or_else(unreachable, |failure| Failure {
             class: if failure.class == Class::Fatal { Class::Fatal } else { Class::Resolve },
             ..failure
@@ -122,16 +122,16 @@ impl Topology {
         nodes.dedup();
         *self.nodes.lock() = nodes;
         let found = ranges.into_iter().find(|(from, to, _)| (*from..=*to).contains(&slot));
-        let missing = || Failure::new(Class::Resolve, failed(&place, format!("slot {slot} is served by no node")));
+        let missing = || Failure::new(Class::Resolve, failed(&place, format!("no node serves slot {slot}")));
         found.map(|(_, _, place)| place).ok_or_else(missing)
     }
 
-    /// Whether the slots of the keys may move.
+    /// Whether slots may move between servers.
     pub fn is_cluster(&self) -> bool {
         self.url.mode == Mode::Cluster
     }
 
-    /// A connection to `place`, with the timeouts set. With sentinels, only to a server that says it is the primary.
+    /// A connection to `place`, with timeouts. Behind sentinels, fails unless the server says that it is the primary.
     pub fn connect(&self, place: &Place) -> Result<Connection, Failure> {
         let mut connection = self.open(place, &self.url.credentials, self.url.database)?;
         if self.url.mode == Mode::Sentinel {
@@ -207,7 +207,8 @@ fn certificates(url: &RedisUrl) -> Result<TlsCertificates> {
     Ok(TlsCertificates { client_tls, root_cert })
 }
 
-/// First slot, last slot, and primary of each range. A node that does not know its own name says none: it is `asked`.
+/// First slot, last slot, and primary of each range. A node that does not know its own name leaves it empty: then the primary is
+/// `asked`.
 fn slot_ranges(answer: &Value, asked: &Place) -> Vec<(u16, u16, Place)> {
     let Value::Array(ranges) = answer else { return Vec::new() };
     let read = |range: &Value| {

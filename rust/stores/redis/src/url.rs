@@ -1,4 +1,4 @@
-//! The URL that says where the servers are.
+//! The URL of a store: where its servers are, and how to log in.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,22 +10,22 @@ use crate::place::Place;
 /// How the primary is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// It is the one given.
+    /// The URL names it.
     Single,
-    /// Sentinels know it.
+    /// Sentinels name it.
     Sentinel,
-    /// Each shard has its own; any node knows them.
+    /// Each shard has its own; any node of the cluster names it.
     Cluster,
 }
 
-/// A user with a password. Never shown.
+/// A user and a password. No message shows them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Credentials {
     pub user: Option<String>,
     pub password: Option<String>,
 }
 
-/// A URL of this store, read by [`parse_url`]. Shown without its password.
+/// A URL of this store, read by [`parse_url`]. Its text shows no password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisUrl {
     pub(crate) mode: Mode,
@@ -41,7 +41,7 @@ pub struct RedisUrl {
 }
 
 impl RedisUrl {
-    /// The same servers, for another user: credentials from a setting or the environment.
+    /// Replaces the credentials, for a user and a password from a setting or the environment.
     #[must_use]
     pub fn with_credentials(mut self, user: Option<String>, password: Option<String>) -> Self {
         self.credentials = Credentials { user, password };
@@ -89,13 +89,13 @@ const FORMS: &str = "redis://[user:password@]host[:port][/db], rediss://… for 
 /// Read a URL of this store. `rediss`, `rediss+sentinel` and `rediss+cluster` use TLS, with verification.
 ///
 /// Query parameters: `db`, `ca_cert`, `client_cert`, `client_key` (paths of PEM files), `sentinel_user`,
-/// `sentinel_password`. Fails with [`Error::Invalid`], which says what is wrong and quotes nothing behind the scheme: what
-/// cannot be read may be a part of a password.
+/// `sentinel_password`. Fails with [`Error::Invalid`]. The error names the problem and quotes nothing behind the scheme, because an
+/// unreadable part may belong to a password.
 pub fn parse_url(url: &str) -> Result<RedisUrl> {
     read(url).map_err(|what| Error::Invalid(format!("store URL {}: {what}; forms are {FORMS}", begin_of(url))))
 }
 
-/// The scheme, if it is one of this store.
+/// The scheme, if this store knows it.
 fn begin_of(url: &str) -> String {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme).filter(|scheme| SCHEMES.contains(scheme));
     scheme.map_or_else(|| "(not shown)".into(), |scheme| format!("{scheme}://… (the rest is not shown)"))
@@ -116,10 +116,10 @@ fn read(url: &str) -> Result<RedisUrl, String> {
         "rediss+sentinel" => (true, Mode::Sentinel),
         "redis+cluster" => (false, Mode::Cluster),
         "rediss+cluster" => (true, Mode::Cluster),
-        _ => return Err("the scheme is none of this store".into()),
+        _ => return Err("the scheme is not one of this store".into()),
     };
     if rest.contains('#') {
-        return Err(format!("has a fragment, which means nothing here; {ESCAPES}"));
+        return Err(format!("has a fragment, which this store does not use; {ESCAPES}"));
     }
     let whole = rest;
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -127,7 +127,7 @@ fn read(url: &str) -> Result<RedisUrl, String> {
         "redis+unix" => rest.split_at(rest.find('/').ok_or("names no socket")?),
         _ => rest.split_once('/').unwrap_or((rest, "")),
     };
-    // A path of a socket may hold one if nothing stands before it, where a password could begin.
+    // The path of a socket may contain an @ if no credentials can stand in front of it.
     let is_plain_path = scheme == "redis+unix" && authority.is_empty() && !query.contains('@');
     if whole[authority.len()..].contains('@') && !is_plain_path {
         return Err(format!("has an @ behind the host; {ESCAPES}"));
@@ -147,7 +147,7 @@ fn read(url: &str) -> Result<RedisUrl, String> {
     };
     if scheme == "redis+unix" {
         if !hosts.is_empty() {
-            return Err("a socket has no host: the path begins with /, after the @ if there is one".into());
+            return Err("a socket has no host: the path starts with /, behind the @ if there is one".into());
         }
         made.places.push(Place::Unix(decoded(path)?.into()));
     } else {
@@ -161,7 +161,7 @@ fn read(url: &str) -> Result<RedisUrl, String> {
 
 fn check(made: RedisUrl) -> Result<RedisUrl, String> {
     if made.mode == Mode::Single && made.places.len() > 1 {
-        return Err("names several hosts; say redis+cluster or redis+sentinel".into());
+        return Err("names several hosts; use redis+cluster or redis+sentinel".into());
     }
     if made.mode == Mode::Cluster && made.database != 0 {
         return Err("a cluster has only database 0".into());
@@ -170,7 +170,7 @@ fn check(made: RedisUrl) -> Result<RedisUrl, String> {
         return Err("client_cert and client_key belong together".into());
     }
     if !made.tls && (made.ca_cert.is_some() || made.client_cert.is_some()) {
-        return Err("has certificates but no TLS; begin it with rediss".into());
+        return Err("has certificates but no TLS; start it with rediss".into());
     }
     Ok(made)
 }
@@ -191,10 +191,10 @@ fn place(text: &str, default_port: u16) -> Result<Place, String> {
         return Err("names no host".into());
     }
     if host.contains(['[', ']']) {
-        return Err("has a bracket that is no part of an IPv6 address in brackets".into());
+        return Err("has a bracket outside an IPv6 address".into());
     }
     let port = port.map_or(Ok(default_port), |port| {
-        port.parse().map_err(|_| format!("has no port from 0 to 65535 behind a host and its colon; {ESCAPES}"))
+        port.parse().map_err(|_| format!("has no port from 0 to 65535 behind a host and a colon; {ESCAPES}"))
     })?;
     Ok(Place::Tcp(decoded(host)?, port))
 }
@@ -203,7 +203,7 @@ fn read_path(made: &mut RedisUrl, path: &str) -> Result<(), String> {
     let database = if made.mode == Mode::Sentinel {
         let (service, database) = path.split_once('/').unwrap_or((path, ""));
         if service.is_empty() {
-            return Err("names no service that the sentinels watch".into());
+            return Err("names no service for the sentinels to watch".into());
         }
         made.service = decoded(service)?;
         database
@@ -220,7 +220,7 @@ fn number(text: &str) -> Result<i64, String> {
     text.parse()
         .ok()
         .filter(|number| *number >= 0)
-        .ok_or_else(|| format!("has no number of a database where one belongs; {ESCAPES}"))
+        .ok_or_else(|| format!("has no number of a database in its place; {ESCAPES}"))
 }
 
 fn read_query(made: &mut RedisUrl, query: &str) -> Result<(), String> {
@@ -236,8 +236,8 @@ fn read_query(made: &mut RedisUrl, query: &str) -> Result<(), String> {
             "sentinel_password" => made.sentinel_credentials.password = Some(value),
             _ => {
                 return Err(format!(
-                    "a query parameter is not known; known are db, ca_cert, client_cert, client_key, sentinel_user and \
-                     sentinel_password; {ESCAPES}"
+                    "a query parameter is not known; known parameters are db, ca_cert, client_cert, client_key, sentinel_user \
+                     and sentinel_password; {ESCAPES}"
                 ));
             }
         }
@@ -246,7 +246,7 @@ fn read_query(made: &mut RedisUrl, query: &str) -> Result<(), String> {
 }
 
 fn decoded(text: &str) -> Result<String, String> {
-    let wrong = || "has a % that two hexadecimal digits of UTF-8 do not follow".to_owned();
+    let wrong = || "has a % without two hexadecimal digits of UTF-8 behind it".to_owned();
     let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
     while let Some((first, after)) = rest.split_first() {
         rest = after;
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_is_understood() {
+    fn every_form_of_a_url_can_be_read() {
         let url = parse_url("redis://me:p%40ss@db.example:7000/3").unwrap();
         assert_eq!((url.mode, url.tls, url.database), (Mode::Single, false, 3));
         assert_eq!(url.places, [tcp("db.example", 7000)]);
@@ -348,14 +348,14 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_may_lie_in_a_folder_with_an_at() {
+    fn the_path_of_a_socket_may_contain_an_at() {
         let url = parse_url("redis+unix:///run/user@1000/r.sock").unwrap();
         assert_eq!(url.places, [Place::Unix("/run/user@1000/r.sock".into())]);
         assert!(parse_url("redis+unix://me:pa/ss@/run/r.sock").is_err());
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn an_error_names_the_problem_of_the_url() {
         for (text, part) in [
             ("sqlite:///x", "scheme"),
             ("redis://", "no host"),

@@ -1,4 +1,4 @@
-//! Answers of the server, taken apart. `None` wherever it is not of the shape that the scripts promise.
+//! Unpack answers of the server. Every function answers `None` for a value of another shape than the scripts promise.
 
 use pynenc_core::ids::{Fence, InvocationId, Millis, Ownership};
 use redis::Value;
@@ -11,7 +11,7 @@ pub fn array(value: Value) -> Option<Vec<Value>> {
     }
 }
 
-/// An array of exactly so many.
+/// An array of exactly `N` values.
 pub fn parts<const N: usize>(value: Value) -> Option<[Value; N]> {
     array(value)?.try_into().ok()
 }
@@ -23,7 +23,7 @@ pub fn int(value: &Value) -> Option<i64> {
     }
 }
 
-/// A byte string; a key that does not exist has none.
+/// A byte string; `None` for nil, the answer for a missing key.
 pub fn bytes(value: &Value) -> Option<&[u8]> {
     match value {
         Value::BulkString(bytes) => Some(bytes),
@@ -48,7 +48,7 @@ pub fn time(value: &Value) -> Option<Option<Millis>> {
     }
 }
 
-/// Ids and fences, one after the other.
+/// Ids and fences, in turns.
 pub fn ownerships(value: Value) -> Option<Vec<Ownership>> {
     let words = array(value)?;
     let pair = |pair: &[Value]| {

@@ -1,4 +1,4 @@
-//! Invocations whose record cannot be read: each is set aside as a dead letter, and the rest goes on.
+//! Invocations with unreadable records: each is set aside as a dead letter, so that it blocks nothing.
 
 use pynenc_core::Result;
 use pynenc_core::history::Entry;
@@ -14,10 +14,10 @@ use crate::script::{ASIDE, Request};
 use crate::shared::Shared;
 use crate::value;
 
-/// What only a reader of the whole record notices.
+/// The problem of a record that only a reader of the whole record notices.
 pub const PROBLEM: &str = "its call cannot be read";
 
-/// Those that a script has set aside, each with what is wrong with it: say so, and tell whoever waits here.
+/// Log the invocations that a script has set aside, each with its problem, and notify waiting threads. Returns their ids.
 pub fn report(shared: &Shared, pairs: Vec<Value>) -> Option<Vec<InvocationId>> {
     let mut ids = Vec::with_capacity(pairs.len() / 2);
     for pair in pairs.chunks(2) {
@@ -31,7 +31,7 @@ pub fn report(shared: &Shared, pairs: Vec<Value>) -> Option<Vec<InvocationId>> {
     Some(ids)
 }
 
-/// Set aside what was claimed and cannot be read.
+/// Set aside an invocation that was claimed and whose record cannot be read.
 pub fn claimed(shared: &Shared, link: &Link, id: InvocationId, fence: Fence) -> Result<()> {
     let answer = link.run_one(|_| {
         let fixed = [Kind::Finished, Kind::Meta, Kind::Leases];
@@ -49,17 +49,17 @@ pub fn claimed(shared: &Shared, link: &Link, id: InvocationId, fence: Fence) -> 
     Ok(())
 }
 
-/// How a reader sees one that nobody has set aside yet.
+/// The answer for an unreadable invocation that no script has set aside yet.
 pub fn watched(id: InvocationId) -> Watched {
     failed(id, PROBLEM)
 }
 
-/// How a reader sees one whose outcome has changed since it was made, in the server or on each way from it.
+/// The answer for an invocation whose outcome does not match its checksum, in two reads.
 pub fn damaged_outcome(id: InvocationId) -> Watched {
     failed(id, "its outcome does not match its checksum")
 }
 
-/// How a reader sees one whose outcome, kept apart from the record, is missing.
+/// The answer for an invocation whose outcome is kept apart from its record, and missing.
 pub fn without_outcome(id: InvocationId) -> Watched {
     failed(id, "its outcome is gone, or no string")
 }
@@ -69,7 +69,7 @@ fn failed(id: InvocationId, problem: &str) -> Watched {
     Watched::Finished(Terminal { id, status: Status::Failed, payload: None, reason })
 }
 
-/// The same of its record, with its bytes in the place of the arguments.
+/// The record of an unreadable invocation, with its bytes in place of the arguments.
 pub fn record(id: InvocationId, raw: &[u8]) -> Record {
     Record {
         id,
@@ -90,14 +90,14 @@ pub fn record(id: InvocationId, raw: &[u8]) -> Record {
     }
 }
 
-/// Whether a filter asks for it.
+/// Whether a filter selects an unreadable invocation.
 pub fn matches(filter: &Filter) -> bool {
     let Filter { task, statuses, queues, parent, args_id, runner } = filter;
     let of_more = task.is_some() || parent.is_some() || args_id.is_some() || runner.is_some() || !queues.is_empty();
     !of_more && (statuses.is_empty() || statuses.contains(&Status::Failed))
 }
 
-/// The same of its history.
+/// The history of an unreadable invocation.
 pub fn history() -> Vec<Entry> {
     vec![Entry { note: unreadable_reason(PROBLEM).into(), ..Entry::new(Status::Failed, 0, "") }]
 }

@@ -1,4 +1,4 @@
-//! Extend the lease of everything a runner owns, in one call for each shard.
+//! Extend the lease of everything that a runner owns, in one call for each shard.
 
 use pynenc_core::Result;
 use pynenc_core::ids::{Millis, RunnerKey};
@@ -10,7 +10,7 @@ use crate::script::{BEAT, Request};
 use crate::shared::Shared;
 use crate::value;
 
-/// All shards at the same time: the leases in one must not run out because another is away.
+/// Asks all shards at the same time: leases in one shard must not expire because another shard does not answer.
 pub fn beat(shared: &Shared, runner: &RunnerKey, lease: Millis) -> Result<Beaten> {
     if let [only] = &shared.links[..] {
         return beat_one(shared, only, runner, lease);
@@ -18,8 +18,8 @@ pub fn beat(shared: &Shared, runner: &RunnerKey, lease: Millis) -> Result<Beaten
     let answers: Vec<Result<Beaten>> = std::thread::scope(|scope| {
         let beats: Vec<_> =
             shared.links.iter().map(|link| scope.spawn(move || beat_one(shared, link, runner, lease))).collect();
-        // A panic in one of them is a defect; it counts as a shard that was not reached.
-        beats.into_iter().map(|beat| beat.join().unwrap_or_else(|_| Err(shared.links[0].nonsense("panic")))).collect()
+        // A panic is a defect; it counts as a shard that does not answer.
+        beats.into_iter().map(|beat| beat.join().unwrap_or_else(|_| Err(shared.links[0].unexpected("panic")))).collect()
     });
     let mut all = Beaten::default();
     for answer in answers {
@@ -36,12 +36,12 @@ fn beat_one(shared: &Shared, link: &Link, runner: &RunnerKey, lease: Millis) -> 
             .key(link.keys.key(Kind::Leases, b""))
             .key(link.keys.key(Kind::Owned, runner.as_bytes()))
             .key(link.keys.key(Kind::Meta, b""))
-            .key(link.keys.key(Kind::Wishes, runner.as_bytes()));
+            .key(link.keys.key(Kind::ToCancel, runner.as_bytes()));
         shared.common(request, link).number(lease)
     })?;
     let read = || {
         let [owned, cancelled] = value::parts(answer)?;
         Some(Beaten { owned: value::ownerships(owned)?, cancelled: value::ids(cancelled)? })
     };
-    read().ok_or_else(|| link.nonsense("beat"))
+    read().ok_or_else(|| link.unexpected("beat"))
 }

@@ -1,4 +1,4 @@
-//! Start a claim that was taken without beginning it.
+//! Begin a claim that was made without beginning it.
 
 use pynenc_core::ids::Ownership;
 use pynenc_core::{Error, Result};
@@ -15,7 +15,7 @@ pub fn begin(shared: &Shared, owner: Ownership) -> Result<()> {
         let request = Request::script(&BEGIN).key(link.keys.record(owner.id));
         shared.common(request, link).arg(owner.fence.0.to_be_bytes())
     })?;
-    read(owner, answer).ok_or_else(|| link.nonsense("begin"))?
+    read(owner, answer).ok_or_else(|| link.unexpected("begin"))?
 }
 
 fn read(owner: Ownership, answer: Value) -> Option<Result<()>> {

@@ -1,4 +1,4 @@
-//! Withdraw an invocation, or record that one which a runner has is to be cancelled.
+//! Cancel an invocation that no runner has claimed, or ask the runner that has claimed it.
 
 use pynenc_core::ids::{Fence, InvocationId};
 use pynenc_core::store::{CANCEL_REASON, Cancelled, Reach};
@@ -27,7 +27,7 @@ pub fn cancel(shared: &Shared, id: InvocationId, reach: Reach) -> Result<Cancell
         let [code, work] = value::parts(answer)?;
         Some((value::int(&code)?, value::int(&work)? > 0))
     };
-    let (code, work) = read().ok_or_else(|| link.nonsense("cancel"))?;
+    let (code, work) = read().ok_or_else(|| link.unexpected("cancel"))?;
     match code as usize {
         layout::CANCEL_DONE => {
             shared.hub.finished(&[id]);

@@ -1,4 +1,4 @@
-//! Take due invocations for free slots.
+//! Claim due invocations for free slots.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::script::{CLAIM, Request};
 use crate::shared::Shared;
 use crate::value;
 
-/// What is sent to one shard. The fences are made here: a request sent again finds by them what it had claimed.
+/// A claim request to one shard. It carries new fences, by which a repeated request recognises its own claims.
 pub struct Ask {
     pub shard: usize,
     limit: usize,
@@ -36,13 +36,13 @@ impl Ask {
         Self { shard, limit, fences: (0..limit).map(|_| Fence::generate()).collect(), lost }
     }
 
-    /// The answer did not come, or could not be given on: what was claimed is delivered by the next claim.
+    /// Remember the fences of a request whose answer was lost. The next claim of the runner delivers these claims.
     pub fn remember(self, shared: &Shared, request: &ClaimRequest) {
         let mut uncertain = shared.uncertain.lock();
         let known = uncertain.entry((request.runner.clone(), self.shard)).or_default();
         known.extend(self.lost);
         known.extend(self.fences);
-        // A runner that never claims again is forgotten with its handle; one that fails for long keeps the latest.
+        // A runner that fails for long keeps the latest fences. They go with the handle if the runner never claims again.
         let excess = known.len().saturating_sub(MOST_UNCERTAIN);
         known.drain(..excess);
     }
@@ -53,23 +53,23 @@ impl Ask {
         let mut script = Request::script(&CLAIM)
             .key(keys.key(Kind::Leases, b""))
             .key(keys.key(Kind::Owned, request.runner.as_bytes()));
-        // Those that run alone wait in queues of their own.
+        // Invocations that run alone in their process wait in queues of their own.
         let names = request.queues.iter().map(|queue| match request.alone {
             true => Cow::Owned(alone(queue)),
             false => Cow::Borrowed(&**queue),
         });
         for queue in names.clone() {
-            for kind in [Kind::Ready, Kind::Scheduled, Kind::Bell] {
+            for kind in [Kind::Ready, Kind::Scheduled, Kind::IdleFor] {
                 script = script.key(keys.key(kind, queue.as_bytes()));
             }
         }
         if request.queues.is_empty() {
             let all = if request.alone { Kind::AloneQueues } else { Kind::Queues };
-            script = script.key(keys.key(all, b"")).key(keys.key(Kind::AnyBell, b""));
+            script = script.key(keys.key(all, b"")).key(keys.key(Kind::Idle, b""));
         }
-        // Runners learn of what runs alone from the recovery that put it there, not by a bell.
-        let parks = shared.hub.anyone_listens() && !request.alone;
-        let tag = shared.ear.tag(self.shard).filter(|_| parks).map_or(&b""[..], |tag| tag);
+        // Runners learn of such invocations from the recovery that queued them, not from a notification.
+        let gets_idle = shared.hub.anyone_listens() && !request.alone;
+        let tag = shared.subscriber.tag(self.shard).filter(|_| gets_idle).map_or(&b""[..], |tag| tag);
         let again = if attempt > 0 { &self.fences[..] } else { &[] };
         let (before, after) = note_of_claim(request);
         let mut script = shared
@@ -85,15 +85,15 @@ impl Ask {
         script
     }
 
-    /// Read the answer into `claimed`, and tell what it changed.
+    /// Read the answer into `into`, and notify the hub of changes.
     pub fn read(&self, shared: &Shared, request: &ClaimRequest, answer: Value, into: &mut Claimed) -> Result<()> {
         let link = &shared.links[self.shard];
         let Answer { now, due, mut claims, large, dropped, work, unreadable, aside } =
-            read_answer(answer).ok_or_else(|| link.nonsense("claim"))?;
+            read_answer(answer).ok_or_else(|| link.unexpected("claim"))?;
         let mut fewer = !aside.is_empty();
-        aside::report(shared, aside).ok_or_else(|| link.nonsense("claim"))?;
+        aside::report(shared, aside).ok_or_else(|| link.unexpected("claim"))?;
         for (id, fence) in unreadable.into_iter().chain(fetch_arguments(link, &mut claims, &large)?) {
-            // It may have changed on its way.
+            // The bytes may have changed on their way.
             match read_again(link, id, fence)? {
                 Some(claim) => claims.push(claim),
                 None => {
@@ -106,24 +106,24 @@ impl Ask {
             let due = shared.local_wall(now, due);
             into.next_due = Some(into.next_due.map_or(due, |known| known.min(due)));
         }
-        // A full piece of a larger request: there may be more than one call gives, and nobody is parked for it. The same
-        // where something was set aside: others may stand behind it.
+        // The queue may hold more invocations after a full piece of a larger request, and after one was set aside. The process is
+        // not listed as idle then.
         let gone = dropped.iter().map(|(id, _)| *id).collect();
         into.dropped.extend(dropped);
         let news = News { any: !claims.is_empty(), dropped: gone, work: work || fewer || claims.len() == MOST_IN_CALL };
         into.claims.extend(claims);
         news.announce(shared);
-        if !request.alone && into.claims.len() < self.limit && shared.ear.tag(self.shard).is_some() {
+        if !request.alone && into.claims.len() < self.limit && shared.subscriber.tag(self.shard).is_some() {
             let keys = &shared.links[self.shard].keys;
-            let parked = request.queues.iter().map(|queue| keys.key(Kind::Bell, queue.as_bytes()));
-            let any = request.queues.is_empty().then(|| keys.key(Kind::AnyBell, b""));
-            shared.ear.note_parked(self.shard, parked.chain(any));
+            let queues = request.queues.iter().map(|queue| keys.key(Kind::IdleFor, queue.as_bytes()));
+            let any = request.queues.is_empty().then(|| keys.key(Kind::Idle, b""));
+            shared.subscriber.note_idle(self.shard, queues.chain(any));
         }
         Ok(())
     }
 }
 
-/// The short way of the script never asks for the order: it serves a single queue that has something.
+/// `scripts/claim/usual.lua` ignores the order, because it claims from one queue.
 fn fences_and_order(fences: &[Fence], request: &ClaimRequest) -> Vec<u8> {
     let mut bytes = bytes_of(fences);
     match request.order {
@@ -154,7 +154,7 @@ impl News {
     }
 }
 
-/// What a history notes of a claim, before and after its time; see `scripts/claim/usual.lua`.
+/// The end of a claimed record, before and behind the time of its first entry: see `scripts/claim/usual.lua`.
 fn note_of_claim(request: &ClaimRequest) -> (Vec<u8>, Vec<u8>) {
     let mut named = Vec::with_capacity(request.runner.len() + layout::PAST_NAME_LENGTH);
     put_sized(&mut named, request.runner.as_bytes());
@@ -174,18 +174,18 @@ struct Answer {
     now: Millis,
     due: Option<Millis>,
     claims: Vec<Claim>,
-    /// Those among the claims whose arguments are too large to come with them, with their checksum.
+    /// Claims whose arguments are too large for the answer, with the checksums.
     large: Vec<(InvocationId, Vec<u8>)>,
     dropped: Vec<(InvocationId, Arc<str>)>,
     work: bool,
-    /// What was claimed and cannot be read.
+    /// Claims whose records cannot be read.
     unreadable: Vec<(InvocationId, Fence)>,
-    /// What the script has set aside, each with what is wrong with it.
+    /// Ids that the script has set aside, each followed by its problem.
     aside: Vec<Value>,
 }
 
 impl Answer {
-    /// `apart` is `None` for arguments that come later.
+    /// Add a claim. `apart` is `None` for arguments that must be fetched.
     fn add(&mut self, id: InvocationId, record: &[u8], apart: Option<&[u8]>) -> Option<()> {
         let packed = Packed::read(record);
         let claim = packed.as_ref().and_then(|packed| match apart {
@@ -197,7 +197,7 @@ impl Answer {
         });
         match claim {
             Some(claim) => self.claims.push(claim),
-            // The fence stands in front of what cannot be read.
+            // The fence can be read in any case, because it is in front.
             None => self.unreadable.push((
                 id,
                 Fence(u64::from_be_bytes(record.get(layout::FENCE_AT - 1..layout::FENCE_END)?.try_into().ok()?)),
@@ -207,7 +207,7 @@ impl Answer {
     }
 }
 
-/// The forms of an answer are those that `scripts/claim/usual.lua` names.
+/// Reads any form of the answer that `scripts/claim/usual.lua` lists.
 fn read_answer(answer: Value) -> Option<Answer> {
     let words = match answer {
         Value::BulkString(nothing) if nothing.is_empty() => return Some(Answer::default()),
@@ -243,7 +243,7 @@ fn read_answer(answer: Value) -> Option<Answer> {
     Some(read)
 }
 
-/// Ids and tasks in turns.
+/// Reads ids and tasks in turns.
 fn read_dropped(words: &Value) -> Option<Vec<(InvocationId, Arc<str>)>> {
     let words = value::array(words.clone())?;
     let pair = |pair: &[Value]| {
@@ -253,8 +253,8 @@ fn read_dropped(words: &Value) -> Option<Vec<(InvocationId, Arc<str>)>> {
     words.chunks(2).map(pair).collect()
 }
 
-/// What is large comes by itself: through the script the server would look at each byte of it. Returns those whose
-/// arguments do not match their checksum, which are no claims any more.
+/// Fetch large arguments without a script, which would copy every byte. Removes and returns claims whose arguments do not match
+/// their checksum.
 fn fetch_arguments(
     link: &Link,
     claims: &mut Vec<Claim>,
@@ -267,7 +267,7 @@ fn fetch_arguments(
         match payload {
             Some(payload) if checksum::of(*id, &payload) == expected[..] => claims[at].payload = payload.into(),
             Some(_) => damaged.push((*id, claims.remove(at).fence)),
-            // Gone: purged since, and the claim with it; or lost, and then the body fails for want of arguments.
+            // The invocation was purged meanwhile, or the arguments are lost, and then the body fails without them.
             None => {}
         }
     }
@@ -279,7 +279,7 @@ fn arguments_apart(link: &Link, id: InvocationId) -> Result<Option<Vec<u8>>> {
     Ok(value::bytes(&link.run_one(|_| Request::command(&[b"GET", &key]))?).map(<[u8]>::to_vec))
 }
 
-/// What was claimed, if its record is readable by now.
+/// Read the record of a claim again; `None` if it is still unreadable, or if another claim owns the invocation.
 fn read_again(link: &Link, id: InvocationId, fence: Fence) -> Result<Option<Claim>> {
     let raw = match link.run_one(|_| Request::command(&[b"GET", &link.keys.record(id)])) {
         Err(Error::Unusable { .. }) => return Ok(None),
@@ -297,6 +297,7 @@ fn bytes_of(fences: &[Fence]) -> Vec<u8> {
     fences.iter().flat_map(|fence| fence.0.to_be_bytes()).collect()
 }
 
+/// Refuse a request with an invalid name of a runner.
 pub fn check(request: &ClaimRequest) -> Result<()> {
     if request.runner.is_empty() || request.runner.len() > RUNNER_LIMIT {
         return Err(Error::Invalid(format!("the name of a runner must have 1 to {RUNNER_LIMIT} bytes")));
@@ -304,7 +305,7 @@ pub fn check(request: &ClaimRequest) -> Result<()> {
     Ok(())
 }
 
-/// The shards in the order in which this claim asks them, a different one first each time.
+/// The shards in the order in which a claim asks them. Each claim starts with another shard.
 pub fn turn(shared: &Shared) -> impl Iterator<Item = usize> + use<> {
     let (count, first) = (shared.links.len(), shared.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
     (0..count).map(move |at| (first + at) % count)
@@ -322,12 +323,12 @@ pub fn claim(shared: &Arc<Shared>, request: &ClaimRequest) -> Result<Claimed> {
             break;
         }
         let ask = Ask::new(shared, request, shard, wanted);
-        // One shard that is away must not keep the others waiting.
+        // A shard that does not answer must not delay the claims of the others.
         let span = if shared.links.len() == 1 { shared.options.retry_deadline } else { ONE_OF_MANY };
         let answer = shared.links[shard].run_within(span, |attempt| vec![ask.request(shared, request, attempt)]);
         let read = answer.and_then(|values| {
             let answer = values.into_iter().next().unwrap_or_default();
-            // The link tells of requests that fail, not of answers that cannot be used.
+            // The link reports requests that fail, not unreadable answers.
             ask.read(shared, request, answer, &mut claimed).inspect_err(|error| shared.hub.outage().failed(error))
         });
         if let Err(error) = read {
@@ -337,7 +338,7 @@ pub fn claim(shared: &Arc<Shared>, request: &ClaimRequest) -> Result<Claimed> {
     }
     match failed {
         Some(error) if claimed.claims.is_empty() => Err(error),
-        // What other shards gave is not lost for one that fails.
+        // A failed shard does not lose the claims of the others.
         failed => Ok(Claimed { failed, ..claimed }),
     }
 }

@@ -24,7 +24,7 @@ pub fn exchange(
         (Some(request), [only]) if shared.links.len() == 1 => together(shared, batch, &only.1, request),
         (Some(request), _) => {
             let settled = settle::settle(shared, batch)?;
-            // The outcomes are recorded: the claim may fail on its own, and is made again by the next exchange.
+            // The outcomes are recorded, so a failed claim is no error of the whole. The next exchange claims again.
             let claimed = claim::claim(shared, request)
                 .unwrap_or_else(|error| Claimed { failed: Some(error), ..Claimed::default() });
             Ok((settled, claimed))

@@ -16,12 +16,12 @@ pub fn get(shared: &Shared, id: InvocationId) -> Result<Record> {
     if let Some(record) = read(shared, id, &first)? {
         return Ok(record);
     }
-    // It may have changed on its way.
+    // The bytes may have changed on their way.
     let again = raw(shared, id)?;
     Ok(read(shared, id, &again)?.unwrap_or_else(|| aside::record(id, &again)))
 }
 
-/// `None` if it cannot be read, or does not match its checksum.
+/// `None` if the record cannot be read, or does not match its checksum.
 fn read(shared: &Shared, id: InvocationId, raw: &[u8]) -> Result<Option<Record>> {
     let link = shared.link(id);
     let Some(packed) = Packed::read(raw).filter(|packed| packed.is_sound(id)) else { return Ok(None) };
@@ -39,7 +39,7 @@ pub fn history(shared: &Shared, id: InvocationId) -> Result<History> {
     Ok(packed.map_or_else(aside::history, |packed| packed.history()))
 }
 
-/// The record as it lies in the store.
+/// The packed record.
 pub fn raw(shared: &Shared, id: InvocationId) -> Result<Vec<u8>> {
     let link = shared.link(id);
     let answer = link.run_one(|_| Request::command(&[b"GET", &link.keys.record(id)]))?;

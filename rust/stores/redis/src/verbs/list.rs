@@ -1,5 +1,5 @@
-//! Ids in order of submission, and how many match: by looking through the order of arrival, a piece at a time. What stands
-//! in queues, or has a lease, is counted there (decision 0018).
+//! List ids in order of submission, and count matches, by a scan of the order of arrival. Invocations in queues, or with a lease,
+//! are counted there (decision 0018).
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ pub fn count(shared: &Shared, filter: &Filter) -> Result<usize> {
     Ok(count)
 }
 
-/// A short way to count, unless this user may not go it.
+/// Count by a short way, unless the ACL refuses it to this user.
 fn unless_refused(refused: &AtomicBool, way: impl Fn() -> Result<Option<usize>>) -> Result<Option<usize>> {
     if refused.load(Ordering::Relaxed) {
         return Ok(None);
@@ -70,7 +70,7 @@ fn unless_refused(refused: &AtomicBool, way: impl Fn() -> Result<Option<usize>>)
     Ok(counted)
 }
 
-/// Whether it asks for all that waits for a runner, in some queues or in all: so much stands in the queues themselves.
+/// Whether the filter selects everything that waits for a runner, in some queues or in all. The sizes of the queues tell the count.
 fn is_of_queues(filter: &Filter) -> bool {
     let Filter { task, statuses, queues, parent, args_id, runner } = filter;
     let asks_for = |status: &&Status| statuses.contains(status) == status.is_available();
@@ -79,7 +79,7 @@ fn is_of_queues(filter: &Filter) -> bool {
     !of_more && distinct && Status::ALL.iter().filter(asks_for).count() == Status::ALL.len()
 }
 
-/// Monitors send no scripts, and get nothing.
+/// Count by the sizes of queues; `None` if this user may not send scripts.
 fn count_queued(shared: &Shared, filter: &Filter) -> Result<Option<usize>> {
     let mut count = 0;
     for link in &shared.links {
@@ -91,7 +91,7 @@ fn count_queued(shared: &Shared, filter: &Filter) -> Result<Option<usize>> {
     Ok(Some(count))
 }
 
-/// What is claimed has a lease; there are no more of them than bodies run. Producers read no leases, and get nothing.
+/// Count by leases, which every claimed invocation has; `None` if this user may not read them.
 fn count_claimed(shared: &Shared, filter: &Filter) -> Result<Option<usize>> {
     let mut count = 0;
     for link in &shared.links {
@@ -99,7 +99,7 @@ fn count_claimed(shared: &Shared, filter: &Filter) -> Result<Option<usize>> {
         let Some(answer) = link.run_if_allowed(|_| Request::command(&[b"ZRANGE", &key, b"0", b"-1"]))? else {
             return Ok(None);
         };
-        let mut ids = value::ids(answer).ok_or_else(|| link.nonsense("leases"))?;
+        let mut ids = value::ids(answer).ok_or_else(|| link.unexpected("leases"))?;
         ids.sort_unstable();
         for piece in ids.chunks(MOST_READ) {
             count += matching(link, filter, piece)?.len();
@@ -119,7 +119,8 @@ pub fn backlog(shared: &Shared, queues: &[Arc<str>], limit: usize) -> Result<usi
     Ok(count)
 }
 
-/// Ask how many stand in these queues, none means all; with `later` also those that are not due yet.
+/// A request for the number of invocations in these queues, or in all if none is named. With `later`, invocations that are not
+/// due count, too.
 fn queued(shared: &Shared, link: &Link, queues: &[Arc<str>], later: bool) -> Request {
     let mut script = Request::script(&BACKLOG).key(link.keys.key(Kind::Queues, b""));
     for queue in queues {
@@ -133,13 +134,13 @@ fn queued(shared: &Shared, link: &Link, queues: &[Arc<str>], later: bool) -> Req
 }
 
 fn number(link: &Link, answer: &Value) -> Result<usize> {
-    value::int(answer).and_then(|n| usize::try_from(n).ok()).ok_or_else(|| link.nonsense("backlog"))
+    value::int(answer).and_then(|n| usize::try_from(n).ok()).ok_or_else(|| link.unexpected("backlog"))
 }
 
 fn count_all(shared: &Shared) -> Result<usize> {
     let mut count = 0;
     for link in &shared.links {
-        // Those that had arrived when this began: places that are still to come count as left, in the hash.
+        // Count invocations that had arrived before: places that no call has taken yet count as left in the hash.
         let before = arrivals(link)?;
         for (chunk, left) in chunks(link)? {
             count += left.saturating_sub(CHUNK - arrived(chunk, before));
@@ -148,39 +149,39 @@ fn count_all(shared: &Shared) -> Result<usize> {
     Ok(count)
 }
 
-/// How many of a chunk had arrived when `all` had.
+/// How many places of a chunk were taken when `all` invocations had arrived.
 fn arrived(chunk: u32, all: u64) -> usize {
     all.saturating_sub(u64::from(chunk) * CHUNK as u64).min(CHUNK as u64) as usize
 }
 
-/// How many have arrived.
+/// Number of invocations that have arrived.
 fn arrivals(link: &Link) -> Result<u64> {
     let key = link.keys.key(Kind::Meta, b"");
     let answer = link.run_one(|_| Request::command(&[b"HGET", &key, b"s"]))?;
     let number = value::bytes(&answer).map(|text| std::str::from_utf8(text).ok()?.parse().ok());
-    number.unwrap_or(Some(0)).ok_or_else(|| link.nonsense("number of arrivals"))
+    number.unwrap_or(Some(0)).ok_or_else(|| link.unexpected("number of arrivals"))
 }
 
-/// Numbers of the chunks of the order of arrival, ascending, with how many places of each are not forgotten.
+/// Numbers of the chunks of the order of arrival, ascending, and how many places of each are not forgotten.
 pub fn chunks(link: &Link) -> Result<Vec<(u32, usize)>> {
     let key = link.keys.key(Kind::Order, b"");
     let answer = link.run_one(|_| Request::command(&[b"HGETALL", &key]))?;
     let number = |value: &Value| Some(u32::from_be_bytes(value::bytes(value)?.try_into().ok()?));
     let left = |value: &Value| std::str::from_utf8(value::bytes(value)?).ok()?.parse().ok();
-    let words = value::array(answer).ok_or_else(|| link.nonsense("order"))?;
+    let words = value::array(answer).ok_or_else(|| link.unexpected("order"))?;
     let mut chunks = words
         .chunks(2)
         .map(|pair| Some((number(pair.first()?)?, left(pair.get(1)?)?)))
         .collect::<Option<Vec<(u32, usize)>>>()
-        .ok_or_else(|| link.nonsense("order"))?;
+        .ok_or_else(|| link.unexpected("order"))?;
     chunks.sort_unstable();
     Ok(chunks)
 }
 
-/// Tell `found` every match: shard by shard, in order of submission within each.
+/// Call `found` with every match, shard by shard, in order of submission within a shard.
 fn scan(shared: &Shared, filter: &Filter, mut found: impl FnMut(InvocationId) -> ControlFlow<()>) -> Result<()> {
     for link in &shared.links {
-        // What stands behind the last arrival was never accepted: a server may have made a part of a script (decision 0012).
+        // Ids behind the last arrival were never accepted: the server may have applied a part of a script (decision 0012).
         let before = arrivals(link)?;
         for (chunk, _) in chunks(link)? {
             let key = link.keys.key(Kind::OrderChunk, &chunk.to_be_bytes());
@@ -203,7 +204,7 @@ fn scan(shared: &Shared, filter: &Filter, mut found: impl FnMut(InvocationId) ->
 fn matching(link: &Link, filter: &Filter, ids: &[InvocationId]) -> Result<Vec<InvocationId>> {
     let answer = link
         .run_one(|_| ids.iter().fold(Request::command(&[b"MGET"]), |request, id| request.arg(link.keys.record(*id))))?;
-    let records = value::array(answer).ok_or_else(|| link.nonsense("records"))?;
+    let records = value::array(answer).ok_or_else(|| link.unexpected("records"))?;
     let matches = |record: &Value| {
         value::bytes(record).is_some_and(|raw| match Packed::read(raw) {
             Some(one) => one.matches(filter),

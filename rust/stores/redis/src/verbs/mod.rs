@@ -1,4 +1,4 @@
-//! The verbs, one file each. Every one sends scripts to the shards concerned and reads their answers.
+//! The verbs, one file each. A verb sends scripts to the shards of its invocations and reads the answers.
 
 pub mod aside;
 pub mod beat;
@@ -21,7 +21,7 @@ use pynenc_core::ids::InvocationId;
 
 use crate::shared::Shared;
 
-/// Positions in `ids` by shard, each shard's in pieces of at most `size`.
+/// Positions in `ids` by shard, in pieces of at most `size`.
 fn by_shard(shared: &Shared, ids: impl Iterator<Item = InvocationId>, size: usize) -> Vec<(usize, Vec<usize>)> {
     let mut shards: Vec<Vec<usize>> = vec![Vec::new(); shared.links.len()];
     for (at, id) in ids.enumerate() {

@@ -26,7 +26,7 @@ pub fn pause(shared: &Arc<Shared>, waiter: Ownership, targets: &[InvocationId]) 
     }
     let far_ready = look_far(shared, &far)?;
     if !far_ready.is_empty() {
-        // The near ones decide with it, and only they can still refuse.
+        // Some targets have finished, so the body does not pause.
         return Ok(Paused::Ready(far_ready));
     }
     if let Some(path) = far_cycle(shared, waiter.id, &far)? {
@@ -34,7 +34,7 @@ pub fn pause(shared: &Arc<Shared>, waiter: Ownership, targets: &[InvocationId]) 
     }
     let paused = send(shared, waiter, &near, &far)?;
     if paused == Paused::Parked {
-        // Two that begin to wait for each other at the same moment see nothing before, but one of them does after.
+        // Two bodies that begin to wait for each other at the same time see no cycle before, but one of them does now.
         if let Some(path) = far_cycle(shared, waiter.id, &far)? {
             resume::resume(shared, &[waiter])?;
             return Err(Error::Cycle(path));
@@ -52,7 +52,7 @@ fn send(shared: &Shared, waiter: Ownership, near: &[InvocationId], far: &[Invoca
         let elsewhere: Vec<u8> = far.iter().flat_map(|id| id.to_bytes()).collect();
         shared.common(request, link).arg(waiter.fence.0.to_be_bytes()).arg(elsewhere)
     })?;
-    read(waiter, answer).ok_or_else(|| link.nonsense("pause"))?
+    read(waiter, answer).ok_or_else(|| link.unexpected("pause"))?
 }
 
 fn read(waiter: Ownership, answer: Value) -> Option<Result<Paused>> {
@@ -71,7 +71,7 @@ fn read(waiter: Ownership, answer: Value) -> Option<Result<Paused>> {
     })
 }
 
-/// Those of the targets in other shards that have finished; fails if one is not known.
+/// Targets in other shards that have finished. Fails if a target is not known.
 fn look_far(shared: &Arc<Shared>, far: &[InvocationId]) -> Result<Vec<InvocationId>> {
     let mut ready = Vec::new();
     for watched in watch::watch(shared, far)? {
@@ -84,7 +84,7 @@ fn look_far(shared: &Arc<Shared>, far: &[InvocationId]) -> Result<Vec<Invocation
     Ok(ready)
 }
 
-/// A cycle through other shards, as far as it can be seen: concurrency keys are not followed.
+/// Search for a cycle through other shards. Does not follow concurrency keys.
 fn far_cycle(shared: &Shared, waiter: InvocationId, far: &[InvocationId]) -> Result<Option<Vec<InvocationId>>> {
     let mut came_from: HashMap<_, _> = far.iter().map(|id| (*id, waiter)).collect();
     let mut open: Vec<InvocationId> = far.to_vec();
@@ -115,7 +115,7 @@ fn far_cycle(shared: &Shared, waiter: InvocationId, far: &[InvocationId]) -> Res
     Ok(None)
 }
 
-/// Let the targets in other shards leave their queues first.
+/// Move the targets in other shards to the front of their queues.
 fn raise(shared: &Shared, waiter: InvocationId, far: &[InvocationId]) -> Result<()> {
     let raw = get::raw(shared, waiter)?;
     let depth = Packed::read(&raw).map_or(0, |packed| packed.depth);

@@ -35,7 +35,7 @@ pub fn expired(shared: &Shared, limit: usize) -> Result<usize> {
     Ok(removed.len())
 }
 
-/// Ids of those whose time was over, and how many entries of the index were handled.
+/// Remove a piece. Returns the removed ids, and how many entries of the index were handled.
 fn purge_piece(shared: &Shared, link: &Link, piece: usize, all: bool) -> Result<(Vec<InvocationId>, usize)> {
     let answer = link.run_one(|_| {
         let kinds = [Kind::Finished, Kind::Order, Kind::Meta, Kind::FinishedApart];
@@ -47,10 +47,10 @@ fn purge_piece(shared: &Shared, link: &Link, piece: usize, all: bool) -> Result<
         let [ids, gone] = value::parts(answer)?;
         Some((value::ids(ids)?, usize::try_from(value::int(&gone)?).ok()?))
     };
-    read(answer).ok_or_else(|| link.nonsense("purge"))
+    read(answer).ok_or_else(|| link.unexpected("purge"))
 }
 
-/// Withdraw what waits for a runner, in pieces. If the answer to one was lost, what that withdrew is not counted.
+/// Cancel everything that waits for a runner, in pieces. If the answer to a piece was lost, the count lacks its invocations.
 pub fn queued(shared: &Shared, limit: usize) -> Result<usize> {
     let mut count = 0;
     for link in &shared.links {
@@ -67,7 +67,7 @@ pub fn queued(shared: &Shared, limit: usize) -> Result<usize> {
                 aside::report(shared, value::array(aside)?)?;
                 Some((value::ids(ids)?, value::int(&cleared)?))
             };
-            let (ids, cleared) = read(answer).ok_or_else(|| link.nonsense("withdraw"))?;
+            let (ids, cleared) = read(answer).ok_or_else(|| link.unexpected("withdraw"))?;
             count += ids.len();
             if !ids.is_empty() {
                 shared.hub.finished(&ids);
@@ -80,7 +80,7 @@ pub fn queued(shared: &Shared, limit: usize) -> Result<usize> {
     Ok(count)
 }
 
-/// Everything that had arrived when this began, in pieces, each removed with all that belongs to it.
+/// Remove everything that had arrived before this call, in pieces.
 pub fn all(shared: &Shared) -> Result<usize> {
     let mut removed = 0;
     for link in &shared.links {
@@ -89,11 +89,11 @@ pub fn all(shared: &Shared) -> Result<usize> {
                 removed += forget(shared, link, chunk, from)?;
             }
         }
-        // What is left in the index of finished ones has lost its records.
+        // The rest of the index names invocations that are gone.
         while purge_piece(shared, link, MOST_REMOVED, true)?.1 == MOST_REMOVED {}
     }
-    // Those that ended meanwhile, too, and those of whose end a message is still on its way.
-    shared.ear.start_anew();
+    // Forget outcomes of purged invocations, including those whose notifications are still on their way.
+    shared.subscriber.start_anew();
     shared.hub.look_again();
     Ok(removed)
 }
@@ -107,5 +107,5 @@ fn forget(shared: &Shared, link: &Link, chunk: u32, from: usize) -> Result<usize
             .key(link.keys.key(Kind::Meta, b""));
         shared.common(request, link).arg(number).number(from as i64)
     })?;
-    value::int(&answer).and_then(|count| usize::try_from(count).ok()).ok_or_else(|| link.nonsense("forget"))
+    value::int(&answer).and_then(|count| usize::try_from(count).ok()).ok_or_else(|| link.unexpected("forget"))
 }

@@ -1,4 +1,4 @@
-//! Queue again, or bury, what dead runners left behind.
+//! Queue again, or bury, the claims of dead runners.
 
 use pynenc_core::Result;
 use pynenc_core::ids::RunnerKey;
@@ -15,7 +15,7 @@ use crate::script::{RECOVER, Request};
 use crate::shared::Shared;
 use crate::value;
 
-/// Whose claims to recover whatever their leases, and how it died.
+/// A dead runner whose claims are recovered whatever their leases, and how it died.
 type Dead<'a> = Option<(&'a RunnerKey, &'a str)>;
 
 pub fn recover(shared: &Shared, policy: RecoveryPolicy) -> Result<Recovered> {
@@ -39,7 +39,7 @@ fn sweep(shared: &Shared, policy: RecoveryPolicy, dead: Dead<'_>) -> Result<Reco
     for link in &shared.links {
         let limit = policy.limit.saturating_sub(recovered.found()).min(MOST_IN_CALL);
         let answer = link.run_one(|_| request(shared, link, policy, limit, dead));
-        match answer.and_then(|answer| read(shared, answer, &mut recovered).ok_or_else(|| link.nonsense("recover"))) {
+        match answer.and_then(|answer| read(shared, answer, &mut recovered).ok_or_else(|| link.unexpected("recover"))) {
             Ok(more) => work |= more,
             Err(error) => failed = Some(error),
         }
@@ -54,7 +54,7 @@ fn sweep(shared: &Shared, policy: RecoveryPolicy, dead: Dead<'_>) -> Result<Reco
         shared.hub.work();
     }
     match failed {
-        // The others are told of all the same.
+        // Report what the other shards recovered.
         Some(error) if recovered.found() == 0 => Err(error),
         _ => Ok(recovered),
     }
@@ -68,7 +68,7 @@ fn request(shared: &Shared, link: &Link, policy: RecoveryPolicy, limit: usize, d
         None => request,
     };
     let death = dead.map_or("", |(_, death)| cut(death));
-    // The script puts the number into the words.
+    // The script inserts the number.
     const MARK: u32 = u32::MAX;
     let reason = if death.is_empty() { burial_reason(MARK) } else { burial_reason_of_death(MARK, death) };
     let (before, after) = reason.split_once(&MARK.to_string()).unwrap_or((&reason, ""));

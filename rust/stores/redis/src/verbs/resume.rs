@@ -1,4 +1,4 @@
-//! Bodies go on.
+//! Waiting bodies go on.
 
 use pynenc_core::Result;
 use pynenc_core::ids::Ownership;
@@ -19,7 +19,7 @@ pub fn resume(shared: &Shared, waiters: &[Ownership]) -> Result<Vec<bool>> {
             let request = shared.common(request, link);
             piece.iter().fold(request, |request, &at| request.arg(waiters[at].fence.0.to_be_bytes()))
         })?;
-        let codes = value::bytes(&answer).ok_or_else(|| link.nonsense("resume"))?;
+        let codes = value::bytes(&answer).ok_or_else(|| link.unexpected("resume"))?;
         piece.iter().zip(codes).for_each(|(&at, code)| answers[at] = *code == b'1');
     }
     Ok(answers)

@@ -1,7 +1,6 @@
-//! Which runners there are, by what they say of themselves: a string each, which ends by itself, and a set of their keys.
+//! Cards of runners: a string for each, which expires, and a set of their keys.
 //!
-//! Plain commands: a card stands for itself, and a key in the set whose card has ended means nothing. All of it lies in
-//! the first shard.
+//! These are plain commands. A key in the set whose card has expired means nothing. All of them are in the first shard.
 
 use pynenc_core::Result;
 use pynenc_core::call::Payload;
@@ -15,7 +14,7 @@ use crate::script::Request;
 use crate::shared::Shared;
 use crate::value;
 
-/// The set outlives the cards by this factor, so that it ends after the last of them.
+/// The set expires after this many times the lifetime of a card, so that it outlives every card.
 const SET_OUTLIVES: Millis = 2;
 
 pub fn publish(shared: &Shared, runner: &RunnerKey, card: &Payload, keep: Millis) -> Result<()> {
@@ -40,15 +39,15 @@ pub fn kept(shared: &Shared) -> Result<Vec<(RunnerKey, Payload)>> {
     let link = &shared.links[0];
     let set = link.keys.key(Kind::Runners, b"");
     let answer = link.run_one(|_| Request::command(&[b"SMEMBERS", &set]))?;
-    let members = value::array(answer).ok_or_else(|| link.nonsense("the keys of runners"))?;
+    let members = value::array(answer).ok_or_else(|| link.unexpected("the keys of runners"))?;
     let keys: Vec<&[u8]> = members.iter().filter_map(value::bytes).collect();
     let mut found = Vec::with_capacity(keys.len());
     let mut ended = Vec::new();
-    // Those that have ended do not count, and are taken out of the set in passing.
+    // Expired cards do not count. Remove their keys from the set.
     for some in keys.chunks(MOST_RUNNERS) {
         let names: Vec<Vec<u8>> = some.iter().map(|key| card_key(link, key)).collect();
         let answer = link.run_one(|_| names.iter().fold(Request::command(&[b"MGET"]), Request::arg))?;
-        let cards = value::array(answer).ok_or_else(|| link.nonsense("the cards of runners"))?;
+        let cards = value::array(answer).ok_or_else(|| link.unexpected("the cards of runners"))?;
         for (key, card) in some.iter().zip(&cards) {
             match (value::bytes(card), std::str::from_utf8(key)) {
                 (Some(card), Ok(name)) if found.len() < MOST_RUNNERS => found.push((name.into(), card.into())),
@@ -61,7 +60,7 @@ pub fn kept(shared: &Shared) -> Result<Vec<(RunnerKey, Payload)>> {
     Ok(found)
 }
 
-/// Whoever may only read leaves them.
+/// Remove keys from the set; `None` if this user may only read.
 fn forget(link: &Link, set: &[u8], ended: &[&[u8]]) -> Result<Option<Value>> {
     if ended.is_empty() {
         return Ok(None);

@@ -33,7 +33,8 @@ pub fn settle(shared: &Shared, batch: &[Settlement]) -> Result<Vec<Settled>> {
     Ok(answers)
 }
 
-/// The batch by shard, each shard's in pieces that one call of the script may take.
+/// Positions in the batch by shard, in pieces that one call of the script handles. A larger batch is not atomic if an outcome is
+/// refused.
 pub fn pieces(shared: &Shared, batch: &[Settlement]) -> Vec<(usize, Vec<usize>)> {
     let size = |at: &usize| match &batch[*at].outcome {
         Outcome::Success(value) | Outcome::Failure(value) => value.len(),
@@ -75,7 +76,7 @@ pub fn requests(shared: &Shared, shard: usize, batch: &[Settlement], piece: &[us
     std::iter::once(request).chain(shared.confirmation()).collect()
 }
 
-/// How much the script may take for granted.
+/// What the script may assume about the batch: see ARGV 6 in `scripts/settle/usual.lua`.
 fn kind_of_batch(batch: &[Settlement], piece: &[usize]) -> &'static [u8] {
     let ids: BTreeSet<InvocationId> = piece.iter().map(|&at| batch[at].owner.id).collect();
     let ends_in_its_record = |&at: &usize| match &batch[at].outcome {
@@ -89,7 +90,7 @@ fn kind_of_batch(batch: &[Settlement], piece: &[usize]) -> &'static [u8] {
     }
 }
 
-/// What comes with each outcome, beside its text.
+/// Append the head of an outcome.
 fn put_head(one: &Settlement, out: &mut Vec<u8>) {
     let (kind, due): (usize, i64) = match &one.outcome {
         Outcome::Success(_) => (layout::BY_SUCCESS, 0),
@@ -106,7 +107,7 @@ fn put_head(one: &Settlement, out: &mut Vec<u8>) {
     put_u48(out, due);
 }
 
-/// The value, or the note that a history keeps.
+/// The value, or the note for the history.
 fn text(outcome: &Outcome) -> &[u8] {
     match outcome {
         Outcome::Success(value) | Outcome::Failure(value) => value,
@@ -115,7 +116,7 @@ fn text(outcome: &Outcome) -> &[u8] {
     }
 }
 
-/// Read the answers to [`requests`], and tell what they changed.
+/// Read the answers to [`requests`], and notify the hub of changes.
 pub fn read(
     shared: &Shared,
     shard: usize,
@@ -125,20 +126,20 @@ pub fn read(
     answers: &mut [Settled],
 ) -> Result<()> {
     let link = &shared.links[shard];
-    let nonsense = || link.nonsense("settle");
+    let unexpected = || link.unexpected("settle");
     let words = match values.next().unwrap_or_default() {
-        // All is done, and nothing comes back into a queue.
+        // All is done, and nothing was queued again.
         Value::BulkString(nothing) if nothing.is_empty() => {
             vec![Value::BulkString(vec![DONE; piece.len()]), Value::Int(0)]
         }
-        answer => value::array(answer).ok_or_else(nonsense)?,
+        answer => value::array(answer).ok_or_else(unexpected)?,
     };
     if shared.confirmation().is_some() {
         values.next();
     }
-    let codes = words.first().and_then(value::bytes).ok_or_else(nonsense)?;
+    let codes = words.first().and_then(value::bytes).ok_or_else(unexpected)?;
     if codes == b"!" {
-        return Err(refusal(batch, piece, &words).ok_or_else(nonsense)?);
+        return Err(refusal(batch, piece, &words).ok_or_else(unexpected)?);
     }
     let mut finished: BTreeSet<InvocationId> = BTreeSet::new();
     for (&at, code) in piece.iter().zip(codes) {
@@ -149,9 +150,9 @@ pub fn read(
         };
         let is_end = batch[at].outcome.status().is_final() || *code == CANCELLED;
         if *code == DONE {
-            spare_a_look(shared, &batch[at]);
+            keep_outcome(shared, &batch[at]);
         }
-        // Told again for a replay: the first answer, and with it the telling, was lost.
+        // Notify again for a replay: the first answer was lost, and the notification with it.
         if is_end && answers[at] != Settled::Stale {
             finished.insert(batch[at].owner.id);
         }
@@ -159,7 +160,7 @@ pub fn read(
     if !finished.is_empty() {
         shared.hub.finished(&finished.into_iter().collect::<Vec<_>>());
     }
-    if words.get(1).and_then(value::int).ok_or_else(nonsense)? > 0 {
+    if words.get(1).and_then(value::int).ok_or_else(unexpected)? > 0 {
         shared.hub.work();
     } else {
         shared.hub.changed();
@@ -167,15 +168,15 @@ pub fn read(
     Ok(())
 }
 
-/// Whoever waits in this process need not ask the server, nor wait for its message, what has just been recorded.
-fn spare_a_look(shared: &Shared, one: &Settlement) {
+/// Keep an outcome for threads of this process that wait for it, so that they need no request and no notification.
+fn keep_outcome(shared: &Shared, one: &Settlement) {
     if let Outcome::Success(value) | Outcome::Failure(value) = &one.outcome
         && value.len() <= shared.options.max_payload_in_push
         && shared.hub.is_waited_for(one.owner.id)
     {
-        shared.ear.keep(terminal(one.owner.id, one.outcome.status(), true, value));
-        // Not once more when the message arrives.
-        shared.ear.forget(std::iter::once(one.owner.id));
+        shared.subscriber.keep(terminal(one.owner.id, one.outcome.status(), true, value));
+        // The notification will bring nothing new.
+        shared.subscriber.forget(std::iter::once(one.owner.id));
     }
 }
 

@@ -18,8 +18,8 @@ use crate::script::{Request, SUBMIT};
 use crate::shared::Shared;
 use crate::value;
 
-/// A batch beyond [`MOST_IN_CALL`] calls, or over several shards, is sent in pieces: an error may leave some of them accepted.
-/// Sending all of it again is harmless and completes it.
+/// Sends a batch of more than [`MOST_IN_CALL`] calls, or for several shards, in pieces. After an error some pieces may be accepted:
+/// send the whole batch again, which is harmless and completes it.
 pub fn submit(shared: &Shared, batch: &[Submission]) -> Result<Vec<Submitted>> {
     for call in batch {
         check(call)?;
@@ -68,10 +68,10 @@ fn check(call: &Submission) -> Result<()> {
 
 fn send(shared: &Shared, shard: usize, calls: &[&Submission]) -> Result<Vec<Submitted>> {
     let link = &shared.links[shard];
-    let tag = shared.ear.tag(shard).copied();
+    let tag = shared.subscriber.tag(shard).copied();
     let ids = || calls.iter().map(|call| call.id);
     if tag.is_some() {
-        shared.ear.expect(ids());
+        shared.subscriber.expect(ids());
     }
     let ahead = calls.iter().filter(|call| goes_ahead(call)).count();
     let sent = link.run(|_| {
@@ -82,13 +82,13 @@ fn send(shared: &Shared, shard: usize, calls: &[&Submission]) -> Result<Vec<Subm
         requests
     });
     let answer = sent.map(|values| values.into_iter().nth(ahead).unwrap_or_default());
-    let read = answer.and_then(|answer| read(calls, answer).ok_or_else(|| link.nonsense("submit")));
+    let read = answer.and_then(|answer| read(calls, answer).ok_or_else(|| link.unexpected("submit")));
     match &read {
         Ok(answers) => {
             let known = |(id, answer): &(InvocationId, &Submitted)| **answer != Submitted::New(*id);
-            shared.ear.forget(ids().zip(answers).filter(known).map(|(id, _)| id));
+            shared.subscriber.forget(ids().zip(answers).filter(known).map(|(id, _)| id));
         }
-        Err(_) => shared.ear.forget(ids()),
+        Err(_) => shared.subscriber.forget(ids()),
     }
     read
 }
@@ -103,17 +103,18 @@ fn request(shared: &Shared, shard: usize, calls: &[&Submission], tag: [u8; TAG_S
     request
 }
 
+/// Whether the arguments are sent ahead of the script, in the same round trip. The script keeps them without copying every byte.
 fn goes_ahead(call: &Submission) -> bool {
     call.payload.len() >= LARGE
 }
 
-/// Not in place of what is there: sent again, it may belong to an invocation by now.
+/// Store arguments until the script keeps them. Does not overwrite: a repeated request may find them in use.
 fn send_ahead(link: &Link, call: &Submission) -> Request {
     let key = link.keys.key(Kind::ArgumentsApart, &call.id.to_bytes());
     Request::command(&[b"SET", &key]).large(call.payload.clone()).arg(b"PX").number(AHEAD_MS).arg(b"NX")
 }
 
-/// Flags and due time of each call, or the flags of all if the script need not look at each; see `scripts/submit/usual.lua`.
+/// Flags and due time of each call, or the flags of all calls: see ARGV 5 in `scripts/submit/usual.lua`.
 fn heads(calls: &[&Submission]) -> Vec<u8> {
     let route = |call: &Submission| (call.route.queue.clone(), call.route.priority.to_bits());
     let (first, ids) = (route(calls[0]), calls.iter().map(|call| call.id).collect::<HashSet<_>>());
@@ -133,7 +134,7 @@ fn heads(calls: &[&Submission]) -> Vec<u8> {
 
 fn declare(link: &Link, calls: &[&Submission]) -> Request {
     let keys = &link.keys;
-    let mut request = Request::script(&SUBMIT).key(keys.key(Kind::Meta, b"")).key(keys.key(Kind::AnyBell, b""));
+    let mut request = Request::script(&SUBMIT).key(keys.key(Kind::Meta, b"")).key(keys.key(Kind::Idle, b""));
     let mut queues: Vec<&str> = Vec::new();
     for call in calls {
         if !queues.contains(&&*call.route.queue) {
@@ -141,7 +142,7 @@ fn declare(link: &Link, calls: &[&Submission]) -> Request {
         }
     }
     let places = |request: Request, queue: &&str| {
-        let kinds = [Kind::Ready, Kind::Bell];
+        let kinds = [Kind::Ready, Kind::IdleFor];
         kinds.iter().fold(request, |request, kind| request.key(keys.key(*kind, queue.as_bytes())))
     };
     request = queues.iter().take(1).fold(request, places);
@@ -173,7 +174,7 @@ fn read(calls: &[&Submission], answer: Value) -> Option<Vec<Submitted>> {
             return Some(Submitted::New(call.id));
         }
         let id: InvocationId = value::id(existing.next()?)?;
-        // The script has compared the hashes; equal ones stand for that here.
+        // The script has compared the hashes of the arguments.
         let other = if *code == b'S' { &*call.args_id } else { "\0" };
         Some(meet_existing(call.registration.as_ref()?, id, other, &call.args_id))
     };

@@ -1,4 +1,4 @@
-//! Look at invocations.
+//! Read the state of invocations.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub fn watch(shared: &Arc<Shared>, ids: &[InvocationId]) -> Result<Vec<Watched>>
     let waits = !unknown.is_empty() && shared.hub.anyone_waits();
     for (shard, piece) in by_shard(shared, unknown.iter().map(|&at| ids[at]), MOST_IN_CALL) {
         let piece_ids: Vec<InvocationId> = piece.iter().map(|index| ids[unknown[*index]]).collect();
-        let answers = if waits { register(shared, shard, &piece_ids)? } else { look(shared, shard, &piece_ids)? };
+        let answers = if waits { subscribe(shared, shard, &piece_ids)? } else { read_records(shared, shard, &piece_ids)? };
         for (index, answer) in piece.iter().zip(answers) {
             seen[unknown[*index]] = Some(answer);
         }
@@ -32,39 +32,39 @@ pub fn watch(shared: &Arc<Shared>, ids: &[InvocationId]) -> Result<Vec<Watched>>
     Ok(seen.into_iter().flatten().collect())
 }
 
-/// What was pushed a moment ago.
+/// Outcomes that notifications brought a moment ago.
 pub fn glance(shared: &Shared, ids: &[InvocationId]) -> Vec<Option<Watched>> {
-    ids.iter().map(|id| shared.ear.take_outcome(*id).map(Watched::Finished)).collect()
+    ids.iter().map(|id| shared.subscriber.take_outcome(*id).map(Watched::Finished)).collect()
 }
 
-/// Look, and have this process told of the end of what is not finished.
-fn register(shared: &Arc<Shared>, shard: usize, ids: &[InvocationId]) -> Result<Vec<Watched>> {
+/// Read invocations, and subscribe to the end of those that have not finished.
+fn subscribe(shared: &Arc<Shared>, shard: usize, ids: &[InvocationId]) -> Result<Vec<Watched>> {
     push::listen(shared, shard);
     let link = &shared.links[shard];
-    let tag = shared.ear.tag(shard).map_or(&b""[..], |tag| tag);
+    let tag = shared.subscriber.tag(shard).map_or(&b""[..], |tag| tag);
     let answer = link.run_if_saved(|_| {
         let request = ids.iter().fold(Request::script(&WATCH), |request, id| request.key(link.keys.record(*id)));
         shared.common(request, link).arg(tag)
     })?;
-    // A server that cannot save refuses scripts that write. Nothing ends there meanwhile, so looking is enough.
-    let Some(answer) = answer else { return look(shared, shard, ids) };
+    // A server that cannot save refuses scripts that write. No invocation ends there meanwhile, so a read is enough.
+    let Some(answer) = answer else { return read_records(shared, shard, ids) };
     let read_all = || -> Option<Vec<Seen>> {
         let answers = value::array(answer).filter(|answers| answers.len() == ids.len())?;
         ids.iter().zip(&answers).map(|(id, answer)| read(*id, answer)).collect()
     };
-    let seen = read_all().ok_or_else(|| link.nonsense("watch"))?;
+    let seen = read_all().ok_or_else(|| link.unexpected("watch"))?;
     ids.iter().zip(seen).map(|(id, seen)| settled(link, *id, seen)).collect()
 }
 
-/// What an answer says; `None` if it cannot be read, or does not match its checksum.
+/// An answer; `None` if it cannot be read, or does not match its checksum.
 type Seen = Option<Watched>;
 
 fn settled(link: &Link, id: InvocationId, seen: Seen) -> Result<Watched> {
-    seen.map_or_else(|| look_again(link, id), Ok)
+    seen.map_or_else(|| read_again(link, id), Ok)
 }
 
-/// What cannot be read may have changed on its way.
-fn look_again(link: &Link, id: InvocationId) -> Result<Watched> {
+/// Read again: the bytes may have changed on their way.
+fn read_again(link: &Link, id: InvocationId) -> Result<Watched> {
     let raw = match link.run_one(|_| Request::command(&[b"GET", &link.keys.record(id)])) {
         Err(Error::Unusable { message, .. }) if message.contains("WRONGTYPE") => return Ok(aside::watched(id)),
         raw => raw?,
@@ -86,14 +86,14 @@ fn read_record(link: &Link, id: InvocationId, record: &Packed<'_>) -> Result<See
     }
 }
 
-/// Only look: no script, for it needs no right to write.
-fn look(shared: &Shared, shard: usize, ids: &[InvocationId]) -> Result<Vec<Watched>> {
+/// Read without a script, which needs no right to write.
+fn read_records(shared: &Shared, shard: usize, ids: &[InvocationId]) -> Result<Vec<Watched>> {
     let link = &shared.links[shard];
     let answer = link
         .run_one(|_| ids.iter().fold(Request::command(&[b"MGET"]), |request, id| request.arg(link.keys.record(*id))))?;
     let records = value::array(answer).filter(|records| records.len() == ids.len());
     let mut seen = Vec::with_capacity(ids.len());
-    for (&id, record) in ids.iter().zip(&records.ok_or_else(|| link.nonsense("records"))?) {
+    for (&id, record) in ids.iter().zip(&records.ok_or_else(|| link.unexpected("records"))?) {
         let Some(record) = value::bytes(record) else {
             seen.push(Watched::Unknown(id));
             continue;
