@@ -1,5 +1,5 @@
-//! What a process logs while its store fails: a line at the begin, one a minute, one at the return. However many threads
-//! and verbs fail, it is the same news.
+//! Log lines of one process about the outages of its store: one at the beginning, one a minute, one at the end. However many
+//! threads and calls fail, it is one outage. It ends when every call that failed has succeeded again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -8,16 +8,20 @@ use crate::sync::Mutex;
 
 use crate::error::Error;
 
-/// Between two lines about one outage.
+/// Time between two lines about one outage.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// A failure so soon after the return belongs to the same outage: one verb fails while others work.
+/// After this long without a failure, the success of any call ends an outage. A call that keeps failing fails again sooner: stores
+/// retry for about ten seconds, and runners repeat it soon after that. Other calls may never be repeated.
+const LASTING: Duration = Duration::from_secs(15);
+
+/// A failure this soon after the end belongs to the same outage.
 const QUIET: Duration = Duration::from_secs(5);
 
 /// The outages of one store, as one process sees them.
 #[derive(Debug, Default)]
 pub struct Outage {
-    /// Whether a success is news.
+    /// Whether a success may end an outage.
     open: AtomicBool,
     row: Mutex<Option<Row>>,
 }
@@ -30,13 +34,17 @@ struct Row {
     last: Instant,
     /// When the last line was logged.
     said: Instant,
-    /// When a success came that no failure has followed.
+    /// Calls whose last attempt failed.
+    failing: Vec<&'static str>,
+    /// The first success since the last failure.
+    worked: Option<Instant>,
+    /// When the end was logged, unless a failure followed.
     returned: Option<Instant>,
-    /// Whether its end was logged, perhaps too early.
+    /// Whether the end was logged before, perhaps too early.
     ended: bool,
 }
 
-/// What is to be said.
+/// A line to log.
 #[derive(Debug, PartialEq, Eq)]
 enum News {
     Begins,
@@ -45,9 +53,9 @@ enum News {
 }
 
 impl Outage {
-    /// A call of the store has failed, after whatever tries it makes.
-    pub fn failed(&self, error: &Error) {
-        match self.note_failure(Instant::now()) {
+    /// Record that `call`, such as a verb, has failed after all its retries.
+    pub fn failed(&self, call: &'static str, error: &Error) {
+        match self.note_failure(call, Instant::now()) {
             Some(News::Begins) => log::error!("the store fails, and is tried again: {error}"),
             Some(News::GoesOn(span, failures)) => {
                 log::error!("the store still fails, after {} s and {failures} failed calls: {error}", span.as_secs());
@@ -56,42 +64,63 @@ impl Outage {
         }
     }
 
-    /// A call of the store has succeeded. Costs nothing but a look while all goes well.
-    pub fn worked(&self) {
+    /// Record that `call` has succeeded. Costs one atomic load unless there is an outage.
+    pub fn worked(&self, call: &'static str) {
         if !self.open.load(Ordering::Relaxed) {
             return;
         }
-        if let Some(News::Ends(span, failures)) = self.note_success(Instant::now()) {
+        if let Some(News::Ends(span, failures)) = self.note_success(call, Instant::now()) {
             log::warn!("the store works again, after {:.1} s and {failures} failed calls", span.as_secs_f64());
         }
     }
 
-    fn note_failure(&self, now: Instant) -> Option<News> {
+    fn note_failure(&self, call: &'static str, now: Instant) -> Option<News> {
         let mut known = self.row.lock();
         self.open.store(true, Ordering::Relaxed);
         if let Some(row) = known.as_mut().filter(|row| row.returned.is_none_or(|at| now.duration_since(at) < QUIET)) {
-            (row.last, row.returned) = (now, None);
+            (row.last, row.worked, row.returned) = (now, None, None);
             row.failures += 1;
+            if !row.failing.contains(&call) {
+                row.failing.push(call);
+            }
             if now.duration_since(row.said) < EVERY {
                 return None;
             }
             row.said = now;
             return Some(News::GoesOn(now.duration_since(row.since), row.failures));
         }
-        *known = Some(Row { since: now, failures: 1, last: now, said: now, returned: None, ended: false });
+        let failing = vec![call];
+        *known = Some(Row {
+            since: now,
+            failures: 1,
+            last: now,
+            said: now,
+            failing,
+            worked: None,
+            returned: None,
+            ended: false,
+        });
         Some(News::Begins)
     }
 
-    fn note_success(&self, now: Instant) -> Option<News> {
+    fn note_success(&self, call: &'static str, now: Instant) -> Option<News> {
         let mut known = self.row.lock();
         let row = known.as_mut()?;
-        // It was said once, and then something failed again: now it has to last.
-        if row.returned.is_some() || (row.ended && now.duration_since(row.last) < QUIET) {
+        row.failing.retain(|failing| *failing != call);
+        let worked = *row.worked.get_or_insert(now);
+        let quiet = now.duration_since(row.last);
+        if row.returned.is_some() || (!row.failing.is_empty() && quiet < LASTING) {
             return None;
         }
+        // The end was logged before, and another failure followed: this time it has to last.
+        if row.ended && quiet < QUIET {
+            return None;
+        }
+        let end = if row.failing.is_empty() { now } else { worked };
+        row.failing.clear();
         (row.returned, row.ended) = (Some(now), true);
         self.open.store(false, Ordering::Relaxed);
-        Some(News::Ends(now.duration_since(row.since), row.failures))
+        Some(News::Ends(end.duration_since(row.since), row.failures))
     }
 }
 
@@ -107,36 +136,59 @@ mod tests {
     fn an_outage_is_three_lines_however_much_fails() {
         let (outage, start) = (Outage::default(), Instant::now());
         let mut news: Vec<_> =
-            (0..9_000).filter_map(|n| outage.note_failure(after(start, f64::from(n) / 100.0))).collect();
-        news.extend((0..100).filter_map(|n| outage.note_success(after(start, 90.0 + f64::from(n)))));
+            (0..9_000).filter_map(|n| outage.note_failure("claim", after(start, f64::from(n) / 100.0))).collect();
+        news.extend((0..100).filter_map(|n| outage.note_success("claim", after(start, 90.0 + f64::from(n)))));
         let ends = News::Ends(Duration::from_secs(90), 9_000);
         assert_eq!(news, [News::Begins, News::GoesOn(Duration::from_secs(60), 6_001), ends]);
     }
 
     #[test]
-    fn a_verb_that_fails_while_others_work_is_no_more_lines() {
+    fn a_call_that_fails_now_and_then_does_not_add_lines() {
         let (outage, start) = (Outage::default(), Instant::now());
         let mut lines = 0;
         for n in 0..600 {
-            lines += usize::from(outage.note_failure(after(start, f64::from(n))).is_some());
-            lines += usize::from(outage.note_success(after(start, f64::from(n) + 0.5)).is_some());
+            lines += usize::from(outage.note_failure("claim", after(start, f64::from(n))).is_some());
+            lines += usize::from(outage.note_success("claim", after(start, f64::from(n) + 0.5)).is_some());
         }
         assert!(lines <= 2 + 600 / 60, "{lines}");
+    }
+
+    #[test]
+    fn the_success_of_one_call_does_not_end_the_outage_of_another() {
+        let (outage, start) = (Outage::default(), Instant::now());
+        let mut news = Vec::new();
+        for n in 0..20 {
+            news.extend(outage.note_failure("claim", after(start, f64::from(n))));
+            news.extend(outage.note_success("beat", after(start, f64::from(n) + 0.001)));
+        }
+        assert_eq!(news, [News::Begins]);
+        let ends = outage.note_success("claim", after(start, 20.0));
+        assert_eq!(ends, Some(News::Ends(Duration::from_secs(20), 20)));
+    }
+
+    #[test]
+    fn a_call_that_is_never_repeated_does_not_keep_the_outage_open() {
+        let (outage, start) = (Outage::default(), Instant::now());
+        outage.note_failure("purge", start);
+        assert_eq!(outage.note_success("beat", after(start, 3.0)), None);
+        assert_eq!(outage.note_success("beat", after(start, 14.0)), None);
+        let ends = News::Ends(Duration::from_secs(3), 1);
+        assert_eq!(outage.note_success("beat", after(start, 15.0)), Some(ends), "it worked from then on");
     }
 
     #[test]
     fn the_next_outage_begins_with_a_line() {
         let (outage, start) = (Outage::default(), Instant::now());
         for at in [0.0, 20.0, 40.0] {
-            assert_eq!(outage.note_failure(after(start, at)), Some(News::Begins));
-            assert!(matches!(outage.note_success(after(start, at + 3.0)), Some(News::Ends(..))));
+            assert_eq!(outage.note_failure("claim", after(start, at)), Some(News::Begins));
+            assert!(matches!(outage.note_success("claim", after(start, at + 3.0)), Some(News::Ends(..))));
         }
     }
 
     #[test]
-    fn what_never_failed_says_nothing() {
+    fn a_store_that_never_failed_logs_nothing() {
         let outage = Outage::default();
-        outage.worked();
-        assert_eq!(outage.note_success(Instant::now()), None);
+        outage.worked("claim");
+        assert_eq!(outage.note_success("claim", Instant::now()), None);
     }
 }

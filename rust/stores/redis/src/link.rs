@@ -14,7 +14,7 @@ use crate::faults::{Class, classify, failed, is_denied, is_unsaved, translate};
 use crate::keys::Keys;
 use crate::options::Durability;
 use crate::place::Place;
-use crate::script::Request;
+use crate::script::{PLAIN, Request};
 use crate::topology::{Failure, Topology};
 
 /// How many unused connections stay open.
@@ -144,16 +144,17 @@ impl Link {
             if self.closing.is_closed() {
                 return Err(Error::Closed("store"));
             }
-            let failure = match self.attempt(&build(attempt)) {
+            let requests = build(attempt);
+            let failure = match self.attempt(&requests) {
                 Ok(values) => {
-                    self.hub.outage().worked();
+                    requests.iter().for_each(|request| self.hub.outage().worked(request.name()));
                     return Ok(values);
                 }
                 Err(failure) => failure,
             };
             if !matches!(failure.class, Class::Retry | Class::Resolve) || Instant::now() >= deadline {
                 if !expected(&failure.error) {
-                    self.hub.outage().failed(&failure.error);
+                    self.hub.outage().failed(first_name(&requests), &failure.error);
                 }
                 return Err(failure.error);
             }
@@ -376,6 +377,11 @@ fn confirmed(requests: &[Request], name: &str, values: Vec<Value>) -> Result<Vec
             Err(Failure::new(Class::Retry, failed(name, what)))
         }
     }
+}
+
+/// Name of the call that an outage counts. Of an exchange that is the settlement, which the runner repeats until it succeeds.
+fn first_name(requests: &[Request]) -> &'static str {
+    requests.first().map_or(PLAIN, Request::name)
 }
 
 /// First word and rest of an error of the server.

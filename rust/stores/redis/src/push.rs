@@ -30,6 +30,8 @@ const POLL_SOON: Duration = Duration::from_millis(250);
 const POLL_SELDOM: Duration = Duration::from_secs(2);
 /// After this long without a message, the process sends itself a message to test the subscription.
 const SILENCE: Duration = Duration::from_secs(10);
+/// Name of the subscription among the calls of an outage.
+const SUBSCRIBE: &str = "subscribe";
 
 /// Start the thread that receives messages of this shard until the handle is closed, unless it runs already.
 pub fn listen(shared: &Arc<Shared>, shard: usize) {
@@ -68,7 +70,7 @@ fn listen_until_closed(shared: &Shared, shard: usize) {
         failures += 1;
         // A connection that closes now and then is no outage.
         if failures > 1 {
-            shared.hub.outage().failed(&failure.error);
+            shared.hub.outage().failed(SUBSCRIBE, &failure.error);
         }
         shared.closing.pause(backoff.next());
         // No notification arrives meanwhile, perhaps for long: waiting threads must poll.
@@ -111,6 +113,7 @@ impl<'a> Session<'a> {
         let mut connection = self.link.connect()?;
         self.subscribe(&mut connection)?;
         self.shared.subscriber.subscribed[self.shard].store(true, Ordering::Release);
+        self.hub().outage().worked(SUBSCRIBE);
         self.poll()?;
         // Messages from before the subscription, or from an interruption, are lost.
         self.hub().look_again();

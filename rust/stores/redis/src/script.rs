@@ -43,6 +43,7 @@ const WHOLE_SLOT: &str = "redis.call('EXISTS', ARGV[1] .. '!1', ARGV[1] .. '!2')
 
 /// A script, in the versions for a cluster and for any other server.
 pub struct Script {
+    pub name: &'static str,
     alone: Version,
     in_cluster: Version,
 }
@@ -65,7 +66,7 @@ impl Version {
 impl Script {
     /// Assemble a script. The first line of its file has the flags of the server, and must stay the first. The usual case stands
     /// in front of the library and does without it, because making its functions costs more than most of their work.
-    fn new(usual: &str, any: &str) -> Self {
+    fn new(name: &'static str, usual: &str, any: &str) -> Self {
         let (flags, rest) = if usual.is_empty() { any } else { usual }.split_once('\n').unwrap_or_default();
         let (usual, any) = if usual.is_empty() { ("", rest) } else { (rest, any) };
         let version = |first: &str| {
@@ -74,7 +75,7 @@ impl Script {
                 text.replace(&format!("  -- [{name}]\n"), piece).replace(&format!("-- [{name}]\n"), piece)
             })))
         };
-        Self { alone: version(""), in_cluster: version(WHOLE_SLOT) }
+        Self { name, alone: version(""), in_cluster: version(WHOLE_SLOT) }
     }
 
     /// The version for a node of a cluster, or for any other server.
@@ -89,7 +90,7 @@ macro_rules! scripts {
             #[doc = concat!("`scripts/", $any, ".lua`")]
             pub static $name: LazyLock<Script> = LazyLock::new(|| {
                 let usual = concat!($(include_str!(concat!("../scripts/", $usual, ".lua")))?);
-                Script::new(usual, include_str!(concat!("../scripts/", $any, ".lua")))
+                Script::new($called, usual, include_str!(concat!("../scripts/", $any, ".lua")))
             });
         )+
 
@@ -119,6 +120,9 @@ scripts! {
     WITHDRAW = "withdraw" any "withdraw";
     LOOK = "look" any "look";
 }
+
+/// Name of all plain commands.
+pub const PLAIN: &str = "command";
 
 /// One command for the server: a call of a script, or a plain command.
 pub struct Request {
@@ -172,6 +176,11 @@ impl Request {
         self.large = Some((self.body.len(), payload));
         self.body.extend_from_slice(b"\r\n");
         self
+    }
+
+    /// The name of the script, or [`PLAIN`].
+    pub fn name(&self) -> &'static str {
+        self.script.map_or(PLAIN, |script| script.name)
     }
 
     /// Append the command to `into` in the server's protocol: a script by its hash, or by its text if `with_text` is set. Returns a

@@ -36,8 +36,8 @@ impl Readers {
     pub fn read<T>(&self, look: impl FnOnce(&Db) -> Result<T, Fault>) -> Result<T> {
         let found = self.look(look);
         match &found {
-            Err(error) if is_of_the_store(error) => self.hub.outage().failed(error),
-            _ => self.hub.outage().worked(),
+            Err(error) if is_of_the_store(error) => self.hub.outage().failed("read", error),
+            _ => self.hub.outage().worked("read"),
         }
         found
     }

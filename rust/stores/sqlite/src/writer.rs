@@ -19,7 +19,7 @@ use crate::fork;
 use crate::options::Durability;
 use crate::shared::Shared;
 use crate::tx::{Effects, Tx};
-use crate::verbs::Named;
+use crate::verbs::{Named, outage_calls};
 
 /// Most requests that share one transaction: bounds how long the first of them waits for its answer.
 const GROUP: usize = 128;
@@ -203,8 +203,8 @@ impl Loop {
     }
 
     fn refuse(&self, group: Vec<Box<dyn Errand>>, error: &Error) {
-        self.shared.hub.outage().failed(error);
         for mut errand in group {
+            self.shared.hub.outage().failed(outage_calls(errand.name())[0], error);
             errand.fail(error.clone());
             errand.answer();
         }
@@ -212,10 +212,10 @@ impl Loop {
 
     /// Announced before answered: whoever has its answer can rely on the announcement.
     fn conclude(&mut self, group: Vec<Box<dyn Errand>>, effects: &Effects) {
-        self.shared.hub.outage().worked();
         self.shared.announce(effects);
         for errand in group {
             let name = errand.name();
+            outage_calls(name).iter().for_each(|call| self.shared.hub.outage().worked(call));
             errand.answer();
             reach(name, Stage::Answered);
         }

@@ -23,6 +23,11 @@ pub(crate) trait Named {
     const NAME: &'static str;
 }
 
+/// Names under which an outage counts this verb. An exchange settles, and then claims.
+pub(crate) fn outage_calls(verb: &'static str) -> [&'static str; 2] {
+    if verb == exchange::Exchange::NAME { [settle::Settle::NAME, claim::Take::NAME] } else { [verb, verb] }
+}
+
 macro_rules! writing {
     ($($verb:ty = $name:literal;)+) => {
         $(
