@@ -1,4 +1,9 @@
-//! The state machine of an invocation. The only place it exists: every store asks here before it writes.
+//! The state machine of an invocation.
+//!
+//! The memory store, SQLite and Python ask here before each change. The scripts of Redis cannot: they contain these rules, and the
+//! decisions of other files, a second time in Lua, and name the function that each of them mirrors. The model test
+//! (`conformance/model.rs`) holds both equal: it makes random calls on a store and on the memory store, and compares all answers,
+//! records and histories.
 
 use std::fmt;
 use std::str::FromStr;
