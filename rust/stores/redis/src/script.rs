@@ -43,6 +43,7 @@ const WHOLE_SLOT: &str = "redis.call('EXISTS', ARGV[1] .. '!1', ARGV[1] .. '!2')
 
 /// A script, in the versions for a cluster and for any other server.
 pub struct Script {
+    /// Name for tests, and for the calls of an outage.
     pub name: &'static str,
     alone: Version,
     in_cluster: Version,

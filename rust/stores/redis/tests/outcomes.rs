@@ -46,7 +46,7 @@ fn an_outcome_comes_with_its_notification() {
     }
 }
 
-/// A handle that listens: it has waited once.
+/// Make the handle subscribe: it waits once.
 fn listening(client: &Arc<RedisStore>) {
     let first = submit(&**client);
     let mut waiter = Waiter::new(client.clone(), &[first]);
@@ -65,8 +65,8 @@ fn listening(client: &Arc<RedisStore>) {
     }
 }
 
-/// Until the client has been told of the end of each.
-fn await_news(client: &RedisStore, ids: &[InvocationId]) {
+/// Wait until the client is notified of the end of each.
+fn await_notices(client: &RedisStore, ids: &[InvocationId]) {
     let deadline = Instant::now() + PATIENCE;
     while client.must_look(ids.to_vec()).len() < ids.len() {
         assert!(Instant::now() < deadline, "their messages never came");
@@ -74,24 +74,24 @@ fn await_news(client: &RedisStore, ids: &[InvocationId]) {
     }
 }
 
-/// A client that has been told of the end of what it submitted, and has not asked for it.
+/// A client that is notified of the end of its submission, and has not read the outcome.
 fn one_ended() -> (Server, Arc<RedisStore>, Arc<RedisStore>, InvocationId) {
     let (server, options, client) = two();
     let worker = RedisStore::open(options).unwrap();
     listening(&client);
     let id = submit(&*client);
     succeed(&*worker, claim(&*worker, 1)[0].ownership());
-    await_news(&client, &[id]);
+    await_notices(&client, &[id]);
     (server, client, worker, id)
 }
 
 #[test]
-fn whoever_submitted_is_told_without_asking() {
+fn a_wait_for_an_own_submission_sends_no_request() {
     let (_server, options, client) = two();
     let worker = RedisStore::open(options).unwrap();
     listening(&client);
     for here in [false, true] {
-        // Besides the one that settles; a slow look of the listening thread may come in between, but not each time.
+        // Only the settlement, if it is made here. A poll may come in between, but not each time.
         let expected = u64::from(here);
         let trips: Vec<u64> = (0..10).map(|_| round_trips_of_a_wait(&client, &worker, here)).collect();
         assert_eq!(trips.iter().min(), Some(&expected), "{trips:?}");
@@ -115,7 +115,7 @@ fn round_trips_of_a_wait(client: &Arc<RedisStore>, worker: &RedisStore, here: bo
 }
 
 #[test]
-fn results_that_came_before_anyone_asked_are_read_without_asking() {
+fn outcomes_that_arrived_before_a_wait_are_read_without_a_request() {
     let (_server, options, client) = two();
     let worker = RedisStore::open(options).unwrap();
     listening(&client);
@@ -123,7 +123,7 @@ fn results_that_came_before_anyone_asked_are_read_without_asking() {
     for _ in 0..10 {
         let ids: Vec<_> = (0..50).map(|_| submit(&*client)).collect();
         claim(&*worker, 50).iter().for_each(|claim| succeed(&*worker, claim.ownership()));
-        await_news(&client, &ids);
+        await_notices(&client, &ids);
         let before = client.round_trips();
         for id in ids {
             let ended = Waiter::new(client.clone(), &[id]).wait(Some(Instant::now() + PATIENCE)).unwrap();
@@ -131,24 +131,24 @@ fn results_that_came_before_anyone_asked_are_read_without_asking() {
         }
         trips.push(client.round_trips() - before);
     }
-    // A slow look of the listening thread may come in between, but not each time.
+    // A poll may come in between, but not each time.
     assert_eq!(trips.iter().min(), Some(&0), "{trips:?}");
 }
 
 #[test]
-fn what_ended_before_a_purge_is_not_found_after_it() {
+fn an_outcome_from_before_a_purge_is_not_found_after_it() {
     let (_server, client, worker, id) = one_ended();
     worker.purge(Purge::All).unwrap();
-    // What is told of this one comes behind what is told of the purge.
+    // The notification of this end comes behind that of the purge.
     let next = submit(&*client);
     succeed(&*worker, claim(&*worker, 1)[0].ownership());
-    await_news(&client, &[next]);
+    await_notices(&client, &[next]);
     let gone = Waiter::new(client.clone(), &[id]).wait(Some(Instant::now() + PATIENCE));
     assert!(matches!(gone, Err(Error::NotFound(_))), "{gone:?}");
 }
 
 #[test]
-fn what_was_heard_before_the_subscription_was_lost_is_asked_for() {
+fn outcomes_from_before_the_subscription_was_lost_are_read_again() {
     let (server, options, client) = two();
     let worker = RedisStore::open(options).unwrap();
     listening(&client);
@@ -159,7 +159,7 @@ fn what_was_heard_before_the_subscription_was_lost_is_asked_for() {
     };
     let ids: Vec<_> = (0..20).map(|_| submit(&*client)).collect();
     claim(&*worker, 20).iter().for_each(|claim| succeed(&*worker, claim.ownership()));
-    await_news(&client, &ids);
+    await_notices(&client, &ids);
     let known = subscribed();
     let () = redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub").query(&mut server.connect()).unwrap();
     let deadline = Instant::now() + PATIENCE;
@@ -167,17 +167,17 @@ fn what_was_heard_before_the_subscription_was_lost_is_asked_for() {
         assert!(Instant::now() < deadline, "it never subscribes again");
         std::thread::yield_now();
     }
-    // The server may be another one, which has lost what the first one told.
+    // Another server may have taken over, which has lost these outcomes.
     let before = client.round_trips();
     for id in &ids {
         assert_eq!(Waiter::new(client.clone(), &[*id]).wait(Some(Instant::now() + PATIENCE)).unwrap().len(), 1);
     }
     let trips = client.round_trips() - before;
-    assert!(trips >= 20, "it asks for each: {trips}");
+    assert!(trips >= 20, "it reads each again: {trips}");
 }
 
 #[test]
-fn what_ended_before_the_wait_began_is_found() {
+fn an_outcome_from_before_the_wait_is_found() {
     let (_server, client, _worker, id) = one_ended();
     let mut waiter = Waiter::new(client.clone(), &[id]);
     assert_eq!(waiter.wait(Some(Instant::now() + PATIENCE)).unwrap().len(), 1);
@@ -186,18 +186,18 @@ fn what_ended_before_the_wait_began_is_found() {
 }
 
 #[test]
-fn an_outcome_whose_message_is_lost_is_looked_for() {
+fn an_outcome_whose_notification_is_lost_is_found_by_polling() {
     let (server, options, client) = two();
     let worker = RedisStore::open(options.clone()).unwrap();
     listening(&client);
     for _ in 0..3 {
         let id = submit(&*client);
         let owner = claim(&*worker, 1)[0].ownership();
-        // The server has forgotten whom to tell.
+        // The server forgets which process to notify.
         let key = [format!("{{{}:0}}i:", options.app_id).as_bytes(), &id.to_bytes()].concat();
         let mut connection = server.connect();
         let () = redis::cmd("SETRANGE").arg(key).arg(10).arg(&[0u8; 8]).query(&mut connection).unwrap();
-        assert!(client.must_look(vec![id]).is_empty(), "it expects to be told");
+        assert!(client.must_look(vec![id]).is_empty(), "it expects a notification");
         succeed(&*worker, owner);
         let (mut waiter, began) = (Waiter::new(client.clone(), &[id]), Instant::now());
         assert_eq!(waiter.wait(Some(Instant::now() + PATIENCE)).unwrap().len(), 1);
@@ -206,10 +206,10 @@ fn an_outcome_whose_message_is_lost_is_looked_for() {
 }
 
 #[test]
-fn messages_about_others_do_not_hide_that_one_is_missing() {
+fn a_flow_of_messages_does_not_hide_a_lost_notification() {
     let (server, options, client) = two();
     let worker = RedisStore::open(options.clone()).unwrap();
-    // Neither submitted here nor told of: only the slow look can find its end.
+    // Neither submitted by this client nor subscribed: only a poll can find its end.
     let id = submit(&*worker);
     let owner = claim(&*worker, 1)[0].ownership();
     let mut waiter = Waiter::new(client.clone(), &[id]);
@@ -237,7 +237,7 @@ fn messages_about_others_do_not_hide_that_one_is_missing() {
 }
 
 #[test]
-fn whoever_did_not_submit_can_wait_too() {
+fn processes_that_did_not_submit_can_wait_too() {
     let (_server, options, client) = two();
     let watchers: Vec<_> = (0..3).map(|_| RedisStore::open(options.clone()).unwrap()).collect();
     let id = submit(&*client);

@@ -329,7 +329,8 @@ pub fn claim(shared: &Arc<Shared>, request: &ClaimRequest) -> Result<Claimed> {
         let read = answer.and_then(|values| {
             let answer = values.into_iter().next().unwrap_or_default();
             // The link reports requests that fail, not unreadable answers.
-            ask.read(shared, request, answer, &mut claimed).inspect_err(|error| shared.hub.outage().failed("claim", error))
+            ask.read(shared, request, answer, &mut claimed)
+                .inspect_err(|error| shared.hub.outage().failed("claim", error))
         });
         if let Err(error) = read {
             ask.remember(shared, request);

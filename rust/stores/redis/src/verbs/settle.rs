@@ -143,7 +143,7 @@ pub fn read(
     }
     let mut finished: BTreeSet<InvocationId> = BTreeSet::new();
     for (&at, code) in piece.iter().zip(codes) {
-        answers[at] = match code {
+        answers[at] = match *code {
             DONE | CANCELLED => Settled::Done,
             REPLAYED => Settled::Replayed,
             _ => Settled::Stale,

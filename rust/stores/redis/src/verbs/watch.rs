@@ -24,7 +24,8 @@ pub fn watch(shared: &Arc<Shared>, ids: &[InvocationId]) -> Result<Vec<Watched>>
     let waits = !unknown.is_empty() && shared.hub.anyone_waits();
     for (shard, piece) in by_shard(shared, unknown.iter().map(|&at| ids[at]), MOST_IN_CALL) {
         let piece_ids: Vec<InvocationId> = piece.iter().map(|index| ids[unknown[*index]]).collect();
-        let answers = if waits { subscribe(shared, shard, &piece_ids)? } else { read_records(shared, shard, &piece_ids)? };
+        let answers =
+            if waits { subscribe(shared, shard, &piece_ids)? } else { read_records(shared, shard, &piece_ids)? };
         for (index, answer) in piece.iter().zip(answers) {
             seen[unknown[*index]] = Some(answer);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pynenc_core::claim::{Claim, ClaimRequest};
+use pynenc_core::claim::ClaimRequest;
 use pynenc_core::ids::Ownership;
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Filter, Page, Watched};
