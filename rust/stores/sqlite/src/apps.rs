@@ -1,8 +1,8 @@
-//! The apps of one file. Each has tables of its own, so that no statement needs a condition more to keep them apart.
+//! The apps of one file. Each app has tables of its own, so that no statement needs a condition on the app.
 //!
-//! The first app of a file has the tables of `schema.sql` under the names they have there, which are those of every file
-//! before schema version 4. App number `n` has the same tables and indexes as `app<n>_invocation` and so on. The table `app`
-//! says which app has which number; `meta` of the first app also holds what concerns the whole file (the doorbells).
+//! The first app of a file has the tables of `schema.sql` under their names there, as every file before schema version 4. App
+//! number `n` has the same tables and indexes under the names `app<n>_invocation` and so on. The table `app` maps names of apps to
+//! numbers. The table `meta` of the first app also has what concerns the whole file: the directory of its sockets.
 
 use std::borrow::Cow;
 use std::cell::RefCell;

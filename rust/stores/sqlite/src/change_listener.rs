@@ -1,8 +1,7 @@
-//! The thread that notices what other processes commit: rung by their doorbells, and looking at the log now and then
-//! in case a ring was lost.
+//! The thread that learns what other processes commit: from their notices, and by polling the log in case a notice was lost.
 //!
-//! Looking means `stat`, not SQL: an idle process takes no lock and reads nothing. Only after a ring or a changed log
-//! are the finishes since the last look read.
+//! A poll is a `stat`, not SQL: an idle process takes no lock and reads nothing. Only after a notice or a change of the log does
+//! the thread read the finishes since its last read.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,59 +16,59 @@ use pynenc_core::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::connection::Db;
-use crate::doorbell::{Doorbell, Heard, LONGEST_RING};
 use crate::fault::{BACKEND, Fault};
+use crate::notices::{LONGEST_NOTICE, Notices, Received};
 use crate::shared::Shared;
 use crate::tx::{all, as_limit, last_finish, sql};
 
-/// Between two looks at the log while things happen, and while nothing does.
-const WITH_DOORBELL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(1));
-/// The same where there is no doorbell to wait for.
-const WITHOUT_DOORBELL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+/// Shortest and longest time between two polls of the log.
+const WITH_NOTICES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(1));
+/// The same times if there is no socket to wait for.
+const WITHOUT_NOTICES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 /// Finishes read in one query.
 const PAGE: usize = 512;
-/// Beyond so many unread finishes it is cheaper to have everyone look at what they wait for.
+/// With more unread finishes than this, every waiting thread polls its invocations instead, which is cheaper.
 pub(crate) const TOO_FAR_BEHIND: i64 = 4096;
-/// So many changes of others without a ring, and the database is asked where their bells hang.
+/// After this many changes by others without a notice, the thread checks which directory the others use.
 const SILENCES: u32 = 4;
-/// How often a bell follows those of others: those of two users never meet.
+/// How often a handle moves its socket to the directory of others. The sockets of two users never share a directory.
 const MOVES: u32 = 3;
-/// A file written less than this ago may be written again without its time stamp showing it.
+/// A file written less than this ago may be written again without a change of its time stamp.
 const STAMP_GRACE: Duration = Duration::from_millis(50);
 
 /// Handle of the thread.
-pub(crate) struct Bell {
+pub(crate) struct ChangeListener {
     shared: Arc<Shared>,
     stopping: Arc<AtomicBool>,
-    /// Dropped to wake a thread that has no socket to wait on.
+    /// Dropped to wake a thread that has no socket to wait for.
     alive: Mutex<Option<Sender<()>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Bell {
+impl ChangeListener {
     /// Start the thread.
     pub fn start(shared: Arc<Shared>, busy_timeout: Duration) -> Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
         let (alive, ended) = channel();
         let watch = Watch { shared: shared.clone(), stopping: stopping.clone(), ended, busy_timeout };
         let thread = std::thread::Builder::new()
-            .name("pynenc-bell".into())
+            .name("pynenc-changes".into())
             .spawn(move || watch.serve())
             .map_err(|error| Error::Backend { backend: BACKEND, message: format!("cannot start a thread: {error}") })?;
         Ok(Self { shared, stopping, alive: Mutex::new(Some(alive)), thread: Mutex::new(Some(thread)) })
     }
 
-    /// End the thread and take the bell down. Idempotent.
+    /// End the thread and remove the socket. Idempotent.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         drop(self.alive.lock().take());
-        self.shared.doorbell.ring_self();
+        self.shared.notices.wake_own_listener();
         let thread = self.thread.lock().take();
         if let Some(thread) = thread {
             if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
-                log::error!(target: "pynenc::sqlite", "the doorbell thread ended with a panic");
+                log::error!(target: "pynenc::sqlite", "the change listener ended with a panic");
             }
-            self.shared.doorbell.remove();
+            self.shared.notices.remove();
         }
     }
 }
@@ -82,25 +81,26 @@ struct Watch {
     busy_timeout: Duration,
 }
 
-/// Hang a bell in the directory that the database names, and have it name the one where the bell hangs.
-pub(crate) fn hang(db: &Db, path: &Path) -> Doorbell {
+/// Bind a socket in the directory that the database names, and have the database name the directory in use.
+pub(crate) fn bind(db: &Db, path: &Path) -> Notices {
     let recorded = recorded(db.file());
-    let doorbell = Doorbell::hang(path, recorded.as_deref());
-    keep_record(db.file(), &doorbell, recorded.as_deref());
-    doorbell
+    let notices = Notices::bind(path, recorded.as_deref());
+    agree(db.file(), &notices, recorded);
+    notices
 }
 
-/// Without it each process hangs its bell where it finds best: no error is worth failing for.
+/// The directory that the database names. Without it each process chooses one by itself: no error is worth failing for.
 fn recorded(db: &Connection) -> Option<String> {
-    db.query_row(sql!("bell/folder"), [], |row| row.get(0)).optional().ok().flatten()
+    db.query_row(sql!("notices/folder"), [], |row| row.get(0)).optional().ok().flatten()
 }
 
-fn keep_record(db: &Connection, doorbell: &Doorbell, recorded: Option<&str>) {
-    if let Some(record) = doorbell.record()
-        && recorded != Some(&record)
-        && let Err(error) = db.execute(sql!("bell/set_folder"), [&record])
+/// Have the database name the directory in use. `recorded` is the directory that it names now.
+fn agree(db: &Connection, notices: &Notices, recorded: Option<String>) {
+    if let Some(record) = notices.record()
+        && recorded.as_ref() != Some(&record)
+        && let Err(error) = db.execute(sql!("notices/set_folder"), [&record])
     {
-        log::debug!(target: "pynenc::sqlite", "the folder of the doorbell is not recorded: {error}");
+        log::debug!(target: "pynenc::sqlite", "the folder of the sockets is not recorded: {error}");
     }
 }
 
@@ -111,35 +111,35 @@ impl Watch {
         let mut log = LogStamp::of(&self.shared.wal);
         let mut folder = Folder::default();
         while !self.stopping.load(Ordering::Acquire) {
-            let heard = self.wait(period);
-            // Also for another app of this file: then the change of the log was no silent one.
-            let rung = heard != Heard::Nothing;
+            let received = self.wait(period);
+            // A notice for another app of this file explains a change of the log, too.
+            let notified = received != Received::Nothing;
             if self.stopping.load(Ordering::Acquire) {
                 return;
             }
             if self.shared.check_identity() {
                 return;
             }
-            self.see_to_the_bell(&mut folder, rung);
+            self.check_folder(&mut folder, notified);
             let now = LogStamp::of(&self.shared.wal);
             let changed = now.differs(&log);
             log = now;
-            // A change that is not ours, and that nobody rang for: now and then that is so, for not all is told.
-            folder.silent = changed && !rung && self.shared.stats.transactions.get() == folder.transactions;
+            // A change by another process without a notice. That is normal now and then, because not every change needs one.
+            folder.silent = changed && !notified && self.shared.stats.transactions.get() == folder.transactions;
             folder.transactions = self.shared.stats.transactions.get();
-            if changed || heard == Heard::Ours {
+            if changed || received == Received::OwnApp {
                 period = shortest;
-                self.look();
+                self.read_changes();
             } else {
                 period = (period * 2).min(longest);
             }
         }
     }
 
-    /// Hang the bell again if its folder was cleaned, or if others have theirs in another one.
-    fn see_to_the_bell(&self, folder: &mut Folder, rung: bool) {
-        let intact = self.shared.doorbell.is_intact();
-        if rung {
+    /// Bind the socket again if its folder was cleaned, or if other handles use another folder.
+    fn check_folder(&self, folder: &mut Folder, notified: bool) {
+        let intact = self.shared.notices.is_intact();
+        if notified {
             folder.silences = 0;
         }
         folder.silences += u32::from(folder.silent);
@@ -149,33 +149,33 @@ impl Watch {
         folder.silences = 0;
         let Ok(db) = crate::connection::open(&self.shared.path, self.busy_timeout) else { return };
         let recorded = recorded(&db);
-        if intact && recorded == self.shared.doorbell.record() {
+        if intact && recorded == self.shared.notices.record() {
             return;
         }
         folder.moves += u32::from(intact);
         if folder.moves > MOVES {
             return log::warn!(
                 target: "pynenc::sqlite",
-                "the processes on {} cannot agree on a folder for their doorbells (the last one named: {}): changes by \
-                 others are noticed by polling; run them as one user, with one XDG_RUNTIME_DIR",
+                "the processes on {} cannot agree on a folder for their sockets (the last folder named: {}): they find changes \
+                 by polling; run them as one user, with one XDG_RUNTIME_DIR",
                 self.shared.path.display(),
                 recorded.as_deref().unwrap_or("none")
             );
         }
-        log::info!(target: "pynenc::sqlite", "the doorbell of {} is hung again", self.shared.path.display());
-        self.shared.doorbell.hang_again(recorded.as_deref());
-        keep_record(&db, &self.shared.doorbell, recorded.as_deref());
-        // Nobody could ring meanwhile.
-        self.look();
+        log::info!(target: "pynenc::sqlite", "the socket on {} is bound again", self.shared.path.display());
+        self.shared.notices.rebind(recorded.as_deref());
+        agree(&db, &self.shared.notices, recorded);
+        // No notice could arrive meanwhile.
+        self.read_changes();
     }
 
-    /// Announce what may have changed since the last look.
-    fn look(&self) {
+    /// Announce what may have changed since the last call.
+    fn read_changes(&self) {
         match self.read_finishes() {
             Ok(()) => self.shared.hub.work(),
             Err(Error::Closed(_)) => {}
             Err(error) => {
-                // The next look starts from the same place; until then nobody must wait in vain.
+                // The next call starts at the same number. Until then waiting threads must poll.
                 log::debug!(target: "pynenc::sqlite", "cannot read what has finished: {error}");
                 self.shared.hub.look_again();
             }
@@ -183,7 +183,7 @@ impl Watch {
     }
 
     fn read_finishes(&self) -> Result<()> {
-        // Unread finishes are no loss while nobody waits: whoever begins to wait reads the state first.
+        // Unread finishes are no loss while nobody waits: a thread that begins to wait reads the state first.
         while self.shared.hub.anyone_waits() {
             let from = self.shared.announced.load(Ordering::Acquire);
             let (ids, last) = self.shared.readers.read(|db| finishes_after(db, from))?;
@@ -193,7 +193,7 @@ impl Watch {
                 Some(ids) => self.shared.hub.finished(&ids),
             }
             if last < from {
-                // Else the finishes to come would have numbers that count as read.
+                // Otherwise the next finishes would have numbers that count as read.
                 self.shared.announced.store(last, Ordering::Release);
                 return Ok(());
             }
@@ -204,87 +204,87 @@ impl Watch {
 
     #[cfg(unix)]
     fn periods(&self) -> (Duration, Duration) {
-        if self.shared.doorbell.bell().is_some() { WITH_DOORBELL } else { WITHOUT_DOORBELL }
+        if self.shared.notices.bound().is_some() { WITH_NOTICES } else { WITHOUT_NOTICES }
     }
 
     #[cfg(not(unix))]
     fn periods(&self) -> (Duration, Duration) {
-        WITHOUT_DOORBELL
+        WITHOUT_NOTICES
     }
 
-    /// Wait for up to `period` for a ring that concerns this app. Rings for other apps of this file do not end the wait: a
-    /// busy neighbour costs an idle app nothing.
-    fn wait(&self, period: Duration) -> Heard {
+    /// Wait for up to `period` for a notice that concerns this app. Notices for other apps of this file do not end the wait: an idle
+    /// app pays nothing for a busy one.
+    fn wait(&self, period: Duration) -> Received {
         let until = Instant::now() + period;
-        let mut heard = Heard::Nothing;
+        let mut received = Received::Nothing;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.listen(left) {
-                Heard::Others if !left.is_zero() => heard = Heard::Others,
-                Heard::Ours => return Heard::Ours,
-                Heard::Others | Heard::Nothing => return heard,
+                Received::OtherApp if !left.is_zero() => received = Received::OtherApp,
+                Received::OwnApp => return Received::OwnApp,
+                Received::OtherApp | Received::Nothing => return received,
             }
         }
     }
 
-    /// Wait for any ring, for up to `period`.
+    /// Wait for any notice, for up to `period`.
     #[cfg(unix)]
-    fn listen(&self, period: Duration) -> Heard {
+    fn listen(&self, period: Duration) -> Received {
         use rustix::net::{RecvFlags, recv};
         if period.is_zero() {
-            return Heard::Nothing;
+            return Received::Nothing;
         }
-        let Some(hung) = self.shared.doorbell.bell() else { return self.listen_without(period) };
-        let bell = &hung.bell;
-        let mut ring = [0u8; LONGEST_RING];
+        let Some(bound) = self.shared.notices.bound() else { return self.listen_without(period) };
+        let receiver = &bound.receiver;
+        let mut notice = [0u8; LONGEST_NOTICE];
         // Fails only for a zero period.
-        let _ = bell.set_read_timeout(Some(period));
-        match bell.recv(&mut ring) {
+        let _ = receiver.set_read_timeout(Some(period));
+        match receiver.recv(&mut notice) {
             Ok(length) => {
-                let mut heard = Heard::of(&ring[..length], self.shared.app);
-                let mut cancellation = Heard::is_cancellation(&ring[..length], self.shared.app);
-                // Rings that arrived together are one.
-                while let Ok((_, length)) = recv(bell, &mut ring[..], RecvFlags::DONTWAIT) {
-                    let ring = &ring[..length.min(LONGEST_RING)];
-                    heard = heard.max(Heard::of(ring, self.shared.app));
-                    cancellation |= Heard::is_cancellation(ring, self.shared.app);
+                let mut received = Received::of(&notice[..length], self.shared.app);
+                let mut cancellation = Received::is_cancellation(&notice[..length], self.shared.app);
+                // Notices that arrived together count as one.
+                while let Ok((_, length)) = recv(receiver, &mut notice[..], RecvFlags::DONTWAIT) {
+                    let notice = &notice[..length.min(LONGEST_NOTICE)];
+                    received = received.max(Received::of(notice, self.shared.app));
+                    cancellation |= Received::is_cancellation(notice, self.shared.app);
                 }
                 if cancellation {
-                    // Of whom, a beat of each runner that owns something tells.
+                    // The next beat of each runner learns which invocation that is.
                     self.shared.hub.cancellation(None);
                 }
-                heard
+                received
             }
             Err(error) => {
                 if !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted) {
                     return self.listen_without(period);
                 }
-                Heard::Nothing
+                Received::Nothing
             }
         }
     }
 
     #[cfg(not(unix))]
-    fn listen(&self, period: Duration) -> Heard {
+    fn listen(&self, period: Duration) -> Received {
         self.listen_without(period)
     }
 
-    fn listen_without(&self, period: Duration) -> Heard {
-        // Nothing is ever sent; an end of the wait before the timeout means that the handle closes.
+    fn listen_without(&self, period: Duration) -> Received {
+        // Nobody sends anything. The wait ends before the timeout if the handle closes.
         let _ = self.ended.recv_timeout(period);
-        Heard::Nothing
+        Received::Nothing
     }
 }
 
-/// What the thread knows of the folder of the bell.
+/// What the thread knows about the folder of the sockets.
 #[derive(Default)]
 struct Folder {
-    /// Whether the last look saw a change of others that nobody rang for, and how many there were since the last ring.
+    /// Whether the last poll found a change by others without a notice, and how many there were since the last notice.
     silent: bool,
     silences: u32,
-    /// How often the bell was moved to where others have theirs.
+    /// How often the socket was moved to the folder of others.
     moves: u32,
-    /// Transactions of our own writer at the last look.
+    /// Transactions of the own writer at the last poll.
     transactions: u64,
 }
 
@@ -303,13 +303,13 @@ fn finishes_after(db: &Db, from: i64) -> Result<Finishes, Fault> {
     Ok((Some(rows.into_iter().map(|row| row.1).collect()), read_to))
 }
 
-/// What `stat` says about the log.
+/// The answer of `stat` for the log.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct LogStamp {
     modified: Option<SystemTime>,
     size: u64,
     inode: u64,
-    /// Taken so soon after the last write that an equal stamp proves nothing.
+    /// Whether it was taken so soon after the last write that an equal stamp proves nothing.
     fresh: bool,
 }
 

@@ -1,13 +1,13 @@
 //! The embedded store: one SQLite file shared by the processes of one machine.
 //!
-//! - [`store`]: the handle; its [`pynenc_core::store::Store`] verbs hand over to `verbs`, one file per verb, with the
-//!   SQL in `queries/` over the tables of `schema.sql`.
-//! - `writer`: the thread that owns the writing connection, and group commit. `readers`: connections that only look.
-//! - `apps`: how apps that share a file are kept apart.
-//! - `doorbell` and `bell`: how processes wake each other, and the thread that notices.
-//! - `open`: every check before a file is trusted.
-//! - `fork`: whoever forks this process waits until no thread is inside SQLite.
-//! - `failpoint`: where tests kill their own process; not in a release.
+//! - [`store`]: the handle. Its [`pynenc_core::store::Store`] verbs call `verbs`, one file per verb, with the SQL in `queries/`
+//!   over the tables of `schema.sql`.
+//! - `writer`: the thread that owns the writing connection, and group commit. `readers`: connections that only read.
+//! - `apps`: the tables of each app of a file.
+//! - `notices`: the sockets by which processes notify each other of changes. `change_listener`: the thread that receives.
+//! - `open`: the checks when a file is opened.
+//! - `fork`: a fork of this process waits until no thread is inside SQLite.
+//! - `failpoint`: places where tests kill their own process; not in a release.
 //!
 //! Nothing else in the process may open the file, least of all another copy of SQLite such as Python's `sqlite3`:
 //! POSIX locks belong to the process, and closing any descriptor of the file drops them all. For the same reason a
@@ -15,16 +15,16 @@
 
 mod apps;
 mod aside;
-mod bell;
-mod bell_folder;
+mod change_listener;
 mod connection;
-mod doorbell;
 #[cfg(feature = "failpoints")]
 pub mod failpoint;
 #[cfg(not(feature = "failpoints"))]
 mod failpoint;
 mod fault;
 pub mod fork;
+mod notice_folder;
+mod notices;
 mod open;
 mod options;
 mod platform;

@@ -1,69 +1,69 @@
-//! How processes on one file wake each other: a Unix datagram socket per handle, in a directory per database (see
-//! [`crate::bell_folder`]).
+//! How processes on one file notify each other: a Unix datagram socket per handle, in a directory per database (see
+//! [`crate::notice_folder`]).
 //!
-//! After a commit that others care about, one byte is sent to every other socket of the directory. A full buffer means
-//! rung already, a refused connection a dead process. A ring carries no truth, and losing one costs only the time
-//! until the next look at the log (see [`crate::bell`]).
+//! After a commit that other processes need to know, the writer sends a notice to every other socket of the directory. A full
+//! buffer means that the receiver is notified already, a refused connection that its process is dead. Nobody relies on notices: a
+//! lost notice costs the time until the next poll of the log (see [`crate::change_listener`]).
 
-/// What a ring is about.
+/// Content of a notice.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Ring {
-    /// Anything.
+pub(crate) enum Notice {
+    /// Any change.
     Change = 1,
-    /// That, and the cancellation of something that a runner owns.
+    /// A change that includes the cancellation of a claimed invocation.
     Cancellation = 2,
 }
 
-/// Bytes of a ring: what it is about, and the number of the app. Releases before schema version 4 send the first of them only.
-pub(crate) const LONGEST_RING: usize = 9;
+/// Bytes of a notice: its content, and the number of the app. Releases before schema version 4 send only the first byte.
+pub(crate) const LONGEST_NOTICE: usize = 9;
 
-/// Whom a ring concerns, from nobody on.
+/// Which app a notice concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Heard {
+pub(crate) enum Received {
     Nothing,
-    /// Another app of this file.
-    Others,
-    Ours,
+    /// A notice for another app of this file.
+    OtherApp,
+    OwnApp,
 }
 
-impl Heard {
-    /// What a ring means to the app of this number. One that names no app may concern any.
-    pub fn of(ring: &[u8], app: i64) -> Self {
-        match ring.get(1..LONGEST_RING) {
-            Some(named) if named != app.to_le_bytes() => Self::Others,
-            _ => Self::Ours,
+impl Received {
+    /// What a notice means to the app of this number. A notice without an app may concern any app.
+    pub fn of(notice: &[u8], app: i64) -> Self {
+        match notice.get(1..LONGEST_NOTICE) {
+            Some(named) if named != app.to_le_bytes() => Self::OtherApp,
+            _ => Self::OwnApp,
         }
     }
 
-    pub fn is_cancellation(ring: &[u8], app: i64) -> bool {
-        ring.first() == Some(&(Ring::Cancellation as u8)) && Self::of(ring, app) == Self::Ours
+    pub fn is_cancellation(notice: &[u8], app: i64) -> bool {
+        notice.first() == Some(&(Notice::Cancellation as u8)) && Self::of(notice, app) == Self::OwnApp
     }
 }
 
-fn ring_bytes(news: Ring, app: i64) -> [u8; LONGEST_RING] {
-    let mut ring = [news as u8; LONGEST_RING];
-    ring[1..].copy_from_slice(&app.to_le_bytes());
-    ring
+fn notice_bytes(notice: Notice, app: i64) -> [u8; LONGEST_NOTICE] {
+    let mut bytes = [notice as u8; LONGEST_NOTICE];
+    bytes[1..].copy_from_slice(&app.to_le_bytes());
+    bytes
 }
 
 #[cfg(unix)]
-pub(crate) use unix::Doorbell;
+pub(crate) use unix::Notices;
 
 #[cfg(not(unix))]
-pub(crate) use polling::Doorbell;
+pub(crate) use polling::Notices;
 
 #[cfg(not(unix))]
 mod polling {
     use std::path::Path;
 
-    use super::{Ring, ring_bytes};
+    use super::{Notice, notice_bytes};
 
-    /// No doorbell here: everyone looks at the log.
-    pub(crate) struct Doorbell;
+    /// There are no such sockets here: every process polls the log.
+    pub(crate) struct Notices;
 
-    impl Doorbell {
-        pub fn hang(_database: &Path, _recorded: Option<&str>) -> Self {
+    impl Notices {
+        pub fn bind(_database: &Path, _recorded: Option<&str>) -> Self {
             Self
         }
 
@@ -75,11 +75,11 @@ mod polling {
             true
         }
 
-        pub fn hang_again(&self, _recorded: Option<&str>) {}
+        pub fn rebind(&self, _recorded: Option<&str>) {}
 
-        pub fn ring(&self, _news: Ring, _app: i64) {}
+        pub fn send(&self, _notice: Notice, _app: i64) {}
 
-        pub fn ring_self(&self) {}
+        pub fn wake_own_listener(&self) {}
 
         pub fn remove(&self) {}
     }
@@ -98,27 +98,27 @@ mod unix {
     use pynenc_core::ids::random_u64;
     use pynenc_core::sync::Mutex;
 
-    use super::{Ring, ring_bytes};
+    use super::{Notice, notice_bytes};
 
-    use crate::bell_folder;
+    use crate::notice_folder;
     use crate::platform::private_directory;
 
     /// A directory changed less than this ago may change again without its time stamp showing it.
     const STAMP_GRACE: Duration = Duration::from_millis(50);
 
-    /// Our own bell, and the way to those of others.
-    pub(crate) struct Doorbell {
+    /// The own socket of a handle, and the way to those of other handles.
+    pub(crate) struct Notices {
         database: PathBuf,
-        hung: Mutex<Option<Arc<Hung>>>,
+        bound: Mutex<Option<Arc<Bound>>>,
     }
 
-    pub(crate) struct Hung {
+    pub(crate) struct Bound {
         directory: PathBuf,
         own: PathBuf,
-        /// On which rings arrive; only the bell thread reads it.
-        pub bell: UnixDatagram,
-        /// From which rings leave. Never blocks.
-        finger: UnixDatagram,
+        /// Notices arrive here. Only the change listener reads it.
+        pub receiver: UnixDatagram,
+        /// Sends notices. Never blocks.
+        sender: UnixDatagram,
         others: Mutex<Others>,
     }
 
@@ -129,97 +129,97 @@ mod unix {
         sockets: Vec<PathBuf>,
     }
 
-    impl Doorbell {
-        /// Hang a bell for the existing database, where `recorded` says if that can be; where it is impossible, say so once
-        /// and do without.
-        pub fn hang(database: &Path, recorded: Option<&str>) -> Self {
-            let doorbell = Self { database: database.into(), hung: Mutex::new(None) };
-            doorbell.hang_again(recorded);
-            doorbell
+    impl Notices {
+        /// Bind a socket for an existing database, in the directory that `recorded` names if possible. If no directory can be used,
+        /// logs a warning and works without a socket.
+        pub fn bind(database: &Path, recorded: Option<&str>) -> Self {
+            let notices = Self { database: database.into(), bound: Mutex::new(None) };
+            notices.rebind(recorded);
+            notices
         }
 
-        /// As [`Self::hang`], in place of the bell that there is.
-        pub fn hang_again(&self, recorded: Option<&str>) {
+        /// [`Self::bind`], in place of the present socket.
+        pub fn rebind(&self, recorded: Option<&str>) {
             let mut last = io::Error::from(ErrorKind::NotFound);
-            for directory in bell_folder::candidates(&self.database, recorded) {
-                match Hung::new(directory) {
-                    Ok(hung) => {
-                        let before = self.hung.lock().replace(Arc::new(hung));
+            for directory in notice_folder::candidates(&self.database, recorded) {
+                match Bound::new(directory) {
+                    Ok(bound) => {
+                        let before = self.bound.lock().replace(Arc::new(bound));
                         return before.iter().for_each(|before| before.remove());
                     }
                     Err(error) => last = error,
                 }
             }
-            if let Some(before) = self.hung.lock().take() {
+            if let Some(before) = self.bound.lock().take() {
                 before.remove();
             }
             log::warn!(
                 target: "pynenc::sqlite",
-                "no doorbell between processes for {} ({last}): changes by others are noticed by polling",
+                "processes on {} cannot notify each other ({last}): they find changes by polling",
                 self.database.display()
             );
         }
 
-        /// What the database is to keep, so that others hang theirs in the same directory.
+        /// The text that the database must keep, so that other handles use the same directory.
         pub fn record(&self) -> Option<String> {
-            self.hung.lock().as_ref().and_then(|hung| bell_folder::record(&hung.directory))
+            self.bound.lock().as_ref().and_then(|bound| notice_folder::record(&bound.directory))
         }
 
-        /// Whether others can ring it.
+        /// Whether other handles can reach the socket.
         pub fn is_intact(&self) -> bool {
-            self.hung.lock().as_ref().is_none_or(|hung| hung.own.exists())
+            self.bound.lock().as_ref().is_none_or(|bound| bound.own.exists())
         }
 
-        /// What to wait on.
-        pub fn bell(&self) -> Option<Arc<Hung>> {
-            self.hung.lock().clone()
+        /// The bound socket.
+        pub fn bound(&self) -> Option<Arc<Bound>> {
+            self.bound.lock().clone()
         }
 
-        /// Wake every other handle on this database, about the app of this number. Does not block.
-        pub fn ring(&self, news: Ring, app: i64) {
-            if let Some(hung) = self.bell() {
-                hung.ring(&ring_bytes(news, app));
+        /// Notify every other handle on this database about the app of this number. Does not block.
+        pub fn send(&self, notice: Notice, app: i64) {
+            if let Some(bound) = self.bound() {
+                bound.send(&notice_bytes(notice, app));
             }
         }
 
-        /// Wake our own bell thread.
-        pub fn ring_self(&self) {
-            if let Some(hung) = self.bell() {
-                let _ = hung.finger.send_to(&[0], &hung.own);
+        /// Wake the change listener of this handle.
+        pub fn wake_own_listener(&self) {
+            if let Some(bound) = self.bound() {
+                let _ = bound.sender.send_to(&[0], &bound.own);
             }
         }
 
-        /// Take our own bell down.
+        /// Remove the own socket.
         pub fn remove(&self) {
-            if let Some(hung) = self.bell() {
-                hung.remove();
+            if let Some(bound) = self.bound() {
+                bound.remove();
             }
         }
     }
 
-    impl Hung {
+    impl Bound {
         fn new(directory: PathBuf) -> io::Result<Self> {
-            // Those above are ours too, except that of the system or of the database.
+            // Also make the parent directory, which the system or the database may not have made.
             if let Some(parent) = directory.parent()
                 && !parent.exists()
             {
                 own_directory(parent)?;
             }
-            // Not the pid alone: one process has several handles, and containers that share this folder share pids.
+            // The pid is not enough: a process may have several handles, and containers that share this folder may share pids.
             let own = directory.join(format!("{}-{:08x}.sock", std::process::id(), random_u64() as u32));
-            let bell = bind(&directory, &own)?;
-            let finger = UnixDatagram::unbound()?;
-            finger.set_nonblocking(true)?;
-            Ok(Self { directory, own, bell, finger, others: Mutex::default() })
+            let receiver = bind_in(&directory, &own)?;
+            let sender = UnixDatagram::unbound()?;
+            sender.set_nonblocking(true)?;
+            Ok(Self { directory, own, receiver, sender, others: Mutex::default() })
         }
 
         fn remove(&self) {
             let _ = fs::remove_file(&self.own);
-            // Succeeds for the last one to leave.
+            // Succeeds for the last handle.
             let _ = fs::remove_dir(&self.directory);
         }
 
-        fn ring(&self, ring: &[u8]) {
+        fn send(&self, notice: &[u8]) {
             let mut others = self.others.lock();
             let stamp = fs::metadata(&self.directory).and_then(|metadata| metadata.modified()).ok();
             if stamp.is_none() || stamp != others.stamp {
@@ -227,13 +227,13 @@ mod unix {
             }
             let mut gone = false;
             for socket in &others.sockets {
-                match self.finger.send_to(ring, socket) {
+                match self.sender.send_to(notice, socket) {
                     Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
                         let _ = fs::remove_file(socket);
                         gone = true;
                     }
                     Err(error) if error.kind() == ErrorKind::NotFound => gone = true,
-                    // Sent; or its buffer is full, so it is about to look anyway; or a fault that polling covers.
+                    // It was sent, or the buffer is full and the receiver is about to poll, or polling makes up for the fault.
                     _ => {}
                 }
             }
@@ -253,8 +253,8 @@ mod unix {
         }
     }
 
-    /// The last handle to leave removes the directory, perhaps just before we bind in it: try again then.
-    fn bind(directory: &Path, own: &Path) -> io::Result<UnixDatagram> {
+    /// Bind `own`. Retries if the last other handle has removed the directory in between.
+    fn bind_in(directory: &Path, own: &Path) -> io::Result<UnixDatagram> {
         let mut attempt = 0;
         loop {
             own_directory(directory)?;
@@ -265,7 +265,7 @@ mod unix {
         }
     }
 
-    /// Make the directory unless it exists, and make sure that it is ours alone: others could listen, or ring at will.
+    /// Make the directory unless it exists, and check that only this user can enter it: others could receive or send notices.
     fn own_directory(path: &Path) -> io::Result<()> {
         match private_directory(path) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
@@ -297,86 +297,86 @@ mod unix {
             (folder, path)
         }
 
-        fn rung(doorbell: &Doorbell) -> bool {
-            let hung = doorbell.bell().unwrap();
-            hung.bell.set_nonblocking(true).unwrap();
-            hung.bell.recv(&mut [0]).is_ok()
+        fn is_notified(notices: &Notices) -> bool {
+            let bound = notices.bound().unwrap();
+            bound.receiver.set_nonblocking(true).unwrap();
+            bound.receiver.recv(&mut [0]).is_ok()
         }
 
         #[test]
-        fn a_ring_reaches_every_other_handle_and_not_its_own() {
+        fn a_notice_reaches_every_other_handle_and_not_its_own() {
             let (_folder, path) = database();
-            let bells: Vec<_> = (0..3).map(|_| Doorbell::hang(&path, None)).collect();
-            bells[0].ring(Ring::Change, 1);
-            assert_eq!(bells.iter().map(rung).collect::<Vec<_>>(), [false, true, true]);
-            bells.iter().for_each(Doorbell::remove);
-            let directory = bells[0].bell().unwrap().directory.clone();
-            assert!(!directory.exists(), "the last one to leave removes the directory");
+            let handles: Vec<_> = (0..3).map(|_| Notices::bind(&path, None)).collect();
+            handles[0].send(Notice::Change, 1);
+            assert_eq!(handles.iter().map(is_notified).collect::<Vec<_>>(), [false, true, true]);
+            handles.iter().for_each(Notices::remove);
+            let directory = handles[0].bound().unwrap().directory.clone();
+            assert!(!directory.exists(), "the last handle removes the directory");
         }
 
         #[test]
-        fn handles_on_another_database_hear_nothing() {
+        fn handles_on_another_database_receive_nothing() {
             let ((_folder, path), (_other_folder, other)) = (database(), database());
-            let bells = [Doorbell::hang(&path, None), Doorbell::hang(&other, None)];
-            bells[0].ring(Ring::Change, 1);
-            assert!(!rung(&bells[1]));
-            bells.iter().for_each(Doorbell::remove);
+            let handles = [Notices::bind(&path, None), Notices::bind(&other, None)];
+            handles[0].send(Notice::Change, 1);
+            assert!(!is_notified(&handles[1]));
+            handles.iter().for_each(Notices::remove);
         }
 
         #[test]
         fn the_socket_of_a_dead_process_is_removed() {
             let (_folder, path) = database();
-            let (alive, dead) = (Doorbell::hang(&path, None), Doorbell::hang(&path, None));
-            let socket = dead.bell().unwrap().own.clone();
+            let (alive, dead) = (Notices::bind(&path, None), Notices::bind(&path, None));
+            let socket = dead.bound().unwrap().own.clone();
             drop(dead);
-            assert!(socket.exists(), "dropped without a word, as by a kill");
-            alive.ring(Ring::Change, 1);
+            assert!(socket.exists(), "dropped without removal, as by a kill");
+            alive.send(Notice::Change, 1);
             assert!(!socket.exists());
             alive.remove();
         }
 
         #[test]
-        fn who_finds_another_folder_of_the_recorded_name_hangs_beside_the_database() {
+        fn a_handle_that_finds_another_folder_of_the_recorded_name_binds_beside_the_database() {
             let (folder, path) = database();
             let elsewhere = folder.path().join("private");
             own_directory(&elsewhere).unwrap();
-            let record = bell_folder::record(&elsewhere).unwrap();
-            let first = Doorbell::hang(&path, Some(&record));
+            let record = notice_folder::record(&elsewhere).unwrap();
+            let first = Notices::bind(&path, Some(&record));
             assert_eq!(first.record().as_ref(), Some(&record));
-            // As the private /tmp of a service: the name is the same, and what is there is not.
+            // Like the private /tmp of a service: another folder of the same name.
             fs::rename(&elsewhere, folder.path().join("of-another")).unwrap();
             own_directory(&elsewhere).unwrap();
             assert!(!first.is_intact());
-            let second = Doorbell::hang(&path, Some(&record));
-            first.hang_again(second.record().as_deref());
-            second.ring(Ring::Change, 1);
-            assert!(rung(&first));
-            assert!(first.bell().unwrap().directory.starts_with(folder.path().join("x.db-bell")));
-            [first, second].iter().for_each(Doorbell::remove);
+            let second = Notices::bind(&path, Some(&record));
+            first.rebind(second.record().as_deref());
+            second.send(Notice::Change, 1);
+            assert!(is_notified(&first));
+            assert!(first.bound().unwrap().directory.starts_with(folder.path().join("x.db-bell")));
+            [first, second].iter().for_each(Notices::remove);
         }
 
         #[test]
-        fn a_bell_whose_folder_was_cleaned_is_hung_again() {
+        fn a_socket_whose_folder_was_cleaned_is_bound_again() {
             let (_folder, path) = database();
-            let bells = [Doorbell::hang(&path, None), Doorbell::hang(&path, None)];
-            fs::remove_dir_all(&bells[0].bell().unwrap().directory).unwrap();
-            assert!(bells.iter().all(|bell| !bell.is_intact()));
-            bells[0].hang_again(None);
-            bells[1].hang_again(bells[0].record().as_deref());
-            bells[0].ring(Ring::Change, 1);
-            assert!(rung(&bells[1]));
-            bells.iter().for_each(Doorbell::remove);
+            let handles = [Notices::bind(&path, None), Notices::bind(&path, None)];
+            fs::remove_dir_all(&handles[0].bound().unwrap().directory).unwrap();
+            assert!(handles.iter().all(|handle| !handle.is_intact()));
+            handles[0].rebind(None);
+            handles[1].rebind(handles[0].record().as_deref());
+            handles[0].send(Notice::Change, 1);
+            assert!(is_notified(&handles[1]));
+            handles.iter().for_each(Notices::remove);
         }
 
         #[test]
-        fn a_full_bell_does_not_block_whoever_rings() {
+        fn a_full_socket_does_not_block_its_senders() {
             let (_folder, path) = database();
-            let bells = [Doorbell::hang(&path, None), Doorbell::hang(&path, None)];
+            let handles = [Notices::bind(&path, None), Notices::bind(&path, None)];
             for _ in 0..10_000 {
-                bells[0].ring(Ring::Change, 1);
+                handles[0].send(Notice::Change, 1);
             }
-            assert!(rung(&bells[1]));
-            bells.iter().for_each(Doorbell::remove);
+            assert!(is_notified(&handles[1]));
+            handles.iter().for_each(Notices::remove);
         }
 
         #[test]

@@ -9,8 +9,8 @@ use pynenc_core::clock::Clock;
 use pynenc_core::ids::Millis;
 use pynenc_core::notify::Hub;
 
-use crate::doorbell::Doorbell;
 use crate::fault::unusable;
+use crate::notices::Notices;
 use crate::options::Durability;
 use crate::platform::FileIdentity;
 use crate::readers::Readers;
@@ -90,7 +90,7 @@ pub(crate) struct Shared {
     pub hub: Arc<Hub>,
     /// The number of the app in this file.
     pub app: i64,
-    pub doorbell: Doorbell,
+    pub notices: Notices,
     pub readers: Readers,
     pub stats: Arc<Counters>,
     /// What the paths of the database named when it was opened.

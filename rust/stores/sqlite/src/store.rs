@@ -17,7 +17,7 @@ use pynenc_core::store::{Beaten, Cancelled, Paused, Purge, Reach, Store};
 use pynenc_core::submit::Submitted;
 use pynenc_core::{Error, Result};
 
-use crate::bell::{self, Bell};
+use crate::change_listener::{self, ChangeListener};
 use crate::connection::Db;
 use crate::fault::{Fault, translate, unusable};
 use crate::open::{log_path, open};
@@ -41,7 +41,7 @@ const TEMPORARY_RETENTION: Millis = 24 * 60 * 60 * 1000;
 pub struct SqliteStore {
     shared: Arc<Shared>,
     writer: Arc<Writer>,
-    bell: Arc<Bell>,
+    listener: Arc<ChangeListener>,
     /// The process that opened it.
     pid: u32,
     closed: AtomicBool,
@@ -84,14 +84,14 @@ impl SqliteStore {
     pub(crate) fn start(db: Db, options: SqliteOptions, temporary: Option<PathBuf>) -> Result<Arc<Self>> {
         let path = options.path;
         let announced = last_finish(&db).map_err(|error| translate(&path, &error))?;
-        let doorbell = bell::hang(&db, &path);
+        let notices = change_listener::bind(&db, &path);
         let (stats, hub) = (Arc::<Counters>::default(), Hub::new());
         let shared = Arc::new(Shared {
             wal: log_path(&path),
             identity: Identity::of(&path),
             lost: AtomicBool::new(false),
             app: db.names().number(),
-            doorbell,
+            notices,
             readers: Readers::new(path.clone(), db.names().number(), options.busy_timeout, stats.clone(), hub.clone()),
             path,
             clock: options.clock,
@@ -102,9 +102,9 @@ impl SqliteStore {
             announced: AtomicI64::new(announced),
         });
         let writer = Arc::new(Writer::start(db, shared.clone())?);
-        let bell = Arc::new(Bell::start(shared.clone(), options.busy_timeout)?);
+        let listener = Arc::new(ChangeListener::start(shared.clone(), options.busy_timeout)?);
         let pid = std::process::id();
-        Ok(Arc::new(Self { shared, writer, bell, pid, closed: AtomicBool::new(false), temporary }))
+        Ok(Arc::new(Self { shared, writer, listener, pid, closed: AtomicBool::new(false), temporary }))
     }
 
     /// The database file.
@@ -320,7 +320,7 @@ impl Store for SqliteStore {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        self.bell.stop();
+        self.listener.stop();
         self.writer.stop();
         self.shared.readers.close(self.shared.check_identity());
         // Whoever waits looks again, and learns that the store is closed.
@@ -333,7 +333,7 @@ impl Drop for SqliteStore {
     fn drop(&mut self) {
         if self.check_process().is_err() {
             // In a forked child: closing what the parent has open would drop the parent's locks. Leak it.
-            std::mem::forget((self.shared.clone(), self.writer.clone(), self.bell.clone()));
+            std::mem::forget((self.shared.clone(), self.writer.clone(), self.listener.clone()));
             return;
         }
         if let Err(error) = self.close() {

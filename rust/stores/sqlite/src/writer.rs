@@ -1,6 +1,6 @@
 //! The writer thread: the one connection of a handle that writes, and its group commit.
 //!
-//! Verbs post an errand and block for its answer. The thread runs whatever has gathered in one transaction, so under
+//! Verbs post an job and block for its answer. The thread runs whatever has gathered in one transaction, so under
 //! load one write to the disk serves many callers, and a lone caller waits for nobody.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,10 +12,10 @@ use pynenc_core::sync::Mutex;
 use pynenc_core::{Error, Result};
 
 use crate::connection::Db;
-use crate::doorbell::Ring;
 use crate::failpoint::{Stage, reach};
 use crate::fault::{BACKEND, Fault, is_busy};
 use crate::fork;
+use crate::notices::Notice;
 use crate::options::Durability;
 use crate::shared::Shared;
 use crate::tx::{Effects, Tx};
@@ -39,7 +39,7 @@ pub(crate) trait Verb: Named + Send + 'static {
 }
 
 /// A verb on its way through the writer, its answer type erased.
-trait Errand: Send {
+trait Job: Send {
     fn name(&self) -> &'static str;
     fn durable(&self) -> bool;
     /// Run the verb and keep what it says. An error means: roll back.
@@ -54,7 +54,7 @@ struct Posted<V: Verb> {
     reply: SyncSender<Result<V::Answer>>,
 }
 
-impl<V: Verb> Errand for Posted<V> {
+impl<V: Verb> Job for Posted<V> {
     fn name(&self) -> &'static str {
         V::NAME
     }
@@ -85,7 +85,7 @@ impl<V: Verb> Errand for Posted<V> {
 }
 
 enum Message {
-    Do(Box<dyn Errand>),
+    Do(Box<dyn Job>),
     Stop,
 }
 
@@ -113,9 +113,9 @@ impl Writer {
     /// Run `verb` in the next transaction; blocks until that is committed.
     pub fn post<V: Verb>(&self, verb: V) -> Result<V::Answer> {
         let (reply, answer) = sync_channel(1);
-        let errand = Box::new(Posted { verb, outcome: None, reply });
+        let job = Box::new(Posted { verb, outcome: None, reply });
         let closed = || Error::Closed("store");
-        self.sender.send(Message::Do(errand)).map_err(|_| closed())?;
+        self.sender.send(Message::Do(job)).map_err(|_| closed())?;
         self.shared.stats.requests.add();
         answer.recv().map_err(|_| closed())?
     }
@@ -146,9 +146,9 @@ struct Loop {
 
 /// Why a transaction did not happen.
 enum Failure {
-    /// No lock within the timeout: trying each errand on its own would wait as long again.
+    /// No lock within the timeout: trying each job on its own would wait as long again.
     Begin(Error),
-    /// One of the errands, or the commit.
+    /// One of the jobs, or the commit.
     Inside(Error),
     /// It did happen, in a file that was removed or replaced.
     Lost(Error),
@@ -162,7 +162,7 @@ impl Loop {
             let mut next = receiver.recv().ok();
             loop {
                 match next {
-                    Some(Message::Do(errand)) => group.push(errand),
+                    Some(Message::Do(job)) => group.push(job),
                     Some(Message::Stop) => stopping = true,
                     // Everyone who could post is gone.
                     None if group.is_empty() => stopping = true,
@@ -185,8 +185,8 @@ impl Loop {
         drop(self);
     }
 
-    /// Run the errands in one transaction; if that fails, each in its own, so that one cannot spoil the others.
-    fn run(&mut self, mut group: Vec<Box<dyn Errand>>) {
+    /// Run the jobs in one transaction; if that fails, each in its own, so that one cannot spoil the others.
+    fn run(&mut self, mut group: Vec<Box<dyn Job>>) {
         if group.is_empty() {
             return;
         }
@@ -195,45 +195,45 @@ impl Loop {
             Err(Failure::Begin(error) | Failure::Lost(error)) => self.refuse(group, &error),
             Err(Failure::Inside(error)) if group.len() == 1 => self.refuse(group, &error),
             Err(Failure::Inside(_)) => {
-                for errand in group {
-                    self.run(vec![errand]);
+                for job in group {
+                    self.run(vec![job]);
                 }
             }
         }
     }
 
-    fn refuse(&self, group: Vec<Box<dyn Errand>>, error: &Error) {
-        for mut errand in group {
-            self.shared.hub.outage().failed(outage_calls(errand.name())[0], error);
-            errand.fail(error.clone());
-            errand.answer();
+    fn refuse(&self, group: Vec<Box<dyn Job>>, error: &Error) {
+        for mut job in group {
+            self.shared.hub.outage().failed(outage_calls(job.name())[0], error);
+            job.fail(error.clone());
+            job.answer();
         }
     }
 
     /// Announced before answered: whoever has its answer can rely on the announcement.
-    fn conclude(&mut self, group: Vec<Box<dyn Errand>>, effects: &Effects) {
+    fn conclude(&mut self, group: Vec<Box<dyn Job>>, effects: &Effects) {
         self.shared.announce(effects);
-        for errand in group {
-            let name = errand.name();
+        for job in group {
+            let name = job.name();
             outage_calls(name).iter().for_each(|call| self.shared.hub.outage().worked(call));
-            errand.answer();
+            job.answer();
             reach(name, Stage::Answered);
         }
         if effects.concerns_others() {
-            let news = if effects.cancellations.is_empty() { Ring::Change } else { Ring::Cancellation };
-            self.shared.doorbell.ring(news, self.shared.app);
+            let notice = if effects.cancellations.is_empty() { Notice::Change } else { Notice::Cancellation };
+            self.shared.notices.send(notice, self.shared.app);
         }
         self.watch_log();
     }
 
-    fn transact(&mut self, group: &mut [Box<dyn Errand>]) -> Result<Effects, Failure> {
+    fn transact(&mut self, group: &mut [Box<dyn Job>]) -> Result<Effects, Failure> {
         self.shared.stats.transactions.add();
         let _inside = fork::enter();
         let begun = self.set_synchronous(group).and_then(|()| self.batch("BEGIN IMMEDIATE"));
         begun.map_err(|error| Failure::Begin(self.translate(&error)))?;
         pass(group, Stage::Begun);
         let mut effects = Effects::default();
-        for errand in group.iter_mut() {
+        for job in group.iter_mut() {
             let mut tx = Tx {
                 db: &self.db,
                 now: self.shared.clock.wall(),
@@ -241,15 +241,12 @@ impl Loop {
                 retention: self.shared.retention,
                 effects: &mut effects,
             };
-            let error = match catch_unwind(AssertUnwindSafe(|| errand.attempt(&mut tx))) {
+            let error = match catch_unwind(AssertUnwindSafe(|| job.attempt(&mut tx))) {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => self.translate(&error),
                 Err(_) => Error::Backend {
                     backend: BACKEND,
-                    message: format!(
-                        "{} panicked, nothing was written; this is a bug, please report it",
-                        errand.name()
-                    ),
+                    message: format!("{} panicked, nothing was written; this is a bug, please report it", job.name()),
                 },
             };
             self.roll_back();
@@ -270,7 +267,7 @@ impl Loop {
             Failure::Inside(self.translate(&error))
         })?;
         pass(group, Stage::Committed);
-        if group.iter().any(|errand| errand.durable()) && self.shared.check_identity() {
+        if group.iter().any(|job| job.durable()) && self.shared.check_identity() {
             // It is in a file that nobody finds any more.
             return Err(Failure::Lost(self.shared.loss()));
         }
@@ -298,8 +295,8 @@ impl Loop {
     }
 
     /// A submit or settle is to survive power loss; claims and the like are protected by leases and wait for no disk.
-    fn set_synchronous(&mut self, group: &[Box<dyn Errand>]) -> rusqlite::Result<()> {
-        let durable = self.shared.durability == Durability::Full && group.iter().any(|errand| errand.durable());
+    fn set_synchronous(&mut self, group: &[Box<dyn Job>]) -> rusqlite::Result<()> {
+        let durable = self.shared.durability == Durability::Full && group.iter().any(|job| job.durable());
         let wanted = if durable { Durability::Full } else { Durability::Normal };
         if self.synchronous != Some(wanted) {
             self.batch(if durable { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" })?;
@@ -327,6 +324,6 @@ impl Loop {
 }
 
 /// All of them have come this far.
-fn pass(group: &[Box<dyn Errand>], stage: Stage) {
-    group.iter().for_each(|errand| reach(errand.name(), stage));
+fn pass(group: &[Box<dyn Job>], stage: Stage) {
+    group.iter().for_each(|job| reach(job.name(), stage));
 }

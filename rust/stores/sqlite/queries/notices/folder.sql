@@ -1,2 +1,2 @@
--- Where the doorbells of this database hang.
+-- The directory of the sockets of this database. The key keeps its first name.
 SELECT value FROM meta WHERE key = 'bell'

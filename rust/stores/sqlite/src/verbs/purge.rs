@@ -4,7 +4,7 @@ use pynenc_core::ids::Millis;
 use pynenc_core::status::Status;
 use pynenc_core::store::CANCEL_REASON;
 
-use crate::bell::TOO_FAR_BEHIND;
+use crate::change_listener::TOO_FAR_BEHIND;
 use crate::connection::Db;
 use crate::fault::Fault;
 use crate::row::{Hot, read_some_id};
