@@ -17,6 +17,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::connection::Db;
 use crate::fault::{BACKEND, Fault};
+use crate::fork;
 use crate::notices::{LONGEST_NOTICE, Notices, Received};
 use crate::shared::Shared;
 use crate::tx::{all, as_limit, last_finish, sql};
@@ -94,14 +95,33 @@ fn recorded(db: &Connection) -> Option<String> {
     db.query_row(sql!("notices/folder"), [], |row| row.get(0)).optional().ok().flatten()
 }
 
-/// Have the database name the directory in use. `recorded` is the directory that it names now.
+/// Have all handles use one directory. `recorded` is the directory that the database named before the socket was bound.
+///
+/// The last handle that closes removes the directory. Two handles that open at the same time may then choose different ones: the
+/// second handle finds a directory that the first has just made, and takes it for the directory of another user. So a handle that
+/// does not use the recorded directory reads the record again under the write lock, and follows it or replaces it.
 fn agree(db: &Connection, notices: &Notices, recorded: Option<String>) {
-    if let Some(record) = notices.record()
-        && recorded.as_ref() != Some(&record)
-        && let Err(error) = db.execute(sql!("notices/set_folder"), [&record])
-    {
+    if notices.record() == recorded || notices.record().is_none() {
+        return;
+    }
+    if let Err(error) = agree_under_lock(db, notices, recorded) {
         log::debug!(target: "pynenc::sqlite", "the folder of the sockets is not recorded: {error}");
     }
+}
+
+fn agree_under_lock(db: &Connection, notices: &Notices, before: Option<String>) -> rusqlite::Result<()> {
+    let _inside = fork::enter();
+    db.execute_batch("BEGIN IMMEDIATE")?;
+    let now = recorded(db);
+    if now != before && now != notices.record() {
+        notices.rebind(now.as_deref());
+    }
+    let written = match notices.record() {
+        Some(record) if now.as_ref() != Some(&record) => db.execute(sql!("notices/set_folder"), [&record]).map(drop),
+        _ => Ok(()),
+    };
+    let ended = db.execute_batch(if written.is_ok() { "COMMIT" } else { "ROLLBACK" });
+    written.and(ended)
 }
 
 impl Watch {
@@ -329,5 +349,41 @@ impl LogStamp {
 
     fn differs(&self, before: &Self) -> bool {
         before.fresh || (self.modified, self.size, self.inode) != (before.modified, before.size, before.inode)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// Set in the process that has a runtime folder: only there do handles use a folder that is not beside the database.
+    const CHILD: &str = "PYNENC_TEST_RUNTIME_FOLDER";
+
+    #[test]
+    fn two_handles_that_open_while_the_folder_is_made_again_use_one_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        if std::env::var_os(CHILD).is_none() {
+            let name = "change_listener::tests::two_handles_that_open_while_the_folder_is_made_again_use_one_folder";
+            let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+            child.args(["--exact", name]).env(CHILD, "1").env("XDG_RUNTIME_DIR", folder.path());
+            let output = child.output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+            return;
+        }
+        let path = folder.path().join("x.db");
+        let open = || crate::open::open(&path, "pynenc", Duration::from_secs(10)).unwrap();
+        let (one, other) = (open(), open());
+        // The last handle has removed its folder, which the database still names. File systems may reuse its inode: write another.
+        bind(&one, &path).remove();
+        let stale = recorded(one.file()).map(|record| format!("1-1 {}", record.split_once(' ').unwrap().1));
+        one.file().execute(sql!("notices/set_folder"), [&stale]).unwrap();
+        // The first handle has made the folder again, and has not recorded that.
+        let first = Notices::bind(&path, stale.as_deref());
+        assert_ne!(first.record(), stale, "a folder of another identity");
+        let second = bind(&other, &path);
+        agree(one.file(), &first, stale);
+        assert_eq!(first.record(), second.record());
+        assert_eq!(recorded(one.file()), first.record());
+        [first, second].iter().for_each(Notices::remove);
     }
 }
