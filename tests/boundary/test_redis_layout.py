@@ -58,7 +58,13 @@ def test_no_script_file_is_longer_than_a_reader_can_take_in() -> None:
 
 
 def test_the_checks_find_what_they_look_for() -> None:
-    for line in ("if status == 6 then", "sub(raw, 3, 10)", "pack('>I6', now)", "local none = '\\0\\0'", "r.status = 14"):
+    for line in (
+        "if status == 6 then",
+        "sub(raw, 3, 10)",
+        "pack('>I6', now)",
+        "local none = '\\0\\0'",
+        "r.status = 14",
+    ):
         assert list(_typed_numbers(line)) == [line]
     for line in ("sub(raw, $FENCE_AT, $FENCE_END)", "KEYS[3 * i - 33]", "high * 65536 + middle * 256 -- 12"):
         assert not list(_typed_numbers(line))
