@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConcurrencyControlType", "Pynenc", "PynencBuilder", "Task", "__version__"]
 
-_HOMES = {
+_MODULES = {
     "ConcurrencyControlType": "pynenc.conf.config_task",
     "Pynenc": "pynenc.app",
     "PynencBuilder": "pynenc.builder",
@@ -38,13 +38,13 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for, and only that."""
-    home = _HOMES.get(name)
-    if home is None:
+    module = _MODULES.get(name)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
     try:
-        value = getattr(importlib.import_module(home), name)
+        value = getattr(importlib.import_module(module), name)
     except Exception as error:
         import sys
 
@@ -54,7 +54,7 @@ def __getattr__(name: str) -> Any:
         if not hint:
             raise
         # `from pynenc import …` would hide an AttributeError.
-        raise ImportError(f"importing {home} failed with {type(error).__name__}: {error}{hint}") from error
+        raise ImportError(f"importing {module} failed with {type(error).__name__}: {error}{hint}") from error
     globals()[name] = value
     return value
 

@@ -43,8 +43,8 @@ def app(request: pytest.FixtureRequest) -> Pynenc:
 def test_an_old_path_has_the_names_of_the_modules_where_they_live(path: str) -> None:
     module = importlib.import_module(path)
     assert sorted(module.__all__) == sorted(PATHS[path])
-    for name, home in PATHS[path].items():
-        assert getattr(module, name) is getattr(importlib.import_module(home), name)
+    for name, place in PATHS[path].items():
+        assert getattr(module, name) is getattr(importlib.import_module(place), name)
 
 
 def test_a_path_that_neither_has_is_missing_as_ever() -> None:

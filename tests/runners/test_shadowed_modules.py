@@ -138,6 +138,6 @@ def test_only_what_comes_ahead_of_the_standard_library_shadows_it(tmp_path: Path
     Path("email").mkdir()
     Path("email/__init__.py").touch()
     Path("html").mkdir()
-    home = os.path.dirname(os.__file__)
-    found = shadowing_files(["", b"x", tmp_path, home, str(behind)])
+    standard_library = os.path.dirname(os.__file__)
+    found = shadowing_files(["", b"x", tmp_path, standard_library, str(behind)])
     assert found == [str(tmp_path / "email"), str(tmp_path / "json.py")]

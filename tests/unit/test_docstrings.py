@@ -160,7 +160,9 @@ def test_every_documented_error_is_an_exception_class() -> None:
 
 
 def _error(name: str) -> type[BaseException] | None:
-    found = next((vars(home)[name] for home in (builtins, exceptions, workflow_exceptions) if name in vars(home)), None)
+    found = next(
+        (vars(module)[name] for module in (builtins, exceptions, workflow_exceptions) if name in vars(module)), None
+    )
     return found if isinstance(found, type) and issubclass(found, BaseException) else None
 
 
@@ -220,9 +222,9 @@ def shop(tmp_path: Path) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", EXAMPLES, ids=lambda name: name.path)
 def test_the_example_runs(name: Name, shop: dict[str, Any]) -> None:
-    home = inspect.getmodule(name.code)
+    module = inspect.getmodule(name.code)
     # In this order: `__name__` is that of the module `shop`, whose functions may become tasks.
-    names = {**vars(home), **shop}
+    names = {**vars(module), **shop}
     example = "\n".join(name.sections()["Example"])
     test = doctest.DocTestParser().get_doctest(example, names, name.path, None, None)
     said: list[str] = []

@@ -71,14 +71,14 @@ class OldPaths:
     def exec_module(self, module: ModuleType) -> None:
         """Give the module its names."""
         names = PATHS[module.__name__]
-        module.__doc__ = f"Path of pynenc 0.4. {_homes(names)}"
-        for name, home in names.items():
-            setattr(module, name, getattr(importlib.import_module(home), name))
+        module.__doc__ = f"Path of pynenc 0.4. {_places(names)}"
+        for name, place in names.items():
+            setattr(module, name, getattr(importlib.import_module(place), name))
         module.__dict__["__all__"] = sorted(names)
 
 
-def _homes(names: dict[str, str]) -> str:
-    return "; ".join(f"{name} is in {home}" for name, home in names.items()) or "Nothing of it is here."
+def _places(names: dict[str, str]) -> str:
+    return "; ".join(f"{name} is in {place}" for name, place in names.items()) or "None of its names is here."
 
 
 def serve_old_paths() -> None:

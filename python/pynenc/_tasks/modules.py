@@ -86,8 +86,8 @@ def modules_with(runtime: AppRuntime) -> list[str]:
 def task_module_names(runtime: AppRuntime) -> list[str]:
     """The modules that a process has to import to know the tasks that this one knows."""
     listed = (*runtime.conf.trigger_task_modules, *runtime.conf.task_modules)
-    home = [runtime.found_in] if runtime.found_in else []
-    names = dict.fromkeys([*home, *listed, *(task_id.module for task_id in runtime.tasks.copy())])
+    of_app = [runtime.found_in] if runtime.found_in else []
+    names = dict.fromkeys([*of_app, *listed, *(task_id.module for task_id in runtime.tasks.copy())])
     return [name for name in names if name != "__main__" and name in sys.modules and name not in _hanging]
 
 

@@ -38,10 +38,10 @@ def shadowing_files(path: Sequence[object]) -> list[str]:
 def ahead_of_the_standard_library(path: Sequence[object]) -> list[str]:
     """Return the folders that are searched before the standard library is."""
     folders: list[str] = []
-    home = os.path.dirname(os.__file__)
+    standard_library = os.path.dirname(os.__file__)
     for entry in path:
         if isinstance(entry, str):
-            if os.path.abspath(entry) == home:
+            if os.path.abspath(entry) == standard_library:
                 break
             folders.append(entry)
     return list(dict.fromkeys(folders))

@@ -36,8 +36,8 @@ class Found:
     """What could not be read, in words."""
 
 
-def find_task_modules(runtime: AppRuntime, homes: Iterable[str]) -> Found:
-    """Read the sources beside the modules `homes`, which hold the app, for uses of its task decorators.
+def find_task_modules(runtime: AppRuntime, app_modules: Iterable[str]) -> Found:
+    """Read the sources beside the modules `app_modules`, which hold the app, for uses of its task decorators.
 
     Of a module in a package that is the whole top-level package; of any other one its folder, with the packages in it.
     `__main__` modules and the folders of installed packages and of the standard library are left out.
@@ -45,11 +45,13 @@ def find_task_modules(runtime: AppRuntime, homes: Iterable[str]) -> Found:
     sources = _Sources(runtime)
     problems: list[str] = []
     seen: set[object] = set()
-    for home in homes:
-        for name, file in _beside(home, seen):
+    for app_module in app_modules:
+        for name, file in _beside(app_module, seen):
             sources.files.setdefault(name, file)
             if len(sources.files) >= MAX_FILES:
-                problems.append(f"more than {MAX_FILES} files lie beside module {home}: list the modules of your tasks")
+                problems.append(
+                    f"more than {MAX_FILES} files lie beside module {app_module}: list the modules of your tasks"
+                )
                 break
     names = [name for name in sorted(sources.files) if name not in sys.modules and sources.uses_a_decorator(name)]
     return Found(names, problems + sources.problems)
@@ -58,13 +60,13 @@ def find_task_modules(runtime: AppRuntime, homes: Iterable[str]) -> Found:
 # -- which files -------------------------------------------------------------------------------------------------------
 
 
-def _beside(home: str, seen: set[object]) -> Iterator[tuple[str, Path]]:
+def _beside(app_module: str, seen: set[object]) -> Iterator[tuple[str, Path]]:
     """`(module name, file)` of every module that lies with this one, unless its package or folder is in `seen`."""
-    module = sys.modules.get(home)
-    top = home.partition(".")[0]
+    module = sys.modules.get(app_module)
+    top = app_module.partition(".")[0]
     file = getattr(module, "__file__", None)
     package = sys.modules.get(top)
-    if home == "__main__" or module is None:
+    if app_module == "__main__" or module is None:
         return
     folders = getattr(package, "__path__", None)
     place: object = top if folders is not None else file and Path(file).parent.resolve()

@@ -228,9 +228,9 @@ def _namespaces(module: str, func: Callable[..., Any]) -> list[Mapping[str, Any]
     namespaces: list[Mapping[str, Any]] = []
     if module in ("builtins", "pynenc.exceptions"):
         namespaces.append(vars(sys.modules[module]))
-    home = sys.modules.get(getattr(func, "__module__", ""))
-    if home is not None:
-        namespaces.append(vars(home))
+    module_of_func = sys.modules.get(getattr(func, "__module__", ""))
+    if module_of_func is not None:
+        namespaces.append(vars(module_of_func))
     namespaces.append(getattr(func, "__globals__", {}))
     return namespaces
 

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["AppTest", "IsolateApp", "StartRunner", "isolated"]
 
-_HOMES = {"AppTest": "app_test", "IsolateApp": "plugin", "StartRunner": "plugin", "isolated": "app_test"}
+_MODULES = {"AppTest": "app_test", "IsolateApp": "plugin", "StartRunner": "plugin", "isolated": "app_test"}
 
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for when it is used: pytest imports this package in every session."""
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"pynenc.testing.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"pynenc.testing.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -107,7 +107,7 @@ RAISED = {
     "attribute of an attribute": (Unavailable(Response()), "status 503"),
     "frozen dataclass": (Frozen(Decimal("3.14")), "3.1 left"),
     "representation alone": (ShowsAttributesInRepr(Response()), "plain text"),
-    "no text at home": (Mute("x"), "<Mute whose text cannot be made>"),
+    "no text at the raiser": (Mute("x"), "<Mute whose text cannot be made>"),
     "OSError": (WithFile(Response()), "5: 503"),
     "group": (_several(), "two 503"),
     "builtin": (ValueError(Decimal("1.5")), "1.5"),
