@@ -26,7 +26,7 @@ myst_enable_extensions = ["colon_fence", "attrs_inline"]
 myst_heading_anchors = 4
 
 # The reference: docstrings have Google's sections, and `name` in single backticks links to what it names.
-default_role = "py:obj"
+default_role = "name"
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autosummary_generate = False
