@@ -70,7 +70,7 @@ $(SITE)/.built: $(VENV)/.installed $(SITE_INPUTS)
 	@touch $@
 
 .PHONY: lint
-lint: build ## formatters, linters, strict types, the boundary, notices, advisories
+lint: build ## formatters, linters, strict types, the boundary, notices, advisories, documents
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 	cargo clippy --locked --workspace --quiet -- -D warnings # as it is released: without what tests switch on
@@ -85,6 +85,7 @@ lint: build ## formatters, linters, strict types, the boundary, notices, advisor
 	$(PY) scripts/check_boundary.py
 	$(PY) scripts/notices.py --check
 	$(PY) scripts/audit.py
+	@$(MAKE) --no-print-directory docs
 
 BENCH := PYTHONPATH=tests:benches $(PY)
 
