@@ -17,6 +17,7 @@ from pynenc.conf.masking import is_spawning, masked_values, without_secrets
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from pynenc._kernel.shapes import AppShape
     from pynenc.app import Pynenc
 
 
@@ -44,7 +45,7 @@ class AppInfo:
     """The name of that variable."""
 
     @classmethod
-    def from_app(cls, app: Pynenc) -> AppInfo:
+    def from_app(cls, app: AppShape) -> AppInfo:
         """Describe an app. Looks for it among the variables of the imported modules.
 
         The module that was imported first counts; `__main__` only if no other has the app, because in another process

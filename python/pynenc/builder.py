@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pynenc._compat.builder_names import NOT_OFFERED, refused
 from pynenc.conf.builder_steps import SOURCE, BuilderSteps
 from pynenc.conf.given import check_given
-from pynenc.plugin_loader import load_plugins
+from pynenc.plugin_loader import load_plugins, register_builder
 from pynenc.runner import BaseRunner
 from pynenc.util.near_names import did_you_mean
 from pynenc.util.subclasses import get_subclass
@@ -265,3 +265,6 @@ class PynencBuilder(BuilderSteps):
                 f"{name} runs invocations in other processes, which cannot see a store in memory: "
                 "use sqlite(path), or thread_runner()"
             )
+
+
+register_builder(PynencBuilder)

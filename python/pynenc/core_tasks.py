@@ -14,7 +14,7 @@ from pynenc._kernel.runtime import runtime_of
 from pynenc.exceptions import RunnerError
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc._kernel.shapes import AppShape
     from pynenc.task import Task
 
 CoreTaskFunction: TypeAlias = Callable[..., Any]
@@ -30,7 +30,7 @@ class CoreTaskDefinition:
     options: dict[str, Any] = field(default_factory=dict)
     """The options, as for `@app.task`."""
 
-    def register(self, app: Pynenc) -> Task[..., Any]:
+    def register(self, app: AppShape) -> Task[..., Any]:
         """Make the function a task of an app, unless it is one.
 
         Args:
@@ -40,8 +40,10 @@ class CoreTaskDefinition:
         """
         from pynenc.task import Task
 
-        task: Task[..., Any] = Task(app, self.func, dict(self.options))
-        return app.tasks.setdefault(task.task_id, task)
+        owner: Any = app
+        task: Task[..., Any] = Task(owner, self.func, dict(self.options))
+        known: Task[..., Any] = app.tasks.setdefault(task.task_id, task)
+        return known
 
 
 class CoreTaskRegistry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 import warnings
@@ -18,6 +19,7 @@ GROUP = "pynenc.plugins"
 _lock = threading.RLock()
 _loaded: set[str] = set()
 _done = False
+_builder: type | None = None
 
 
 def load_plugins() -> list[str]:
@@ -79,15 +81,26 @@ def _entries() -> Iterator[EntryPoint]:
             yield from distribution.entry_points.select(group=GROUP)
 
 
+def register_builder(cls: type) -> None:
+    """Make `cls` the builder that plugins extend. The module of the class does this."""
+    global _builder
+    _builder = cls
+
+
+def _builder_class() -> type | None:
+    if _builder is None:
+        # This module stands below the builder, which registers itself when it is imported.
+        importlib.import_module("pynenc.builder")
+    return _builder
+
+
 def _load_all() -> None:
     for entry in _entries():
         try:
             plugin = entry.load()
             register = getattr(plugin, "register_builder_methods", None)
             if register is not None:
-                from pynenc.builder import PynencBuilder
-
-                register(PynencBuilder)
+                register(_builder_class())
         except Exception as error:
             warnings.warn(
                 f"the plugin {entry.name!r} ({entry.value}) of the entry points {GROUP!r} cannot be used: "

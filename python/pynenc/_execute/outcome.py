@@ -23,7 +23,7 @@ from pynenc.util.texts import NOTE_CHARS, describe
 
 if TYPE_CHECKING:
     from pynenc import _core
-    from pynenc.app import Pynenc
+    from pynenc._kernel.shapes import AppShape
     from pynenc.runner.base_runner import BaseRunner
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Outcome(NamedTuple):
     note: str = ""
 
 
-def unknown_task(app: Pynenc, runner_id: str, claim: _core.Claim, error: Exception) -> Outcome:
+def unknown_task(app: AppShape, runner_id: str, claim: _core.Claim, error: Exception) -> Outcome:
     """Hand a claim back whose task this process does not know: to come again after a delay that doubles each time.
 
     `unknown_task_ttl` after it was first refused it fails for good instead.
@@ -88,7 +88,7 @@ def unknown_task(app: Pynenc, runner_id: str, claim: _core.Claim, error: Excepti
     return Outcome(RELEASE, None, delay, note)
 
 
-def _refused_since(app: Pynenc, claim: _core.Claim) -> datetime | None:
+def _refused_since(app: AppShape, claim: _core.Claim) -> datetime | None:
     """When a runner first refused this invocation; None if none has."""
     if not claim.releases:
         return None
@@ -100,7 +100,7 @@ def _refused_since(app: Pynenc, claim: _core.Claim) -> datetime | None:
         return None
 
 
-def no_thread(app: Pynenc, runner_id: str, claim: _core.Claim, error: BaseException) -> Outcome:
+def no_thread(app: AppShape, runner_id: str, claim: _core.Claim, error: BaseException) -> Outcome:
     """Hand a claim back for which no thread could be started: to come again after a delay that doubles each time."""
     delay = min(MAX_DELAY_SEC, 2.0 ** min(claim.releases, 16))
     note = f"cannot start a thread: {describe(error)}"[:NOTE_CHARS]
@@ -120,13 +120,13 @@ def log_burial(runner: BaseRunner, invocation_id: str, how: str = "") -> None:
     runner.logger.error(text, invocation_id, task_id, how)
 
 
-def runner_of(app: Pynenc) -> BaseRunner:
+def runner_of(app: AppShape) -> BaseRunner:
     """The runner that runs in this context, or else the app's."""
     runner = context.current_runner.get()
     return runner if runner is not None and runner.app is app else app.runner
 
 
-def begin_claim(app: Pynenc, claim: _core.Claim, engine: _core.Engine | None) -> None:
+def begin_claim(app: AppShape, claim: _core.Claim, engine: _core.Engine | None) -> None:
     """`pending` to `running`. Raises `InvocationStatusOwnershipError` when the claim was lost."""
     if engine is not None:
         _persist(app, claim, engine, lambda: engine.begin(claim))
@@ -135,7 +135,7 @@ def begin_claim(app: Pynenc, claim: _core.Claim, engine: _core.Engine | None) ->
 
 
 def settle_claim(
-    app: Pynenc, claim: _core.Claim, outcome: Outcome, engine: _core.Engine | None, started: float = 0.0
+    app: AppShape, claim: _core.Claim, outcome: Outcome, engine: _core.Engine | None, started: float = 0.0
 ) -> int:
     """End a claim; DONE, REPLAYED, or STALE when another run of it counts."""
     try:
@@ -147,7 +147,7 @@ def settle_claim(
         return STALE
 
 
-def _persist(app: Pynenc, claim: _core.Claim, engine: _core.Engine | None, write: Callable[[], T]) -> T:
+def _persist(app: AppShape, claim: _core.Claim, engine: _core.Engine | None, write: Callable[[], T]) -> T:
     """Write; again, with pauses, while the store fails: for as long as a lease lives, or a running engine renews it.
 
     Repeating is safe: the store recognises what it has acknowledged before.

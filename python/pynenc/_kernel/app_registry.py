@@ -6,22 +6,34 @@ import inspect
 import sys
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from pynenc._kernel.runtime import runtime_of
+from pynenc._kernel.shapes import AppShape
 from pynenc.conf.masking import is_spawning, without_secrets
 from pynenc.conf.store_url import resolve_store_url
 from pynenc.exceptions import ConfigError
 from pynenc.plugin_loader import load_plugins
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
     from pynenc.serializer.payload_codec import PayloadCodec
 
+
+class KnownApp(AppShape, Protocol):
+    """An app of this process."""
+
+    @property
+    def payload_codec(self) -> PayloadCodec | None:
+        """The instance that encodes payloads, if the app was given one."""
+
+    @payload_codec.setter
+    def payload_codec(self, codec: PayloadCodec | None) -> None: ...
+
+
 _lock = threading.RLock()
-_by_id: dict[str, list[Pynenc]] = {}
+_by_id: dict[str, list[KnownApp]] = {}
 """The apps of this process, by their ids."""
-_bootstrap: dict[str, Pynenc] = {}
+_bootstrap: dict[str, KnownApp] = {}
 """In a process that was spawned with an app: that app, by its id."""
 
 
@@ -37,7 +49,7 @@ class AppMeta(type):
         if _has_own_constructor(cls):
             # It may do anything with its arguments, so it gets them as they are.
             given = kwargs if payload_codec is None else {**kwargs, "payload_codec": payload_codec}
-            made = cast("Pynenc", super().__call__(*args, **given))
+            made = cast("KnownApp", super().__call__(*args, **given))
             made.__dict__["_constructed_with"] = _by_name(cls, args, kwargs)
             return cls._known_or(made)
         app = cls._find_or_make(*args, **kwargs)
@@ -46,11 +58,11 @@ class AppMeta(type):
             app.payload_codec = payload_codec
         return app
 
-    def _find_or_make(cls, *args: Any, **kwargs: Any) -> Pynenc:
+    def _find_or_make(cls, *args: Any, **kwargs: Any) -> KnownApp:
         app_id, values, filepath = normalise(*args, **kwargs)
-        return cls._known_or(cast("Pynenc", super().__call__(app_id, values, filepath)))
+        return cls._known_or(cast("KnownApp", super().__call__(app_id, values, filepath)))
 
-    def _known_or(cls, made: Pynenc) -> Pynenc:
+    def _known_or(cls, made: KnownApp) -> KnownApp:
         """The app that was made like `made` before; else `made`, which is known from now on."""
         name = runtime_of(made).sources.given_id or made.app_id
         with _lock:
@@ -79,7 +91,7 @@ class AppMeta(type):
             given: the arguments of a constructor of its own, by name.
         """
         with _lock:
-            made_as = cast("type[Pynenc]", cls)
+            made_as = cast("type[KnownApp]", cls)
             known = [app for app in _by_id.get(app_id, ()) if type(app) is made_as]
             same = [app for app in known if _made_with(app) == (values, filepath)]
             same += [
@@ -96,7 +108,7 @@ class AppMeta(type):
         return app
 
 
-def make_known(app: Pynenc) -> None:
+def make_known(app: KnownApp) -> None:
     """Have the constructor find `app` under the id that it has now."""
     known = _by_id.setdefault(app.app_id, [])
     if app not in known:
@@ -109,7 +121,7 @@ def forget_all() -> None:
     _bootstrap.clear()
 
 
-def on_the_same_store(app: Pynenc) -> list[Pynenc]:
+def on_the_same_store(app: KnownApp) -> list[KnownApp]:
     """Return the apps of this process that work on the store of `app`, itself included."""
     url = resolve_store_url(app.conf)
     # Each app in memory has a store of its own.
@@ -118,11 +130,11 @@ def on_the_same_store(app: Pynenc) -> list[Pynenc]:
     return [app, *(one for one in known if one is not app and resolve_store_url(one.conf) == url)]
 
 
-def _made_with(app: Pynenc) -> tuple[dict[str, Any], str | None]:
+def _made_with(app: KnownApp) -> tuple[dict[str, Any], str | None]:
     return runtime_of(app).sources.made_with
 
 
-def reduced(app: Pynenc) -> tuple[Any, ...]:
+def reduced(app: KnownApp) -> tuple[Any, ...]:
     """What a pickle of an app holds: its class, id, and what it was made with, less secrets."""
     values, filepath = _made_with(app)
     own = app.__dict__.get("_constructed_with")
@@ -134,14 +146,14 @@ def reduced(app: Pynenc) -> tuple[Any, ...]:
 
 
 def _restore(
-    cls: type[Pynenc],
+    cls: AppMeta,
     app_id: str,
     config_values: dict[str, Any],
     config_filepath: str | None,
     given: dict[str, Any] | None = None,
     folder: str = "",
-) -> Pynenc:
-    app: Pynenc = cls.unpickled(app_id, config_values, config_filepath, given)
+) -> KnownApp:
+    app: KnownApp = cls.unpickled(app_id, config_values, config_filepath, given)
     if folder and runtime_of(app).opened_url is None:
         # `multiprocessing` starts a process in the present working folder of its parent.
         runtime_of(app).move(folder)
@@ -174,7 +186,7 @@ def _root(cls: type) -> type:
     return next(one for one in reversed(cls.__mro__) if isinstance(one, AppMeta))
 
 
-def _same_constructor(app: Pynenc, made: Pynenc) -> bool:
+def _same_constructor(app: KnownApp, made: KnownApp) -> bool:
     try:
         return bool(app.__dict__.get("_constructed_with") == made.__dict__.get("_constructed_with"))
     except Exception:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pynenc.conf.config_pynenc import ConfigPynenc
     from pynenc.conf.config_task import ConfigTask
     from pynenc.identifiers import TaskId
+    from pynenc.serializer.base_serializer import BaseSerializer
     from pynenc.util.signature import CallSignature
 
 
@@ -38,6 +39,10 @@ class AppShape(HasRuntime, Protocol):
     @property
     def logger(self) -> logging.Logger:
         """The logger of the app."""
+
+    @property
+    def serializer(self) -> BaseSerializer:
+        """The serializer of the app."""
 
     @property
     def tasks(self) -> dict[TaskId, Any]:

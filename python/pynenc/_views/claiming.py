@@ -12,7 +12,7 @@ from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc import _core
-    from pynenc.app import Pynenc
+    from pynenc._kernel.shapes import AppShape
 
 _SIGN_OF_LIFE_SEC = 0.5
 """How often a loop that waits for work says that it lives."""
@@ -21,7 +21,7 @@ _POLL_SEC = 0.05
 """How often a process without a running runner looks for work: nothing tells it."""
 
 
-def claim_or_wait(app: Pynenc, limit: int, wait_sec: float, runner_ctx: Any = None) -> list[_core.Claim]:
+def claim_or_wait(app: AppShape, limit: int, wait_sec: float, runner_ctx: Any = None) -> list[_core.Claim]:
     """Claim due invocations; if none is due, wait until one is.
 
     Args:

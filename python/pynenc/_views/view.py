@@ -14,6 +14,7 @@ from pynenc.exceptions import InvocationStatusOwnershipError
 
 if TYPE_CHECKING:
     from pynenc import _core
+    from pynenc._kernel.shapes import AppShape
     from pynenc.app import Pynenc
     from pynenc.invocation.dist_invocation import DistributedInvocation
 
@@ -107,7 +108,7 @@ def view_key() -> str:
     return f"view({socket.gethostname()}-{os.getpid()})"
 
 
-def claim_some(app: Pynenc, limit: int, queues: Iterable[str] = (), runner_ctx: Any = None) -> list[_core.Claim]:
+def claim_some(app: AppShape, limit: int, queues: Iterable[str] = (), runner_ctx: Any = None) -> list[_core.Claim]:
     """Take up to `limit` due invocations: through the engine of the runner that runs here, which renews their leases.
 
     Without one, or for chosen queues and a named owner, straight from the store; then nobody renews, and a body must

@@ -11,7 +11,7 @@ from pynenc.conf.config_client_data_store import ConfigClientDataStore
 from pynenc.exceptions import NotOfferedError, SerializationError
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc._kernel.shapes import AppShape
 
 REFERENCE = "__pynenc__client_data__:"
 """How a reference begins. No serialised text does: that of a string begins with its quote."""
@@ -35,7 +35,7 @@ class BaseClientDataStore:
         ('{"id":7}', {'id': 7})
     """
 
-    def __init__(self, app: Pynenc) -> None:
+    def __init__(self, app: AppShape) -> None:
         self.app = app
 
     @cached_property

@@ -30,9 +30,9 @@ from pynenc.types import Params, Result
 if TYPE_CHECKING:
     from pynenc import _core
     from pynenc._execute.thread_limits import BodyLimit
+    from pynenc._tasks.workflow_context import WorkflowIdentity
     from pynenc.app import Pynenc
     from pynenc.task import Task
-    from pynenc.workflow import WorkflowIdentity
 
 _UNSET: Any = object()
 

@@ -12,6 +12,7 @@ from support.waiting import wait_until
 from support.worlds import STORES, load_jobs, set_environment
 
 from pynenc import _core
+from pynenc._engine import calls
 from pynenc._wait import threads as _wait
 from pynenc.exceptions import (
     InvocationAbandonedError,
@@ -160,7 +161,7 @@ def test_an_unknown_id_is_not_found_and_one_older_than_results_are_kept_has_expi
         with pytest.raises(InvocationNotFoundError, match=str(invocation.invocation_id)) as raised:
             ask()
         assert not isinstance(raised.value, InvocationExpiredError)
-    monkeypatch.setattr(_core, "invocation_age_sec", lambda invocation_id: jobs.app.conf.result_ttl_sec + 1)
+    monkeypatch.setattr(calls, "invocation_age_sec", lambda invocation_id: jobs.app.conf.result_ttl_sec + 1)
     with pytest.raises(InvocationExpiredError, match="result_ttl_sec"):
         _ = invocation.result
 

@@ -72,7 +72,7 @@ class Presence:
         return sorted(map(str, self._runner.app.tasks))
 
     def _say_hello(self) -> None:
-        from pynenc import __version__
+        from pynenc._engine.version import __version__
 
         runner, tasks = self._runner, self._tasks()
         slots, store = slots_of(runner), absolute_url(runtime_of(runner.app).store.url)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pynenc._tasks.not_offered import NO_WORKFLOWS
-from pynenc.workflow.exceptions import DeterministicOperationScopeError, WorkflowMembershipError
+from pynenc._tasks.workflow_errors import DeterministicOperationScopeError, WorkflowMembershipError
 
 if TYPE_CHECKING:
+    from pynenc._kernel.shapes import TaskShape
     from pynenc.identifiers import TaskId
-    from pynenc.task import Task
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class WorkflowContext:
         task: the task.
     """
 
-    def __init__(self, task: Task[Any, Any]) -> None:
+    def __init__(self, task: TaskShape) -> None:
         self._task = task
 
     @property
@@ -83,7 +83,7 @@ class DeterministicOperations:
         task: the task.
     """
 
-    def __init__(self, task: Task[Any, Any]) -> None:
+    def __init__(self, task: TaskShape) -> None:
         self._task = task
 
     def random(self) -> NoReturn:
@@ -98,7 +98,7 @@ class DeterministicOperations:
         """Refuse: raises `DeterministicOperationScopeError`."""
         raise self._elsewhere("uuid")
 
-    def execute_task(self, task: Task[Any, Any], *args: Any, **kwargs: Any) -> NoReturn:
+    def execute_task(self, task: TaskShape, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse: this build has no workflows. Call the task itself.
 
         Args:
