@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pynenc.serializer.payload_codec import PayloadCodec
     from pynenc.state_backend.base_state_backend import BaseStateBackend
     from pynenc.trigger.base_trigger import BaseTrigger
+    from pynenc.workflow import WorkflowContext
 
 R = TypeVar("R")
 Start = TypeVar("Start", bound=Callable[[], Any])
@@ -475,13 +476,19 @@ def _new_runner(app: Pynenc) -> BaseRunner:
     return configured_runner_cls(app)(app)
 
 
+def _new_workflow_context(task: Task[Any, Any]) -> WorkflowContext:
+    from pynenc.workflow import WorkflowContext
+
+    return WorkflowContext(task)
+
+
 def _run_claimed(invocation: DistributedInvocation[Any, Any], runner_args: dict[str, Any] | None) -> None:
     from pynenc.runner._session.claims import run_claimed
 
     run_claimed(invocation, runner_args)
 
 
-_FROM_ABOVE = FromAbove(_new_runner, _run_claimed)
+_FROM_ABOVE = FromAbove(_new_runner, _new_workflow_context, _run_claimed)
 
 
 app_info.register_app_class(Pynenc)

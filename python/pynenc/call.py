@@ -16,7 +16,7 @@ from pynenc.identifiers import CallId
 from pynenc.types import Params, Result
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc._kernel.shapes import AppShape
     from pynenc.task import Task
 
 
@@ -73,7 +73,7 @@ class Call(Generic[Params, Result]):
         self._texts: dict[str, str] | None = None
 
     @property
-    def app(self) -> Pynenc:
+    def app(self) -> AppShape:
         """The app of the task."""
         return self.task.app
 
@@ -143,7 +143,7 @@ class Call(Generic[Params, Result]):
         return runtime_of(self.app).codec.open_arguments(self.task, self._payload, self._invocation_id)
 
     @classmethod
-    def from_json(cls, app: Pynenc, text: str) -> Call[Any, Any]:
+    def from_json(cls, app: AppShape, text: str) -> Call[Any, Any]:
         """Read a call.
 
         Args:
@@ -249,5 +249,5 @@ class _StoredCall(msgspec.Struct):
     payload: bytes
 
 
-def _restore(app: Pynenc, text: str) -> Call[Any, Any]:
+def _restore(app: AppShape, text: str) -> Call[Any, Any]:
     return Call.from_json(app, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 # Of pynenc's package only the paths are left; see `pynenc._compat.paths`.
@@ -108,3 +109,20 @@ class InvocationId(str):
     def key(self) -> str:
         """The text of the id."""
         return str.__str__(self)
+
+
+@dataclass(frozen=True)
+class WorkflowIdentity:
+    """The workflow that an invocation belongs to."""
+
+    workflow_id: str
+    """The id of its root invocation."""
+    workflow_type: TaskId
+    """The id of the task of its root."""
+    parent_workflow_id: str | None = None
+    """The workflow that started it; None if none did."""
+
+    @property
+    def is_subworkflow(self) -> bool:
+        """Whether another workflow started it."""
+        return self.parent_workflow_id is not None

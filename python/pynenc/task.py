@@ -13,7 +13,6 @@ from pynenc import context
 from pynenc._kernel.runtime import runtime_of
 from pynenc._submit.submit import SubmitPlan, submit_many, submit_one
 from pynenc._tasks.checks import check_function, check_options, refuse_what_is_not_offered
-from pynenc._tasks.workflow_context import WorkflowContext
 from pynenc.arguments import Arguments
 from pynenc.conf.body_limits import Limits, limits_of
 from pynenc.conf.config_task import ConcurrencyControlType, ConfigTask
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from pynenc import _core
     from pynenc.app import Pynenc
     from pynenc.invocation.base_invocation import BaseInvocationGroup
+    from pynenc.workflow import WorkflowContext
 
 
 class TaskOptions(TypedDict, total=False):
@@ -221,7 +221,8 @@ class Task(Generic[Params, Result]):
     @functools.cached_property
     def wf(self) -> WorkflowContext:
         """The workflow of the running body: none, as what it offers says."""
-        return WorkflowContext(self)
+        context: WorkflowContext = self._runtime.from_above.make_workflow_context(self)
+        return context
 
     @property
     def is_workflow_root_task(self) -> bool:

@@ -87,8 +87,8 @@ MODULES = (
     "pynenc.util.files:read_file",
     "pynenc.util.import_app:find_app",
     "pynenc.util.log:create_logger",
-    "pynenc._tasks.workflow_errors",
-    "pynenc._tasks.workflow_context",
+    "pynenc.workflow.exceptions",
+    "pynenc.workflow.workflow_context",
     "pynenc.workflow.workflow_task",
 )
 """The modules of the API reference; after a colon the public names of a module that also has or imports others."""

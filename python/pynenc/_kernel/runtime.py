@@ -51,6 +51,8 @@ class FromAbove(NamedTuple):
 
     make_runner: Callable[[Any], Any]
     """Makes a runner of the class that `runner_cls` names, given the app."""
+    make_workflow_context: Callable[[Any], Any]
+    """Makes the attribute `wf` of a task, given the task."""
     run_claimed: Callable[[Any, dict[str, Any] | None], None]
     """Runs the body of an invocation that this process owns, given the invocation and the arguments of the runner."""
 

@@ -7,7 +7,7 @@ before the first of them is written.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pynenc._engine.calls import NEW, REFUSED, REUSED_DIFFERENT, TaskSpec
 from pynenc._kernel.runtime import runtime_of
@@ -89,6 +89,17 @@ class SubmitPlan:
         if mode is ConcurrencyControlType.ARGUMENTS:
             return f"{task_id}:args:{args_id}"
         return f"{task_id}:keys:{hash_texts({name: texts[name] for name in texts if name in self._key_arguments})}"
+
+
+class HasPlan(Protocol):
+    """A task."""
+
+    _plan: SubmitPlan
+
+
+def plan_of(task: HasPlan) -> SubmitPlan:
+    """Return the plan of a task, which is made once."""
+    return task._plan
 
 
 def submit_one(plan: SubmitPlan, kwargs: dict[str, Any]) -> DistributedInvocation[Any, Any]:

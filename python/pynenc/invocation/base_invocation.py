@@ -11,11 +11,10 @@ from pynenc.invocation.group_results import AsyncGroupResults, GroupResults
 from pynenc.types import Params, Result
 
 if TYPE_CHECKING:
-    from pynenc._tasks.workflow_context import WorkflowIdentity
     from pynenc.app import Pynenc
     from pynenc.arguments import Arguments
     from pynenc.call import Call
-    from pynenc.identifiers import CallId, InvocationId
+    from pynenc.identifiers import CallId, InvocationId, WorkflowIdentity
     from pynenc.invocation.status import InvocationStatus
     from pynenc.task import Task
 

@@ -77,9 +77,9 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
 
     def __init__(self, call: Call[Params, Result]) -> None:
         self._call_made = call
-        self.app = call.app
+        self.app = call.task.app
         self.invocation_id = InvocationId(calls.new_invocation_id())
-        self._parent = context.invocation_of(call.app)
+        self._parent = context.invocation_of(self.app)
         self._parent_id = None if self._parent is None else self._parent.invocation_id
         self._lock = threading.Lock()
         self._ended = threading.Event()

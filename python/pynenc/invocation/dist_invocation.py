@@ -22,7 +22,7 @@ from pynenc.exceptions import (
     InvocationTimeoutError,
     SignatureError,
 )
-from pynenc.identifiers import CallId, InvocationId
+from pynenc.identifiers import CallId, InvocationId, WorkflowIdentity
 from pynenc.invocation.base_invocation import BaseInvocation, checked_timeout, raisable
 from pynenc.invocation.status import InvocationStatus
 from pynenc.types import Params, Result
@@ -30,7 +30,6 @@ from pynenc.types import Params, Result
 if TYPE_CHECKING:
     from pynenc import _core
     from pynenc._execute.thread_limits import BodyLimit
-    from pynenc._tasks.workflow_context import WorkflowIdentity
     from pynenc.app import Pynenc
     from pynenc.task import Task
 

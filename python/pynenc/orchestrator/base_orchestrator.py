@@ -11,7 +11,7 @@ from pynenc._execute.outcome import Outcome, begin_claim, runner_of, settle_clai
 from pynenc._kernel.runtime import runtime_of
 from pynenc._kernel.sessions import session_of
 from pynenc._kernel.shapes import signature_of
-from pynenc._submit.submit import submit_many
+from pynenc._submit.submit import plan_of, submit_many
 from pynenc._views.claiming import claim_or_wait
 from pynenc._views.controls import BaseBlockingControl, BaseCycleControl
 from pynenc._views.upkeep import Upkeep
@@ -249,7 +249,7 @@ class BaseOrchestrator(Upkeep):
         """
         routed: list[DistributedInvocation[Any, Any]] = []
         for task, group in groupby(calls, key=lambda call: call.task):
-            routed += submit_many(task, [call.arguments.passed for call in group])
+            routed += submit_many(plan_of(task), [call.arguments.passed for call in group])
         return routed
 
     def route_invocation(self, invocation: InvocationOrId) -> None:

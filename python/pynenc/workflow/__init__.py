@@ -1,12 +1,13 @@
 """Workflows: the names of pynenc's interface. This build has no workflows, and refuses with `NotOfferedError`."""
 
-from pynenc._tasks.workflow_context import WorkflowContext, WorkflowIdentity
-from pynenc._tasks.workflow_errors import (
+from pynenc.identifiers import WorkflowIdentity
+from pynenc.workflow.exceptions import (
     DeterministicOperationScopeError,
     WorkflowError,
     WorkflowMembershipError,
     WorkflowPauseError,
 )
+from pynenc.workflow.workflow_context import WorkflowContext
 from pynenc.workflow.workflow_task import WorkflowTask
 
 __all__ = [

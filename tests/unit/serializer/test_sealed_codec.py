@@ -344,7 +344,7 @@ def test_a_codec_is_an_instance_a_class_or_its_name(monkeypatch: pytest.MonkeyPa
     assert PynencBuilder().app_id("second").payload_codec(one).build().payload_codec is one
     for given in (Veiled, "Veiled"):
         built = PynencBuilder().app_id(f"third-{given}").payload_codec(given).build()
-        assert isinstance(built._codec, SealedCodec)
+        assert isinstance(built._runtime.codec, SealedCodec)
     with pytest.raises(TypeError, match="PayloadCodec"):
         Pynenc("fourth", payload_codec="Veiled")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no imported subclass of PayloadCodec is called 'Absent'"):
@@ -353,6 +353,6 @@ def test_a_codec_is_an_instance_a_class_or_its_name(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ConfigError, match=r"payload_codec_cls is 'Veiled', and Veiled\(\) raised TypeError"):
         _ = Pynenc("sixth", {"payload_codec_cls": "Veiled"})._runtime.codec
     used = Pynenc("seventh")
-    _ = used._codec
+    _ = used._runtime.codec
     with pytest.raises(AlreadyInitializedError, match="payload_codec"):
         used.payload_codec = one

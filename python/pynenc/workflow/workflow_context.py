@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pynenc._tasks.not_offered import NO_WORKFLOWS
-from pynenc._tasks.workflow_errors import DeterministicOperationScopeError, WorkflowMembershipError
+from pynenc.workflow.exceptions import DeterministicOperationScopeError, WorkflowMembershipError
 
 if TYPE_CHECKING:
     from pynenc._kernel.shapes import TaskShape
-    from pynenc.identifiers import TaskId
-
-
-@dataclass(frozen=True)
-class WorkflowIdentity:
-    """The workflow that an invocation belongs to."""
-
-    workflow_id: str
-    """The id of its root invocation."""
-    workflow_type: TaskId
-    """The id of the task of its root."""
-    parent_workflow_id: str | None = None
-    """The workflow that started it; None if none did."""
-
-    @property
-    def is_subworkflow(self) -> bool:
-        """Whether another workflow started it."""
-        return self.parent_workflow_id is not None
+    from pynenc.identifiers import WorkflowIdentity
 
 
 class WorkflowContext:
