@@ -33,6 +33,7 @@ from pynenc.util import clock
 
 if TYPE_CHECKING:
     from pynenc import _core
+    from pynenc._kernel.runtime import AppRuntime
     from pynenc.runner._session.identity import RunnerLog
     from pynenc.runner._session.slot_threads import SlotThreads
     from pynenc.runner.base_runner import BaseRunner
@@ -57,7 +58,7 @@ class RunnerSession:
     def __init__(self, runner: BaseRunner) -> None:
         self.runner = runner
         self.app = runner.app
-        self.runtime = runtime_of(runner.app)
+        self.runtime: AppRuntime = runtime_of(runner.app)
         self.engine: _core.Engine | None = None
         self.slot_threads: SlotThreads | None = None
         self.liveness: LoopLiveness | None = None
