@@ -19,7 +19,7 @@ from pynenc.conf.config_task import ConcurrencyControlType, ConfigTask
 from pynenc.exceptions import ConfigError, RetryError
 from pynenc.identifiers import TaskId
 from pynenc.invocation.base_invocation import BaseInvocation
-from pynenc.invocation.conc_invocation import ConcurrentInvocationGroup
+from pynenc.invocation.conc_group import ConcurrentInvocationGroup
 from pynenc.invocation.dist_group import DistributedInvocationGroup
 from pynenc.invocation.lookup import invocation_of_task
 from pynenc.serializer.app_values import register_tasks

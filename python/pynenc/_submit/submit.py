@@ -21,7 +21,8 @@ from pynenc.exceptions import (
     InvocationNotFoundError,
 )
 from pynenc.identifiers import CallId
-from pynenc.invocation.dist_invocation import DistributedInvocation, ReusedInvocation, submitted
+from pynenc.invocation.dist_invocation import DistributedInvocation
+from pynenc.invocation.kinds import ReusedInvocation, submitted
 
 if TYPE_CHECKING:
     from pynenc import _core

@@ -2,20 +2,12 @@
 
 from pynenc.identifiers import InvocationId
 from pynenc.invocation.base_invocation import BaseInvocation, BaseInvocationGroup
-from pynenc.invocation.conc_invocation import (
-    ConcurrentInvocation,
-    ConcurrentInvocationGroup,
-    SynchronousInvocation,
-    SynchronousInvocationGroup,
-)
+from pynenc.invocation.conc_group import ConcurrentInvocationGroup, SynchronousInvocationGroup
+from pynenc.invocation.conc_invocation import ConcurrentInvocation, SynchronousInvocation
 from pynenc.invocation.dist_group import DistributedInvocationGroup
-from pynenc.invocation.dist_invocation import (
-    DistributedInvocation,
-    InvocationDTO,
-    ReusedInvocation,
-    TaskInvocation,
-    WorkflowInvocation,
-)
+from pynenc.invocation.dist_invocation import DistributedInvocation, TaskInvocation
+from pynenc.invocation.dto import InvocationDTO
+from pynenc.invocation.kinds import ReusedInvocation, WorkflowInvocation
 from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord
 
 __all__ = [

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextvars
 import inspect
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, overload
+from typing import TYPE_CHECKING, Any, Generic
 
 from pynenc import context
 from pynenc._engine import calls
@@ -15,10 +14,10 @@ from pynenc._kernel.shapes import signature_of
 from pynenc.call import Call
 from pynenc.exceptions import InvocationCancelledError, InvocationError
 from pynenc.identifiers import InvocationId
-from pynenc.invocation.base_invocation import BaseInvocation, BaseInvocationGroup, checked_timeout, raisable
-from pynenc.invocation.group_results import AsyncGroupResults, GroupResults, or_exception
+from pynenc.invocation.base_invocation import BaseInvocation, checked_timeout, raisable
 from pynenc.invocation.status import InvocationStatus
 from pynenc.types import Params, Result
+from pynenc.util.coroutines import complete, running_loop
 from pynenc.util.texts import describe
 
 if TYPE_CHECKING:
@@ -147,7 +146,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
                 contextvars.copy_context().run(self._run)
                 if isinstance(self._error, KeyboardInterrupt):
                     raise self._error
-            elif self._loop is not None and self._loop is _running_loop():
+            elif self._loop is not None and self._loop is running_loop():
                 raise InvocationError(
                     self.invocation_id,
                     f"invocation {self.invocation_id} runs on this event loop, which waiting would block: await it",
@@ -202,7 +201,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         """
         if not self._begin():
             return
-        loop = _running_loop()
+        loop = running_loop()
         if loop is not None and inspect.iscoroutinefunction(self.task.func):
             self._run_on(loop)
         elif loop is not None:
@@ -299,7 +298,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
                     try:
                         args, kwargs = self._decoded()
                         value: Any = self.task.func(*args, **kwargs)
-                        again = self._succeeded(_complete(value) if inspect.iscoroutine(value) else value)
+                        again = self._succeeded(complete(value) if inspect.iscoroutine(value) else value)
                     except BaseException as error:
                         again = self._raised(error)
         finally:
@@ -371,78 +370,6 @@ SynchronousInvocation = ConcurrentInvocation
 """The name of `ConcurrentInvocation` in pynenc 0.0.16."""
 
 
-class ConcurrentInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Params, Result]):
-    """Invocations in dev mode whose bodies run one after the other, in the order of the calls."""
-
-    __slots__ = ()
-
-    _invocations: Sequence[ConcurrentInvocation[Params, Result]]
-
-    @property
-    def invocations(self) -> Sequence[ConcurrentInvocation[Params, Result]]:
-        """The members, in the order of the calls."""
-        return self._invocations
-
-    def __iter__(self) -> Iterator[ConcurrentInvocation[Params, Result]]:
-        return iter(self._invocations)
-
-    @property
-    def results(self) -> GroupResults[Result]:
-        """The results in the order of the calls: an iterator whose `next` runs the body if it has not run.
-
-        A failed member raises its exception from `next`; the same iterator then goes on with the other members.
-        `results(return_exceptions=True)` yields the exception instead.
-        """
-        return GroupResults(lambda: iter(self._invocations), ConcurrentInvocation.get_result)
-
-    def get_results(self, timeout: float | None = None) -> list[Result]:
-        """Run every body that has not run, one after the other. Blocks until all have ended.
-
-        Args:
-            timeout: without effect in dev mode.
-        Returns:
-            The results in the order of the calls.
-        Raises:
-            Exception: the exception of the first failed member, by position; when all have ended.
-        """
-        for _ in self.results(return_exceptions=True):
-            pass
-        return list(self.results)
-
-    @overload
-    def async_results(self, *, return_exceptions: Literal[False] = False) -> AsyncGroupResults[Result]: ...
-
-    @overload
-    def async_results(self, *, return_exceptions: Literal[True]) -> AsyncGroupResults[Result | Exception]: ...
-
-    def async_results(self, *, return_exceptions: bool = False) -> AsyncGroupResults[Any]:
-        """Return the results in the order of the calls, without blocking the event loop.
-
-        A failed member raises its exception, which ends an `async for`; another `async for` over the same iterator goes
-        on with the other members.
-
-        Args:
-            return_exceptions: yield the exception of a failed member instead of raising it.
-        Returns:
-            An asynchronous iterator.
-        """
-        conclude: Callable[[Any], Any] = ConcurrentInvocation.get_final_result
-        return AsyncGroupResults(self._async_finishing(), or_exception(conclude) if return_exceptions else conclude)
-
-    async def _async_finishing(self) -> AsyncGenerator[ConcurrentInvocation[Params, Result], None]:
-        for invocation in self._invocations:
-            try:
-                await invocation.async_result()
-            except Exception:
-                if not invocation.status.is_final():
-                    raise
-            yield invocation
-
-
-SynchronousInvocationGroup = ConcurrentInvocationGroup
-"""The name of `ConcurrentInvocationGroup` in pynenc 0.0.16."""
-
-
 def _restore(
     call: Call[Any, Any],
     invocation_id: str,
@@ -456,32 +383,10 @@ def _restore(
     return invocation
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    import asyncio
+def __getattr__(name: str) -> Any:
+    """Return a name whose module imports this one."""
+    if name in ("ConcurrentInvocationGroup", "SynchronousInvocationGroup"):
+        from pynenc.invocation.conc_group import ConcurrentInvocationGroup
 
-    return asyncio._get_running_loop()
-
-
-def _complete(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine to its end: here, or on a thread of its own if an event loop runs here already."""
-    import asyncio
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    outcome: list[tuple[Any, BaseException | None]] = []
-
-    def work() -> None:
-        try:
-            outcome.append((asyncio.run(coroutine), None))
-        except BaseException as error:
-            outcome.append((None, error))
-
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,))
-    thread.start()
-    thread.join()
-    value, error = outcome[0]
-    if error is not None:
-        raise error
-    return value
+        return ConcurrentInvocationGroup
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

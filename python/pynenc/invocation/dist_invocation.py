@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import importlib
 from typing import TYPE_CHECKING, Any, Generic
 
 from pynenc._identity.runner_context import RunnerContext
 from pynenc._kernel.runtime import runtime_of
-from pynenc._tasks.not_offered import no_workflows
 from pynenc._wait.report import unfinished
 from pynenc._wait.target import Target
 from pynenc._wait.threads import missing, wait_outcomes
@@ -22,8 +21,9 @@ from pynenc.exceptions import (
     InvocationTimeoutError,
     SignatureError,
 )
-from pynenc.identifiers import CallId, InvocationId, WorkflowIdentity
+from pynenc.identifiers import InvocationId
 from pynenc.invocation.base_invocation import BaseInvocation, checked_timeout, raisable
+from pynenc.invocation.dto import InvocationDTO
 from pynenc.invocation.status import InvocationStatus
 from pynenc.types import Params, Result
 
@@ -110,8 +110,6 @@ class DistributedInvocation(BaseInvocation[Params, Result], Target, Generic[Para
         if self._limit is not None:
             self._limit.leave_to_parent()
             self._limit = None
-
-    # -- what it is ------------------------------------------------------------------------------------------------
 
     @property
     def task(self) -> Task[Params, Result]:
@@ -359,8 +357,6 @@ class DistributedInvocation(BaseInvocation[Params, Result], Target, Generic[Para
             runner_args = runner[-1]
         runtime_of(self.app).from_above.run_claimed(self, runner_args)
 
-    # -- underneath ------------------------------------------------------------------------------------------------
-
     @property
     def depth(self) -> int:
         """The number of invocations above this one: 0 for a call from outside."""
@@ -384,84 +380,16 @@ class DistributedInvocation(BaseInvocation[Params, Result], Target, Generic[Para
         return (_restore, (self.app, str(self.invocation_id), self._claim))
 
 
-class ReusedInvocation(DistributedInvocation[Params, Result], Generic[Params, Result]):
-    """The answer to a call that registration concurrency refused: the invocation in the queue that takes its place."""
-
-    __slots__ = ("diff_arg",)
-
-    diff_arg: Arguments | None
-    """The arguments of the refused call, if they differ from those of this invocation; else None."""
-
-
 TaskInvocation = DistributedInvocation
 """pynenc's name for the invocation of a task that is no workflow: every invocation, in this build."""
 
 
-class WorkflowInvocation(DistributedInvocation[Params, Result], Generic[Params, Result]):
-    """The invocation of a workflow. This build has no workflows: making one raises `NotOfferedError`.
-
-    Args:
-        *args: not used.
-        **kwargs: not used.
-    """
-
-    __slots__ = ()
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-
-        raise no_workflows("WorkflowInvocation(…)")
-
-
-@dataclass(frozen=True)
-class InvocationDTO:
-    """An invocation as data."""
-
-    invocation_id: InvocationId
-    """Its id."""
-    call_id: CallId
-    """The id of its call."""
-    workflow: WorkflowIdentity | None = None
-    """None: this build has no workflows."""
-    parent_invocation_id: InvocationId | None = None
-    """The invocation whose body made the call; None for a call from outside."""
-    parent_event_id: str | None = None
-    """None: this build has no triggers."""
-
-
-def submitted(
-    cls: type[DistributedInvocation[Params, Result]],
-    task: Task[Params, Result],
-    invocation_id: str,
-    kwargs: dict[str, Any],
-    parent_id: str | None,
-    depth: int,
-) -> DistributedInvocation[Params, Result]:
-    """Return the invocation of a call that this process has just submitted.
-
-    Args:
-        cls: the class to make.
-        task: the task that was called.
-        invocation_id: the id that the store gave.
-        kwargs: the arguments that the caller passed.
-        parent_id: id of the invocation whose body made the call, or None.
-        depth: the number of invocations above it.
-    Returns:
-        The invocation, which knows all of this without reading the store.
-    """
-    invocation = cls(task.app, invocation_id, task=task)
-    invocation._kwargs = kwargs
-    invocation._parent_id = parent_id
-    invocation._depth = depth
-    return invocation
-
-
 def __getattr__(name: str) -> Any:
-    """`DistributedInvocationGroup`, which has a module of its own that imports this one."""
-    if name == "DistributedInvocationGroup":
-        from pynenc.invocation.dist_group import DistributedInvocationGroup
-
-        return DistributedInvocationGroup
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Return a name whose module imports this one."""
+    homes = {"DistributedInvocationGroup": "dist_group", "ReusedInvocation": "kinds", "WorkflowInvocation": "kinds"}
+    if name not in homes:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"pynenc.invocation.{homes[name]}"), name)
 
 
 def _restore(app: Pynenc, invocation_id: str, claim: _core.Claim | None) -> DistributedInvocation[Any, Any]:
