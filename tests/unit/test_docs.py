@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+REFERENCE = re.compile(r"\]\[([\w-]+)\]")
+DEFINITION = re.compile(r"^\[([\w-]+)\]: (\S+)$", re.MULTILINE)
 CODE = re.compile(r"`([^`\n]+)`")
 # A path of this repository in backticks: it has a folder, or is a document or build file of the root.
 PATH = re.compile(
@@ -41,9 +43,16 @@ def test_every_path_a_document_names_exists(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_local_link_of_a_document_resolves(document: Path) -> None:
-    targets = [link.partition("#")[0] for link in LINK.findall(document.read_text()) if "://" not in link]
+    text = document.read_text()
+    links = [*LINK.findall(text), *(target for _, target in DEFINITION.findall(text))]
+    targets = [link.partition("#")[0] for link in links if "://" not in link]
     missing = sorted(target for target in targets if target and not (document.parent / target).exists())
     assert not missing
+
+
+def test_every_reference_of_architecture_is_defined_and_used() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    assert set(REFERENCE.findall(text)) == {name for name, _ in DEFINITION.findall(text)}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -52,11 +61,21 @@ def test_every_make_target_a_document_names_exists(document: Path) -> None:
     assert named <= make_targets()
 
 
+STEPS = ("call", "submit", "queue", "claim", "execute", "settle", "notify", "result")
+
+
 def test_architecture_names_a_file_for_each_step_in_core_stores_python_and_tests() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
-    rows = {cells[0]: cells[2:] for line in text.splitlines() if len(cells := line.strip("| ").split(" | ")) == 7}
-    for step in ("call", "submit", "queue", "claim", "execute", "settle", "notify", "result"):
-        assert all(LINK.search(cell) for cell in rows[step]), f"a place of {step} is missing: {rows[step]}"
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    for step in STEPS:
+        (_, _, core, python), (_, sqlite, redis, tests) = (row for row in rows if row[0] == step)
+        assert all(REFERENCE.search(cell) for cell in (core, python, sqlite, redis, tests)), (
+            f"a place of {step} is missing"
+        )
+
+
+def test_no_line_of_architecture_is_longer_than_120_columns() -> None:
+    assert [line for line in (ROOT / "ARCHITECTURE.md").read_text().splitlines() if len(line) > 120] == []
 
 
 def test_every_decision_is_listed_and_the_numbers_have_no_gap() -> None:
