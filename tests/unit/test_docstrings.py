@@ -21,7 +21,7 @@ from pynenc.workflow import exceptions as workflow_exceptions
 NAMES = public_names()
 EXAMPLES = [name for name in NAMES if "Example" in name.sections()]
 
-NOT_YET: tuple[str, ...] = ("pynenc.runner.",)
+NOT_YET: tuple[str, ...] = ()
 """Beginnings of public names whose docstrings may still be incomplete. This list may only become shorter."""
 
 PEOPLE_CALL = (
@@ -62,11 +62,17 @@ PEOPLE_CALL = (
 )
 """Names that applications use most: each has an example."""
 
-ERRORS = {"missing": "InvocationNotFoundError", "no_workflows": "NotOfferedError", "not_offered": "NotOfferedError"}
+ERRORS = {
+    "_not_executable": "RunnerNotExecutableError",
+    "missing": "InvocationNotFoundError",
+    "no_triggers": "NotOfferedError",
+    "no_workflows": "NotOfferedError",
+    "not_offered": "NotOfferedError",
+}
 """Functions that return the error to raise."""
 
 SETUP = """
-import ast, asyncio, random, zlib
+import ast, asyncio, random, time, zlib
 from pathlib import Path
 from pynenc import Pynenc, PynencBuilder
 from pynenc.exceptions import RetryError

@@ -29,16 +29,39 @@ if TYPE_CHECKING:
 class BaseRunner(ABC):
     """Runs the invocations of one app. Subclass it with the seven abstract members to run them your own way.
 
-    `run()` calls, in this order: `on_start` (which calls `_on_start`), `runner_loop_iteration` for as long as
-    `running` is set, `on_stop` (which calls `_on_stop`). An iteration takes work with
-    `app.orchestrator.get_invocations_to_run(n)` and runs it with `invocation.run(runner_args)`, on whatever threads it
-    likes; it does its own sleeping, for `run` adds none. From before `_on_start` until after `_on_stop` a native thread
-    renews the leases of what was taken, and recovers what dead runners left; what is unfinished then goes back to the
-    queue. An iteration that takes longer than `conf.loop_limit_sec` and does not ask for work, not counting bodies that
-    it runs itself, counts as stuck: its claims go to other runners, and the log says so.
+    The seven members and `on_start`, `on_stop`, `stop_runner_loop` are pynenc's published interface of a runner.
+    `run()` calls, in this order: `on_start` (which calls `_on_start`), `runner_loop_iteration` as long as `running` is
+    set, `on_stop` (which calls `_on_stop`). An iteration takes work with `app.orchestrator.get_invocations_to_run(n)`
+    and runs each with `invocation.run(runner_args)`, on any thread; it sleeps by itself, `run` adds no pause.
 
-    Constructing a runner makes it the runner of its app. Besides the members documented here a runner has one private
-    attribute, `_session`: a subclass may use every other name.
+    From before `_on_start` until after `_on_stop` a native thread renews the leases of the claims, and recovers what
+    dead runners left. Unfinished claims then go back to the queue. An iteration that takes longer than
+    `conf.loop_limit_sec` without asking for work, not counting bodies that it runs itself, counts as stuck: its claims
+    go to other runners, and the log says so.
+
+    Besides the members documented here a runner has one private attribute, `_session`: a subclass may use every other
+    name.
+
+    Args:
+        app: the app; the runner becomes its runner.
+
+    Example:
+        >>> class OneByOne(BaseRunner):
+        ...     max_parallel_slots = 1
+        ...     @staticmethod
+        ...     def mem_compatible() -> bool:
+        ...         return True
+        ...     def _on_start(self) -> None: ...
+        ...     def _on_stop(self) -> None: ...
+        ...     def _on_stop_runner_loop(self) -> None: ...
+        ...     def runner_loop_iteration(self) -> None:
+        ...         for invocation in self.app.orchestrator.get_invocations_to_run(1, wait=0.1):
+        ...             invocation.run()
+        ...     def waiting_for_results(self, running_invocation, result_invocation, runner_args=None) -> None:
+        ...         time.sleep(0.01)
+        >>> with isolated(shop), running(OneByOne(shop)):
+        ...     pack(7).get_result(timeout=10)
+        'packed 7'
     """
 
     def __init_subclass__(cls, *, session: SessionFactory | None = None, **kwargs: Any) -> None:
@@ -61,59 +84,79 @@ class BaseRunner(ABC):
 
     @property
     def runner_id(self) -> RunnerId:
-        """`<class>(<host>-<pid>)`, the same at each read; a forked child has its own."""
+        """`<class>(<host>-<pid>)`, equal at each read; a forked child has its own."""
         return self._session.runner_id
 
     @cached_property
     def conf(self) -> ConfigRunner:
-        """Settings of this runner. A subclass with settings of its own overrides this."""
+        """The settings of this runner. A subclass with its own settings overrides this property."""
         return ConfigRunner(self.app.config_values, self.app.config_filepath)
 
     @staticmethod
     @abstractmethod
     def mem_compatible() -> bool:
-        """Whether invocations run in this process, so that it can work with a store in memory."""
+        """Return whether bodies run in this process, so that the runner can use a store in memory.
+
+        Returns:
+            True if they do.
+        """
 
     @property
     @abstractmethod
     def max_parallel_slots(self) -> int:
-        """How many invocations it runs at a time."""
+        """The number of invocations that the runner runs at a time."""
 
     @abstractmethod
     def _on_start(self) -> None:
-        """Allocate what the loop needs. Raising here ends the start; `_on_stop` is not called then."""
+        """Allocate what the loop needs. An exception ends the start; `_on_stop` is not called then."""
 
     def on_start(self) -> None:
-        """Take the stop signals (in the main thread; elsewhere a `UserWarning`), set `running`, call `_on_start`.
+        """Start: take the stop signals, import the modules with tasks, set `running`, call `_on_start`.
+
+        Blocks until `_on_start` has returned. Outside of the main thread it takes no signals and warns (`UserWarning`).
 
         Raises:
-            RunnerNotExecutableError: this runner runs nothing (`DummyRunner`). Nothing was touched.
-            ConfigError: the store is in memory and this runner does not run in this process. Nothing was touched.
-            RunnerError: it runs already.
+            RunnerNotExecutableError: this runner runs nothing (`DummyRunner`). Nothing was changed.
+            ConfigError: the store is in memory and this runner runs in other processes. Nothing was changed.
+            RunnerError: it runs already, or a function of `on_worker_start` raised.
+            Exception: what `_on_start` raised.
         """
         self._session.start()
 
     @abstractmethod
     def _on_stop(self) -> None:
-        """Wait for or end what still runs, and release what `_on_start` took."""
+        """Wait for running bodies or end them, and release what `_on_start` took."""
 
     def on_stop(self) -> None:
-        """Clear `running`, call `_on_stop`, hand unfinished claims back, restore the signal handlers."""
+        """Stop: clear `running`, call `_on_stop`, hand unfinished claims back, restore the signal handlers.
+
+        Blocks until `_on_stop` has returned.
+
+        Raises:
+            Exception: what `_on_stop` raised, after the rest was done.
+        """
         self._session.stop()
 
     @abstractmethod
     def runner_loop_iteration(self) -> None:
-        """One pass: take invocations, start them. Sleeps by itself when there is nothing to do."""
+        """Take invocations and start them, once. Sleeps by itself when there is nothing to do."""
 
     @abstractmethod
     def _on_stop_runner_loop(self) -> None:
-        """`running` was just cleared; perhaps inside a signal handler, so take no lock the main thread may hold."""
+        """End what the loop waits for. Called after `running` was cleared, perhaps in a signal handler.
+
+        So it takes no lock that the main thread may hold.
+        """
 
     def stop_runner_loop(self, signum: int | None = None, frame: FrameType | None = None) -> None:
-        """Make `run` end after the current iteration. From any thread, or as a signal handler; does not wait.
+        """Make `run` end after the current iteration. Does not wait.
 
-        A second signal does not stop it twice: it shortens the time that running bodies are given. A call before
-        `running` is set by `on_start` is without effect; `wait_until_started` tells when it is.
+        Callable from any thread, and as a signal handler. A second signal shortens the time that running bodies get. A
+        call before `on_start` has set `running` has no effect; `wait_until_started` tells when it has.
+
+        Args:
+            signum: the number of the signal; None for a call from code.
+            frame: accepted from Python's signal handling, not used.
         """
         self._session.request_stop(signum)
 
@@ -124,14 +167,15 @@ class BaseRunner(ABC):
         result_invocation: list[DistributedInvocation[Any, Any]],
         runner_args: dict[str, Any] | None = None,
     ) -> None:
-        """A caller waits for the results of `result_invocation`; called in a loop until one of them is final.
+        """Wait for results on behalf of a caller, which calls this until one of them is final.
 
-        May return at any time: the caller looks again. May block until any of them is final.
+        May return at any time, because the caller checks again. May block until any of the results is final. The caller
+        passes the arguments by position. Part of pynenc's published interface.
 
         Args:
-            running_invocation: the invocation in whose body the caller is; None outside of one.
-            result_invocation: the invocations that the caller waits for.
-            runner_args: what this runner passed to `invocation.run`.
+            running_invocation: the invocation whose body waits; None outside of a body.
+            result_invocation: the invocations that it waits for, a list.
+            runner_args: the arguments that this runner passed to `invocation.run`.
         """
 
     def _waiting_for_results(
@@ -140,32 +184,47 @@ class BaseRunner(ABC):
         result_invocation_ids: Sequence[str],
         runner_args: dict[str, Any] | None = None,
     ) -> None:
-        """pynenc 0.4's hook, for bodies that wait. A class that overrides it needs no `waiting_for_results`.
+        """Wait for results of a body. pynenc 0.4's hook: a class that overrides it needs no `waiting_for_results`.
 
-        This one blocks for `conf.invocation_wait_results_sleep_time_sec` seconds, or until one of them is final.
+        Blocks for `conf.invocation_wait_results_sleep_time_sec` seconds, or until one of the results is final.
+
+        Args:
+            running_invocation_id: the invocation whose body waits.
+            result_invocation_ids: the invocations that it waits for.
+            runner_args: the arguments that this runner passed to `invocation.run`.
         """
         seconds = self.conf.invocation_wait_results_sleep_time_sec
         self._session.waiting.wait_at_most(list(result_invocation_ids), seconds, None)
 
     def on_cancel(self, invocation_id: str) -> None:
-        """An invocation that this runner owns is cancelled: interrupt its body, if that runs in this process.
+        """Interrupt the body of a cancelled invocation that this runner owns, if the body runs in this process.
 
-        Called on a thread of its own; must not block. Once for each invocation, and again a second later if it raises
-        because the system has no thread, process or descriptor left (`OSError`, `RuntimeError`). A runner whose bodies
-        run elsewhere overrides this and ends them; what they raise then, or a claim that is handed back, counts as
-        `cancelled`.
+        Called on a thread of its own; must not block. Called once for each invocation, and again a second later if it
+        raises because the system has no thread, process or descriptor left (`OSError`, `RuntimeError`). A runner with
+        bodies in other processes overrides this and ends them; what they raise then, or a claim that is handed back,
+        counts as `cancelled`.
+
+        Args:
+            invocation_id: the id of the invocation.
         """
         self._session.on_cancel(invocation_id)
 
     def get_active_child_runner_ids(self) -> list[str]:
-        """The keys under which processes that this runner has started own invocations: none, unless it starts some."""
+        """List the keys under which processes of this runner own invocations.
+
+        Returns:
+            The keys; none for a runner without processes.
+        """
         return []
 
     def run(self) -> None:
-        """Start, loop until `stop_runner_loop`, stop. May be called again afterwards.
+        """Start, loop until `stop_runner_loop`, stop. Blocks until then. May be called again afterwards.
 
-        `KeyboardInterrupt` in an iteration ends the loop quietly; any other exception is logged and raised. `_on_stop`
-        is called either way.
+        `KeyboardInterrupt` in an iteration ends the loop quietly. `_on_stop` is called whatever ends the loop.
+
+        Raises:
+            Exception: what `on_start` raised, or an iteration, whose exception is logged too.
+            RunnerError: the store has failed for `store_deaf_after_sec` without a break.
         """
         token = context.current_runner.set(self)
         try:
@@ -186,11 +245,23 @@ class BaseRunner(ABC):
             context.current_runner.reset(token)
 
     def wait_until_started(self, timeout: float | None = None) -> bool:
-        """Block until `on_start` is through, for at most `timeout` seconds; whether it is."""
+        """Block until `on_start` has returned.
+
+        Args:
+            timeout: seconds to wait; None waits without limit.
+        Returns:
+            Whether it has.
+        """
         return self._session.started.wait(timeout)
 
     def wait_until_stopped(self, timeout: float | None = 2.0) -> bool:
-        """Block until `on_stop` is through (no time if it never started), at most `timeout` seconds; whether it is."""
+        """Block until `on_stop` has returned. Returns at once if the runner was never started.
+
+        Args:
+            timeout: seconds to wait; None waits without limit.
+        Returns:
+            Whether it has.
+        """
         return self._session.stopped.wait(timeout)
 
     # -- members of pynenc 0.4 -------------------------------------------------------------------------------------
@@ -202,7 +273,7 @@ class BaseRunner(ABC):
 
     @property
     def queue_names_for_retrieval(self) -> QueueNames:
-        """The queues that it takes work from; empty for all."""
+        """The queues that the runner takes work from; empty for all."""
         return QueueNames(self.conf.queues)
 
     async def async_waiting_for_results(
@@ -211,13 +282,20 @@ class BaseRunner(ABC):
         result_invocations: Sequence[Any],
         runner_args: dict[str, Any] | None = None,
     ) -> None:
-        """Call `waiting_for_results` on a thread, so that the event loop is not blocked."""
+        """Call `waiting_for_results` on a thread, so that the event loop is not blocked.
+
+        Args:
+            running_invocation: the invocation whose body waits; None outside of a body.
+            result_invocations: the invocations that it waits for.
+            runner_args: the arguments that the runner passed to `invocation.run`.
+        """
         await asyncio.to_thread(self.waiting_for_results, running_invocation, list(result_invocations), runner_args)
 
     def init_trigger_tasks_modules(self) -> None:
         """Import the modules of `trigger_task_modules`. A start of the runner does that anyway.
 
-        Raises whatever importing a module raises.
+        Raises:
+            Exception: as importing a module raises.
         """
         for name in self.app.conf.trigger_task_modules:
             importlib.import_module(name)
@@ -227,11 +305,19 @@ choose_session(BaseRunner, RunnerSession)
 
 
 class DummyRunner(BaseRunner, session=ClientSession):
-    """The runner of a process that runs nothing: it submits, and waits for results that other processes produce."""
+    """The runner of a process that runs nothing: it submits, and waits for results of other processes.
+
+    Args:
+        app: the app; the runner becomes its runner.
+    """
 
     @staticmethod
     def mem_compatible() -> bool:
-        """Raises `RunnerNotExecutableError`."""
+        """Refuse: this runner runs nothing.
+
+        Raises:
+            RunnerNotExecutableError: always.
+        """
         raise _not_executable()
 
     def _on_start(self) -> None:
@@ -244,12 +330,16 @@ class DummyRunner(BaseRunner, session=ClientSession):
         raise _not_executable()
 
     def runner_loop_iteration(self) -> None:
-        """Raises `RunnerNotExecutableError`."""
+        """Refuse: this runner runs nothing.
+
+        Raises:
+            RunnerNotExecutableError: always.
+        """
         raise _not_executable()
 
     @property
     def max_parallel_slots(self) -> int:
-        """Raises `RunnerNotExecutableError`."""
+        """Raises `RunnerNotExecutableError`: this runner has no slots."""
         raise _not_executable()
 
     @waits_in_rust
@@ -259,7 +349,13 @@ class DummyRunner(BaseRunner, session=ClientSession):
         result_invocation: list[DistributedInvocation[Any, Any]],
         runner_args: dict[str, Any] | None = None,
     ) -> None:
-        """Block for `conf.invocation_wait_results_sleep_time_sec` seconds, or until one of the invocations is final."""
+        """Block for `conf.invocation_wait_results_sleep_time_sec` seconds, or until one of the results is final.
+
+        Args:
+            running_invocation: the invocation whose body waits; None outside of a body.
+            result_invocation: the invocations that it waits for.
+            runner_args: the arguments that the runner passed to `invocation.run`.
+        """
         seconds = self.conf.invocation_wait_results_sleep_time_sec
         self._session.waiting.wait_at_most(result_invocation, seconds, running_invocation)
 

@@ -53,7 +53,15 @@ def waiting_for_results(
     result_invocation: list[DistributedInvocation[Any, Any]],
     runner_args: dict[str, Any] | None = None,
 ) -> None:
-    """Block until one of the invocations is final, for some seconds at most; inside a body its slot is lent out."""
+    """Block until one of the results is final, for at most 5 s. Inside a body its slot is lent out meanwhile.
+
+    Outside of a body the limit is `conf.invocation_wait_results_sleep_time_sec`.
+
+    Args:
+        running_invocation: the invocation whose body waits; None outside of a body.
+        result_invocation: the invocations that it waits for.
+        runner_args: the arguments that the runner passed to `invocation.run`.
+    """
     seconds = _WAIT_SLICE_SEC
     if running_invocation is None:
         seconds = self.conf.invocation_wait_results_sleep_time_sec

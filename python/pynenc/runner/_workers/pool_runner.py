@@ -42,11 +42,19 @@ class ProcessPoolRunner(BaseRunner, session=PoolSession):
 
     @staticmethod
     def mem_compatible() -> bool:
-        """False: bodies run in other processes."""
+        """Return whether bodies run in this process.
+
+        Returns:
+            False.
+        """
         return False
 
     def get_active_child_runner_ids(self) -> list[str]:
-        """The keys under which its worker processes own invocations, of those that are ready. From any thread."""
+        """List the keys under which worker processes that are ready own invocations. Callable from any thread.
+
+        Returns:
+            The keys.
+        """
         return self._session.pool.keys()
 
     def _on_start(self) -> None:
