@@ -71,27 +71,8 @@ ERRORS = {
 }
 """Functions that return the error to raise."""
 
-SETUP = """
-import ast, asyncio, random, time, zlib
-from pathlib import Path
-from pynenc import Pynenc, PynencBuilder
-from pynenc.exceptions import RetryError
-from pynenc.runner import ThreadRunner
-from pynenc.testing import isolated
-from pynenc.testing.plugin import running
-
-app = Pynenc("reference", {"store_url": "memory://", "find_task_modules": False, "logging_level": "error"})
-shop = Pynenc("shop", {"store_url": "memory://", "find_task_modules": False, "logging_level": "error"})
-
-@app.task
-def add(x: int, y: int) -> int:
-    return x + y
-
-@shop.task
-def pack(order: int) -> str:
-    return f"packed {order}"
-"""
-"""The names that examples start with. A runner runs the tasks of `app`; no runner runs those of `shop`."""
+SETUP = Path(__file__).parents[2] / "docs" / "reference" / "api" / "names_of_examples.py"
+"""The names that examples use, as the reference shows them. A runner runs the tasks of `app`; nothing runs `shop`'s."""
 
 
 def ids(names: list[Name]) -> list[str]:
@@ -216,7 +197,7 @@ def shop(tmp_path: Path) -> Iterator[dict[str, Any]]:
     module.__dict__["tmp_path"] = tmp_path
     before = sys.modules.get("shop")
     sys.modules["shop"] = module
-    exec(SETUP, module.__dict__)
+    exec(SETUP.read_text(encoding="utf-8"), module.__dict__)
     try:
         with module.running(module.ThreadRunner(module.app)):
             yield module.__dict__
