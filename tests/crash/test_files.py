@@ -16,7 +16,7 @@ from support.waiting import wait_until
 from support.worlds import STORES, load_jobs, set_environment
 
 below_a_short_path = pytest.mark.alone
-"""The folder of a worker of pytest-xdist leaves no room for the name of a socket, so the bells hang elsewhere."""
+"""The folder of a worker of pytest-xdist leaves no room for the name of a socket, so the sockets are elsewhere."""
 
 
 @pytest.fixture
@@ -77,29 +77,31 @@ def test_the_backups_of_the_guide_end_under_load(processes: Processes, jobs: Any
     assert known >= 100 + before
 
 
-def _bells(folder: Path) -> int:
+def _sockets(folder: Path) -> int:
     return len(list(folder.rglob("*.sock")))
 
 
 @below_a_short_path
-def test_bells_are_hung_again_when_their_folder_was_cleaned(processes: Processes, jobs: Any, tmp_path: Path) -> None:
+def test_notification_sockets_are_bound_again_after_their_folder_was_cleaned(
+    processes: Processes, jobs: Any, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     processes.started_runner(PYNENC__RUNNER_CLS="ThreadRunner")
     assert jobs.basics.add(1, 2).get_result(timeout=60) == 3
-    wait_until(lambda: _bells(run) == 2, "runner and client have their bells in the runtime folder")
+    wait_until(lambda: _sockets(run) == 2, "runner and client have their sockets in the runtime folder")
     shutil.rmtree(run / "pynenc")
-    wait_until(lambda: _bells(run) == 2, "both hang them again, in one folder")
-    assert len({bell.parent for bell in run.rglob("*.sock")}) == 1
+    wait_until(lambda: _sockets(run) == 2, "both bind them again, in one folder")
+    assert len({socket.parent for socket in run.rglob("*.sock")}) == 1
     assert jobs.basics.add(3, 4).get_result(timeout=60) == 7
 
 
 @below_a_short_path
 @pytest.mark.parametrize("runtime", ["", "another"])
-def test_processes_with_different_runtime_folders_hang_their_bells_together(
+def test_processes_with_different_runtime_folders_bind_their_sockets_in_one_folder(
     processes: Processes, jobs: Any, tmp_path: Path, runtime: str
 ) -> None:
     assert str(jobs.basics.add(1, 2).status) == "registered"
     other = str(_private(tmp_path / runtime)) if runtime else ""
     processes.started_runner(PYNENC__RUNNER_CLS="ThreadRunner", XDG_RUNTIME_DIR=other)
-    wait_until(lambda: _bells(tmp_path / "run") == 2, "both bells hang in the folder that the database names")
+    wait_until(lambda: _sockets(tmp_path / "run") == 2, "both sockets are in the folder that the database names")
     assert jobs.basics.add(3, 4).get_result(timeout=60) == 7

@@ -32,6 +32,6 @@ def _module_of(runtime: AppRuntime) -> str:
     if runtime.found_in:
         return runtime.found_in
     modules = [name for name in modules_with(runtime) if not name.startswith("__")]
-    homes = {task_id.module for task_id in runtime.tasks.copy()}
+    with_tasks = {task_id.module for task_id in runtime.tasks.copy()}
     # Whoever uses the app, such as a module of a web server, has it in a variable too.
-    return next(iter([*(name for name in modules if name in homes), *modules]), "")
+    return next(iter([*(name for name in modules if name in with_tasks), *modules]), "")

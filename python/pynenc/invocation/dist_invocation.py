@@ -386,10 +386,10 @@ TaskInvocation = DistributedInvocation
 
 def __getattr__(name: str) -> Any:
     """Return a name whose module imports this one."""
-    homes = {"DistributedInvocationGroup": "dist_group", "ReusedInvocation": "kinds", "WorkflowInvocation": "kinds"}
-    if name not in homes:
+    modules = {"DistributedInvocationGroup": "dist_group", "ReusedInvocation": "kinds", "WorkflowInvocation": "kinds"}
+    if name not in modules:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"pynenc.invocation.{homes[name]}"), name)
+    return getattr(importlib.import_module(f"pynenc.invocation.{modules[name]}"), name)
 
 
 def _restore(app: Pynenc, invocation_id: str, claim: _core.Claim | None) -> DistributedInvocation[Any, Any]:

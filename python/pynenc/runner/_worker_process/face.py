@@ -69,7 +69,7 @@ class WorkerSession(RunnerSession):
 
 
 class WorkerFace(BaseRunner, session=WorkerSession):
-    """The current runner of the bodies in a worker process. Its members are those of the worker."""
+    """The current runner of the bodies in a worker process. Its attributes are those of the worker."""
 
     def __init__(self, app: Pynenc, worker: Worker) -> None:
         self.worker = worker

@@ -14,8 +14,8 @@ use pynenc_core::store::{Purge, Reach, Store};
 use pynenc_core::wait::Waiter;
 use pynenc_store_sqlite::{SqliteOptions, SqliteStore};
 
-/// Where the test without a doorbell puts its files, as it has no usual place for them.
-const CHILD: &str = "PYNENC_TEST_NO_DOORBELL";
+/// The folder of the test without notifications, which has no usual place for sockets.
+const CHILD: &str = "PYNENC_TEST_NO_NOTIFICATIONS";
 
 fn folder() -> tempfile::TempDir {
     let Some(parent) = std::env::var_os(CHILD) else { return tempfile::tempdir().unwrap() };
@@ -190,7 +190,7 @@ fn callers_that_come_together_share_transactions() {
 }
 
 #[test]
-fn without_a_doorbell_changes_are_noticed_all_the_same() {
+fn changes_are_noticed_without_notifications() {
     if std::env::var_os(CHILD).is_some() {
         a_wait_in_one_handle_ends_with_a_settle_in_the_other();
         return a_runner_on_one_handle_hears_of_work_from_the_other();
@@ -198,7 +198,7 @@ fn without_a_doorbell_changes_are_noticed_all_the_same() {
     // Only a process that starts without one has no folder for its sockets.
     let folder = tempfile::tempdir().unwrap();
     let status = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "without_a_doorbell_changes_are_noticed_all_the_same"])
+        .args(["--exact", "changes_are_noticed_without_notifications"])
         .env(CHILD, folder.path())
         .env("TMPDIR", folder.path().join("missing").join("missing"))
         .env_remove("XDG_RUNTIME_DIR")

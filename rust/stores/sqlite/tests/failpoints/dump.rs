@@ -23,9 +23,9 @@ pub fn dump(path: &Path) -> Dump {
     let db = check(path);
     let tables = ["invocation", "arguments", "outcome", "wait_edge", "meta", "tally", "runner_card"];
     let mut dump = Dump(tables.map(|table| (table, rows(&db, table))).into());
-    // Where the doorbells hang differs from file to file.
-    let bell = |row: &Vec<(String, Value)>| row[0].1 == Value::Text("bell".into());
-    dump.0.get_mut("meta").unwrap().retain(|row| !bell(row));
+    // The folder of the notification sockets differs between files.
+    let socket_folder = |row: &Vec<(String, Value)>| row[0].1 == Value::Text("bell".into());
+    dump.0.get_mut("meta").unwrap().retain(|row| !socket_folder(row));
     dump
 }
 
