@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import signal
 import sys
@@ -18,7 +19,7 @@ from support.waiting import wait_until
 from support.worlds import RUNNERS, STORES, World, load_jobs, make_world
 
 from pynenc import Pynenc
-from pynenc._wait.threads import report as _wait_report
+from pynenc._wait import report as _wait_report
 from pynenc.exceptions import InvocationTimeoutError
 from pynenc.runner._session.presence import live_runners
 
@@ -198,6 +199,23 @@ def test_the_card_of_a_runner_that_was_killed_counts_no_more(shared_env: None, p
     assert card.knows("support.jobs.basics.add")
     runner.send(signal.SIGKILL)
     runner.wait()
+    assert live_runners(jobs.app) == []
+
+
+@pytest.mark.parametrize("field", ["namespace", "host"])
+def test_the_card_of_a_runner_in_another_pid_namespace_counts_until_it_expires(
+    sqlite_env: None, processes: Processes, field: str
+) -> None:
+    jobs = load_jobs()
+    runner = processes.started_runner(PYNENC__RUNNER_CLS="ThreadRunner")
+    [(key, card)] = wait_until(jobs.app._runtime.store.runners, "the runner has written its card")
+    runner.send(signal.SIGKILL)
+    runner.wait()
+    assert live_runners(jobs.app) == []
+    # As a container with the same host name writes it, or another machine.
+    jobs.app._runtime.store.publish_runner(key, json.dumps(json.loads(card) | {field: "another"}).encode(), 60)
+    assert len(live_runners(jobs.app)) == 1
+    jobs.app._runtime.store.publish_runner(key, card, 60)
     assert live_runners(jobs.app) == []
 
 

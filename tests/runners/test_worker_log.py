@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,6 +166,17 @@ def test_a_runner_warns_of_a_queue_that_no_task_names(logged: Any, processes: Pr
     [warning] = [line for line in _stopped(runner).splitlines() if " WARNING " in line]
     assert "no task of this app names the queue 'defualt'" in warning
     assert "did you mean 'default'?" in warning
+
+
+def test_a_task_with_a_misspelt_queue_is_named_to_the_runner_of_the_right_one(
+    processes: Processes, sqlite_env: None
+) -> None:
+    Path("shop.py").write_text(
+        "from pynenc import Pynenc\napp = Pynenc()\n@app.task(queue='mial')\ndef send() -> None: ...\n"
+    )
+    runner = processes.runner("shop", PYNENC__RUNNER_CLS="ThreadRunner", PYNENC__QUEUES="mail")
+    runner.await_output("(task shop.send names 'mial': one of the two may be misspelt)")
+    assert "did you mean" not in _stopped(runner)
 
 
 @pytest.mark.parametrize("runner_cls", PROCESS_RUNNERS)

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+from pynenc.util.process_namespace import process_namespace
 from pynenc.util.texts import cut
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ class RunnerCard(NamedTuple):
 
 
 def live_runners(runtime: AppRuntime) -> list[RunnerCard]:
-    """The runners of this app whose cards the store has, without those of this machine whose process is gone.
+    """The runners of this app whose cards the store has, without those whose process is known to be gone.
+
+    Only the process of a runner in the same pid namespace can be looked up. Any other runner counts as live until its
+    card expires.
 
     Raises:
         StateBackendError: the store cannot be read.
@@ -47,11 +51,11 @@ def live_runners(runtime: AppRuntime) -> list[RunnerCard]:
 
 
 def _cards(runtime: AppRuntime, found: Iterable[tuple[str, bytes]]) -> Iterable[RunnerCard]:
-    host = socket.gethostname()
+    host, namespace = socket.gethostname(), process_namespace()
     for _, card in found:
         try:
             fields = json.loads(card)
-            here, pid = fields["host"] == host, int(fields["pid"])
+            here, pid = (fields["host"], fields.get("namespace")) == (host, namespace), int(fields["pid"])
             if fields["app"] != runtime.app_id or (here and _is_gone(pid)):
                 continue
             # A runner of this process knows what has been defined since it wrote its card.

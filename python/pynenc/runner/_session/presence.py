@@ -7,6 +7,7 @@ import os
 import platform
 import socket
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pynenc._kernel.runtime import runtime_of
@@ -15,6 +16,7 @@ from pynenc.exceptions import PynencError
 from pynenc.runner._session.engine import slots_of
 from pynenc.util import clock
 from pynenc.util.near_names import near_names
+from pynenc.util.process_namespace import process_namespace
 
 if TYPE_CHECKING:
     from pynenc.runner.base_runner import BaseRunner
@@ -46,6 +48,7 @@ class Presence:
             "runner": str(runner.runner_id),
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            "namespace": process_namespace(),
             "queues": self._queues,
             "started": time.time(),
         }
@@ -99,16 +102,24 @@ class Presence:
 
     def _warn_of_queues(self) -> None:
         """A queue that no task names stays empty, unless calls are routed there one by one."""
-        named = sorted({str(task.conf.queue) for task in self._runner.app.tasks.values()})
+        tasks = {str(task.conf.queue): task_id for task_id, task in sorted(self._runner.app.tasks.items())}
         for queue in self._queues:
-            if queue not in named:
-                near = near_names(queue, named)
+            if queue not in tasks:
                 self._runner.logger.warning(
                     "no task of this app names the queue %r, which this runner serves%s; the tasks here name: %s",
                     queue,
-                    f" (did you mean {near[0]!r}?)" if near else "",
-                    ", ".join(map(repr, named[:_SHOWN_TASKS])) or "none",
+                    self._near(queue, tasks),
+                    ", ".join(map(repr, sorted(tasks)[:_SHOWN_TASKS])) or "none",
                 )
+
+    def _near(self, queue: str, tasks: Mapping[str, str]) -> str:
+        """Which queue of a task is meant. Where no setting lists that queue either, the task may have the typo."""
+        near = near_names(queue, tasks)
+        if not near:
+            return ""
+        if near[0] in {"default", *runtime_of(self._runner.app).queues.queues}:
+            return f" (did you mean {near[0]!r}?)"
+        return f" (task {tasks[near[0]]} names {near[0]!r}: one of the two may be misspelt)"
 
     def _publish(self, keep_sec: float) -> None:
         # A program may have made more of them since.
