@@ -203,7 +203,7 @@ class Task(Generic[Params, Result]):
         queue, broker = self.conf.queue, self._runtime.queues
         if broker.lacks_queue(queue):
             problem = (
-                f"ConfigBroker.queues must name the queue {queue!r} of task {self.task_id}, and has "
+                f"task {self.task_id} names the queue {queue!r}, which is not among ConfigBroker.queues: "
                 f"{', '.join(broker.queues) or 'none'} (from {broker.source_of('queues')})"
                 f"{_likely(queue, broker.queues)}"
             )

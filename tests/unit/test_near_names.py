@@ -74,7 +74,7 @@ def test_an_option_that_does_not_exist_is_answered_with_what_to_write(option: st
 def test_a_queue_that_the_broker_does_not_have_is_answered_with_near_ones(caplog: pytest.LogCaptureFixture) -> None:
     values: dict[str, Any] = {"store_url": "memory://", "broker": {"queues": ["default", "mail"]}}
     app = Pynenc("near-queues", {**values, "raise_on_queue_mismatch": True})
-    with pytest.raises(ConfigError, match=r"must name the queue 'mial' .*: did you mean mail\?"):
+    with pytest.raises(ConfigError, match=r"names the queue 'mial', which is not among .*: did you mean mail\?"):
         app.task(queue="mial")(shapes.calm)()
     other = Pynenc("near-queues-warned", values)
     other.logger.propagate = True
@@ -135,3 +135,32 @@ def test_a_field_or_method_that_does_not_exist_is_answered_with_near_ones() -> N
     builder: Any = PynencBuilder()
     with pytest.raises(AttributeError, match=r"no method 'thread_runer': did you mean thread_runner"):
         builder.thread_runer()
+
+
+@pytest.mark.parametrize(
+    ("field", "use"),
+    [
+        ("serializer_cls", lambda app: app.serializer),
+        ("broker_cls", lambda app: app.broker),
+        ("orchestrator_cls", lambda app: app.orchestrator),
+        ("state_backend_cls", lambda app: app.state_backend),
+        ("trigger_cls", lambda app: app.trigger),
+        ("client_data_store_cls", lambda app: app.client_data_store),
+        ("payload_codec_cls", lambda app: app._runtime.codec),
+        ("runner_cls", lambda app: app.runner),
+    ],
+)
+def test_a_class_that_is_not_there_is_answered_with_the_source_of_its_name(
+    monkeypatch: pytest.MonkeyPatch, field: str, use: Any
+) -> None:
+    values = {"store_url": "memory://"}
+    source = f"environment variable PYNENC__{field.upper()}"
+    if field == "serializer_cls":
+        # Only code may choose it.
+        values[field], source = "NoSuchThing", "config_values"
+    else:
+        monkeypatch.setenv(f"PYNENC__{field.upper()}", "NoSuchThing")
+    app = Pynenc(f"without-{field}", values)
+    with pytest.raises(ValueError, match="NoSuchThing") as raised:
+        use(app)
+    assert f"ConfigPynenc.{field} (from {source})" in str(raised.value)

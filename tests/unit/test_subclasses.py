@@ -31,6 +31,20 @@ def test_the_newest_definition_of_a_name_wins() -> None:
     assert first is not second
 
 
+def test_a_class_with_the_name_of_one_of_ours_takes_its_place_only_if_it_derives_from_it() -> None:
+    class Ours(Root):
+        pass
+
+    Ours.__module__ = "pynenc.somewhere"
+    derived = type("Ours", (Ours,), {"__module__": "shop"})
+    assert get_subclass(Root, "Ours") is derived
+    stranger = type("Ours", (Root,), {"__module__": "plugin"})
+    with pytest.raises(ValueError, match=r"'Ours' is a Root of pynenc, and also one of plugin, .* Rename the latter"):
+        get_subclass(Root, "Ours")
+    stranger.__name__ = "Renamed"
+    assert get_subclass(Root, "Ours") is derived
+
+
 def test_an_unknown_name_is_refused_with_the_names_there_are() -> None:
     with pytest.raises(ValueError, match="Unknown subclass") as raised:
         get_subclass(Root, "Missing")

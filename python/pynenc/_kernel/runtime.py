@@ -203,9 +203,9 @@ class AppRuntime:
     def serializer(self) -> BaseSerializer:
         """The serializer that `serializer_cls` names."""
         from pynenc.serializer import BaseSerializer
-        from pynenc.util.subclasses import get_subclass
+        from pynenc.util.subclasses import configured_subclass
 
-        return self.part("serializer", lambda: get_subclass(BaseSerializer, self.conf.serializer_cls)())
+        return self.part("serializer", lambda: configured_subclass(BaseSerializer, self.conf, "serializer_cls")())
 
     @property
     def codec(self) -> Codec:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from pynenc.exceptions import ConfigError, PayloadCodecError
-from pynenc.util.subclasses import get_subclass
+from pynenc.util.subclasses import configured_subclass
 
 if TYPE_CHECKING:
     from pynenc.serializer.owner import CodecOwner
@@ -84,7 +84,7 @@ def configured_codec(app: CodecOwner) -> PayloadCodec | None:
     name = app.conf.payload_codec_cls
     if app.payload_codec is not None or not name:
         return app.payload_codec
-    cls = get_subclass(PayloadCodec, name)  # type: ignore[type-abstract]
+    cls = configured_subclass(PayloadCodec, app.conf, "payload_codec_cls")  # type: ignore[type-abstract]
     try:
         return cls()
     except Exception as error:

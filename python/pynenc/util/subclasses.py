@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pynenc.util.near_names import did_you_mean
+
+if TYPE_CHECKING:
+    from pynenc.conf.base import ConfigBase
 
 T = TypeVar("T")
 
@@ -24,15 +27,47 @@ def all_subclasses(base: type[T]) -> list[type[T]]:
 
 
 def get_subclass(base: type[T], name: str) -> type[T]:
-    """The subclass of `base` called `name`; the newest, if a module that defines it was loaded more than once.
+    """Return the subclass of `base` called `name`.
+
+    The newest, if a module that defines it was loaded more than once. A class with the name of one of pynenc's takes
+    its place if it derives from it.
 
     Raises:
-        ValueError: no imported subclass has this name. The message names near ones, and lists those there are.
+        ValueError: no imported subclass has this name; the message names near ones, and lists those there are. Or a
+            class of pynenc has it, and another one which does not derive from that.
     """
     found: list[type[T]] = [subclass for subclass in all_subclasses(base) if subclass.__name__ == name]
-    if found:
-        return found[-1]
-    raise unknown_subclass(base, name, [subclass.__name__ for subclass in all_subclasses(base) if is_public(subclass)])
+    if not found:
+        known = [subclass.__name__ for subclass in all_subclasses(base) if is_public(subclass)]
+        raise unknown_subclass(base, name, known)
+    ours = next((cls for cls in found if _is_ours(cls)), None)
+    strangers = [] if ours is None else [cls for cls in found if not issubclass(cls, ours)]
+    if strangers:
+        raise ValueError(
+            f"Ambiguous subclass: {name!r} is a {base.__name__} of pynenc, and also one of "
+            f"{strangers[-1].__module__}, which does not derive from it. Rename the latter."
+        )
+    return found[-1]
+
+
+def _is_ours(cls: type[Any]) -> bool:
+    return cls.__module__.startswith("pynenc.")
+
+
+def configured_subclass(base: type[T], conf: ConfigBase, field: str) -> type[T]:
+    """Return the subclass of `base` that a setting names.
+
+    Args:
+        conf: the settings.
+        field: the setting.
+
+    Raises:
+        ValueError: no imported subclass has this name. The message names the setting and its source too.
+    """
+    try:
+        return get_subclass(base, getattr(conf, field))
+    except ValueError as error:
+        raise ValueError(f"{type(conf).__name__}.{field} (from {conf.source_of(field)}): {error}") from None
 
 
 def unknown_subclass(base: type[Any], name: str, known: Iterable[str]) -> ValueError:
@@ -48,5 +83,6 @@ def unknown_subclass(base: type[Any], name: str, known: Iterable[str]) -> ValueE
 
 def is_public(cls: type[Any]) -> bool:
     """Whether it is a class that somebody may choose: no part of the package's own machinery."""
-    own = cls.__module__.startswith("pynenc.")
-    return not inspect.isabstract(cls) and not (own and any(part.startswith("_") for part in cls.__module__.split(".")))
+    return not inspect.isabstract(cls) and not (
+        _is_ours(cls) and any(part.startswith("_") for part in cls.__module__.split("."))
+    )
