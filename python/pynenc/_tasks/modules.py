@@ -16,6 +16,7 @@ from pynenc import context
 from pynenc._tasks.late_modules import LateModules
 from pynenc._tasks.shadows import is_standard, shadow_warning, shadowing_files
 from pynenc._tasks.sources import Found, find_task_modules
+from pynenc.conf.unknown_tasks import misspelt_tasks
 from pynenc.exceptions import ConfigError, TaskError
 from pynenc.identifiers import TaskId
 
@@ -47,6 +48,9 @@ def import_task_modules(runtime: AppRuntime) -> None:
         _import_or_note(runtime, name, failed)
     for problem in (*failed, *found.problems):
         runtime.logger.warning("%s; its tasks are unknown to this runner", problem)
+    known = list(runtime.tasks)
+    for source, name, hint in misspelt_tasks(runtime.sources.values, runtime.sources.filepath, known):
+        runtime.logger.warning("settings of task %r (from %s): no such task is known here, %s", name, source, hint)
 
 
 def _import_listed(runtime: AppRuntime, setting: str, name: str, failed: list[str]) -> None:

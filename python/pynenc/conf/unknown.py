@@ -17,6 +17,7 @@ from pynenc.conf.ownership import allows_foreign_files
 from pynenc.conf.sources import PREFIX, whole_files
 from pynenc.conf.task_sources import TASK_DEFAULTS
 from pynenc.util.near_names import near_names
+from pynenc.util.places import place_of
 
 _warned: set[tuple[str, str]] = set()
 _TASK_SECTION = "task"
@@ -28,7 +29,8 @@ def warn_of_unknown_settings(config_values: Mapping[str, Any], config_filepath: 
         if (source, key) in _warned:
             continue
         _warned.add((source, key))
-        warnings.warn(f"the setting {key!r} (from {source}) is known to no configuration class: {hint}", stacklevel=2)
+        text = f"the setting {key!r} (from {source}) is known to no configuration class: {hint}"
+        warnings.warn_explicit(text, UserWarning, *place_of(source, key))
 
 
 def unknown_settings(config_values: Mapping[str, Any], config_filepath: str | None) -> Iterator[tuple[str, str, str]]:
