@@ -132,6 +132,36 @@ def test_show_config_tells_where_the_app_is_and_where_each_value_is_from() -> No
     assert "PYNENC__LEASE_SEC" in line or "environment" in line
 
 
+@pytest.mark.parametrize("runner_cls", ["", "ProcessRunner", "NoSuchRunner"])
+def test_show_config_names_the_store_the_runner_that_would_start_and_the_defaults_of_tasks(runner_cls: str) -> None:
+    environment = {"PYNENC__STORE_URL": "", "PYNENC__TASK_DEFAULTS__MAX_RETRIES": "4"}
+    done = _pynenc("--app", "shop", "show_config", environment=environment | {"PYNENC__RUNNER_CLS": runner_cls})
+    assert (done.returncode, done.stderr) == (0, "")
+    path = Path(".pynenc").absolute() / f"{os.environ['PYNENC__APP_ID']}.db"
+    assert f"Store: sqlite:///{path} (the default: it goes by the working folder)" in done.stdout
+    assert not path.exists(), "nothing is made"
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("Runner: ")]
+    expected = {
+        "": "ThreadRunner (no runner is configured",
+        "ProcessRunner": "ProcessRunner (runner_cls is 'ProcessRunner')",
+        "NoSuchRunner": "none can be started: ConfigPynenc.runner_cls (from environment variable PYNENC__RUNNER_CLS)",
+    }
+    assert line.startswith("Runner: " + expected[runner_cls])
+    tasks = done.stdout.partition("ConfigTask, of tasks that say nothing else:")[2]
+    assert "  max_retries = 4 retries  [environment variable PYNENC__TASK_DEFAULTS__MAX_RETRIES]" in tasks
+
+
+def test_what_a_runner_says_at_its_start_is_said_once(processes: Processes) -> None:
+    for level, printed in (("info", 0), ("warning", 1)):
+        runner = processes.started_runner("shop", PYNENC__RUNNER_CLS="ThreadRunner", PYNENC__LOGGING_LEVEL=level)
+        runner.await_output("Tasks: 1, in shop (1)" if printed else "] started: ")
+        runner.send(signal.SIGTERM)
+        assert runner.wait() == 0
+        output = runner.output()
+        assert output.count("Store: sqlite:///") == output.count("Queues: all") == printed
+        assert output.count("store: sqlite:///") == output.count("queues: all") == 1 - printed
+
+
 def test_show_config_masks_secrets() -> None:
     environment = {"PYNENC__STORE_URL": "redis://user:s3cr3t-XYZ@localhost/0"}
     done = _pynenc("--app", "shop", "show_config", environment=environment)

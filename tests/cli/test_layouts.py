@@ -142,5 +142,10 @@ def test_the_options_of_the_program_are_taken_behind_the_command_too(
     done = processes.python("-m", "pynenc", *command, PYTHONPATH="")
     assert done.wait() == 0, done.output()
     assert "App location: shop_app:app" in done.output()
-    # -v.
-    assert "logging_level = 'debug'" in done.output() or "runner" in command
+    # What -v does: log at debug level, and show the tracebacks of errors.
+    if "runner" not in command:
+        assert "logging_level = 'debug'" in done.output()
+    else:
+        failed = processes.python("-m", "pynenc", *command, "--runner", "Missing", PYTHONPATH="")
+        assert failed.wait() == 1
+        assert "Traceback" in failed.output()

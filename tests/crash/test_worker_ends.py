@@ -56,6 +56,29 @@ def test_threads_and_exit_functions_of_a_body_complete_when_its_worker_ends(
     assert leaving.left_by(second) == ALL_THERE
 
 
+def test_what_a_body_of_a_thread_runner_leaves_is_completed_at_the_end_of_the_program(
+    processes: Processes, leaving: Any
+) -> None:
+    runner = processes.runner("leaving", PYNENC__RUNNER_CLS="ThreadRunner", **ONE_SLOT)
+    pid = leaving.leave().get_result(timeout=60)
+    runner.send(signal.SIGTERM)
+    assert runner.wait() == 0
+    assert pid == runner.pid
+    assert leaving.left_by(pid) == ALL_THERE
+
+
+def test_exit_functions_are_called_although_a_body_of_a_thread_runner_has_left_a_thread(
+    processes: Processes, leaving: Any
+) -> None:
+    runner = processes.runner("leaving", PYNENC__RUNNER_CLS="ThreadRunner", PYNENC__STOP_GRACE_SEC="2", **ONE_SLOT)
+    pid = leaving.leave().get_result(timeout=60)
+    assert leaving.leave_a_thread_that_never_ends().get_result(timeout=60) == pid
+    runner.send(signal.SIGTERM)
+    assert runner.wait() == 0
+    assert "never-ends" in runner.output()
+    assert leaving.left_by(pid) == ALL_THERE
+
+
 @pytest.mark.parametrize("runner_cls", WORKER_RUNNERS)
 def test_a_thread_that_never_ends_holds_a_stop_up_for_the_grace_and_is_named(
     processes: Processes, leaving: Any, runner_cls: str

@@ -6,11 +6,17 @@ import argparse
 import logging
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pynenc._kernel.runtime import runtime_of
 from pynenc.cli.app_discovery import FoundApp, find_app
 from pynenc.conf.base import WITHOUT_EFFECT, describe, fields_of, offered
+from pynenc.conf.database_file import absolute_url
+from pynenc.conf.masking import masked_url
+from pynenc.conf.store_url import resolve_store_url
+
+if TYPE_CHECKING:
+    from pynenc.app import Pynenc
 
 
 def load_app(arguments: argparse.Namespace) -> FoundApp:
@@ -44,6 +50,12 @@ def config_lines(conf: Any) -> Iterator[str]:
     if others:
         yield ""
         yield f"{WITHOUT_EFFECT.capitalize()}: {', '.join(others)}"
+
+
+def shown_store(app: Pynenc) -> str:
+    """Return the URL of the store, with the absolute path of a file and without passwords. Opens nothing."""
+    url = resolve_store_url(app.conf)
+    return absolute_url(masked_url(url) or url.partition("://")[0] + "://…")
 
 
 def header_lines(found: FoundApp) -> Iterator[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import logging
-import os
 import signal
 import sys
 import threading
@@ -15,26 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc._kernel.runtime import runtime_of
 from pynenc._kernel.sessions import session_of
-from pynenc.cli._app import config_lines, header_lines, load_app
+from pynenc.cli._app import config_lines, header_lines, load_app, shown_store
+from pynenc.cli._leave import leave_unless_quiet
 from pynenc.cli._no_tasks import warn_if_no_tasks
+from pynenc.cli._runner_choice import runner_to_start
 from pynenc.exceptions import ConfigError
-from pynenc.runner._session.signals import STOP_SIGNALS, as_before_in_copies, in_copies, stop_signals
+from pynenc.runner._session.signals import as_before_in_copies, in_copies, stop_signals
 from pynenc.runner._session.task_loggers import show_task_loggers
 from pynenc.runner._workers import preload  # noqa: F401
 from pynenc.runner._workers.init import leave_init
-from pynenc.runner.base_runner import BaseRunner, DummyRunner
-from pynenc.runner.choose import choose_runner_cls, runner_called
-from pynenc.util import clock
+from pynenc.runner.base_runner import BaseRunner
+from pynenc.util.open_files import flush_open_files
 
 if TYPE_CHECKING:
     from pynenc.app import Pynenc
 
 
 _SHOWN_MODULES = 20
-
-LEFTOVER_GRACE_SEC = 0.3
-"""Time in seconds for bodies and non-daemon threads after the runner has stopped. The program must end within a second
-after the grace period."""
 
 
 def add_parser(commands: Any) -> None:
@@ -76,18 +73,22 @@ def run_start(arguments: argparse.Namespace) -> int:
     """Run the runner; return 0 after a stop by a signal."""
     if arguments.program:
         leave_init()
+        # Exit functions run in the order opposite to that of their registration, so this one comes last.
+        atexit.register(flush_open_files)
     with _stop_signals(ends_program=arguments.program) as stop:
         found = load_app(arguments)
         app = found.app
-        runner, reason = _make_runner(app, arguments.runner)
+        runner, reason = runner_to_start(app, arguments.runner)
         _configure(runner, arguments)
         if arguments.modules:
             app.conf.task_modules = (*app.conf.task_modules, *arguments.modules)
+        more = [f"Queues: {', '.join(runner.conf.queues) or 'all'}", f"Store: {shown_store(app)}"]
         _say(
             app,
-            f"Starting runner for app: {app.app_id}",
-            f"Runner: {type(runner).__name__} ({reason}), queues: {', '.join(runner.conf.queues) or 'all'}",
-            f"App location: {found.location}, store: {runtime_of(app).store.url}",
+            f"Starting runner for app: {app.app_id} ({found.location})",
+            f"Runner: {type(runner).__name__} ({reason})",
+            # The line of the log that follows has them, unless it is left out.
+            *([] if app.logger.isEnabledFor(logging.INFO) else more),
         )
         _warn(app)
         # Import before `run`, so that almost no user code runs between the last check for a stop and the moment when
@@ -100,7 +101,7 @@ def run_start(arguments: argparse.Namespace) -> int:
         stop.insist()
         runner.run()
         if arguments.program:
-            _leave_unless_quiet(app)
+            leave_unless_quiet(app, runner)
     return 0
 
 
@@ -121,81 +122,15 @@ def _say(app: Pynenc, *lines: str) -> None:
             print(line, flush=True)
 
 
-def _leave_unless_quiet(app: Pynenc) -> None:
-    """End the process if bodies or their threads would delay its exit; the grace period is over.
-
-    The interpreter waits for every non-daemon thread, and for the workers of every `ThreadPoolExecutor`. A body that
-    still runs may keep both busy forever.
-    """
-    for signum in STOP_SIGNALS:
-        # The process is already ending.
-        signal.signal(signum, signal.SIG_IGN)
-    main = threading.main_thread()
-    others = [
-        thread
-        for thread in threading.enumerate()
-        if thread is not main and (not thread.daemon or thread.name.startswith("pynenc-slot-"))
-    ]
-    deadline = clock.monotonic() + LEFTOVER_GRACE_SEC
-    for thread in others:
-        thread.join(max(0.0, deadline - clock.monotonic()))
-    left = [thread.name for thread in others if thread.is_alive()]
-    if not left:
-        return
-    # Threads of bodies belong to the runner, and the log has already named the invocations that were handed back.
-    theirs = sorted(name for name in left if not name.startswith("pynenc-"))
-    if theirs:
-        app.logger.warning("ending, although bodies have left threads behind: %s", ", ".join(theirs[:20]))
-    runtime_of(app).store.close()
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
-
-
 def run_show_config(arguments: argparse.Namespace) -> int:
     """Print the settings of the runner that would start; return 0."""
     found = load_app(arguments)
-    runner, reason = _make_runner(found.app, arguments.runner)
+    runner, reason = runner_to_start(found.app, arguments.runner)
     print("\n".join(header_lines(found)))
     print(f"Runner class: {type(runner).__module__}.{type(runner).__qualname__} ({reason})")
     print(f"\n{type(runner.conf).__name__}:")
     print("\n".join(config_lines(runner.conf)))
     return 0
-
-
-def _make_runner(app: Pynenc, name: str | None) -> tuple[BaseRunner, str]:
-    """Return the runner to start and the reason for this choice.
-
-    The order of precedence is: `--runner`, a runner that the app's module has created, the configured class, a class
-    that suits the store.
-
-    Raises:
-        ConfigError: `DummyRunner` was chosen explicitly.
-        ValueError: no runner class of this name was imported.
-    """
-    if name is not None:
-        runner_cls, reason = runner_called(name), "asked for with --runner"
-    else:
-        configured, source = app.conf.runner_cls, app.conf.source_of("runner_cls")
-        if configured == DummyRunner.__name__ and source != "default":
-            raise _dummy(f"runner_cls is set to it (from {source})")
-        current = app.runner
-        if not isinstance(current, DummyRunner):
-            return current, f"runner_cls is {configured!r}" if type(
-                current
-            ).__name__ == configured else "made by the app"
-        runner_cls, reason = choose_runner_cls(app)
-    if issubclass(runner_cls, DummyRunner):
-        raise _dummy(reason)
-    return runner_cls(app), reason
-
-
-def _dummy(reason: str) -> ConfigError:
-    return ConfigError(
-        f"DummyRunner runs nothing and cannot be started: {reason}. Choose another one, such as "
-        "`runner start --runner ThreadRunner`."
-    )
 
 
 def _configure(runner: BaseRunner, arguments: argparse.Namespace) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pynenc._kernel.runtime import runtime_of
+from pynenc.conf.masking import masked_url
+from pynenc.conf.store_url import resolve_store_url
 from pynenc.runner.base_runner import BaseRunner, DummyRunner
 from pynenc.runner.thread_runner import ThreadRunner
 from pynenc.util.subclasses import all_subclasses, get_subclass, is_public, unknown_subclass
@@ -49,7 +50,7 @@ def configured_runner_cls(app: Pynenc) -> type[BaseRunner]:
 
 
 def choose_runner_cls(app: Pynenc) -> tuple[type[BaseRunner], str]:
-    """Return the class, and the reason in words. Opens the store to see its kind.
+    """Return the class, and the reason in words.
 
     Raises:
         ValueError: `runner_cls` names no imported runner.
@@ -57,7 +58,5 @@ def choose_runner_cls(app: Pynenc) -> tuple[type[BaseRunner], str]:
     configured = app.conf.runner_cls
     if configured and configured != DummyRunner.__name__:
         return configured_runner_cls(app), f"runner_cls is {configured!r}"
-    return (
-        ThreadRunner,
-        f"no runner is configured, and it works with every store, so with {runtime_of(app).store.url} too",
-    )
+    url = masked_url(resolve_store_url(app.conf)) or "this one"
+    return ThreadRunner, f"no runner is configured, and it works with every store, so with {url} too"

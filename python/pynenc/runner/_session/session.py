@@ -67,6 +67,8 @@ class RunnerSession:
         self.is_copy = False
         """Whether this object was inherited by a process that a body has forked."""
         self.stop_signals = 0
+        self.stop_began = 0.0
+        """When the last stop began, by the monotonic clock."""
         self.started = threading.Event()
         self.stopped = threading.Event()
         self.stopped.set()
@@ -129,7 +131,7 @@ class RunnerSession:
             if self.stop_signals:
                 # Arrived between the two lines above, where setting `running` would have undone it.
                 runner.running = False
-            runner.logger.info("starting")
+            runner.logger.debug("starting")
             self.open()
             runner._on_start()
             self.make_known()
@@ -253,6 +255,7 @@ class RunnerSession:
     def stop(self) -> None:
         """Stop the runner; `BaseRunner.on_stop` documents it."""
         self.runner.running = False
+        self.stop_began = clock.monotonic()
         self.logger.info("stopping")
         if self.engine is not None:
             self.engine.stop()

@@ -15,6 +15,7 @@ from pynenc._execute.execution import execute
 from pynenc._execute.outcome import MAX_DELAY_SEC
 from pynenc.exceptions import StateBackendError
 from pynenc.runner._session.body_hooks import SessionHooks
+from pynenc.runner._session.body_thread import BodyThread
 from pynenc.runner._session.engine import hand_back
 from pynenc.runner._session.session import RunnerSession
 from pynenc.runner._session.stack_size import stack_of_main_thread
@@ -40,20 +41,13 @@ class SlotThreads:
     invocation meanwhile, so there can be more threads than slots, but never more running bodies.
     """
 
-    def __init__(
-        self,
-        session: RunnerSession,
-        execute: Callable[[_core.Claim], Outcome],
-        new_thread: type[threading.Thread] = threading.Thread,
-    ) -> None:
+    def __init__(self, session: RunnerSession, execute: Callable[[_core.Claim], Outcome]) -> None:
         """
         Args:
             execute: runs the body of a claim; never raises because of the body.
-            new_thread: the class of the threads.
         """
         self._session = session
         self._execute = execute
-        self._new_thread = new_thread
         self.threads: set[threading.Thread] = set()
         self.numbers = itertools.count()
         self.fault: BaseException | None = None
@@ -99,7 +93,7 @@ class SlotThreads:
 
     def thread(self, target: Callable[..., None], name: str, *args: object) -> threading.Thread:
         """Make a thread for bodies, and do not start it yet."""
-        return self._new_thread(target=target, args=args, name=name, daemon=True)
+        return BodyThread(target=target, args=args, name=name, daemon=True)
 
     def start_thread(self) -> None:
         """Start a thread for a free slot."""

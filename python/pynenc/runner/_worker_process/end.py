@@ -13,9 +13,10 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pynenc._kernel.runtime import runtime_of
+from pynenc.runner._session.body_thread import BodyThread
 from pynenc.runner._worker_process.children import end_children
 from pynenc.util.open_files import flush_open_files
 
@@ -28,29 +29,6 @@ _HURRIED_SEC = 0.2
 
 _PROCESS_POOLS = "concurrent.futures.process"
 """Its threads and its exit function are the affair of `end_children`, which does not wait for them for ever."""
-
-
-class BodyThread(threading.Thread):
-    """A thread that runs bodies: a daemon, while the threads that its bodies start are daemons only if they say so.
-
-    A thread inherits from its starter whether it is a daemon, and users expect the default of a plain program.
-    """
-
-    _begun = False
-
-    def run(self) -> None:
-        """Run the target."""
-        self._begun = True
-        super().run()
-
-    @property
-    def daemon(self) -> bool:
-        """True for the thread that starts this one, False for the threads that this one starts."""
-        return not self._begun
-
-    @daemon.setter
-    def daemon(self, value: bool) -> None:
-        raise RuntimeError("this thread runs bodies and is always a daemon")
 
 
 def forget_inherited_finalizers() -> None:
@@ -72,7 +50,8 @@ def end_in_order(
 ) -> None:
     """Wait for threads that are no daemons, call exit functions, close the store, write out files.
 
-    In the main thread, when nothing is left to settle. Ends the process with 0 if that takes longer than `grace_sec`.
+    When nothing is left to settle: in the main thread, or beside a body that runs there and was handed back. Ends the
+    process with 0 if that takes longer than `grace_sec`.
 
     Args:
         own_threads: threads of the runner. Bodies that were given up may still run on them.
@@ -94,6 +73,33 @@ def end_in_order(
     over.set()
 
 
+def end_past_threads(app: Pynenc) -> None:
+    """Call exit functions, close the store, write out files, in spite of threads that go on. For the main thread.
+
+    Ends the process with 0 if an exit function takes longer than a moment.
+    """
+    over = threading.Event()
+    watchdog = threading.Thread(target=_end_soon, args=(over,), name="pynenc-end", daemon=True)
+    with contextlib.suppress(RuntimeError):
+        watchdog.start()
+    _quietly(atexit._run_exitfuncs)
+    _quietly(runtime_of(app).store.close)
+    flush_open_files()
+    over.set()
+
+
+def _end_soon(over: threading.Event) -> None:
+    if not over.wait(_HURRIED_SEC):
+        _flush_and_end()
+
+
+def _flush_and_end() -> NoReturn:
+    flush_open_files()
+    for stream in (sys.stdout, sys.stderr):
+        _quietly(stream.flush)
+    os._exit(0)
+
+
 def _end_in_time(
     logger: RunnerLog,
     own_threads: Collection[threading.Thread],
@@ -108,10 +114,7 @@ def _end_in_time(
     what = f"threads that bodies have left ({', '.join(names)})" if names else "exit functions"
     with contextlib.suppress(Exception):
         logger.warning("this worker process ends without waiting any longer for %s", what)
-    flush_open_files()
-    for stream in (sys.stdout, sys.stderr):
-        _quietly(stream.flush)
-    os._exit(0)
+    _flush_and_end()
 
 
 def _waited_for(own_threads: Collection[threading.Thread]) -> list[threading.Thread]:

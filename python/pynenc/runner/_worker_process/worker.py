@@ -17,7 +17,7 @@ from pynenc.runner._session.stack_size import use_stack_of_main_thread
 from pynenc.runner._session.task_loggers import show_task_loggers
 from pynenc.runner._session.waiting import Waiting
 from pynenc.runner._session.worker_starts import call_worker_starts, reseed
-from pynenc.runner._worker_process.end import BodyThread, end_in_order, forget_inherited_finalizers
+from pynenc.runner._worker_process.end import end_in_order, forget_inherited_finalizers
 from pynenc.runner._worker_process.face import WorkerFace
 from pynenc.runner._worker_process.hooks import WorkerHooks
 from pynenc.runner._workers.platform import DEAF, ORPHANED, resident_mb
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pynenc.runner._session.session import RunnerSession
     from pynenc.runner._workers.channel import Channel, Message
 
-_FOR_EVER_SEC = 3e7
+FOR_EVER_SEC = 3e7
 
 
 def run_worker(app: Pynenc, channel: Channel, message: Message) -> int:
@@ -92,7 +92,7 @@ class Worker:
         conf = settings_from(cls, self._message["settings"])
         self.end_grace_sec = conf.stop_grace_sec
         # The runner keeps the time, and says when it is over.
-        conf.stop_grace_sec = _FOR_EVER_SEC
+        conf.stop_grace_sec = FOR_EVER_SEC
         return conf
 
     @property
@@ -113,7 +113,7 @@ class Worker:
     def new_slot_threads(self, session: RunnerSession) -> SlotThreads:
         """Make the threads of the slots; the last part of a new session."""
         self.session = session
-        self.slot_threads = SlotThreads(session, self.execute, BodyThread)
+        self.slot_threads = SlotThreads(session, self.execute)
         return self.slot_threads
 
     def new_hooks(self, session: RunnerSession) -> WorkerHooks:
@@ -198,6 +198,10 @@ class Worker:
         """The handler of SIGTERM."""
         # Sent from the loop: here the lock of the channel may be held by the code that was interrupted.
         self._asked = True
+
+    def is_own_handler(self, handler: object) -> bool:
+        """Whether a handler of a signal belongs to this worker, not to a body."""
+        return handler == self.asked_to_stop
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
