@@ -110,6 +110,11 @@ def no_thread(app: AppShape, runner_id: str, claim: _core.Claim, error: BaseExce
     return Outcome(RELEASE, None, delay, note)
 
 
+def handed_back(note: str) -> Outcome:
+    """Return the outcome of a claim that goes back into the queue at once."""
+    return Outcome(RELEASE, note=note[:NOTE_CHARS])
+
+
 def log_burial(runner: BaseRunner, invocation_id: str, how: str = "") -> None:
     """Log that an invocation has become a dead letter, with its task, and with how its last runner died."""
     try:

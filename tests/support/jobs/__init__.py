@@ -1,6 +1,7 @@
 """The tasks of the tests, in a user's style: one app, modules that import it, plain functions."""
 
 from support.jobs import (
+    alarms,
     basics,
     cancels,
     chaos,
@@ -20,6 +21,7 @@ from support.jobs import (
 from support.jobs.app import app
 
 __all__ = [
+    "alarms",
     "app",
     "basics",
     "cancels",

@@ -93,6 +93,10 @@ class Waiting:
             current.invocation_id,
         )
 
+    def hears_signals(self) -> bool:
+        """Whether handlers of signals run on the calling thread, so that its waits have to wake for them."""
+        return threading.current_thread() is threading.main_thread()
+
     def wait(
         self,
         current: Target | None,
@@ -108,7 +112,7 @@ class Waiting:
             targets: returns the invocations that the log names if the wait takes long; None logs nothing.
         """
         runtime = self._session.runtime
-        interruptible = threading.current_thread() is threading.main_thread()
+        interruptible = self.hears_signals()
         if current is None:
             return wait_and_report(runtime, waiter, timeout, interruptible, targets)
         limit = current._limit

@@ -14,6 +14,7 @@ from pynenc.runner._session.identity import RunnerLog
 from pynenc.runner._session.kinds import waiting_for_results
 from pynenc.runner._session.session import RunnerSession
 from pynenc.runner._session.signals import STOP_SIGNALS, SignalTakeover, in_copies
+from pynenc.runner._worker_process.body_signals import ignore
 from pynenc.runner.base_runner import BaseRunner
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class _WorkerSignals(SignalTakeover):
 
     def take(self, handler: Any) -> None:
         for signum in STOP_SIGNALS:
-            signal.signal(signum, lambda signum, frame: None)
+            signal.signal(signum, ignore)
         signal.signal(signal.SIGTERM, self._handler)
         in_copies(signal.SIGTERM, signal.SIG_DFL)
 

@@ -1,14 +1,22 @@
-"""A worker for a single invocation: it claims one when it is given a slot, runs it, and ends."""
+"""A worker for a single invocation: it claims one when it is given a slot, runs it in its main thread, and ends."""
 
 from __future__ import annotations
 
 import contextlib
+import contextvars
+import os
+import sys
 import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+import traceback
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from pynenc._execute.outcome import Outcome, handed_back
 from pynenc.runner._session.waiting import Waiting
-from pynenc.runner._worker_process.worker import Worker
+from pynenc.runner._worker_process.body_signals import has_handlers, remove_handlers
+from pynenc.runner._worker_process.end import end_in_order
+from pynenc.runner._worker_process.worker import FOR_EVER_SEC, Worker
+from pynenc.util.texts import describe
 
 if TYPE_CHECKING:
     from pynenc import _core
@@ -26,6 +34,9 @@ class OnceWorker(Worker):
     """Says `took` when it has a claim, `lent` and `resume` around its waits, `settled` when it is through.
 
     The slots are its runner's: it claims when that says `go`, and goes on after a wait when that says `granted`.
+
+    The body runs in the main thread, so that it can have handlers of signals. The thread `pynenc-watch` claims, and
+    supervises while the body runs. The lock `_ending` decides which of the two ends this process.
     """
 
     waiting: OnceWaiting
@@ -33,11 +44,16 @@ class OnceWorker(Worker):
     def __init__(self, app: Pynenc, channel: Channel, message: Message) -> None:
         super().__init__(app, channel, message)
         self._go = threading.Event()
+        self._looked = threading.Event()
+        """Set when there is a claim to run, or when there will be none."""
+        self._claimed: _core.Claim | None = None
         self._over = threading.Event()
+        """Set when the body needs no supervision any more, and when the runner is in a hurry."""
+        self._ending = threading.Lock()
 
     def new_waiting(self, session: RunnerSession) -> Waiting:
         """Make what lends the slot of the runner out."""
-        self.waiting = OnceWaiting(session, self.channel)
+        self.waiting = OnceWaiting(session, self.channel, self.is_own_handler)
         return self.waiting
 
     def obey(self, message: Message) -> None:
@@ -47,31 +63,57 @@ class OnceWorker(Worker):
         if "granted" in message:
             self.waiting.granted.set()
         super().obey(message)
+        if "hurry" in message:
+            self._over.set()
 
     def start(self) -> None:
-        """Start the thread of the body, and tell the runner that this worker is ready."""
+        """Start the thread that claims, and tell the runner that this worker is ready."""
         self.slot_threads.reset()
         # Ahead of its slot: a process without room for a thread must not say that it is ready for one.
-        thread = self.slot_threads.thread(self._run_one, "pynenc-slot-0")
+        run = contextvars.copy_context().run
+        thread = threading.Thread(target=run, args=(self._claim_and_watch,), name="pynenc-watch", daemon=True)
         thread.start()
         self.ready()
         # At a stop it is joined: it may be amid a claim, which must not be left behind.
         self.slot_threads.threads.add(thread)
 
     def iterate(self) -> None:
-        """Wait until the invocation is settled. There is one iteration only."""
-        while not self._go.wait(_LOOK_SEC):
+        """Run the one invocation and settle it. There is one iteration only."""
+        while not self._looked.wait(_LOOK_SEC):
             self.session.look_after()
-        while not self._over.wait(_LOOK_SEC):
-            self.session.look_after()
+        claim, engine = self._claimed, self.engine
+        try:
+            if claim is not None and engine is not None:
+                self._run_and_settle(engine, claim)
+        finally:
+            self._over.set()
         self.face.running = False
 
     def stop_requested(self) -> None:
-        """End the iteration; `stop` waits for what runs."""
+        """End the wait for a slot. `iterate` waits for a body that runs."""
         self._go.set()
-        self._over.set()
 
-    def _run_one(self) -> None:
+    def _run_and_settle(self, engine: _core.Engine, claim: _core.Claim) -> None:
+        outcome = self._outcome(claim)
+        if not self._ending.acquire(blocking=False):
+            # The claim was handed back, and the other thread ends this process.
+            threading.Event().wait()
+        engine.finish(claim, *outcome)
+        # Sends the outcome; ends early if the runner is in a hurry.
+        if not engine.drain(FOR_EVER_SEC):
+            self.channel.send({"settled": True})
+
+    def _outcome(self, claim: _core.Claim) -> Outcome:
+        try:
+            return self.execute(claim)
+        except BaseException as error:
+            # Only a handler that the body has installed can raise here: its alarm came after the end of the body.
+            return handed_back(f"{self.face.runner_id}: a signal came late: {describe(error)}")
+        finally:
+            remove_handlers(self.is_own_handler)
+
+    def _claim_and_watch(self) -> None:
+        """On the thread `pynenc-watch`."""
         try:
             self._go.wait()
             engine = self.engine
@@ -80,22 +122,44 @@ class OnceWorker(Worker):
                 return
             # Nothing, where a stop came before the slot.
             if (claim := engine.next()) is not None:
-                # It claims no other one, neither while this one waits nor after it.
+                # This worker claims nothing else, neither while the body waits nor after it.
                 engine.stop()
                 self.channel.send({"took": claim.invocation_id})
-                engine.settle(claim, *self.execute(claim))
-                # Sends the outcome, and finds no more work.
-                engine.next()
-                self.channel.send({"settled": True})
+                self._claimed = claim
         finally:
-            self._over.set()
+            self._looked.set()
+        while not self._over.wait(_LOOK_SEC):
+            self.session.look_after()
+        if self.hurried.is_set() and self._ending.acquire(blocking=False):
+            self._end_beside_the_body()
+
+    def _end_beside_the_body(self) -> NoReturn:
+        """Hand the claim back and end this process, whatever its main thread does."""
+        code = 1
+        try:
+            self.face.on_stop()
+            self.channel.send({"bye": True})
+            end_in_order(self.app, self.face.logger, self.own_threads(), self.hurried, self.end_grace_sec)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(Exception):
+                    stream.flush()
+            os._exit(code)
 
 
 class OnceWaiting(Waiting):
     """The waits of the body of a worker. The runner, in another process, keeps its slot."""
 
-    def __init__(self, session: RunnerSession, channel: Channel) -> None:
+    def __init__(self, session: RunnerSession, channel: Channel, is_own_handler: Callable[[Any], bool]) -> None:
+        """
+        Args:
+            is_own_handler: whether a handler of a signal belongs to the worker, not to a body.
+        """
         super().__init__(session)
+        self._is_own_handler = is_own_handler
         self.granted = threading.Event()
         """Set when the runner has granted a slot again."""
         self._channel = channel
@@ -103,6 +167,10 @@ class OnceWaiting(Waiting):
         self._waits = 0
         self._holds_slot = True
         self._asks = False
+
+    def hears_signals(self) -> bool:
+        """Whether a body on the calling thread has handlers. Most bodies have none, and need not wake for them."""
+        return super().hears_signals() and has_handlers(self._is_own_handler)
 
     @property
     def lender(self) -> None:
@@ -150,10 +218,22 @@ class OnceWaiting(Waiting):
                 self._asks = True
                 self.granted.clear()
                 self._channel.send({"resume": True})
-        self.granted.wait()
+        late = self._wait_for_grant()
         with self._slot_lock:
             self._asks = False
             # Unless another thread of the body has begun to wait meanwhile.
             self._holds_slot = self._waits == 0
             if not self._holds_slot:
                 self._channel.send({"lent": True})
+        if late is not None:
+            raise late
+
+    def _wait_for_grant(self) -> BaseException | None:
+        """Block until the slot is granted. Returns what interrupted the wait: the runner counts the slot as taken."""
+        late: BaseException | None = None
+        while True:
+            try:
+                self.granted.wait()
+                return late
+            except BaseException as error:
+                late = late or error
