@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pynenc._execute.outcome import FINAL_NAMES, Outcome
+from pynenc._logs.app_logger import write_info
 
 if TYPE_CHECKING:
     from pynenc import _core
@@ -33,22 +34,25 @@ class EndsLog:
         name = FINAL_NAMES.get(outcome[0])
         if name is None:
             return
-        attempt = claim.retries + 1
+        attempt, now = claim.retries + 1, time.time()
         if started is None:
-            self._log(f"finished: {name}, attempt {attempt}, given up", {"outcome": name, "attempt": attempt})
+            text = f"finished: {name}, attempt {attempt}, given up"
+            write_info(self._logger, now, text, lambda: {"outcome": name, "attempt": attempt})
             return
-        took = time.time() - started
+        took = now - started
         # From the call on, so that a delay and earlier attempts are in it.
         waited = max(0.0, started - created_at(claim.invocation_id))
-        self._log(
+        write_info(
+            self._logger,
+            now,
             f"finished: {name}, attempt {attempt}, waited {waited:.3f} s, took {took:.3f} s",
-            {"outcome": name, "attempt": attempt, "waited_sec": round(waited, 6), "took_sec": round(took, 6)},
+            lambda: {
+                "outcome": name,
+                "attempt": attempt,
+                "waited_sec": round(waited, 6),
+                "took_sec": round(took, 6),
+            },
         )
-
-    def _log(self, text: str, fields: dict[str, object]) -> None:
-        logger = self._logger
-        # Without a look at the stack, which would take longer than all the rest.
-        logger.handle(logger.makeRecord(logger.name, logging.INFO, __file__, 0, text, (), None, "write", fields))
 
 
 def ends_log(app: Pynenc) -> EndsLog | None:

@@ -6,12 +6,13 @@ invocations that run at the same time cannot sign for each other.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, cast
 
 from pynenc import context
 from pynenc._logs import stream as _log_stream
@@ -128,6 +129,60 @@ class AppHandler(logging.StreamHandler[TextIO]):
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
         return text.encode(encoding, "backslashreplace").decode(encoding)
 
+    def write_line(self, line: str) -> None:
+        """Write one line that is formatted already. Raises what the stream raises."""
+        stream: TextIO | None = getattr(sys, self._stream_name)
+        if stream is None:
+            return
+        text = line + self.terminator
+        if not text.isascii():
+            encoding = getattr(stream, "encoding", None) or "utf-8"
+            text = text.encode(encoding, "backslashreplace").decode(encoding)
+        with self.lock or contextlib.nullcontext():
+            descriptor = _log_stream.may_block(stream)
+            if descriptor is None:
+                stream.write(text)
+                stream.flush()
+            else:
+                _log_stream.write(descriptor, text)
+
+
+def write_info(logger: logging.Logger, created: float, message: str, fields: Callable[[], dict[str, object]]) -> None:
+    """Log a line of INFO with what `fields` returns as its `extra`, as `logger.info` does, for a fraction of the price.
+
+    No record is made where nothing but the handler of pynenc would see it: no other handler, filter, formatter or
+    factory of records.
+
+    Args:
+        created: the time of the line, in seconds of `time.time()`.
+    """
+    formatter = _only_formatter(logger)
+    if formatter is not None:
+        handler, line = logger.handlers[0], formatter.line
+        try:
+            cast(AppHandler, handler).write_line(line(created, logging.INFO, logger.name, message, fields))
+            return
+        except (OSError, ValueError):
+            # A stream that is full or closed: the handler reports what it cannot write.
+            pass
+    # Without a look at the stack, which would take longer than all the rest.
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    extra = fields()
+    logger.handle(logger.makeRecord(logger.name, logging.INFO, __file__, 0, message, (), None, "write_info", extra))
+
+
+def _only_formatter(logger: logging.Logger) -> TextFormatter | JsonFormatter | None:
+    handlers = logger.handlers
+    if len(handlers) != 1 or type(handlers[0]) is not AppHandler or logger.propagate or logger.filters:
+        return None
+    handler = handlers[0]
+    if handler.filters or handler.level > logging.INFO or not logger.isEnabledFor(logging.INFO) or logger.disabled:
+        return None
+    formatter = handler.formatter
+    known = type(formatter) is TextFormatter or type(formatter) is JsonFormatter
+    return formatter if known and logging.getLogRecordFactory() is logging.LogRecord else None  # type: ignore[return-value]
+
 
 class TextFormatter(logging.Formatter):
     """`<date> <time with ms and UTC offset> <LEVEL> <logger> [<task>: <invocation>] <message>`.
@@ -147,21 +202,36 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, followed by the traceback if there is one."""
-        level = record.levelname
-        if self._colored():
-            level = f"{_COLORS.get(record.levelno, '')}{level}{_RESET}"
-        head = f"{_timestamp(record)} {level} {record.name} "
-        task_id, invocation_id = _running()
-        if task_id is not None:
-            shown = task_id.rpartition(".")[2] if self._compact else task_id
-            head += escaped(f"[{shown}: {invocation_id}] ")
-        lines = [head + escaped(cut(record.getMessage(), MAX_MESSAGE_CHARS))]
+        lines = [
+            self.line(record.created, record.levelno, record.name, record.getMessage(), levelname=record.levelname)
+        ]
         # A line of a traceback may be whatever somebody has put into an exception or a note.
         if record.exc_info:
             lines.append(indented(cut(self.formatException(record.exc_info), MAX_TRACEBACK_CHARS)))
         if record.stack_info:
             lines.append(indented(cut(self.formatStack(record.stack_info), MAX_TRACEBACK_CHARS)))
         return "\n".join(lines)
+
+    def line(
+        self,
+        created: float,
+        levelno: int,
+        name: str,
+        message: str,
+        fields: Callable[[], dict[str, object]] | None = None,
+        *,
+        levelname: str | None = None,
+    ) -> str:
+        """The line without a traceback. Text shows no `fields`."""
+        level = levelname or logging.getLevelName(levelno)
+        if self._colored():
+            level = f"{_COLORS.get(levelno, '')}{level}{_RESET}"
+        head = f"{_timestamp(created)} {level} {name} "
+        task_id, invocation_id = _running()
+        if task_id is not None:
+            shown = task_id.rpartition(".")[2] if self._compact else task_id
+            head += escaped(f"[{shown}: {invocation_id}] ")
+        return head + escaped(cut(message, MAX_MESSAGE_CHARS))
 
 
 class JsonFormatter(logging.Formatter):
@@ -172,30 +242,46 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The object as one line."""
-        message = cut(record.getMessage(), MAX_MESSAGE_CHARS)
+        extra = {name: value for name, value in record.__dict__.items() if name not in _OF_EVERY_RECORD}
+        error = cut(self.formatException(record.exc_info), MAX_TRACEBACK_CHARS) if record.exc_info else None
+        return self.line(
+            record.created, record.levelno, record.name, record.getMessage(), lambda: extra, record.levelname, error
+        )
+
+    def line(
+        self,
+        created: float,
+        levelno: int,
+        name: str,
+        message: str,
+        extra: Callable[[], dict[str, Any]],
+        levelname: str | None = None,
+        error: str | None = None,
+    ) -> str:
+        """The object of these parts as one line."""
+        message = cut(message, MAX_MESSAGE_CHARS)
         task_id, invocation_id = _running()
         runner = context.current_runner.get()
         fields: dict[str, Any] = {
-            "timestamp": _timestamp(record),
-            "severity": record.levelname,
-            "logger": record.name,
+            "timestamp": _timestamp(created),
+            "severity": levelname or logging.getLevelName(levelno),
+            "logger": name,
             "message": message,
             "runner_class": None if runner is None else type(runner).__name__,
             "runner_id": None if runner is None else str(runner.runner_id),
             "invocation_id": invocation_id,
             "task_id": task_id,
             "text": message if task_id is None else f"[{task_id}: {invocation_id}] {message}",
-            "exception": cut(self.formatException(record.exc_info), MAX_TRACEBACK_CHARS) if record.exc_info else None,
+            "exception": error,
         }
-        for name, value in record.__dict__.items():
-            if name not in _OF_EVERY_RECORD:
-                fields[f"extra_{name}" if name in fields else name] = value
+        for key, value in extra().items():
+            fields[f"extra_{key}" if key in fields else key] = value
         # Escaped to ASCII, so that it stays JSON on a stream of any encoding.
         try:
-            return json.dumps(fields, default=_as_text, skipkeys=True)
+            return _ENCODER.encode(fields)
         except (ValueError, RecursionError):
             # What was given holds itself, or is nested too deep.
-            return json.dumps({name: value if _is_plain(value) else _as_text(value) for name, value in fields.items()})
+            return json.dumps({key: value if _is_plain(value) else _as_text(value) for key, value in fields.items()})
 
 
 _OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -206,6 +292,9 @@ def _as_text(value: object) -> str:
         return cut(str(value), MAX_MESSAGE_CHARS)
     except Exception:
         return f"<{type(value).__name__}>"
+
+
+_ENCODER = json.JSONEncoder(default=_as_text, skipkeys=True)
 
 
 def _is_plain(value: object) -> bool:
@@ -224,16 +313,16 @@ _second = (-1, "", "")
 """The last second that was written as text: its number, date and time, offset. Replaced as a whole."""
 
 
-def _timestamp(record: logging.LogRecord) -> str:
+def _timestamp(created: float) -> str:
     """Date, time with milliseconds, and UTC offset. All but the milliseconds is made once a second."""
     global _second
-    second = int(record.created)
+    second = int(created)
     known = _second
     if known[0] != second:
         text = datetime.fromtimestamp(second, UTC).astimezone().isoformat(sep=" ")
         known = _second = (second, text[:19], text[19:])
     _, begin, offset = known
-    return f"{begin}.{int(record.msecs):03d}{offset}"
+    return f"{begin}.{int((created - second) * 1000):03d}{offset}"
 
 
 def _is_terminal(stream: Any) -> bool:

@@ -1,0 +1,120 @@
+"""The line of a finished invocation: written without a record where that makes no difference, equal to one with it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pynenc import Pynenc, _core, context
+from pynenc._execute.ends_log import EndsLog
+from pynenc._execute.outcome import Outcome
+from pynenc.runner import ThreadRunner
+
+NOW = 1_764_561_600.1239
+
+
+def add(x: int, y: int) -> int:
+    return x + y
+
+
+@pytest.fixture(params=["text", "json"])
+def write(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+    """Write the line of one invocation; the app that wrote it."""
+    app = Pynenc(f"lines-{uuid.uuid4().hex}", {"store_url": "memory://", "log_format": request.param})
+    invocation = app.task(add)(1, 2)
+    [claim] = app._runtime.store.claim("runner#1", 1, begin=True)
+    runner = ThreadRunner(app)
+    log = EndsLog(app.logger)
+
+    def write() -> Any:
+        with monkeypatch.context() as patch, context.enter_invocation(invocation, runner):
+            # Without those of pytest, which capture what it shows.
+            own = [handler for handler in app.logger.handlers if type(handler).__module__ != "_pytest.logging"]
+            patch.setattr(app.logger, "handlers", own)
+            patch.setattr("time.time", lambda: NOW)
+            patch.setattr("time.time_ns", lambda: int(NOW * 1e9))
+            log.write(claim, Outcome(_core.SUCCESS), NOW - 1.5)
+        return app
+
+    return write
+
+
+def _line(capsys: pytest.CaptureFixture[str]) -> str:
+    [line] = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_the_line_is_that_of_a_record(write: Callable[[], Any], capsys: pytest.CaptureFixture[str]) -> None:
+    logger = write().logger
+    without = _line(capsys)
+    assert "success, attempt 1, waited " in without
+    logger.addFilter(lambda record: True)
+    write()
+    assert _line(capsys) == without
+
+
+def test_no_record_is_made_for_our_own_handler_alone(
+    write: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logging, "LogRecord", None)
+    monkeypatch.setattr(logging, "_logRecordFactory", None)
+    write()
+    assert "finished: success" in _line(capsys)
+
+
+def test_other_handlers_filters_and_factories_see_the_record(
+    write: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger = write().logger
+    seen: list[logging.LogRecord] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(record)
+
+    logger.addHandler(keep := Keep())
+    write()
+    logger.removeHandler(keep)
+    logger.handlers[0].addFilter(lambda record: seen.append(record) or True)
+    write()
+    logger.handlers[0].filters.clear()
+    before = logging.getLogRecordFactory()
+
+    def factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        seen.append(before(*args, **kwargs))
+        return seen[-1]
+
+    logging.setLogRecordFactory(factory)
+    try:
+        write()
+    finally:
+        logging.setLogRecordFactory(before)
+    assert [record.outcome for record in seen] == ["success"] * 3  # type: ignore[attr-defined]
+    logger.setLevel(logging.WARNING)
+    capsys.readouterr()
+    write()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_stream_that_cannot_take_the_line_is_reported_by_logging(
+    write: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Full:
+        encoding = "utf-8"
+
+        def write(self, text: str) -> int:
+            raise OSError("no space left")
+
+        def flush(self) -> None:
+            pass
+
+    reported: list[object] = []
+    monkeypatch.setattr(logging.Handler, "handleError", lambda self, record: reported.append(record))
+    monkeypatch.setattr(sys, "stderr", Full())
+    write()
+    assert len(reported) == 1
