@@ -388,7 +388,7 @@ class Pynenc(metaclass=AppMeta):
             ...     shop.orchestrator.count_invocations()
             0
         """
-        self._runtime.store.purge()
+        self.orchestrator.purge()
         self.client_data_store.purge()
         self.trigger.purge()
 

@@ -103,6 +103,53 @@ def test_invocations_are_found_by_id(jobs: Any) -> None:
             lookup("01a22f2e-cbe2-7000-b370-4ef5e29202c5" if lookup != dev.record.get_invocation else wanted)
 
 
+def test_views_read_the_invocations_of_this_process(jobs: Any) -> None:
+    dev, app = jobs.dev, jobs.app
+    first, second = dev.append([1], 2), dev.append([3], 4)
+    failed = dev.fail_with("Known")
+    orchestrator, task_id = app.orchestrator, dev.append.task_id
+    assert orchestrator.count_invocations() == 3
+    assert orchestrator.count_invocations(task_id, ["success"]) == 2
+    assert orchestrator.count_invocations(statuses="failed") == 1
+    assert list(orchestrator.get_task_invocation_ids(task_id)) == [first.invocation_id, second.invocation_id]
+    assert orchestrator.get_invocation_ids_paginated(limit=1, offset=1) == [second.invocation_id]
+    assert list(orchestrator.get_call_invocation_ids(second.call)) == [second.invocation_id]
+    assert list(orchestrator.get_existing_invocations(dev.append, {"items": "[3]"})) == [second.invocation_id]
+    assert orchestrator.filter_by_status([first, failed], ["failed"]) == [failed.invocation_id]
+    assert orchestrator.filter_final([first, failed]) == [first.invocation_id, failed.invocation_id]
+    assert app.broker.count_invocations() == 0
+    outer = dev.call_append()
+    [child] = app.state_backend.get_child_invocations(outer)
+    assert app.state_backend.get_invocation(child).result == outer.result
+    app.purge()
+    assert orchestrator.count_invocations() == 0
+
+
+def test_the_history_is_that_of_a_runner(jobs: Any) -> None:
+    backend = jobs.app.state_backend
+    retried = backend.get_history(jobs.dev.fail_at_first(1))
+    begun = ["registered", "pending", "running"]
+    assert [str(entry.status) for entry in retried] == [*begun, "retry", "pending", "running", "success"]
+    assert retried[-1].started == retried[-2].timestamp
+    failed = backend.get_history(jobs.dev.fail_with("Known").invocation_id)
+    assert [str(entry.status) for entry in failed] == [*begun, "failed"]
+    with pytest.raises(InvocationNotFoundError):
+        backend.get_history("01a22f2e-cbe2-7000-b370-4ef5e29202c5")
+
+
+@pytest.mark.parametrize("name", ["fail_with", "fail_in_a_coroutine"])
+def test_tracebacks_begin_in_the_code_of_the_body(jobs: Any, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    invocation = getattr(jobs.dev, name)("Known")
+    logged = capfd.readouterr().err
+    assert "support/jobs/dev.py" in logged
+    assert "pynenc/invocation" not in logged
+    with pytest.raises(jobs.dev.Known) as raised:
+        _ = invocation.result
+    cause = raised.value.__cause__
+    assert cause is not None
+    assert cause.__traceback__.tb_frame.f_code.co_filename == jobs.dev.__file__
+
+
 async def _find(task: Any, invocation_id: str) -> Any:
     return (await task.find(invocation_id)).result
 

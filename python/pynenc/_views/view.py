@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from pynenc._execute.outcome import runner_of
 from pynenc._kernel.runtime import runtime_of
@@ -53,7 +53,12 @@ class View:
 
     @property
     def _store(self) -> _core.Store:
-        return runtime_of(self.app).store
+        runtime = runtime_of(self.app)
+        if runtime.conf.dev_mode_force_sync_tasks:
+            from pynenc._views.dev_store import DevStore
+
+            return cast("_core.Store", DevStore(self.app))
+        return runtime.store
 
 
 def id_of(invocation: InvocationOrId) -> str:

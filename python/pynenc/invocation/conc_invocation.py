@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import inspect
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Generic
 
 from pynenc import context
@@ -14,11 +15,13 @@ from pynenc._kernel.shapes import signature_of
 from pynenc.call import Call
 from pynenc.exceptions import InvocationCancelledError, InvocationError
 from pynenc.identifiers import InvocationId
+from pynenc.invocation._dev_changes import BEGUN, StatusChanges
 from pynenc.invocation.base_invocation import BaseInvocation, checked_timeout, raisable
 from pynenc.invocation.status import InvocationStatus
 from pynenc.types import Params, Result
 from pynenc.util.coroutines import complete, running_loop
 from pynenc.util.texts import describe
+from pynenc.util.tracebacks import from_their_code
 
 if TYPE_CHECKING:
     import asyncio
@@ -31,7 +34,7 @@ _waited_for: contextvars.ContextVar[tuple[ConcurrentInvocation[Any, Any], ...]] 
 """The invocations whose bodies run around this code: each waits for the next, so none may be waited for in here."""
 
 
-class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Result]):
+class ConcurrentInvocation(StatusChanges, BaseInvocation[Params, Result], Generic[Params, Result]):
     """One call in dev mode. The body runs once, when the call is made; its value or exception stays.
 
     The body runs in the calling thread. While an event loop runs there, a coroutine runs on that loop, and the call
@@ -58,6 +61,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         "_body",
         "_call_made",
         "_cancelled",
+        "_changes",
         "_ended",
         "_error",
         "_lock",
@@ -67,7 +71,6 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         "_parent_id",
         "_payload",
         "_retries",
-        "_status",
         "_value",
         "app",
         "body_ended",
@@ -87,7 +90,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         self._body: asyncio.Task[None] | None = None
         """The body, where it runs as a task on `_loop`."""
         self._retries = 0
-        self._status = InvocationStatus.REGISTERED
+        self._changes = [(InvocationStatus.REGISTERED, time.time())]
         self._payload: bytes | None = None
         """The encoded arguments; None before they are."""
         self._outcome: bytes | None = None
@@ -226,7 +229,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
             if self._status.is_final():
                 return False
             if self._status is InvocationStatus.REGISTERED:
-                self._status = InvocationStatus.CANCELLED
+                self._become(InvocationStatus.CANCELLED)
                 self._ended.set()
                 return True
             self._cancelled = True
@@ -267,7 +270,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         with self._lock:
             if self._status is not InvocationStatus.REGISTERED:
                 return False
-            self._status = InvocationStatus.RUNNING
+            self._become(*BEGUN)
             self._ended.clear()
             return True
 
@@ -282,7 +285,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
         with self._lock:
             self._loop = self._body = None
             if not self._status.is_final():
-                self._status = InvocationStatus.CANCELLED if self._cancelled else InvocationStatus.REGISTERED
+                self._become(InvocationStatus.CANCELLED if self._cancelled else InvocationStatus.REGISTERED)
         self._ended.set()
 
     def _refuse_own(self) -> None:
@@ -324,6 +327,17 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
                 except BaseException as error:
                     again = self._raised(error)
 
+    def payload(self) -> bytes:
+        """Return the encoded arguments."""
+        if self._payload is None:
+            self._payload = runtime_of(self.app).codec.encode_arguments(self.task, self.arguments.passed)
+        return self._payload
+
+    @property
+    def outcome(self) -> bytes | None:
+        """The encoded result or exception; None if there is none."""
+        return self._outcome
+
     def _decoded(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments as another process would receive them."""
         codec = runtime_of(self.app).codec
@@ -337,22 +351,24 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
             self._outcome = runtime_of(self.app).codec.encode_result(self.task, value, str(self.invocation_id))
         except Exception as error:
             return self._failed(error)
-        self._status = InvocationStatus.SUCCESS
+        self._become(InvocationStatus.SUCCESS)
         return False
 
     def _raised(self, error: BaseException) -> bool:
         """Whether to run it again."""
         if self._retries < self.task.conf.max_retries and isinstance(error, tuple(self.task.retriable_exceptions)):
             self._retries += 1
+            self._become(InvocationStatus.RETRY, *BEGUN)
             return True
         return self._failed(error)
 
     def _failed(self, error: BaseException) -> bool:
         self._outcome = runtime_of(self.app).codec.encode_exception(self.task, error, str(self.invocation_id))
-        self._error = error
-        self._status = InvocationStatus.FAILED
+        # What is shown of it begins in the code of the body.
+        self._error = error.with_traceback(from_their_code(error.__traceback__))
+        self._become(InvocationStatus.FAILED)
         # Perhaps nobody asks for the result.
-        self.app.logger.error("task %s failed: %s", self.task.task_id, describe(error), exc_info=error)
+        self.app.logger.error("task %s failed: %s", self.task.task_id, describe(error), exc_info=self._error)
         return False
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -362,7 +378,7 @@ class ConcurrentInvocation(BaseInvocation[Params, Result], Generic[Params, Resul
                 "in this process. Pickle it before or afterwards, or pass its id."
             )
         # Not the parent: its body runs, as a rule.
-        outcome = (self._status, self._retries, self._outcome)
+        outcome = (self.changes(), self._retries, self._outcome)
         return (_restore, (self._call_made, str(self.invocation_id), self._parent_id, outcome))
 
 
@@ -374,12 +390,12 @@ def _restore(
     call: Call[Any, Any],
     invocation_id: str,
     parent_id: InvocationId | None,
-    outcome: tuple[InvocationStatus, int, bytes | None],
+    outcome: tuple[list[tuple[InvocationStatus, float]], int, bytes | None],
 ) -> ConcurrentInvocation[Any, Any]:
     invocation: ConcurrentInvocation[Any, Any] = ConcurrentInvocation(call)
     invocation.invocation_id = InvocationId(invocation_id)
     invocation._parent, invocation._parent_id = None, parent_id
-    invocation._status, invocation._retries, invocation._outcome = outcome
+    invocation._changes, invocation._retries, invocation._outcome = outcome
     return invocation
 
 

@@ -45,3 +45,16 @@ def remember(app: Any, invocations: Iterable[ConcurrentInvocation[Any, Any]]) ->
             known[str(invocation.invocation_id)] = invocation
         while len(known) > KEPT:
             known.popitem(last=False)
+
+
+def made_by(app: Any) -> list[ConcurrentInvocation[Any, Any]]:
+    """Return the invocations that calls in this process have made, in the order of the calls; the latest `KEPT` of
+    them."""
+    with _lock:
+        return list(_made.get(app, OrderedDict()).values())
+
+
+def forget_all(app: Any) -> int:
+    """Find none of these any more; how many there were."""
+    with _lock:
+        return len(_made.pop(app, ()))

@@ -77,6 +77,9 @@ class AppTest:
         """
         from pynenc.invocation.dist_invocation import DistributedInvocation
 
+        if self.app.conf.dev_mode_force_sync_tasks:
+            # Nothing is submitted.
+            return []
         ids = self.app.orchestrator.get_task_invocation_ids(str(task.task_id))
         return [DistributedInvocation(self.app, invocation_id, task=task) for invocation_id in ids]
 

@@ -22,9 +22,8 @@ def complete(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine to its end: in this thread, or on a new thread if an event loop runs in this one."""
     import asyncio
 
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    # Not by an exception, which would be the context of what the coroutine raises.
+    if running_loop() is None:
         return asyncio.run(coroutine)
     outcome: list[tuple[Any, BaseException | None]] = []
 

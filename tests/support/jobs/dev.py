@@ -54,6 +54,24 @@ def fail_with(name: str) -> None:
 
 
 @app.task
+async def fail_in_a_coroutine(name: str) -> None:
+    await asyncio.sleep(0)
+    raise Known(name)
+
+
+@app.task(max_retries=1, retry_for=(Known,))
+def fail_at_first(item: int) -> int:
+    if not fail_at_first.invocation.num_retries:
+        raise Known("at first")
+    return item
+
+
+@app.task
+def call_append() -> list[int]:
+    return append([1], 2).result
+
+
+@app.task
 def own_loop() -> int:
     return asyncio.run(_one())
 
