@@ -7,7 +7,8 @@ again from its `args`, so it can be pickled.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from pynenc.util.texts import cut
 
@@ -255,7 +256,32 @@ class InvocationAbandonedError(InvocationError):
 
 
 class InvocationTimeoutError(PynencError, TimeoutError):
-    """An invocation did not finish within the `timeout` of the caller. The invocation goes on."""
+    """An invocation did not finish within the `timeout` of the caller. The invocation goes on.
+
+    The text says what the store knows of the invocation. The store is asked when the text is first read, for half a
+    second at most; a caller that only catches the error does not pay for it.
+    """
+
+    __slots__ = ("_explain",)
+
+    _explain: Callable[[], str]
+
+    @classmethod
+    def explained(cls, message: str, explain: Callable[[], str]) -> InvocationTimeoutError:
+        """Make an error whose text `explain` returns, when it is read."""
+        error = cls(message)
+        error._explain = explain
+        return error
+
+    def __str__(self) -> str:
+        explain: Callable[[], str] | None = getattr(self, "_explain", None)
+        if explain is not None:
+            del self._explain
+            self.args = (explain(),)
+        return super().__str__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self),)
 
 
 class StateBackendError(PynencError):

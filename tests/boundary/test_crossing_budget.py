@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,8 @@ from support import flags
 from support.crossings import Crossings, counting
 from support.waiting import wait_until
 from support.worlds import World
+
+from pynenc.exceptions import InvocationTimeoutError
 
 
 @pytest.fixture
@@ -121,3 +124,20 @@ def test_an_idle_runner_crosses_once_per_second_to_supervise_and_not_at_all_to_w
     assert spent.pop("Engine.tend", 0) <= 4
     assert spent.pop("Engine.failing_sec", 0) <= 4
     assert spent == {}
+
+
+def test_a_timeout_reads_nothing_until_its_text_is_read(world: World, crossings: Crossings) -> None:
+    invocation = world.jobs.basics.add(1, 2)
+    group = world.jobs.basics.add.parallelize([(1, 2), (3, 4)])
+    before = crossings.counts()
+    threads = threading.active_count()
+    errors = []
+    for wait in (invocation.get_result, group.get_results):
+        with pytest.raises(InvocationTimeoutError) as raised:
+            wait(timeout=0.01)
+        errors.append(raised.value)
+    made = crossings.during(before)
+    assert {name for name in made if name.startswith("Store.")} == {"Store.waiter"}, made
+    assert threading.active_count() == threads
+    assert [f"{world.app._runtime.store.url}; " in str(error) for error in errors] == [True, True]
+    assert [str(error) for error in errors] == [str(pickle.loads(pickle.dumps(error))) for error in errors]

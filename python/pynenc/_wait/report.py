@@ -16,7 +16,7 @@ from pynenc._engine.statuses import status_rows
 from pynenc._wait.no_runner import how_to_start_one
 from pynenc._wait.runner_cards import RunnerCard, live_runners
 from pynenc.conf.database_file import absolute_url
-from pynenc.exceptions import InvocationNotFoundError, PynencError
+from pynenc.exceptions import InvocationNotFoundError, InvocationTimeoutError, PynencError
 from pynenc.util import clock
 from pynenc.util.texts import cut
 
@@ -99,19 +99,38 @@ def say_why(runtime: AppRuntime, targets: Iterable[Target], waited_sec: float) -
             ).start()
 
 
-def why_unfinished(runtime: AppRuntime, target: Target) -> str:
-    """What the error of a timeout adds about one of many: empty if the store does not say it in half a second."""
-    report = _reporter(runtime).report_soon(target)
-    return f": {report.text}" if report is not None else ""
+def late(runtime: AppRuntime, target: Target, timeout: float) -> InvocationTimeoutError:
+    """Return the error of a timeout. Its text names the invocation once, with its task and state.
 
-
-def unfinished(runtime: AppRuntime, target: Target, timeout: float) -> str:
-    """The text of the error of a timeout. It names the invocation once, with its task and state as `why_unfinished`."""
-    report = _reporter(runtime).report_soon(target) if timeout else None
+    The store is asked when the text is read. A store that does not answer in half a second adds nothing to it.
+    """
     within = f"did not finish within {timeout:g} s"
-    if report is None:
-        return f"invocation {target.invocation_id} {within}"
-    return f"{report.which} {within}: it {report.state}"
+    plain = f"invocation {target.invocation_id} {within}"
+
+    def explain() -> str:
+        report = _reporter(runtime).report_soon(target)
+        return plain if report is None else f"{report.which} {within}: it {report.state}"
+
+    return InvocationTimeoutError.explained(plain, explain) if timeout else InvocationTimeoutError(plain)
+
+
+def late_group(
+    runtime: AppRuntime, task_id: str, waiting: Sequence[Target], members: int, timeout: float
+) -> InvocationTimeoutError:
+    """Return the error of a timeout of a group. Its text is made as that of `late`, and tells of one invocation.
+
+    Args:
+        waiting: those that are not finished.
+        members: how many the group has.
+    """
+    first = waiting[0]
+    plain = f"{len(waiting)} of {members} invocations of {task_id} did not finish within {timeout:g} s"
+
+    def explain() -> str:
+        report = _reporter(runtime).report_soon(first)
+        return plain if report is None else f"{plain}: {report.text}"
+
+    return InvocationTimeoutError.explained(plain, explain) if timeout else InvocationTimeoutError(plain)
 
 
 def _reporter(runtime: AppRuntime) -> _Reporter:

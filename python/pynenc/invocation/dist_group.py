@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequen
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from pynenc._kernel.runtime import runtime_of
-from pynenc._wait.report import why_unfinished
+from pynenc._wait.report import late_group
 from pynenc._wait.threads import missing, wait_outcomes
-from pynenc.exceptions import InvocationNotFoundError, InvocationTimeoutError
+from pynenc.exceptions import InvocationNotFoundError
 from pynenc.invocation.base_invocation import BaseInvocationGroup, checked_timeout
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.invocation.group_results import AsyncGroupResults, GroupResults, or_exception
@@ -142,10 +142,8 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
                 left = None if deadline is None else max(0.0, deadline - clock.monotonic())
                 news = wait_outcomes(runtime_of(self.app), waiter, waiting.representatives, left)
                 if not news:
-                    why = why_unfinished(runtime_of(self.app), waiting.representatives()[0]) if timeout else ""
-                    raise InvocationTimeoutError(
-                        f"{len(waiting)} of {len(self)} invocations of {self.task.task_id} "
-                        f"did not finish within {timeout:g} s{why}"
+                    raise late_group(
+                        runtime_of(self.app), self.task.task_id, waiting.representatives(), len(self), timeout or 0.0
                     )
                 yield from waiting.settle(news)
         except InvocationNotFoundError as error:

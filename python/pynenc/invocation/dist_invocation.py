@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from pynenc._identity.runner_context import RunnerContext
 from pynenc._kernel.runtime import runtime_of
-from pynenc._wait.report import unfinished
+from pynenc._wait.report import late
 from pynenc._wait.target import Target
 from pynenc._wait.threads import missing, wait_outcomes
 from pynenc.arguments import Arguments
@@ -18,7 +18,6 @@ from pynenc.exceptions import (
     InvocationConcurrencyControlledError,
     InvocationError,
     InvocationNotFoundError,
-    InvocationTimeoutError,
     SignatureError,
 )
 from pynenc.identifiers import InvocationId
@@ -208,7 +207,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Target, Generic[Para
             except (InvocationNotFoundError, ValueError) as error:
                 raise missing(runtime_of(self.app), self.invocation_id, error) from None
             if not news:
-                raise InvocationTimeoutError(unfinished(runtime_of(self.app), self, limit or 0.0))
+                raise late(runtime_of(self.app), self, limit or 0.0)
             self._terminal = news[0]
         return self._conclude()
 
