@@ -64,7 +64,20 @@ async def execute_async(runtime: AppRuntime, claim: _core.Claim, hooks: BodyHook
     try:
         with context.enter_invocation(execution.invocation, hooks.runner):
             log, started = hooks.ends_log, time.time()
-            outcome = await execution.run_on_loop()
+            begun = execution.begin_on_loop()
+            if isinstance(begun, Outcome):
+                outcome = begun
+            else:
+                # A body that waits keeps this frame. Another one around the body would cost each of them memory.
+                limit, args, kwargs = begun
+                try:
+                    try:
+                        value = await limit.run(task.func(*args, **kwargs))
+                    finally:
+                        execution.end_on_loop()
+                    outcome = too_late(execution) if limit.stage == "gave up" else returned(execution, value)
+                except BaseException as error:
+                    outcome = execution.raised_on_loop(error, limit)
             if log is not None:
                 log.write(claim, outcome, started)
             return outcome
@@ -186,8 +199,8 @@ class Execution:
             hooks.bodies.unguard(claim)
             hooks.limit_ends(claim)
 
-    async def run_on_loop(self) -> Outcome:
-        """Decode the arguments, await the body, encode what it returns or raises."""
+    def begin_on_loop(self) -> tuple[CoroutineLimit, tuple[Any, ...], dict[str, Any]] | Outcome:
+        """Decode the arguments of a coroutine. Return its limits and arguments, or an outcome if it cannot begin."""
         task, hooks, claim = self.task, self.hooks, self.claim
         began = clock.monotonic()
         try:
@@ -200,21 +213,19 @@ class Execution:
             rest_of(task._limits, began), lambda: hooks.give_up(claim, given_up(self, limit.cancelled_after))
         )
         hooks.bodies.guard(claim, limit)
-        try:
-            try:
-                value = await limit.run(task.func(*args, **kwargs))
-            finally:
-                if self.invocation._claim is None:
-                    end_copy()
-        except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) and not limit.stage and (other := disturbed_by()):
-                return disturbed(self, other)
-            return raised(self, error, limit)
-        finally:
-            hooks.bodies.unguard(claim)
-        if limit.stage == "gave up":
-            return too_late(self)
-        return returned(self, value)
+        return limit, args, kwargs
+
+    def end_on_loop(self) -> None:
+        """Let nothing interrupt the coroutine any more. In a forked copy of it, end the process."""
+        if self.invocation._claim is None:
+            end_copy()
+        self.hooks.bodies.unguard(self.claim)
+
+    def raised_on_loop(self, error: BaseException, limit: CoroutineLimit) -> Outcome:
+        """Return the outcome of a coroutine that has raised."""
+        if isinstance(error, asyncio.CancelledError) and not limit.stage and (other := disturbed_by()):
+            return disturbed(self, other)
+        return raised(self, error, limit)
 
     def _no_thread(self, error: BaseException) -> Outcome:
         return no_thread(self.runtime.app, str(self.hooks.runner.runner_id), self.claim, error)

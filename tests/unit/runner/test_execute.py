@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from support.worlds import load_jobs
 
 from pynenc import _core, context
-from pynenc._execute.execution import execute
+from pynenc._execute.execution import execute, execute_async
 from pynenc.exceptions import RunnerError
 from pynenc.invocation import DistributedInvocation
 
@@ -37,6 +38,16 @@ def test_a_value_is_a_success(jobs: Any) -> None:
 def test_a_coroutine_is_run_to_its_end(jobs: Any) -> None:
     outcome = _execute(jobs, jobs.basics.add_slowly(1, 2))
     assert jobs.app._runtime.codec.decode_result(jobs.basics.add_slowly, outcome.payload) == 3
+
+
+def test_a_coroutine_that_waits_keeps_two_frames_of_the_package(jobs: Any) -> None:
+    """Each frame more costs every body that waits half a kilobyte."""
+    task = jobs.basics.frames_above
+    task()
+    (claim,) = jobs.app._runtime.store.claim("test", 1)
+    outcome = asyncio.run(execute_async(jobs.app._runtime, claim, jobs.app.runner._session.hooks))
+    frames = jobs.app._runtime.codec.decode_result(task, outcome.payload)
+    assert frames == ["run", "execute_async"]
 
 
 @pytest.mark.parametrize(
