@@ -11,7 +11,9 @@ from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
 
+from pynenc.serializer.checks import SCALARS
 from pynenc.serializer.hooks import DecodeHook
+from pynenc.serializer.quick_hints import quick_hints
 from pynenc.util.signature import naming_parameters
 
 _EMPTY = inspect.Parameter.empty
@@ -59,6 +61,8 @@ def slots_of(
 
 def _slot(name: str, hint: Any, problem: str | None, hook: DecodeHook, default: Any) -> Slot:
     if problem is None:
+        if type(hint) is type and hint in SCALARS:
+            return Slot(name, hint, "", default)
         if hint is _EMPTY or hint in (typing.NoReturn, typing.Never):
             return Slot(name, Any, "", default)
         try:
@@ -91,7 +95,8 @@ def _is_variadic(hint: Any) -> bool:
 def _hints(func: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the evaluated annotations by name, and the errors of all others by name."""
     try:
-        return typing.get_type_hints(func, include_extras=True), {}
+        quick = quick_hints(func)
+        return typing.get_type_hints(func, include_extras=True) if quick is None else quick, {}
     except Exception:
         # Evaluated separately, so that a name that exists only for type checkers does not affect the others.
         return _hints_one_by_one(func)
