@@ -129,7 +129,7 @@ class Codec:
             SerializationError: the result cannot be encoded; names the task and the type.
             PayloadTooLargeError: it is larger than `max_payload_bytes`.
         """
-        if value is None and self._is_json:
+        if value is None and self._is_json and self._json(task).may_return_none:
             return _NONE
         limit = self._conf.max_payload_bytes
         if self._is_json:

@@ -98,6 +98,14 @@ class JsonTaskCodec:
         return msgspec.json.Decoder(self._result.type, dec_hook=self._hook).decode
 
     @functools.cached_property
+    def may_return_none(self) -> bool:
+        """Whether the annotation of the result takes None."""
+        try:
+            return self._read_result(b"null") is None
+        except Exception:
+            return False
+
+    @functools.cached_property
     def _sure(self) -> dict[str, Sure | None]:
         conformity = Conformity(self._app.app_id)
         return {slot.name: _sure(conformity, slot) for slot in self._parameters}
