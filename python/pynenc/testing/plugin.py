@@ -34,6 +34,9 @@ REDIS_VARIABLE = "PYNENC_TEST_REDIS_URL"
 _START_SEC = 30.0
 _reports: list[RunnerReport] = []
 
+_test_apps: list[Pynenc] = []
+"""The apps that `pynenc_app` has made for running tests."""
+
 
 @pytest.fixture(scope="session")
 def pynenc_redis_url() -> Iterator[str]:
@@ -102,10 +105,12 @@ def pynenc_app(pynenc_store_url: Callable[[str], str]) -> Iterator[Callable[...,
         values = {"logging_level": "warning", **settings, "store_url": pynenc_store_url(store)}
         app = Pynenc(app_id=f"test-{uuid.uuid4().hex[:12]}", config_values=values)
         made.append(app)
+        _test_apps.append(app)
         return app
 
     yield make
     for app in made:
+        _test_apps.remove(app)
         app.purge()
 
 
@@ -250,12 +255,29 @@ def pynenc_runner(pynenc_test: IsolateApp) -> Iterator[StartRunner]:
         def start(app: Pynenc, cls: Callable[[Pynenc], BaseRunner] | None = None, **settings: Any) -> BaseRunner:
             from pynenc.runner import ThreadRunner
 
+            _warn_of_real_store(app)
             runner = (cls or ThreadRunner)(app)
             for name, value in settings.items():
                 setattr(runner.conf, name, value)
             return stack.enter_context(running(runner))
 
         yield start
+
+
+def _warn_of_real_store(app: Pynenc) -> None:
+    from pynenc._kernel.runtime import runtime_of
+    from pynenc.conf.masking import masked_url
+    from pynenc.conf.store_url import kind_of, resolve_store_url
+
+    url = resolve_store_url(app.conf)
+    if kind_of(url) == "memory" or runtime_of(app).is_set_aside or any(one is app for one in _test_apps):
+        return
+    warnings.warn(
+        f"pynenc_runner runs what is in the own store of app {app.app_id!r}, {masked_url(url)}: isolate the app first, "
+        "with pynenc_test(app)",
+        UserWarning,
+        stacklevel=3,
+    )
 
 
 @pytest.fixture

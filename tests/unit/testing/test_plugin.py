@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from importlib import metadata
 
 import pytest
 
+from pynenc import Pynenc
 from pynenc.runner import ThreadRunner
 from pynenc.testing.benchmark import RunnerBenchmark, RunnerReport, most_at_once
 from pynenc.testing.plugin import running
@@ -45,6 +47,20 @@ def test_an_app_of_each_store_runs_a_task(request: pytest.FixtureRequest, pynenc
     pynenc_runner(app)
     assert app._runtime.store.kind == kind
     assert task(21).get_result(30.0) == 42
+
+
+def test_a_runner_on_the_own_store_of_an_app_is_warned_of(sqlite_env: None, pynenc_runner, pynenc_test) -> None:
+    app = Pynenc()
+    with pytest.warns(
+        UserWarning, match=r"own store of app .*store\.db: isolate the app first, with pynenc_test"
+    ) as seen:
+        pynenc_runner(app)
+    assert seen[0].filename == __file__
+    other = Pynenc("another", {"store_url": "sqlite:///another.db"})
+    pynenc_test(other)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pynenc_runner(other)
 
 
 def test_two_apps_of_one_test_do_not_see_each_other(pynenc_app) -> None:
