@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.crossings import Crossings, counting
 from support.waiting import wait_until
 from support.worlds import STORES, StoreKind, set_environment
 
@@ -60,8 +62,17 @@ class WaitingRunner(BaseRunner):
         time.sleep(0.005)
 
 
+@pytest.fixture
+def crossings() -> Iterator[Crossings]:
+    """Counts the calls into the engine and the store, of the threads of the runner too."""
+    with counting() as counted:
+        yield counted
+
+
 @pytest.fixture(params=STORES, ids=[store.name for store in STORES])
-def runner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WaitingRunner]:
+def runner(
+    request: pytest.FixtureRequest, crossings: Crossings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[WaitingRunner]:
     """A running `WaitingRunner`, on each store."""
     store: StoreKind = request.param
     set_environment(monkeypatch, tmp_path, store)
@@ -78,15 +89,23 @@ def runner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_
     assert time.monotonic() - began < FOR_LONG / 2, "a stop ends the wait for work"
 
 
-def test_a_runner_of_ones_own_is_woken_for_work_and_does_not_poll(runner: WaitingRunner) -> None:
+def test_a_runner_of_ones_own_is_woken_for_work_and_does_not_poll(runner: WaitingRunner, crossings: Crossings) -> None:
     task = runner.app.task(echo)
     wait_until(lambda: runner.passes >= runner.threads, "the wait of each thread")
     assert [task(number).result for number in range(3)] == [0, 1, 2]
     results = task.parallelize([(number,) for number in range(20)]).results
     assert sorted(results) == list(range(20))
-    assert runner.passes <= runner.threads + 3 * runner.threads + 20 * runner.threads, (
-        "each pass follows a piece of news"
+    before = crossings.counts()
+    idle = wait_until(
+        lambda: _while_idle(runner, crossings, before), "each thread has said several times that it lives"
     )
+    # One look at the store for the end of the last invocation; a loop that polls asks at least as often as it wakes.
+    assert sum(count for name, count in idle.items() if name.startswith(("Store.", "Engine.claim"))) <= runner.threads
+
+
+def _while_idle(runner: WaitingRunner, crossings: Crossings, before: Counter[str]) -> dict[str, int] | None:
+    made = crossings.during(before)
+    return made if made.get("Engine.wait_for_work", 0) >= 4 * runner.threads else None
 
 
 def test_every_waiting_thread_gets_an_invocation_of_a_batch(runner: WaitingRunner) -> None:

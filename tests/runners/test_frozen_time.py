@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import sys
 import time
@@ -58,7 +59,43 @@ def test_runs_waits_and_timeouts_go_on_while_time_is_frozen(world: World, monkey
         world.stop()
 
 
-def test_no_module_reads_the_time_by_a_name_that_is_replaced() -> None:
+STEADY = {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"}
+"""Clocks for spans. The wall clock (`time.time`) may be frozen: it only shows when something was."""
+
+
+def _steady_clocks(source: str) -> list[str]:
+    """Where a module names a clock for spans that a library may replace."""
+    found = []
+    tree = ast.parse(source)
+    names = {"time"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.asname or alias.name for alias in node.names if alias.name == "time"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "time":
+            found += [f"line {node.lineno}: {alias.name}" for alias in node.names if alias.name in STEADY]
+        elif isinstance(node, ast.Attribute) and node.attr in STEADY and isinstance(node.value, ast.Name):
+            found += [f"line {node.lineno}: {node.attr}"] if node.value.id in names else []
+    return found
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time\nx = time.monotonic()",
+        "import time as t\nclock = t.perf_counter",
+        "from time import monotonic_ns as now",
+        "import time\ndef wait(clock=time.monotonic): ...",
+    ],
+)
+def test_every_way_to_read_a_clock_that_is_replaced_is_found(source: str) -> None:
+    assert len(_steady_clocks(source)) == 1
+
+
+def test_no_module_reads_a_clock_for_spans_by_a_name_that_is_replaced() -> None:
     package = Path(pynenc.__file__).parent
-    found = [path for path in package.rglob("*.py") if "time.monotonic()" in path.read_text()]
-    assert [path for path in found if path.parent.name != "testing"] == []
+    modules = [path for path in package.rglob("*.py") if path.parent.name != "testing"]
+    assert len(modules) > 100
+    found = {str(path.relative_to(package)): _steady_clocks(path.read_text()) for path in modules}
+    # The native clock, which nothing replaces, is read there.
+    assert {path for path, lines in found.items() if lines} == {"util/clock.py"}
