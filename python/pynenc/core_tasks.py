@@ -74,6 +74,8 @@ class CoreTaskRegistry:
 def recover_pending_invocations() -> int:
     """Queue again what dead runners had claimed or were running. The store has one step for both.
 
+    Blocks for its writes to the store.
+
     Returns:
         The number of invocations that were queued.
     Raises:
@@ -84,6 +86,8 @@ def recover_pending_invocations() -> int:
 
 def recover_running_invocations() -> int:
     """Queue again what dead runners had claimed or were running. The store has one step for both.
+
+    Blocks for its writes to the store.
 
     Returns:
         The number of invocations that were queued.

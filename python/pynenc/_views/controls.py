@@ -36,6 +36,8 @@ class ActiveRunnerInfo:
 class BaseBlockingControl:
     """`app.orchestrator.blocking_control`: which invocations other invocations wait for.
 
+    Each method blocks for its reads and writes of the store.
+
     Args:
         app: the app.
     """
@@ -77,7 +79,9 @@ class BaseBlockingControl:
 
 
 class BaseCycleControl:
-    """`app.orchestrator.cycle_control`: calls that come back to themselves. Reads the store and keeps nothing.
+    """`app.orchestrator.cycle_control`: calls that come back to themselves. Keeps nothing.
+
+    Each method blocks for its reads of the store.
 
     Args:
         app: the app.

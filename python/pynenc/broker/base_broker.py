@@ -26,7 +26,8 @@ _QUEUED = [status.value for status in InvocationStatus if status.is_available_fo
 class BaseBroker(View):
     """The queues of an app. Submitting a call queues its invocation in the same step, so nothing needs to be routed.
 
-    A subclass may change the public methods; `broker_cls` selects an imported subclass by its name.
+    Each method blocks for its reads and writes of the store, and for nothing else. `broker_cls` selects an imported
+    subclass by its name.
 
     Args:
         app: the app.
@@ -46,7 +47,7 @@ class BaseBroker(View):
     def route_invocation(
         self, invocation: InvocationOrId, queue_name: str | None = None, priority: float | None = None
     ) -> None:
-        """See that an invocation is in the queue. Blocks for one read or write of the store.
+        """See that an invocation is in the queue.
 
         An invocation that the caller owns is handed back to the queue; any other is there already. It keeps the queue
         and the priority of its task.
@@ -111,7 +112,7 @@ class BaseBroker(View):
         return ClaimedInvocationId(claims[0]) if claims else None
 
     def count_invocations(self, queue_names: Iterable[str] | None = None) -> int:
-        """Count the invocations that wait for a runner. Blocks for one read of the store.
+        """Count the invocations that wait for a runner.
 
         Args:
             queue_names: names of queues; None counts all queues.

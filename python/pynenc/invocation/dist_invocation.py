@@ -112,7 +112,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Target, Generic[Para
 
     @property
     def task(self) -> Task[Params, Result]:
-        """The task that was called. Raises `TaskError` if this process does not know it."""
+        """The task that was called. Reads the store if only the id is known; raises `TaskError` for an unknown task."""
         if self._task is None:
             task_id = self._stored().task_id if self._claim is None else self._claim.task_id
             # What the id names has the types that the caller expects of it, or fails when it is used.
@@ -153,7 +153,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Target, Generic[Para
 
     @property
     def status(self) -> InvocationStatus:
-        """The status now. Blocks for one read of the store; a final status is not read again.
+        """The status now. Blocks for a read of the store; a final status is not read again.
 
         Raises:
             InvocationNotFoundError: the store has no invocation with this id.
@@ -212,7 +212,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Target, Generic[Para
         return self._conclude()
 
     def get_final_result(self) -> Result:
-        """Return the result of a finished invocation without waiting. Blocks for at most one read of the store.
+        """Return the result of a finished invocation. Blocks for a read of the store, not for the body.
 
         Returns:
             What the task returned.

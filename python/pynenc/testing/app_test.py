@@ -53,7 +53,7 @@ def isolated(app: Pynenc, store: str = "memory", *, manual_clock: bool = False, 
 
 
 class AppTest:
-    """An app in a test: made by `isolated` or the fixture `pynenc_test`.
+    """An app in a test: made by `isolated` or the fixture `pynenc_test`. The methods block for reads of the store.
 
     Args:
         app: the app.
