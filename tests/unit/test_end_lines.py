@@ -1,14 +1,17 @@
-"""The line of a finished invocation: written without a record where that makes no difference, equal to one with it."""
+"""The line of a finished invocation is written later, without a record, and is equal to that of a record."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
-import uuid
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from _pytest.logging import LogCaptureHandler
+from support.waiting import wait_until
 
 from pynenc import Pynenc, _core, context
 from pynenc._execute.ends_log import EndsLog
@@ -25,20 +28,22 @@ def add(x: int, y: int) -> int:
 @pytest.fixture(params=["text", "json"])
 def write(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     """Write the line of one invocation; the app that wrote it."""
-    app = Pynenc(f"lines-{uuid.uuid4().hex}", {"store_url": "memory://", "log_format": request.param})
+    app = Pynenc("shop", {"store_url": "memory://", "log_format": request.param})
     invocation = app.task(add)(1, 2)
     [claim] = app._runtime.store.claim("runner#1", 1, begin=True)
     runner = ThreadRunner(app)
-    log = EndsLog(app.logger)
+    app.logger.filters.clear()
+    log = EndsLog(app.logger, runner)
 
     def write() -> Any:
+        for handler in [handler for handler in app.logger.handlers if isinstance(handler, LogCaptureHandler)]:
+            # With a handler besides its own, an app writes each line at once.
+            app.logger.removeHandler(handler)
         with monkeypatch.context() as patch, context.enter_invocation(invocation, runner):
-            # Without those of pytest, which capture what it shows.
-            own = [handler for handler in app.logger.handlers if type(handler).__module__ != "_pytest.logging"]
-            patch.setattr(app.logger, "handlers", own)
             patch.setattr("time.time", lambda: NOW)
             patch.setattr("time.time_ns", lambda: int(NOW * 1e9))
             log.write(claim, Outcome(_core.SUCCESS), NOW - 1.5)
+        log.flush()
         return app
 
     return write
@@ -118,3 +123,54 @@ def test_a_stream_that_cannot_take_the_line_is_reported_by_logging(
     monkeypatch.setattr(sys, "stderr", Full())
     write()
     assert len(reported) == 1
+
+
+def test_lines_of_finished_invocations_come_before_what_is_logged_after_them(
+    write: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(EndsLog, "flush", lambda self: None)
+    write()
+    app = write()
+    assert capsys.readouterr().err == "", "nothing is written at once"
+    app.logger.warning("later")
+    lines = capsys.readouterr().err.splitlines()
+    assert ["finished" in line for line in lines] == [True, True, False]
+
+
+def test_lines_are_written_without_another_line_or_a_flush(
+    write: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(EndsLog, "flush", lambda self: None)
+    app = write()
+    seen: list[str] = []
+    wait_until(lambda: seen.append(capsys.readouterr().err) or "finished" in seen[-1], "the line is written")
+    wait_until(lambda: not any(thread.name == "pynenc-lines" for thread in threading.enumerate()), "no thread stays")
+    write()
+    wait_until(lambda: seen.append(capsys.readouterr().err) or "finished" in seen[-1], "another thread writes it")
+    assert app.logger.handlers[0].ends is not None
+
+
+def test_lines_are_written_at_once_if_no_thread_can_start(
+    write: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(EndsLog, "flush", lambda self: None)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    write()
+    assert "finished" in _line(capsys)
+
+
+def test_a_forked_child_writes_no_line_of_its_parent(
+    write: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(EndsLog, "flush", lambda self: None)
+    app = write()
+    pid = os.fork()
+    if pid == 0:
+        app.logger.handlers[0].flush()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    app.logger.handlers[0].flush()
+    assert len(capfd.readouterr().err.splitlines()) == 1

@@ -6,20 +6,23 @@ invocations that run at the same time cannot sign for each other.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol, TextIO, cast
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from pynenc import context
 from pynenc._logs import stream as _log_stream
+from pynenc._logs.ends import End, fields, message
+from pynenc._logs.later import Later
 from pynenc.util.texts import cut, escaped, indented
 
 if TYPE_CHECKING:
     from pynenc.conf.config_pynenc import ConfigPynenc
+    from pynenc.runner.base_runner import BaseRunner
 
 MAX_MESSAGE_CHARS = 16 * 1024
 """Longest message that is logged; of a longer one begin and end are."""
@@ -64,13 +67,13 @@ def create_logger(app: HasSettings) -> logging.Logger:
     for handler in [handler for handler in logger.handlers if isinstance(handler, AppHandler)]:
         # Of an app of this name that was made before.
         logger.removeHandler(handler)
-    logger.addHandler(app_handler(conf))
+    logger.addHandler(app_handler(conf, logger.name))
     return logger
 
 
-def app_handler(conf: ConfigPynenc) -> AppHandler:
+def app_handler(conf: ConfigPynenc, logger_name: str = "") -> AppHandler:
     """A new handler that writes as the settings of an app say."""
-    handler = AppHandler(conf.log_stream)
+    handler = AppHandler(conf.log_stream, logger_name)
     if conf.log_format == "json":
         handler.setFormatter(JsonFormatter())
     else:
@@ -88,9 +91,11 @@ def app_handler(conf: ConfigPynenc) -> AppHandler:
 class AppHandler(logging.StreamHandler[TextIO]):
     """Writes to whatever `sys.stderr` or `sys.stdout` is at the time, so that redirections are obeyed."""
 
-    def __init__(self, stream_name: str) -> None:
+    def __init__(self, stream_name: str, logger_name: str) -> None:
         self._stream_name = stream_name
         logging.Handler.__init__(self)
+        self._logger_name = logger_name
+        self.ends: Later[End] = Later(self._write_ends, threading.RLock() if self.lock is None else self.lock)
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
@@ -104,6 +109,7 @@ class AppHandler(logging.StreamHandler[TextIO]):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record. A pipe, socket or terminal whose reader stands still holds nobody up."""
+        self.ends.flush()
         stream = self.stream
         descriptor = _log_stream.may_block(stream)
         if descriptor is None:
@@ -118,6 +124,7 @@ class AppHandler(logging.StreamHandler[TextIO]):
 
     def flush(self) -> None:
         """At the end of the program: give the reader a moment for what waits."""
+        self.ends.flush()
         if _log_stream.may_block(self.stream) is None:
             super().flush()
         else:
@@ -129,59 +136,25 @@ class AppHandler(logging.StreamHandler[TextIO]):
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
         return text.encode(encoding, "backslashreplace").decode(encoding)
 
-    def write_line(self, line: str) -> None:
-        """Write one line that is formatted already. Raises what the stream raises."""
-        stream: TextIO | None = getattr(sys, self._stream_name)
-        if stream is None:
+    def _write_ends(self, ends: list[End]) -> None:
+        """Write the lines of several ends in one piece."""
+        stream, formatter = self.stream, self.formatter
+        if stream is None or not isinstance(formatter, (TextFormatter, JsonFormatter)):
             return
-        text = line + self.terminator
-        if not text.isascii():
-            encoding = getattr(stream, "encoding", None) or "utf-8"
-            text = text.encode(encoding, "backslashreplace").decode(encoding)
-        with self.lock or contextlib.nullcontext():
+        try:
+            text = formatter.ends(self._logger_name, ends)
+            if not text.isascii():
+                encoding = getattr(stream, "encoding", None) or "utf-8"
+                text = text.encode(encoding, "backslashreplace").decode(encoding)
             descriptor = _log_stream.may_block(stream)
             if descriptor is None:
                 stream.write(text)
                 stream.flush()
             else:
                 _log_stream.write(descriptor, text)
-
-
-def write_info(logger: logging.Logger, created: float, message: str, fields: Callable[[], dict[str, object]]) -> None:
-    """Log a line of INFO with what `fields` returns as its `extra`, as `logger.info` does, for a fraction of the price.
-
-    No record is made where nothing but the handler of pynenc would see it: no other handler, filter, formatter or
-    factory of records.
-
-    Args:
-        created: the time of the line, in seconds of `time.time()`.
-    """
-    formatter = _only_formatter(logger)
-    if formatter is not None:
-        handler, line = logger.handlers[0], formatter.line
-        try:
-            cast(AppHandler, handler).write_line(line(created, logging.INFO, logger.name, message, fields))
-            return
-        except (OSError, ValueError):
-            # A stream that is full or closed: the handler reports what it cannot write.
-            pass
-    # Without a look at the stack, which would take longer than all the rest.
-    if not logger.isEnabledFor(logging.INFO):
-        return
-    extra = fields()
-    logger.handle(logger.makeRecord(logger.name, logging.INFO, __file__, 0, message, (), None, "write_info", extra))
-
-
-def _only_formatter(logger: logging.Logger) -> TextFormatter | JsonFormatter | None:
-    handlers = logger.handlers
-    if len(handlers) != 1 or type(handlers[0]) is not AppHandler or logger.propagate or logger.filters:
-        return None
-    handler = handlers[0]
-    if handler.filters or handler.level > logging.INFO or not logger.isEnabledFor(logging.INFO) or logger.disabled:
-        return None
-    formatter = handler.formatter
-    known = type(formatter) is TextFormatter or type(formatter) is JsonFormatter
-    return formatter if known and logging.getLogRecordFactory() is logging.LogRecord else None  # type: ignore[return-value]
+        except Exception:
+            # A stream that is full or closed.
+            self.handleError(logging.LogRecord("pynenc", logging.INFO, __file__, 0, message(ends[0]), (), None))
 
 
 class TextFormatter(logging.Formatter):
@@ -202,9 +175,12 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, followed by the traceback if there is one."""
-        lines = [
-            self.line(record.created, record.levelno, record.name, record.getMessage(), levelname=record.levelname)
-        ]
+        head = f"{_timestamp(record.created)} {self._level(record.levelno, record.levelname)} {record.name} "
+        task_id, invocation_id = _running()
+        if task_id is not None:
+            shown = task_id.rpartition(".")[2] if self._compact else task_id
+            head += escaped(f"[{shown}: {invocation_id}] ")
+        lines = [head + escaped(cut(record.getMessage(), MAX_MESSAGE_CHARS))]
         # A line of a traceback may be whatever somebody has put into an exception or a note.
         if record.exc_info:
             lines.append(indented(cut(self.formatException(record.exc_info), MAX_TRACEBACK_CHARS)))
@@ -212,26 +188,26 @@ class TextFormatter(logging.Formatter):
             lines.append(indented(cut(self.formatStack(record.stack_info), MAX_TRACEBACK_CHARS)))
         return "\n".join(lines)
 
-    def line(
-        self,
-        created: float,
-        levelno: int,
-        name: str,
-        message: str,
-        fields: Callable[[], dict[str, object]] | None = None,
-        *,
-        levelname: str | None = None,
-    ) -> str:
-        """The line without a traceback. Text shows no `fields`."""
-        level = levelname or logging.getLevelName(levelno)
-        if self._colored():
-            level = f"{_COLORS.get(levelno, '')}{level}{_RESET}"
-        head = f"{_timestamp(created)} {level} {name} "
-        task_id, invocation_id = _running()
-        if task_id is not None:
-            shown = task_id.rpartition(".")[2] if self._compact else task_id
-            head += escaped(f"[{shown}: {invocation_id}] ")
-        return head + escaped(cut(message, MAX_MESSAGE_CHARS))
+    def _level(self, levelno: int, levelname: str) -> str:
+        return f"{_COLORS.get(levelno, '')}{levelname}{_RESET}" if self._colored() else levelname
+
+    def ends(self, logger_name: str, ends: list[End]) -> str:
+        """Return the lines of ends of invocations, as `format` makes them, each with a newline.
+
+        Args:
+            logger_name: the name of the logger.
+            ends: the ends.
+        """
+        after = f" {self._level(logging.INFO, 'INFO')} {logger_name} "
+        shown: dict[str, str] = {}
+        lines = []
+        for end in ends:
+            task_id = end[0]
+            task = shown.get(task_id)
+            if task is None:
+                task = shown[task_id] = escaped(task_id.rpartition(".")[2] if self._compact else task_id)
+            lines.append(f"{_timestamp(end[5])}{after}[{task}: {end[1]}] {message(end)}\n")
+        return "".join(lines)
 
 
 class JsonFormatter(logging.Formatter):
@@ -244,44 +220,56 @@ class JsonFormatter(logging.Formatter):
         """The object as one line."""
         extra = {name: value for name, value in record.__dict__.items() if name not in _OF_EVERY_RECORD}
         error = cut(self.formatException(record.exc_info), MAX_TRACEBACK_CHARS) if record.exc_info else None
-        return self.line(
-            record.created, record.levelno, record.name, record.getMessage(), lambda: extra, record.levelname, error
+        runner, running = context.current_runner.get(), _running()
+        return _json(record.created, record.levelname, record.name, record.getMessage(), runner, *running, extra, error)
+
+    def ends(self, logger_name: str, ends: list[End]) -> str:
+        """Return the lines of ends of invocations, as `format` makes them, each with a newline.
+
+        Args:
+            logger_name: the name of the logger.
+            ends: the ends.
+        """
+        return "".join(
+            [
+                _json(end[5], "INFO", logger_name, message(end), end[6], end[0], end[1], fields(end), None) + "\n"
+                for end in ends
+            ]
         )
 
-    def line(
-        self,
-        created: float,
-        levelno: int,
-        name: str,
-        message: str,
-        extra: Callable[[], dict[str, Any]],
-        levelname: str | None = None,
-        error: str | None = None,
-    ) -> str:
-        """The object of these parts as one line."""
-        message = cut(message, MAX_MESSAGE_CHARS)
-        task_id, invocation_id = _running()
-        runner = context.current_runner.get()
-        fields: dict[str, Any] = {
-            "timestamp": _timestamp(created),
-            "severity": levelname or logging.getLevelName(levelno),
-            "logger": name,
-            "message": message,
-            "runner_class": None if runner is None else type(runner).__name__,
-            "runner_id": None if runner is None else str(runner.runner_id),
-            "invocation_id": invocation_id,
-            "task_id": task_id,
-            "text": message if task_id is None else f"[{task_id}: {invocation_id}] {message}",
-            "exception": error,
-        }
-        for key, value in extra().items():
-            fields[f"extra_{key}" if key in fields else key] = value
-        # Escaped to ASCII, so that it stays JSON on a stream of any encoding.
-        try:
-            return _ENCODER.encode(fields)
-        except (ValueError, RecursionError):
-            # What was given holds itself, or is nested too deep.
-            return json.dumps({key: value if _is_plain(value) else _as_text(value) for key, value in fields.items()})
+
+def _json(
+    created: float,
+    levelname: str,
+    name: str,
+    message: str,
+    runner: BaseRunner | None,
+    task_id: str | None,
+    invocation_id: str | None,
+    extra: dict[str, Any],
+    error: str | None,
+) -> str:
+    message = cut(message, MAX_MESSAGE_CHARS)
+    fields: dict[str, Any] = {
+        "timestamp": _timestamp(created),
+        "severity": levelname,
+        "logger": name,
+        "message": message,
+        "runner_class": None if runner is None else type(runner).__name__,
+        "runner_id": None if runner is None else str(runner.runner_id),
+        "invocation_id": invocation_id,
+        "task_id": task_id,
+        "text": message if task_id is None else f"[{task_id}: {invocation_id}] {message}",
+        "exception": error,
+    }
+    for key, value in extra.items():
+        fields[f"extra_{key}" if key in fields else key] = value
+    # Escaped to ASCII, so that it stays JSON on a stream of any encoding.
+    try:
+        return _ENCODER.encode(fields)
+    except (ValueError, RecursionError):
+        # What was given holds itself, or is nested too deep.
+        return json.dumps({key: value if _is_plain(value) else _as_text(value) for key, value in fields.items()})
 
 
 _OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -302,7 +290,7 @@ def _is_plain(value: object) -> bool:
 
 
 def _running() -> tuple[str | None, str | None]:
-    """Task and invocation of the body that logs; none outside of one."""
+    """Return the ids of the task and the invocation whose body logs; none outside of a body."""
     invocation = context.current_invocation.get()
     if invocation is None:
         return None, None

@@ -66,7 +66,7 @@ class Lines:
             if not data:
                 return
             if self._size + len(data) > LIMIT_BYTES:
-                self._dropped += 1
+                self._dropped += data.count(b"\n")
                 return
             self._waiting.append(data)
             self._size += len(data)

@@ -174,7 +174,7 @@ class RunnerSession:
     def open(self) -> None:
         """Open the engine, and start the thread that serves cancellations."""
         self.engine = open_engine(self.runner, self.lines)
-        self.hooks.ends_log = ends_log(self.app)
+        self.hooks.ends_log = ends_log(self.app, self.hooks.runner)
         self.hooks.bodies.clear()
         threading.Thread(target=serve_cancels, args=(self, self.engine), name="pynenc-cancels", daemon=True).start()
         at_exit.watch(self)

@@ -1,0 +1,100 @@
+"""Write many log lines at once, on a thread of their own.
+
+Each write releases the GIL. A slot thread that wrote one line per invocation would hand the GIL to another slot
+thread and wait to get it back: 150 to 200 us per invocation, where the rest of a plain invocation takes 20 us.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+GATHER_SEC = 0.1
+"""How long lines are gathered before they are written."""
+
+_IDLE_SEC = 1.0
+"""How long the thread stays without a line."""
+
+_LIMIT = 50_000
+"""How many lines wait at most. The thread that adds one more writes them all first."""
+
+_AT_ONCE = 200
+"""How many lines one call of `write` gets at most."""
+
+
+T = TypeVar("T")
+
+
+class Later(Generic[T]):
+    """What is logged later, in the order in which it was added."""
+
+    def __init__(self, write: Callable[[list[T]], None], lock: threading.RLock) -> None:
+        """Make an empty queue.
+
+        Args:
+            write: writes a line for each item; must not raise.
+            lock: held while lines are written.
+        """
+        self._write = write
+        self._writing = lock
+        self._reset()
+        _all.add(self)  # type: ignore[arg-type]
+
+    def _reset(self) -> None:
+        self._items: deque[T] = deque()
+        self._served = False
+        self._starting = threading.Lock()
+
+    def add(self, item: T) -> None:
+        """Add an item. Does not block, and writes nothing as a rule."""
+        self._items.append(item)
+        if not self._served or len(self._items) > _LIMIT:
+            self._serve_soon()
+
+    def flush(self) -> None:
+        """Write all that was added before this call. Does nothing if that is nothing."""
+        if not self._items:
+            return
+        with self._writing:
+            while self._items:
+                self._write([self._items.popleft() for _ in range(min(len(self._items), _AT_ONCE))])
+
+    def _serve_soon(self) -> None:
+        with self._starting:
+            if not self._served:
+                try:
+                    threading.Thread(target=self._serve, name="pynenc-lines", daemon=True).start()
+                    self._served = True
+                    return
+                except RuntimeError:
+                    # The system has no room for a thread, or the interpreter ends.
+                    pass
+        self.flush()
+
+    def _serve(self) -> None:
+        idle = 0.0
+        while idle < _IDLE_SEC:
+            time.sleep(GATHER_SEC)
+            idle = 0.0 if self._items else idle + GATHER_SEC
+            self.flush()
+        self._served = False
+        # A line may have been added between the last look and the line above.
+        self.flush()
+
+
+_all: weakref.WeakSet[Later[object]] = weakref.WeakSet()
+
+
+def _forget_in_copy() -> None:
+    # The parent writes its lines, and its thread does not exist here.
+    for lines in list(_all):
+        lines._reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_copy)
