@@ -138,7 +138,8 @@ class AppHandler(logging.StreamHandler[TextIO]):
 
     def _write_ends(self, ends: list[End]) -> None:
         """Write the lines of several ends in one piece."""
-        stream, formatter = self.stream, self.formatter
+        stream: TextIO | None = getattr(sys, self._stream_name)
+        formatter = self.formatter
         if stream is None or not isinstance(formatter, (TextFormatter, JsonFormatter)):
             return
         try:
