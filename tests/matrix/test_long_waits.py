@@ -19,9 +19,10 @@ from support.waiting import wait_until
 from support.worlds import RUNNERS, STORES, World, load_jobs, make_world
 
 from pynenc import Pynenc
+from pynenc._kernel.runtime import runtime_of
 from pynenc._wait import report as _wait_report
+from pynenc._wait.runner_cards import live_runners
 from pynenc.exceptions import InvocationTimeoutError
-from pynenc.runner._session.presence import live_runners
 
 WAITS = ["result", "group", "await", "await group"]
 
@@ -98,7 +99,7 @@ def test_a_wait_for_an_unserved_queue_logs_a_warning_and_goes_on(
     ):
         waiter.group.get_results(timeout=0.1)
     world.stop()
-    assert live_runners(world.app) == [], "a runner that stops takes its card back"
+    assert live_runners(runtime_of(world.app)) == [], "a runner that stops takes its card back"
     runner.conf.queues = ("letters", "default")
     world.restart()
     waiter.end()
@@ -177,9 +178,9 @@ def test_a_runner_that_does_not_know_the_task_is_named(sqlite_env: None, process
     (tmp_path / "empty.py").write_text("from pynenc import Pynenc\napp = Pynenc()\n")
     jobs = load_jobs()
     processes.runner("empty", PYTHONPATH=str(tmp_path), PYNENC__RUNNER_CLS="ThreadRunner")
-    wait_until(lambda: len(live_runners(jobs.app)) == 1, "the runner is known")
-    [card] = live_runners(jobs.app)
-    reporter, call = _wait_report._reporter(jobs.app), jobs.basics.add(1, 1)
+    wait_until(lambda: len(live_runners(runtime_of(jobs.app))) == 1, "the runner is known")
+    [card] = live_runners(runtime_of(jobs.app))
+    reporter, call = _wait_report._reporter(runtime_of(jobs.app)), jobs.basics.add(1, 1)
 
     def hopeless() -> _wait_report.Report | None:
         report = reporter._report(call)
@@ -193,13 +194,13 @@ def test_a_runner_that_does_not_know_the_task_is_named(sqlite_env: None, process
 def test_the_card_of_a_runner_that_was_killed_counts_no_more(shared_env: None, processes: Processes) -> None:
     jobs = load_jobs()
     runner = processes.started_runner(PYNENC__RUNNER_CLS="ThreadRunner")
-    wait_until(lambda: len(live_runners(jobs.app)) == 1, "the runner is known")
-    [card] = live_runners(jobs.app)
+    wait_until(lambda: len(live_runners(runtime_of(jobs.app))) == 1, "the runner is known")
+    [card] = live_runners(runtime_of(jobs.app))
     assert card.serves("whatever")
     assert card.knows("support.jobs.basics.add")
     runner.send(signal.SIGKILL)
     runner.wait()
-    assert live_runners(jobs.app) == []
+    assert live_runners(runtime_of(jobs.app)) == []
 
 
 @pytest.mark.parametrize("field", ["namespace", "host"])
@@ -211,12 +212,12 @@ def test_the_card_of_a_runner_in_another_pid_namespace_counts_until_it_expires(
     [(key, card)] = wait_until(jobs.app._runtime.store.runners, "the runner has written its card")
     runner.send(signal.SIGKILL)
     runner.wait()
-    assert live_runners(jobs.app) == []
+    assert live_runners(runtime_of(jobs.app)) == []
     # As a container with the same host name writes it, or another machine.
     jobs.app._runtime.store.publish_runner(key, json.dumps(json.loads(card) | {field: "another"}).encode(), 60)
-    assert len(live_runners(jobs.app)) == 1
+    assert len(live_runners(runtime_of(jobs.app))) == 1
     jobs.app._runtime.store.publish_runner(key, card, 60)
-    assert live_runners(jobs.app) == []
+    assert live_runners(runtime_of(jobs.app)) == []
 
 
 def test_a_card_ends_with_its_time(world: World) -> None:
@@ -232,7 +233,7 @@ def test_a_malformed_runner_card_is_skipped(memory_env: None) -> None:
         (b"", b"\xff", b"[]", b'{"app": 1}', b"[" * 5000, b'{"app": "%s"}' % app.app_id.encode())
     ):
         app._runtime.store.publish_runner(f"r{number}", card, 60)
-    assert live_runners(app) == []
+    assert live_runners(runtime_of(app)) == []
 
 
 def test_a_client_that_creates_a_store_logs_its_path(
