@@ -78,7 +78,7 @@ impl Completions {
             return Err(error);
         }
         if !unknown.is_empty() {
-            let first = self.desk.store.must_look(unknown.clone());
+            let first = self.desk.store.must_poll(unknown.clone());
             self.put_off(unknown, &first);
             self.desk.ask(first);
         }

@@ -6,20 +6,26 @@
 //! call ─► submit ─► queue ─► claim ─► execute ─► settle ─► notify ─► result
 //! ```
 //!
-//! 1. [`call`]: what a client hands over.
-//! 2. [`submit`]: what the store answers; registration concurrency.
-//! 3. [`queue`]: the order in which work leaves.
+//! 1. [`call`]: what a client submits.
+//! 2. [`submit`]: ids and shards; the store's answer; registration concurrency.
+//! 3. [`queue`]: the order in which invocations are claimed.
 //! 4. [`claim`]: ownership for free slots; running concurrency.
-//! 5. execute: Python runs the body; [`runner`] hands it out and keeps the slots.
+//! 5. execute: Python runs the body; [`runner`] gives claims to threads and keeps the slots. [`pause`]: a body waits and
+//!    lends its slot.
 //! 6. [`settle`]: the outcome, under its fence.
-//! 7. [`notify`]: who is told.
+//! 7. [`notify`]: which threads of this process are notified.
 //! 8. [`result`], [`wait`] and [`completions`]: the end of an invocation, and one wait for any number of them, for a
 //!    thread and for an event loop.
 //!
-//! [`status`] is the state machine, [`recover`] the treatment of dead runners, [`store`] the trait with a verb per
-//! step, [`signing`] the envelope of payloads, [`memory`] its reference implementation, and `conformance` the suite every implementation passes.
+//! Beside the steps: [`cancel`], [`beat`] (leases), [`recover`] (expired leases), [`purge`] and [`cards`].
+//!
+//! [`store`] has the traits with a verb per step, [`memory`] their reference implementation, and `conformance` the suite
+//! that every implementation passes. [`status`] is the state machine, [`signing`] makes the envelopes of payloads.
 
+pub mod beat;
 pub mod call;
+pub mod cancel;
+pub mod cards;
 pub mod claim;
 pub mod clock;
 pub mod completions;
@@ -31,6 +37,8 @@ pub mod ids;
 pub mod memory;
 pub mod notify;
 pub mod outage;
+pub mod pause;
+pub mod purge;
 pub mod queue;
 pub mod recover;
 pub mod result;

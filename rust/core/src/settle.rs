@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::call::Payload;
+use crate::cancel::CANCELLED_WHILE_RUNNING;
 use crate::ids::{Millis, Ownership};
 use crate::status::Status;
-use crate::store::CANCELLED_WHILE_RUNNING;
 
 /// How a claim ends.
 #[derive(Clone, Debug, PartialEq)]

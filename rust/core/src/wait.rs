@@ -179,7 +179,7 @@ impl Waiter {
         match self.first_look {
             _ if delivery.look_again => {}
             FirstLook::Due if may_put_off => {
-                let first = self.store.must_look(everything());
+                let first = self.store.must_poll(everything());
                 let put_off = first.len() < self.remaining.len();
                 self.first_look =
                     if put_off { FirstLook::PutOff(Instant::now() + FIRST_LOOK_AFTER) } else { FirstLook::Done };

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::passed_on::passed_on;
 use common::{config, submit};
+use pynenc_core::beat::Beaten;
 use pynenc_core::claim::{ClaimRequest, Claimed};
 use pynenc_core::clock::SystemClock;
 use pynenc_core::error::{Error, Result};
@@ -18,7 +19,7 @@ use pynenc_core::memory::MemoryStore;
 use pynenc_core::recover::{Recovered, RecoveryPolicy};
 use pynenc_core::runner::Runner;
 use pynenc_core::settle::{Outcome, Settled, Settlement};
-use pynenc_core::store::{Beaten, Store};
+use pynenc_core::store::{Cards, Hints, Reads, Store};
 use pynenc_core::sync::Mutex;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -46,7 +47,7 @@ impl OneVerbFails {
 }
 
 impl Store for OneVerbFails {
-    passed_on! { hub submit begin pause resume cancel watch get list count backlog history purge close }
+    passed_on! { hub submit begin pause resume cancel purge close }
     fn claim(&self, request: &ClaimRequest) -> Result<Claimed> {
         self.check("claim")?;
         self.inner.claim(request)
@@ -77,6 +78,14 @@ impl Store for OneVerbFails {
         self.inner.recover(policy)
     }
 }
+
+impl Reads for OneVerbFails {
+    passed_on! { watch get list count backlog history }
+}
+
+impl Hints for OneVerbFails {}
+
+impl Cards for OneVerbFails {}
 
 fn eventually(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pynenc_core::cancel::{Cancelled, Reach};
 use pynenc_core::claim::ClaimRequest;
 use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::completions::Looker;
 use pynenc_core::error::Result;
 use pynenc_core::ids::{Fence, InvocationId, Millis, Ownership};
 use pynenc_core::memory::MemoryStore;
+use pynenc_core::pause::Paused;
+use pynenc_core::purge::Purge;
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Page, Watched};
 use pynenc_core::settle::{Settled, Settlement};
-use pynenc_core::store::{Cancelled, Paused, Purge, Reach, Store};
+use pynenc_core::store::Store;
 use pynenc_core::submit::Submitted;
 use pynenc_core::wait::Waiter;
 use pyo3::exceptions::PyValueError;

@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 
 use super::kit::*;
+use crate::cancel::{Cancelled, Reach};
 use crate::claim::{Claim, ClaimRequest};
 use crate::ids::{InvocationId, Ownership};
+use crate::purge::Purge;
 use crate::recover::{ALONE_NOTE, Recovered, RecoveryPolicy};
 use crate::result::Filter;
 use crate::settle::Settled;
 use crate::status::Status;
-use crate::store::{Cancelled, Purge, Reach};
 
 fn alone(runner: &str) -> ClaimRequest {
     ClaimRequest { runner: runner.into(), alone: true, ..request(1) }

@@ -2,13 +2,13 @@
 
 use super::kit::*;
 use super::threads::race;
+use crate::cancel::{CANCELLED_WHILE_RUNNING, Cancelled, Reach};
 use crate::claim::ClaimRequest;
 use crate::ids::{InvocationId, Ownership};
 use crate::notify::Listener;
 use crate::recover::RecoveryPolicy;
 use crate::settle::{Outcome, Settled};
 use crate::status::Status;
-use crate::store::{CANCELLED_WHILE_RUNNING, Cancelled, Reach};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use super::kit::*;
 use crate::Error;
+use crate::cancel::Reach;
 use crate::claim::ClaimRequest;
 use crate::ids::Ownership;
 use crate::result::Filter;
 use crate::status::Status;
-use crate::store::Reach;
 
 fn only_claim(limit: usize) -> ClaimRequest {
     ClaimRequest { begin: false, ..request(limit) }

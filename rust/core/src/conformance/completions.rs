@@ -7,9 +7,9 @@ use super::kit::*;
 use crate::Error;
 use crate::completions::{Completions, Looker, News};
 use crate::ids::InvocationId;
+use crate::purge::Purge;
 use crate::result::Terminal;
 use crate::status::Status;
-use crate::store::Purge;
 
 /// Completions, and their alarm.
 struct Loop {

@@ -1,10 +1,10 @@
 //! Running concurrency: never more claims under a key than its limit, and nothing blocked for longer than needed.
 
 use super::kit::*;
+use crate::cancel::{Cancelled, Reach};
 use crate::claim::{ClaimRequest, DROP_REASON};
 use crate::ids::{InvocationId, Ownership};
 use crate::status::Status;
-use crate::store::{Cancelled, Reach};
 
 /// One that runs under `k`, and `n` more parked behind it.
 fn one_runs_and_parked(f: &Fixture, n: usize) -> (Ownership, Vec<InvocationId>) {
@@ -98,7 +98,7 @@ pub fn a_retried_or_handed_back_holder_gives_its_place_up(f: &Fixture) {
         let (holder, parked) = one_runs_and_parked(f, 1);
         f.settle(holder, outcome);
         assert_eq!(f.claim_ids(5), parked);
-        f.store.purge(crate::store::Purge::All).unwrap();
+        f.store.purge(crate::purge::Purge::All).unwrap();
     }
 }
 
@@ -109,7 +109,7 @@ pub fn a_recovered_or_buried_holder_gives_its_place_up(f: &Fixture) {
         f.store.recover(crate::recover::RecoveryPolicy { max_recoveries, limit: 10, ..Default::default() }).unwrap();
         assert_eq!(f.status(parked[0]), Status::Rerouted);
         assert!(!f.status(holder.id).is_claimed());
-        f.store.purge(crate::store::Purge::All).unwrap();
+        f.store.purge(crate::purge::Purge::All).unwrap();
     }
 }
 

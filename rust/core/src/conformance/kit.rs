@@ -10,11 +10,12 @@ use crate::claim::{Claim, ClaimRequest, Claimed};
 use crate::clock::{Clock, ManualClock};
 use crate::ids::{Fence, InvocationId, Millis, Ownership};
 use crate::notify::{Listener, Mailbox};
+use crate::pause::Paused;
 use crate::recover::{Recovered, RecoveryPolicy};
 use crate::result::{Filter, Page, Terminal, Watched};
 use crate::settle::{Outcome, Settled, Settlement};
 use crate::status::Status;
-use crate::store::{Paused, Store};
+use crate::store::Store;
 use crate::submit::Submitted;
 
 /// Where the clock of a fixture begins.

@@ -14,17 +14,18 @@ mod kit;
 
 pub mod alone;
 pub mod cancel;
+pub mod cards;
 pub mod claim;
 pub mod completions;
 pub mod concurrency;
 pub mod cycle;
+pub mod hints;
 pub mod model;
 pub mod notify;
 pub mod purge;
 pub mod queue;
+pub mod reads;
 pub mod recover;
-pub mod result;
-pub mod runners;
 pub mod settle;
 pub mod stall;
 pub mod submit;
@@ -261,7 +262,7 @@ macro_rules! store_conformance {
                 a_dead_runner_is_recovered_when_its_lease_ends_while_others_are_heard_of,
                 a_time_without_claims_is_no_stall,
             }
-            result {
+            reads {
                 a_watch_answers_in_the_order_of_the_ids,
                 many_ids_are_watched_at_once,
                 an_outcome_reads_the_same_every_time,
@@ -274,7 +275,14 @@ macro_rules! store_conformance {
                 every_status_change_is_in_the_history,
                 the_history_says_when_and_by_whom,
             }
-            runners {
+            hints {
+                a_glance_contradicts_no_watch,
+                a_glance_at_a_closed_store_fails_or_knows_nothing,
+                only_ids_that_were_given_must_be_polled,
+                calls_under_one_key_are_placed_in_one_shard,
+                a_placed_call_is_found_under_its_id,
+            }
+            cards {
                 a_card_is_read_as_it_was_published,
                 a_card_published_again_replaces_the_one_before,
                 a_card_kept_for_no_time_is_removed,
@@ -357,8 +365,11 @@ mod tests {
             ("cycle", include_str!("cycle.rs")),
             ("recover", include_str!("recover.rs")),
             ("alone", include_str!("alone.rs")),
-            ("result", include_str!("result.rs")),
-            ("runners", include_str!("runners.rs")),
+            ("reads", include_str!("reads.rs")),
+            ("cards", include_str!("cards.rs")),
+            ("hints", include_str!("hints.rs")),
+            ("completions", include_str!("completions.rs")),
+            ("stall", include_str!("stall.rs")),
             ("purge", include_str!("purge.rs")),
             ("cancel", include_str!("cancel.rs")),
             ("threads", include_str!("threads.rs")),

@@ -6,16 +6,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::kit::*;
+use crate::cancel::Reach;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::history::Entry;
 use crate::ids::{Fence, InvocationId, Ownership, RunnerKey, random_u64};
 use crate::memory::MemoryStore;
+use crate::purge::Purge;
 use crate::recover::RecoveryPolicy;
 use crate::result::{Filter, Page, Terminal, Watched};
 use crate::settle::{Outcome, Settlement};
 use crate::status::Status;
-use crate::store::{Purge, Reach, Store};
+use crate::store::Store;
 
 const STEPS: usize = 90;
 /// Concurrency keys and their limits.

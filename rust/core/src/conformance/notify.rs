@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use super::kit::*;
 use crate::Error;
+use crate::cancel::Reach;
+use crate::purge::Purge;
 use crate::recover::RecoveryPolicy;
 use crate::result::Watched;
 use crate::status::Status;
-use crate::store::{Purge, Reach};
 use crate::wait::Waiter;
 
 fn deadline() -> Option<Instant> {

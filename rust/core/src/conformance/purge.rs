@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use super::kit::*;
 use crate::Error;
+use crate::cancel::{CANCEL_REASON, Cancelled, Reach};
 use crate::clock::Clock;
+use crate::purge::Purge;
 use crate::result::{Filter, Watched};
 use crate::settle::Settled;
 use crate::status::Status;
-use crate::store::{CANCEL_REASON, Cancelled, Purge, Reach};
 
 fn purge_expired(f: &Fixture) -> usize {
     f.store.purge(Purge::Expired { limit: 100 }).unwrap()

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::kit::*;
+use crate::cancel::Reach;
 use crate::ids::InvocationId;
 use crate::status::Status;
-use crate::store::Reach;
 use crate::submit::Submitted;
 
 pub fn an_accepted_call_is_registered(f: &Fixture) {

@@ -9,12 +9,13 @@ use crate::sync::Mutex;
 
 use super::kit::*;
 use crate::Error;
+use crate::cancel::{Cancelled, Reach};
 use crate::claim::{Claim, ClaimRequest};
 use crate::ids::InvocationId;
+use crate::pause::Paused;
 use crate::result::Filter;
 use crate::settle::Settled;
 use crate::status::Status;
-use crate::store::{Cancelled, Paused, Reach};
 use crate::submit::Submitted;
 
 /// Let `threads` runners claim up to three at a time and hand each claim to `body`, until `total` have been.

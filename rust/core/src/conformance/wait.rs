@@ -2,10 +2,11 @@
 
 use super::kit::*;
 use crate::Error;
+use crate::cancel::Reach;
 use crate::claim::ClaimRequest;
 use crate::ids::Ownership;
+use crate::pause::Paused;
 use crate::status::Status;
-use crate::store::{Paused, Reach};
 
 pub fn a_body_that_waits_is_paused_and_goes_on(f: &Fixture) {
     use Status::*;

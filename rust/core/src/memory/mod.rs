@@ -13,16 +13,20 @@ use std::sync::Arc;
 
 use crate::sync::Mutex;
 
+use crate::beat::Beaten;
 use crate::call::{Payload, Submission};
+use crate::cancel::{Cancelled, Reach};
 use crate::claim::{ClaimRequest, Claimed};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::ids::{InvocationId, Millis, Ownership, RunnerKey};
 use crate::notify::Hub;
+use crate::pause::Paused;
+use crate::purge::Purge;
 use crate::recover::{Recovered, RecoveryPolicy};
 use crate::result::{Filter, History, Page, Record, Watched};
 use crate::settle::{Settled, Settlement};
-use crate::store::{Beaten, Cancelled, Paused, Purge, Reach, Store};
+use crate::store::{Cards, Hints, Reads, Store};
 use crate::submit::Submitted;
 use state::State;
 
@@ -150,12 +154,29 @@ impl Store for MemoryStore {
         self.verb(|state, news| Ok(state.revoke(runner, death, policy, self.clock.wall(), news)))
     }
 
-    fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {
-        self.verb(|state, _| Ok(ids.iter().map(|id| state.watch(*id)).collect()))
+    fn purge(&self, what: Purge) -> Result<usize> {
+        self.verb(|state, news| {
+            Ok(match what {
+                Purge::All => state.purge_all(news),
+                Purge::Queued { limit } => state.purge_queued(self.clock.wall(), limit, news)?,
+                Purge::Expired { limit } => state.purge_expired(self.clock.wall(), limit, news),
+            })
+        })
     }
 
-    fn glance(&self, ids: &[InvocationId]) -> Result<Option<Vec<Option<Watched>>>> {
-        Ok(Some(self.watch(ids)?.into_iter().map(Some).collect()))
+    fn close(&self) -> Result<()> {
+        let closed_before = std::mem::replace(&mut self.state.lock().closed, true);
+        if !closed_before {
+            // Whoever waits looks again, and learns that the store is closed.
+            self.hub.look_again();
+        }
+        Ok(())
+    }
+}
+
+impl Reads for MemoryStore {
+    fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {
+        self.verb(|state, _| Ok(ids.iter().map(|id| state.watch(*id)).collect()))
     }
 
     fn get(&self, id: InvocationId) -> Result<Record> {
@@ -177,17 +198,15 @@ impl Store for MemoryStore {
     fn history(&self, id: InvocationId) -> Result<History> {
         self.verb(|state, _| Ok(crate::history::unpack(&state.row(id)?.history)))
     }
+}
 
-    fn purge(&self, what: Purge) -> Result<usize> {
-        self.verb(|state, news| {
-            Ok(match what {
-                Purge::All => state.purge_all(news),
-                Purge::Queued { limit } => state.purge_queued(self.clock.wall(), limit, news)?,
-                Purge::Expired { limit } => state.purge_expired(self.clock.wall(), limit, news),
-            })
-        })
+impl Hints for MemoryStore {
+    fn glance(&self, ids: &[InvocationId]) -> Result<Option<Vec<Option<Watched>>>> {
+        Ok(Some(self.watch(ids)?.into_iter().map(Some).collect()))
     }
+}
 
+impl Cards for MemoryStore {
     fn publish_runner(&self, runner: &RunnerKey, card: &Payload, keep: Millis) -> Result<()> {
         self.verb(|state, _| {
             state.publish_runner(runner, card, keep, self.clock.wall());
@@ -197,14 +216,5 @@ impl Store for MemoryStore {
 
     fn runners(&self) -> Result<Vec<(RunnerKey, Payload)>> {
         self.verb(|state, _| Ok(state.runners(self.clock.wall())))
-    }
-
-    fn close(&self) -> Result<()> {
-        let closed_before = std::mem::replace(&mut self.state.lock().closed, true);
-        if !closed_before {
-            // Whoever waits looks again, and learns that the store is closed.
-            self.hub.look_again();
-        }
-        Ok(())
     }
 }

@@ -7,6 +7,7 @@ use super::News;
 use super::index::Index;
 use super::row::{End, Held, Row};
 use crate::call::Payload;
+use crate::cards::MOST_CARDS;
 use crate::claim::{Admission, admit};
 use crate::error::{Error, Result};
 use crate::history::Entry;
@@ -14,7 +15,6 @@ use crate::ids::{InvocationId, Millis, Ownership, RunnerKey};
 use crate::recover::{Signs, soon};
 use crate::result::{Filter, Watched};
 use crate::status::Status;
-use crate::store::MOST_RUNNERS;
 
 /// All invocations, and the sets they are in.
 pub struct State {
@@ -77,7 +77,7 @@ impl State {
     /// The cards whose time is not over.
     pub fn runners(&self, now: Millis) -> Vec<(RunnerKey, Payload)> {
         let kept = self.runners.iter().filter(|(_, (_, until))| *until > now);
-        kept.take(MOST_RUNNERS).map(|(runner, (card, _))| (runner.clone(), card.clone())).collect()
+        kept.take(MOST_CARDS).map(|(runner, (card, _))| (runner.clone(), card.clone())).collect()
     }
 
     /// Ids of what matches, in order of submission.

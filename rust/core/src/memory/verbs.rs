@@ -8,18 +8,20 @@ use super::News;
 use super::index::From;
 use super::row::{End, Held, Row};
 use super::state::State;
+use crate::beat::Beaten;
 use crate::call::Submission;
+use crate::cancel::{CANCEL_REASON, CANCELLED_WHILE_RUNNING, Cancelled, Reach};
 use crate::claim::{Admission, Claim, ClaimRequest, Claimed, DROP_REASON};
 use crate::error::{Error, Result};
 use crate::history::Entry;
 use crate::ids::{Fence, InvocationId, Millis, Ownership, RunnerKey};
+use crate::pause::Paused;
 use crate::queue::rank_for;
 use crate::recover::{
     ALONE_NOTE, Company, Found, Mate, Recovered, RecoveryPolicy, backoff, burial_reason, burial_reason_of_death, judge,
 };
 use crate::settle::{Outcome, Settled, Settlement};
 use crate::status::Status;
-use crate::store::{Beaten, CANCEL_REASON, CANCELLED_WHILE_RUNNING, Cancelled, Paused, Reach};
 use crate::submit::{Submitted, meet_existing};
 
 impl State {

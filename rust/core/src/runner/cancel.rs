@@ -4,10 +4,10 @@ use std::collections::{HashSet, VecDeque};
 
 use super::Shared;
 use super::pump::Pump;
+use crate::cancel::CANCEL_REASON;
 use crate::claim::Claim;
 use crate::ids::{InvocationId, Ownership};
 use crate::settle::{Outcome, Settlement};
-use crate::store::CANCEL_REASON;
 
 /// Bodies that are to be interrupted.
 #[derive(Default)]

@@ -18,9 +18,9 @@ use super::pump::Pump;
 use super::slots::Phase;
 use crate::error::{Error, Result};
 use crate::ids::{Millis, Ownership};
+use crate::purge::Purge;
 use crate::recover::RecoveryPolicy;
 use crate::settle::{Outcome, Settlement};
-use crate::store::Purge;
 
 /// Removal of expired results: how often to look when something changed, and when nothing did.
 const PURGE_EVERY: Duration = Duration::from_secs(30);
@@ -189,7 +189,7 @@ impl Agenda {
         let changes = shared.store.hub().changes();
         // While anything is claimed, runners are heard of: see `recover::Signs`.
         let idle = self.next_expiry.is_none() && self.swept_at == Some(changes);
-        if shared.store.hears_everything() && idle {
+        if shared.store.sees_all_changes() && idle {
             return Ok(());
         }
         loop {
@@ -224,7 +224,7 @@ impl Agenda {
 
     fn remove_expired(&mut self, shared: &Shared, now: Instant) {
         let changes = shared.store.hub().changes();
-        if shared.store.hears_everything() && self.purged_at == Some(changes) && now < self.idle_purge {
+        if shared.store.sees_all_changes() && self.purged_at == Some(changes) && now < self.idle_purge {
             return;
         }
         self.idle_purge = now + PURGE_IDLE_EVERY;

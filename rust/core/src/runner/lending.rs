@@ -16,7 +16,7 @@ use super::parking::{Regained, Sleeper};
 use crate::completions::{Completions, Desk};
 use crate::error::{Error, Result};
 use crate::ids::{InvocationId, Ownership};
-use crate::store::Paused;
+use crate::pause::Paused;
 
 /// Threads that ask the store for waiting bodies: a store that flushes its writes takes those of several at once.
 const MOST_THREADS: usize = 8;

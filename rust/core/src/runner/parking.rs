@@ -12,8 +12,8 @@ use super::pump::Pump;
 use crate::error::{Error, Result};
 use crate::ids::{InvocationId, Ownership};
 use crate::notify::Mailbox;
+use crate::pause::Paused;
 use crate::settle::{Outcome, Settlement};
-use crate::store::Paused;
 use crate::wait::{Patience, Waiter};
 
 /// So many targets of one wait are told to the store, for precedence and the detection of cycles. Those beyond are

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use pynenc_core::beat::Beaten;
 use pynenc_core::claim::{ClaimRequest, Claimed};
 use pynenc_core::error::{Error, Result};
 use pynenc_core::ids::{InvocationId, Millis, Ownership, RunnerKey};
+use pynenc_core::pause::Paused;
 use pynenc_core::result::Watched;
 use pynenc_core::settle::{Settled, Settlement};
-use pynenc_core::store::{Beaten, Paused, Store};
+use pynenc_core::store::{Cards, Hints, Reads, Store};
 use pynenc_core::sync::{Condvar, Mutex};
 
 use super::passed_on::passed_on;
@@ -63,7 +65,7 @@ impl Flaky {
 }
 
 impl Store for Flaky {
-    passed_on! { hub submit begin cancel recover get list count backlog history purge close }
+    passed_on! { hub submit begin cancel recover purge close }
     fn claim(&self, request: &ClaimRequest) -> Result<Claimed> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         Self::fails(&self.fail_claims)?;
@@ -92,8 +94,16 @@ impl Store for Flaky {
         self.beats.fetch_add(1, Ordering::SeqCst);
         self.inner.beat(runner, lease)
     }
+}
+
+impl Reads for Flaky {
+    passed_on! { get list count backlog history }
     fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {
         self.answers()?;
         self.inner.watch(ids)
     }
 }
+
+impl Hints for Flaky {}
+
+impl Cards for Flaky {}

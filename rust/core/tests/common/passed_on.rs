@@ -13,14 +13,14 @@ macro_rules! passed_on {
     (@ pause) => {
         passed_on! {
             @ pause(waiter: pynenc_core::ids::Ownership, targets: &[pynenc_core::ids::InvocationId])
-                -> pynenc_core::store::Paused
+                -> pynenc_core::pause::Paused
         }
     };
     (@ resume) => { passed_on! { @ resume(waiters: &[pynenc_core::ids::Ownership]) -> Vec<bool> } };
     (@ cancel) => {
         passed_on! {
-            @ cancel(id: pynenc_core::ids::InvocationId, reach: pynenc_core::store::Reach)
-                -> pynenc_core::store::Cancelled
+            @ cancel(id: pynenc_core::ids::InvocationId, reach: pynenc_core::cancel::Reach)
+                -> pynenc_core::cancel::Cancelled
         }
     };
     (@ recover) => {
@@ -39,7 +39,7 @@ macro_rules! passed_on {
     (@ count) => { passed_on! { @ count(filter: &pynenc_core::result::Filter) -> usize } };
     (@ backlog) => { passed_on! { @ backlog(queues: &[std::sync::Arc<str>], limit: usize) -> usize } };
     (@ history) => { passed_on! { @ history(id: pynenc_core::ids::InvocationId) -> pynenc_core::result::History } };
-    (@ purge) => { passed_on! { @ purge(what: pynenc_core::store::Purge) -> usize } };
+    (@ purge) => { passed_on! { @ purge(what: pynenc_core::purge::Purge) -> usize } };
     (@ close) => { passed_on! { @ close() -> () } };
     (@ $verb:ident($($name:ident: $kind:ty),*) -> $answer:ty) => {
         fn $verb(&self, $($name: $kind),*) -> pynenc_core::error::Result<$answer> {

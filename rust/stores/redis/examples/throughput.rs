@@ -16,8 +16,9 @@ use pynenc_core::call::{Route, Submission};
 use pynenc_core::claim::{Claim, ClaimRequest};
 use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::ids::InvocationId;
+use pynenc_core::purge::Purge;
 use pynenc_core::settle::{Outcome, Settlement};
-use pynenc_core::store::{Purge, Store};
+use pynenc_core::store::Store;
 use pynenc_core::wait::Waiter;
 use pynenc_store_redis::{RedisOptions, RedisStore, parse_url};
 

@@ -4,11 +4,11 @@
 //! neither types a status, an offset, a width or a limit. `tests/typed_numbers.rs` enforces this. [`crate::record`] draws
 //! the layout.
 
+use pynenc_core::cancel::CANCELLED_WHILE_RUNNING;
 use pynenc_core::claim::DROP_REASON;
 use pynenc_core::history::SIZE_LIMIT;
 use pynenc_core::recover::ALONE_NOTE;
 use pynenc_core::status::Status;
-use pynenc_core::store::CANCELLED_WHILE_RUNNING;
 
 macro_rules! numbers {
     ($($(#[doc = $doc:literal])* $name:ident = $value:expr;)+) => {

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use pynenc_core::beat::Beaten;
 use pynenc_core::call::{Payload, Submission};
+use pynenc_core::cancel::{Cancelled, Reach};
 use pynenc_core::claim::{ClaimRequest, Claimed};
 use pynenc_core::ids::{InvocationId, Millis, Ownership, RunnerKey, random_u64};
 use pynenc_core::notify::Hub;
+use pynenc_core::pause::Paused;
+use pynenc_core::purge::Purge;
 use pynenc_core::recover::{Recovered, RecoveryPolicy};
 use pynenc_core::result::{Filter, History, Page, Record, Watched};
 use pynenc_core::settle::{Settled, Settlement};
-use pynenc_core::store::{Beaten, Cancelled, Paused, Purge, Reach, Store};
+use pynenc_core::store::{Cards, Hints, Reads, Store};
 use pynenc_core::submit::Submitted;
 use pynenc_core::sync::Mutex;
 use pynenc_core::{Error, Result};
@@ -93,14 +97,6 @@ impl Store for RedisStore {
         &self.shared.hub
     }
 
-    fn next_turn(&self) -> usize {
-        self.turns.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn shard_for(&self, call: &Submission, turn: usize) -> u16 {
-        open::shard_for(call, self.shared.options.shards, turn)
-    }
-
     fn submit(&self, batch: &[Submission]) -> Result<Vec<Submitted>> {
         submit::submit(self.shared()?, batch)
     }
@@ -145,16 +141,27 @@ impl Store for RedisStore {
         recover::revoke(self.shared()?, runner, death, policy)
     }
 
+    fn purge(&self, what: Purge) -> Result<usize> {
+        match what {
+            Purge::All => purge::all(self.shared()?),
+            Purge::Queued { limit } => purge::queued(self.shared()?, limit),
+            Purge::Expired { limit } => purge::expired(self.shared()?, limit),
+        }
+    }
+
+    fn close(&self) -> Result<()> {
+        if self.shared.closing.close() {
+            self.shared.links.iter().for_each(|link| link.hang_up());
+            // Waiting threads poll, and learn that the store is closed.
+            self.shared.hub.look_again();
+        }
+        Ok(())
+    }
+}
+
+impl Reads for RedisStore {
     fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {
         watch::watch(self.shared()?, ids)
-    }
-
-    fn must_look(&self, ids: Vec<InvocationId>) -> Vec<InvocationId> {
-        self.shared.subscriber.unexpected(ids)
-    }
-
-    fn glance(&self, ids: &[InvocationId]) -> Result<Option<Vec<Option<Watched>>>> {
-        Ok(Some(watch::glance(self.shared()?, ids)))
     }
 
     fn get(&self, id: InvocationId) -> Result<Record> {
@@ -176,35 +183,38 @@ impl Store for RedisStore {
     fn history(&self, id: InvocationId) -> Result<History> {
         get::history(self.shared()?, id)
     }
+}
 
-    fn purge(&self, what: Purge) -> Result<usize> {
-        match what {
-            Purge::All => purge::all(self.shared()?),
-            Purge::Queued { limit } => purge::queued(self.shared()?, limit),
-            Purge::Expired { limit } => purge::expired(self.shared()?, limit),
-        }
+impl Hints for RedisStore {
+    fn next_turn(&self) -> usize {
+        self.turns.fetch_add(1, Ordering::Relaxed)
     }
 
+    fn shard_for(&self, call: &Submission, turn: usize) -> u16 {
+        open::shard_for(call, self.shared.options.shards, turn)
+    }
+
+    fn must_poll(&self, ids: Vec<InvocationId>) -> Vec<InvocationId> {
+        self.shared.subscriber.unexpected(ids)
+    }
+
+    fn glance(&self, ids: &[InvocationId]) -> Result<Option<Vec<Option<Watched>>>> {
+        Ok(Some(watch::glance(self.shared()?, ids)))
+    }
+
+    fn sees_all_changes(&self) -> bool {
+        // A server notifies a process of its own invocations, not of the claims of others.
+        false
+    }
+}
+
+impl Cards for RedisStore {
     fn publish_runner(&self, runner: &RunnerKey, card: &Payload, keep: Millis) -> Result<()> {
         runners::publish(self.shared()?, runner, card, keep)
     }
 
     fn runners(&self) -> Result<Vec<(RunnerKey, Payload)>> {
         runners::kept(self.shared()?)
-    }
-
-    fn hears_everything(&self) -> bool {
-        // A server notifies a process of its own invocations, not of the claims of others.
-        false
-    }
-
-    fn close(&self) -> Result<()> {
-        if self.shared.closing.close() {
-            self.shared.links.iter().for_each(|link| link.hang_up());
-            // Waiting threads poll, and learn that the store is closed.
-            self.shared.hub.look_again();
-        }
-        Ok(())
     }
 }
 

@@ -8,11 +8,14 @@ use std::time::{Duration, Instant};
 use common::*;
 use pynenc_core::Error;
 use pynenc_core::call::{Concurrency, Registration, WhenBlocked};
+use pynenc_core::cancel::{Cancelled, Reach};
+use pynenc_core::pause::Paused;
+use pynenc_core::purge::Purge;
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Filter, Page, Watched};
 use pynenc_core::settle::{Outcome, Settlement};
 use pynenc_core::status::Status;
-use pynenc_core::store::{Cancelled, Paused, Purge, Reach, Store};
+use pynenc_core::store::{Reads, Store};
 use pynenc_core::wait::Waiter;
 use pynenc_store_redis::{RedisOptions, RedisStore};
 

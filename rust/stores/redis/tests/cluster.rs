@@ -13,9 +13,10 @@ use pynenc_core::call::{Concurrency, WhenBlocked};
 use pynenc_core::claim::Claim;
 use pynenc_core::conformance::Fixture;
 use pynenc_core::ids::InvocationId;
+use pynenc_core::pause::Paused;
 use pynenc_core::result::Watched;
 use pynenc_core::settle::{Outcome, Settled, Settlement};
-use pynenc_core::store::{Paused, Store};
+use pynenc_core::store::{Hints, Reads, Store};
 use pynenc_core::wait::Waiter;
 use pynenc_store_redis::{RedisOptions, RedisStore};
 

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use common::*;
 use pynenc_core::call::{Concurrency, Route, Submission, WhenBlocked};
 use pynenc_core::clock::{Clock, SystemClock};
+use pynenc_core::purge::Purge;
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Filter, Page};
 use pynenc_core::settle::Outcome;
 use pynenc_core::status::Status;
-use pynenc_core::store::{Purge, Store};
+use pynenc_core::store::{Reads, Store};
 use pynenc_store_redis::{RedisOptions, RedisStore};
 
 const QUEUED: [Status; 3] = [Status::Registered, Status::Rerouted, Status::Retry];

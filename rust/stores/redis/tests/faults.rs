@@ -16,7 +16,7 @@ use pynenc_core::ids::InvocationId;
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::Watched;
 use pynenc_core::settle::{Outcome, Settled};
-use pynenc_core::store::Store;
+use pynenc_core::store::{Reads, Store};
 use pynenc_core::wait::Waiter;
 use pynenc_store_redis::{RedisOptions, RedisStore};
 

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use common::*;
 use pynenc_core::call::{Concurrency, Registration, Submission, WhenBlocked};
+use pynenc_core::cancel::Reach;
 use pynenc_core::claim::{Claim, ClaimRequest};
 use pynenc_core::clock::{Clock, SystemClock};
+use pynenc_core::purge::Purge;
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::Filter;
 use pynenc_core::settle::{Outcome, Settlement};
-use pynenc_core::store::{Purge, Reach, Store};
+use pynenc_core::store::{Reads, Store};
 use pynenc_store_redis::{RedisOptions, RedisStore};
 
 /// Calls of every kind.

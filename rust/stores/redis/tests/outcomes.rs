@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use common::*;
 use pynenc_core::Error;
 use pynenc_core::ids::InvocationId;
+use pynenc_core::purge::Purge;
 use pynenc_core::settle::{Outcome, Settlement};
 use pynenc_core::status::Status;
-use pynenc_core::store::{Purge, Store};
+use pynenc_core::store::{Hints, Store};
 use pynenc_core::wait::Waiter;
 use pynenc_store_redis::RedisStore;
 
@@ -57,7 +58,7 @@ fn listening(client: &Arc<RedisStore>) {
     loop {
         let id = submit(&**client);
         claim(&**client, 1);
-        if client.must_look(vec![id]).is_empty() {
+        if client.must_poll(vec![id]).is_empty() {
             return;
         }
         assert!(Instant::now() < deadline, "it never subscribes");
@@ -68,7 +69,7 @@ fn listening(client: &Arc<RedisStore>) {
 /// Wait until the client is notified of the end of each.
 fn await_notices(client: &RedisStore, ids: &[InvocationId]) {
     let deadline = Instant::now() + PATIENCE;
-    while client.must_look(ids.to_vec()).len() < ids.len() {
+    while client.must_poll(ids.to_vec()).len() < ids.len() {
         assert!(Instant::now() < deadline, "their messages never came");
         std::thread::yield_now();
     }
@@ -197,7 +198,7 @@ fn an_outcome_whose_notification_is_lost_is_found_by_polling() {
         let key = [format!("{{{}:0}}i:", options.app_id).as_bytes(), &id.to_bytes()].concat();
         let mut connection = server.connect();
         let () = redis::cmd("SETRANGE").arg(key).arg(10).arg(&[0u8; 8]).query(&mut connection).unwrap();
-        assert!(client.must_look(vec![id]).is_empty(), "it expects a notification");
+        assert!(client.must_poll(vec![id]).is_empty(), "it expects a notification");
         succeed(&*worker, owner);
         let (mut waiter, began) = (Waiter::new(client.clone(), &[id]), Instant::now());
         assert_eq!(waiter.wait(Some(Instant::now() + PATIENCE)).unwrap().len(), 1);

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use common::*;
 use pynenc_core::clock::{Clock, ManualClock, SystemClock};
-use pynenc_core::store::{Purge, Store};
+use pynenc_core::purge::Purge;
+use pynenc_core::store::{Reads, Store};
 use pynenc_store_redis::{RedisOptions, RedisStore};
 
 const LONG: i64 = 1_000_000_000;

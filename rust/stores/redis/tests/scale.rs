@@ -12,8 +12,9 @@ use std::time::Duration;
 use common::*;
 use pynenc_core::call::Submission;
 use pynenc_core::claim::Claim;
+use pynenc_core::purge::Purge;
 use pynenc_core::settle::{Outcome, Settlement};
-use pynenc_core::store::{Purge, Store};
+use pynenc_core::store::Store;
 use pynenc_store_redis::{RedisOptions, RedisStore};
 
 const FEW: usize = 1_000;

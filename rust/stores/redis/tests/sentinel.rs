@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use common::*;
 use pynenc_core::conformance::Fixture;
 use pynenc_core::result::Watched;
-use pynenc_core::store::Store;
+use pynenc_core::store::{Reads, Store};
 use pynenc_core::wait::Waiter;
 use pynenc_store_redis::{Durability, RedisOptions, RedisStore};
 

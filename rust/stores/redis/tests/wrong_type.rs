@@ -6,9 +6,11 @@ mod common;
 use common::*;
 use pynenc_core::Error;
 use pynenc_core::call::{Concurrency, Registration, WhenBlocked};
+use pynenc_core::cancel::Reach;
+use pynenc_core::purge::Purge;
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::settle::{Outcome, Settlement};
-use pynenc_core::store::{Purge, Reach, Store};
+use pynenc_core::store::Store;
 use pynenc_store_redis::{RedisOptions, RedisStore};
 
 const KEYS: [&str; 20] = [

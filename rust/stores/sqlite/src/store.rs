@@ -5,15 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
+use pynenc_core::beat::Beaten;
 use pynenc_core::call::{Payload, Submission};
+use pynenc_core::cancel::{Cancelled, Reach};
 use pynenc_core::claim::{ClaimRequest, Claimed};
 use pynenc_core::clock::Clock;
 use pynenc_core::ids::{InvocationId, Millis, Ownership, RunnerKey, random_u64};
 use pynenc_core::notify::Hub;
+use pynenc_core::pause::Paused;
+use pynenc_core::purge::Purge;
 use pynenc_core::recover::{Recovered, RecoveryPolicy};
 use pynenc_core::result::{Filter, History, Page, Record, Watched};
 use pynenc_core::settle::{Settled, Settlement};
-use pynenc_core::store::{Beaten, Cancelled, Paused, Purge, Reach, Store};
+use pynenc_core::store::{Cards, Hints, Reads, Store};
 use pynenc_core::submit::Submitted;
 use pynenc_core::{Error, Result};
 
@@ -250,6 +254,47 @@ impl Store for SqliteStore {
         self.write(recover::Revoke { runner: runner.clone(), death: death.into(), policy })
     }
 
+    fn purge(&self, what: Purge) -> Result<usize> {
+        let mut removed = 0;
+        let limit = match what {
+            Purge::All => return self.write(purge::PurgeAll),
+            Purge::Expired { limit } => limit,
+            Purge::Queued { limit } => {
+                while removed < limit {
+                    let (count, more) = self.write(purge::PurgeQueued { limit: limit - removed })?;
+                    removed += count;
+                    if !more {
+                        break;
+                    }
+                }
+                return Ok(removed);
+            }
+        };
+        self.add_up(TALLIED_BESIDE)?;
+        let mut more = self.read(|db| purge::anything_expired(db, self.shared.clock.wall()))?;
+        while more && removed < limit {
+            let (count, rest) = self.write(purge::PurgeExpired { limit: limit - removed })?;
+            removed += count;
+            more = rest;
+        }
+        Ok(removed)
+    }
+
+    fn close(&self) -> Result<()> {
+        self.check_process()?;
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.listener.stop();
+        self.writer.stop();
+        self.shared.readers.close(self.shared.check_identity());
+        // Whoever waits looks again, and learns that the store is closed.
+        self.shared.hub.look_again();
+        Ok(())
+    }
+}
+
+impl Reads for SqliteStore {
     fn watch(&self, ids: &[InvocationId]) -> Result<Vec<Watched>> {
         let announced = self.shared.announced.load(Ordering::Acquire);
         let (answers, last) = self.read(|db| Ok((watch::watch(db, ids)?, last_finish(db)?)))?;
@@ -280,52 +325,17 @@ impl Store for SqliteStore {
     fn history(&self, id: InvocationId) -> Result<History> {
         self.read(|db| get::history(db, id))
     }
+}
 
-    fn purge(&self, what: Purge) -> Result<usize> {
-        let mut removed = 0;
-        let limit = match what {
-            Purge::All => return self.write(purge::PurgeAll),
-            Purge::Expired { limit } => limit,
-            Purge::Queued { limit } => {
-                while removed < limit {
-                    let (count, more) = self.write(purge::PurgeQueued { limit: limit - removed })?;
-                    removed += count;
-                    if !more {
-                        break;
-                    }
-                }
-                return Ok(removed);
-            }
-        };
-        self.add_up(TALLIED_BESIDE)?;
-        let mut more = self.read(|db| purge::anything_expired(db, self.shared.clock.wall()))?;
-        while more && removed < limit {
-            let (count, rest) = self.write(purge::PurgeExpired { limit: limit - removed })?;
-            removed += count;
-            more = rest;
-        }
-        Ok(removed)
-    }
+impl Hints for SqliteStore {}
 
+impl Cards for SqliteStore {
     fn publish_runner(&self, runner: &RunnerKey, card: &Payload, keep: Millis) -> Result<()> {
         self.write(runners::Publish { runner: runner.clone(), card: card.clone(), keep })
     }
 
     fn runners(&self) -> Result<Vec<(RunnerKey, Payload)>> {
         self.read(|db| runners::kept(db, self.shared.clock.wall()))
-    }
-
-    fn close(&self) -> Result<()> {
-        self.check_process()?;
-        if self.closed.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
-        self.listener.stop();
-        self.writer.stop();
-        self.shared.readers.close(self.shared.check_identity());
-        // Whoever waits looks again, and learns that the store is closed.
-        self.shared.hub.look_again();
-        Ok(())
     }
 }
 

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use pynenc_core::Error;
 use pynenc_core::call::{Route, Submission};
+use pynenc_core::cancel::Reach;
 use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::ids::InvocationId;
-use pynenc_core::store::{Reach, Store};
+use pynenc_core::store::{Reads, Store};
 use pynenc_core::submit::Submitted;
 use rusqlite::Connection;
 use tempfile::TempDir;

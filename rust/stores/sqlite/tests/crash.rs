@@ -12,7 +12,7 @@ use common::*;
 use pynenc_core::ids::InvocationId;
 use pynenc_core::result::Watched;
 use pynenc_core::status::Status;
-use pynenc_core::store::Store;
+use pynenc_core::store::{Reads, Store};
 use pynenc_store_sqlite::SqliteStore;
 
 const TEST: &str = "what_was_acknowledged_survives_a_kill";

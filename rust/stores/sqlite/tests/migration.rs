@@ -14,7 +14,7 @@ use pynenc_core::ids::InvocationId;
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Filter, Page, Watched};
 use pynenc_core::status::Status;
-use pynenc_core::store::Store;
+use pynenc_core::store::{Reads, Store};
 use pynenc_core::submit::Submitted;
 use pynenc_core::wait::Waiter;
 use pynenc_store_sqlite::{SqliteOptions, SqliteStore};

@@ -7,8 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use common::*;
+use pynenc_core::cancel::{Cancelled, Reach};
 use pynenc_core::claim::ClaimRequest;
-use pynenc_core::store::{Cancelled, Reach, Store};
+use pynenc_core::store::{Reads, Store};
 use rusqlite::Connection;
 use tempfile::{TempDir, tempdir};
 

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use common::*;
 use pynenc_core::call::{Route, Submission};
 use pynenc_core::clock::{Clock, ManualClock};
+use pynenc_core::purge::Purge;
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Filter, Page};
 use pynenc_core::settle::{Outcome, Settlement};
 use pynenc_core::status::Status;
-use pynenc_core::store::{Purge, Store};
+use pynenc_core::store::{Reads, Store};
 use pynenc_store_sqlite::{SqliteOptions, SqliteStore};
 
 const TASKS: [&str; 3] = ["m.a", "m.b", "m.c"];

@@ -8,9 +8,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
 use common::*;
+use pynenc_core::cancel::Reach;
 use pynenc_core::clock::ManualClock;
 use pynenc_core::notify::{Listener, Mailbox};
-use pynenc_core::store::{Purge, Reach, Store};
+use pynenc_core::purge::Purge;
+use pynenc_core::store::{Reads, Store};
 use pynenc_core::wait::Waiter;
 use pynenc_store_sqlite::{SqliteOptions, SqliteStore};
 

@@ -7,14 +7,17 @@ use std::sync::Arc;
 
 use common::*;
 use pynenc_core::call::Submission;
+use pynenc_core::cancel::Reach;
 use pynenc_core::claim::ClaimRequest;
 use pynenc_core::clock::ManualClock;
 use pynenc_core::ids::{InvocationId, Ownership};
+use pynenc_core::pause::Paused;
+use pynenc_core::purge::Purge;
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Filter, Page, Watched};
 use pynenc_core::settle::Settled;
 use pynenc_core::status::Status;
-use pynenc_core::store::{Paused, Purge, Reach, Store};
+use pynenc_core::store::{Reads, Store};
 use pynenc_store_sqlite::{SqliteOptions, SqliteStore};
 use rusqlite::Connection;
 

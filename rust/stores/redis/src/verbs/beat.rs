@@ -1,8 +1,8 @@
 //! Extend the lease of everything that a runner owns, in one call for each shard.
 
 use pynenc_core::Result;
+use pynenc_core::beat::Beaten;
 use pynenc_core::ids::{Millis, RunnerKey};
-use pynenc_core::store::Beaten;
 
 use crate::keys::Kind;
 use crate::link::Link;

@@ -1,7 +1,7 @@
 //! Cancel an invocation that no runner has claimed, or ask the runner that has claimed it.
 
+use pynenc_core::cancel::{CANCEL_REASON, Cancelled, Reach};
 use pynenc_core::ids::{Fence, InvocationId};
-use pynenc_core::store::{CANCEL_REASON, Cancelled, Reach};
 use pynenc_core::{Error, Result};
 
 use crate::keys::Kind;

@@ -5,9 +5,9 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use pynenc_core::ids::{InvocationId, Ownership};
+use pynenc_core::pause::Paused;
 use pynenc_core::result::Watched;
 use pynenc_core::status::Status;
-use pynenc_core::store::Paused;
 use pynenc_core::{Error, Result};
 use redis::Value;
 

@@ -1,8 +1,8 @@
 //! Remove invocations.
 
 use pynenc_core::Result;
+use pynenc_core::cancel::CANCEL_REASON;
 use pynenc_core::ids::InvocationId;
-use pynenc_core::store::CANCEL_REASON;
 use redis::Value;
 
 use super::aside;

@@ -1,9 +1,9 @@
 //! Queue again, or bury, the claims of dead runners.
 
 use pynenc_core::Result;
+use pynenc_core::cancel::CANCELLED_WHILE_RUNNING;
 use pynenc_core::ids::RunnerKey;
 use pynenc_core::recover::{Recovered, RecoveryPolicy, burial_reason, burial_reason_of_death};
-use pynenc_core::store::CANCELLED_WHILE_RUNNING;
 use redis::Value;
 
 use super::aside;

@@ -4,8 +4,8 @@
 
 use pynenc_core::Result;
 use pynenc_core::call::Payload;
+use pynenc_core::cards::MOST_CARDS;
 use pynenc_core::ids::{Millis, RunnerKey};
-use pynenc_core::store::MOST_RUNNERS;
 use redis::Value;
 
 use crate::keys::Kind;
@@ -44,13 +44,13 @@ pub fn kept(shared: &Shared) -> Result<Vec<(RunnerKey, Payload)>> {
     let mut found = Vec::with_capacity(keys.len());
     let mut ended = Vec::new();
     // Expired cards do not count. Remove their keys from the set.
-    for some in keys.chunks(MOST_RUNNERS) {
+    for some in keys.chunks(MOST_CARDS) {
         let names: Vec<Vec<u8>> = some.iter().map(|key| card_key(link, key)).collect();
         let answer = link.run_one(|_| names.iter().fold(Request::command(&[b"MGET"]), Request::arg))?;
         let cards = value::array(answer).ok_or_else(|| link.unexpected("the cards of runners"))?;
         for (key, card) in some.iter().zip(&cards) {
             match (value::bytes(card), std::str::from_utf8(key)) {
-                (Some(card), Ok(name)) if found.len() < MOST_RUNNERS => found.push((name.into(), card.into())),
+                (Some(card), Ok(name)) if found.len() < MOST_CARDS => found.push((name.into(), card.into())),
                 (None, _) => ended.push(*key),
                 _ => {}
             }

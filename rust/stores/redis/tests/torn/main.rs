@@ -17,12 +17,14 @@ use std::collections::BTreeSet;
 
 use common::*;
 use pynenc_core::call::{Submission, WhenBlocked};
+use pynenc_core::cancel::Reach;
 use pynenc_core::claim::{Claim, ClaimRequest};
 use pynenc_core::clock::Clock;
 use pynenc_core::ids::InvocationId;
+use pynenc_core::purge::Purge;
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::settle::Outcome;
-use pynenc_core::store::{Purge, Reach, Store};
+use pynenc_core::store::Store;
 use pynenc_core::wait::Waiter;
 use pynenc_store_redis::SCRIPTS;
 use run::tear;

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use pynenc_core::claim::ClaimRequest;
 use pynenc_core::ids::Ownership;
+use pynenc_core::purge::Purge;
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Filter, Page, Watched};
 use pynenc_core::settle::Settled;
-use pynenc_core::store::{Purge, Store};
+use pynenc_core::store::{Reads, Store};
 use pynenc_store_redis::SCRIPTS;
 
 use crate::common::*;

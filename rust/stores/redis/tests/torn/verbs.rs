@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use pynenc_core::Result;
 use pynenc_core::call::{Concurrency, Registration, Submission, WhenBlocked};
+use pynenc_core::cancel::Reach;
 use pynenc_core::claim::{Claim, ClaimRequest};
 use pynenc_core::ids::{InvocationId, Ownership};
+use pynenc_core::purge::Purge;
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::settle::Outcome;
-use pynenc_core::store::{Purge, Reach, Store};
+use pynenc_core::store::Store;
 use pynenc_store_redis::RedisStore;
 
 use crate::common::*;

@@ -11,7 +11,7 @@ use pynenc_core::clock::Clock;
 use pynenc_core::clock::{ManualClock, SystemClock};
 use pynenc_core::ids::{InvocationId, Millis};
 use pynenc_core::recover::RecoveryPolicy;
-use pynenc_core::store::Store;
+use pynenc_core::store::{Hints, Store};
 use pynenc_core::wait::Waiter;
 use pynenc_store_redis::{RedisOptions, RedisStore, parse_url};
 
@@ -143,7 +143,7 @@ impl World {
             let one = call();
             self.know(std::slice::from_ref(&one), Fate::Ends);
             store.submit(std::slice::from_ref(&one)).unwrap();
-            store.must_look(vec![one.id]).is_empty()
+            store.must_poll(vec![one.id]).is_empty()
         });
     }
 

@@ -1,7 +1,7 @@
 //! Extend the leases of one runner.
 
+use pynenc_core::beat::Beaten;
 use pynenc_core::ids::{Fence, Millis, Ownership, RunnerKey};
-use pynenc_core::store::Beaten;
 
 use crate::fault::Fault;
 use crate::row::read_some_id;

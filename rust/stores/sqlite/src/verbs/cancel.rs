@@ -1,9 +1,9 @@
 //! Withdraw what has not started, or record that what runs is to be cancelled.
 
 use pynenc_core::Error;
+use pynenc_core::cancel::{CANCEL_REASON, Cancelled, Reach};
 use pynenc_core::ids::InvocationId;
 use pynenc_core::status::Status;
-use pynenc_core::store::{CANCEL_REASON, Cancelled, Reach};
 
 use crate::fault::Fault;
 use crate::row::{Hot, place};

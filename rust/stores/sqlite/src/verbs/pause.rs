@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use pynenc_core::Error;
 use pynenc_core::claim::Admission;
 use pynenc_core::ids::{InvocationId, Ownership};
+use pynenc_core::pause::Paused;
 use pynenc_core::queue::rank_for;
 use pynenc_core::status::Status;
-use pynenc_core::store::Paused;
 
 use super::begin::enter;
 use crate::fault::Fault;

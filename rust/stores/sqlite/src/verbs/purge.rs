@@ -1,8 +1,8 @@
 //! Remove invocations.
 
+use pynenc_core::cancel::CANCEL_REASON;
 use pynenc_core::ids::Millis;
 use pynenc_core::status::Status;
-use pynenc_core::store::CANCEL_REASON;
 
 use crate::change_listener::TOO_FAR_BEHIND;
 use crate::connection::Db;

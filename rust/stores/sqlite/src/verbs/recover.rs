@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use pynenc_core::cancel::CANCELLED_WHILE_RUNNING;
 use pynenc_core::history;
 use pynenc_core::ids::{InvocationId, Millis, RunnerKey};
 use pynenc_core::recover::{
@@ -11,7 +12,6 @@ use pynenc_core::recover::{
     judge, soon,
 };
 use pynenc_core::status::Status;
-use pynenc_core::store::CANCELLED_WHILE_RUNNING;
 
 use crate::connection::Db;
 use crate::fault::Fault;

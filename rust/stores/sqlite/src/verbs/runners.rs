@@ -1,8 +1,8 @@
 //! Which runners there are, by what they say of themselves.
 
 use pynenc_core::call::Payload;
+use pynenc_core::cards::MOST_CARDS;
 use pynenc_core::ids::{Millis, RunnerKey};
-use pynenc_core::store::MOST_RUNNERS;
 
 use crate::connection::Db;
 use crate::fault::Fault;
@@ -30,7 +30,7 @@ impl Verb for Publish {
 }
 
 pub(crate) fn kept(db: &Db, now: Millis) -> Result<Vec<(RunnerKey, Payload)>, Fault> {
-    all(db, sql!("runners/kept"), (now, as_limit(MOST_RUNNERS)), |row| {
+    all(db, sql!("runners/kept"), (now, as_limit(MOST_CARDS)), |row| {
         Ok((row.get::<_, String>(0)?.into(), row.get::<_, Vec<u8>>(1)?.into()))
     })
 }

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use pynenc_core::call::{Registration, Submission};
+use pynenc_core::cancel::Reach;
 use pynenc_core::claim::{Claim, ClaimRequest};
 use pynenc_core::ids::{Fence, InvocationId, Millis, Ownership};
+use pynenc_core::pause::Paused;
+use pynenc_core::purge::Purge;
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::settle::{Outcome, Settlement};
-use pynenc_core::store::{Paused, Purge, Reach, Store};
+use pynenc_core::store::Store;
 
 use super::common::*;
 use super::{PERFORMED, SHORT};

@@ -25,7 +25,7 @@ use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Filter, Page, Watched};
 use pynenc_core::settle::Settled;
 use pynenc_core::status::Status;
-use pynenc_core::store::Store;
+use pynenc_core::store::{Reads, Store};
 use pynenc_core::wait::Waiter;
 use pynenc_store_sqlite::failpoint::{Stage, VARIABLE, VERBS, name};
 use pynenc_store_sqlite::{SqliteOptions, SqliteStore};

@@ -1,4 +1,4 @@
-//! Which runners there are, by what they say of themselves.
+//! The role [`Cards`](crate::store::Cards): what runners publish about themselves.
 
 use super::kit::*;
 use crate::call::Payload;
@@ -46,5 +46,5 @@ pub fn cards_are_no_invocations(f: &Fixture) {
     publish(f, "r1", b"one", MINUTE);
     assert_eq!(f.store.count(&Default::default()), Ok(0));
     assert_eq!(f.store.backlog(&[], 10), Ok(0));
-    assert_eq!(f.store.purge(crate::store::Purge::All), Ok(0));
+    assert_eq!(f.store.purge(crate::purge::Purge::All), Ok(0));
 }

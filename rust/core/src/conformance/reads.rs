@@ -1,13 +1,13 @@
-//! Step 8 and the questions of users: watch, get, list, count, history.
+//! The role [`Reads`](crate::store::Reads): watch, get, list, count, backlog, history.
 
 use std::sync::Arc;
 
 use super::kit::*;
 use crate::Error;
+use crate::cancel::Reach;
 use crate::ids::InvocationId;
 use crate::result::{Filter, Page, Watched};
 use crate::status::Status;
-use crate::store::Reach;
 
 pub fn a_watch_answers_in_the_order_of_the_ids(f: &Fixture) {
     let done = f.start(call());
