@@ -17,7 +17,7 @@ use crate::purge::Purge;
 use crate::recover::{Recovered, RecoveryPolicy};
 use crate::result::{Filter, History, Page, Record, Watched};
 use crate::settle::{Settled, Settlement};
-use crate::submit::Submitted;
+use crate::submit::{Placement, Submitted};
 
 /// What changes invocations. Clients and runners of one app share all their state through it.
 ///
@@ -128,15 +128,9 @@ pub trait Reads {
 /// What saves round trips and decides nothing: an answer may be missing or late, never wrong. A store without such
 /// knowledge uses the defaults.
 pub trait Hints {
-    /// A number for each batch that is about to be submitted, where a store has several shards: see [`Self::shard_for`].
-    fn next_turn(&self) -> usize {
-        0
-    }
-
-    /// The shard for the id of a call that is about to be submitted. Calls under one concurrency or registration key go
-    /// to one shard; other calls of a batch, which has one `turn`, go together.
-    fn shard_for(&self, _call: &Submission, _turn: usize) -> u16 {
-        0
+    /// The shards for the calls of one batch that is about to be submitted.
+    fn placement(&self) -> Placement {
+        Placement::SINGLE
     }
 
     /// Returns the ids that must be polled before waiting. For the rest this process subscribed at submit time and

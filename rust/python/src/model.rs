@@ -8,6 +8,7 @@ use pynenc_core::history::Entry;
 use pynenc_core::ids::{Fence, InvocationId, Millis};
 use pynenc_core::result::Record;
 use pynenc_core::signing::{Kind, Signer};
+use pynenc_core::submit::Placement;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyType};
@@ -67,27 +68,30 @@ impl PyTaskSpec {
         }
     }
 
-    /// One submission of this task.
+    /// A submission of this task, with a new id from `placement`, created at `now`.
     pub fn submission(
         &self,
         call: PyCall<'_>,
-        id: InvocationId,
+        placement: Placement,
+        now: Millis,
+        due: Millis,
         parent: Option<InvocationId>,
         depth: u32,
-        due: Millis,
     ) -> Submission {
         let (payload, args_id, registration, running) = call;
         let refuse_different = self.refuse_different;
+        let registration = registration.map(|key| Registration { key: key.into(), refuse_different });
+        let concurrency = running.map(|key| Concurrency { key: key.into(), limit: self.limit, blocked: self.blocked });
         Submission {
-            id,
+            id: placement.new_id(now, registration.as_ref(), concurrency.as_ref()),
             route: self.route.clone(),
             payload: payload.as_bytes().into(),
             args_id: args_id.into(),
             parent,
             depth,
             due,
-            registration: registration.map(|key| Registration { key: key.into(), refuse_different }),
-            concurrency: running.map(|key| Concurrency { key: key.into(), limit: self.limit, blocked: self.blocked }),
+            registration,
+            concurrency,
         }
     }
 }

@@ -175,18 +175,9 @@ impl PyStore {
         let now = self.clock.wall();
         let due = if delay == 0 { 0 } else { now + delay };
         let store = self.store.get()?;
-        let turn = store.next_turn();
-        let mut batch: Vec<_> = calls
-            .into_iter()
-            .map(|call| {
-                let mut one = spec.submission(call, InvocationId::generate(now, 0), parent, depth, due);
-                let shard = store.shard_for(&one, turn);
-                if shard != 0 {
-                    one.id = InvocationId::generate(now, shard);
-                }
-                one
-            })
-            .collect();
+        let placement = store.placement();
+        let mut batch: Vec<_> =
+            calls.into_iter().map(|call| spec.submission(call, placement, now, due, parent, depth)).collect();
         let answers = self.detached(py, |store| {
             spec.sign(&mut batch);
             store.submit(&batch)

@@ -37,16 +37,15 @@ pub fn only_ids_that_were_given_must_be_polled(f: &Fixture) {
 }
 
 /// A new id for `call`, as a client makes it.
-fn placed(f: &Fixture, call: Call) -> InvocationId {
-    let turn = f.store.next_turn();
-    InvocationId::generate(f.clock.wall(), f.store.shard_for(&call.0, turn))
+fn placed(f: &Fixture, call: &Call) -> InvocationId {
+    f.store.placement().new_id(f.clock.wall(), call.0.registration.as_ref(), call.0.concurrency.as_ref())
 }
 
 pub fn calls_under_one_key_are_placed_in_one_shard(f: &Fixture) {
     for make in [|key: &str| call().parks(key, 1), |key: &str| call().registration(key, false)] {
         for key in ["one", "two", "three"] {
-            let shard = placed(f, make(key)).shard();
-            assert!((0..8).all(|_| placed(f, make(key)).shard() == shard), "{key}");
+            let shard = placed(f, &make(key)).shard();
+            assert!((0..8).all(|_| placed(f, &make(key)).shard() == shard), "{key}");
         }
     }
 }
@@ -54,7 +53,7 @@ pub fn calls_under_one_key_are_placed_in_one_shard(f: &Fixture) {
 pub fn a_placed_call_is_found_under_its_id(f: &Fixture) {
     for n in 0..8 {
         let mut call = if n % 2 == 0 { call() } else { call().parks("key", 100) };
-        call.0.id = placed(f, call.clone());
+        call.0.id = placed(f, &call);
         let id = f.submit(call);
         assert_eq!(f.store.get(id).map(|record| record.id), Ok(id));
     }

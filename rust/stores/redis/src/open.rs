@@ -1,7 +1,6 @@
-//! Checks of a server when a store is opened, and the shard of a call.
+//! Checks of a server when a store is opened.
 
 use pynenc_core::Result;
-use pynenc_core::call::Submission;
 use pynenc_core::ids::random_u64;
 use redis::Value;
 
@@ -160,26 +159,6 @@ fn text(value: &Value) -> String {
         Value::VerbatimString { text, .. } | Value::SimpleString(text) => text.clone(),
         other => server_error(other).map(|(code, _)| code).unwrap_or_default(),
     }
-}
-
-/// The shard of a call. Calls with the same concurrency or registration key go to the shard of that key, other calls to the shard
-/// of the turn.
-pub fn shard_for(call: &Submission, shards: u16, turn: usize) -> u16 {
-    let key = match (&call.concurrency, &call.registration) {
-        (Some(concurrency), _) => Some(&concurrency.key),
-        (None, Some(registration)) => Some(&registration.key),
-        (None, None) => None,
-    };
-    match key {
-        _ if shards <= 1 => 0,
-        Some(key) => (hash(key.as_bytes()) % u64::from(shards)) as u16,
-        None => (turn % usize::from(shards)) as u16,
-    }
-}
-
-/// FNV-1a. It gives the same hash in every process and version, which the standard library does not promise.
-fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use pynenc_core::recover::{Recovered, RecoveryPolicy};
 use pynenc_core::result::{Filter, History, Page, Record, Watched};
 use pynenc_core::settle::{Settled, Settlement};
 use pynenc_core::store::{Cards, Hints, Reads, Store};
-use pynenc_core::submit::Submitted;
+use pynenc_core::submit::{Placement, Submitted};
 use pynenc_core::sync::Mutex;
 use pynenc_core::{Error, Result};
 
@@ -186,12 +186,8 @@ impl Reads for RedisStore {
 }
 
 impl Hints for RedisStore {
-    fn next_turn(&self) -> usize {
-        self.turns.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn shard_for(&self, call: &Submission, turn: usize) -> u16 {
-        open::shard_for(call, self.shared.options.shards, turn)
+    fn placement(&self) -> Placement {
+        Placement::new(self.shared.options.shards, self.turns.fetch_add(1, Ordering::Relaxed))
     }
 
     fn must_poll(&self, ids: Vec<InvocationId>) -> Vec<InvocationId> {

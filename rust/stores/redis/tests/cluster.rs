@@ -101,7 +101,7 @@ fn work_spreads_over_all_shards_and_all_of_it_is_done() {
     let calls: Vec<_> = (0..70)
         .map(|_| {
             let mut one = call();
-            one.id = InvocationId::generate(1_764_000_000_000, store.shard_for(&one, store.next_turn()));
+            one.id = store.placement().new_id(1_764_000_000_000, None, None);
             one
         })
         .collect();
@@ -139,9 +139,8 @@ fn work_spreads_over_all_shards_and_all_of_it_is_done() {
 fn calls_under_one_key_meet_in_one_shard() {
     let store = RedisStore::open(many_shards()).unwrap();
     let keyed = |key: &str| {
-        let mut one = call();
-        one.concurrency = Some(Concurrency { key: key.into(), limit: 1, blocked: WhenBlocked::Park });
-        store.shard_for(&one, store.next_turn())
+        let concurrency = Concurrency { key: key.into(), limit: 1, blocked: WhenBlocked::Park };
+        store.placement().new_id(0, None, Some(&concurrency)).shard()
     };
     assert!((0..20).all(|_| keyed("same") == keyed("same")));
     let several: std::collections::HashSet<u16> = (0..50).map(|n| keyed(&n.to_string())).collect();
@@ -152,8 +151,8 @@ fn calls_under_one_key_meet_in_one_shard() {
 fn calls_of_one_batch_go_together_and_batches_take_turns() {
     let store = RedisStore::open(many_shards()).unwrap();
     let shard_of_batch = || {
-        let turn = store.next_turn();
-        let shards: std::collections::HashSet<u16> = (0..20).map(|_| store.shard_for(&call(), turn)).collect();
+        let placement = store.placement();
+        let shards: std::collections::HashSet<u16> = (0..20).map(|_| placement.new_id(0, None, None).shard()).collect();
         assert_eq!(shards.len(), 1, "one script submits them");
         shards.into_iter().next().unwrap()
     };
@@ -199,7 +198,7 @@ fn traffic(store: &RedisStore, stop: &AtomicBool) -> Vec<InvocationId> {
     let mut ids = Vec::new();
     while !stop.load(Ordering::SeqCst) {
         let mut one = call();
-        one.id = InvocationId::generate(1_764_000_000_000, store.shard_for(&one, store.next_turn()));
+        one.id = store.placement().new_id(1_764_000_000_000, None, None);
         ids.push(one.id);
         store.submit(&[one]).unwrap();
         for claim in claim_from_some(store, 2).unwrap_or_default() {
