@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::sync::{Condvar, Mutex};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Part, Result};
 use crate::ids::InvocationId;
 use crate::notify::{Mailbox, Subscription};
 use crate::result::{Terminal, Watched};
@@ -69,7 +69,7 @@ impl Completions {
     /// is looked at by the looker, and comes with [`Self::drain`].
     pub fn add(&self, ids: &[InvocationId]) -> Result<Vec<Terminal>> {
         if self.looker.is_closed() {
-            return Err(Error::Closed("store"));
+            return Err(Error::Closed(Part::Store));
         }
         self.desk.subscribe(ids);
         let (news, unknown) = self.desk.glance_at(ids.to_vec());
@@ -182,7 +182,7 @@ impl Desk {
         if delivery.cancelled {
             let ids = all();
             let nobody = ids.is_empty();
-            let given_up = self.failed(ids, Error::Closed("runner of the invocation that waits"));
+            let given_up = self.failed(ids, Error::Closed(Part::RunnerOfWaiter));
             return (Vec::new(), if nobody { News::default() } else { given_up });
         }
         (if delivery.look_again { all() } else { delivery.finished }, News::default())

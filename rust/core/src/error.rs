@@ -1,4 +1,6 @@
-//! The one error type of the engine. Drivers translate theirs into it; the binding maps it to Python classes.
+//! The one error type of the engine. Drivers translate their errors into it; the binding maps it to Python classes.
+
+use std::fmt;
 
 use crate::ids::InvocationId;
 use crate::status::Status;
@@ -17,7 +19,7 @@ pub enum Error {
     NotOwner {
         /// The invocation.
         id: InvocationId,
-        /// Its status when the call was refused.
+        /// Its status when the store refused the call.
         status: Status,
     },
     /// The status machine has no such edge.
@@ -36,9 +38,9 @@ pub enum Error {
     /// The request itself is wrong; nothing was written.
     #[error("{0}")]
     Invalid(String),
-    /// The handle was closed, or its runner stopped.
+    /// This part of the engine was closed.
     #[error("the {0} is closed")]
-    Closed(&'static str),
+    Closed(Part),
     /// The store cannot be used at all until someone repairs or reconfigures it.
     #[error("{backend}: {message}")]
     Unusable {
@@ -55,6 +57,30 @@ pub enum Error {
         /// What the driver said.
         message: String,
     },
+}
+
+/// What can be closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A store handle.
+    Store,
+    /// A runner.
+    Runner,
+    /// The runner that owned the invocation whose body waits.
+    RunnerOfWaiter,
+    /// The completions of an event loop.
+    Completions,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Part::Store => "store",
+            Part::Runner => "runner",
+            Part::RunnerOfWaiter => "runner of the invocation that waits",
+            Part::Completions => "completions of the event loop",
+        })
+    }
 }
 
 fn path_text(path: &[InvocationId]) -> String {

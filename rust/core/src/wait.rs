@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Part, Result};
 use crate::ids::InvocationId;
 use crate::notify::{Delivery, Mailbox, Subscription};
 use crate::result::{Terminal, Watched};
@@ -133,7 +133,7 @@ impl Waiter {
 
     fn absorb(&mut self, delivery: Delivery, may_put_off: bool) -> Result<Vec<Terminal>> {
         if delivery.cancelled {
-            return Err(Error::Closed("runner of the invocation that waits"));
+            return Err(Error::Closed(Part::RunnerOfWaiter));
         }
         let look_at = self.what_to_look_at(delivery, may_put_off);
         if look_at.is_empty() {

@@ -115,7 +115,7 @@ pub struct LoopCompletions {
 
 impl LoopCompletions {
     fn get(&self) -> Result<Arc<Completions>, pynenc_core::Error> {
-        self.completions.lock().clone().ok_or(pynenc_core::Error::Closed("completions of the event loop"))
+        self.completions.lock().clone().ok_or(pynenc_core::Error::Closed(pynenc_core::error::Part::Completions))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Core errors become the classes of `pynenc.exceptions`. No `_` arm: a new variant must choose.
 
-use pynenc_core::Error;
+use pynenc_core::error::{Error, Part};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -23,8 +23,8 @@ pub fn to_py(error: Error) -> PyErr {
             CycleDetectedError::new_err((path, message))
         }
         Error::Invalid(_) => PyValueError::new_err(message),
-        Error::Closed(what) if what.starts_with("runner") => RunnerError::new_err(message),
-        Error::Closed(_) | Error::Unusable { .. } => StateBackendError::new_err(message),
+        Error::Closed(Part::Runner | Part::RunnerOfWaiter) => RunnerError::new_err(message),
+        Error::Closed(Part::Store | Part::Completions) | Error::Unusable { .. } => StateBackendError::new_err(message),
         Error::Backend { .. } => Python::attach(|py| {
             let error = StateBackendError::new_err(message);
             // Fails only for a class that is not ours.

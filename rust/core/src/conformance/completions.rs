@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use super::kit::*;
-use crate::Error;
 use crate::completions::{Completions, Looker, News};
+use crate::error::{Error, Part};
 use crate::ids::InvocationId;
 use crate::purge::Purge;
 use crate::result::Terminal;
@@ -115,12 +115,12 @@ pub fn a_loop_learns_that_the_store_was_closed(f: &Fixture) {
     assert!(one.completions.add(&[id]).unwrap().is_empty());
     f.store.close().unwrap();
     one.looker.close();
-    assert_eq!(one.news().failed, [(vec![id], Error::Closed("store"))]);
+    assert_eq!(one.news().failed, [(vec![id], Error::Closed(Part::Store))]);
 }
 
 pub fn nothing_can_be_added_once_the_store_is_closed(f: &Fixture) {
     let (one, id) = (Loop::of(f), f.submit(call()));
     f.store.close().unwrap();
     one.looker.close();
-    assert_eq!(one.completions.add(&[id]), Err(Error::Closed("store")));
+    assert_eq!(one.completions.add(&[id]), Err(Error::Closed(Part::Store)));
 }

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::kit::*;
-use crate::Error;
 use crate::cancel::Reach;
+use crate::error::{Error, Part};
 use crate::purge::Purge;
 use crate::recover::RecoveryPolicy;
 use crate::result::Watched;
@@ -124,7 +124,7 @@ pub fn waiters_learn_that_the_store_was_closed(f: &Fixture) {
     let mut waiter = Waiter::new(f.store.clone(), &[id]);
     assert!(waiter.ready().unwrap().is_empty());
     f.store.close().unwrap();
-    assert_eq!(waiter.wait(deadline()), Err(Error::Closed("store")));
+    assert_eq!(waiter.wait(deadline()), Err(Error::Closed(Part::Store)));
 }
 
 pub fn a_claim_moves_the_number_of_changes(f: &Fixture) {

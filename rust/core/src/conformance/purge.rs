@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use super::kit::*;
-use crate::Error;
 use crate::cancel::{CANCEL_REASON, Cancelled, Reach};
 use crate::clock::Clock;
+use crate::error::{Error, Part};
 use crate::purge::Purge;
 use crate::result::{Filter, Watched};
 use crate::settle::Settled;
@@ -142,7 +142,7 @@ pub fn a_withdrawal_costs_no_more_where_more_waits(f: &Fixture) {
 pub fn a_closed_store_refuses_every_verb(f: &Fixture) {
     let owner = f.start(call());
     f.store.close().unwrap();
-    let closed = Error::Closed("store");
+    let closed = Error::Closed(Part::Store);
     assert_eq!(f.store.submit(&[call().0]), Err(closed.clone()));
     assert_eq!(f.store.claim(&request(1)), Err(closed.clone()));
     assert_eq!(f.store.begin(owner), Err(closed.clone()));

@@ -18,7 +18,7 @@ use crate::call::{Payload, Submission};
 use crate::cancel::{Cancelled, Reach};
 use crate::claim::{ClaimRequest, Claimed};
 use crate::clock::{Clock, SystemClock};
-use crate::error::{Error, Result};
+use crate::error::{Error, Part, Result};
 use crate::ids::{InvocationId, Millis, Ownership, RunnerKey};
 use crate::notify::Hub;
 use crate::pause::Paused;
@@ -57,7 +57,7 @@ impl MemoryStore {
         let answer = {
             let mut state = self.state.lock();
             if state.closed {
-                return Err(Error::Closed("store"));
+                return Err(Error::Closed(Part::Store));
             }
             run(&mut state, &mut news)
         };

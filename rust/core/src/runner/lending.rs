@@ -14,7 +14,7 @@ use crate::sync::{Condvar, Mutex};
 use super::Shared;
 use super::parking::{Regained, Sleeper};
 use crate::completions::{Completions, Desk};
-use crate::error::{Error, Result};
+use crate::error::{Error, Part, Result};
 use crate::ids::{InvocationId, Ownership};
 use crate::pause::Paused;
 
@@ -147,7 +147,7 @@ impl Shared {
             drop(jobs);
             return match job {
                 // As whoever parks at a runner that has given its claims back.
-                Job::Park(lending) => lending.tell(Err(Error::Closed("runner of the invocation that waits"))),
+                Job::Park(lending) => lending.tell(Err(Error::Closed(Part::RunnerOfWaiter))),
                 Job::Look(lending) | Job::Resume(lending) => lending.tell(Ok(false)),
             };
         }
@@ -262,7 +262,7 @@ impl Shared {
         }
         let mut pump = self.pump.lock();
         if pump.slots.phase(owner).is_none() {
-            return Err(Error::Closed("runner of the invocation that waits"));
+            return Err(Error::Closed(Part::RunnerOfWaiter));
         }
         pump.waits.add(owner.id, lending.desk.mailbox());
         if pump.slots.lend(owner) {

@@ -29,7 +29,7 @@ use crate::sync::Mutex;
 
 use crate::claim::{Claim, ClaimRequest};
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::{Error, Part, Result};
 use crate::history;
 use crate::ids::{InvocationId, Millis, Ownership, RunnerKey, random_u64};
 use crate::recover::RecoveryPolicy;
@@ -160,7 +160,7 @@ impl Runner {
             return Ok(());
         }
         if self.shared.pump.lock().closed {
-            return Err(Error::Closed("runner"));
+            return Err(Error::Closed(Part::Runner));
         }
         let listener: Arc<dyn crate::notify::Listener> = self.shared.clone();
         self.shared.store.hub().listen(Arc::downgrade(&listener));

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::error::Error;
+use crate::error::{Error, Part};
 use crate::ids::Ownership;
 use crate::settle::Settlement;
 
@@ -90,7 +90,7 @@ mod tests {
         let batch = outbox.take();
         outbox.push(settlement(3));
         assert!(!outbox.is_empty());
-        outbox.returned(batch, &Error::Closed("store"));
+        outbox.returned(batch, &Error::Closed(Part::Store));
         assert_eq!(outbox.take(), (0..4).map(settlement).collect::<Vec<_>>());
         outbox.delivered(4);
         assert!(outbox.is_empty());

@@ -9,7 +9,7 @@ use crate::sync::{Condvar, MutexGuard};
 use super::Shared;
 use super::lending::Lending;
 use super::pump::Pump;
-use crate::error::{Error, Result};
+use crate::error::{Error, Part, Result};
 use crate::ids::{InvocationId, Ownership};
 use crate::notify::Mailbox;
 use crate::pause::Paused;
@@ -180,7 +180,7 @@ impl Shared {
         }
         let mut pump = self.pump.lock();
         if pump.slots.phase(owner).is_none() {
-            return Err(Error::Closed("runner of the invocation that waits"));
+            return Err(Error::Closed(Part::RunnerOfWaiter));
         }
         pump.waits.add(owner.id, waiter.mailbox());
         let mut spawn = false;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use pynenc_core::error::Part;
 use pynenc_core::ids::random_u64;
 use pynenc_core::notify::Hub;
 use pynenc_core::sync::{Condvar, Mutex};
@@ -142,7 +143,7 @@ impl Link {
         let mut attempt = 0;
         loop {
             if self.closing.is_closed() {
-                return Err(Error::Closed("store"));
+                return Err(Error::Closed(Part::Store));
             }
             let requests = build(attempt);
             let failure = match self.attempt(&requests) {

@@ -9,9 +9,9 @@ use crate::link::{Closing, Link};
 use crate::options::{Durability, RedisOptions};
 use crate::script::Request;
 use crate::subscriber::Subscriber;
-use pynenc_core::Error;
 use pynenc_core::Result;
 use pynenc_core::clock::{Clock, SystemClock};
+use pynenc_core::error::{Error, Part};
 use pynenc_core::ids::{Fence, InvocationId, Millis, RunnerKey};
 use pynenc_core::notify::Hub;
 use pynenc_core::sync::Mutex;
@@ -108,6 +108,6 @@ impl Shared {
 
     /// Fails if the handle is closed.
     pub fn check_open(&self) -> Result<()> {
-        if self.closing.is_closed() { Err(Error::Closed("store")) } else { Ok(()) }
+        if self.closing.is_closed() { Err(Error::Closed(Part::Store)) } else { Ok(()) }
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pynenc_core::error::Part;
 use pynenc_core::notify::Hub;
 use pynenc_core::sync::Mutex;
 use pynenc_core::{Error, Result};
@@ -45,7 +46,7 @@ impl Readers {
     fn look<T>(&self, look: impl FnOnce(&Db) -> Result<T, Fault>) -> Result<T> {
         // Declared first, so that a connection that is not kept is closed inside, too.
         let _inside = fork::enter();
-        let kept = self.idle.lock().as_mut().ok_or(Error::Closed("store"))?.pop();
+        let kept = self.idle.lock().as_mut().ok_or(Error::Closed(Part::Store))?.pop();
         let db = match kept {
             Some(db) => db,
             None => self.open().map_err(|error| Fault::from(error).at(&self.path))?,

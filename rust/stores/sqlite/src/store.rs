@@ -10,6 +10,7 @@ use pynenc_core::call::{Payload, Submission};
 use pynenc_core::cancel::{Cancelled, Reach};
 use pynenc_core::claim::{ClaimRequest, Claimed};
 use pynenc_core::clock::Clock;
+use pynenc_core::error::Part;
 use pynenc_core::ids::{InvocationId, Millis, Ownership, RunnerKey, random_u64};
 use pynenc_core::notify::Hub;
 use pynenc_core::pause::Paused;
@@ -144,7 +145,7 @@ impl SqliteStore {
     fn check(&self) -> Result<()> {
         self.check_process()?;
         if self.closed.load(Ordering::Acquire) {
-            return Err(Error::Closed("store"));
+            return Err(Error::Closed(Part::Store));
         }
         if self.shared.lost.load(Ordering::Acquire) {
             return Err(self.shared.loss());

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
+use pynenc_core::error::Part;
 use pynenc_core::sync::Mutex;
 use pynenc_core::{Error, Result};
 
@@ -114,7 +115,7 @@ impl Writer {
     pub fn post<V: Verb>(&self, verb: V) -> Result<V::Answer> {
         let (reply, answer) = sync_channel(1);
         let job = Box::new(Posted { verb, outcome: None, reply });
-        let closed = || Error::Closed("store");
+        let closed = || Error::Closed(Part::Store);
         self.sender.send(Message::Do(job)).map_err(|_| closed())?;
         self.shared.stats.requests.add();
         answer.recv().map_err(|_| closed())?

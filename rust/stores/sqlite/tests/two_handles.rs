@@ -161,8 +161,8 @@ fn a_closed_handle_says_so_and_leaves_no_socket_behind() {
     let id = submit(&*store);
     store.close().unwrap();
     store.close().unwrap();
-    assert_eq!(store.get(id), Err(pynenc_core::Error::Closed("store")));
-    assert_eq!(store.cancel(id, Reach::Queue), Err(pynenc_core::Error::Closed("store")));
+    assert_eq!(store.get(id), Err(pynenc_core::Error::Closed(pynenc_core::error::Part::Store)));
+    assert_eq!(store.cancel(id, Reach::Queue), Err(pynenc_core::Error::Closed(pynenc_core::error::Part::Store)));
     drop(store);
     assert!(!folder.path().join("x.db-wal").exists(), "the last handle to go cleans up the log");
     assert_eq!(open(&path).get(id).unwrap().id, id);
