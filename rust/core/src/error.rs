@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::ids::InvocationId;
-use crate::status::Status;
+use crate::ids::{InvocationId, NotAnId};
+use crate::status::{Refused, Status, UnknownStatus};
 
 /// Shorthand used throughout the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -57,6 +57,24 @@ pub enum Error {
         /// What the driver said.
         message: String,
     },
+}
+
+impl From<NotAnId> for Error {
+    fn from(error: NotAnId) -> Self {
+        Error::Invalid(error.to_string())
+    }
+}
+
+impl From<UnknownStatus> for Error {
+    fn from(error: UnknownStatus) -> Self {
+        Error::Invalid(error.to_string())
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(Refused { id, from, to }: Refused) -> Self {
+        Error::Transition { id, from, to }
+    }
 }
 
 /// What can be closed.

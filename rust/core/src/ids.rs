@@ -4,8 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
-
 /// Milliseconds since an epoch that the [`crate::clock::Clock`] defines.
 pub type Millis = i64;
 
@@ -77,12 +75,17 @@ impl fmt::Debug for InvocationId {
     }
 }
 
+/// Text that is not an invocation id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an invocation id (a UUID of 36 characters): {0:?}")]
+pub struct NotAnId(String);
+
 impl FromStr for InvocationId {
-    type Err = Error;
+    type Err = NotAnId;
 
     /// Accepts any UUID text of the form 8-4-4-4-12; the version is not checked.
-    fn from_str(text: &str) -> Result<Self> {
-        let invalid = || Error::Invalid(format!("not an invocation id (a UUID of 36 characters): {text:?}"));
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let invalid = || NotAnId(text.to_owned());
         let bytes = text.as_bytes();
         if bytes.len() != 36 || [8, 13, 18, 23].iter().any(|&i| bytes[i] != b'-') {
             return Err(invalid());

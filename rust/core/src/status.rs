@@ -8,7 +8,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::{Error, Result};
 use crate::ids::InvocationId;
 
 macro_rules! statuses {
@@ -105,11 +104,27 @@ impl Status {
         self.successors().contains(&to)
     }
 
-    /// `Ok` if `to` may follow, else [`Error::Transition`] that names the invocation.
-    pub fn check(self, to: Status, id: InvocationId) -> Result<()> {
-        if self.can_become(to) { Ok(()) } else { Err(Error::Transition { id, from: self, to }) }
+    /// `Ok` if `to` may follow, else an error that names the invocation.
+    pub fn check(self, to: Status, id: InvocationId) -> Result<(), Refused> {
+        if self.can_become(to) { Ok(()) } else { Err(Refused { id, from: self, to }) }
     }
 }
+
+/// A status change that the state machine does not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The invocation.
+    pub id: InvocationId,
+    /// Its current status.
+    pub from: Status,
+    /// The status asked for.
+    pub to: Status,
+}
+
+/// Text that names no status.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no such status: {0:?}")]
+pub struct UnknownStatus(String);
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,14 +133,10 @@ impl fmt::Display for Status {
 }
 
 impl FromStr for Status {
-    type Err = Error;
+    type Err = UnknownStatus;
 
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|s| s.as_str() == text)
-            .ok_or_else(|| Error::Invalid(format!("no such status: {text:?}")))
+    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+        Self::ALL.iter().copied().find(|s| s.as_str() == text).ok_or_else(|| UnknownStatus(text.to_owned()))
     }
 }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pynenc_core::ids::{InvocationId, Millis};
+use pynenc_core::ids::{InvocationId, Millis, NotAnId};
 use pynenc_core::result::{Filter, Terminal};
 use pynenc_core::runner::{Lines, QueueStrategy};
 use pynenc_core::settle::{Outcome, Settled};
-use pynenc_core::status::Status;
+use pynenc_core::status::{Status, UnknownStatus};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -30,13 +30,12 @@ pub const SIGNAL_SLICE: Duration = Duration::from_millis(100);
 pub type PyTerminal<'py> = (String, &'static str, Option<Bound<'py, PyBytes>>, Option<String>);
 
 pub fn id(text: &str) -> PyResult<InvocationId> {
-    text.parse().map_err(to_py)
+    text.parse().map_err(|error: NotAnId| to_py(error.into()))
 }
 
 /// An id that is asked for: text that is no id is one that nobody has.
 pub fn known_id(text: &str) -> PyResult<InvocationId> {
-    text.parse()
-        .map_err(|error: pynenc_core::Error| InvocationNotFoundError::new_err((text.to_owned(), error.to_string())))
+    text.parse().map_err(|error: NotAnId| InvocationNotFoundError::new_err((text.to_owned(), error.to_string())))
 }
 
 pub fn known_ids(texts: &[String]) -> PyResult<Vec<InvocationId>> {
@@ -134,6 +133,10 @@ pub fn settled(answer: Settled) -> u8 {
     }
 }
 
+fn status(text: &str) -> PyResult<Status> {
+    text.parse().map_err(|error: UnknownStatus| to_py(error.into()))
+}
+
 /// A filter from its parts, as `Store.list_ids` and `Store.count` take them.
 pub fn filter(
     task_id: Option<&str>,
@@ -145,7 +148,7 @@ pub fn filter(
 ) -> PyResult<Filter> {
     Ok(Filter {
         task: task_id.map(Arc::from),
-        statuses: statuses.iter().map(|text| text.parse::<Status>().map_err(to_py)).collect::<PyResult<_>>()?,
+        statuses: statuses.iter().map(|text| status(text)).collect::<PyResult<_>>()?,
         queues: queues.iter().map(|queue| Arc::from(queue.as_str())).collect(),
         parent: parent_id.map(id).transpose()?,
         args_id: args_id.map(Arc::from),

@@ -31,7 +31,7 @@ impl Verb for Pause {
     fn run(&self, tx: &mut Tx<'_>) -> Result<Paused, Fault> {
         let waiter = Hot::held(tx, self.waiter)?;
         if waiter.status != Status::Paused {
-            waiter.status.check(Status::Paused, waiter.id)?;
+            waiter.status.check(Status::Paused, waiter.id).map_err(Error::from)?;
         }
         if self.targets.is_empty() {
             let message = format!("invocation {} would wait for nothing, and so for ever", waiter.id);

@@ -34,7 +34,7 @@ pub(crate) fn settle_all(tx: &mut Tx<'_>, batch: &[Settlement]) -> Result<Vec<Se
         if let Some(hot) = hot.as_ref().filter(|hot| hot.is_held_by(settlement.owner.fence))
             && let Some(first) = settlement.outcome.path(hot.status).first()
         {
-            hot.status.check(*first, hot.id)?;
+            hot.status.check(*first, hot.id).map_err(pynenc_core::Error::from)?;
         }
         found.push(hot);
     }
