@@ -5,6 +5,8 @@
 
 mod cycle;
 mod index;
+mod news;
+mod recovery;
 mod row;
 mod state;
 mod verbs;
@@ -28,6 +30,7 @@ use crate::result::{Filter, History, Page, Record, Watched};
 use crate::settle::{Settled, Settlement};
 use crate::store::{Cards, Hints, Reads, Store};
 use crate::submit::Submitted;
+use news::News;
 use state::State;
 
 /// How long finished invocations are kept unless said otherwise, in milliseconds.
@@ -63,39 +66,6 @@ impl MemoryStore {
         };
         news.announce(&self.hub);
         answer
-    }
-}
-
-/// What a verb has to tell the hub once its change can be seen.
-#[derive(Default)]
-struct News {
-    /// These finished, or vanished: whoever waits for them shall look.
-    finished: Vec<InvocationId>,
-    /// A claim may succeed that would have found nothing before, or a due time became known.
-    work: bool,
-    /// Something else changed, such as who owns what.
-    changed: bool,
-    /// Everything may have changed.
-    look_again: bool,
-    /// Whose claim is to be cancelled.
-    cancellation: Option<RunnerKey>,
-}
-
-impl News {
-    fn announce(self, hub: &Hub) {
-        if !self.finished.is_empty() {
-            hub.finished(&self.finished);
-        }
-        if let Some(runner) = &self.cancellation {
-            hub.cancellation(Some(runner));
-        }
-        if self.look_again {
-            hub.look_again();
-        } else if self.work {
-            hub.work();
-        } else if self.changed {
-            hub.changed();
-        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::News;
 use super::index::Index;
+use super::news::News;
 use super::row::{End, Held, Row};
 use crate::call::Payload;
 use crate::cards::MOST_CARDS;
