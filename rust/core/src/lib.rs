@@ -15,7 +15,7 @@
 //! 6. [`settle`]: the outcome, under its fence.
 //! 7. [`notify`]: which threads of this process are notified.
 //! 8. [`result`], [`wait`] and [`completions`]: the end of an invocation, and one wait for any number of them, for a
-//!    thread and for an event loop.
+//!    thread and for an event loop, for which the [`poller`] polls the store.
 //!
 //! Beside the steps: [`cancel`], [`beat`] (leases), [`recover`] (expired leases), [`purge`] and [`cards`].
 //!
@@ -38,6 +38,7 @@ pub mod memory;
 pub mod notify;
 pub mod outage;
 pub mod pause;
+pub mod poller;
 pub mod purge;
 pub mod queue;
 pub mod recover;

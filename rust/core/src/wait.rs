@@ -12,7 +12,7 @@ use crate::store::Store;
 
 /// How long a waiter that will be told goes without its first look: mostly it never needs it, and a message that was lost
 /// costs this much.
-pub(crate) const FIRST_LOOK_AFTER: Duration = Duration::from_millis(100);
+pub(crate) const FIRST_POLL_AFTER: Duration = Duration::from_millis(100);
 
 /// Pause after a look that failed: at first, and at most. A store that cannot be reached has tried for long by then.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
@@ -182,7 +182,7 @@ impl Waiter {
                 let first = self.store.must_poll(everything());
                 let put_off = first.len() < self.remaining.len();
                 self.first_look =
-                    if put_off { FirstLook::PutOff(Instant::now() + FIRST_LOOK_AFTER) } else { FirstLook::Done };
+                    if put_off { FirstLook::PutOff(Instant::now() + FIRST_POLL_AFTER) } else { FirstLook::Done };
                 if finished.is_empty() {
                     return first;
                 }

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use pynenc_core::claim::Claim;
 use pynenc_core::clock::SystemClock;
-use pynenc_core::completions::{Completions, Looker, News};
+use pynenc_core::completions::{Completions, News};
 use pynenc_core::error::Error;
 use pynenc_core::ids::InvocationId;
 use pynenc_core::memory::MemoryStore;
+use pynenc_core::poller::Poller;
 use pynenc_core::result::Filter;
+use pynenc_core::runner::Phase;
 use pynenc_core::runner::Runner;
-use pynenc_core::runner::slots::Phase;
 use pynenc_core::settle::Outcome;
 use pynenc_core::status::Status;
 use pynenc_core::store::Store;
@@ -25,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Case {
     store: Arc<dyn Store>,
     runner: Arc<Runner>,
-    looker: Arc<Looker>,
+    poller: Arc<Poller>,
 }
 
 /// What one body awaits.
@@ -41,7 +42,7 @@ impl Case {
         let config = common::config(slots, Duration::from_secs(30));
         let runner = Arc::new(Runner::new(store.clone(), config).unwrap());
         runner.start().unwrap();
-        Self { store, runner, looker: Looker::new() }
+        Self { store, runner, poller: Poller::new() }
     }
 
     fn submit(&self, count: usize) -> Vec<InvocationId> {
@@ -63,7 +64,7 @@ impl Case {
     fn ear(&self, targets: &[InvocationId]) -> Ear {
         let (ring, alarm) = channel();
         let alarm_fn = move || ring.send(()).unwrap_or(());
-        let completions = Completions::new(self.store.clone(), self.looker.clone(), alarm_fn).unwrap();
+        let completions = Completions::new(self.store.clone(), self.poller.clone(), alarm_fn).unwrap();
         assert!(completions.add(targets).unwrap().is_empty());
         Ear { completions, alarm, heard: News::default() }
     }

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use common::flaky::Flaky;
 use common::{config, submit, submit_below};
 use pynenc_core::clock::SystemClock;
-use pynenc_core::completions::{Completions, Looker};
+use pynenc_core::completions::Completions;
 use pynenc_core::error::Error;
 use pynenc_core::memory::MemoryStore;
+use pynenc_core::poller::Poller;
 use pynenc_core::runner::{Parked, Runner};
 use pynenc_core::settle::Outcome;
 use pynenc_core::store::Store;
@@ -100,10 +101,10 @@ fn a_body_on_an_event_loop_outlasts_the_absence_of_the_store_and_a_client_there_
     submit(&store, 1);
     let owner = runner.next_batch(1).unwrap()[0].ownership();
     let never = submit(&store, 1);
-    let looker = Looker::new();
+    let poller = Poller::new();
     let (of_a_body, of_a_client) = (
-        Completions::new(store.clone(), looker.clone(), || {}).unwrap(),
-        Completions::new(store.clone(), looker, || {}).unwrap(),
+        Completions::new(store.clone(), poller.clone(), || {}).unwrap(),
+        Completions::new(store.clone(), poller, || {}).unwrap(),
     );
     of_a_body.set_patience(runner.patience(owner));
     flaky.away.store(true, Ordering::SeqCst);

@@ -16,7 +16,7 @@ use pynenc_core::error::Error;
 use pynenc_core::ids::InvocationId;
 use pynenc_core::memory::MemoryStore;
 use pynenc_core::result::Filter;
-use pynenc_core::runner::slots::Phase;
+use pynenc_core::runner::Phase;
 use pynenc_core::runner::{Parked, Runner};
 use pynenc_core::settle::{Outcome, Settled, Settlement};
 use pynenc_core::status::Status;
@@ -288,7 +288,7 @@ fn a_runner_whose_loop_is_stuck_takes_nothing_back_and_nothing_new() {
     let held = submit(&store, 1)[0];
     assert_eq!(stuck.next_batch(4).unwrap().len(), 1);
     // The last sign of life of the loop; the thread that feeds it goes on.
-    stuck.pulse(Instant::now());
+    stuck.alive_until(Instant::now());
     let feeder = stuck.clone();
     let fed = std::thread::spawn(move || feeder.next_batch(4).map(|claims| claims.len()));
     wait_until(|| store.get(held).unwrap().recoveries == 1);

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use super::kit::*;
-use crate::completions::{Completions, Looker, News};
+use crate::completions::{Completions, News};
 use crate::error::{Error, Part};
 use crate::ids::InvocationId;
+use crate::poller::Poller;
 use crate::purge::Purge;
 use crate::result::Terminal;
 use crate::status::Status;
@@ -15,16 +16,16 @@ use crate::status::Status;
 struct Loop {
     completions: Completions,
     alarm: Receiver<()>,
-    looker: Arc<Looker>,
+    poller: Arc<Poller>,
 }
 
 impl Loop {
     fn of(f: &Fixture) -> Self {
         let (ring, alarm) = channel();
-        let looker = Looker::new();
+        let poller = Poller::new();
         let completions =
-            Completions::new(f.store.clone(), looker.clone(), move || ring.send(()).unwrap_or(())).unwrap();
-        Self { completions, alarm, looker }
+            Completions::new(f.store.clone(), poller.clone(), move || ring.send(()).unwrap_or(())).unwrap();
+        Self { completions, alarm, poller }
     }
 
     /// What comes when the alarm rings.
@@ -114,13 +115,13 @@ pub fn a_loop_learns_that_the_store_was_closed(f: &Fixture) {
     let (one, id) = (Loop::of(f), f.submit(call()));
     assert!(one.completions.add(&[id]).unwrap().is_empty());
     f.store.close().unwrap();
-    one.looker.close();
+    one.poller.close();
     assert_eq!(one.news().failed, [(vec![id], Error::Closed(Part::Store))]);
 }
 
 pub fn nothing_can_be_added_once_the_store_is_closed(f: &Fixture) {
     let (one, id) = (Loop::of(f), f.submit(call()));
     f.store.close().unwrap();
-    one.looker.close();
+    one.poller.close();
     assert_eq!(one.completions.add(&[id]), Err(Error::Closed(Part::Store)));
 }

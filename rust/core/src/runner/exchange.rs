@@ -1,28 +1,23 @@
-//! One round trip of the pump to the store: outcomes leave, claims arrive.
+//! Round trips to the store: outcomes leave, claims arrive.
 
 use std::time::{Duration, Instant};
 
 use crate::sync::MutexGuard;
 
-use super::Shared;
 use super::health::Duty;
-use super::pump::Pump;
+use super::pump::{Ask, Pump};
+use super::shared::Shared;
 use crate::claim::Claimed;
 use crate::error::{Error, Result};
-use crate::settle::Settled;
+use crate::settle::{Outcome, Settled, Settlement};
 
 impl Shared {
+    /// Sends the outcomes that wait and asks for claims, as the pump decides. Fails only when the store is closed.
     pub(super) fn exchange(&self, pump: &mut MutexGuard<'_, Pump>) -> Result<()> {
         let batch = pump.outbox.take();
         let count = batch.len();
         let expected = self.expect_returns(pump, &batch);
-        let claims = pump.may_claim();
-        let reserved = if claims && pump.ahead.is_empty() { pump.slots.reserve() } else { 0 };
-        let wanted = if claims { reserved + pump.wanted_ahead() } else { 0 };
-        if wanted > 0 {
-            // Cleared before the question: what arrives while it is under way sets it again.
-            pump.work = false;
-        }
+        let Ask { reserved, wanted } = pump.begin_claim();
         pump.exchanging = true;
         let request = (wanted > 0).then(|| self.request(wanted, true));
         if count > 0 {
@@ -47,7 +42,7 @@ impl Shared {
         }
         match answer {
             Ok((answers, claimed)) => {
-                self.note_answers(&batch, &answers);
+                note_answers(&batch, &answers);
                 pump.outbox.delivered(count);
                 match &claimed.failed {
                     None => {
@@ -56,7 +51,7 @@ impl Shared {
                     }
                     Some(error) => {
                         pump.work = true;
-                        // A part of the store that fails does not slow down what comes from the rest.
+                        // A part of the store that fails does not slow down the claims of the rest.
                         if claimed.claims.is_empty() {
                             self.back_off(pump, error);
                         }
@@ -76,80 +71,94 @@ impl Shared {
                     return Err(error);
                 }
                 self.back_off(pump, &error);
-                // Whoever drains tries again after the pause.
+                // A thread that drains tries again after the pause.
                 self.quiet.notify_all();
                 Ok(())
             }
         }
     }
 
-    /// Say what was dropped on the way to claims.
-    pub(super) fn note_drops(&self, claimed: &Claimed) {
-        if !claimed.dropped.is_empty() {
-            self.drops.lock().report(&claimed.dropped, Instant::now());
-        }
-    }
-
     fn accept(&self, pump: &mut Pump, claimed: Claimed, wanted: usize) {
         self.note_drops(&claimed);
-        let now = self.config.clock.wall();
+        let wall = self.config.clock.wall();
         self.turns.served(&self.config.queues, &claimed.claims);
         if wanted > 0 {
-            pump.work |= claimed.claims.len() == wanted;
-            let wait = claimed.next_due.map(|due| Duration::from_millis(due.saturating_sub(now).max(0) as u64));
-            let planned = pump.due;
-            pump.due = wait.and_then(|wait| Instant::now().checked_add(wait));
-            if pump.due.is_some_and(|due| planned.is_none_or(|planned| due < planned)) {
+            let wait = claimed.next_due.map(|due| Duration::from_millis(due.saturating_sub(wall).max(0) as u64));
+            let due = wait.and_then(|wait| Instant::now().checked_add(wait));
+            if pump.note_answer(wanted, claimed.claims.len(), due) {
                 self.heart.ring();
             }
         }
         self.grant(pump);
-        let at = Instant::now();
-        let was_empty = pump.ahead.is_empty();
-        let mut slots = if pump.ahead.is_empty() { pump.slots.free() } else { 0 };
-        for claim in claimed.claims {
-            if pump.foreign.was_returned(claim.ownership()) {
-                continue;
-            }
-            if slots > 0 {
-                slots -= 1;
-                pump.slots.take(claim.ownership(), now, at);
-                pump.inbox.push_back(claim);
-            } else {
-                pump.slots.take_ahead(claim.ownership(), at);
-                pump.ahead.push(claim, at);
-            }
-        }
-        if was_empty && !pump.ahead.is_empty() {
-            // It keeps the time for what is here.
-            self.heart.ring();
-        }
-        if pump.ahead.is_for_many() {
-            self.fill_inbox(pump, usize::MAX);
-        }
-        if pump.stopping {
-            self.return_inbox(pump, "its runner stops");
-        }
-        // This thread takes the first one.
-        self.wake_for_inbox(pump, 1);
+        let wakes = pump.accept(claimed.claims, Instant::now(), wall);
+        self.wake(pump, wakes);
     }
 
-    pub(super) fn wake_for_inbox(&self, pump: &mut Pump, but: usize) {
-        for _ in but..pump.inbox.len() {
-            if !pump.wake_one() {
-                self.call_supervisor(pump);
-                break;
-            }
-        }
-    }
-
+    /// The store failed: no round trip for a while, longer after each failure.
     pub(super) fn back_off(&self, pump: &mut Pump, error: &Error) {
         pump.failures += 1;
         let base = Duration::from_millis(50).saturating_mul(1 << pump.failures.min(6));
         let jitter = crate::ids::random_u64() % (base.as_millis() as u64 / 2 + 1);
         pump.not_before = Some(Instant::now() + base.min(Duration::from_secs(2)) + Duration::from_millis(jitter));
         self.heart.ring();
-        // The store says that it fails.
+        // The store logs that it fails.
         log::debug!("an exchange failed {} times in a row: {error}", pump.failures);
+    }
+
+    /// Sends every outcome on the calling thread; fails if some are left at `deadline`.
+    pub(super) fn flush(&self, deadline: Instant) -> Result<()> {
+        let mut pause = Duration::from_millis(20);
+        loop {
+            let (batch, ticket) = {
+                let mut pump = self.pump.lock();
+                if pump.outbox.is_empty() {
+                    return Ok(());
+                }
+                (pump.outbox.take(), pump.foreign.request_begins())
+            };
+            let count = batch.len();
+            let answer = if count == 0 { Ok(Vec::new()) } else { self.store.settle(&batch) };
+            let mut pump = self.pump.lock();
+            pump.foreign.request_ends(ticket);
+            let error = match answer {
+                Ok(answers) => {
+                    note_answers(&batch, &answers);
+                    pump.outbox.delivered(count);
+                    self.quiet.notify_all();
+                    if count > 0 {
+                        continue;
+                    }
+                    None
+                }
+                Err(error) => {
+                    pump.outbox.returned(batch, &error);
+                    Some(error)
+                }
+            };
+            if Instant::now() >= deadline || matches!(error, Some(Error::Closed(_))) {
+                return Err(error.unwrap_or(Error::Backend {
+                    backend: "runner",
+                    message: "outcomes are still on their way to the store at the deadline".into(),
+                }));
+            }
+            // Either the store fails, or another thread has a batch under way: look again shortly.
+            self.quiet.wait_for(&mut pump, pause);
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+}
+
+/// Logs the outcomes that the store refused.
+fn note_answers(batch: &[Settlement], answers: &[Settled]) {
+    for (settlement, answer) in batch.iter().zip(answers) {
+        // A hand-back of a claim that was settled elsewhere meanwhile loses nothing.
+        if *answer == Settled::Stale && !matches!(settlement.outcome, Outcome::Release { .. }) {
+            log::warn!(
+                "the outcome ({}) of invocation {} was refused: its claim was lost before it finished, and another \
+                 run of it counts",
+                settlement.outcome.status(),
+                settlement.owner.id
+            );
+        }
     }
 }

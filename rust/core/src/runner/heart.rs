@@ -1,20 +1,18 @@
-//! The one native thread of a runner. It never needs the interpreter, so it beats while Python holds the GIL.
+//! The heart: the native thread of a runner. It never needs the interpreter, so it beats while Python holds the GIL.
 //!
-//! It renews the leases of live claims every third of their span, recovers what dead runners left, removes what has
-//! expired, and wakes the pump when something becomes due. With no claim and no change in the store it does nothing
-//! but look at the time: an idle runner takes no lock of the store.
+//! It renews the leases of live claims every third of a lease, recovers expired claims, removes expired results, and
+//! wakes the pump when something becomes due. With no claim and no change in the store it only looks at the time: an
+//! idle runner takes no lock of the store.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::sync::{Condvar, Mutex};
-
-use super::Shared;
 use super::health::Duty;
 use super::outbox::BATCH;
 use super::pump::Pump;
+use super::shared::Shared;
 use super::slots::Phase;
 use crate::error::{Error, Result};
 use crate::ids::{Millis, Ownership};
@@ -22,40 +20,16 @@ use crate::purge::Purge;
 use crate::recover::RecoveryPolicy;
 use crate::settle::{Outcome, Settlement};
 
-/// Removal of expired results: how often to look when something changed, and when nothing did.
+/// Pause between removals of expired results, when the store has changed and when it has not.
 const PURGE_EVERY: Duration = Duration::from_secs(30);
 const PURGE_IDLE_EVERY: Duration = Duration::from_secs(600);
 const PURGE_CHUNK: usize = 500;
-/// At a storm of cancellations: how often to ask which.
+/// Pause between two beats that fetch cancellations, when many are announced.
 const ASK_EVERY: Duration = Duration::from_millis(20);
-/// Between two looks at what the store says is owned, while there is a doubt about it; less with a short lease.
+/// Pause between two comparisons with what the store says is owned, while there is a doubt; less with a short lease.
 const DOUBT: Duration = Duration::from_millis(250);
 
-/// Wakes the thread before its time.
-#[derive(Default)]
-pub(super) struct Alarm {
-    rung: Mutex<bool>,
-    wake: Condvar,
-}
-
-impl Alarm {
-    pub fn ring(&self) {
-        *self.rung.lock() = true;
-        self.wake.notify_one();
-    }
-
-    fn sleep_until(&self, deadline: Instant) {
-        let mut rung = self.rung.lock();
-        while !*rung {
-            if self.wake.wait_until(&mut rung, deadline).timed_out() {
-                break;
-            }
-        }
-        *rung = false;
-    }
-}
-
-/// When each duty is due next, and what was known when it was done last.
+/// When each duty is due next, and the state of the store when it was done last.
 struct Agenda {
     beat: Instant,
     sweep: Instant,
@@ -64,14 +38,14 @@ struct Agenda {
     swept_at: Option<u64>,
     purged_at: Option<u64>,
     next_expiry: Option<Millis>,
-    /// When it was asked last what is to be cancelled.
+    /// When the last beat fetched cancellations.
     asked: Instant,
-    /// How many looks are left until what the store says of this runner is known to be right: see `foreign`.
+    /// How many comparisons are left until the claims of this runner in the store are known to be right: see `foreign`.
     doubts: u8,
 }
 
 pub(super) fn run(shared: &Shared) {
-    // A panic here would let every lease run out in silence: say so and stop the runner instead.
+    // After a panic every lease would expire in silence: log it and stop the runner.
     if catch_unwind(AssertUnwindSafe(|| beat_until_closed(shared))).is_err() {
         log::error!("the thread that renews leases panicked; the runner stops claiming work");
         shared.stop();
@@ -150,7 +124,7 @@ impl Agenda {
         }
     }
 
-    /// The store may have gone back in time: compare soon what it says is owned here, also without a live claim.
+    /// The store may have gone back in time: compares soon what it says is owned here, also without a live claim.
     fn begin_doubt(&mut self, shared: &Shared, now: Instant) {
         if shared.pump.lock().foreign.is_known() {
             self.doubts = 2;
@@ -158,9 +132,9 @@ impl Agenda {
         }
     }
 
-    /// Whether the loop that runs the bodies has not given a pulse for too long; said once, and once when it is back.
+    /// Whether the loop that runs the bodies has shown no sign of life for too long. Logs that once, and once its end.
     fn is_stuck(&self, shared: &Shared, now: Instant) -> bool {
-        let late = shared.pulse.lock().is_some_and(|until| until < now);
+        let late = shared.alive_until.lock().is_some_and(|until| until < now);
         let (stuck, before) = {
             let mut pump = shared.pump.lock();
             let stuck = late && !pump.slots.is_empty();
@@ -178,7 +152,7 @@ impl Agenda {
         stuck
     }
 
-    /// Half a lease, or less if a lease is known to end before.
+    /// The pause until the next recovery: half a lease, or less if a known lease expires before.
     fn sweep_pause(&self, shared: &Shared) -> Duration {
         let half = shared.config.lease / 2;
         let until = self.next_expiry.map(|at| at.saturating_sub(shared.config.clock.steady()).max(0) as u64 + 10);
@@ -187,7 +161,7 @@ impl Agenda {
 
     fn recover(&mut self, shared: &Shared) -> Result<()> {
         let changes = shared.store.hub().changes();
-        // While anything is claimed, runners are heard of: see `recover::Signs`.
+        // While anything is claimed, runners renew or recover: see `recover::Signs`.
         let idle = self.next_expiry.is_none() && self.swept_at == Some(changes);
         if shared.store.sees_all_changes() && idle {
             return Ok(());
@@ -199,7 +173,7 @@ impl Agenda {
             shared.pump.lock().health.end(Duty::Recover, recovered.is_ok());
             let recovered = recovered?;
             self.next_expiry = recovered.next_expiry;
-            shared.hear_of_alone(recovered.alone);
+            shared.note_alone(recovered.alone);
             if recovered.stalled {
                 self.begin_doubt(shared, Instant::now());
             }
@@ -217,7 +191,7 @@ impl Agenda {
                 break;
             }
         }
-        // Read before the sweep: a change during it is looked at by the next one.
+        // Read before this recovery, so that the next one sees a change during it.
         self.swept_at = Some(changes);
         Ok(())
     }
@@ -239,12 +213,12 @@ impl Agenda {
     }
 }
 
-/// Renew every lease in one call, and compare what the store says is owned with what is live here. Whether a look like
-/// this, in a doubt, has shown all of what was claimed before the last one.
+/// Renews every lease in one call, and compares what the store says is owned with what is live here. Returns whether this
+/// comparison has shown every claim made before the last one.
 fn beat(shared: &Shared, in_doubt: bool) -> Result<bool> {
     let (before, look) = {
         let mut pump = shared.pump.lock();
-        // The claims of unsent outcomes are still ours in the store: they must not be run again meanwhile.
+        // In the store this runner still owns the claims of unsent outcomes: no other runner may run them meanwhile.
         let idle = pump.slots.is_empty() && pump.outbox.is_empty();
         if idle && !in_doubt && !pump.foreign.suspects_any() {
             return Ok(true);
@@ -282,7 +256,7 @@ fn live(pump: &Pump) -> impl Iterator<Item = Ownership> {
     pump.slots.all().map(|(id, live, _)| Ownership { id, fence: live.fence })
 }
 
-/// Queue again what the store holds under this name and nobody runs here. A failure is found again by the next beat.
+/// Queues again what the store holds under this name and no body here runs. The next beat repeats what fails.
 fn give_back(shared: &Shared, owners: &[Ownership]) -> Result<()> {
     for chunk in owners.chunks(BATCH) {
         let note: std::sync::Arc<str> = "its runner does not know of it: the store has gone back in time".into();
@@ -299,13 +273,13 @@ fn give_back(shared: &Shared, owners: &[Ownership]) -> Result<()> {
 }
 
 impl Shared {
-    /// The store says that this claim is not ours any more.
+    /// The store says that another runner owns this claim by now, or none.
     fn lose(&self, pump: &mut Pump, owner: Ownership) {
         let Some(phase) = pump.slots.phase(owner) else { return };
         let waits = phase == Phase::Ahead || pump.inbox.iter().any(|claim| claim.ownership() == owner);
         let unbegun = waits && pump.take_unbegun(owner.id).is_some();
         if pump.slots.is_outside(owner) || unbegun {
-            // Settled by another process on behalf of a user's own runner, or not begun here: no body is lost.
+            // Another process settled it for a user's own runner, or it has not begun here: no body is lost.
             pump.slots.end(owner);
             self.slot_freed(pump);
         } else if pump.lost.insert(owner) {

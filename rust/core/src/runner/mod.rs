@@ -1,75 +1,65 @@
-//! Step 5, execute, seen from the engine: hand out claims to the threads that run bodies, keep the slots, collect the
-//! outcomes. Python calls in (`next → execute → settle`); nothing here calls Python.
+//! Step 5, execute: hand out claims to the threads that run bodies, keep the slots, collect the outcomes. Python calls in
+//! (`next → execute → settle`); nothing here calls Python.
 //!
-//! Threads: the caller's own, of which one at a time does the I/O for all ([`pump`]), and one native thread
-//! ([`heart`]) that renews leases, recovers the claims of dead runners, and keeps the time.
+//! Threads: the caller's own, one of which at a time does the I/O for all, and one native thread, the heart, that renews
+//! leases, recovers expired claims, and keeps the time.
+//!
+//! Decisions are functions of state and event, without locks or I/O, and have tests of their own: `pump` (what a thread
+//! does next, when to make a round trip, which threads wake), `slots`, `ahead`, `alone`, `outbox`, `waits`, `foreign`,
+//! `health`, `queues`. The drivers perform them: `next`, `exchange`, `serve_alone`, `outside`, `parking`, `lend`,
+//! `cancel` and `heart`. All share the state in `shared`.
 
 mod ahead;
+mod alarm;
 mod alone;
 mod cancel;
+mod config;
 mod drops;
 mod exchange;
 mod foreign;
+mod hand_back;
 mod health;
 mod heart;
+mod idle;
+mod interrupts;
+mod lend;
 mod lending;
-pub mod outbox;
+mod next;
+mod outbox;
 mod outside;
 mod parking;
 mod pump;
 mod queues;
-pub mod slots;
+mod serve_alone;
+mod shared;
+mod slots;
+mod waits;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::sync::Mutex;
 
-use crate::claim::{Claim, ClaimRequest};
-use crate::clock::Clock;
+use crate::claim::Claim;
+use crate::completions::Completions;
 use crate::error::{Error, Part, Result};
-use crate::history;
-use crate::ids::{InvocationId, Millis, Ownership, RunnerKey, random_u64};
-use crate::recover::RecoveryPolicy;
+use crate::ids::{InvocationId, Millis, Ownership, RunnerKey};
+use crate::notify::{Listener, Mailbox};
 use crate::settle::{Outcome, Settled, Settlement};
 use crate::status::Status;
 use crate::store::Store;
-pub use alone::Lines;
+use crate::wait::{Patience, Waiter};
 use health::Duty;
+use shared::Shared;
+
+pub use alone::Lines;
+pub use config::{MOST_SLOTS, RunnerConfig};
 pub use lending::Lending;
 pub use parking::{Parked, TARGETS_TOLD};
-use pump::Pump;
 pub use queues::QueueStrategy;
-use queues::Turns;
-use slots::Phase;
-
-/// What a runner needs to know.
-#[derive(Clone)]
-pub struct RunnerConfig {
-    /// The public id; the key under which claims are owned adds a random suffix.
-    pub runner_id: Arc<str>,
-    /// How many bodies run at a time; at least 1.
-    pub slots: usize,
-    /// Only from these queues; empty means every queue.
-    pub queues: Arc<[Arc<str>]>,
-    /// How it chooses among them.
-    pub strategy: QueueStrategy,
-    /// How long claims live without a beat.
-    pub lease: Duration,
-    /// When recovery gives an invocation up.
-    pub recovery: RecoveryPolicy,
-    /// Whether it claims what runs alone in its process.
-    pub lines: Lines,
-    /// Where time comes from.
-    pub clock: Arc<dyn Clock>,
-}
-
-/// More slots than a machine can serve: a larger number is a mistake, and would ask for memory that is not there.
-pub const MOST_SLOTS: usize = 1_000_000;
-
-static SERIAL: AtomicUsize = AtomicUsize::new(1);
+pub use slots::Phase;
 
 /// Slots and claims of one runner in one process. Every method may be called from any thread.
 pub struct Runner {
@@ -77,65 +67,10 @@ pub struct Runner {
     heart: Mutex<Option<JoinHandle<()>>>,
 }
 
-pub(crate) struct Shared {
-    store: Arc<dyn Store>,
-    config: RunnerConfig,
-    key: RunnerKey,
-    /// Tells the runners of one process apart, from 1.
-    serial: usize,
-    pump: Mutex<Pump>,
-    turns: Turns,
-    /// Woken when threads shall be started, and on `stop`: whoever is in [`Runner::tend`] or waits for work.
-    supervisor: crate::sync::Condvar,
-    /// Woken when bodies are to be interrupted, and at the end: whoever is in [`Runner::next_cancels`].
-    interrupter: crate::sync::Condvar,
-    /// Woken when a claim ended or the outbox emptied: whoever is in [`Runner::drain`].
-    quiet: crate::sync::Condvar,
-    heart: heart::Alarm,
-    valets: lending::Valets,
-    /// Only locked where something was dropped.
-    drops: Mutex<drops::Drops>,
-    hurried: AtomicBool,
-    /// Whether a cancellation was announced that no beat has fetched.
-    cancellation: AtomicBool,
-    /// Whether the store may have gone back in time since the last beat.
-    doubt: AtomicBool,
-    /// Until when the loop that runs the bodies counts as alive; `None` if it does not say.
-    pulse: Mutex<Option<Instant>>,
-}
-
 impl Runner {
-    /// A runner over `store`. Starts nothing.
+    /// A runner over `store`. Starts nothing. Fails with [`Error::Invalid`] for settings that no runner can work with.
     pub fn new(store: Arc<dyn Store>, config: RunnerConfig) -> Result<Self> {
-        if config.slots == 0 {
-            return Err(Error::Invalid("a runner needs at least one slot".into()));
-        }
-        if config.slots > MOST_SLOTS {
-            return Err(Error::Invalid(format!("a runner cannot have {} slots: at most {MOST_SLOTS}", config.slots)));
-        }
-        if config.lease < Duration::from_millis(100) {
-            return Err(Error::Invalid(format!("a lease of {:?} is too short: at least 0.1 s", config.lease)));
-        }
-        let key: RunnerKey = format!("{}#{:016x}", config.runner_id, random_u64()).into();
-        let shared = Arc::new(Shared {
-            pump: Mutex::new(Pump::new(config.slots, config.lease, config.lines)),
-            turns: Turns::default(),
-            store,
-            config,
-            key,
-            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
-            supervisor: crate::sync::Condvar::new(),
-            interrupter: crate::sync::Condvar::new(),
-            quiet: crate::sync::Condvar::new(),
-            heart: heart::Alarm::default(),
-            valets: lending::Valets::default(),
-            drops: Mutex::default(),
-            hurried: AtomicBool::new(false),
-            cancellation: AtomicBool::new(false),
-            doubt: AtomicBool::new(false),
-            pulse: Mutex::new(None),
-        });
-        Ok(Self { shared, heart: Mutex::new(None) })
+        Ok(Self { shared: Arc::new(Shared::new(store, config)?), heart: Mutex::new(None) })
     }
 
     /// Name under which claims are owned.
@@ -153,7 +88,7 @@ impl Runner {
         self.shared.config.slots
     }
 
-    /// Start the native thread and listen for work. A second call does nothing.
+    /// Starts the native thread and listens for work. A second call changes nothing.
     pub fn start(&self) -> Result<()> {
         let mut heart = self.heart.lock();
         if heart.is_some() {
@@ -162,7 +97,7 @@ impl Runner {
         if self.shared.pump.lock().closed {
             return Err(Error::Closed(Part::Runner));
         }
-        let listener: Arc<dyn crate::notify::Listener> = self.shared.clone();
+        let listener: Arc<dyn Listener> = self.shared.clone();
         self.shared.store.hub().listen(Arc::downgrade(&listener));
         let shared = self.shared.clone();
         let thread = std::thread::Builder::new().name("pynenc-heart".into()).spawn(move || heart::run(&shared));
@@ -173,63 +108,63 @@ impl Runner {
         Ok(())
     }
 
-    /// The next invocation for the calling thread, its slot taken; see [`pump`]. `None`: the thread shall end.
+    /// The next claim for the calling thread, which holds a slot. Blocks until there is one. `None`: the thread shall end.
     pub fn next(&self) -> Result<Option<Claim>> {
         self.shared.next()
     }
 
-    /// As [`Self::next`], but only what takes no waiting of any kind; `None` says nothing about what there is. Whoever
-    /// has a lock that others wait for, as a Python thread has, asks this first: giving such a lock away and getting it
-    /// back for every short body costs more than the body.
+    /// As [`Self::next`], without waiting of any kind, not even for a lock. `None` says nothing about the queue. A thread
+    /// that holds a lock which others need, such as the GIL, calls this first: to release and acquire it again for every
+    /// short body costs more than the body.
     pub fn next_at_once(&self) -> Option<Claim> {
         self.shared.next_at_once()
     }
 
-    /// For an event loop, called by the one thread that feeds it: the next invocations, up to `limit` of them, their
-    /// slots taken. Blocks until there is one. Empty: the thread shall end.
+    /// The next claims for an event loop, up to `limit`, each with a slot; for the thread that feeds the loop. Blocks until
+    /// there is one. Empty: the thread shall end.
     pub fn next_batch(&self, limit: usize) -> Result<Vec<Claim>> {
         self.shared.next_batch(limit)
     }
 
-    /// End a claim obtained from [`Self::next_batch`], from any thread. Does not block.
+    /// Ends a claim of [`Self::next_batch`], from any thread. Does not block.
     pub fn finish(&self, owner: Ownership, outcome: Outcome) {
         self.shared.finish(owner, outcome);
     }
 
-    /// The loop that runs the bodies is alive: leases are renewed until `until`, and no longer without another pulse.
-    /// Without a first pulse they are renewed for as long as the process lives.
-    pub fn pulse(&self, until: Instant) {
-        *self.shared.pulse.lock() = Some(until);
+    /// The loop that runs the bodies is alive: the runner renews its leases until `until`, and longer only after another
+    /// call. Without a first call it renews them for as long as the process lives.
+    pub fn alive_until(&self, until: Instant) {
+        *self.shared.alive_until.lock() = Some(until);
     }
 
-    /// End a claim obtained from [`Self::next`], on the thread that will call `next` again. Does not block.
+    /// Ends a claim of [`Self::next`], on the thread that will call `next` again. Does not block.
     ///
-    /// An outcome for a claim that was handed back meanwhile is discarded.
+    /// Discards the outcome of a claim that was handed back meanwhile.
     pub fn settle(&self, owner: Ownership, outcome: Outcome) {
         self.shared.settle(owner, outcome);
     }
 
-    /// As [`Self::settle`], if that takes no waiting at all; else the outcome comes back.
+    /// As [`Self::settle`], without waiting for a lock; returns the outcome if that was not possible.
     pub fn settle_at_once(&self, owner: Ownership, outcome: Outcome) -> Option<Outcome> {
         self.shared.settle_at_once(owner, outcome)
     }
 
-    /// For a user's own runner: take up to `limit` due invocations without waiting and without taking slots. One that runs
-    /// alone comes alone, and nothing else as long as it runs.
+    /// For a user's own runner: takes up to `limit` due invocations without waiting and without slots. An invocation that
+    /// runs alone is the only claim of its answer, and while it runs every answer is empty.
     ///
-    /// From `queues` only, or from those of the runner if there are none.
+    /// Takes from `queues` only, or from those of the runner if there are none.
     pub fn claim(&self, limit: usize, queues: &[Arc<str>]) -> Result<Vec<Claim>> {
         self.shared.claim_outside(limit, queues)
     }
 
-    /// Start a claim obtained from [`Self::claim`].
+    /// Starts a claim of [`Self::claim`].
     pub fn begin(&self, owner: Ownership) -> Result<()> {
         self.shared.store.begin(owner)?;
         self.shared.pump.lock().slots.start_outside(owner, self.shared.config.clock.wall());
         Ok(())
     }
 
-    /// End a claim and return when the store has it.
+    /// Ends a claim and returns when the store has recorded the outcome.
     pub fn settle_now(&self, owner: Ownership, outcome: Outcome) -> Result<Settled> {
         let live =
             self.shared.pump.lock().slots.all().find(|(id, live, _)| *id == owner.id && live.fence == owner.fence);
@@ -244,7 +179,7 @@ impl Runner {
         let mut pump = self.shared.pump.lock();
         pump.health.end(Duty::Settle, settled.is_ok());
         let settled = settled?;
-        self.shared.note_end(&mut pump, owner);
+        pump.note_end(owner);
         pump.slots.end(owner);
         if pump.alone.wants() {
             // Its process may have come to rest.
@@ -255,7 +190,7 @@ impl Runner {
         Ok(settled.first().copied().unwrap_or(Settled::Stale))
     }
 
-    /// Block until a claim may succeed, the runner stops, or `deadline`; `true` unless the deadline passed.
+    /// Blocks until a claim may succeed, the runner stops, or `deadline` passes; returns `false` only after the deadline.
     pub fn wait_for_work(&self, deadline: Instant) -> bool {
         let mut pump = self.shared.pump.lock();
         loop {
@@ -268,7 +203,7 @@ impl Runner {
         }
     }
 
-    /// Supervise until `deadline` at most: how many threads shall be started now. Each counts as started.
+    /// Supervises until `deadline` at most; returns how many threads to start now. Each counts as started.
     pub fn tend(&self, deadline: Instant) -> usize {
         let mut pump = self.shared.pump.lock();
         loop {
@@ -283,29 +218,29 @@ impl Runner {
         }
     }
 
-    /// Block until cancellations are wished for of bodies that run: which. Each is told once; empty: the runner is closed.
+    /// Blocks until the cancellation of bodies that run is requested; returns them, each once. Empty: the runner is closed.
     pub fn next_cancels(&self) -> Vec<InvocationId> {
         self.shared.next_cancels()
     }
 
-    /// Make the threads of this body that wait return at once, with or without news. Not its event loop.
+    /// Makes the threads of this body that wait return at once, with or without news. Not its event loop.
     pub fn interrupt(&self, id: InvocationId) {
         self.shared.interrupt(id);
     }
 
-    /// Claim no more; what was claimed and not begun goes back. Does not block on I/O.
+    /// Claims no more; hands back what has not begun. Does not block on I/O.
     pub fn stop(&self) {
         self.shared.stop();
     }
 
-    /// How many invocations waited to run alone, due or not, when the store was last swept for what dead runners left.
+    /// How many invocations waited to run alone, due or not, at the last recovery.
     pub fn waiting_alone(&self) -> usize {
         self.shared.pump.lock().alone.waiting()
     }
 
-    /// Some wait to run alone: look for one, if this runner claims those.
+    /// So many invocations wait to run alone: asks for one, if this runner claims those.
     pub fn look_alone(&self, waiting: usize) {
-        self.shared.hear_of_alone(waiting);
+        self.shared.note_alone(waiting);
     }
 
     /// Whether [`Self::stop`] was called.
@@ -313,7 +248,8 @@ impl Runner {
         self.shared.pump.lock().stopping
     }
 
-    /// Block until every claim is settled and stored, `deadline` passes, or [`Self::hurry`]: how many are unfinished.
+    /// Blocks until every claim is settled and stored, `deadline` passes, or [`Self::hurry`] is called; returns how many
+    /// are unfinished.
     ///
     /// After [`Self::stop`] the calling thread also sends outcomes: the threads that otherwise send them may have ended,
     /// or may be in bodies that were given up.
@@ -339,10 +275,10 @@ impl Runner {
         }
     }
 
-    /// Make [`Self::drain`] return.
+    /// Makes [`Self::drain`] return.
     pub fn hurry(&self) {
         self.shared.hurried.store(true, Ordering::Release);
-        // Taking the lock orders this after a drain that has just checked the flag.
+        // The lock orders this after a drain that has just checked the flag.
         drop(self.shared.pump.lock());
         self.shared.quiet.notify_all();
     }
@@ -352,57 +288,53 @@ impl Runner {
         self.shared.hurried.load(Ordering::Acquire)
     }
 
-    /// Give every unfinished claim back now: how many. Their bodies' outcomes will be discarded, their waits end.
+    /// Hands back every unfinished claim now; returns how many. Their waits end, and later outcomes are discarded.
     pub fn hand_back(&self, note: &str) -> Result<usize> {
         let count = self.shared.release_all(note);
         let flushed = self.shared.flush(Instant::now() + self.shared.config.lease);
-        // Who stays until the last body has ended has none to wait for any more.
-        self.shared.pump.lock().wake_all();
+        // A thread that stays until the last body has ended has none to wait for any more.
+        self.shared.wake_all(&mut self.shared.pump.lock());
         flushed.map(|()| count)
     }
 
-    /// Give back what no thread has taken: there may be none for it.
+    /// Hands back what no thread has taken.
     pub fn hand_back_unbegun(&self, note: &str) -> Result<()> {
-        self.shared.return_inbox(&mut self.shared.pump.lock(), note);
+        self.shared.pump.lock().return_inbox(note);
         self.shared.flush(Instant::now() + self.shared.config.lease)
     }
 
-    /// For the waits of the body of `owner`: they go on while it has its claim and this runner runs.
-    pub fn patience(&self, owner: Ownership) -> crate::wait::Patience {
+    /// The patience of the waits of the body of `owner`: they go on while it has its claim and this runner runs.
+    pub fn patience(&self, owner: Ownership) -> Patience {
         self.shared.patience(owner)
     }
 
-    /// About to wait, see [`parking`].
-    pub fn park(&self, owner: Ownership, waiter: &mut crate::wait::Waiter) -> Result<Parked> {
+    /// The body of `owner` is about to wait on the calling thread: records that in the store and lends its slot.
+    pub fn park(&self, owner: Ownership, waiter: &mut Waiter) -> Result<Parked> {
         self.shared.park(owner, waiter)
     }
 
-    /// Go on after a wait, see [`parking`].
-    pub fn unpark(&self, owner: Ownership, mailbox: &Arc<crate::notify::Mailbox>) -> Result<bool> {
+    /// The wait with this mailbox is over: gets the slot back, unless other threads of the body wait. Blocks until the body
+    /// has its slot. Returns whether it still has its claim.
+    pub fn unpark(&self, owner: Ownership, mailbox: &Arc<Mailbox>) -> Result<bool> {
         self.shared.unpark(owner, mailbox)
     }
 
-    /// As [`Self::park`], for a body on an event loop, that waits for `targets` and others that `completions` watches:
-    /// does not block. The wait is over when [`Self::end_lending`] was called and then `completions` says so.
+    /// As [`Self::park`], for a body on an event loop that waits for `targets` among what `completions` watches. Does not
+    /// block. After [`Self::end_lending`] `completions` delivers the end of the wait.
     ///
-    /// Of the targets the first [`TARGETS_TOLD`] are told to the store, for precedence and the detection of cycles.
-    pub fn lend(
-        &self,
-        owner: Ownership,
-        mut targets: Vec<InvocationId>,
-        completions: &crate::completions::Completions,
-    ) -> Arc<Lending> {
+    /// The store learns of the first [`TARGETS_TOLD`] targets, for precedence and the detection of cycles.
+    pub fn lend(&self, owner: Ownership, mut targets: Vec<InvocationId>, completions: &Completions) -> Arc<Lending> {
         targets.truncate(TARGETS_TOLD);
         self.shared.lend(owner, targets, completions)
     }
 
-    /// End this wait: with the slot, which `completions` then tells of, or without one if not `returns`. Does not block.
+    /// Ends this wait. A body that `returns` gets its slot back; `completions` delivers that. Does not block.
     pub fn end_lending(&self, lending: &Arc<Lending>, returns: bool) {
         self.shared.end_lending(lending, returns);
     }
 
-    /// For how long one of the calls that a runner lives by (claim, settle, renew, recover) has failed each time, whatever
-    /// else works; `None` while none fails.
+    /// For how long one of the duties (claim, settle, renew, recover) has failed each time, even if the others work; `None`
+    /// while none fails.
     pub fn failing_for(&self) -> Option<Duration> {
         self.shared.pump.lock().health.failing_for()
     }
@@ -413,14 +345,14 @@ impl Runner {
         pump.slots.all().map(|(id, live, phase)| (Ownership { id, fence: live.fence }, phase)).collect()
     }
 
-    /// Stop, hand back, flush for up to a lease, end the native thread. Idempotent.
+    /// Stops, hands back, sends outcomes for up to a lease, and ends the native thread. A second call changes nothing.
     pub fn close(&self) -> Result<()> {
         self.stop();
         self.shared.release_all("its runner closed");
         let flushed = self.shared.flush(Instant::now() + self.shared.config.lease);
         self.shared.shut();
         if let Some(thread) = self.heart.lock().take() {
-            // A panic of that thread was logged when it happened; there is nothing left to do about it here.
+            // A panic of that thread was logged when it happened.
             let _ = thread.join();
         }
         flushed
@@ -432,73 +364,3 @@ impl Drop for Runner {
         self.shared.shut();
     }
 }
-
-impl Shared {
-    fn request(&self, limit: usize, begin: bool) -> ClaimRequest {
-        let (queues, order) = self.turns.next(self.config.strategy, &self.config.queues);
-        ClaimRequest { runner: self.key.clone(), limit, queues, order, lease: self.lease(), begin, alone: false }
-    }
-
-    fn lease(&self) -> Millis {
-        self.config.lease.as_millis() as Millis
-    }
-
-    /// Send what the outbox holds on the calling thread; an error if it is not empty at `deadline`.
-    fn flush(&self, deadline: Instant) -> Result<()> {
-        let mut pause = Duration::from_millis(20);
-        loop {
-            let (batch, ticket) = {
-                let mut pump = self.pump.lock();
-                if pump.outbox.is_empty() {
-                    return Ok(());
-                }
-                (pump.outbox.take(), pump.foreign.request_begins())
-            };
-            let count = batch.len();
-            let answer = if count == 0 { Ok(Vec::new()) } else { self.store.settle(&batch) };
-            let mut pump = self.pump.lock();
-            pump.foreign.request_ends(ticket);
-            let error = match answer {
-                Ok(answers) => {
-                    self.note_answers(&batch, &answers);
-                    pump.outbox.delivered(count);
-                    self.quiet.notify_all();
-                    if count > 0 {
-                        continue;
-                    }
-                    None
-                }
-                Err(error) => {
-                    pump.outbox.returned(batch, &error);
-                    Some(error)
-                }
-            };
-            if Instant::now() >= deadline || matches!(error, Some(Error::Closed(_))) {
-                return Err(error.unwrap_or(Error::Backend {
-                    backend: "runner",
-                    message: "outcomes are still on their way to the store at the deadline".into(),
-                }));
-            }
-            // Either the store is failing, or another thread has a batch under way: look again shortly.
-            self.quiet.wait_for(&mut pump, pause);
-            pause = (pause * 2).min(Duration::from_secs(1));
-        }
-    }
-
-    fn note_answers(&self, batch: &[Settlement], answers: &[Settled]) {
-        for (settlement, answer) in batch.iter().zip(answers) {
-            // A hand-back of what was settled elsewhere meanwhile is no loss.
-            if *answer == Settled::Stale && !matches!(settlement.outcome, Outcome::Release { .. }) {
-                log::warn!(
-                    "the outcome ({}) of invocation {} was refused: its claim was lost before it finished, and another \
-                     run of it counts",
-                    settlement.outcome.status(),
-                    settlement.owner.id
-                );
-            }
-        }
-    }
-}
-
-/// Longest note kept in a history.
-pub const NOTE_LIMIT: usize = history::TEXT_LIMIT;

@@ -1,19 +1,19 @@
-//! Claims of a user's own runner, which takes no slots: what runs alone comes alone, and nothing beside it, however many
-//! threads ask at a time.
+//! Claims of a user's own runner, which takes no slots: an invocation that runs alone is the only claim of its answer,
+//! and nothing else is claimed meanwhile, however many threads ask at a time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::sync::MutexGuard;
 
-use super::Shared;
 use super::alone::Share;
 use super::health::Duty;
 use super::pump::Pump;
+use super::shared::Shared;
 use crate::claim::{Claim, ClaimRequest, QueueOrder};
 use crate::error::Result;
 
-/// After a look for what runs alone that failed, before the runner is told to look again.
+/// The pause after a failed question for what runs alone, before the runner is notified to ask again.
 const AGAIN: Duration = Duration::from_secs(1);
 
 impl Shared {
@@ -25,7 +25,7 @@ impl Shared {
         }
         let busy: Vec<_> = pump.slots.outside().filter(|id| !pump.waits.is_open(*id)).collect();
         let runs_alone = busy.iter().any(|id| pump.slots.runs_alone(*id));
-        // Who asks for nothing does not look for what runs alone either.
+        // A thread that asks for no claim does not ask for what runs alone either.
         let seeks = limit > 0 && pump.alone.seeks(queues);
         match pump.alone.share(busy.len(), runs_alone, seeks, Instant::now()) {
             Share::Nothing => return Ok(Vec::new()),
@@ -51,7 +51,7 @@ impl Shared {
         Ok(claims)
     }
 
-    /// Look for one that runs alone. Nobody else claims meanwhile: see [`super::alone::Alone::share`].
+    /// Asks for an invocation that runs alone. No other thread claims meanwhile: see [`super::alone::Alone::share`].
     fn seek_outside(&self, pump: &mut MutexGuard<'_, Pump>, queues: &[Arc<str>]) -> Result<Vec<Claim>> {
         let answer = self.ask_outside(pump, 1, true, queues);
         let now = Instant::now();
@@ -103,7 +103,7 @@ impl Shared {
         Ok((claims, wait, claimed.failed.is_none()))
     }
 
-    /// Have the runner told when this becomes due, unless it will be told before.
+    /// Has the runner notified when this becomes due, unless an earlier time is planned.
     fn plan(&self, pump: &mut Pump, wait: Option<Duration>) {
         let Some(due) = wait.and_then(|wait| Instant::now().checked_add(wait)) else { return };
         if pump.due.is_none_or(|planned| due < planned) {
@@ -112,7 +112,7 @@ impl Shared {
         }
     }
 
-    /// A claim that kept others from claiming is over: they may ask again.
+    /// A claim that kept other threads from claiming is over: they may ask again.
     fn call_turned_away(&self, pump: &mut Pump) {
         if std::mem::take(&mut pump.alone.turned_away) {
             pump.work = true;

@@ -1,14 +1,12 @@
-//! Waiting inside a body: the slot is lent out, and comes back before any new work.
+//! Waiting inside a body on a thread: the body lends its slot, and gets one back before any new work.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sync::{Condvar, MutexGuard};
 
-use super::Shared;
-use super::lending::Lending;
 use super::pump::Pump;
+use super::shared::Shared;
 use crate::error::{Error, Part, Result};
 use crate::ids::{InvocationId, Ownership};
 use crate::notify::Mailbox;
@@ -16,136 +14,31 @@ use crate::pause::Paused;
 use crate::settle::{Outcome, Settlement};
 use crate::wait::{Patience, Waiter};
 
-/// So many targets of one wait are told to the store, for precedence and the detection of cycles. Those beyond are
-/// told when the first ones have finished: bounds the cost of waiting for a thousand one by one.
+/// How many targets of one wait the store learns of, for precedence and the detection of cycles. It learns of further
+/// targets when the first ones have finished: this bounds the cost of waiting for a thousand one by one.
 pub const TARGETS_TOLD: usize = 64;
 
-/// Bodies that wait, or wait to go on.
-#[derive(Default)]
-pub(super) struct Waits {
-    mailboxes: HashMap<InvocationId, Vec<Arc<Mailbox>>>,
-    /// Whose wait a mailbox belongs to, by its address: it lives as long as its entry above.
-    waiters: HashMap<usize, InvocationId>,
-    resuming: HashMap<InvocationId, Vec<Sleeper>>,
-}
-
-/// Who is in line for a slot.
-pub(super) enum Sleeper {
-    /// A thread of the body.
-    Thread(Arc<Condvar>),
-    /// Its event loop; see [`super::lending`].
-    Loop(Weak<Shared>, Arc<Lending>),
-}
-
-impl Sleeper {
-    /// Look again. Called with the lock of the pump held, or not.
-    fn wake(&self) {
-        match self {
-            Self::Thread(sleeper) => {
-                sleeper.notify_all();
-            }
-            Self::Loop(shared, lending) => {
-                if let Some(shared) = shared.upgrade() {
-                    shared.look_soon(lending);
-                }
-            }
-        }
-    }
-}
-
-impl Waits {
-    pub fn take_all(&mut self) -> Self {
-        std::mem::take(self)
-    }
-
-    pub fn add(&mut self, waiter: InvocationId, mailbox: &Arc<Mailbox>) {
-        self.waiters.insert(Arc::as_ptr(mailbox) as usize, waiter);
-        self.mailboxes.entry(waiter).or_default().push(mailbox.clone());
-    }
-
-    /// One wait of a body is over; whether it was the last one that was open.
-    fn remove(&mut self, waiter: InvocationId, mailbox: &Arc<Mailbox>) -> bool {
-        self.waiters.remove(&(Arc::as_ptr(mailbox) as usize));
-        let Some(open) = self.mailboxes.get_mut(&waiter) else { return true };
-        open.retain(|known| !Arc::ptr_eq(known, mailbox));
-        if open.is_empty() {
-            self.mailboxes.remove(&waiter);
-        }
-        !self.mailboxes.contains_key(&waiter)
-    }
-
-    pub fn is_open(&self, waiter: InvocationId) -> bool {
-        self.mailboxes.contains_key(&waiter)
-    }
-
-    /// Whoever of this body is in line for the slot looks again.
-    pub fn wake_resuming(&self, waiter: InvocationId) {
-        self.resuming.get(&waiter).into_iter().flatten().for_each(Sleeper::wake);
-    }
-
-    pub fn line_up(&mut self, waiter: InvocationId, sleeper: Sleeper) {
-        self.resuming.entry(waiter).or_default().push(sleeper);
-    }
-
-    pub fn leave_line(&mut self, waiter: InvocationId, leaves: impl Fn(&Sleeper) -> bool) {
-        if let Some(sleepers) = self.resuming.get_mut(&waiter) {
-            sleepers.retain(|known| !leaves(known));
-            if sleepers.is_empty() {
-                self.resuming.remove(&waiter);
-            }
-        }
-    }
-
-    /// This body has ended: nobody asks for any wait of it any more.
-    pub fn forget(&mut self, waiter: InvocationId) {
-        if self.mailboxes.is_empty() && self.resuming.is_empty() {
-            return;
-        }
-        // Who is in line for a slot looks whether it is still wanted.
-        self.wake_resuming(waiter);
-        for mailbox in self.mailboxes.remove(&waiter).unwrap_or_default() {
-            self.waiters.remove(&(Arc::as_ptr(&mailbox) as usize));
-        }
-    }
-
-    /// Make the threads of this body that wait return.
-    pub fn interrupt(&self, waiter: InvocationId) {
-        for mailbox in self.mailboxes.get(&waiter).into_iter().flatten() {
-            mailbox.interrupt();
-        }
-        self.wake_resuming(waiter);
-    }
-
-    /// End these waits: their bodies are told that nobody waits for their outcome.
-    pub fn cancel(self) {
-        for mailbox in self.mailboxes.into_values().flatten() {
-            mailbox.cancel();
-        }
-        self.resuming.into_values().flatten().for_each(|sleeper| sleeper.wake());
-    }
-}
-
-/// What a body has when a wait of it is over.
+/// What a thread or event loop of a body has when its wait is over.
 pub(super) enum Regained {
     /// The slot of its body.
     Slot,
-    /// None, for other threads of its body wait.
+    /// No slot, because other threads of the body still wait.
     OthersWait,
-    /// Not even the claim.
+    /// Neither the slot nor the claim.
     Lost,
 }
 
-/// How [`Shared::park`] ends.
+/// The answer to a body that is about to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parked {
-    /// One of the targets has finished: nothing changed, ask the waiter.
+    /// A target has finished. Nothing changed; ask the waiter.
     Not,
-    /// The slot is lent out; with `spawn` no thread is left to use it.
+    /// The slot is lent out.
     Lent {
-        /// Whether a thread shall be started.
+        /// Whether to start a thread, because none is left to use the slot.
         spawn: bool,
     },
-    /// The store failed and the body still has its claim: nothing changed, try again after a pause.
+    /// The store failed and the body still has its claim. Nothing changed; try again after a pause.
     Later,
 }
 
@@ -156,13 +49,13 @@ impl Shared {
         !pump.closed && pump.slots.phase(owner).is_some() && !pump.lost.contains(&owner)
     }
 
-    /// A body waits for as long as it has its claim, however long the store is away.
+    /// The patience of the waits of one body: they outlast a failing store while the body has its claim.
     pub(super) fn patience(self: &Arc<Self>, owner: Ownership) -> Patience {
         let shared = Arc::downgrade(self);
         Arc::new(move || shared.upgrade().is_some_and(|shared| shared.holds_claim(owner)))
     }
 
-    /// The body of `owner` is about to wait: tell the store, then lend the slot.
+    /// The body of `owner` is about to wait: records that in the store, then lends the slot.
     pub(super) fn park(self: &Arc<Self>, owner: Ownership, waiter: &mut Waiter) -> Result<Parked> {
         let targets = waiter.remaining(TARGETS_TOLD);
         if targets.is_empty() {
@@ -185,20 +78,20 @@ impl Shared {
         pump.waits.add(owner.id, waiter.mailbox());
         let mut spawn = false;
         if pump.slots.lend(owner) {
-            // Another one that runs alone may run beside one that waits.
-            self.note_end(&mut pump, owner);
+            // Another body that runs alone may run beside a body that waits.
+            pump.note_end(owner);
             spawn = !pump.stopping && pump.ready_threads() == 0;
             pump.promised += usize::from(spawn);
             self.slot_freed(&mut pump);
         }
         // Another thread of the body that was in line for the slot goes on without it: the body waits again.
-        pump.waits.wake_resuming(owner.id);
+        pump.waits.wake_in_line(owner.id);
         Ok(Parked::Lent { spawn })
     }
 
-    /// What a thread of the body waited for has come, or it gave up waiting. If no other thread of it waits, get the
-    /// slot back, then tell the store. Else this thread goes on beside the slots: had it to have the one of the body,
-    /// what the other one waits for might never find one.
+    /// The wait of a thread of the body is over. If no other thread of it waits, this one gets the slot back and records
+    /// that in the store. If another thread of the body still waits, this one continues without a slot. Making it wait
+    /// for one could deadlock: the other thread's target may need it. Returns whether the body still has its claim.
     pub(super) fn unpark(&self, owner: Ownership, mailbox: &Arc<Mailbox>) -> Result<bool> {
         match self.await_slot(owner, mailbox) {
             Regained::Slot => {}
@@ -209,7 +102,7 @@ impl Shared {
         Ok(answers.first().copied().unwrap_or(false))
     }
 
-    /// Tell the store that these bodies go on; a store that fails is asked again while one of them has its claim.
+    /// Records in the store that these bodies go on. A store that fails is asked again while one of them has its claim.
     pub(super) fn resume(&self, owners: &[Ownership]) -> Result<Vec<bool>> {
         let mut pause = Duration::from_millis(20);
         loop {
@@ -234,18 +127,18 @@ impl Shared {
             return regained;
         }
         let me = Arc::new(Condvar::new());
-        pump.waits.line_up(owner.id, Sleeper::Thread(me.clone()));
+        let ticket = pump.waits.line_up(owner.id, Box::new(me.clone()));
         let regained = loop {
             match self.is_served(&pump, owner) {
                 Some(regained) => break regained,
                 None => me.wait(&mut pump),
             }
         };
-        pump.waits.leave_line(owner.id, |one| matches!(one, Sleeper::Thread(one) if Arc::ptr_eq(one, &me)));
+        pump.waits.leave_line(owner.id, ticket);
         regained
     }
 
-    /// One wait of the body is over: get its slot back, or in line for it. `None`: it stands in line.
+    /// A wait of the body is over: gets its slot back, or in line for it. `None`: it stands in line.
     pub(super) fn leave_wait(
         &self,
         pump: &mut MutexGuard<'_, Pump>,
@@ -257,7 +150,7 @@ impl Shared {
             return Some(if last { Regained::Slot } else { Regained::OthersWait });
         }
         if !last {
-            // A slot may have been kept for it when its news came.
+            // A slot may have been kept for it when its target finished.
             pump.slots.unexpect(owner.id);
             self.slot_freed(pump);
             return Some(self.without_slot(pump, owner));
@@ -267,8 +160,8 @@ impl Shared {
         self.is_served(pump, owner)
     }
 
-    /// Whether one that was in line still has to stand there: not with a slot, nor when another wait of the body has
-    /// begun, nor when the claim was handed back and is no longer in the ledger.
+    /// What a thread in line has: its slot; or no slot, because another wait of the body has begun, or because the claim
+    /// was handed back. `None`: it has to stay in line.
     pub(super) fn is_served(&self, pump: &Pump, owner: Ownership) -> Option<Regained> {
         if pump.slots.holds(owner) {
             return Some(Regained::Slot);
@@ -281,29 +174,15 @@ impl Shared {
         if pump.slots.phase(owner).is_some() { Regained::OthersWait } else { Regained::Lost }
     }
 
-    /// These outcomes are about to be stored: keep slots for the bodies here that wait for them, so that no new work
-    /// that comes with the same round trip gets ahead of them. Returns the waiters.
+    /// These outcomes are about to be stored: keeps slots for the bodies here that wait for them, so that no new work
+    /// that comes with the same round trip gets ahead of them. Returns these bodies.
     pub(super) fn expect_returns(&self, pump: &mut Pump, batch: &[Settlement]) -> Vec<InvocationId> {
-        if pump.waits.waiters.is_empty() || batch.is_empty() {
+        if pump.waits.is_empty() || batch.is_empty() {
             return Vec::new();
         }
         let ends = |one: &&Settlement| matches!(one.outcome, Outcome::Success(_) | Outcome::Failure(_));
-        let told = self.store.hub().mailboxes_of(batch.iter().filter(ends).map(|one| one.owner.id));
-        let waiters: Vec<_> = told
-            .iter()
-            .filter_map(|mailbox| pump.waits.waiters.get(&(Arc::as_ptr(mailbox) as usize)).copied())
-            .collect();
+        let mailboxes = self.store.hub().mailboxes_of(batch.iter().filter(ends).map(|one| one.owner.id));
+        let waiters: Vec<_> = mailboxes.iter().filter_map(|mailbox| pump.waits.waiter_of(mailbox)).collect();
         waiters.into_iter().filter(|id| pump.slots.expect(*id)).collect()
-    }
-
-    /// Hand free slots to the bodies first in line.
-    pub(super) fn grant(&self, pump: &mut Pump) {
-        while let Some(id) = pump.slots.grant() {
-            pump.waits.wake_resuming(id);
-        }
-        let kept = pump.slots.kept_from_going_on();
-        if pump.alone.keep(kept) {
-            self.heart.ring();
-        }
     }
 }

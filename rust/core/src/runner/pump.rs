@@ -1,84 +1,107 @@
-//! The pump: how outcomes leave and claims arrive, with no thread of its own.
+//! The pump: how outcomes leave and claims arrive, with no thread of its own. State and decisions; no lock, no I/O.
 //!
-//! A thread that asks for work and finds the inbox empty does one round trip to the store for all: it carries the
-//! outcomes that wait and asks for as many claims as there are free slots. Meanwhile the others sleep. They are woken
-//! one at a time, the one that slept least first, and each wakes the next only if there is something left to do: a
-//! burst of short bodies stays on one warm thread, while blocking bodies bring in thread after thread.
+//! A thread that asks for work and finds the inbox empty makes one round trip to the store for all: it carries the
+//! outcomes that wait and asks for as many claims as there are free slots. Meanwhile the others sleep. They wake one at
+//! a time, the thread that slept least first, and each wakes the next only if there is something left to do: a burst of
+//! short bodies stays on one warm thread, while blocking bodies bring in thread after thread.
+//!
+//! Each decision is a function of this state and of an event: a thread asks, an answer arrives, the time comes. It says
+//! in [`Step`] and [`Wakes`] what the driver does (`next.rs`, `exchange.rs`, `serve_alone.rs`).
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::sync::{Condvar, MutexGuard};
-
-use super::Shared;
 use super::ahead::Ahead;
 use super::alone::{Alone, Lines};
-use super::cancel::Cancels;
 use super::foreign::Foreign;
 use super::health::Health;
+use super::idle::Idle;
+use super::interrupts::Interrupts;
 use super::outbox::{BATCH, Outbox};
-use super::parking::Waits;
 use super::slots::Slots;
+use super::waits::Waits;
 use crate::claim::Claim;
-use crate::error::Result;
-use crate::ids::Ownership;
-use crate::notify::Listener;
+use crate::ids::{Millis, Ownership};
 use crate::settle::{Outcome, Settlement};
 
-/// Sleeping threads kept beyond the number of slots: for bodies that wait now and then.
+/// Sleeping threads kept beyond the number of slots, for bodies that wait now and then.
 const SPARE_THREADS: usize = 4;
+
+/// What a thread that asks for work does next.
+#[derive(Debug, PartialEq)]
+pub(super) enum Step {
+    /// Run this body.
+    Run(Claim),
+    /// Make a round trip to the store.
+    Exchange,
+    /// Claim or start an invocation that runs alone.
+    ServeAlone,
+    /// Sleep until another thread wakes it.
+    Sleep,
+    /// Leave the runner.
+    End,
+}
+
+/// Which threads wake after a decision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub(super) struct Wakes {
+    /// So many idle threads.
+    pub threads: usize,
+    /// The supervisor, which starts threads and tells a user's own runner of work.
+    pub supervisor: bool,
+    /// The heart, which keeps the time.
+    pub heart: bool,
+}
+
+/// How many claims the next round trip asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ask {
+    /// Slots set aside for them.
+    pub reserved: usize,
+    /// For these slots, and to be taken ahead.
+    pub wanted: usize,
+}
 
 /// State of the pump; guarded by one lock that is never held across I/O.
 pub(super) struct Pump {
     pub slots: Slots,
     pub waits: Waits,
-    pub cancels: Cancels,
+    pub interrupts: Interrupts,
     /// Claims that hold a slot and wait for a thread.
     pub inbox: VecDeque<Claim>,
     /// Claims that have no slot yet: see [`super::ahead`].
     pub ahead: Ahead,
     /// Claims that run alone: see [`super::alone`].
     pub alone: Alone,
-    /// Whether threads pull claims one by one; only then there is something to gain by taking claims ahead.
-    pulls: bool,
+    /// Whether threads ask for claims one by one; only then the runner gains by taking claims ahead.
+    pub pulls: bool,
     pub outbox: Outbox,
-    /// Threads asleep in `next`; the last is woken first.
-    idle: Vec<Arc<Sleeper>>,
-    /// Threads that settled and will be back in `next` at once.
-    returning: usize,
-    /// Threads that someone was told to start and that have not arrived.
+    /// Threads asleep in `next`.
+    pub idle: Idle,
+    /// Threads that settled and come back to `next` at once.
+    pub returning: usize,
+    /// Threads that the supervisor starts and that have not arrived.
     pub promised: usize,
     /// Whether a thread is on a round trip to the store.
     pub exchanging: bool,
     /// Whether a claim may succeed that would have found nothing before.
     pub work: bool,
-    /// Whether the loop that runs the bodies is stuck: whatever were claimed now would wait behind what blocks it.
+    /// Whether the loop that runs the bodies is stuck: new claims would wait behind what blocks it.
     pub stuck: bool,
     /// The store failed: no round trip before this.
     pub not_before: Option<Instant>,
     pub failures: u32,
-    /// What of the store fails.
+    /// Which duties of the runner the store fails.
     pub health: Health,
     /// When the next invocation that is not due yet becomes due.
     pub due: Option<Instant>,
-    /// What the store has under this runner's name, and this runner does not know.
+    /// Claims that the store has under this runner's name, and that this runner does not know.
     pub foreign: Foreign,
-    /// Live claims that a beat has found to be someone else's by now; each is reported once.
+    /// Live claims that another runner owns by now, as a beat found; each is reported once.
     pub lost: HashSet<Ownership>,
     pub stopping: bool,
     pub closed: bool,
-}
-
-pub(super) struct Sleeper {
-    wake: Condvar,
-    woken: AtomicBool,
-}
-
-thread_local! {
-    /// Serial number of the runner in whose `next` this thread has been before; 0 for none.
-    static ARRIVED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 impl Pump {
@@ -86,13 +109,13 @@ impl Pump {
         Self {
             slots: Slots::new(slots),
             waits: Waits::default(),
-            cancels: Cancels::default(),
+            interrupts: Interrupts::default(),
             inbox: VecDeque::new(),
             ahead: Ahead::default(),
             alone: Alone::new(lines),
             pulls: false,
             outbox: Outbox::default(),
-            idle: Vec::new(),
+            idle: Idle::default(),
             returning: 0,
             promised: 0,
             exchanging: false,
@@ -109,36 +132,99 @@ impl Pump {
         }
     }
 
+    /// What a thread that asks for work does next. With `stays` it also sends the outcomes of bodies that run elsewhere,
+    /// so it stays until they have ended.
+    pub fn step(&mut self, stays: bool, now: Instant, wall: impl Fn() -> Millis) -> Step {
+        if let Some(claim) = self.pop_inbox(now, wall) {
+            return Step::Run(claim);
+        }
+        let needed = stays && !self.slots.is_empty();
+        if self.closed || (self.stopping && self.outbox.is_empty() && !needed) {
+            return Step::End;
+        }
+        if self.wants_exchange(now) {
+            return if self.wants_alone() { Step::ServeAlone } else { Step::Exchange };
+        }
+        let is_spare = self.idle.len() >= self.slots.capacity() + SPARE_THREADS;
+        if (self.stopping && !self.outbox.is_waiting() && !stays) || is_spare { Step::End } else { Step::Sleep }
+    }
+
+    /// A claim that has its slot, if one is here.
+    pub fn pop_inbox(&mut self, now: Instant, wall: impl Fn() -> Millis) -> Option<Claim> {
+        if self.inbox.is_empty() {
+            self.fill_inbox(1, now, wall);
+        }
+        self.inbox.pop_front()
+    }
+
+    /// A thread has left with a claim: the next thread takes what remains.
+    pub fn pass_on(&mut self, now: Instant, wall: impl Fn() -> Millis) -> Wakes {
+        if self.inbox.is_empty() && self.ahead.is_for_many() {
+            self.fill_inbox(1, now, wall);
+        }
+        if !self.inbox.is_empty() || self.wants_exchange(now) { self.one_thread() } else { Wakes::default() }
+    }
+
+    /// Wakes one thread, or asks for one if none is idle.
+    pub fn one_thread(&self) -> Wakes {
+        self.threads(1)
+    }
+
+    /// Wakes this many threads; if fewer are idle, the supervisor looks whether to start some.
+    fn threads(&self, wanted: usize) -> Wakes {
+        let threads = wanted.min(self.idle.len());
+        let supervisor = threads < wanted && self.missing(self.idle.len() - threads) > 0;
+        Wakes { threads, supervisor, heart: false }
+    }
+
+    /// A thread for each claim in the inbox, except for so many that the caller takes.
+    pub fn threads_for_inbox(&self, except: usize) -> Wakes {
+        self.threads(self.inbox.len().saturating_sub(except))
+    }
+
+    /// A thread for the next round trip, if it has a purpose now.
+    pub fn thread_for_exchange(&self, now: Instant) -> Wakes {
+        if self.wants_exchange(now) { self.one_thread() } else { Wakes::default() }
+    }
+
     /// Threads that are, or will be in a moment, ready to run a body.
     pub fn ready_threads(&self) -> usize {
-        self.idle.len() + self.returning + self.promised + usize::from(self.exchanging)
+        self.ready(self.idle.len())
+    }
+
+    fn ready(&self, idle: usize) -> usize {
+        idle + self.returning + self.promised + usize::from(self.exchanging)
     }
 
     /// Threads to start: one for each claim that waits for a thread, and one that listens while a slot is free.
     pub fn missing_threads(&self) -> usize {
+        self.missing(self.idle.len())
+    }
+
+    fn missing(&self, idle: usize) -> usize {
         if self.stopping {
             return 0;
         }
         let to_send = self.wants_to_send() && !self.exchanging;
         let alone = self.wants_alone() && !self.exchanging;
         let wanted = self.inbox.len().max(usize::from(self.slots.free() > 0 || to_send || alone));
-        wanted.saturating_sub(self.ready_threads())
+        wanted.saturating_sub(self.ready(idle))
     }
 
     /// Whether a round trip to the store has a purpose now.
-    pub(super) fn wants_exchange(&self, now: Instant) -> bool {
+    pub fn wants_exchange(&self, now: Instant) -> bool {
         !self.exchanging
             && !self.closed
             && self.not_before.is_none_or(|at| at <= now)
             && (self.wants_to_send() || (self.may_claim() && self.wants_claims()) || self.wants_alone())
     }
 
-    /// Whether outcomes should leave now. While there is work at hand they gather: they leave with the next claim.
+    /// Whether outcomes should leave now. While claims are at hand they gather: they leave with the next request.
     fn wants_to_send(&self) -> bool {
         self.outbox.is_waiting() && (self.ahead.is_empty() || self.stopping || self.outbox.len() >= BATCH)
     }
 
-    pub(super) fn may_claim(&self) -> bool {
+    fn may_claim(&self) -> bool {
         // Before a look for what runs alone the outcomes leave, with no new claims.
         self.work && !self.stopping && !self.stuck && self.alone.shares() && !self.alone.wants()
     }
@@ -147,334 +233,166 @@ impl Pump {
         (self.ahead.is_empty() && self.slots.free() > 0) || self.wanted_ahead() > 0
     }
 
-    pub(super) fn wanted_ahead(&self) -> usize {
+    fn wanted_ahead(&self) -> usize {
         if self.pulls && !self.slots.is_closed() { self.ahead.wanted(self.slots.capacity()) } else { 0 }
     }
 
-    /// When something is to be done whatever happens until then.
+    /// Whether to claim or start an invocation that runs alone. Outcomes leave first: the store then knows which bodies
+    /// of this process have ended.
+    pub fn wants_alone(&self) -> bool {
+        if self.stopping || !self.outbox.is_empty() {
+            return false;
+        }
+        // A runner for nothing else does not even claim one beside a body that waits: that body would die with it.
+        if !self.alone.shares() && !self.slots.is_empty() && !self.alone.is_holding() {
+            return false;
+        }
+        if self.alone.is_holding() {
+            self.slots.is_at_rest()
+        } else {
+            self.alone.wants() && !self.stuck && !self.slots.is_closed()
+        }
+    }
+
+    /// How many claims the round trip that begins now asks for; their slots are set aside.
+    pub fn begin_claim(&mut self) -> Ask {
+        let claims = self.may_claim();
+        let reserved = if claims && self.ahead.is_empty() { self.slots.reserve() } else { 0 };
+        let wanted = if claims { reserved + self.wanted_ahead() } else { 0 };
+        if wanted > 0 {
+            // Cleared before the question: work that arrives while it is under way sets it again.
+            self.work = false;
+        }
+        Ask { reserved, wanted }
+    }
+
+    /// An answer to a claim of `wanted` came with `count`: note whether more may be there, and when the next one is due.
+    /// Returns whether the heart has to wake earlier.
+    pub fn note_answer(&mut self, wanted: usize, count: usize, due: Option<Instant>) -> bool {
+        self.work |= count == wanted;
+        let planned = std::mem::replace(&mut self.due, due);
+        due.is_some_and(|due| planned.is_none_or(|planned| due < planned))
+    }
+
+    /// New claims have arrived: give them slots, or keep them ahead.
+    pub fn accept(&mut self, claims: Vec<Claim>, now: Instant, wall: Millis) -> Wakes {
+        let was_empty = self.ahead.is_empty();
+        let mut slots = if was_empty { self.slots.free() } else { 0 };
+        for claim in claims {
+            if self.foreign.was_returned(claim.ownership()) {
+                continue;
+            }
+            if slots > 0 {
+                slots -= 1;
+                self.slots.take(claim.ownership(), wall, now);
+                self.inbox.push_back(claim);
+            } else {
+                self.slots.take_ahead(claim.ownership(), now);
+                self.ahead.push(claim, now);
+            }
+        }
+        // The heart keeps the time for what was taken ahead.
+        let heart = was_empty && !self.ahead.is_empty();
+        if self.ahead.is_for_many() {
+            self.fill_inbox(usize::MAX, now, || wall);
+        }
+        if self.stopping {
+            self.return_inbox("its runner stops");
+        }
+        // The thread that made the round trip takes the first claim.
+        Wakes { heart, ..self.threads_for_inbox(1) }
+    }
+
+    /// Gives free slots to claims that were taken ahead, up to `limit`.
+    pub fn fill_inbox(&mut self, limit: usize, now: Instant, wall: impl Fn() -> Millis) {
+        for _ in 0..limit.min(self.slots.free()) {
+            let Some(claim) = self.ahead.pop(now) else { return };
+            if self.slots.phase(claim.ownership()).is_some() {
+                self.slots.take(claim.ownership(), wall(), now);
+                self.inbox.push_back(claim);
+            }
+        }
+    }
+
+    /// A body has ended: its slot is free and its outcome waits. Returns when it got its slot; `None` for a claim that was
+    /// handed back meanwhile.
+    pub fn end_body(&mut self, owner: Ownership, outcome: Outcome) -> Option<Instant> {
+        self.note_end(owner);
+        let live = self.slots.end(owner)?;
+        self.outbox.push(Settlement { owner, outcome, started: live.started, slot: live.slot });
+        Some(live.since)
+    }
+
+    /// Before a claim ends: if it runs alone, another such invocation may be next.
+    pub fn note_end(&mut self, owner: Ownership) {
+        if self.slots.runs_alone(owner.id) {
+            self.alone.hint();
+        }
+    }
+
+    /// A body took `span`: claims that were taken ahead go back if bodies turn out too long.
+    pub fn note_span(&mut self, span: Duration) {
+        self.ahead.measured(span);
+        if self.ahead.is_too_much() {
+            self.return_ahead("bodies take longer than was expected");
+        }
+    }
+
+    /// Work may be there.
+    pub fn note_work(&mut self, now: Instant) -> Wakes {
+        if self.stopping {
+            return Wakes::default();
+        }
+        self.work = true;
+        // The supervisor wakes in any case.
+        Wakes { supervisor: true, ..self.thread_for_exchange(now) }
+    }
+
+    /// The time has come for a due invocation, or for another try after a failure.
+    pub fn note_time(&mut self, now: Instant) {
+        if self.due.is_some_and(|due| due <= now) {
+            self.due = None;
+            self.work = true;
+        }
+        if self.not_before.is_some_and(|at| at <= now) {
+            self.not_before = None;
+        }
+    }
+
+    /// The time has come for what was taken ahead: with a slot free another thread takes it, else it goes back.
+    pub fn tick_ahead(&mut self, now: Instant, wall: impl Fn() -> Millis) -> Wakes {
+        if self.ahead_deadline().is_none_or(|at| at > now) {
+            return Wakes::default();
+        }
+        if self.slots.free() > 0 {
+            self.fill_inbox(usize::MAX, now, wall);
+        } else {
+            self.return_ahead("its slot did not come free");
+        }
+        self.threads_for_inbox(0)
+    }
+
+    /// When something has to be done even if nothing happens until then.
     pub fn deadline(&self) -> Option<Instant> {
         [self.not_before, self.ahead_deadline(), self.alone.deadline()].into_iter().flatten().min()
     }
 
-    /// When what was taken ahead has waited for too long.
-    pub fn ahead_deadline(&self) -> Option<Instant> {
+    fn ahead_deadline(&self) -> Option<Instant> {
         self.ahead.deadline(self.slots.free() > 0)
     }
 
-    /// Whether a user's own runner shall ask for work; said once.
+    /// Whether a user's own runner shall ask for work; `true` once for each reason.
     pub fn take_work(&mut self) -> bool {
         std::mem::take(&mut self.work) | self.alone.take_announced()
     }
 
-    /// Drop the memory of lost claims whose bodies have ended.
+    /// Drops the memory of lost claims whose bodies have ended.
     pub fn forget_settled_losses(&mut self) {
         let mut lost = std::mem::take(&mut self.lost);
         lost.retain(|owner| self.slots.phase(*owner).is_some());
         self.lost = lost;
     }
-
-    pub(super) fn wake_one(&mut self) -> bool {
-        let Some(sleeper) = self.idle.pop() else { return false };
-        sleeper.woken.store(true, Ordering::Release);
-        sleeper.wake.notify_one();
-        true
-    }
-
-    pub(super) fn wake_all(&mut self) {
-        while self.wake_one() {}
-    }
 }
 
-impl Shared {
-    pub(super) fn next(&self) -> Result<Option<Claim>> {
-        self.take(false)
-    }
-
-    /// The next claim for the calling thread. With `stays` the thread also sends the outcomes of bodies that run
-    /// elsewhere, so it does not end before they have, whatever happens.
-    fn take(&self, stays: bool) -> Result<Option<Claim>> {
-        let mut pump = self.pump.lock();
-        self.arrive(&mut pump);
-        pump.pulls |= !stays;
-        loop {
-            if pump.inbox.is_empty() {
-                self.fill_inbox(&mut pump, 1);
-            }
-            if let Some(claim) = pump.inbox.pop_front() {
-                self.pass_on(&mut pump);
-                return Ok(Some(claim));
-            }
-            let needed = stays && !pump.slots.is_empty();
-            if pump.closed || (pump.stopping && pump.outbox.is_empty() && !needed) {
-                return Ok(None);
-            }
-            if pump.wants_exchange(Instant::now()) {
-                if pump.wants_alone() {
-                    self.serve_alone(&mut pump)?
-                } else {
-                    self.exchange(&mut pump)?
-                }
-                continue;
-            }
-            if pump.stopping && !pump.outbox.is_waiting() && !stays {
-                return Ok(None);
-            }
-            if pump.idle.len() >= pump.slots.capacity() + SPARE_THREADS {
-                return Ok(None);
-            }
-            self.sleep(&mut pump);
-        }
-    }
-
-    /// The next claim, if it is here and nothing has to be waited for, not even the lock.
-    pub(super) fn next_at_once(&self) -> Option<Claim> {
-        let mut pump = self.pump.try_lock()?;
-        if pump.inbox.is_empty() {
-            self.fill_inbox(&mut pump, 1);
-        }
-        let claim = pump.inbox.pop_front()?;
-        self.arrive(&mut pump);
-        pump.pulls = true;
-        self.pass_on(&mut pump);
-        Some(claim)
-    }
-
-    pub(super) fn next_batch(&self, limit: usize) -> Result<Vec<Claim>> {
-        let Some(first) = self.take(true)? else { return Ok(Vec::new()) };
-        let mut pump = self.pump.lock();
-        let more = pump.inbox.len().min(limit.saturating_sub(1));
-        let batch = std::iter::once(first).chain(pump.inbox.drain(..more)).collect();
-        // This thread will be back for the rest: none has to be started.
-        pump.returning += 1;
-        Ok(batch)
-    }
-
-    /// Keep the count of threads that are on their way here: told to start, or back from a body.
-    fn arrive(&self, pump: &mut Pump) {
-        let me = self.serial;
-        if ARRIVED.get() == me {
-            pump.returning = pump.returning.saturating_sub(1);
-        } else {
-            ARRIVED.set(me);
-            pump.promised = pump.promised.saturating_sub(1);
-        }
-    }
-
-    fn sleep(&self, pump: &mut MutexGuard<'_, Pump>) {
-        let me = Arc::new(Sleeper { wake: Condvar::new(), woken: AtomicBool::new(false) });
-        pump.idle.push(me.clone());
-        while !me.woken.load(Ordering::Acquire) {
-            me.wake.wait(pump);
-        }
-    }
-
-    /// This thread leaves with a claim: see that what remains has a thread.
-    fn pass_on(&self, pump: &mut Pump) {
-        if pump.inbox.is_empty() && pump.ahead.is_for_many() {
-            self.fill_inbox(pump, 1);
-        }
-        if (!pump.inbox.is_empty() || pump.wants_exchange(Instant::now())) && !pump.wake_one() {
-            self.call_supervisor(pump);
-        }
-    }
-
-    pub(super) fn call_supervisor(&self, pump: &Pump) {
-        if pump.missing_threads() > 0 {
-            self.supervisor.notify_all();
-        }
-    }
-
-    pub(super) fn settle(&self, owner: Ownership, outcome: Outcome) {
-        self.settle_in(&mut self.pump.lock(), owner, outcome);
-    }
-
-    /// As [`Self::settle`], unless the lock is taken; then the outcome comes back.
-    pub(super) fn settle_at_once(&self, owner: Ownership, outcome: Outcome) -> Option<Outcome> {
-        let Some(mut pump) = self.pump.try_lock() else { return Some(outcome) };
-        self.settle_in(&mut pump, owner, outcome);
-        None
-    }
-
-    fn settle_in(&self, pump: &mut Pump, owner: Ownership, outcome: Outcome) {
-        pump.returning += 1;
-        self.note_end(pump, owner);
-        let ended = pump.slots.end(owner);
-        if let Some(live) = &ended {
-            let span = live.since.elapsed();
-            pump.ahead.measured(span);
-            if pump.ahead.is_too_much() {
-                self.return_ahead(pump, "bodies take longer than was expected");
-            }
-        }
-        let Some(live) = ended else {
-            log::info!(
-                "the outcome ({}) of invocation {} comes after its claim was handed back; discarded",
-                outcome.status(),
-                owner.id
-            );
-            return;
-        };
-        // It may end amid a wait: interrupted, it does not ask for its slot any more.
-        pump.waits.forget(owner.id);
-        pump.outbox.push(Settlement { owner, outcome, started: live.started, slot: live.slot });
-        self.grant(pump);
-        self.quiet.notify_all();
-    }
-
-    /// As [`Self::settle`], by a thread that will not come to `next`: the one that sleeps there is woken.
-    pub(super) fn finish(&self, owner: Ownership, outcome: Outcome) {
-        let mut pump = self.pump.lock();
-        self.note_end(&mut pump, owner);
-        let Some(live) = pump.slots.end(owner) else {
-            log::info!(
-                "the outcome ({}) of invocation {} comes after its claim was handed back; discarded",
-                outcome.status(),
-                owner.id
-            );
-            return;
-        };
-        pump.waits.forget(owner.id);
-        pump.outbox.push(Settlement { owner, outcome, started: live.started, slot: live.slot });
-        self.slot_freed(&mut pump);
-    }
-
-    /// A slot may have come free: first for bodies that want to go on, then for new work.
-    pub(super) fn slot_freed(&self, pump: &mut Pump) {
-        self.grant(pump);
-        self.quiet.notify_all();
-        if pump.wants_exchange(Instant::now()) && !pump.wake_one() {
-            self.call_supervisor(pump);
-        }
-    }
-
-    /// The time has come for something: a due invocation, or another try after a failure.
-    pub(super) fn time_has_come(&self, now: Instant) {
-        let mut pump = self.pump.lock();
-        if pump.due.is_some_and(|due| due <= now) {
-            pump.due = None;
-            pump.work = true;
-        }
-        if pump.not_before.is_some_and(|at| at <= now) {
-            pump.not_before = None;
-        }
-        self.tick_alone(&mut pump, now);
-        if pump.ahead_deadline().is_some_and(|at| at <= now) {
-            if pump.slots.free() > 0 {
-                self.fill_inbox(&mut pump, usize::MAX);
-            } else {
-                self.return_ahead(&mut pump, "its slot did not come free");
-            }
-            self.wake_for_inbox(&mut pump, 0);
-        }
-        if pump.work {
-            self.supervisor.notify_all();
-        }
-        if pump.wants_exchange(now) && !pump.wake_one() {
-            self.call_supervisor(&pump);
-        }
-    }
-
-    pub(super) fn stop(&self) {
-        let mut pump = self.pump.lock();
-        if pump.stopping {
-            return;
-        }
-        pump.stopping = true;
-        self.return_inbox(&mut pump, "its runner stops");
-        pump.wake_all();
-        self.supervisor.notify_all();
-        self.quiet.notify_all();
-    }
-
-    pub(super) fn return_inbox(&self, pump: &mut Pump, note: &str) {
-        while let Some(claim) = pump.inbox.pop_front() {
-            self.release(pump, claim.ownership(), note);
-        }
-        self.return_ahead(pump, note);
-        self.return_held(pump, note);
-    }
-
-    pub(super) fn return_ahead(&self, pump: &mut Pump, note: &str) {
-        for claim in pump.ahead.take_all() {
-            self.release(pump, claim.ownership(), note);
-        }
-    }
-
-    /// Give free slots to claims that were taken ahead, up to `limit`.
-    pub(super) fn fill_inbox(&self, pump: &mut Pump, limit: usize) {
-        let now = Instant::now();
-        for _ in 0..limit.min(pump.slots.free()) {
-            let Some(claim) = pump.ahead.pop(now) else { return };
-            if pump.slots.phase(claim.ownership()).is_some() {
-                pump.slots.take(claim.ownership(), self.config.clock.wall(), now);
-                pump.inbox.push_back(claim);
-            }
-        }
-    }
-
-    pub(super) fn release(&self, pump: &mut Pump, owner: Ownership, note: &str) {
-        if let Some(live) = pump.slots.end(owner) {
-            let outcome = Outcome::Release { due: 0, note: note.into() };
-            pump.outbox.push(Settlement { owner, outcome, started: live.started, slot: live.slot });
-        }
-    }
-
-    /// Put every live claim into the outbox as handed back, and end the waits of their bodies.
-    pub(super) fn release_all(&self, note: &str) -> usize {
-        let mut pump = self.pump.lock();
-        pump.inbox.clear();
-        pump.ahead.take_all();
-        pump.alone.let_go();
-        pump.slots.hold_back(false);
-        let live: Vec<_> = pump.slots.all().map(|(id, live, _)| Ownership { id, fence: live.fence }).collect();
-        for owner in &live {
-            self.release(&mut pump, *owner, note);
-        }
-        let waits = pump.waits.take_all();
-        drop(pump);
-        waits.cancel();
-        live.len()
-    }
-
-    /// Let every thread go and every wait end.
-    pub(super) fn shut(&self) {
-        let mut pump = self.pump.lock();
-        pump.stopping = true;
-        pump.closed = true;
-        pump.wake_all();
-        let waits = pump.waits.take_all();
-        drop(pump);
-        waits.cancel();
-        self.supervisor.notify_all();
-        self.interrupter.notify_all();
-        self.quiet.notify_all();
-        self.heart.ring();
-        self.valets.close();
-    }
-}
-
-impl Listener for Shared {
-    fn work_may_be_available(&self) {
-        let mut pump = self.pump.lock();
-        if pump.stopping {
-            return;
-        }
-        pump.work = true;
-        self.supervisor.notify_all();
-        if pump.wants_exchange(Instant::now()) {
-            pump.wake_one();
-        }
-    }
-
-    fn everything_may_have_changed(&self) {
-        self.doubt.store(true, Ordering::Release);
-        self.heart.ring();
-    }
-
-    fn cancellation_wished(&self, runner: Option<&str>) {
-        if runner.is_none_or(|runner| *runner == *self.key) {
-            self.cancellation.store(true, Ordering::Release);
-            self.heart.ring();
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! What the tests of the engine share.
 #![allow(clippy::unwrap_used, dead_code, reason = "a test fails by panicking; each file uses a part")]
 
+pub mod alone;
 pub mod flaky;
 #[allow(unused_imports, reason = "each file uses a part")]
 pub mod passed_on;
