@@ -5,7 +5,8 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use pynenc_core::completions::{Completions, Looker};
+use pynenc_core::completions::Completions;
+use pynenc_core::poller::Poller;
 use pynenc_core::runner::{Lending, Runner};
 use pynenc_core::store::Store;
 use pynenc_core::sync::Mutex;
@@ -129,7 +130,7 @@ type PyNews<'py> = (Vec<PyTerminal<'py>>, Vec<(Vec<String>, PyFailure<'py>)>, Op
 pub struct PyCompletions(Owned<LoopCompletions>);
 
 impl PyCompletions {
-    pub fn new(py: Python<'_>, store: Arc<dyn Store>, looker: Arc<Looker>, alarm: &PyLoopAlarm) -> PyResult<Self> {
+    pub fn new(py: Python<'_>, store: Arc<dyn Store>, poller: Arc<Poller>, alarm: &PyLoopAlarm) -> PyResult<Self> {
         let bell = alarm.0.get()?.clone();
         let token = TOKENS.fetch_add(1, Ordering::Relaxed);
         let rung = Arc::new(AtomicBool::new(false));
@@ -139,7 +140,7 @@ impl PyCompletions {
                 bell.ring(token);
             }
         };
-        let completions = py.detach(|| Completions::new(store, looker, alarm)).map_err(to_py)?;
+        let completions = py.detach(|| Completions::new(store, poller, alarm)).map_err(to_py)?;
         let shared = LoopCompletions { completions: Mutex::new(Some(Arc::new(completions))), rung, token };
         Ok(Self(Owned::new(Arc::new(shared), "event loop's completions")))
     }

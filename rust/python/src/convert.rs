@@ -3,16 +3,23 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pynenc_core::ids::{InvocationId, Millis, NotAnId};
+use pynenc_core::cancel::Cancelled;
+use pynenc_core::ids::{Fence, InvocationId, Millis, NotAnId, Ownership};
 use pynenc_core::result::{Filter, Terminal};
 use pynenc_core::runner::{Lines, QueueStrategy};
 use pynenc_core::settle::{Outcome, Settled};
 use pynenc_core::status::{Status, UnknownStatus};
+use pynenc_core::submit::Submitted;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::errors::{InvocationNotFoundError, to_py};
+
+pub const NEW: u8 = 0;
+pub const REUSED_SAME: u8 = 1;
+pub const REUSED_DIFFERENT: u8 = 2;
+pub const REFUSED: u8 = 3;
 
 pub const SUCCESS: u8 = 0;
 pub const FAILURE: u8 = 1;
@@ -33,7 +40,12 @@ pub fn id(text: &str) -> PyResult<InvocationId> {
     text.parse().map_err(|error: NotAnId| to_py(error.into()))
 }
 
-/// An id that is asked for: text that is no id is one that nobody has.
+/// The claim that a verb is about.
+pub fn owner(invocation_id: &str, fence: u64) -> PyResult<Ownership> {
+    Ok(Ownership { id: id(invocation_id)?, fence: Fence(fence) })
+}
+
+/// The id of an invocation that must exist. Text that is not an id raises `InvocationNotFoundError`.
 pub fn known_id(text: &str) -> PyResult<InvocationId> {
     text.parse().map_err(|error: NotAnId| InvocationNotFoundError::new_err((text.to_owned(), error.to_string())))
 }
@@ -44,6 +56,10 @@ pub fn known_ids(texts: &[String]) -> PyResult<Vec<InvocationId>> {
 
 pub fn ids(texts: &[String]) -> PyResult<Vec<InvocationId>> {
     texts.iter().map(|text| id(text)).collect()
+}
+
+pub fn texts(ids: impl IntoIterator<Item = InvocationId>) -> Vec<String> {
+    ids.into_iter().map(|id| id.to_string()).collect()
 }
 
 pub fn terminal(py: Python<'_>, terminal: Terminal) -> PyTerminal<'_> {
@@ -69,7 +85,13 @@ pub fn span(seconds: f64, what: &str) -> PyResult<Duration> {
     Ok(Duration::from_secs_f64(seconds.min(CENTURY_SEC)))
 }
 
-/// What an engine claims, by its name.
+/// A lease in seconds, greater than 0.
+pub fn lease(seconds: f64) -> PyResult<Duration> {
+    let lease = span(seconds, "lease_sec")?;
+    if lease.is_zero() { Err(PyValueError::new_err("lease_sec must be greater than 0")) } else { Ok(lease) }
+}
+
+/// Which invocations an engine claims, by name.
 pub fn lines(name: &str) -> PyResult<Lines> {
     match name {
         "both" => Ok(Lines::Both),
@@ -122,6 +144,25 @@ pub fn outcome(kind: u8, payload: Option<&[u8]>, delay_sec: f64, note: &str, now
         RELEASE => Ok(Outcome::Release { due: due()?, note: note.into() }),
         CANCELLED => Ok(Outcome::Cancelled { reason: note.into() }),
         other => Err(PyValueError::new_err(format!("no such outcome: {other}"))),
+    }
+}
+
+/// The id that stands for a call, and what became of the call.
+pub fn submitted(answer: Submitted) -> (String, u8) {
+    match answer {
+        Submitted::New(id) => (id.to_string(), NEW),
+        Submitted::Reused { id, same_arguments: true } => (id.to_string(), REUSED_SAME),
+        Submitted::Reused { id, same_arguments: false } => (id.to_string(), REUSED_DIFFERENT),
+        Submitted::Refused { existing } => (existing.to_string(), REFUSED),
+    }
+}
+
+pub fn cancelled(answer: Cancelled) -> &'static str {
+    match answer {
+        Cancelled::Requested => "requested",
+        Cancelled::Done => "done",
+        Cancelled::Claimed => "claimed",
+        Cancelled::Finished => "finished",
     }
 }
 

@@ -68,10 +68,10 @@ mod _core {
         module.add("SQLITE_VERSION", pynenc_store_sqlite::version())?;
         module.add("TARGETS_TOLD", pynenc_core::runner::TARGETS_TOLD)?;
         for (name, value) in [
-            ("NEW", store::NEW),
-            ("REUSED_SAME", store::REUSED_SAME),
-            ("REUSED_DIFFERENT", store::REUSED_DIFFERENT),
-            ("REFUSED", store::REFUSED),
+            ("NEW", convert::NEW),
+            ("REUSED_SAME", convert::REUSED_SAME),
+            ("REUSED_DIFFERENT", convert::REUSED_DIFFERENT),
+            ("REFUSED", convert::REFUSED),
             ("SUCCESS", convert::SUCCESS),
             ("FAILURE", convert::FAILURE),
             ("RETRY", convert::RETRY),

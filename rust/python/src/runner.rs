@@ -11,7 +11,7 @@ use crate::convert::{self, SIGNAL_SLICE};
 use crate::errors::to_py;
 use crate::model::PyClaim;
 use crate::process::Owned;
-use crate::store::{self, PyStore};
+use crate::store::PyStore;
 use crate::waiter::PyWaiter;
 
 #[pyclass(frozen, module = "pynenc._core", name = "Engine")]
@@ -57,7 +57,7 @@ impl PyEngine {
             slots,
             queues: queues.iter().map(|queue| Arc::from(queue.as_str())).collect(),
             strategy: convert::queue_strategy(queue_strategy)?,
-            lease: store::lease(lease_sec)?,
+            lease: convert::lease(lease_sec)?,
             recovery: RecoveryPolicy { max_recoveries, ..RecoveryPolicy::default() },
             lines: convert::lines(lines)?,
             clock: store.clock(),
@@ -146,7 +146,7 @@ impl PyEngine {
 
     fn pulse(&self, good_for_sec: f64) -> PyResult<()> {
         let span = convert::span(good_for_sec, "good_for_sec")?;
-        self.0.get()?.pulse(Instant::now() + span);
+        self.0.get()?.alive_until(Instant::now() + span);
         Ok(())
     }
 

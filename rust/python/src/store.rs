@@ -1,22 +1,20 @@
 //! `Store`: one method per verb.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use pynenc_core::cancel::{Cancelled, Reach};
+use pynenc_core::cancel::Reach;
 use pynenc_core::claim::ClaimRequest;
 use pynenc_core::clock::{Clock, SystemClock};
-use pynenc_core::completions::Looker;
 use pynenc_core::error::Result;
-use pynenc_core::ids::{Fence, InvocationId, Millis, Ownership};
+use pynenc_core::ids::Millis;
 use pynenc_core::memory::MemoryStore;
 use pynenc_core::pause::Paused;
+use pynenc_core::poller::Poller;
 use pynenc_core::purge::Purge;
 use pynenc_core::recover::RecoveryPolicy;
 use pynenc_core::result::{Page, Watched};
 use pynenc_core::settle::{Settled, Settlement};
 use pynenc_core::store::Store;
-use pynenc_core::submit::Submitted;
 use pynenc_core::wait::Waiter;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -31,16 +29,11 @@ use crate::open::{self, OpenOptions};
 use crate::process::Owned;
 use crate::waiter::PyWaiter;
 
-pub const NEW: u8 = 0;
-pub const REUSED_SAME: u8 = 1;
-pub const REUSED_DIFFERENT: u8 = 2;
-pub const REFUSED: u8 = 3;
-
 #[pyclass(frozen, module = "pynenc._core", name = "Store")]
 pub struct PyStore {
     store: Owned<dyn Store>,
     /// Looks at the store for event loops.
-    looker: Owned<Looker>,
+    poller: Owned<Poller>,
     kind: &'static str,
     url: String,
     /// The lease of the app's runners, in milliseconds.
@@ -67,14 +60,6 @@ impl PyStore {
         let store = self.store.get()?;
         py.detach(|| verb(&**store)).map_err(to_py)
     }
-}
-
-fn owner(invocation_id: &str, fence: u64) -> PyResult<Ownership> {
-    Ok(Ownership { id: convert::id(invocation_id)?, fence: Fence(fence) })
-}
-
-fn texts(ids: impl IntoIterator<Item = InvocationId>) -> Vec<String> {
-    ids.into_iter().map(|id| id.to_string()).collect()
 }
 
 #[pymethods]
@@ -105,10 +90,10 @@ impl PyStore {
             "sqlite" => "SQLite store",
             _ => "Redis store",
         };
-        let looker = Owned::new(Looker::new(), what);
+        let poller = Owned::new(Poller::new(), what);
         Ok(Self {
             store: Owned::new(opened.store, what),
-            looker,
+            poller,
             kind: opened.kind,
             url: opened.url,
             lease,
@@ -125,7 +110,7 @@ impl PyStore {
         let store: Arc<dyn Store> = MemoryStore::new(clock.clone(), retention);
         Ok(Self {
             store: Owned::new(store, "memory store"),
-            looker: Owned::new(Looker::new(), "memory store"),
+            poller: Owned::new(Poller::new(), "memory store"),
             kind: "memory",
             url: "memory://".into(),
             lease: convert::millis(lease_sec, "lease_sec")?,
@@ -182,15 +167,7 @@ impl PyStore {
             spec.sign(&mut batch);
             store.submit(&batch)
         })?;
-        Ok(answers
-            .into_iter()
-            .map(|answer| match answer {
-                Submitted::New(id) => (id.to_string(), NEW),
-                Submitted::Reused { id, same_arguments: true } => (id.to_string(), REUSED_SAME),
-                Submitted::Reused { id, same_arguments: false } => (id.to_string(), REUSED_DIFFERENT),
-                Submitted::Refused { existing } => (existing.to_string(), REFUSED),
-            })
-            .collect())
+        Ok(answers.into_iter().map(convert::submitted).collect())
     }
 
     #[pyo3(signature = (runner, limit, queues = Vec::new(), lease_sec = 10.0, begin = false, alone = false))]
@@ -219,7 +196,7 @@ impl PyStore {
     }
 
     fn begin(&self, py: Python<'_>, invocation_id: &str, fence: u64) -> PyResult<()> {
-        let owner = owner(invocation_id, fence)?;
+        let owner = convert::owner(invocation_id, fence)?;
         self.detached(py, |store| store.begin(owner))
     }
 
@@ -238,7 +215,7 @@ impl PyStore {
         slot: u32,
     ) -> PyResult<u8> {
         let settlement = Settlement {
-            owner: owner(invocation_id, fence)?,
+            owner: convert::owner(invocation_id, fence)?,
             outcome: convert::outcome(outcome, payload, delay_sec, note, self.clock.wall())?,
             started: (started * 1000.0) as i64,
             slot,
@@ -248,13 +225,13 @@ impl PyStore {
     }
 
     fn pause(&self, py: Python<'_>, invocation_id: &str, fence: u64, targets: Vec<String>) -> PyResult<bool> {
-        let (owner, targets) = (owner(invocation_id, fence)?, convert::ids(&targets)?);
+        let (owner, targets) = (convert::owner(invocation_id, fence)?, convert::ids(&targets)?);
         let paused = self.detached(py, |store| store.pause(owner, &targets))?;
         Ok(paused == Paused::Parked)
     }
 
     fn resume(&self, py: Python<'_>, invocation_id: &str, fence: u64) -> PyResult<bool> {
-        let owner = owner(invocation_id, fence)?;
+        let owner = convert::owner(invocation_id, fence)?;
         let answers = self.detached(py, |store| store.resume(&[owner]))?;
         Ok(answers.first().copied().unwrap_or(false))
     }
@@ -262,14 +239,14 @@ impl PyStore {
     fn beat(&self, py: Python<'_>, runner: &str, lease_sec: f64) -> PyResult<Vec<String>> {
         let (runner, lease) = (Arc::from(runner), convert::millis(lease_sec, "lease_sec")?);
         let owned = self.detached(py, |store| store.beat(&runner, lease))?.owned;
-        Ok(texts(owned.into_iter().map(|owner| owner.id)))
+        Ok(convert::texts(owned.into_iter().map(|owner| owner.id)))
     }
 
     #[pyo3(signature = (max_recoveries = 3, limit = 100))]
     fn recover(&self, py: Python<'_>, max_recoveries: u32, limit: usize) -> PyResult<(Vec<String>, Vec<String>)> {
         let policy = RecoveryPolicy { max_recoveries, limit, grace: self.lease, ..RecoveryPolicy::default() };
         let recovered = self.detached(py, |store| store.recover(policy))?;
-        Ok((texts(recovered.requeued), texts(recovered.buried)))
+        Ok((convert::texts(recovered.requeued), convert::texts(recovered.buried)))
     }
 
     #[pyo3(signature = (runner, death, max_recoveries = 3, *, innocent = false))]
@@ -284,19 +261,14 @@ impl PyStore {
         let runner = Arc::from(runner);
         let policy = RecoveryPolicy { max_recoveries, innocent, ..RecoveryPolicy::default() };
         let recovered = self.detached(py, |store| store.revoke(&runner, death, policy))?;
-        Ok((texts(recovered.requeued), texts(recovered.buried), recovered.alone))
+        Ok((convert::texts(recovered.requeued), convert::texts(recovered.buried), recovered.alone))
     }
 
     #[pyo3(signature = (invocation_id, *, claimed))]
     fn cancel(&self, py: Python<'_>, invocation_id: &str, claimed: bool) -> PyResult<&'static str> {
         let id = convert::known_id(invocation_id)?;
         let reach = if claimed { Reach::Runners } else { Reach::Queue };
-        Ok(match self.detached(py, |store| store.cancel(id, reach))? {
-            Cancelled::Requested => "requested",
-            Cancelled::Done => "done",
-            Cancelled::Claimed => "claimed",
-            Cancelled::Finished => "finished",
-        })
+        self.detached(py, |store| store.cancel(id, reach)).map(convert::cancelled)
     }
 
     fn status(&self, py: Python<'_>, invocation_id: &str) -> PyResult<&'static str> {
@@ -340,7 +312,7 @@ impl PyStore {
         offset: usize,
     ) -> PyResult<Vec<String>> {
         let filter = convert::filter(task_id, &statuses, &queues, parent_id, args_id, runner)?;
-        self.detached(py, |store| store.list(&filter, Page { offset, limit })).map(texts)
+        self.detached(py, |store| store.list(&filter, Page { offset, limit })).map(convert::texts)
     }
 
     #[pyo3(signature = (*, task_id = None, statuses = Vec::new(), queues = Vec::new(), parent_id = None, args_id = None, runner = None))]
@@ -390,7 +362,7 @@ impl PyStore {
     }
 
     fn completions(&self, py: Python<'_>, alarm: &PyLoopAlarm) -> PyResult<PyCompletions> {
-        PyCompletions::new(py, self.shared()?, self.looker.get()?.clone(), alarm)
+        PyCompletions::new(py, self.shared()?, self.poller.get()?.clone(), alarm)
     }
 
     fn publish_runner(&self, py: Python<'_>, runner: &str, card: &[u8], keep_sec: f64) -> PyResult<()> {
@@ -405,19 +377,13 @@ impl PyStore {
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let looker = self.looker.get()?;
+        let poller = self.poller.get()?;
         let closed = self.detached(py, |store| store.close());
-        looker.close();
+        poller.close();
         closed
     }
 
     fn __repr__(&self) -> String {
         format!("Store({:?})", self.url)
     }
-}
-
-/// A lease given in seconds.
-pub fn lease(seconds: f64) -> PyResult<Duration> {
-    let lease = convert::span(seconds, "lease_sec")?;
-    if lease.is_zero() { Err(PyValueError::new_err("lease_sec must be greater than 0")) } else { Ok(lease) }
 }
