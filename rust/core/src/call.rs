@@ -1,13 +1,13 @@
-//! Step 1, call: what a client hands over. Python has bound and encoded the arguments; here they are opaque bytes.
+//! Step 1, call: what a client submits. Python has bound and encoded the arguments; here they are opaque bytes.
 
 use std::sync::Arc;
 
 use crate::ids::{InvocationId, Millis};
 
-/// Immutable bytes of arguments, a result or an exception. Encoded and decoded in Python only.
+/// Immutable bytes of arguments, a result or an exception. Only Python encodes and decodes them.
 pub type Payload = Arc<[u8]>;
 
-/// How the invocations of one task travel: shared by every submission of the task.
+/// Task, queue and priority, which all submissions of one task share.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
     /// `<module>.<function>`.
@@ -23,7 +23,7 @@ pub struct Route {
 pub struct Registration {
     /// Scope of the lock, made in Python from the task id and the chosen arguments.
     pub key: Arc<str>,
-    /// Whether other arguments under the same key are an error rather than a reuse.
+    /// Whether a call with other arguments under the same key is an error rather than a reuse.
     pub refuse_different: bool,
 }
 
@@ -32,25 +32,25 @@ pub struct Registration {
 pub struct Concurrency {
     /// Scope of the lock, made in Python from the task id and the chosen arguments.
     pub key: Arc<str>,
-    /// Places under the key, at least 1.
+    /// How many may hold the key at a time, at least 1.
     pub limit: u32,
-    /// What becomes of an invocation that finds no place.
+    /// What happens to an invocation that finds no free place.
     pub blocked: WhenBlocked,
 }
 
-/// What becomes of an invocation whose concurrency key has no free place when a runner would claim it.
+/// What happens to an invocation whose concurrency key has no free place when a runner would claim it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenBlocked {
-    /// Parked under the key; a settle of a holder puts it back into the queue.
+    /// It is blocked under the key. When a holder settles, the store puts it back into the queue.
     Park,
-    /// Ends as `concurrency_controlled_final`.
+    /// It ends as `concurrency_controlled_final`.
     Drop,
 }
 
 /// One call on its way into the store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Submission {
-    /// Made by the client, so that sending the same submission twice is harmless.
+    /// Made by the client: a submission that is sent twice is stored once.
     pub id: InvocationId,
     /// Task, queue, priority.
     pub route: Arc<Route>,
@@ -60,9 +60,9 @@ pub struct Submission {
     pub args_id: Arc<str>,
     /// The invocation in whose body the call was made.
     pub parent: Option<InvocationId>,
-    /// 0 for a call from outside, else one more than the parent's.
+    /// 0 for a call from outside a body, else one more than the depth of the parent.
     pub depth: u32,
-    /// Wall-clock time before which no runner may claim it; 0 is at once.
+    /// Wall-clock time before which no runner may claim it; 0 means at once.
     pub due: Millis,
     /// Registration concurrency, if the task has it.
     pub registration: Option<Registration>,

@@ -7,21 +7,21 @@ use crate::error::Error;
 use crate::ids::{Fence, InvocationId, Millis, Ownership, RunnerKey};
 use crate::queue::Place;
 
-/// From which of its queues a claim takes, if it names several. What a running body waits for comes first in any case: a
-/// runner that passed it over could fill up with bodies that wait.
+/// The order in which a claim takes from several queues. An invocation that a running body waits for comes first in any
+/// case: a runner that passed it over could fill up with bodies that wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QueueOrder {
-    /// As if they were one queue.
+    /// The queues count as one.
     #[default]
     Merged,
-    /// From the first one named that has something.
+    /// From the first named queue that is not empty.
     AsNamed,
-    /// One from each in turn, as named.
+    /// One from each queue in turn, in the order of their names.
     InTurn,
 }
 
 impl QueueOrder {
-    /// Which queue is next, of those whose first places these are; `turn` is the one after that of the last choice.
+    /// The index of the next queue. `heads` are the first places of the queues; `turn` is the index after the last choice.
     pub fn choose(self, turn: usize, heads: &[Option<Place>]) -> Option<usize> {
         let filled = || heads.iter().enumerate().filter_map(|(at, head)| Some((at, (*head)?)));
         let waited_for = filled().any(|(_, place)| place.rank > 0);
@@ -37,32 +37,32 @@ impl QueueOrder {
     }
 }
 
-/// A runner asks for work.
+/// What a runner asks for.
 #[derive(Clone, Debug)]
 pub struct ClaimRequest {
     /// The runner that will own the claims.
     pub runner: RunnerKey,
-    /// At most so many: the free slots.
+    /// The most claims: the number of free slots.
     pub limit: usize,
     /// Only from these queues; empty means every queue.
     pub queues: Arc<[Arc<str>]>,
-    /// In which order it takes from them.
+    /// The order in which the claim takes from them.
     pub order: QueueOrder,
-    /// How long the claims live without a beat, in milliseconds of the steady clock.
+    /// The lease, in milliseconds of the steady clock.
     pub lease: Millis,
-    /// Whether to start them in the same step (`running`), as a runner with a free slot does; else they are `pending`.
+    /// Whether to start the claims in the same step (`running`), as a runner with a free slot does; else they are `pending`.
     pub begin: bool,
-    /// From which line: of those that run beside others, or (`true`) of those that run alone in their process. Whoever
-    /// claims one of these runs nothing beside it.
+    /// Which line to take from: that of invocations that run beside others, or (`true`) that of invocations that run alone
+    /// in their process. A runner that claims one of these runs nothing beside it.
     pub alone: bool,
 }
 
-/// One invocation, owned by the runner that claimed it until its lease ends.
+/// One invocation, owned by the runner that claimed it until it is settled or its lease expires.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claim {
     /// The invocation.
     pub id: InvocationId,
-    /// Nonce of this claim.
+    /// The fence of this claim.
     pub fence: Fence,
     /// `<module>.<function>`.
     pub task: Arc<str>,
@@ -74,16 +74,16 @@ pub struct Claim {
     pub depth: u32,
     /// Its queue.
     pub queue: Arc<str>,
-    /// Retries so far: how often the body failed and was queued again.
+    /// How often the body failed and was queued again.
     pub retries: u32,
-    /// Recoveries so far: how often a runner died with it.
+    /// How often a runner died while running it.
     pub recoveries: u32,
-    /// Hand-backs so far, such as by a runner that does not know the task.
+    /// How often it was handed back, such as by a runner that does not know the task.
     pub releases: u32,
 }
 
 impl Claim {
-    /// What the verbs on this claim ask for.
+    /// The id and fence, which the verbs on this claim need.
     pub fn ownership(&self) -> Ownership {
         Ownership { id: self.id, fence: self.fence }
     }
@@ -92,14 +92,14 @@ impl Claim {
 /// The store's answer to a [`ClaimRequest`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Claimed {
-    /// In queue order; no more than asked for.
+    /// In queue order; at most [`ClaimRequest::limit`].
     pub claims: Vec<Claim>,
-    /// Wall-clock time at which the next invocation that is not due yet becomes due, if the store knows of one.
+    /// Wall-clock time at which the next invocation that is not due yet becomes due, if there is one.
     pub next_due: Option<Millis>,
-    /// What was dropped on the way, with its task: see [`Admission::Drop`].
+    /// The invocations that the claim dropped, with their tasks: see [`Admission::Drop`].
     pub dropped: Vec<(InvocationId, Arc<str>)>,
-    /// Why nothing could be claimed, with an exchange that recorded its outcomes; or why a part of the store gave nothing,
-    /// while the claims are those of the rest.
+    /// The error of the claim, if the exchange recorded its outcomes and then failed to claim; or the error of one part of
+    /// the store, if the claims are those of the rest.
     pub failed: Option<Error>,
 }
 
@@ -107,18 +107,18 @@ pub struct Claimed {
 pub const DROP_REASON: &str = "running_concurrency left no free place for it, and with \
      reroute_on_concurrency_control=False its task drops such calls";
 
-/// What to do with a queued invocation that is about to be claimed.
+/// The decision about a queued invocation that is next to be claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// A place is free: claim it.
     Take,
-    /// Park it under its key as `concurrency_controlled`.
+    /// Block it under its key as `concurrency_controlled`.
     Park,
     /// End it as `concurrency_controlled_final`.
     Drop,
 }
 
-/// Decide by the number of claimed invocations (`pending`, `running`, `paused`) under the same key.
+/// Decides by the number of claimed invocations (`pending`, `running`, `paused`) under the same key.
 pub fn admit(concurrency: Option<&Concurrency>, holders: u32) -> Admission {
     match concurrency {
         Some(c) if holders >= c.limit => match c.blocked {

@@ -1,15 +1,15 @@
-//! Time, injected. Two clocks, because two questions are asked of time.
+//! Time, injected: one clock for civil time and one for leases.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::ids::Millis;
 
-/// Where the engine and the embedded stores get their time.
+/// The source of time of the engine and of the embedded stores.
 pub trait Clock: Send + Sync + 'static {
-    /// Civil time in milliseconds since 1970, UTC: creation, due times, history, expiry of results.
+    /// Civil time in milliseconds since 1970, UTC: for creation, due times, history, expiry of results.
     fn wall(&self) -> Millis;
-    /// Milliseconds that never jump and are the same for every process of this machine since it booted: leases.
+    /// Milliseconds of a clock that never jumps and that all processes of this machine share: for leases.
     fn steady(&self) -> Millis;
 }
 
@@ -24,31 +24,31 @@ impl Clock for SystemClock {
 
     #[cfg(target_os = "linux")]
     fn steady(&self) -> Millis {
-        // CLOCK_BOOTTIME counts suspended time too: a laptop that slept has let its leases expire.
+        // CLOCK_BOOTTIME counts suspended time too: leases expire while a laptop sleeps.
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         now.tv_sec * 1000 + now.tv_nsec / 1_000_000
     }
 
     #[cfg(not(target_os = "linux"))]
     fn steady(&self) -> Millis {
-        // No safe, portable clock shared between processes: civil time, whose jumps cost liveness, never safety.
+        // There is no safe, portable clock that processes share. Jumps of civil time cost liveness, never safety.
         self.wall()
     }
 }
 
-/// A clock that moves only when told: for tests and simulation.
+/// A clock that moves only by [`Self::advance`]: for tests and simulation.
 #[derive(Debug)]
 pub struct ManualClock {
     now: AtomicI64,
 }
 
 impl ManualClock {
-    /// Both clocks start at `now`.
+    /// A clock whose civil and steady time are `now`.
     pub fn new(now: Millis) -> Self {
         Self { now: AtomicI64::new(now) }
     }
 
-    /// Move both clocks forward by `by` milliseconds.
+    /// Moves both forward by `by` milliseconds.
     pub fn advance(&self, by: Millis) {
         self.now.fetch_add(by, Ordering::SeqCst);
     }

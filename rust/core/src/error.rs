@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::ids::{InvocationId, NotAnId};
-use crate::status::{Refused, Status, UnknownStatus};
+use crate::status::{BadTransition, Status, UnknownStatus};
 
 /// Shorthand used throughout the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -71,8 +71,8 @@ impl From<UnknownStatus> for Error {
     }
 }
 
-impl From<Refused> for Error {
-    fn from(Refused { id, from, to }: Refused) -> Self {
+impl From<BadTransition> for Error {
+    fn from(BadTransition { id, from, to }: BadTransition) -> Self {
         Error::Transition { id, from, to }
     }
 }

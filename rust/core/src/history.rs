@@ -7,33 +7,33 @@ use std::sync::Arc;
 use crate::ids::Millis;
 use crate::status::Status;
 
-/// One line of an invocation's history.
+/// One status change of an invocation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// The status entered.
     pub status: Status,
-    /// When (wall clock).
+    /// Time of the change (wall clock).
     pub at: Millis,
     /// The runner involved; empty for a client or the engine.
     pub runner: Arc<str>,
-    /// With an outcome: the slot of that runner that ran the body.
+    /// With an outcome: the slot of the runner that ran the body.
     pub slot: u32,
-    /// With an outcome: when the body started (wall clock); else 0.
+    /// With an outcome: start of the body (wall clock); else 0.
     pub started: Millis,
-    /// Why, in a few words; often empty.
+    /// The reason, in a few words; often empty.
     pub note: Arc<str>,
-    /// How many hand-backs in a row this one stands for: see [`fold_release`]. 1 with every other entry.
+    /// How many hand-backs in a row this entry stands for: see [`fold_release`]. 1 in every other entry.
     pub times: u32,
 }
 
-/// Longest runner name and note kept, in bytes; longer ones are cut at a character boundary.
+/// Longest runner name and note, in bytes; a longer text is cut at a character boundary.
 pub const TEXT_LIMIT: usize = 1000;
-/// Beyond so many bytes a packed history takes only outcomes and faults.
+/// A packed history of more bytes takes only outcomes, retries and recoveries.
 pub const SIZE_LIMIT: usize = 64 * 1024;
 
 /// Whether an entry about `status` is still appended to a packed history of `size` bytes.
 ///
-/// What can repeat without end, such as claims that are handed back, is left out once there is a lot of it.
+/// Changes that can repeat without end, such as hand-backs, are left out once the history is long.
 pub fn has_room(size: usize, status: Status) -> bool {
     let weighty =
         status.is_final() || matches!(status, Status::Retry | Status::PendingRecovery | Status::RunningRecovery);
@@ -41,15 +41,15 @@ pub fn has_room(size: usize, status: Status) -> bool {
 }
 
 impl Entry {
-    /// An entry about a status change by `runner`, with nothing else to say.
+    /// An entry about a status change by `runner`, without a note.
     pub fn new(status: Status, at: Millis, runner: &str) -> Self {
         Self { status, at, runner: runner.into(), slot: 0, started: 0, note: "".into(), times: 1 }
     }
 
-    /// Append this entry to a packed history.
+    /// Appends this entry to a packed history.
     ///
     /// Layout, little-endian: status u8, at i64, slot u32, started i64, runner length u16 + bytes, note length u16 + bytes;
-    /// then, if it stands for several, a 0 and `times` u32.
+    /// then, if the entry stands for several, a 0 and `times` u32.
     pub fn pack(&self, into: &mut Vec<u8>) {
         into.push(self.status as u8);
         into.extend_from_slice(&self.at.to_le_bytes());
@@ -67,14 +67,14 @@ impl Entry {
     }
 }
 
-/// What stands in the place of a status, before the number of times of the entry before it.
+/// The byte in place of a status, before the number of times of the entry before it.
 const REPEATED: u8 = 0;
 
-/// The history in place of `packed`, if that ends with two equal hand-backs: the last one, counted with the one before it.
+/// If `packed` ends with two equal hand-backs, the history with one entry that counts both.
 ///
-/// A hand-back is a claim that was given back unfinished and did nothing else: `pending`, `rerouted`, or `pending`,
-/// `running`, `killed`, `rerouted`. Two are equal if their notes are. So what comes and goes without end, such as a task
-/// that no runner knows, takes the room of one.
+/// A hand-back is a claim that was handed back unfinished and did nothing else: `pending`, `rerouted`, or `pending`,
+/// `running`, `killed`, `rerouted`. Two are equal if their notes are. So an invocation that is claimed and handed back
+/// without end, such as one of a task that no runner knows, takes the room of one hand-back.
 pub fn fold_release(packed: &[u8]) -> Option<Vec<u8>> {
     let (mut entries, mut rest) = (Vec::new(), packed);
     while let Some((entry, after)) = unpack_one(rest) {
@@ -95,7 +95,7 @@ pub fn fold_release(packed: &[u8]) -> Option<Vec<u8>> {
     Some(history)
 }
 
-/// Where the hand-back begins that ends just before `end`, if one does.
+/// The index at which the hand-back begins that ends just before `end`, if there is one.
 fn release_before(entries: &[(usize, Entry)], end: usize) -> Option<usize> {
     let shapes: [&[Status]; 2] =
         [&[Status::Pending, Status::Rerouted], &[Status::Pending, Status::Running, Status::Killed, Status::Rerouted]];
@@ -114,7 +114,7 @@ fn cut(text: &str) -> &str {
     &text[..end]
 }
 
-/// Read a packed history. Bytes that make no entry end the reading: what was readable is returned.
+/// Reads a packed history up to the first bytes that make no entry.
 pub fn unpack(mut bytes: &[u8]) -> Vec<Entry> {
     let mut entries = Vec::new();
     while let Some((entry, rest)) = unpack_one(bytes) {

@@ -10,7 +10,7 @@ pub type Millis = i64;
 /// Identity of one invocation, stable across retries and recovery.
 ///
 /// The bits are those of a version 7 UUID: 48 bits of creation time, then 12 bits that carry the shard, then 62
-/// random bits. Ids of one process therefore sort by time, and any holder of an id knows where its record lives.
+/// random bits. Ids of one process therefore sort by time, and an id names the shard of its record.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InvocationId(u128);
 
@@ -23,7 +23,7 @@ impl InvocationId {
         Self::from_parts(now, shard, random_u64())
     }
 
-    /// The id made of exactly these parts; excess bits are cut off.
+    /// The id of exactly these parts; excess bits are cut off.
     pub fn from_parts(now: Millis, shard: u16, random: u64) -> Self {
         let time = (now.max(0) as u128) & 0xffff_ffff_ffff;
         let shard = (shard & MAX_SHARD) as u128;
@@ -53,13 +53,13 @@ impl InvocationId {
 }
 
 impl fmt::Display for InvocationId {
-    // Written once or more for each invocation that Python sees, so digit by digit: four times as fast as a format.
+    // Python gets at least one text for each invocation. Digit by digit is four times as fast as a format.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [b'-'; 36];
         let mut at = 0;
         for (i, byte) in self.to_bytes().into_iter().enumerate() {
-            // What stands there is a hyphen already.
+            // Skip the hyphen.
             at += usize::from(matches!(i, 4 | 6 | 8 | 10));
             text[at] = DIGITS[usize::from(byte >> 4)];
             text[at + 1] = DIGITS[usize::from(byte & 15)];
@@ -105,10 +105,10 @@ impl FromStr for InvocationId {
 /// Name under which a runner owns claims. Unique per start of a runner: the public `runner_id` plus a random suffix.
 pub type RunnerKey = Arc<str>;
 
-/// Random number drawn for each claim and compared for equality: only the latest claimant of an invocation knows it.
+/// Random number of one claim, compared for equality: only the latest owner of an invocation knows it.
 ///
-/// Random rather than counted, because a store that lost its last writes (failover, restored backup) may hand out
-/// a counter value twice, but not a nonce.
+/// Random rather than counted: a store that lost its last writes (failover, restored backup) may use a counter value
+/// twice, but not a random number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Fence(pub u64);
 
@@ -119,12 +119,12 @@ impl Fence {
     }
 }
 
-/// Proof of ownership of one claim: what every verb on a claimed invocation asks for.
+/// Proof of ownership of one claim, which every verb on a claimed invocation needs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Ownership {
     /// The claimed invocation.
     pub id: InvocationId,
-    /// The nonce of the claim.
+    /// The fence of the claim.
     pub fence: Fence,
 }
 
@@ -133,14 +133,14 @@ pub fn random_u64() -> u64 {
     use std::cell::RefCell;
     const WORDS: usize = 64;
     thread_local! {
-        // Holds the pid too: a forked child must not repeat its parent's numbers.
+        // With the pid: a forked child must not repeat the numbers of its parent.
         static POOL: RefCell<(u32, usize, [u64; WORDS])> = const { RefCell::new((0, WORDS, [0; WORDS])) };
     }
     POOL.with_borrow_mut(|(pid, next, pool)| {
         let current = std::process::id();
         if *next == WORDS || *pid != current {
             let mut bytes = [0u8; WORDS * 8];
-            // The system generator fails only on a broken kernel; a hashed clock keeps ids distinct even then.
+            // The system generator fails only on a broken kernel. Even then a hashed clock keeps ids distinct.
             if getrandom::fill(&mut bytes).is_err() {
                 return fallback_random();
             }

@@ -1,8 +1,8 @@
 //! Step 7, notify: how a change of the store reaches the threads of this process that wait for it.
 //!
-//! A store tells its [`Hub`] that work may be available or that invocations finished; the hub finds who listens.
-//! A notification carries no truth: whoever is woken reads the store. So a lost one costs time only, and a spurious
-//! one costs a look. The order that makes it safe is always: subscribe, then read, then wait.
+//! A store announces to its [`Hub`] that work may be available or that invocations finished; the hub notifies those that
+//! subscribed. A notification carries no state: a thread that wakes reads the store. So a lost notification costs time
+//! only, and a spurious one costs a read. This order makes it safe: subscribe, then read, then wait.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,23 +15,23 @@ use crate::sync::{Condvar, Mutex};
 use crate::ids::InvocationId;
 use crate::outage::Outage;
 
-/// Someone who wants to know that a claim may succeed now: a runner.
+/// A runner, which wants to know that a claim may succeed now.
 pub trait Listener: Send + Sync + 'static {
-    /// Called on the thread that made or noticed the change. Must only note it and wake; must not call the store.
+    /// A claim may succeed. Called on the thread that made or noticed the change; must not block or call the store.
     fn work_may_be_available(&self);
 
-    /// Changes may have been missed, or undone: a reconnect, a server that has forgotten something. As above.
+    /// Changes may have been missed or undone: by a reconnect, or by a server that lost writes. Must not block.
     fn everything_may_have_changed(&self) {}
 
-    /// The cancellation of something that `runner` owns is wished for; `None`: of anyone may be. As above.
-    fn cancellation_wished(&self, _runner: Option<&str>) {}
+    /// The cancellation of an invocation that `runner` owns was requested; `None`: any runner may own it. Must not block.
+    fn cancellation_requested(&self, _runner: Option<&str>) {}
 }
 
-/// Where the ids of finished invocations arrive for one waiter, however many it waits for.
+/// Receives the ids of finished invocations for one waiter.
 pub struct Mailbox {
     mail: Mutex<Mail>,
     arrived: Condvar,
-    /// For waiters that cannot block, such as an event loop: called when the mailbox stops being empty.
+    /// Called when the mailbox stops being empty: for waiters that cannot block, such as an event loop.
     alarm: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -61,18 +61,18 @@ impl Mail {
 /// What a [`Mailbox`] held.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
-    /// These have finished.
+    /// Invocations that have finished.
     pub finished: Vec<InvocationId>,
-    /// Anything may have changed, unseen: read the state of everything that is still waited for.
+    /// Changes may have been missed: read the state of everything that the waiter still waits for.
     pub look_again: bool,
-    /// Return to the caller, whatever has arrived: something else is to be done on this thread.
+    /// Return to the caller, with or without news: this thread has something else to do.
     pub interrupted: bool,
-    /// Whoever the waiting is for has given up; so should the waiter.
+    /// Nobody needs the outcome any more: end the wait.
     pub cancelled: bool,
 }
 
 impl Delivery {
-    /// Nothing arrived.
+    /// Whether nothing arrived.
     pub fn is_empty(&self) -> bool {
         self.finished.is_empty() && !self.look_again && !self.interrupted && !self.cancelled
     }
@@ -84,17 +84,17 @@ impl Mailbox {
         Arc::new(Self { mail: Mutex::default(), arrived: Condvar::new(), alarm: None })
     }
 
-    /// A mailbox whose owner is told by `alarm` that it should [`Self::take`]; `alarm` must be quick and not block.
+    /// A mailbox that calls `alarm` when there is something to [`Self::take`]; `alarm` must not block.
     pub fn with_alarm(alarm: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self { mail: Mutex::default(), arrived: Condvar::new(), alarm: Some(Box::new(alarm)) })
     }
 
-    /// What has arrived, without waiting.
+    /// Takes what has arrived, without waiting.
     pub fn take(&self) -> Delivery {
         self.mail.lock().take()
     }
 
-    /// Wait until something arrives or `deadline` passes (`None` never does), then take it.
+    /// Waits until something arrives or `deadline` passes (`None` never does), then takes it.
     pub fn wait(&self, deadline: Option<Instant>) -> Delivery {
         let mut mail = self.mail.lock();
         while mail.is_empty() {
@@ -110,17 +110,17 @@ impl Mailbox {
         mail.take()
     }
 
-    /// Make the owner look again, whatever it waits for.
+    /// Makes the owner read the state of everything it waits for.
     pub fn nudge(&self) {
         self.put(|mail| mail.look_again = true);
     }
 
-    /// Make the thread that waits, or the next one, return at once.
+    /// Makes the thread that waits, or the next one that does, return at once.
     pub fn interrupt(&self) {
         self.put(|mail| mail.interrupted = true);
     }
 
-    /// Make the owner give up waiting, for good.
+    /// Ends every wait with this mailbox.
     pub fn cancel(&self) {
         self.put(|mail| mail.cancelled = true);
     }
@@ -141,7 +141,7 @@ impl Mailbox {
     }
 }
 
-/// The switchboard of one store handle in one process.
+/// Passes the announcements of one store handle to the waiters and runners of this process.
 #[derive(Default)]
 pub struct Hub {
     waiting: Mutex<HashMap<InvocationId, Vec<Arc<Mailbox>>>>,
@@ -151,17 +151,17 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A hub with no one listening.
+    /// A hub without listeners.
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    /// Where the store notes whether its calls fail.
+    /// The record of failing and working calls of this store.
     pub fn outage(&self) -> &Outage {
         &self.outage
     }
 
-    /// Have `mailbox` told when any of `ids` finishes, until it was told or the subscription is dropped.
+    /// Notifies `mailbox` once when each of `ids` finishes, until the subscription is dropped.
     pub fn subscribe(self: &Arc<Self>, mailbox: &Arc<Mailbox>, ids: &[InvocationId]) -> Subscription {
         let mut waiting = self.waiting.lock();
         for id in ids {
@@ -170,42 +170,42 @@ impl Hub {
         Subscription { hub: self.clone(), mailbox: mailbox.clone(), ids: ids.to_vec() }
     }
 
-    /// Have `listener` told about work, for as long as it lives.
+    /// Notifies `listener` of work while it lives.
     pub fn listen(&self, listener: Weak<dyn Listener>) {
         let mut listeners = self.listeners.lock();
         listeners.retain(|known| known.strong_count() > 0);
         listeners.push(listener);
     }
 
-    /// The store says: a claim may succeed that would have found nothing before.
+    /// Announces that a claim may succeed that would have found nothing before.
     pub fn work(&self) {
         self.changes.fetch_add(1, Ordering::Release);
-        // Upgraded under the lock, called outside it: a listener may take locks of its own.
+        // Upgraded under the lock, called without it: a listener may take locks of its own.
         let listeners: Vec<_> = self.listeners.lock().iter().filter_map(Weak::upgrade).collect();
         for listener in listeners {
             listener.work_may_be_available();
         }
     }
 
-    /// The store says: a beat of `runner` (`None`: of any) will tell of a cancellation.
+    /// Announces that the next beat of `runner` (`None`: of any runner) brings a cancellation.
     pub fn cancellation(&self, runner: Option<&str>) {
         self.changes.fetch_add(1, Ordering::Release);
         let listeners: Vec<_> = self.listeners.lock().iter().filter_map(Weak::upgrade).collect();
         for listener in listeners {
-            listener.cancellation_wished(runner);
+            listener.cancellation_requested(runner);
         }
     }
 
-    /// Who would be told if these finished.
+    /// The mailboxes that these ids would notify.
     pub fn mailboxes_of(&self, ids: impl Iterator<Item = InvocationId>) -> Vec<Arc<Mailbox>> {
         let waiting = self.waiting.lock();
         ids.filter_map(|id| waiting.get(&id)).flatten().cloned().collect()
     }
 
-    /// The store says: these have finished, and a look will show it.
+    /// Announces that these have finished, after the store shows it.
     pub fn finished(&self, ids: &[InvocationId]) {
         self.changes.fetch_add(1, Ordering::Release);
-        let mut told: Vec<(Arc<Mailbox>, Vec<InvocationId>)> = Vec::new();
+        let mut notified: Vec<(Arc<Mailbox>, Vec<InvocationId>)> = Vec::new();
         {
             let mut waiting = self.waiting.lock();
             if waiting.is_empty() {
@@ -213,19 +213,19 @@ impl Hub {
             }
             for id in ids {
                 for mailbox in waiting.remove(id).unwrap_or_default() {
-                    match told.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &mailbox)) {
+                    match notified.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &mailbox)) {
                         Some((_, news)) => news.push(*id),
-                        None => told.push((mailbox, vec![*id])),
+                        None => notified.push((mailbox, vec![*id])),
                     }
                 }
             }
         }
-        for (mailbox, news) in told {
+        for (mailbox, news) in notified {
             mailbox.put(|mail| mail.finished.extend(news));
         }
     }
 
-    /// The store says: changes may have been missed (a reconnect, a fault). Everyone looks again.
+    /// Announces that changes may have been missed (a reconnect, a fault): every waiter and runner reads again.
     pub fn look_again(&self) {
         let mut mailboxes: Vec<Arc<Mailbox>> = Vec::new();
         for mailbox in self.waiting.lock().values().flatten() {
@@ -243,27 +243,27 @@ impl Hub {
         self.work();
     }
 
-    /// The store says: something changed that wakes no one, such as a claim by another process.
+    /// Notes a change that wakes nobody, such as a claim by another process.
     pub fn changed(&self) {
         self.changes.fetch_add(1, Ordering::Release);
     }
 
-    /// A number that moves with every announcement: equal numbers mean that nothing was announced in between.
+    /// A number that grows with every announcement: equal numbers mean that nothing was announced in between.
     pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// Whether anyone waits for any invocation.
+    /// Whether any mailbox waits for an invocation.
     pub fn anyone_waits(&self) -> bool {
         !self.waiting.lock().is_empty()
     }
 
-    /// Whether anyone waits for this invocation.
+    /// Whether any mailbox waits for this invocation.
     pub fn is_waited_for(&self, id: InvocationId) -> bool {
         self.waiting.lock().contains_key(&id)
     }
 
-    /// Whether anyone listens for work.
+    /// Whether any runner listens for work.
     pub fn anyone_listens(&self) -> bool {
         self.listeners.lock().iter().any(|listener| listener.strong_count() > 0)
     }
@@ -283,7 +283,7 @@ impl Hub {
     }
 }
 
-/// Keeps a mailbox subscribed; dropping it ends that.
+/// Keeps a mailbox subscribed until it is dropped.
 pub struct Subscription {
     hub: Arc<Hub>,
     mailbox: Arc<Mailbox>,
@@ -296,7 +296,7 @@ impl Drop for Subscription {
     }
 }
 
-/// `timeout` from now as a point in time; `None` (no limit) also for spans too long to represent.
+/// The time `timeout` from now; `None` for no limit and for spans too long to represent.
 pub fn deadline_after(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|span| Instant::now().checked_add(span))
 }
@@ -311,13 +311,13 @@ mod tests {
     }
 
     #[test]
-    fn a_mailbox_hears_only_of_what_it_waits_for() {
+    fn a_mailbox_is_notified_only_of_what_it_waits_for() {
         let (hub, mailbox, ids) = (Hub::new(), Mailbox::new(), ids(3));
         let _kept = hub.subscribe(&mailbox, &ids[..2]);
         hub.finished(&ids[1..]);
         assert_eq!(mailbox.take().finished, [ids[1]]);
         hub.finished(&ids[1..]);
-        assert!(mailbox.take().is_empty(), "told once is told");
+        assert!(mailbox.take().is_empty(), "it was notified before");
     }
 
     #[test]
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn the_alarm_rings_once_until_the_mail_is_taken() {
+    fn the_alarm_is_called_once_until_the_mail_is_taken() {
         let rings = Arc::new(AtomicUsize::new(0));
         let counter = rings.clone();
         let mailbox = Mailbox::with_alarm(move || {
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_fault_every_waiter_looks_again() {
+    fn after_a_fault_every_waiter_reads_again() {
         let (hub, mailbox, ids) = (Hub::new(), Mailbox::new(), ids(2));
         let _kept = hub.subscribe(&mailbox, &ids);
         hub.look_again();

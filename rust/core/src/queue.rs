@@ -1,19 +1,18 @@
-//! Step 3, queue: the order in which claims leave it.
+//! Step 3, queue: the order in which invocations are claimed.
 
 use std::cmp::{Ordering, Reverse};
 
 use crate::ids::Millis;
 
-/// Place of one available invocation in its queue; the smallest leaves first.
+/// Place of one available invocation in its queue; the smallest is claimed first.
 ///
-/// Invocations that others wait for come first, the deepest of them before all: finishing what was begun keeps the
-/// number of waiting bodies near the depth of the call tree instead of its width. Then priority, due time, and
-/// order of arrival.
+/// Invocations that bodies wait for come first, the deepest before all: to finish what was begun keeps the number of
+/// waiting bodies near the depth of the call tree instead of its width. Then priority, due time, and order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Place {
-    /// 0 if no body waits for it, else one more than the depth of the deepest waiter.
+    /// 0 if no body waits for the invocation, else one more than the depth of the deepest waiter.
     pub rank: u32,
-    /// Higher first.
+    /// A higher priority is claimed first.
     pub priority: f64,
     /// When it became (or becomes) due.
     pub due: Millis,

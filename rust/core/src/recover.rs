@@ -1,20 +1,20 @@
-//! Recovery of claims whose lease ran out, and removal of what has expired: decisions as functions of state and policy.
+//! Recovery of claims whose lease expired: decisions as functions of state and policy.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::ids::{InvocationId, Millis};
 use crate::status::Status;
 
-/// How recovery treats what it finds.
+/// The settings of a recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecoveryPolicy {
-    /// An invocation whose runner died more often than this ends as `failed` instead of running again.
+    /// An invocation that more deaths than this count for ends as `failed` instead of running again.
     pub max_recoveries: u32,
-    /// At most so many in one call.
+    /// The most claims that one call recovers.
     pub limit: usize,
-    /// The lease of runners, in milliseconds, for [`Signs`]. Zero recovers whatever has ended, even after a stall.
+    /// The lease of runners, in milliseconds, for [`Signs`]. Zero recovers every expired claim, even after a stall.
     pub grace: Millis,
-    /// The cause of the death is known, and is none of the bodies: nobody is counted, and nobody has to run alone.
+    /// Whether the cause of the death is known and is none of the bodies: then no death counts, and no body runs alone.
     pub innocent: bool,
 }
 
@@ -27,29 +27,29 @@ impl Default for RecoveryPolicy {
 /// What one call of [`crate::store::Store::recover`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// Back in the queue.
+    /// In the queue again.
     pub requeued: Vec<InvocationId>,
     /// Ended as `failed`: recovered too often.
     pub buried: Vec<InvocationId>,
-    /// Ended as `cancelled`: that was wished for while they ran.
+    /// Ended as `cancelled`: that was requested while they ran.
     pub cancelled: Vec<InvocationId>,
-    /// Ended as `failed`: their records could not be read. Not among [`Self::found`].
+    /// Ended as `failed`: their records could not be read. Not counted by [`Self::found`].
     pub unreadable: Vec<InvocationId>,
-    /// Steady-clock time at which the next lease ends, if anything is claimed.
+    /// Steady-clock time at which the next lease expires, if anything is claimed.
     pub next_expiry: Option<Millis>,
     /// How many invocations wait for a process in which they run alone, due or not.
     pub alone: usize,
-    /// Nothing was recovered, because a stall is just over: see [`Signs`].
+    /// Whether nothing was recovered because a stall is just over: see [`Signs`].
     pub stalled: bool,
 }
 
 impl Recovered {
-    /// How many claims of dead runners were found.
+    /// How many expired claims were found.
     pub fn found(&self) -> usize {
         self.requeued.len() + self.buried.len() + self.cancelled.len()
     }
 
-    /// Add what another call did; the next expiry and the number of those that run alone are those of `more`.
+    /// Adds the answer of a later call, and takes its next expiry and its number of invocations that run alone.
     pub fn extend(&mut self, more: Recovered) {
         self.requeued.extend(more.requeued);
         self.buried.extend(more.buried);
@@ -69,25 +69,25 @@ pub struct Mate {
     pub status: Status,
     /// Whether it was claimed to run alone.
     pub alone: bool,
-    /// What it waits for, if it is `paused`.
+    /// The invocations it waits for, if it is `paused`.
     pub waits_for: Vec<InvocationId>,
 }
 
-/// All bodies that a runner had started when its process died, and which of them may have been the cause.
+/// The bodies that a runner had started when its process died, and which of them are blamed for the death.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Company {
-    /// Whether a later call must be told that there were several: what is left then may look like the only one.
+    /// Whether there were several. A later call needs this, for the last body that is left may look like the only one.
     pub is_several: bool,
     blamed: HashSet<InvocationId>,
 }
 
 impl Company {
-    /// Judge who of these brought the process down. `was_more`: an earlier call has found several, and recovered some.
+    /// Judges which of these bodies may have caused the death. `was_more`: an earlier call found several and recovered some.
     ///
-    /// The cause is the only body that ran, for one that waits does nothing meanwhile; or the one that was claimed to run
-    /// alone, beside which a runner starts nothing. Of several that ran it may be any: none is blamed, and the next time
-    /// each runs alone. A body that ran alone before and waits for the cause (or for all that may be the cause) is blamed
-    /// too: it would make the same call again, and die of it again, without end.
+    /// The cause is the only body that ran, because a body that waits does nothing meanwhile; or the body that was claimed
+    /// to run alone, beside which a runner starts nothing. Of several that ran any may be the cause: none is blamed, and
+    /// each runs alone next time. A body that ran alone before and waits for the cause (or for every possible cause) is
+    /// blamed too: it would make the same call again, and die of it again, without end.
     pub fn new(mates: Vec<Mate>, was_more: bool) -> Self {
         let is_several = was_more || mates.len() > 1;
         let running: Vec<&Mate> = mates.iter().filter(|mate| mate.status == Status::Running).collect();
@@ -106,7 +106,7 @@ impl Company {
         } else {
             blamed.iter().copied().collect()
         };
-        // How many of the suspects each of those that wait waits for, by way of others too.
+        // For each body that waits: how many of the suspects it waits for, directly or through others.
         let mut waits_for: HashMap<InvocationId, usize> = HashMap::new();
         for suspect in &suspects {
             let (mut ahead, mut met) = (vec![*suspect], HashSet::new());
@@ -129,36 +129,36 @@ impl Company {
     }
 }
 
-/// A claim of a dead runner, as recovery finds it.
+/// An expired claim, as recovery finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     /// `pending`, `running` or `paused`.
     pub status: Status,
-    /// How many deaths have counted before.
+    /// How many deaths have counted so far.
     pub recoveries: u32,
     /// Whether it was claimed to run alone.
     pub alone: bool,
-    /// Whether it is taken for the cause: see [`Company::blames`].
+    /// Whether it is blamed for the death: see [`Company::blames`].
     pub blamed: bool,
 }
 
-/// Verdict on one claim of a dead runner.
+/// The decision about one expired claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// The status through which it passes.
+    /// The status that it passes through.
     pub passing: Status,
-    /// Whether it ends as a dead letter; else it is queued again.
+    /// Whether it ends as a dead letter; otherwise it is queued again.
     pub buried: bool,
-    /// How many deaths have counted by now.
+    /// How many deaths have counted, with this one.
     pub recoveries: u32,
     /// Whether it runs alone from now on.
     pub alone: bool,
 }
 
-/// Judge one claim of a dead runner.
+/// Decides about one expired claim.
 ///
-/// Only a body that had started can have killed its process, and only one that ran as the only one must have: so only
-/// that death counts. Every body that had started runs alone from now on, by which the next death tells more.
+/// Only a body that had started can have killed its process, and only a body that ran by itself must have: only that
+/// death counts. Every body that had started runs alone from now on, so that the next death shows its cause.
 pub fn judge(found: Found, policy: RecoveryPolicy) -> Verdict {
     let Found { status, recoveries, alone, blamed } = found;
     if status == Status::Pending {
@@ -176,22 +176,22 @@ pub fn judge(found: Found, policy: RecoveryPolicy) -> Verdict {
     }
 }
 
-/// When runners were last heard of, kept by the store: tells a runner that died from a stall of everything.
+/// The last sign of life of any runner, kept by the store: distinguishes a dead runner from a stall of all runners.
 ///
-/// While anything is claimed, a runner renews its leases every third of a lease, or looks for dead runners every half.
-/// If nobody did either for longer, and a lease has ended or is about to, then nobody could: the store was locked or away, or all
-/// processes were frozen. Every runner then gets one lease to renew what it holds before anything is recovered.
+/// While anything is claimed, a runner renews its leases every third of a lease, or recovers every half. If no runner did
+/// either for longer, and a lease has expired or is about to, then no runner could: the store was locked or away, or all
+/// processes were frozen. Every runner then gets one lease to renew its claims before anything is recovered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Signs {
-    /// The last renewal or look, on the clock of the leases; `None` before the first.
+    /// The last renewal or recovery, on the clock of the leases; `None` before the first.
     pub heard: Option<Millis>,
-    /// Nothing is recovered before this time.
+    /// No claim is recovered before this time.
     pub quiet_until: Millis,
 }
 
 impl Signs {
-    /// A runner whose leases last `lease` renews them, or looks for dead runners. `ends`: whether a lease ends before
-    /// [`soon`].
+    /// The signs after a runner with leases of `lease` has renewed or recovered at `now`. `ends`: whether a lease expires
+    /// before [`soon`].
     #[must_use]
     pub fn heard(self, now: Millis, lease: Millis, ends: bool) -> Self {
         let silent = self.heard.is_none_or(|heard| now.saturating_sub(heard) > silence(lease));
@@ -205,21 +205,21 @@ impl Signs {
     }
 }
 
-/// A lease that ends before this may do so because of a stall that is just over: its runner tries again within less.
+/// A lease that expires before this may do so because of a stall that is just over: its runner retries in less time.
 pub fn soon(now: Millis, lease: Millis) -> Millis {
     now.saturating_add(lease / 5)
 }
 
-/// How long nobody is heard of before that is a stall. Between a half of a lease, the longest pause of runners that work,
-/// and two thirds: with a shorter silence no lease ends that its runner was about to renew.
+/// How long without a sign of any runner is a stall. It lies between half a lease, the longest pause of runners that work,
+/// and two thirds: in a shorter silence no lease expires that its runner was about to renew.
 pub fn silence(lease: Millis) -> Millis {
     lease / 5 * 3
 }
 
-/// What the history says of an invocation that is queued again to run alone.
+/// The note in the history of an invocation that is queued again to run alone.
 pub const ALONE_NOTE: &str = "runs alone next: its body had started when its process died";
 
-/// Delay before a recovered invocation may run again, so that a body that kills runners cannot kill them in a row.
+/// Delay before a recovered invocation may run again, so that one body cannot kill runners one after the other.
 pub fn backoff(recoveries: u32) -> Millis {
     match recoveries {
         0 | 1 => 0,
@@ -235,7 +235,7 @@ pub fn burial_reason(recoveries: u32) -> String {
     )
 }
 
-/// The same for an invocation whose last runner is known to have died, and of what.
+/// The `reason` recorded with a buried invocation if the cause of the last death is known.
 pub fn burial_reason_of_death(recoveries: u32, death: &str) -> String {
     format!(
         "its runner died or stopped renewing its lease {recoveries} times while running it, the last time: {death}; not \
@@ -343,14 +343,18 @@ mod tests {
         assert_eq!(blamed(chain, false), [id(1), id(3)]);
         let both = Mate { waits_for: vec![id(1), id(2)], ..alone(waits(3, 1)) };
         let fan = vec![runs(1), runs(2), both, alone(waits(4, 2)), waits(5, 3)];
-        assert_eq!(blamed(fan, false), [id(3)], "whoever waits for some of them only may be innocent");
+        assert_eq!(blamed(fan, false), [id(3)], "a body that waits for only some of them may be innocent");
     }
 
     #[test]
     fn silence_is_a_stall_only_if_a_lease_ends() {
         let signs = Signs { heard: Some(0), quiet_until: 0 };
         assert_eq!(signs.heard(9_000, 10_000, false).quiet_until, 0);
-        assert_eq!(signs.heard(6_000, 10_000, true).quiet_until, 0, "others were heard while that lease ran out");
+        assert_eq!(
+            signs.heard(6_000, 10_000, true).quiet_until,
+            0,
+            "another runner gave a sign while that lease expired"
+        );
         assert_eq!(signs.heard(6_001, 10_000, true), Signs { heard: Some(6_001), quiet_until: 16_001 });
         assert_eq!(Signs::default().heard(6_001, 10_000, true).quiet_until, 16_001, "before the first renewal");
     }

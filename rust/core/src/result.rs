@@ -1,4 +1,4 @@
-//! Step 8, result: what a finished invocation left, and the record of any invocation.
+//! Step 8, result: the outcome of a finished invocation, and the record of any invocation.
 
 use std::sync::Arc;
 
@@ -14,19 +14,19 @@ pub struct Terminal {
     pub id: InvocationId,
     /// A final status.
     pub status: Status,
-    /// Encoded value (`success`) or exception (`failed`); `None` if the engine itself ended it.
+    /// Encoded value (`success`) or exception (`failed`); `None` if the engine ended the invocation.
     pub payload: Option<Payload>,
-    /// Why the engine ended it, in words; `None` if the body did.
+    /// Why the engine ended the invocation; `None` if the body did.
     pub reason: Option<Arc<str>>,
 }
 
-/// The `reason` recorded with an invocation that was set aside as failed because its record could not be read. Its bytes,
-/// as far as they are kept, are its payload.
+/// The `reason` of an invocation that failed because its record could not be read. The payload has the bytes that are
+/// left of the record.
 pub fn unreadable_reason(problem: &str) -> String {
     format!("unreadable: {problem}")
 }
 
-/// What a look at one id found.
+/// The answer of [`crate::store::Reads::watch`] for one id.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Watched {
     /// No record: never submitted here, purged, or expired.
@@ -38,7 +38,7 @@ pub enum Watched {
 }
 
 impl Watched {
-    /// The terminal record, if finished.
+    /// The outcome, if the invocation has finished.
     pub fn terminal(self) -> Option<Terminal> {
         match self {
             Watched::Finished(terminal) => Some(terminal),
@@ -47,7 +47,7 @@ impl Watched {
     }
 }
 
-/// Everything the store knows of one invocation but its history and outcome.
+/// Everything that the store keeps of one invocation, except its history and outcome.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// Identity.
@@ -60,29 +60,29 @@ pub struct Record {
     pub priority: f64,
     /// Encoded arguments.
     pub payload: Payload,
-    /// Hash of the arguments, empty if the task needed none.
+    /// Hash of the arguments; empty if the task needs none.
     pub args_id: Arc<str>,
     /// The invocation in whose body the call was made.
     pub parent: Option<InvocationId>,
     /// Depth below the outermost call.
     pub depth: u32,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
     /// The owner, while claimed.
     pub runner: Option<Arc<str>>,
     /// How often the body failed and was queued again.
     pub retries: u32,
-    /// How often a runner died with it.
+    /// How many deaths of runners have counted for it.
     pub recoveries: u32,
     /// How often it was handed back.
     pub releases: u32,
-    /// Not claimable before (wall clock).
+    /// When it became or becomes due (wall clock).
     pub due: Millis,
-    /// Last line said about it: why it was handed back, retried, buried.
+    /// The last note about it: why it was handed back, retried or buried.
     pub note: Option<Arc<str>>,
 }
 
-/// Which invocations [`crate::store::Store::list`] and [`crate::store::Store::count`] look at. Empty means any.
+/// Which invocations [`crate::store::Reads::list`] and [`crate::store::Reads::count`] find. An empty field means any.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     /// Only of this task.
@@ -99,12 +99,12 @@ pub struct Filter {
     pub runner: Option<Arc<str>>,
 }
 
-/// Where a page of [`crate::store::Store::list`] begins and how long it is. Pages are in order of submission.
+/// One page of [`crate::store::Reads::list`], in order of submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Skip so many.
+    /// How many matches to skip.
     pub offset: usize,
-    /// At most so many.
+    /// The most ids of the page.
     pub limit: usize,
 }
 

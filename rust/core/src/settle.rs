@@ -1,5 +1,5 @@
-//! Step 6, settle: the outcome of a claim. One atomic step that checks the fence, records the outcome, ends the claim,
-//! frees its place under the concurrency key, and wakes whoever waits.
+//! Step 6, settle: the outcome of a claim. One atomic step checks the fence, records the outcome, ends the claim, frees
+//! the place under the concurrency key, and notifies the waiters.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,23 +16,23 @@ pub enum Outcome {
     Success(Payload),
     /// The body raised, and no retry is left: the encoded exception.
     Failure(Payload),
-    /// The body raised something retriable; back into the queue, due at the given wall-clock time (0 is at once).
+    /// The body raised a retriable exception. The invocation is queued again.
     Retry {
-        /// When it may be claimed again.
+        /// When it may be claimed again (wall clock; 0 means at once).
         due: Millis,
         /// One line about the exception, for the history.
         note: Arc<str>,
     },
-    /// Handed back unfinished: the runner stops, or does not know the task. Counts as a release, not as a retry.
+    /// The claim is handed back unfinished: the runner stops, or does not know the task. Not counted as a retry.
     Release {
-        /// When it may be claimed again (wall clock; 0 is at once).
+        /// When it may be claimed again (wall clock; 0 means at once).
         due: Millis,
-        /// Why, for the history.
+        /// The reason, for the history.
         note: Arc<str>,
     },
-    /// Interrupted, because its cancellation was wished for; `reason` says what became of the body.
+    /// The body was interrupted, because its cancellation was requested.
     Cancelled {
-        /// One line, recorded as the reason.
+        /// One line about the end of the body, recorded as the reason.
         reason: Arc<str>,
     },
 }
@@ -42,27 +42,27 @@ pub enum Outcome {
 pub struct Settlement {
     /// The claim that ends.
     pub owner: Ownership,
-    /// How.
+    /// How it ends.
     pub outcome: Outcome,
-    /// Wall-clock time at which the body started; 0 if it never did. For the history.
+    /// Wall-clock time at which the body started; 0 if it did not. For the history.
     pub started: Millis,
-    /// Slot of the runner that ran it, counted from 0. For the history.
+    /// Slot that ran the body, from 0. For the history.
     pub slot: u32,
 }
 
-/// What became of one [`Settlement`].
+/// The store's answer to one [`Settlement`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// Recorded.
     Done,
-    /// Recorded before, by the same claim: the first answer got lost on its way.
+    /// The same claim was settled before: the first answer was lost.
     Replayed,
-    /// Refused: the claim was lost in the meantime. Nothing changed.
+    /// Refused, because the claim was lost. Nothing changed.
     Stale,
 }
 
 impl Outcome {
-    /// The status in which this outcome leaves an invocation that is now `from`.
+    /// The status of the invocation after this outcome.
     pub fn status(&self) -> Status {
         match self {
             Outcome::Success(_) => Status::Success,
@@ -73,7 +73,7 @@ impl Outcome {
         }
     }
 
-    /// What is said about it in the history.
+    /// The note in the history.
     pub fn note(&self) -> Arc<str> {
         match self {
             Outcome::Success(_) | Outcome::Failure(_) => Arc::default(),
@@ -82,16 +82,16 @@ impl Outcome {
         }
     }
 
-    /// The statuses to record on the way from `from` to [`Self::status`], that one included.
+    /// The statuses to record on the way from `from` to [`Self::status`], including the last.
     ///
-    /// A body that settles while another of its coroutines still waits is `paused`: it passes through `running`.
-    /// A running or paused invocation that is handed back was `killed` first.
+    /// A body that settles while one of its coroutines still waits is `paused`: it passes through `running`.
+    /// A running or paused invocation that is handed back passes through `killed`.
     pub fn path(&self, from: Status) -> &'static [Status] {
         use Status::*;
         match (self, from) {
             (Outcome::Success(_), Paused) => &[Running, Success],
             (Outcome::Success(_), _) => &[Success],
-            // A claim can fail before it starts: arguments that do not decode. It counts as started then.
+            // A claim can fail before its body starts: its arguments may not decode. It counts as started then.
             (Outcome::Failure(_), Paused | Pending) => &[Running, Failed],
             (Outcome::Failure(_), _) => &[Failed],
             (Outcome::Retry { .. }, Paused) => &[Running, Retry],
@@ -104,7 +104,7 @@ impl Outcome {
 }
 
 impl Settlement {
-    /// What is recorded if `cancelled` says that the invocation's cancellation is wished for: it does not run again.
+    /// What to record. If `cancelled`, the cancellation was requested, and the invocation does not run again.
     pub fn honouring(&self, cancelled: bool) -> Cow<'_, Settlement> {
         match self.outcome {
             Outcome::Retry { .. } | Outcome::Release { .. } if cancelled => Cow::Owned(Settlement {

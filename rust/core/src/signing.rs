@@ -1,11 +1,11 @@
-//! Signed payloads: proof that whoever encoded arguments, a result or an exception knew a key of the app.
+//! Signed payloads: proof that the process which encoded arguments, a result or an exception knew a key of the app.
 //!
 //! A signed payload is an envelope: [`TAG`], the length of the key id, the key id, the HMAC-SHA256, the body. The HMAC
 //! covers a canonical encoding of everything that gives the body its meaning: the version of this format, the app, the
 //! key id, the task, the invocation, the kind, the body. Texts and bytes carry their length, so no two different
-//! payloads have the same encoding. A payload that was copied to another place is therefore refused there.
+//! payloads have the same encoding. A payload that was copied to another place is refused there.
 //!
-//! Envelopes are made and opened outside of the stores, which keep them as opaque bytes.
+//! The stores keep envelopes as opaque bytes.
 
 use std::fmt;
 
@@ -16,23 +16,23 @@ use crate::call::Payload;
 use crate::error::{Error, Result};
 use crate::ids::InvocationId;
 
-/// First byte of a signed payload; the other first bytes are those of the serializers.
+/// First byte of a signed payload. The serializers use other first bytes.
 pub const TAG: u8 = 6;
 
 /// Length of an HMAC-SHA256.
 const MAC: usize = 32;
 
-/// Names this format in everything that is signed: another version has another name.
+/// The name of this format, which every signature covers. Another version has another name.
 const DOMAIN: &[u8] = b"pynenc-rs signed payload 1";
 
-/// What a payload is: arguments never pass for a result, nor a result for an exception.
+/// The kind of a payload. The signature covers it, so arguments never pass for a result, nor a result for an exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Of a call.
+    /// The arguments of a call.
     Arguments = 1,
-    /// What a body returned.
+    /// The value that a body returned.
     Result = 2,
-    /// What a body raised.
+    /// The exception that a body raised.
     Exception = 3,
 }
 
@@ -43,16 +43,16 @@ impl Kind {
     }
 }
 
-/// Why a payload is not accepted. None of the texts quotes what an attacker may have written.
+/// Why a payload is refused. The texts quote nothing that an attacker may have written, except a valid key id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// It is no envelope.
+    /// The payload is not an envelope.
     Unsigned,
-    /// The envelope ends too early, or its key id is not one.
+    /// The envelope ends too early, or its key id is invalid.
     Malformed,
-    /// Signed with a key that is not, or no longer, in the list.
+    /// The key is not in the list.
     UnknownKey(String),
-    /// The HMAC is not that of this body at this place.
+    /// The HMAC does not match this body at this place.
     Mismatch,
 }
 
@@ -72,11 +72,11 @@ impl fmt::Display for Refused {
 
 struct Key {
     id: Box<str>,
-    /// Has taken the domain, the app and the key id already.
+    /// The HMAC after the domain, the app and the key id.
     start: hmac::Context,
 }
 
-/// The keys of one app. Signs with the first, accepts all.
+/// The keys of one app. Signs with the first key, accepts all.
 pub struct Signer {
     keys: Vec<Key>,
 }
@@ -109,7 +109,7 @@ impl Signer {
         Ok(Self { keys })
     }
 
-    /// By how many bytes a signed payload is longer than its body.
+    /// How many bytes an envelope adds to its body.
     pub fn overhead(&self) -> usize {
         self.keys.first().map_or(0, |key| 2 + key.id.len() + MAC)
     }
@@ -163,7 +163,7 @@ impl Key {
     }
 }
 
-/// Feed a part with its length before it.
+/// Adds a part with its length before it.
 fn add(context: &mut hmac::Context, part: &[u8]) {
     context.update(&(part.len() as u64).to_be_bytes());
     context.update(part);

@@ -12,7 +12,7 @@ use crate::ids::InvocationId;
 
 macro_rules! statuses {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $text:literal;)+) => {
-        /// Where an invocation stands. The numbers are stored: never reuse one.
+        /// The status of an invocation. Stores keep the numbers: never reuse one.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[repr(u8)]
         pub enum Status { $($(#[$doc])* $variant = $code,)+ }
@@ -26,7 +26,7 @@ macro_rules! statuses {
                 match self { $(Status::$variant => $text,)+ }
             }
 
-            /// The status stored as `code`.
+            /// The status with the number `code`.
             pub fn from_code(code: u8) -> Option<Status> {
                 match code { $($code => Some(Status::$variant),)+ _ => None }
             }
@@ -35,48 +35,48 @@ macro_rules! statuses {
 }
 
 statuses! {
-    /// Accepted and in the queue, never claimed yet.
+    /// Accepted, in the queue, and never claimed so far.
     Registered = 1, "registered";
-    /// Parked: its concurrency key has no free place.
+    /// Blocked: its concurrency key has no free place.
     ConcurrencyControlled = 2, "concurrency_controlled";
-    /// Back in the queue without having failed: handed back, recovered, or its concurrency key came free.
+    /// In the queue again without a failure: handed back, recovered, or unblocked.
     Rerouted = 3, "rerouted";
     /// Claimed by a runner, not started.
     Pending = 4, "pending";
-    /// Claimed, never started, and its lease ran out; passes at once to `rerouted`.
+    /// The lease expired before the body started; passes at once to `rerouted`.
     PendingRecovery = 5, "pending_recovery";
     /// The body runs.
     Running = 6, "running";
-    /// Started, and its lease ran out; passes at once to `rerouted`, or to `failed` when that happened too often.
+    /// The lease expired after the body started; passes at once to `rerouted`, or to `failed` when that happened too often.
     RunningRecovery = 7, "running_recovery";
     /// The body waits for other invocations and holds no slot.
     Paused = 8, "paused";
-    /// Taken away from its runner on purpose; passes at once to `rerouted`.
+    /// Its runner handed it back; passes at once to `rerouted`.
     Killed = 9, "killed";
-    /// Failed with a retriable exception and is in the queue again.
+    /// In the queue again after a retriable exception.
     Retry = 10, "retry";
     /// Returned a value.
     Success = 11, "success";
     /// Raised, and no retry is left.
     Failed = 12, "failed";
-    /// Dropped, because its concurrency key had no free place and its task asks for that.
+    /// Dropped: its concurrency key had no free place, and its task drops such calls.
     ConcurrencyControlledFinal = 13, "concurrency_controlled_final";
-    /// Withdrawn before it finished.
+    /// Cancelled before it finished.
     Cancelled = 14, "cancelled";
 }
 
 impl Status {
-    /// Whether nothing can follow.
+    /// Whether no status can follow.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Success | Self::Failed | Self::ConcurrencyControlledFinal | Self::Cancelled)
     }
 
-    /// Whether a runner may claim it (once due and, with a concurrency key, once a place is free).
+    /// Whether a runner may claim the invocation (once it is due and, with a concurrency key, once a place is free).
     pub const fn is_available(self) -> bool {
         matches!(self, Self::Registered | Self::Rerouted | Self::Retry)
     }
 
-    /// Whether a runner owns it: it has a lease, a fence, and a place under its concurrency key.
+    /// Whether a runner owns the invocation, with a lease, a fence, and a place under its concurrency key.
     pub const fn is_claimed(self) -> bool {
         matches!(self, Self::Pending | Self::Running | Self::Paused)
     }
@@ -87,11 +87,11 @@ impl Status {
         match self {
             Registered => &[Pending, ConcurrencyControlled, ConcurrencyControlledFinal, Cancelled],
             ConcurrencyControlled => &[Rerouted, Cancelled],
-            // A recovered or retried invocation can meet a taken concurrency key like a new one.
+            // A recovered or retried invocation can find its concurrency key taken, like a new one.
             Rerouted | Retry => &[Pending, ConcurrencyControlled, ConcurrencyControlledFinal, Cancelled],
             Pending => &[Running, Killed, Rerouted, PendingRecovery, Cancelled],
             Running => &[Paused, Killed, Retry, Success, Failed, RunningRecovery, Cancelled],
-            // The owner of a waiting invocation can die too.
+            // The owner of a waiting invocation can die.
             Paused => &[Running, Killed, RunningRecovery, Cancelled],
             PendingRecovery | RunningRecovery => &[Rerouted, Failed],
             Killed => &[Rerouted],
@@ -105,14 +105,14 @@ impl Status {
     }
 
     /// `Ok` if `to` may follow, else an error that names the invocation.
-    pub fn check(self, to: Status, id: InvocationId) -> Result<(), Refused> {
-        if self.can_become(to) { Ok(()) } else { Err(Refused { id, from: self, to }) }
+    pub fn check(self, to: Status, id: InvocationId) -> Result<(), BadTransition> {
+        if self.can_become(to) { Ok(()) } else { Err(BadTransition { id, from: self, to }) }
     }
 }
 
 /// A status change that the state machine does not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct BadTransition {
     /// The invocation.
     pub id: InvocationId,
     /// Its current status.

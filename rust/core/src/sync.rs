@@ -1,10 +1,10 @@
-//! Locks that a fork leaves usable: those of the standard library, without poison, and with conditions that keep the
+//! Locks that a forked child can use: those of the standard library without poison, and conditions that keep the
 //! caller's guard.
 //!
-//! A body may fork, and its copy opens a handle of its own. Locks that keep the threads that sleep in one table of the
-//! process do not allow that. The copy inherits the table with entries of threads that it does not have, and its own
-//! threads get the stacks on which these entries lie. The locks here keep their whole state in themselves. What another
-//! thread of the parent has locked stays locked in the copy, so a copy uses nothing of its parent's.
+//! A body may fork, and the child opens a handle of its own. Locks that keep sleeping threads in one table of the process
+//! do not allow that: the child inherits entries of threads that it does not have, and its own threads reuse the stacks
+//! on which these entries lie. The locks here keep their whole state in themselves. A lock that another thread of the
+//! parent holds stays locked in the child, so a child uses no handle of its parent.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -12,28 +12,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{self, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-/// As [`sync::Mutex`]. A panic under the lock releases it.
+/// A [`sync::Mutex`] that a panic releases.
 #[derive(Default)]
 pub struct Mutex<T>(sync::Mutex<T>);
 
 impl<T> Mutex<T> {
-    /// An unlocked one.
+    /// An unlocked mutex.
     pub const fn new(value: T) -> Self {
         Self(sync::Mutex::new(value))
     }
 
-    /// The value, of a mutex that nobody else has.
+    /// Takes the value out.
     pub fn into_inner(self) -> T {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wait for the lock.
+    /// Acquires the lock. Blocks until it is free.
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         MutexGuard { mutex: self, held: Some(self.take()) }
     }
 
-    /// The lock, if it is free.
+    /// Acquires the lock if it is free.
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         match self.0.try_lock() {
@@ -59,12 +59,12 @@ impl<T: fmt::Debug> fmt::Debug for Mutex<T> {
 #[must_use]
 pub struct MutexGuard<'a, T> {
     mutex: &'a Mutex<T>,
-    /// `None` only within [`Self::without`], where nobody else can look.
+    /// `None` only within [`Self::without`].
     held: Option<sync::MutexGuard<'a, T>>,
 }
 
 impl<'a, T> MutexGuard<'a, T> {
-    /// Release the lock for the time of `f`, and take it again.
+    /// Releases the lock while `f` runs, and acquires it again.
     #[inline]
     pub fn unlocked<R>(guard: &mut Self, f: impl FnOnce() -> R) -> R {
         struct Relock<'g, 'a, T>(&'g mut MutexGuard<'a, T>);
@@ -79,7 +79,7 @@ impl<'a, T> MutexGuard<'a, T> {
         f()
     }
 
-    /// Give the inner guard to `wait`, which gives it back.
+    /// Gives the inner guard to `wait`, which returns it.
     #[inline]
     fn without<R>(
         guard: &mut Self,
@@ -113,34 +113,34 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-/// As [`sync::Condvar`], except that telling nobody costs no system call, and that the guard stays with the caller.
+/// A [`sync::Condvar`] that makes no system call to notify nobody, and that leaves the guard with the caller.
 ///
-/// Change what is waited for under the mutex. A thread that waits may wake without a reason, and has to look again.
+/// Change the condition under the mutex. A thread may wake without a reason and has to check the condition.
 #[derive(Debug, Default)]
 pub struct Condvar {
     inner: sync::Condvar,
-    /// Changed under the mutex only. So a thread that changed something under it counts every thread that missed the change.
+    /// Changed only under the mutex: a thread that changes the condition counts every thread that missed the change.
     waiting: AtomicUsize,
 }
 
-/// Whether a wait came to its deadline.
+/// Whether a wait ended by its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimedOut(bool);
 
 impl TimedOut {
-    /// Nobody told this thread until the deadline.
+    /// Whether the deadline passed without a notification.
     pub fn timed_out(self) -> bool {
         self.0
     }
 }
 
 impl Condvar {
-    /// One that nobody waits for.
+    /// A condition without waiting threads.
     pub const fn new() -> Self {
         Self { inner: sync::Condvar::new(), waiting: AtomicUsize::new(0) }
     }
 
-    /// Wake one of the threads that wait.
+    /// Wakes one of the threads that wait.
     #[inline]
     pub fn notify_one(&self) {
         if self.waiting.load(Ordering::Relaxed) > 0 {
@@ -148,7 +148,7 @@ impl Condvar {
         }
     }
 
-    /// Wake the threads that wait.
+    /// Wakes all threads that wait.
     #[inline]
     pub fn notify_all(&self) {
         if self.waiting.load(Ordering::Relaxed) > 0 {
@@ -156,14 +156,14 @@ impl Condvar {
         }
     }
 
-    /// Release the lock, sleep until told, and take it again.
+    /// Releases the lock, sleeps until a notification, and acquires the lock again.
     pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         MutexGuard::without(guard, |held| (self.inner.wait(held).unwrap_or_else(PoisonError::into_inner), ()));
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// As [`Self::wait`], for so long at most.
+    /// As [`Self::wait`], for at most `timeout`.
     pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, timeout: Duration) -> TimedOut {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let answer = MutexGuard::without(guard, |held| {
@@ -173,7 +173,7 @@ impl Condvar {
         TimedOut(answer.is_some_and(|answer| answer.timed_out()))
     }
 
-    /// As [`Self::wait`], until then at most.
+    /// As [`Self::wait`], until `deadline` at most.
     pub fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> TimedOut {
         self.wait_for(guard, deadline.saturating_duration_since(Instant::now()))
     }

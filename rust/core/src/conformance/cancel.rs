@@ -135,7 +135,7 @@ struct Ear(Sender<Option<String>>);
 impl Listener for Ear {
     fn work_may_be_available(&self) {}
 
-    fn cancellation_wished(&self, runner: Option<&str>) {
+    fn cancellation_requested(&self, runner: Option<&str>) {
         // The case may have heard enough.
         let _ = self.0.send(runner.map(str::to_owned));
     }

@@ -1,4 +1,4 @@
-//! Whether a wait would never end.
+//! Detection of waits that would never end.
 
 use std::collections::HashSet;
 
@@ -9,11 +9,11 @@ use crate::ids::InvocationId;
 use crate::status::Status;
 
 impl State {
-    /// If following what each invocation waits for leads from one of `targets` back to `waiter`: the way, from the
+    /// Follows what each invocation waits for, from `targets` on. If that leads back to `waiter`, returns the path, from the
     /// waiter to the waiter.
     pub fn cycle(&self, waiter: InvocationId, targets: &[InvocationId]) -> Option<Vec<InvocationId>> {
         let mut seen = HashSet::new();
-        // Depth first; the way to the invocation at hand is the last id of each level.
+        // Depth first. The path to the current invocation is the last id of each level.
         let mut levels: Vec<Vec<InvocationId>> = vec![vec![waiter], targets.to_vec()];
         while let Some(level) = levels.last() {
             match level.last() {
@@ -26,7 +26,7 @@ impl State {
                 Some(&id) if id == waiter && levels.len() > 1 => {
                     return Some(levels.iter().filter_map(|level| level.last().copied()).collect());
                 }
-                // The waiter itself, with every way from it tried.
+                // The waiter itself, with every path from it tried.
                 Some(_) if levels.len() == 1 => return None,
                 Some(&id) if seen.insert(id) => {
                     levels.push(self.rows.get(&id).map_or_else(Vec::new, |r| self.waits(r)))
@@ -41,7 +41,7 @@ impl State {
         None
     }
 
-    /// What must move before `row` can: what its body waits for, or the holders of its concurrency key.
+    /// The invocations that must move before `row` can: those its body waits for, or the holders of its concurrency key.
     fn waits(&self, row: &Row) -> Vec<InvocationId> {
         match (&row.call.concurrency, row.status) {
             (_, Status::Paused) => row.waits_for.clone(),

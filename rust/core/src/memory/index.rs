@@ -1,4 +1,4 @@
-//! The sets in which invocations are found: queued, parked, held, leased, registered, finished.
+//! The sets of invocations: queued, blocked, held, leased, registered, finished.
 //!
 //! Numbers such as the places taken under a concurrency key are sizes of these sets, never counters.
 
@@ -13,9 +13,9 @@ use crate::queue::Place;
 /// Available invocations of one queue.
 #[derive(Default)]
 struct Queue {
-    /// Due, the next one to leave first.
+    /// Due invocations, the next first.
     ready: BTreeMap<Place, InvocationId>,
-    /// Not due when they came, by due time and arrival.
+    /// Invocations that were not due when they came, by due time and arrival.
     scheduled: BTreeMap<(Millis, u64), (Place, InvocationId)>,
 }
 
@@ -31,24 +31,24 @@ impl Queue {
 /// Queues by name.
 type Line = HashMap<Arc<str>, Queue>;
 
-/// What a claim asks for: these queues (none means all) of one of the two lines.
+/// The queues (none means all) of one line that a claim takes from.
 #[derive(Clone, Copy)]
 pub struct From<'a> {
     pub names: &'a [Arc<str>],
     pub alone: bool,
     pub order: QueueOrder,
-    /// The queue after the one of the last choice.
+    /// The index after the last choice.
     pub turn: usize,
 }
 
-/// Every set but the invocations themselves.
+/// Every set except the invocations themselves.
 #[derive(Default)]
 pub struct Index {
     queues: Line,
-    /// Those that run alone in their process.
+    /// Invocations that run alone in their process.
     alone: Line,
-    /// Waiting for a place under a concurrency key, best first.
-    parked: HashMap<Arc<str>, BTreeMap<Place, InvocationId>>,
+    /// Blocked by a concurrency key, the first to unblock first.
+    blocked: HashMap<Arc<str>, BTreeMap<Place, InvocationId>>,
     /// Claimed, by concurrency key.
     holders: HashMap<Arc<str>, HashSet<InvocationId>>,
     /// Accepted and not claimed yet, by registration key.
@@ -72,7 +72,7 @@ impl Index {
         if alone { &mut self.alone } else { &mut self.queues }
     }
 
-    /// Put an available invocation into its queue.
+    /// Puts an available invocation into its queue.
     pub fn enqueue(&mut self, row: &Row, now: Millis) {
         let line = self.line_mut(row.alone);
         let queue = match line.get_mut(&row.call.route.queue) {
@@ -86,15 +86,15 @@ impl Index {
         }
     }
 
-    /// Take an invocation out of its queue, or from among the parked; `true` if it was in the queue.
+    /// Takes an invocation out of its queue, or out of the blocked ones; returns whether it was in the queue.
     pub fn withdraw(&mut self, row: &Row) -> bool {
-        self.unpark(row);
+        self.unblock(row);
         self.line_mut(row.alone).get_mut(&row.call.route.queue).is_some_and(|queue| {
             queue.ready.remove(&row.place()).is_some() || queue.scheduled.remove(&(row.due, row.sequence)).is_some()
         })
     }
 
-    /// Move what has become due by `now` in these queues (none means all) to where claims find it.
+    /// Makes what has become due by `now` in these queues (none means all) claimable.
     pub fn promote(&mut self, from: From<'_>, now: Millis) {
         let line = self.line_mut(from.alone);
         if from.names.is_empty() {
@@ -107,7 +107,7 @@ impl Index {
         }
     }
 
-    /// Take the next place out of these queues (none means all); the turn moves on.
+    /// Takes the next invocation out of these queues (none means all), and moves the turn on.
     pub fn pop(&mut self, from: &mut From<'_>) -> Option<InvocationId> {
         if from.order != QueueOrder::Merged && from.names.len() > 1 {
             let line = self.line(from.alone);
@@ -144,7 +144,7 @@ impl Index {
         self.among(From { names, alone: false, order: QueueOrder::Merged, turn: 0 }).map(due).sum::<usize>().min(limit)
     }
 
-    /// How many wait to run alone, due or not.
+    /// How many invocations wait to run alone, due or not.
     pub fn waiting_alone(&self) -> usize {
         self.alone.values().map(|queue| queue.ready.len() + queue.scheduled.len()).sum()
     }
@@ -155,30 +155,30 @@ impl Index {
         all.into_iter().flatten().chain(from.names.iter().filter_map(|name| line.get(name)))
     }
 
-    /// Put an invocation among those that wait for a place under its concurrency key.
-    pub fn park(&mut self, row: &Row) {
+    /// Adds an invocation to those that its concurrency key blocks.
+    pub fn block(&mut self, row: &Row) {
         if let Some(concurrency) = &row.call.concurrency {
-            self.parked.entry(concurrency.key.clone()).or_default().insert(row.place(), row.id());
+            self.blocked.entry(concurrency.key.clone()).or_default().insert(row.place(), row.id());
         }
     }
 
-    /// The inverse of [`Self::park`]; `true` if it was parked.
-    pub fn unpark(&mut self, row: &Row) -> bool {
+    /// The inverse of [`Self::block`]; returns whether it was blocked.
+    pub fn unblock(&mut self, row: &Row) -> bool {
         let Some(concurrency) = &row.call.concurrency else { return false };
-        let Some(parked) = self.parked.get_mut(&concurrency.key) else { return false };
-        let found = parked.remove(&row.place()).is_some();
-        if parked.is_empty() {
-            self.parked.remove(&concurrency.key);
+        let Some(blocked) = self.blocked.get_mut(&concurrency.key) else { return false };
+        let found = blocked.remove(&row.place()).is_some();
+        if blocked.is_empty() {
+            self.blocked.remove(&concurrency.key);
         }
         found
     }
 
-    /// Those that wait for a place under `key`, best first.
-    pub fn parked(&self, key: &str) -> impl Iterator<Item = InvocationId> {
-        self.parked.get(key).into_iter().flat_map(|parked| parked.values().copied())
+    /// The invocations that `key` blocks, the first to unblock first.
+    pub fn blocked(&self, key: &str) -> impl Iterator<Item = InvocationId> {
+        self.blocked.get(key).into_iter().flat_map(|blocked| blocked.values().copied())
     }
 
-    /// Enter the claim `row` has just got: its lease, its owner, its place under the concurrency key.
+    /// Enters the new claim of `row`: its lease, its owner, its place under the concurrency key.
     pub fn hold(&mut self, row: &Row) {
         let Some(held) = &row.held else { return };
         self.leases.insert((held.expires, row.id()));
@@ -191,7 +191,7 @@ impl Index {
         }
     }
 
-    /// The inverse of [`Self::hold`]: end the claim of `row`.
+    /// The inverse of [`Self::hold`]: ends the claim of `row`.
     pub fn let_go(&mut self, row: &mut Row) -> Option<Held> {
         let held = row.held.take()?;
         let id = row.id();
@@ -203,7 +203,7 @@ impl Index {
         Some(held)
     }
 
-    /// Claimed invocations under `key`.
+    /// The claimed invocations under `key`.
     pub fn holders(&self, key: &str) -> impl Iterator<Item = InvocationId> {
         self.holders.get(key).into_iter().flatten().copied()
     }
@@ -213,12 +213,12 @@ impl Index {
         self.holders.get(key).map_or(0, |holders| holders.len() as u32)
     }
 
-    /// Everything `runner` has claimed.
+    /// Every invocation that `runner` has claimed.
     pub fn owned(&self, runner: &RunnerKey) -> Vec<InvocationId> {
         self.owned.get(runner).into_iter().flatten().copied().collect()
     }
 
-    /// Let the lease of `row` end at `expires`.
+    /// Sets the end of the lease of `row`.
     pub fn renew(&mut self, row: &mut Row, expires: Millis) {
         let id = row.id();
         if let Some(held) = &mut row.held {
@@ -228,29 +228,29 @@ impl Index {
         }
     }
 
-    /// The claims whose lease has ended by `steady`, the earliest first.
+    /// The claims whose lease has expired by `steady`, the earliest first.
     pub fn leases_ended(&self, steady: Millis) -> impl Iterator<Item = InvocationId> {
         self.leases.iter().take_while(move |(expires, _)| *expires <= steady).map(|(_, id)| *id)
     }
 
-    /// The claim whose lease ends first, with that time.
+    /// The claim whose lease expires first, with that time.
     pub fn first_lease(&self) -> Option<(Millis, InvocationId)> {
         self.leases.first().copied()
     }
 
-    /// The invocation under a registration key that no runner has claimed yet.
+    /// The invocation that holds a registration key.
     pub fn registered(&self, key: &str) -> Option<InvocationId> {
         self.registered.get(key).copied()
     }
 
-    /// `row` has come in.
+    /// `row` takes its registration key.
     pub fn register(&mut self, row: &Row) {
         if let Some(registration) = &row.call.registration {
             self.registered.insert(registration.key.clone(), row.id());
         }
     }
 
-    /// `row` is claimed, or ends: its registration key is free.
+    /// `row` is claimed or ends: its registration key is free.
     pub fn deregister(&mut self, row: &Row) {
         if let Some(registration) = &row.call.registration
             && self.registered.get(&registration.key) == Some(&row.id())
@@ -264,7 +264,7 @@ impl Index {
         self.finished.insert((row.expires, row.id()));
     }
 
-    /// Take out one finished invocation whose retention was over by `now`.
+    /// Takes out one finished invocation whose retention is over by `now`.
     pub fn pop_expired(&mut self, now: Millis) -> Option<InvocationId> {
         let first = *self.finished.first().filter(|(expires, _)| *expires <= now)?;
         self.finished.remove(&first);
@@ -275,7 +275,7 @@ impl Index {
 fn remove_from(sets: &mut HashMap<Arc<str>, HashSet<InvocationId>>, key: &Arc<str>, id: InvocationId) {
     if let Some(set) = sets.get_mut(key) {
         set.remove(&id);
-        // A runner's set is kept while it works, and goes with its last claim: no key without an owner.
+        // No key keeps an empty set.
         if set.is_empty() {
             sets.remove(key);
         }

@@ -1,7 +1,7 @@
 //! The store in the memory of this process: the executable specification of [`Store`].
 //!
-//! Read it to learn what a verb means: one lock over a [`state::State`], whose verbs (`verbs`) ask the pure functions
-//! of the steps for every decision and move invocations between the sets of an `index`. Nothing is durable here.
+//! Read it to learn what a verb means: one lock over a [`state::State`], whose verbs (`verbs`, `recovery`) ask the pure
+//! functions of the steps for every decision and move invocations between the sets of an `index`. Nothing is durable.
 
 mod cycle;
 mod index;
@@ -33,10 +33,10 @@ use crate::submit::Submitted;
 use news::News;
 use state::State;
 
-/// How long finished invocations are kept unless said otherwise, in milliseconds.
+/// How long finished invocations are kept by default, in milliseconds.
 pub const DEFAULT_RETENTION: Millis = 24 * 60 * 60 * 1000;
 
-/// A store that lives and dies with this process. Share it by its `Arc`: two of them know nothing of each other.
+/// A store in the memory of this process. Share it by its `Arc`: two such stores share nothing.
 pub struct MemoryStore {
     state: Mutex<State>,
     clock: Arc<dyn Clock>,
@@ -54,7 +54,7 @@ impl MemoryStore {
         Self::new(Arc::new(SystemClock), DEFAULT_RETENTION)
     }
 
-    /// Run one verb under the lock; then, with the lock free again, announce what it changed.
+    /// Runs one verb under the lock, then announces its changes without the lock.
     fn verb<T>(&self, run: impl FnOnce(&mut State, &mut News) -> Result<T>) -> Result<T> {
         let mut news = News::default();
         let answer = {
@@ -137,7 +137,7 @@ impl Store for MemoryStore {
     fn close(&self) -> Result<()> {
         let closed_before = std::mem::replace(&mut self.state.lock().closed, true);
         if !closed_before {
-            // Whoever waits looks again, and learns that the store is closed.
+            // Every waiter reads again and learns that the store is closed.
             self.hub.look_again();
         }
         Ok(())

@@ -43,7 +43,7 @@ impl State {
         now: Millis,
         news: &mut News,
     ) -> Recovered {
-        // Before the first of them is let go of.
+        // Before the first claim ends.
         let mut companies = HashMap::new();
         for id in &ids {
             if let Some(runner) = self.rows.get(id).and_then(|row| row.held.as_ref()).map(|held| held.runner.clone()) {

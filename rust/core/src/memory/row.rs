@@ -10,17 +10,17 @@ use crate::queue::Place;
 use crate::result::{Filter, Record, Terminal, Watched};
 use crate::status::Status;
 
-/// Who owns a claimed invocation.
+/// The claim on an invocation.
 pub struct Held {
     pub runner: RunnerKey,
     pub fence: Fence,
-    /// When the lease ends, by the steady clock.
+    /// When the lease expires, by the steady clock.
     pub expires: Millis,
-    /// Whether its cancellation is wished for.
+    /// Whether its cancellation was requested.
     pub cancelled: bool,
 }
 
-/// How a finished invocation ended, beside its status.
+/// The outcome of a finished invocation, except its status.
 pub struct End {
     pub payload: Option<Payload>,
     pub reason: Option<Arc<str>>,
@@ -40,24 +40,24 @@ pub struct Row {
     pub status: Status,
     /// The claim; `Some` exactly while the status is a claimed one.
     pub held: Option<Held>,
-    /// Fence of the last claim if that was settled, until the next claim: by it a replay is told from a stale write.
+    /// Fence of the last claim if that was settled, until the next claim: distinguishes a replay from a stale write.
     pub settled: Option<Fence>,
     pub retries: u32,
     pub recoveries: u32,
     pub releases: u32,
-    /// What the body waits for; empty unless `paused`. Sorted, without duplicates.
+    /// The targets of the body; empty unless `paused`. Sorted, without duplicates.
     pub waits_for: Vec<InvocationId>,
     pub note: Option<Arc<str>>,
     /// `Some` exactly if finished.
     pub end: Option<End>,
-    /// When a finished one may be removed, by the wall clock.
+    /// When a finished invocation may be removed, by the wall clock.
     pub expires: Millis,
     /// Packed [`Entry`]s.
     pub history: Vec<u8>,
 }
 
 impl Row {
-    /// A call that has just arrived. One that is due at once gets its place in line by the time of its arrival.
+    /// A call that has just arrived. If it is due at once, its due time is the time of its arrival.
     pub fn new(call: Submission, sequence: u64, now: Millis) -> Self {
         let due = call.due.max(now);
         let mut row = Self {
@@ -94,13 +94,13 @@ impl Row {
         self.held.as_ref().is_some_and(|held| held.fence == fence)
     }
 
-    /// Change the status and record that, with nothing else to say.
+    /// Changes the status and records that without a note.
     pub fn enter(&mut self, status: Status, at: Millis, runner: &Arc<str>) {
         let note = Arc::default();
         self.enter_with(Entry { status, at, runner: runner.clone(), slot: 0, started: 0, note, times: 1 });
     }
 
-    /// Change the status as `entry` says and record it.
+    /// Changes the status to that of `entry` and records it.
     pub fn enter_with(&mut self, entry: Entry) {
         debug_assert!(self.status.can_become(entry.status), "{}: {} -> {}", self.id(), self.status, entry.status);
         self.status = entry.status;
@@ -113,14 +113,14 @@ impl Row {
         }
     }
 
-    /// Count the hand-back that was just recorded with an equal one before it.
+    /// Merges the hand-back that was just recorded with an equal one before it.
     pub fn fold_release(&mut self) {
         if let Some(folded) = history::fold_release(&self.history) {
             self.history = folded;
         }
     }
 
-    /// What the runner that holds it with `fence` is given.
+    /// The claim with `fence`, for its runner.
     pub fn claim(&self, fence: Fence) -> Claim {
         Claim {
             id: self.id(),

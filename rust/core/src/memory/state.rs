@@ -1,4 +1,4 @@
-//! What the lock protects, and the moves of which the verbs are made. A move leaves every set of the index right.
+//! The state under the lock, and the moves of which the verbs are made. A move leaves every set of the index consistent.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,13 +23,13 @@ pub struct State {
     pub index: Index,
     pub next_sequence: u64,
     pub signs: Signs,
-    /// Runners that were found dead with several bodies, of which some are not recovered yet.
+    /// Dead runners with several bodies, of which some are not recovered yet.
     pub several: HashSet<RunnerKey>,
-    /// What runners say of themselves, and until when that is kept.
+    /// The cards of runners, and until when they are kept.
     pub runners: HashMap<RunnerKey, (Payload, Millis)>,
     /// How long finished invocations are kept, in milliseconds.
     pub retention: Millis,
-    /// Who is named in the history for what no runner did.
+    /// The runner in the history of a change that no runner made.
     pub nobody: Arc<str>,
 }
 
@@ -52,13 +52,13 @@ impl State {
         self.rows.get(&id).ok_or(Error::NotFound(id))
     }
 
-    /// A runner whose leases last `lease` has renewed them, or looks for dead runners.
+    /// A runner with leases of `lease` has renewed them, or recovers.
     pub fn hear(&mut self, now: Millis, lease: Millis) {
         let ends = self.index.first_lease().is_some_and(|(expires, _)| expires <= soon(now, lease));
         self.signs = self.signs.heard(now, lease, ends);
     }
 
-    /// The invocation that `owner` holds, or why that is not so.
+    /// The invocation that `owner` holds, or the reason why it does not.
     pub fn held(&mut self, owner: Ownership) -> Result<&mut Row> {
         let row = self.rows.get_mut(&owner.id).ok_or(Error::NotFound(owner.id))?;
         if row.is_held_by(owner.fence) { Ok(row) } else { Err(Error::NotOwner { id: owner.id, status: row.status }) }
@@ -68,7 +68,7 @@ impl State {
         self.rows.get(&id).map_or(Watched::Unknown(id), Row::watched)
     }
 
-    /// Keep the card of a runner, and forget those whose time is over.
+    /// Keeps the card of a runner, and forgets those whose time is over.
     pub fn publish_runner(&mut self, runner: &RunnerKey, card: &Payload, keep: Millis, now: Millis) {
         self.runners.insert(runner.clone(), (card.clone(), now.saturating_add(keep)));
         self.runners.retain(|_, (_, until)| *until > now);
@@ -96,7 +96,7 @@ impl State {
         admit(concurrency, concurrency.map_or(0, |concurrency| self.index.holder_count(&concurrency.key)))
     }
 
-    /// End the claim on `id` and its waiting. The caller gives the invocation its next status, and then calls
+    /// Ends the claim on `id` and its wait. The caller gives the invocation its next status, and then calls
     /// [`Self::place_freed`].
     pub fn let_go(&mut self, id: InvocationId) -> Option<Held> {
         let row = self.rows.get_mut(&id)?;
@@ -104,7 +104,7 @@ impl State {
         self.index.let_go(row)
     }
 
-    /// Record how `id` ended, with the final status it has got.
+    /// Records the outcome of `id`, which has its final status.
     pub fn finish(&mut self, id: InvocationId, end: End, now: Millis, news: &mut News) {
         if let Some(row) = self.rows.get_mut(&id) {
             row.end = Some(end);
@@ -114,7 +114,7 @@ impl State {
         }
     }
 
-    /// End `id` by the engine's own decision.
+    /// Ends `id` by a decision of the engine.
     pub fn finish_unrun(&mut self, id: InvocationId, status: Status, reason: &str, now: Millis, news: &mut News) {
         let reason: Arc<str> = reason.into();
         if let Some(row) = self.rows.get_mut(&id) {
@@ -126,16 +126,16 @@ impl State {
         self.finish(id, End { payload: None, reason: Some(reason) }, now, news);
     }
 
-    /// Someone who had a place under the concurrency key of `id`, or who was in the queue to take it, does not take it
-    /// any more: put the best of those that wait for one back into the queue.
+    /// `id` held a place under its concurrency key, or was in the queue to take one, and does not need it any more: unblocks
+    /// the first of the invocations that wait for a place.
     ///
-    /// Only one who would be admitted now: keys can be shared by tasks with different limits.
+    /// Unblocks only an invocation that could be claimed now: tasks with different limits can share a key.
     pub fn place_freed(&mut self, id: InvocationId, now: Millis, news: &mut News) {
         let Some(concurrency) = self.rows.get(&id).and_then(|row| row.call.concurrency.as_ref()) else { return };
         let admitted = |id: &InvocationId| self.rows.get(id).is_some_and(|row| self.admission(row) == Admission::Take);
-        let Some(next) = self.index.parked(&concurrency.key).find(admitted) else { return };
+        let Some(next) = self.index.blocked(&concurrency.key).find(admitted) else { return };
         if let Some(row) = self.rows.get_mut(&next) {
-            self.index.unpark(row);
+            self.index.unblock(row);
             row.enter(Status::Rerouted, now, &self.nobody);
             self.index.enqueue(row, now);
             news.work = true;

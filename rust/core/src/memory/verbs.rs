@@ -1,5 +1,5 @@
-//! The verbs of the store, in the order of the steps. Each takes the time from its caller and cannot fail half-way:
-//! whatever can be refused is checked before the first change.
+//! The verbs of the store, in the order of the steps. Each takes the time from its caller, and checks everything that it
+//! can refuse before the first change.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ impl State {
         self.index.register(&row);
         self.index.enqueue(&row, now);
         self.rows.insert(call.id, row);
-        // Also if it is not due yet: runners have to learn when it will be.
+        // Also if it is not due yet: runners have to learn when it becomes due.
         news.work = true;
         Submitted::New(call.id)
     }
@@ -53,7 +53,7 @@ impl State {
             news.changed = true;
             match self.rows.get(&id).map(|row| self.admission(row)) {
                 Some(Admission::Take) => claims.extend(self.take(id, request, now, expires)),
-                Some(Admission::Park) => self.park(id, now, news),
+                Some(Admission::Park) => self.block(id, now, news),
                 Some(Admission::Drop) => {
                     self.finish_unrun(id, Status::ConcurrencyControlledFinal, DROP_REASON, now, news);
                     dropped.extend(self.rows.get(&id).map(|row| (id, row.call.route.task.clone())));
@@ -78,12 +78,12 @@ impl State {
         Some(row.claim(fence))
     }
 
-    fn park(&mut self, id: InvocationId, now: Millis, news: &mut News) {
+    fn block(&mut self, id: InvocationId, now: Millis, news: &mut News) {
         if let Some(row) = self.rows.get_mut(&id) {
             row.enter(Status::ConcurrencyControlled, now, &self.nobody);
-            self.index.park(row);
+            self.index.block(row);
         }
-        // It may have been called back in place of one with a higher limit.
+        // It may have been unblocked in place of an invocation with a higher limit.
         self.place_freed(id, now, news);
     }
 
@@ -96,7 +96,7 @@ impl State {
         Ok(())
     }
 
-    /// Refuse settlements that the state machine does not allow, before any is recorded.
+    /// Refuses settlements that the state machine does not allow, before any is recorded.
     pub fn check_settlements(&self, batch: &[Settlement]) -> Result<()> {
         for settlement in batch {
             let owner = settlement.owner;
@@ -135,7 +135,7 @@ impl State {
             Outcome::Release { due, note } => self.requeue(id, now, news, |row| {
                 row.fold_release();
                 row.releases += 1;
-                // Handed back without delay, it keeps its place in line.
+                // Handed back without delay, it keeps its place in the queue.
                 row.due = if *due > 0 { (*due).max(now) } else { row.due };
                 row.note = Some(note.clone()).filter(|note| !note.is_empty());
             }),
@@ -191,14 +191,14 @@ impl State {
         Ok(Paused::Parked)
     }
 
-    /// Let `id` leave the queue, or the parking, before everything of a lower rank.
+    /// Moves `id` before everything of a lower rank, in the queue or among the blocked.
     fn raise(&mut self, id: InvocationId, rank: u32, now: Millis) {
         if let Some(row) = self.rows.get_mut(&id).filter(|row| row.rank < rank) {
-            let parked = self.index.unpark(row);
+            let blocked = self.index.unblock(row);
             let queued = self.index.withdraw(row);
             row.rank = rank;
-            if parked {
-                self.index.park(row);
+            if blocked {
+                self.index.block(row);
             }
             if queued {
                 self.index.enqueue(row, now);
@@ -290,7 +290,7 @@ fn runner_of(row: &Row) -> Arc<str> {
     row.held.as_ref().map(|held| held.runner.clone()).unwrap_or_default()
 }
 
-/// Walk the statuses that an outcome passes through; the last one says where and since when the body ran.
+/// Records the statuses that an outcome passes through; the last entry has the slot and the start of the body.
 fn record_outcome(row: &mut Row, settlement: &Settlement, now: Millis, runner: Arc<str>) {
     let Some((last, passing)) = settlement.outcome.path(row.status).split_last() else { return };
     for status in passing {

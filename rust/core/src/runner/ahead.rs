@@ -1,9 +1,9 @@
 //! Claims taken ahead of their slot: how many, and for how long. Pure state.
 //!
-//! One round trip per body costs more than a body that takes microseconds. So a runner whose bodies are that short
-//! takes a few milliseconds of work more than it has free slots for, and the outcomes travel with the next round trip.
-//! The bound is time, never a count: a body that takes longer than [`SHORT`] stops it, and what nobody has begun after
-//! [`PATIENCE`] goes back to the queue, where another runner may have a slot for it.
+//! One round trip per body costs more than a body that takes microseconds. A runner with such bodies takes a few
+//! milliseconds of work more than it has free slots for, and the outcomes travel with the next round trip. Time is the
+//! bound, not a count: if bodies take longer than [`SHORT`], the runner takes nothing ahead, and a claim that has not begun
+//! after [`PATIENCE`] goes back to the queue, where another runner may have a slot for it.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,37 +13,37 @@ use crate::ids::InvocationId;
 
 /// Bodies longer than this on average are claimed for free slots only.
 const SHORT: Duration = Duration::from_millis(1);
-/// Bodies longer than this on average are not worth waiting for behind another one: what was taken ahead goes back.
+/// If bodies take longer than this on average, a claim shall not wait behind another: what was taken ahead goes back.
 const LONG: Duration = Duration::from_millis(5);
-/// So much estimated work is taken ahead, per slot.
+/// Estimated work to take ahead, per slot.
 const BUDGET: Duration = Duration::from_millis(2);
-/// What is taken ahead and has to wait for longer than this goes back.
+/// A claim that was taken ahead and has waited longer than this goes back.
 pub const PATIENCE: Duration = Duration::from_millis(20);
-/// Bodies shorter than this stay on the thread that is at it: a second one would only contend for the interpreter.
+/// Bodies shorter than this stay on one thread: a second thread would only contend for the interpreter.
 const TINY: Duration = Duration::from_micros(100);
-/// If the thread that is at it takes so long for one body, others with a free slot come in.
+/// If a thread takes this long for one body, other threads with a free slot take what is ahead.
 const NUDGE: Duration = Duration::from_millis(1);
-/// Bounds one round trip, whatever the estimate says.
+/// The most claims of one round trip, however short the estimate.
 const MOST: usize = 256;
 
 /// Claims that this runner owns and has no slot for yet.
 #[derive(Default)]
 pub struct Ahead {
     claims: VecDeque<Claim>,
-    /// Moving average of the time from slot to outcome, in seconds; `None` until the first body ended.
+    /// Moving average of the time from slot to outcome, in seconds; `None` until the first body has ended.
     average: Option<f64>,
-    /// When one was last taken out, or the first put in.
+    /// When a claim was last taken out, or the first was put in.
     moved: Option<Instant>,
 }
 
 impl Ahead {
-    /// A body has ended that held or lent its slot for `span`.
+    /// Notes that a body has ended, `span` after it got its slot.
     pub fn measured(&mut self, span: Duration) {
         let span = span.as_secs_f64();
         self.average = Some(self.average.map_or(span, |average| average + 0.1 * (span - average)));
     }
 
-    /// How many claims to hold ahead with so many slots.
+    /// How many claims to hold ahead.
     pub fn target(&self, slots: usize) -> usize {
         match self.average {
             Some(average) if average < SHORT.as_secs_f64() => {
@@ -54,26 +54,26 @@ impl Ahead {
         }
     }
 
-    /// How many more to ask for: nothing while more than half of the target is there.
+    /// How many more to ask for; 0 while more than half of the target is here.
     pub fn wanted(&self, slots: usize) -> usize {
         let (target, have) = (self.target(slots), self.claims.len());
         if have * 2 > target { 0 } else { target - have }
     }
 
-    /// Add a claim at the end.
+    /// Adds a claim at the end.
     pub fn push(&mut self, claim: Claim, now: Instant) {
         self.moved.get_or_insert(now);
         self.claims.push_back(claim);
     }
 
-    /// The first in line.
+    /// Takes the first claim.
     pub fn pop(&mut self, now: Instant) -> Option<Claim> {
         let claim = self.claims.pop_front();
         self.moved = (!self.claims.is_empty()).then_some(now);
         claim
     }
 
-    /// Take out that of `id`, if it is here.
+    /// Takes the claim on `id`, if it is here.
     pub fn remove(&mut self, id: InvocationId) -> Option<Claim> {
         let at = self.claims.iter().position(|claim| claim.id == id)?;
         let claim = self.claims.remove(at);
@@ -81,22 +81,22 @@ impl Ahead {
         claim
     }
 
-    /// Whether bodies turned out too long for what is here: it goes back at once.
+    /// Whether bodies turned out too long, so that everything here goes back.
     pub fn is_too_much(&self) -> bool {
         !self.claims.is_empty() && self.average.is_some_and(|average| average >= LONG.as_secs_f64())
     }
 
-    /// Whether threads with a free slot should share what is here at once.
+    /// Whether several threads should share what is here at once.
     pub fn is_for_many(&self) -> bool {
         !self.claims.is_empty() && self.average.is_none_or(|average| average > TINY.as_secs_f64())
     }
 
-    /// When something has to be done about what is here: with a slot free, bring a thread in; else give it back.
+    /// When another thread has to take what is here (with a slot free), or when it has to go back.
     pub fn deadline(&self, slot_free: bool) -> Option<Instant> {
         self.moved.map(|moved| moved + if slot_free { NUDGE } else { PATIENCE })
     }
 
-    /// Everything, for going back.
+    /// Takes everything.
     pub fn take_all(&mut self) -> VecDeque<Claim> {
         self.moved = None;
         std::mem::take(&mut self.claims)

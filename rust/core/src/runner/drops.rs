@@ -1,4 +1,4 @@
-//! Calls that were dropped for want of a place under their concurrency key: said once a minute for each task.
+//! Logs of calls that their concurrency key dropped: once a minute for each task.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,17 +9,17 @@ use crate::ids::InvocationId;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Names come from the store, so their number has no bound of its own.
+/// Bounds the names, which come from the store.
 const MOST_TASKS: usize = 1000;
 
-/// When the drops of each task were said last, and how many were not said since.
+/// When a drop of each task was last logged, and how many were not logged since.
 #[derive(Default)]
 pub(super) struct Drops {
     said: HashMap<Arc<str>, (Instant, usize)>,
 }
 
 impl Drops {
-    /// Log those of which nothing was logged for a minute.
+    /// Logs a drop of each task of which none was logged for a minute.
     pub fn report(&mut self, dropped: &[(InvocationId, Arc<str>)], now: Instant) {
         for (id, task) in dropped {
             if let Some(silent) = self.is_due(task, now) {
@@ -29,7 +29,7 @@ impl Drops {
         }
     }
 
-    /// How many were dropped in silence before this one, if it is to be said.
+    /// If this drop is to be logged, how many before it were not.
     fn is_due(&mut self, task: &Arc<str>, now: Instant) -> Option<usize> {
         if let Some((said, silent)) = self.said.get_mut(task) {
             if now.saturating_duration_since(*said) < MINUTE {

@@ -1,49 +1,50 @@
-//! Claims that the store holds under the name of this runner, and that this runner does not know.
+//! Claims that the store has under the name of this runner, and that this runner does not know: foreign claims. Pure state.
 //!
 //! A server that goes back in time (an older snapshot, a log without its end, a replica that lags) says that this runner
-//! owns what it has settled long ago. Each beat would extend that lease, and nobody would run the body. So a beat also
-//! compares the other way: what the store says is owned, and is neither live here nor under way, goes back to the queue.
+//! owns what it settled long ago. Each beat would renew that lease, and no runner would run the body. So a beat also
+//! compares the other way: a claim that the store says is owned, and that is neither live here nor under way, is handed
+//! back.
 //!
-//! What is under way must not go back. A claim is foreign while the answer that brings it is on its way, and so is an
-//! outcome that was sent and not confirmed. Every request that can do either takes a ticket before it is sent, and
-//! returns it after this runner has noted the answer. Of the claims that look foreign, those are given back
+//! A claim that is under way must not be handed back. While the answer that brings it is on its way, it looks foreign, and
+//! so does a claim whose outcome was sent and not confirmed. Every such request takes a ticket before it is sent, and
+//! returns it after this runner has noted the answer. A claim that looks foreign is handed back if
 //!
-//! - that are found while no ticket was out from before the beat was sent until its answer was here, or
-//! - that were found by the look before as well, if every ticket that was out then has been returned before this look.
+//! - no ticket was out from before the beat was sent until its answer was here, or
+//! - the previous comparison found it too, and every ticket that was out then has been returned before this one.
 //!
-//! In the second case the request that may have made the claim has ended, and its claims are live, or were settled and
-//! are no longer owned, or are unknown here because the answer was lost. A store may deliver the last kind with a later
-//! request, as that of Redis does, even while it is given back; the runner refuses what it has given back.
+//! In the second case the request that may have made the claim has ended: the claim is live, or was settled and is no
+//! longer owned, or is unknown here because the answer was lost. A store may deliver the last kind with a later request,
+//! as Redis does, even while it is handed back; the runner refuses a claim that it has handed back.
 
 use std::collections::HashSet;
 
 use crate::ids::Ownership;
 
-/// Which claims of this runner in the store are known to be none.
+/// The tickets that are out, and the claims that look foreign.
 #[derive(Debug, Default)]
 pub(super) struct Foreign {
     next_ticket: u64,
     /// Tickets that are out; a few at most.
     out: Vec<u64>,
-    /// Foreign at the last look; tickets below `mark` had been given out by then.
+    /// Claims that looked foreign at the last comparison; tickets below `mark` had been given out by then.
     suspects: HashSet<Ownership>,
     mark: u64,
-    /// Given back; a request with a ticket below `returned_mark` may still deliver them.
+    /// Claims that were handed back; a request with a ticket below `returned_mark` may still deliver them.
     returned: HashSet<Ownership>,
     returned_mark: u64,
 }
 
-/// What was known when a beat was sent.
+/// The tickets when a beat was sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
     /// The next ticket then, if none was out.
     alone: Option<u64>,
-    /// Whether every ticket from before the last look had been returned.
+    /// Whether every ticket from before the last comparison had been returned.
     confirms: bool,
 }
 
 impl Foreign {
-    /// A request is about to be sent that may bring claims, or carries outcomes.
+    /// Gives a ticket to a request that may bring claims or carries outcomes.
     pub fn request_begins(&mut self) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
@@ -51,27 +52,27 @@ impl Foreign {
         ticket
     }
 
-    /// Its answer was noted, or it failed.
+    /// Takes the ticket back: the answer was noted, or the request failed.
     pub fn request_ends(&mut self, ticket: u64) {
         self.out.retain(|out| *out != ticket);
     }
 
-    /// Whether this runner has ever asked for claims or sent an outcome: else the store has nothing of it.
+    /// Whether this runner ever asked for claims or sent an outcome; otherwise it owns nothing in the store.
     pub fn is_known(&self) -> bool {
         self.next_ticket > 0
     }
 
-    /// Whether the last look found what another one has to confirm.
+    /// Whether another comparison has to confirm a finding of the last one.
     pub fn suspects_any(&self) -> bool {
         !self.suspects.is_empty()
     }
 
-    /// Whether this claim was given back, so that nobody may run it here.
+    /// Whether this claim was handed back, so that no thread may run it here.
     pub fn was_returned(&self, owner: Ownership) -> bool {
         !self.returned.is_empty() && self.returned.contains(&owner)
     }
 
-    /// Before a beat is sent.
+    /// Begins a comparison, before the beat is sent.
     pub fn look_begins(&mut self) -> Look {
         let oldest = self.out.iter().min().copied();
         if oldest.is_none_or(|oldest| oldest >= self.returned_mark) {
@@ -81,8 +82,8 @@ impl Foreign {
         Look { alone, confirms: oldest.is_none_or(|oldest| oldest >= self.mark) }
     }
 
-    /// After its answer: which of these `foreign` claims to give back. The second answer: whether there is no doubt left
-    /// about what had been claimed before the look before.
+    /// Ends a comparison, after the answer: returns which of these `foreign` claims to hand back, and whether no doubt is
+    /// left about the claims from before the previous comparison.
     pub fn look_ends(&mut self, look: Look, foreign: HashSet<Ownership>) -> (Vec<Ownership>, bool) {
         let alone = look.alone == Some(self.next_ticket);
         let (back, suspects): (HashSet<_>, HashSet<_>) =

@@ -1,18 +1,18 @@
-//! Whether the store still serves this runner: one record per duty, because one verb can fail for good while the others
-//! work (a right that an ACL took away, a key of a wrong type).
+//! Whether the store still serves this runner. Pure state: one record per duty, because one verb can fail for good while
+//! the others work (a permission that an ACL took away, a key of a wrong type).
 
 use std::time::{Duration, Instant};
 
-/// What a runner asks the store for again and again.
+/// A call that a runner repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Duty {
-    /// Take work.
+    /// Claim work.
     Claim,
     /// Record outcomes.
     Settle,
     /// Renew leases.
     Beat,
-    /// Recover what dead runners left.
+    /// Recover expired claims.
     Recover,
 }
 
@@ -20,10 +20,10 @@ impl Duty {
     const ALL: [Duty; 4] = [Duty::Claim, Duty::Settle, Duty::Beat, Duty::Recover];
 }
 
-/// A row of failures of one duty.
+/// The failures of one duty since its last success.
 #[derive(Clone, Copy, Debug, Default)]
 struct Failing {
-    /// When the first attempt of the row, and when the last one, had failed.
+    /// When the first and the last of them happened.
     row: Option<(Instant, Instant)>,
     /// Whether an attempt is under way.
     trying: bool,
@@ -33,17 +33,17 @@ struct Failing {
 #[derive(Debug)]
 pub(super) struct Health {
     duties: [Failing; Duty::ALL.len()],
-    /// Failures further apart than this are no row: the runner had no need to ask in between.
+    /// Failures further apart than this do not belong together: the runner had no need to call in between.
     patience: Duration,
 }
 
 impl Health {
-    /// For a runner whose claims have this lease.
+    /// The health before the first call, for claims with this lease.
     pub fn new(lease: Duration) -> Self {
         Self { duties: Default::default(), patience: lease.saturating_mul(2).saturating_add(Duration::from_secs(10)) }
     }
 
-    /// An attempt begins.
+    /// Notes that an attempt begins.
     pub fn begin(&mut self, duty: Duty) {
         let patience = self.patience;
         let failing = &mut self.duties[duty as usize];
@@ -51,7 +51,7 @@ impl Health {
         failing.trying = true;
     }
 
-    /// The attempt has ended. A success of one duty says nothing about another.
+    /// Notes that the attempt has ended. A success of one duty says nothing about the others.
     pub fn end(&mut self, duty: Duty, works: bool) {
         let failing = &mut self.duties[duty as usize];
         failing.trying = false;
@@ -63,7 +63,7 @@ impl Health {
         };
     }
 
-    /// For how long a duty has failed without a break; the longest, if several do.
+    /// For how long a duty has failed without a success; the longest time of all duties.
     pub fn failing_for(&self) -> Option<Duration> {
         let lasting = |failing: &Failing| {
             failing.row.filter(|(_, last)| failing.trying || last.elapsed() <= self.patience).map(|(first, _)| first)

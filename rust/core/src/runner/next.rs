@@ -221,7 +221,7 @@ impl Listener for Shared {
         self.heart.ring();
     }
 
-    fn cancellation_wished(&self, runner: Option<&str>) {
+    fn cancellation_requested(&self, runner: Option<&str>) {
         if runner.is_none_or(|runner| *runner == *self.key) {
             self.cancellation.store(true, Ordering::Release);
             self.heart.ring();

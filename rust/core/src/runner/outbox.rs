@@ -1,12 +1,12 @@
-//! Outcomes on their way to the store: kept until the store has taken them.
+//! Outcomes on their way to the store, kept until the store has recorded them. Pure state.
 
 use std::collections::VecDeque;
 
-use crate::error::{Error, Part};
+use crate::error::Error;
 use crate::ids::Ownership;
 use crate::settle::Settlement;
 
-/// At most so many outcomes travel in one round trip.
+/// The most outcomes of one round trip.
 pub const BATCH: usize = 128;
 
 /// A queue of outcomes, and the batch that is under way.
@@ -17,26 +17,26 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Add an outcome at the end.
+    /// Adds an outcome at the end.
     pub fn push(&mut self, settlement: Settlement) {
         self.queued.push_back(settlement);
     }
 
-    /// Take the next batch; [`Self::delivered`] or [`Self::returned`] must follow.
+    /// Takes the next batch; [`Self::delivered`] or [`Self::returned`] must follow.
     pub fn take(&mut self) -> Vec<Settlement> {
         let batch: Vec<_> = self.queued.drain(..self.queued.len().min(BATCH)).collect();
         self.under_way += batch.len();
         batch
     }
 
-    /// The store has taken this many.
+    /// The store has recorded this many.
     pub fn delivered(&mut self, count: usize) {
         self.under_way = self.under_way.saturating_sub(count);
     }
 
-    /// The store failed: back to the front, in the old order. Sending them again is harmless.
+    /// The store failed: the batch goes back to the front, in its order. A second delivery changes nothing.
     ///
-    /// An outcome that the state machine refuses is dropped: it would be refused each time, and the others with it.
+    /// Drops an outcome that the state machine refuses: it would fail every batch that contains it.
     pub fn returned(&mut self, batch: Vec<Settlement>, error: &Error) {
         self.delivered(batch.len());
         let refused = if let Error::Transition { id, .. } = error { Some(*id) } else { None };
@@ -50,7 +50,7 @@ impl Outbox {
         }
     }
 
-    /// The claims whose outcomes wait; without those of the batch under way.
+    /// The claims whose outcomes wait, without those of the batch under way.
     pub fn waiting(&self) -> impl Iterator<Item = Ownership> {
         self.queued.iter().map(|settlement| settlement.owner)
     }
@@ -74,6 +74,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Part;
     use crate::ids::{Fence, InvocationId};
     use crate::settle::Outcome;
     use crate::status::Status;

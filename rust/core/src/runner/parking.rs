@@ -65,7 +65,7 @@ impl Shared {
         match self.store.pause(owner, &targets) {
             Ok(Paused::Parked) => {}
             Ok(Paused::Ready(_)) => {
-                waiter.look_again();
+                waiter.poll_again();
                 return Ok(Parked::Not);
             }
             Err(Error::Backend { .. }) if self.holds_claim(owner) => return Ok(Parked::Later),

@@ -1,4 +1,4 @@
-//! From which of its queues a runner takes first, if it names several.
+//! The order in which a runner takes from its queues, if it names several.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::claim::{Claim, QueueOrder};
 use crate::ids::random_u64;
 
-/// How a runner chooses among the queues that it names. A runner that names none, or one, has no choice.
+/// How a runner chooses among the queues that it names. It does not matter with fewer than two queues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QueueStrategy {
-    /// The queues are as one: priority, due time and arrival decide.
+    /// The queues count as one: priority, due time and arrival decide.
     #[default]
     Merged,
-    /// A queue is served when those before it are empty.
+    /// The runner serves a queue when the queues before it are empty.
     Ordered,
     /// The queues take turns.
     RoundRobin,
@@ -20,7 +20,7 @@ pub enum QueueStrategy {
     Random,
 }
 
-/// Whose turn it is.
+/// The queue whose turn it is.
 #[derive(Default)]
 pub(super) struct Turns(AtomicUsize);
 
@@ -48,7 +48,7 @@ impl Turns {
         }
     }
 
-    /// The turn goes on after the queue that was served last.
+    /// Moves the turn after the queue that was served last.
     pub fn served(&self, queues: &[Arc<str>], claims: &[Claim]) {
         if queues.len() < 2 {
             return;

@@ -1,7 +1,7 @@
-//! The slot ledger: which claims this runner owns and which of them hold a slot. Pure state, no thread, no time.
+//! The slot ledger: which claims this runner owns and which of them hold a slot. Pure state.
 //!
-//! The number of free slots is derived from the sets of live claims, never counted up and down: a claim is in exactly
-//! one set, so a slot can neither leak nor be freed twice.
+//! The number of free slots follows from the sets of live claims; no counter goes up and down. A claim is in exactly one
+//! set, so a slot can neither leak nor be freed twice.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -9,31 +9,31 @@ use std::time::Instant;
 
 use crate::ids::{Fence, InvocationId, Millis, Ownership};
 
-/// One claim this runner owns.
+/// One claim that this runner owns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Live {
-    /// Nonce of the claim.
+    /// The fence of the claim.
     pub fence: Fence,
-    /// Which slot it holds, or held last; from 0. For the history.
+    /// The slot that it holds, or held last; from 0. For the history.
     pub slot: u32,
-    /// When its body started (wall clock); 0 if it has not.
+    /// When its body started (wall clock); 0 before that.
     pub started: Millis,
-    /// When it got its slot first.
+    /// When it first got its slot.
     pub since: Instant,
 }
 
-/// Where a live claim stands.
+/// The state of a live claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// It holds a slot.
     Holding,
     /// Its body waits; the slot is lent out.
     Waiting,
-    /// What it waited for has come; it is next in line for a slot.
+    /// Its body wants to go on and stands in line for a slot.
     Resuming,
-    /// A user's own runner has it and keeps its own account of slots.
+    /// A user's own runner owns it and keeps its own account of slots.
     Outside,
-    /// Taken ahead of its slot, which it will have in a moment.
+    /// Taken ahead: it gets a slot in a moment.
     Ahead,
 }
 
@@ -61,13 +61,13 @@ pub struct Slots {
     ahead: HashMap<InvocationId, Live>,
     /// Waiting bodies whose wait is about to end: slots are kept for them.
     expected: HashSet<InvocationId>,
-    /// Asked for by a claim that is on its way.
+    /// Set aside for a request that is under way.
     reserved: usize,
     /// One bit per slot number: set while a claim holds it.
     numbers: Vec<u64>,
-    /// Live claims beside which no other body may run. Usually none.
+    /// Live claims that run alone. Usually none.
     alone: HashSet<InvocationId>,
-    /// Whether new work shall wait, so that the bodies that run come to an end.
+    /// Whether new work waits until the bodies that run have ended.
     held_back: bool,
 }
 
@@ -94,7 +94,7 @@ impl Slots {
         self.capacity
     }
 
-    /// Slots open to new work: bodies that want to go on, or will in a moment, come first.
+    /// Slots for new work. Bodies that want to go on, or will in a moment, come first.
     pub fn free(&self) -> usize {
         if self.is_closed() {
             return 0;
@@ -102,7 +102,7 @@ impl Slots {
         self.capacity.saturating_sub(self.holding.len() + self.reserved + self.resuming.len() + self.expected.len())
     }
 
-    /// Whether no new work may begin: one that runs alone runs, is about to go on, or shall begin.
+    /// Whether no new work may begin: an invocation that runs alone runs, is about to go on, or shall begin.
     pub fn is_closed(&self) -> bool {
         self.held_back || (!self.alone.is_empty() && self.is_alone_near())
     }
@@ -112,17 +112,17 @@ impl Slots {
         self.alone.iter().any(near) || self.resuming.iter().any(|(id, _)| self.alone.contains(id))
     }
 
-    /// Let new work wait until what shall run alone has begun, or no longer.
+    /// Sets whether new work waits, so that an invocation that runs alone can begin.
     pub fn hold_back(&mut self, held_back: bool) {
         self.held_back = held_back;
     }
 
-    /// Whether no body runs, and none is about to: what runs alone may begin.
+    /// Whether no body runs and none is about to: an invocation that runs alone may begin.
     pub fn is_at_rest(&self) -> bool {
         self.holding.is_empty() && self.reserved == 0
     }
 
-    /// A claim that runs alone takes the only slot that may be taken.
+    /// A claim that runs alone takes a slot.
     pub fn take_alone(&mut self, owner: Ownership, started: Millis, since: Instant) {
         self.alone.insert(owner.id);
         self.take(owner, started, since);
@@ -133,7 +133,7 @@ impl Slots {
         !self.alone.is_empty() && self.alone.contains(&id)
     }
 
-    /// The first in line that runs alone, if bodies that do not keep it from going on; usually there is none.
+    /// The first body in line that runs alone, if other bodies keep it from going on. Usually `None`.
     pub fn kept_from_going_on(&self) -> Option<InvocationId> {
         if self.alone.is_empty() || self.is_at_rest() || self.holding.keys().any(|id| self.alone.contains(id)) {
             return None;
@@ -141,29 +141,29 @@ impl Slots {
         self.resuming.iter().map(|(id, _)| *id).find(|id| self.alone.contains(id))
     }
 
-    /// From now on others may run beside this claim.
+    /// Lets others run beside this claim from now on.
     pub fn run_beside(&mut self, id: InvocationId) {
         self.alone.remove(&id);
     }
 
-    /// What this waiting body waits for is about to be finished: keep a slot for it until it asks, or [`Self::unexpect`].
+    /// The target of this waiting body is about to finish: keeps a slot for it until it asks, or [`Self::unexpect`].
     pub fn expect(&mut self, id: InvocationId) -> bool {
         self.waiting.contains_key(&id) && self.expected.insert(id)
     }
 
-    /// It was not finished after all.
+    /// The target did not finish after all.
     pub fn unexpect(&mut self, id: InvocationId) {
         self.expected.remove(&id);
     }
 
-    /// Set every free slot aside for a claim that is about to be sent; returns how many.
+    /// Sets every free slot aside for a request that is about to be sent; returns how many.
     pub fn reserve(&mut self) -> usize {
         let free = self.free();
         self.reserved += free;
         free
     }
 
-    /// The answer to that claim has come (or it failed): what was set aside is free again.
+    /// The request has ended: the slots that were set aside are free again.
     pub fn unreserve(&mut self, reserved: usize) {
         self.reserved = self.reserved.saturating_sub(reserved);
     }
@@ -175,35 +175,35 @@ impl Slots {
         self.holding.insert(owner.id, Live { fence: owner.fence, slot, started, since });
     }
 
-    /// A claim is owned, and will take a slot when one is free.
+    /// A claim is owned and takes a slot when one is free.
     pub fn take_ahead(&mut self, owner: Ownership, since: Instant) {
         self.ahead.insert(owner.id, Live { fence: owner.fence, slot: 0, started: 0, since });
     }
 
-    /// A user's own runner has claimed this, which runs alone.
+    /// A user's own runner has claimed this invocation, which runs alone.
     pub fn take_outside_alone(&mut self, owner: Ownership) {
         self.alone.insert(owner.id);
         self.take_outside(owner);
     }
 
-    /// What a user's own runner has claimed.
+    /// The invocations that a user's own runner has claimed.
     pub fn outside(&self) -> impl Iterator<Item = InvocationId> {
         self.outside.keys().copied()
     }
 
-    /// A user's own runner has claimed this.
+    /// A user's own runner has claimed this invocation.
     pub fn take_outside(&mut self, owner: Ownership) {
         self.outside.insert(owner.id, Live { fence: owner.fence, slot: 0, started: 0, since: Instant::now() });
     }
 
-    /// Its body starts now.
+    /// The body of this claim of a user's own runner starts at `now`.
     pub fn start_outside(&mut self, owner: Ownership, now: Millis) {
         if let Some(live) = self.outside.get_mut(&owner.id).filter(|live| live.fence == owner.fence) {
             live.started = now;
         }
     }
 
-    /// The body is about to wait: lend its slot. `true` if it held one. If it is in line for one, it no longer is.
+    /// The body is about to wait: lends its slot, or leaves the line for one. Returns whether it held a slot.
     pub fn lend(&mut self, owner: Ownership) -> bool {
         if let Some(at) = self.resuming.iter().position(|(id, live)| *id == owner.id && live.fence == owner.fence)
             && let Some((id, live)) = self.resuming.remove(at)
@@ -221,7 +221,7 @@ impl Slots {
         true
     }
 
-    /// The body wants to go on: get in line for a slot. Nothing happens if it has one, or is in line already.
+    /// The body wants to go on: it gets in line for a slot, unless it has one or is in line already.
     pub fn reclaim(&mut self, owner: Ownership) {
         self.expected.remove(&owner.id);
         if self.waiting.get(&owner.id).is_some_and(|live| live.fence == owner.fence)
@@ -231,7 +231,7 @@ impl Slots {
         }
     }
 
-    /// Give a slot to the first in line, if there are both; returns who got it.
+    /// Gives a free slot to the first body in line; returns that body.
     pub fn grant(&mut self) -> Option<InvocationId> {
         if self.holding.len() + self.reserved >= self.capacity {
             return None;
@@ -249,10 +249,10 @@ impl Slots {
         Some(id)
     }
 
-    /// The claim ends: its slot is free. `None` if this runner does not own it (any more).
+    /// The claim ends: its slot is free. `None` if this runner does not own the claim.
     pub fn end(&mut self, owner: Ownership) -> Option<Live> {
         let ended = self.remove(owner)?;
-        // Even of an empty set a removal costs a hash.
+        // A removal costs a hash even from an empty set.
         if !self.alone.is_empty() {
             self.alone.remove(&owner.id);
         }
@@ -275,7 +275,7 @@ impl Slots {
         self.resuming.remove(at).map(|(_, live)| live)
     }
 
-    /// Where a claim stands; `None` if this runner does not own it (any more).
+    /// The state of a claim; `None` if this runner does not own it.
     pub fn phase(&self, owner: Ownership) -> Option<Phase> {
         let sets = [
             (&self.holding, Phase::Holding),
@@ -289,12 +289,12 @@ impl Slots {
         found.or_else(|| in_line().then_some(Phase::Resuming))
     }
 
-    /// Whether this claim holds a slot; quicker than [`Self::phase`].
+    /// Whether this claim holds a slot. Faster than [`Self::phase`].
     pub fn holds(&self, owner: Ownership) -> bool {
         self.holding.get(&owner.id).is_some_and(|live| live.fence == owner.fence)
     }
 
-    /// Whether a user's own runner has this claim.
+    /// Whether a user's own runner owns this claim.
     pub fn is_outside(&self, owner: Ownership) -> bool {
         self.outside.get(&owner.id).is_some_and(|live| live.fence == owner.fence)
     }
@@ -319,7 +319,7 @@ impl Slots {
         self.holding.len() + self.waiting.len() + self.resuming.len() + self.outside.len() + self.ahead.len()
     }
 
-    /// The lowest number that no holder has; numbers above the capacity arise only from a full ledger.
+    /// Takes the lowest free number. Only a full ledger gives numbers above the capacity.
     fn take_number(&mut self) -> u32 {
         let word = self.numbers.iter().position(|word| *word != u64::MAX).unwrap_or_else(|| {
             self.numbers.push(0);

@@ -261,7 +261,7 @@ fn waited_for(store: &Arc<RedisStore>, meter: &mut Meter, tasks: usize) -> Outco
     let mut waiter = Waiter::new(store.clone(), &ids);
     meter.measure("register a waiter", tasks, || Ok(waiter.ready()?.len()))?;
     std::thread::sleep(Duration::from_millis(200));
-    waiter.look_again();
+    waiter.poll_again();
     waiter.ready()?;
     meter.measure("settle, batches of 100, waited for", tasks, || {
         for claims in &claims {
