@@ -37,7 +37,7 @@ def load_plugins() -> list[str]:
         return sorted(_loaded)
     with _lock:
         if not _done:
-            # At once: what a plugin imports may make an app.
+            # Set before the import, because a plugin may create an app.
             _done = True
             if _any_installed():
                 _load_all()
@@ -76,7 +76,7 @@ def _entries() -> Iterator[EntryPoint]:
     seen: set[str] = set()
     for distribution in distributions(path=search_path()):
         if distribution.name not in seen:
-            # The one that comes first on the path hides the others.
+            # The first distribution on the path hides the others.
             seen.add(distribution.name)
             yield from distribution.entry_points.select(group=GROUP)
 
@@ -89,7 +89,7 @@ def register_builder(cls: type) -> None:
 
 def _builder_class() -> type | None:
     if _builder is None:
-        # This module stands below the builder, which registers itself when it is imported.
+        # The builder registers itself when it is imported, so this module need not import it.
         importlib.import_module("pynenc.builder")
     return _builder
 

@@ -50,7 +50,7 @@ PATHS: dict[str, dict[str, str]] = {
 
 
 class OldPaths:
-    """Finds the modules of `PATHS`. It stands behind all other finders, so a module that exists is found by them."""
+    """Finds the modules of `PATHS`. It comes after all other finders, so that they find existing modules first."""
 
     @classmethod
     def find_spec(

@@ -28,13 +28,13 @@ class RunnerContext:
     runner_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     """The id of the runner; a new UUID if none is given."""
     parent_ctx: RunnerContext | None = None
-    """The runner that started this one; None for the outermost runner."""
+    """The runner that started this runner; None for the outermost runner."""
     pid: int = field(default_factory=os.getpid)
     """The id of the process."""
     hostname: str = field(default_factory=socket.gethostname)
     """The name of the machine."""
     thread_id: int = field(default_factory=threading.get_ident)
-    """The id of the thread that made this object."""
+    """The id of the thread that created this object."""
 
     @property
     def root_runner_id(self) -> str:

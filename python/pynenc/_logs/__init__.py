@@ -1,1 +1,1 @@
-"""The logger of an app, and what it writes to."""
+"""The logger of an app, and the streams and formats of its lines."""

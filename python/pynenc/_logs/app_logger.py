@@ -1,7 +1,7 @@
-"""The logger of an app: one handler of our own, lines that name the invocation and the runner they speak for.
+"""The logger of an app: one handler, and lines that name their invocation and their runner.
 
-What a line says about its context is read when it is emitted, from the context variables of the emitting code, so
-invocations that run at the same time cannot sign for each other.
+The context of a line is read when the line is emitted, from the context variables of the emitting code, so concurrent
+invocations cannot be confused.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pynenc.runner.base_runner import BaseRunner
 
 MAX_MESSAGE_CHARS = 16 * 1024
-"""Longest message that is logged; of a longer one begin and end are."""
+"""The maximum length of a logged message; a longer one keeps its beginning and its end."""
 
 MAX_TRACEBACK_CHARS = 64 * 1024
 """Longest traceback that is logged."""
@@ -65,14 +65,14 @@ def create_logger(app: HasSettings) -> logging.Logger:
     logger.setLevel(conf.logging_level.upper())
     logger.propagate = False
     for handler in [handler for handler in logger.handlers if isinstance(handler, AppHandler)]:
-        # Of an app of this name that was made before.
+        # The handler of an earlier app of this name.
         logger.removeHandler(handler)
     logger.addHandler(app_handler(conf, logger.name))
     return logger
 
 
 def app_handler(conf: ConfigPynenc, logger_name: str = "") -> AppHandler:
-    """A new handler that writes as the settings of an app say."""
+    """Return a new handler with the format and the stream of an app's settings."""
     handler = AppHandler(conf.log_stream, logger_name)
     if conf.log_format == "json":
         handler.setFormatter(JsonFormatter())
@@ -99,7 +99,7 @@ class AppHandler(logging.StreamHandler[TextIO]):
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
-        """The stream as it is now."""
+        """Return the current stream."""
         found: TextIO = getattr(sys, self._stream_name)
         return found
 
@@ -108,7 +108,7 @@ class AppHandler(logging.StreamHandler[TextIO]):
         return getattr(sys, self._stream_name) is not None and bool(super().handle(record))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record. A pipe, socket or terminal whose reader stands still holds nobody up."""
+        """Write the record. A pipe, socket or terminal with a stopped reader does not block."""
         self.ends.flush()
         stream = self.stream
         descriptor = _log_stream.may_block(stream)
@@ -123,7 +123,7 @@ class AppHandler(logging.StreamHandler[TextIO]):
             self.handleError(record)
 
     def flush(self) -> None:
-        """At the end of the program: give the reader a moment for what waits."""
+        """Give the reader a moment to read the waiting lines at the end of the program."""
         self.ends.flush()
         if _log_stream.may_block(self.stream) is None:
             super().flush()
@@ -131,7 +131,7 @@ class AppHandler(logging.StreamHandler[TextIO]):
             _log_stream.flush()
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as text that the stream can take: what it cannot encode is escaped, instead of lost."""
+        """Return the record as text for the stream, with characters that it cannot encode escaped."""
         text = super().format(record)
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
         return text.encode(encoding, "backslashreplace").decode(encoding)
@@ -161,12 +161,12 @@ class AppHandler(logging.StreamHandler[TextIO]):
 class TextFormatter(logging.Formatter):
     """`<date> <time with ms and UTC offset> <LEVEL> <logger> [<task>: <invocation>] <message>`.
 
-    A message is one line: newlines and control characters in it are escaped, so that nothing in an id, an exception or
-    an argument can look like another line, or change the terminal. The lines of a traceback are indented. Texts are cut
-    to `MAX_MESSAGE_CHARS` and `MAX_TRACEBACK_CHARS`.
+    A message is one line: newlines and control characters in it are escaped, so that no id, exception or argument can
+    look like another line, or change the terminal. The lines of a traceback are indented. Texts are cut to
+    `MAX_MESSAGE_CHARS` and `MAX_TRACEBACK_CHARS`.
 
     With `compact` the task is named without its module. Ids of invocations are never cut: they begin with the time, so
-    their beginnings are alike, and a whole one can be looked up.
+    their beginnings are alike, and only a whole id can be looked up.
     """
 
     def __init__(self, *, compact: bool = True, colored: Callable[[], bool] = lambda: False) -> None:
@@ -175,14 +175,14 @@ class TextFormatter(logging.Formatter):
         self._colored = colored
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, followed by the traceback if there is one."""
+        """Return the line, followed by the traceback if there is one."""
         head = f"{_timestamp(record.created)} {self._level(record.levelno, record.levelname)} {record.name} "
         task_id, invocation_id = _running()
         if task_id is not None:
             shown = task_id.rpartition(".")[2] if self._compact else task_id
             head += escaped(f"[{shown}: {invocation_id}] ")
         lines = [head + escaped(cut(record.getMessage(), MAX_MESSAGE_CHARS))]
-        # A line of a traceback may be whatever somebody has put into an exception or a note.
+        # A line of a traceback may contain any text of an exception or a note.
         if record.exc_info:
             lines.append(indented(cut(self.formatException(record.exc_info), MAX_TRACEBACK_CHARS)))
         if record.stack_info:
@@ -212,13 +212,13 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per record; what a field does not apply to is null.
+    """One JSON object per record; fields without a value are null.
 
-    What a record was given as `extra` stands beside the fields; where it has the name of a field, as `extra_<name>`.
+    The `extra` of a record is added beside the fields; a key with the name of a field becomes `extra_<name>`.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The object as one line."""
+        """Return the object as one line."""
         extra = {name: value for name, value in record.__dict__.items() if name not in _OF_EVERY_RECORD}
         error = cut(self.formatException(record.exc_info), MAX_TRACEBACK_CHARS) if record.exc_info else None
         runner, running = context.current_runner.get(), _running()
@@ -269,7 +269,7 @@ def _json(
     try:
         return _ENCODER.encode(fields)
     except (ValueError, RecursionError):
-        # What was given holds itself, or is nested too deep.
+        # The value contains itself, or is nested too deep.
         return json.dumps({key: value if _is_plain(value) else _as_text(value) for key, value in fields.items()})
 
 
@@ -303,7 +303,7 @@ _second = (-1, "", "")
 
 
 def _timestamp(created: float) -> str:
-    """Date, time with milliseconds, and UTC offset. All but the milliseconds is made once a second."""
+    """Return date, time with milliseconds, and UTC offset. All but the milliseconds is formatted once a second."""
     global _second
     second = int(created)
     known = _second

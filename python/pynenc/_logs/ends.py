@@ -23,7 +23,7 @@ def message(end: End) -> str:
 
 
 def fields(end: End) -> dict[str, object]:
-    """Return what a record of the line has as extra fields."""
+    """Return the extra fields of a record of the line."""
     _, invocation_id, outcome, attempt, started, ended, _ = end
     if started is None:
         return {"outcome": outcome, "attempt": attempt}
@@ -46,5 +46,5 @@ def handle_end(logger: logging.Logger, end: End) -> None:
 
 
 def created_at(invocation_id: str) -> float:
-    """Return when an id was made, in seconds of the clock of the process that made it: ids begin with the time."""
+    """Return the time at which an id was created, in seconds of its process's clock: ids begin with the time."""
     return int(invocation_id[:8] + invocation_id[9:13], 16) / 1000

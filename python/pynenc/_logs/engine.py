@@ -1,4 +1,4 @@
-"""Hand what the Rust engine has logged to Python's logging, on a thread of Python's own."""
+"""Pass the log lines of the Rust engine to Python's logging, on a thread of Python."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class CoreLogs:
         self._next = 0.0
 
     def drain(self, force: bool = False) -> bool:
-        """Emit what is there; whether it was looked.
+        """Emit the waiting lines; return whether the log was read.
 
-        Cheap when called too often; never raises, for a log line must not stop a runner.
+        Cheap when called too often. Never raises, because a log line must not stop a runner.
         """
         now = clock.monotonic()
         if now < self._next and not force:
@@ -28,7 +28,7 @@ class CoreLogs:
         self._next = now + _PERIOD_SEC
         for level, suffix, message in _core.drain_logs():
             if self._logger.isEnabledFor(level):
-                # A record with a name of its own, and no logger of that name: loggers live forever.
+                # A record with the name and no logger of that name, because loggers live forever.
                 name = f"{self._logger.name}.{suffix or 'core'}"
                 self._logger.handle(self._logger.makeRecord(name, level, "", 0, "%s", (message,), None))
         return True

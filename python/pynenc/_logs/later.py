@@ -1,7 +1,7 @@
-"""Write many log lines at once, on a thread of their own.
+"""Write many log lines at once, on a separate thread.
 
-Each write releases the GIL. A slot thread that wrote one line per invocation would hand the GIL to another slot
-thread and wait to get it back: 150 to 200 us per invocation, where the rest of a plain invocation takes 20 us.
+Each write releases the GIL. A slot thread that wrote one line per invocation would pass the GIL to another slot thread
+and wait to get it back: 150 to 200 us per invocation, where the rest of a plain invocation takes 20 us.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _IDLE_SEC = 1.0
 """How long the thread stays without a line."""
 
 _LIMIT = 50_000
-"""How many lines wait at most. The thread that adds one more writes them all first."""
+"""The maximum number of waiting lines. A thread that adds one more line first writes them all."""
 
 _AT_ONCE = 200
-"""How many lines one call of `write` gets at most."""
+"""The maximum number of lines in one call of `write`."""
 
 
 T = TypeVar("T")
 
 
 class Later(Generic[T]):
-    """What is logged later, in the order in which it was added."""
+    """The lines to write later, in the order in which they were added."""
 
     def __init__(self, write: Callable[[list[T]], None], lock: threading.RLock) -> None:
         """Make an empty queue.
@@ -83,7 +83,7 @@ class Later(Generic[T]):
             idle = 0.0 if self._items else idle + GATHER_SEC
             self.flush()
         self._served = False
-        # A line may have been added between the last look and the line above.
+        # A line may have been added between the last check and the line above.
         self.flush()
 
 

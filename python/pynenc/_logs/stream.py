@@ -1,7 +1,7 @@
-"""Write lines to a pipe, a socket or a terminal without waiting for whoever reads it.
+"""Write lines to a pipe, a socket or a terminal without waiting for the reader.
 
-A reader that stands still must not hold up a runner: a line that finds no room waits in this process, up to a bound,
-for a thread that writes it when there is room.
+A stopped reader must not block a runner: a line without room waits in this process, up to a bound, for a thread that
+writes it later.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from typing import Any
 from pynenc.util import clock
 
 LIMIT_BYTES = 1 << 20
-"""What waits for a reader, at most. Later lines are dropped and counted."""
+"""The maximum number of waiting bytes. Later lines are dropped and counted."""
 
 _EXIT_SEC = 1.0
 """How long the end of the program waits for the reader."""
 
 _LOOK_SEC = 1.0
-"""How often to look for room that the system does not tell of."""
+"""How often to check for room if the system does not report it, in seconds."""
 
 
 def may_block(stream: Any) -> int | None:
-    """The descriptor of a stream whose reader may stand still; None for a file, and for what has no descriptor."""
+    """Return the descriptor of a stream whose reader may stop; None for a file or a stream without a descriptor."""
     if type(stream) is not io.TextIOWrapper:
         return None
     try:
@@ -43,7 +43,7 @@ def may_block(stream: Any) -> int | None:
 
 
 class Lines:
-    """What is written to one descriptor."""
+    """The lines that wait for one descriptor."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -59,7 +59,7 @@ class Lines:
         self._outlet: _Outlet | None = None
 
     def write(self, data: bytes) -> None:
-        """Write it, or keep it for later, behind what waits already. Does not block."""
+        """Write the line, or keep it for later, after the lines that wait already. Does not block."""
         with self._lock:
             if not self._waiting:
                 data = data[self._write(data) :]
@@ -79,7 +79,7 @@ class Lines:
                     self._served = False
 
     def flush(self, timeout_sec: float) -> None:
-        """Give the reader so long to make room for what waits."""
+        """Give the reader a number of seconds to make room for the waiting lines."""
         deadline = clock.monotonic() + timeout_sec
         while self._waiting and (left := deadline - clock.monotonic()) > 0:
             self._await_room(left)
@@ -111,7 +111,7 @@ class Lines:
                 self._write_waiting()
 
     def _write(self, data: bytes) -> int:
-        """How many bytes there was room for. Nobody is left to read it: all of them."""
+        """Return how many bytes were written. Without a reader: all of them."""
         try:
             if self._outlet is None or not self._outlet.leads_to(self._descriptor):
                 self._outlet = _Outlet(self._descriptor)
@@ -133,7 +133,7 @@ class Lines:
 
 
 class _Outlet:
-    """A way to a descriptor that does not block, and leaves the descriptor as it is for others who have it."""
+    """A non-blocking way to a descriptor that leaves the descriptor unchanged for its other users."""
 
     def __init__(self, descriptor: int) -> None:
         status = os.fstat(descriptor)
@@ -145,7 +145,7 @@ class _Outlet:
             self._socket = socket.socket(fileno=os.dup(descriptor))
         else:
             with contextlib.suppress(OSError):
-                # A new open of the same thing, with flags of its own.
+                # A second open of the same file, with its own flags.
                 self._own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
 
     def leads_to(self, descriptor: int) -> bool:
@@ -186,7 +186,7 @@ def flush() -> None:
 
 
 def _forget_in_copy() -> None:
-    # What waits is the parent's to write, and its thread is not here.
+    # The parent writes the waiting lines; its thread does not exist in this process.
     _lines.clear()
 
 

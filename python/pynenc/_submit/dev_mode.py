@@ -13,9 +13,9 @@ from pynenc.serializer.signing import KINDS
 
 
 def call_here(task: Any, bound: dict[str, Any]) -> ConcurrentInvocation[Any, Any]:
-    """Make a call and run its body, in the caller or, for a coroutine, on the event loop that runs here.
+    """Make a call and run its body, in the caller or, for a coroutine, on the running event loop.
 
-    Raises what a call raises. What the body raises is raised by `.result`; `KeyboardInterrupt` here too.
+    Raises the errors of a call. `.result` raises the exception of the body; a `KeyboardInterrupt` is raised here too.
     """
     [invocation] = _made_here(task, [bound])
     invocation.start()
@@ -23,7 +23,7 @@ def call_here(task: Any, bound: dict[str, Any]) -> ConcurrentInvocation[Any, Any
 
 
 def call_many_here(task: Any, calls: list[dict[str, Any]]) -> list[ConcurrentInvocation[Any, Any]]:
-    """The same for many calls, one after the other. None of them runs unless all can be encoded."""
+    """Make many calls and run their bodies, one after the other. None runs unless all can be encoded."""
     invocations = _made_here(task, calls)
     for invocation in invocations:
         invocation.start()

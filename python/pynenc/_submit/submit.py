@@ -1,7 +1,7 @@
-"""Step 2, submit: encode calls, work out their keys, hand them to the store in one verb.
+"""Step 2, submit: encode calls, compute their keys, pass them to the store in one verb.
 
-Acknowledged means durable: when these functions return, the store has the calls. What is wrong with a call is found
-before the first of them is written.
+Acknowledged means durable: when these functions return, the store has the calls. Invalid calls raise before the first
+call is written.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class SubmitPlan:
-    """How the calls of one task are submitted: made once per task, from its settings."""
+    """The way to submit calls of one task, created once per task from its settings."""
 
     __slots__ = (
         "_encode",
@@ -54,7 +54,7 @@ class SubmitPlan:
         self._running: ConcurrencyControlType = conf.running_concurrency
         self._key_arguments = frozenset(conf.key_arguments)
         one_by_one = self._registration is not ConcurrencyControlType.DISABLED and conf.on_diff_non_key_args_raise
-        # One by one where a call may be refused: then nothing after it is submitted.
+        # Submitted separately if a call may be refused: no call after a refused one is submitted.
         self.chunk = 1 if one_by_one else max(1, conf.parallel_batch_size)
         self.max_depth = self.runtime.conf.max_depth
         self.spec = TaskSpec(
@@ -67,7 +67,7 @@ class SubmitPlan:
         )
 
     def encode(self, kwargs: dict[str, Any]) -> _core.Call:
-        """One call as the store takes it. The ids and keys are made only where concurrency control needs them."""
+        """Return one call in the form of the store. Ids and keys are computed only for concurrency control."""
         payload = self._encode(self.task, kwargs)
         if self._registration is ConcurrencyControlType.DISABLED and self._running is ConcurrencyControlType.DISABLED:
             return payload, "", None, None
@@ -81,7 +81,7 @@ class SubmitPlan:
         )
 
     def _key(self, mode: ConcurrencyControlType, args_id: str, texts: dict[str, str]) -> str | None:
-        """What calls that exclude each other have in common."""
+        """Return the common key of calls that exclude each other."""
         if mode is ConcurrencyControlType.DISABLED:
             return None
         task_id = str(self.task.task_id)
@@ -99,7 +99,7 @@ class HasPlan(Protocol):
 
 
 def plan_of(task: HasPlan) -> SubmitPlan:
-    """Return the plan of a task, which is made once."""
+    """Return the plan of a task, which is created once."""
     return task._plan
 
 
@@ -119,10 +119,10 @@ def submit_one(plan: SubmitPlan, kwargs: dict[str, Any]) -> DistributedInvocatio
 
 
 def submit_many(plan: SubmitPlan, calls: Sequence[dict[str, Any]]) -> list[DistributedInvocation[Any, Any]]:
-    """Submit calls in chunks of `parallel_batch_size`, each of which is accepted as a whole or not at all.
+    """Submit calls in chunks of `parallel_batch_size`; the store accepts each chunk as a whole or not at all.
 
-    All calls are encoded before the first chunk is submitted. Raises as `submit_one` does; what had been submitted by
-    then stays so, and is in the attribute `submitted` of the exception.
+    All calls are encoded before the first chunk is submitted. Raises like `submit_one`; chunks submitted before the
+    error stay submitted, and are in the attribute `submitted` of the exception.
     """
     parent_id, depth = _parent(plan)
     encoded = [plan.encode(kwargs) for kwargs in calls]
@@ -145,7 +145,7 @@ def submit_many(plan: SubmitPlan, calls: Sequence[dict[str, Any]]) -> list[Distr
 
 
 def _hand_over(error: Exception, invocations: list[DistributedInvocation[Any, Any]], calls: int) -> None:
-    """Give the handles of what was submitted to whoever catches the error: it runs, whatever became of the rest."""
+    """Attach the submitted invocations to the error: they run, whatever happened to the rest."""
     error.submitted = invocations  # type: ignore[attr-defined]
     if invocations:
         error.add_note(
@@ -207,7 +207,7 @@ def _refusal(
 
 
 def _difference(task: Any, invocation_id: str, kwargs: dict[str, Any]) -> str:
-    """A line per argument that differs between the registered call and the new one."""
+    """Return a line per argument that differs between the registered call and the new one."""
     codec = runtime_of(task).codec
     try:
         payload = runtime_of(task).store.get(invocation_id).payload

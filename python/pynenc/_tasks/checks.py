@@ -1,4 +1,4 @@
-"""What is wrong with the declaration of a task."""
+"""Check the declaration of a task."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pynenc.exceptions import InvalidTaskOptionsError
 
 
 def check_function(func: Any) -> None:
-    """Raise `ValueError` or `RuntimeError` for what a runner could not find by its name."""
+    """Raise `ValueError` or `RuntimeError` for a function that a runner could not find by its name."""
     name = getattr(func, "__qualname__", None)
     if not callable(func) or name is None or not hasattr(func, "__module__") or isinstance(func, type):
         raise ValueError(f"only a function can be a task, got {type(func).__name__}")
@@ -38,7 +38,7 @@ def check_options(task_id: str, options: dict[str, Any], known: Iterable[str]) -
 
 
 def refuse_what_is_not_offered(task_id: str, options: dict[str, Any]) -> None:
-    """Take the options out that belong to features which are not there; raise if one of them asks for something."""
+    """Remove the options of missing features; raise if one of them requests such a feature."""
     triggers = options.pop("triggers", None)
     if triggers:
         raise no_triggers(f"task {task_id} was declared with triggers")

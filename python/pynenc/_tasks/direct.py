@@ -11,10 +11,12 @@ from pynenc._kernel.shapes import signature_of
 from pynenc.exceptions import InvalidTaskOptionsError
 
 ParallelFunc: TypeAlias = Callable[[dict[str, Any]], Any]
-"""Arguments of one call to those of many: an iterable of argument sets, or `(common arguments, iterable of dicts)`."""
+"""Converts the arguments of one call to those of many: an iterable of argument sets, or `(common arguments, iterable of
+dicts)`.
+"""
 
 AggregateFunc: TypeAlias = Callable[[list[Any]], Any]
-"""The results of those calls, in their order, to the result of the one."""
+"""Combines the results of these calls, in their order, into one result."""
 
 
 def make_direct(
@@ -64,7 +66,7 @@ def make_direct(
 
 
 def _argument_sets(task: Any, split: Any) -> tuple[Any, dict[str, Any] | None]:
-    """What `parallel_func` returned, as `parallelize` takes it."""
+    """Return the result of `parallel_func` in the form of `parallelize`."""
     if isinstance(split, tuple) and len(split) == 2 and isinstance(split[0], dict) and not isinstance(split[1], dict):
         common, items = split
         return items, common

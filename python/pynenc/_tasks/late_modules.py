@@ -16,7 +16,9 @@ _LONGEST_PAUSE_SEC = 60.0
 
 
 class LateModules:
-    """What failed, and when it is tried again. Thread-safe. Only modules that the settings or the source named."""
+    """The failed modules, with the times of their next attempts. Thread-safe. Contains only modules of the settings or
+    the source.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,9 +37,9 @@ class LateModules:
             return dict(self._problems)
 
     def try_again(self, runtime: AppRuntime, module: str) -> bool:
-        """Import `module` if it is one of them and it is time; return whether that succeeded.
+        """Import `module` if it is one of these modules and its time has come; return whether the import succeeded.
 
-        Blocks for `task_import_limit_sec` at most. Does nothing on a thread that runs an event loop.
+        Blocks for at most `task_import_limit_sec`. Does nothing on a thread that runs an event loop.
         """
         now = clock.monotonic()
         with self._lock:

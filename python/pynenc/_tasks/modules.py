@@ -1,7 +1,7 @@
-"""What a runner imports when it starts, so that it knows the tasks of its app.
+"""Import the modules that a runner needs at its start to know the tasks of its app.
 
-These are the modules that the settings list, and those beside the app whose source uses one of its task decorators.
-What the store says never decides: a task id in a record is looked up among the registered tasks, and no more.
+These are the modules that the settings list, and those beside the app whose source uses one of its task decorators. The
+store never decides: a task id in a record is only looked up among the registered tasks.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SHOWN_CHARACTERS = 200
 
 _hanging: dict[str, _Import] = {}
-"""The imports that were given up and go on, by the name of the module."""
+"""Abandoned imports that still run, by the name of the module."""
 
 
 def import_task_modules(runtime: AppRuntime) -> None:
@@ -76,9 +76,9 @@ def _import_or_note(runtime: AppRuntime, name: str, failed: list[str]) -> None:
 
 
 def modules_with(runtime: AppRuntime) -> list[str]:
-    """Names of the imported modules that have the app in a variable, and of the one that the command line named."""
+    """Return the names of the imported modules that have the app in a variable, and of the command line's module."""
     names = dict.fromkeys([runtime.found_in] if runtime.found_in else [])
-    # A copy made in one step: listing the items may run other code amid them, which may import something.
+    # Copied in one step: other code may run between two items and import a module.
     for name, module in sys.modules.copy().items():
         namespace = getattr(module, "__dict__", None)
         if type(namespace) is dict and any(value is runtime.app for value in namespace.copy().values()):
@@ -88,7 +88,7 @@ def modules_with(runtime: AppRuntime) -> list[str]:
 
 
 def task_module_names(runtime: AppRuntime) -> list[str]:
-    """The modules that a process has to import to know the tasks that this one knows."""
+    """Return the modules that a process must import to know the tasks of this process."""
     listed = (*runtime.conf.trigger_task_modules, *runtime.conf.task_modules)
     of_app = [runtime.found_in] if runtime.found_in else []
     names = dict.fromkeys([*of_app, *listed, *(task_id.module for task_id in runtime.tasks.copy())])
@@ -109,7 +109,7 @@ def late_task(runtime: AppRuntime, task_id: str) -> Any:
 
 
 def why_unknown(runtime: AppRuntime, task_id: str) -> str:
-    """In words, why a task is not known here, and what to do. Imports nothing."""
+    """Return the reason why a task is not known here, with the remedy. Imports nothing."""
     module = TaskId(task_id).module
     shown = task_id if len(task_id) <= _SHOWN_CHARACTERS else task_id[:_SHOWN_CHARACTERS] + "…"
     text = f"app {runtime.app_id!r} has no task {shown!r} in this process: "
@@ -135,7 +135,7 @@ def why_unknown(runtime: AppRuntime, task_id: str) -> str:
 
 
 def _is_client(runtime: AppRuntime) -> bool:
-    """Whether this process only submits and reads: no runner runs here, and it is no worker process of one."""
+    """Return whether this process only submits and reads: it is no worker process and has no runner."""
     return context.current_runner.get() is None and not runtime.has_running_runner()
 
 
@@ -159,7 +159,9 @@ def imported(name: str, limit_sec: float) -> str | None:
 
 
 class _Import:
-    """The import of one module, on a thread of its own from the start of this object: nobody can end one that hangs."""
+    """The import of one module, on a separate thread that starts with this object: an import that hangs cannot be
+    ended.
+    """
 
     def __init__(self, module: str) -> None:
         self._module = module
@@ -199,7 +201,7 @@ class _Import:
         return f"importing module {self._module} failed with {type(error).__name__}: {error}"
 
     def _place(self) -> str:
-        """The line that the import has reached, for the one who looks for what it waits for."""
+        """Return the line that the import has reached, for the search of its cause."""
         frame = sys._current_frames().get(self._thread.ident or 0)
         if frame is None:
             return ""

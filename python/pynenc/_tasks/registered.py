@@ -1,4 +1,4 @@
-"""Register a task, and note which module did where it is not the one of the function."""
+"""Register a task, and record the registering module if it is not the module of the function."""
 
 from __future__ import annotations
 

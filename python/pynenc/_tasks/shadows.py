@@ -1,4 +1,4 @@
-"""Files of the user's that have the name of a module of the standard library, so that one is taken for the other."""
+"""Find user files with the name of a module of the standard library, which may be imported in place of each other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 _UNUSED = frozenset({"__main__", "antigravity", "idlelib", "lib2to3", "test", "this", "turtledemo"})
-"""Modules that no other module imports; `test` is what many call the folder of their tests."""
+"""Modules that no other module imports; many users name the folder of their tests `test`."""
 
 
 def is_standard(module: str) -> bool:
@@ -48,7 +48,7 @@ def ahead_of_the_standard_library(path: Sequence[object]) -> list[str]:
 
 
 def shadow_warning(file: str) -> str:
-    """Return what is said about one of these files."""
+    """Return the description of one of these files."""
     name = os.path.splitext(os.path.basename(file))[0]
     return (
         f"{file} has the name of module {name} of the standard library: one may be imported in the place of the other, "
@@ -57,5 +57,5 @@ def shadow_warning(file: str) -> str:
 
 
 def shadow_hint(path: Sequence[object]) -> str:
-    """Return what an error of an import adds: the files that may be its cause; empty if there are none."""
+    """Return an addition to the error of an import: the files that may be its cause; empty if there are none."""
     return "".join(f"; {shadow_warning(file)}" for file in shadowing_files(path))

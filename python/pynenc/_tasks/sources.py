@@ -28,19 +28,19 @@ _MAX_STEPS = 20
 
 @dataclass(frozen=True)
 class Found:
-    """What reading the sources beside an app has found."""
+    """The result of reading the sources beside an app."""
 
     modules: list[str]
-    """Names of modules that use a task decorator of the app, sorted. Imported ones are not among them."""
+    """Names of modules that use a task decorator of the app, sorted, without imported modules."""
     problems: list[str]
-    """What could not be read, in words."""
+    """Unreadable files, in words."""
 
 
 def find_task_modules(runtime: AppRuntime, app_modules: Iterable[str]) -> Found:
-    """Read the sources beside the modules `app_modules`, which hold the app, for uses of its task decorators.
+    """Read the sources beside the modules `app_modules`, which contain the app, for uses of its task decorators.
 
-    Of a module in a package that is the whole top-level package; of any other one its folder, with the packages in it.
-    `__main__` modules and the folders of installed packages and of the standard library are left out.
+    For a module in a package this is the whole top-level package; for any other module it is its folder, with the
+    packages in it. `__main__` modules and the folders of installed packages and of the standard library are skipped.
     """
     sources = _Sources(runtime)
     problems: list[str] = []
@@ -61,7 +61,7 @@ def find_task_modules(runtime: AppRuntime, app_modules: Iterable[str]) -> Found:
 
 
 def _beside(app_module: str, seen: set[object]) -> Iterator[tuple[str, Path]]:
-    """`(module name, file)` of every module that lies with this one, unless its package or folder is in `seen`."""
+    """Yield `(module name, file)` of every module beside this one, unless its package or folder is in `seen`."""
     module = sys.modules.get(app_module)
     top = app_module.partition(".")[0]
     file = getattr(module, "__file__", None)
@@ -83,7 +83,7 @@ def _beside(app_module: str, seen: set[object]) -> Iterator[tuple[str, Path]]:
 def _in_folder(folder: Path) -> Iterator[tuple[str, Path]]:
     for entry in _entries(folder):
         if entry.suffix == ".py" and entry.stem.isidentifier() and entry.is_file():
-            # A name of the standard library would lead to either module; the log says so.
+            # A name of the standard library would lead to either module; the log names the file.
             if not _is_main(entry) and entry.stem != "__init__" and not is_standard(entry.stem):
                 yield entry.stem, entry
         elif entry.name.isidentifier() and (entry / "__init__.py").is_file():
@@ -91,7 +91,9 @@ def _in_folder(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _in_package(folder: Path, name: str, *, all_folders: bool = False) -> Iterator[tuple[str, Path]]:
-    """The modules of a package; with `all_folders` those of folders without an `__init__.py` too, but for the first."""
+    """Yield the modules of a package; with `all_folders` also those of folders without an `__init__.py`, except the
+    first.
+    """
     for entry in _entries(folder):
         if entry.suffix == ".py" and entry.stem.isidentifier() and entry.is_file():
             if not _is_main(entry):
@@ -114,7 +116,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _is_main(file: Path) -> bool:
-    """Whether this is a program rather than a module: run as one now, or by its name."""
+    """Return whether this is a program and no module: run as one now, or by its name."""
     if file.name == "__main__.py":
         return True
     running = getattr(sys.modules.get("__main__"), "__file__", None)
@@ -126,7 +128,7 @@ def _is_main(file: Path) -> bool:
 
 @functools.cache
 def _installed() -> frozenset[Path]:
-    """Folders whose modules belong to anybody: of the standard library, and of what is installed."""
+    """Return folders whose modules belong to no app: the standard library and installed packages."""
     paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     paths += [*site.getsitepackages(), site.getusersitepackages()]
     return frozenset(Path(path).resolve() for path in paths if path)
@@ -137,7 +139,7 @@ def _installed() -> frozenset[Path]:
 
 @dataclass
 class _Text:
-    """What the source of one module binds at its top level, and which names it uses as decorators or calls."""
+    """The names that a module binds at its top level, and the names that it uses as decorators or calls."""
 
     names: dict[str, Any] = field(default_factory=dict)
     """A name to `(module, attribute or None)` for an import, or to the expression that it is assigned."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pynenc.util import clock
 
 MAX_NAMES = 1000
-"""How many names are remembered; they come from the store, so their number has no bound of its own."""
+"""The maximum number of remembered names; the store supplies them, so their number is unbounded."""
 
 MAX_LINES_PER_MINUTE = 50
 """How many lines about unknown tasks are logged in a minute, however many names there are."""
@@ -23,7 +23,7 @@ class _Seen(NamedTuple):
 
 
 class UnknownTasks:
-    """Decides which refusals are logged: one for each name and minute, and not too many in all. Thread-safe."""
+    """Decides which refusals are logged: one for each name and minute, with a limit for all. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -32,7 +32,7 @@ class UnknownTasks:
         self._lines = 0
 
     def refused(self, name: str) -> str | None:
-        """What a log line about a refusal of this name adds; None if there is to be no line."""
+        """Return the addition to the log line about a refusal of this name; None for no line."""
         now = clock.monotonic()
         with self._lock:
             seen = self._seen.get(name)
@@ -46,7 +46,7 @@ class UnknownTasks:
                 return None
             self._seen.pop(name, None)
             if len(self._seen) >= MAX_NAMES:
-                # The one that was logged longest ago.
+                # The name with the oldest line.
                 del self._seen[next(iter(self._seen))]
             self._seen[name] = _Seen(now, 0)
             repeats = f" It was refused {seen.unlogged} more times since the last such line." if seen else ""

@@ -1,15 +1,12 @@
-"""Find the app that a command is for: by the spec given with `--app`, or by looking around in the working directory.
+"""Find the app of a command: by the spec of `--app`, or by a search of the working directory.
 
-A spec is one of
+A spec is a module (`shop.tasks`, with exactly one app in it); a module and a name in it (`shop.tasks:app` or
+`shop.tasks.app`); or a file (`shop/tasks.py`, `./tasks` or `shop/tasks.py:app`). A file is imported under the name that
+its package gives it (folders with an `__init__.py` count), so that its tasks have the ids that every other importer
+sees. Inside such a folder the imports of its modules decide: they see each other as `tasks` or as `shop.tasks`.
 
-- a module: `shop.tasks`, with exactly one app in it;
-- a module and a name in it: `shop.tasks:app` or `shop.tasks.app`;
-- a file: `shop/tasks.py`, `./tasks` or `shop/tasks.py:app`. It is imported under the name that its package gives it
-  (folders with an `__init__.py` count), so that its tasks have the ids that every other importer sees. From inside
-  such a folder the imports of its modules decide: they see each other as `tasks` or as `shop.tasks`.
-
-The working directory is put first on `sys.path` for modules, the folder of the outermost package for files. Importing
-runs the module: name only what you trust.
+The working directory becomes the first entry of `sys.path` for modules, the folder of the outermost package for files.
+Importing runs the module: name only modules that you trust.
 """
 
 from __future__ import annotations
@@ -113,7 +110,7 @@ def _modules_beside(name: str) -> list[str]:
 
 
 class _NoSuchModuleError(AppDiscoveryError):
-    """The module itself is missing, not one that it imports."""
+    """Return whether the module itself is missing, not a module that it imports."""
 
 
 def _import_module(name: str, label: str) -> ModuleType:
@@ -198,7 +195,7 @@ def _put_on_path(folder: Path) -> None:
 
 
 def _pick(module: ModuleType, variable: str, label: str) -> FoundApp:
-    """The app called `variable` in `module`, or the only one there is."""
+    """Return the app called `variable` in `module`, or the only app in it."""
     if variable:
         return _named(module, variable, label)
     found = list(_apps_in(module))
@@ -250,7 +247,7 @@ def _found(module: ModuleType, variable: str, app: Pynenc) -> FoundApp:
 
 
 def _scan(folder: Path) -> FoundApp:
-    """The app of the only file that makes one, or else mentions `Pynenc`; only that file is imported."""
+    """Return the app of the only file that creates an app, or else mentions `Pynenc`; only that file is imported."""
     makers: list[Path] = []
     mentions: list[Path] = []
     unread: list[str] = []

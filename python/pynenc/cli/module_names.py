@@ -10,8 +10,8 @@ from pathlib import Path
 def module_name(file: Path, working_folder: Path) -> tuple[str, Path]:
     """Return the dotted name of a file, and the folder that must be on `sys.path` for it. Reads text, imports nothing.
 
-    Folders with an `__init__.py` count as packages. If the working folder is one of them, its modules decide by their
-    imports: they see each other as `tasks`, as a script in that folder does, or as `shop.tasks` and `.tasks`.
+    Folders with an `__init__.py` count as packages. If the working folder is one of them, the imports of its modules
+    decide: they see each other as `tasks`, like a script in that folder, or as `shop.tasks` and `.tasks`.
     """
     parts = [] if file.stem == "__init__" else [file.stem]
     folder = file.parent
@@ -46,7 +46,7 @@ def _imports_relatively(file: Path, depth: int, top: str) -> bool:
 
 
 def _imports(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield `(level, module)` of each import in a file; level 0 is an absolute one."""
+    """Yield `(level, module)` of each import in a file; level 0 is an absolute import."""
     try:
         tree = ast.parse(file.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):

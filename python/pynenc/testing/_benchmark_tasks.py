@@ -1,4 +1,4 @@
-"""The tasks that a runner is measured with. A module of its own, so that worker processes can import them."""
+"""The tasks of runner benchmarks, in a separate module so that worker processes can import them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A runner that runs what is due on the thread that asks for it, and then returns."""
+"""A runner that runs all due invocations on the calling thread, and then returns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Invocation = DistributedInvocation[Any, Any]
 
 _PAUSE_SEC = 1.0
-"""How long one wait blocks for a result that other processes produce."""
+"""How long one wait blocks for a result of other processes, in seconds."""
 
 
 class DrainRunner(BaseRunner):
@@ -31,20 +31,20 @@ class DrainRunner(BaseRunner):
 
     @property
     def max_parallel_slots(self) -> int:
-        """One: there is one thread."""
+        """One slot, because there is one thread."""
         return 1
 
     def drain(self, limit: int) -> list[Invocation]:
-        """Run what is due on the calling thread; `AppTest.drain` documents it."""
+        """Run all due invocations on the calling thread; `AppTest.drain` documents it."""
         _refuse_event_loop()
         self._ran: list[Invocation] = []
         self._limit = limit
-        # The test has imported what it tests; nothing more is looked for.
+        # The test has imported its modules; no others are searched.
         session_of(self).modules_imported = True
         token = context.current_runner.set(self)
         try:
             with warnings.catch_warnings():
-                # On another thread than the main one, where it takes no signals, and need not.
+                # On a thread other than the main one, where it takes no signals and needs none.
                 warnings.simplefilter("ignore", UserWarning)
                 self.on_start()
             try:
@@ -60,7 +60,7 @@ class DrainRunner(BaseRunner):
         return self._ran
 
     def _run_next(self) -> bool:
-        """Claim one invocation that is due and run it; False if there is none."""
+        """Claim and run one due invocation; return False if there is none."""
         while True:
             for invocation in self.app.orchestrator.get_invocations_to_run(1):
                 if len(self._ran) >= self._limit:
@@ -68,7 +68,7 @@ class DrainRunner(BaseRunner):
                 self._ran.append(invocation)
                 invocation.run()
                 return True
-            # A call of a task that is not known here goes back into the queue with a delay; the next one may be known.
+            # A call of an unknown task goes back into the queue with a delay; the next one may be known.
             if not runtime_of(self.app).store.backlog([], 1):
                 return False
 
@@ -78,7 +78,7 @@ class DrainRunner(BaseRunner):
         result_invocation: list[Invocation],
         runner_args: dict[str, Any] | None = None,
     ) -> None:
-        """A body waits: run others on this thread until one of what it waits for is final."""
+        """Run other invocations on this thread while a body waits, until one of its awaited invocations is final."""
         if running_invocation is None or not self.running:
             self._wait_outside(result_invocation)
             return
@@ -99,7 +99,7 @@ class DrainRunner(BaseRunner):
         session_of(self).waiting.wait_at_most(targets, _PAUSE_SEC, None)
 
     def runner_loop_iteration(self) -> None:
-        """Run one invocation. `drain` has a loop of its own."""
+        """Run one invocation. `drain` has its own loop."""
         self._run_next()
 
     def _on_start(self) -> None:
@@ -109,7 +109,7 @@ class DrainRunner(BaseRunner):
         """Nothing to release."""
 
     def _on_stop_runner_loop(self) -> None:
-        """The loop of `drain` looks at `running`."""
+        """The loop of `drain` checks `running`."""
 
 
 def _refuse_event_loop() -> None:

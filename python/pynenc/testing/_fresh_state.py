@@ -1,4 +1,4 @@
-"""Give an app an empty store and new settings for a while: the one place that swaps the state of an app."""
+"""Give an app an empty store and new settings for a while: the only code that swaps the state of an app."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _STORES = ("memory", "sqlite")
 _WORD = re.compile(r"[\w.-]{0,40}")
-"""What cannot be a URL, and may be shown: no password is in it."""
+"""Text that cannot be a URL and contains no password, so it may be shown."""
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def fresh_state(app: Pynenc, store: str, manual_clock: bool, settings: dict[str,
         app.conf.store_url = urls.get(store, store)
         for name, value in settings.items():
             _assign(app, name, value)
-        # After the settings: the codec is made of them.
+        # After the settings, because the codec is created from them.
         for cls in registered:
             app.register_exception(cls)
         if manual_clock:
@@ -62,7 +62,7 @@ def fresh_state(app: Pynenc, store: str, manual_clock: bool, settings: dict[str,
 
 @contextmanager
 def _set_aside(app: Pynenc) -> Iterator[None]:
-    """Take settings, store, runner and what was made of them from an app and its tasks for the time of the block."""
+    """Remove settings, store, runner and derived objects from an app and its tasks for the duration of the block."""
     tasks = [(task, _take_cached(task)) for task in app.tasks.values()]
     try:
         with runtime_of(app).set_aside():
@@ -75,7 +75,7 @@ def _set_aside(app: Pynenc) -> Iterator[None]:
 
 
 def _take_cached(task: Any) -> dict[str, Any]:
-    """Remove what a task has computed from the settings, and return it by name."""
+    """Remove the values that a task has computed from the settings, and return them by name."""
     names = {name for cls in type(task).__mro__ for name, value in vars(cls).items() if _is_cached(value)}
     return {name: task.__dict__.pop(name) for name in names & task.__dict__.keys()}
 

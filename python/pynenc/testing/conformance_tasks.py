@@ -1,4 +1,4 @@
-"""The tasks of the conformance suite. Imported anew for each check, which names the store in the environment."""
+"""The tasks of the conformance suite. Each check imports them again, with the store in the environment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOLDER_VARIABLE = "PYNENC_CONFORMANCE_DIR"
 
 
 def _note(line: str) -> None:
-    """One line in a file that the check reads: written at once and whole, by whatever process."""
+    """Write one line to a file that the check reads, at once and in one piece, from any process."""
     descriptor = os.open(os.path.join(os.environ[FOLDER_VARIABLE], "notes"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(descriptor, f"{line}\n".encode())
@@ -57,7 +57,7 @@ def succeed_at(attempt: int) -> int:
 
 @app.task
 def chain(depth: int) -> int:
-    """As many waits inside one another as `depth`."""
+    """Wait for a nested call, `depth` calls deep."""
     return 0 if depth == 0 else 1 + chain(depth - 1).result
 
 
@@ -76,7 +76,7 @@ def hold(seconds: float) -> str:
 
 @app.task
 def linger(seconds: float) -> None:
-    """Says that it has begun, then goes on for so long unless it is interrupted, which it can be at any time."""
+    """Report its start, then run for a time unless it is interrupted, which may happen at any moment."""
     _note("lingers")
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -22,7 +22,7 @@ def complete(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine to its end: in this thread, or on a new thread if an event loop runs in this one."""
     import asyncio
 
-    # Not by an exception, which would be the context of what the coroutine raises.
+    # Not with an exception, which would become the context of the coroutine's exception.
     if running_loop() is None:
         return asyncio.run(coroutine)
     outcome: list[tuple[Any, BaseException | None]] = []

@@ -26,7 +26,7 @@ class CronSchedule:
 
     @classmethod
     def parse(cls, text: Any) -> CronSchedule:
-        """Raises `ValueError` with the words after `must` for what is no expression of five fields."""
+        """Parse an expression of five fields. Raises `ValueError` with the words after `must` for any other text."""
         parts = text.split() if isinstance(text, str) else []
         if len(parts) != len(_FIELDS):
             raise ValueError("must be a cron expression of five fields: minute, hour, day, month, weekday")
@@ -37,7 +37,7 @@ class CronSchedule:
         return cls(" ".join(parts), tuple(allowed), alternatives)
 
     def matches(self, moment: datetime) -> bool:
-        """Whether the minute of `moment`, in its own time zone, is one of them."""
+        """Return whether the minute of `moment`, in its own time zone, matches."""
         minute, hour, day, month, weekday = self._allowed
         by_date, by_weekday = moment.day in day, moment.isoweekday() % 7 in weekday
         days = by_date or by_weekday if self._days_are_alternatives else by_date and by_weekday

@@ -1,4 +1,4 @@
-"""Writes out what the open files of this process hold in their buffers, as the end of an interpreter does."""
+"""Flush the buffers of the open files of this process, like the end of an interpreter."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def flush_before_forks() -> None:
 
 
 def flush_open_files() -> None:
-    """Write out the buffers of all files that are open for writing, and close compressed ones. Never raises.
+    """Flush the buffers of all files that are open for writing, and close compressed ones. Never raises.
 
-    Costs some microseconds where the process has no file open for writing.
+    Takes a few microseconds if the process has no file open for writing.
     """
     if not _may_hold_data():
         return
@@ -51,7 +51,7 @@ def _files(objects: list[Any]) -> list[Any]:
 
 
 def _flush(files: list[Any], *, close: bool) -> None:
-    """From the outermost layer to the innermost one: text, then compression, then bytes."""
+    """Yield the layers from the outermost to the innermost: text, then compression, then bytes."""
     for file in files:
         if issubclass(type(file), io.TextIOWrapper):
             _quietly(file.flush)
@@ -69,7 +69,7 @@ def _quietly(call: Any) -> None:
 
 
 def _may_hold_data() -> bool:
-    """Whether a descriptor above the standard ones is a file or pipe that is open for writing."""
+    """Return whether a descriptor above the standard ones is a file or pipe that is open for writing."""
     try:
         import fcntl
 
@@ -79,7 +79,7 @@ def _may_hold_data() -> bool:
     for descriptor in descriptors:
         if descriptor < 3:
             continue
-        # The one that listed the others is closed by now.
+        # The descriptor that listed the others is closed by now.
         with contextlib.suppress(OSError):
             mode = os.fstat(descriptor).st_mode
             writable = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY

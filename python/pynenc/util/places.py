@@ -1,4 +1,4 @@
-"""Where a user finds what a warning is about: a line of a file of settings, or of the code that used the app."""
+"""Find the place that a warning is about: a line of a settings file, or of the user's code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 _COMMAND = "pynenc"
-"""What a warning names where only the command line has used the app."""
+"""The place in a warning if only the command line has used the app."""
 
 
 def place_of(source: str, key: str) -> tuple[str, int]:
@@ -23,7 +23,7 @@ def place_of(source: str, key: str) -> tuple[str, int]:
 
 
 def _line_with(file: str, key: str) -> int:
-    """The first line with the key; 1 if none has it as it is written here."""
+    """Return the first line with the key; 1 if no line has the key in this spelling."""
     try:
         with open(file, encoding="utf-8") as lines:
             return next((number for number, line in enumerate(lines, 1) if key in line), 1)

@@ -1,4 +1,4 @@
-"""Which processes have numbers that this process can look up."""
+"""Identify the processes whose numbers this process can look up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is installed in the folders of `sys.path`."""
+"""Find the distributions in the folders of `sys.path`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def metadata_folder(distribution: str) -> str | None:
 
     `importlib.metadata` would answer too, but importing it takes longer than everything else here together.
     """
-    # In these names every other `-` is written `_`, so what follows this one is the version.
+    # Every other `-` in these names is written as `_`, so the text after this one is the version.
     prefix = f"{distribution}-"
     for folder in search_path():
         try:

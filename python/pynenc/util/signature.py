@@ -1,8 +1,9 @@
-"""Bind the arguments of a call as Python does, and give them back to the function as the caller passed them.
+"""Bind the arguments of a call like Python, and return them to the function as the caller passed them.
 
-`inspect.Signature.bind` costs several microseconds per call and words its errors differently from Python. Here a
-function with the same parameters is generated once per task; calling it lets the interpreter itself do the binding.
-What the caller leaves out stays out, so that the function, or a decorator around it, fills it in where it runs.
+`inspect.Signature.bind` takes several microseconds per call and words its errors differently from Python. Here a
+function with the same parameters is generated once per task; calling it lets the interpreter do the binding.
+
+Omitted arguments stay omitted, so that the function, or a decorator around it, fills them in where it runs.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _ANYTHING = (inspect.Parameter("args", _VAR_POSITIONAL), inspect.Parameter("kwar
 
 
 class Bound(dict[str, Any]):
-    """The arguments of one call of a decorated function: by name, and which of them the caller passed by position."""
+    """The arguments of one call of a decorated function: by name, with the number of positional ones."""
 
     __slots__ = ("by_outer", "positional")
 
@@ -37,7 +38,9 @@ class Bound(dict[str, Any]):
 
 
 class CallSignature:
-    """The parameters of one function. Of a decorated one, those of the outermost callable decide what is accepted."""
+    """The parameters of one function. For a decorated function the outermost callable decides which arguments are
+    accepted.
+    """
 
     __slots__ = ("_by_keyword_only", "_outer", "_outer_bind", "_partial", "bind", "names", "parameters")
 
@@ -47,9 +50,11 @@ class CallSignature:
         """The parameters that give the arguments their names and types."""
         self.names: tuple[str, ...] = tuple(parameter.name for parameter in self.parameters)
         self.bind: Callable[..., dict[str, Any]]
-        """Called like the function: `{parameter: value}` of what was passed; or `TypeError` as Python words it.
+        """Called like the function: returns `{parameter: value}` of the passed arguments, or raises Python's
+        `TypeError`.
 
-        What `*args` collects comes as a list under its name, what `**kwargs` collects as a dict under its name."""
+        `*args` becomes a list under its name, `**kwargs` a dict under its name.
+        """
         self._outer_bind = _binder(func, self._outer)
         if is_decorated(func):
             self._partial = _binder(func, self.parameters, partial=True)
@@ -66,11 +71,11 @@ class CallSignature:
         try:
             return Bound(self._partial(*args, **kwargs), len(args))
         except TypeError:
-            # The decorator takes what the function inside does not.
+            # The decorator accepts arguments that the inner function does not.
             return Bound(accepted, len(args), by_outer=True)
 
     def spread(self, bound: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """What `bind` returned as `(args, kwargs)` to call the function with.
+        """Convert the result of `bind` into `(args, kwargs)` for the function.
 
         Names that the function does not know are passed on, so that the call raises `TypeError`.
         """
@@ -81,7 +86,7 @@ class CallSignature:
         return _spread(self.parameters, bound)
 
     def named(self, bound: Bound) -> Iterator[tuple[str, Any]]:
-        """The arguments by the names that the caller has written: what `**kwargs` collects each by its own."""
+        """Return the arguments under the caller's names, including each collected by `**kwargs`."""
         parameters = self._outer if bound.by_outer else self.parameters
         collecting = {one.name for one in parameters if one.kind is _VAR_KEYWORD}
         for name, value in bound.items():
@@ -91,7 +96,7 @@ class CallSignature:
                 yield name, value
 
     def packed(self, bound: dict[str, Any]) -> dict[str, Any]:
-        """What `bind` returned as a plain dict, for serializers that carry whole objects."""
+        """Return the result of `bind` as a plain dict, for serializers that encode whole objects."""
         if not isinstance(bound, Bound):
             return bound
         args, kwargs = self.spread(bound)
@@ -104,9 +109,9 @@ class CallSignature:
         return self.bind(*packed[_ARGS], **packed[_KWARGS])
 
     def filled(self, bound: Mapping[str, Any]) -> dict[str, Any]:
-        """What `bind` returned with a value for every parameter: where none was passed, its default.
+        """Return the result of `bind` with a value for every parameter: the default of an omitted one.
 
-        A decorator may fill in something else, so arguments of a decorated function stay as they are.
+        A decorator may fill in another value, so arguments of a decorated function stay unchanged.
         """
         if isinstance(bound, Bound):
             return dict(bound)
@@ -129,9 +134,9 @@ def is_decorated(func: Callable[..., Any]) -> bool:
 
 
 def naming_parameters(func: Callable[..., Any]) -> _Parameters:
-    """The parameters that name the arguments: those of the outermost callable, unless it takes any.
+    """Return the parameters that name the arguments: those of the outermost callable, unless it accepts any.
 
-    A decorator that takes `*args` or `**kwargs` says nothing of names and types; the function inside does.
+    A decorator with `*args` or `**kwargs` does not define names and types; the inner function does.
     """
     own = _own_parameters(func)
     if not is_decorated(func) or not any(one.kind in (_VAR_POSITIONAL, _VAR_KEYWORD) for one in own):
@@ -146,7 +151,7 @@ def _own_parameters(func: Callable[..., Any]) -> _Parameters:
     try:
         return tuple(inspect.signature(func, follow_wrapped=False).parameters.values())
     except (TypeError, ValueError):
-        # A wrapper in C, as `functools.cache` makes them: it passes on what it is given.
+        # A wrapper in C, such as that of `functools.cache`, passes all arguments on.
         return tuple(inspect.signature(func).parameters.values()) if hasattr(func, "__wrapped__") else _ANYTHING
 
 

@@ -82,7 +82,7 @@ def unknown_subclass(base: type[Any], name: str, known: Iterable[str]) -> ValueE
 
 
 def is_public(cls: type[Any]) -> bool:
-    """Whether it is a class that somebody may choose: no part of the package's own machinery."""
+    """Return whether a class may be chosen by a user: it is no part of the package's internals."""
     return not inspect.isabstract(cls) and not (
         _is_ours(cls) and any(part.startswith("_") for part in cls.__module__.split("."))
     )

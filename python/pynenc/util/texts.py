@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 
 MAX_MESSAGE_CHARS = 2000
-"""Longest text of a value or an error that goes into a message of ours."""
+"""The maximum length of the text of a value or an error in a message."""
 
-# Control characters, line and paragraph separators, and what changes the direction of text. A tab is harmless.
+# Control characters, line and paragraph separators, and characters that change the direction of text. A tab is
+# harmless.
 _CONTROL = "\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _CONTROLS = re.compile(f"[{_CONTROL}]")
 _CONTROLS_BUT_NEWLINES = re.compile(f"(?!\n)[{_CONTROL}]")
 
 
 def cut(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:
-    """The text; of a longer one its begin and its end, and how many characters were left out between them."""
+    """Return the text; a longer one keeps its beginning and its end, with the number of omitted characters between
+    them.
+    """
     if len(text) <= limit:
         return text
     head = limit * 3 // 4
@@ -22,12 +25,12 @@ def cut(text: str, limit: int = MAX_MESSAGE_CHARS) -> str:
 
 
 def escaped(text: str) -> str:
-    """The text on one line, with escapes for what would begin another one, or move or colour what is shown."""
+    """Return the text on one line, with escapes for characters that begin a line or move or colour the output."""
     return text if text.isprintable() else _CONTROLS.sub(_escape, text)
 
 
 def indented(text: str) -> str:
-    """The text with its lines kept, all but the first one indented, and other control characters escaped."""
+    """Return the text with its lines, all but the first indented, and other control characters escaped."""
     return _CONTROLS_BUT_NEWLINES.sub(_escape, text).replace("\n", "\n  ")
 
 
@@ -36,7 +39,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def brief(error: BaseException) -> BaseException | None:
-    """The error, to be the cause of another one; None if its text holds a whole value, which every log would repeat."""
+    """Return the error as a cause of another; None if its text contains a whole value, which every log would repeat."""
     try:
         return error if len(str(error)) <= MAX_MESSAGE_CHARS else None
     except BaseException:
@@ -44,7 +47,7 @@ def brief(error: BaseException) -> BaseException | None:
 
 
 NOTE_CHARS = 300
-"""Longest note of ours in a history."""
+"""The maximum length of a note in a history."""
 
 
 def describe(error: BaseException) -> str:

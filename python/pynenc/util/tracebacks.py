@@ -1,4 +1,4 @@
-"""Tracebacks as users want them: from the first frame of their own code on."""
+"""Shorten tracebacks so that they begin in the user's code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import TracebackType
 _SKIPPED = tuple(
     os.path.dirname(os.path.abspath(file)) + os.sep for file in (os.path.dirname(__file__), asyncio.__file__)
 )
-"""This package, and what runs a coroutine for it."""
+"""The files of this package, and of the library that runs coroutines for it."""
 
 
 def from_their_code(trace: TracebackType | None) -> TracebackType | None:
