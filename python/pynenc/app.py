@@ -74,7 +74,7 @@ class Pynenc(metaclass=AppMeta):
         *,
         payload_codec: PayloadCodec | None = None,
     ) -> None:
-        # A subclass with a constructor of its own may call this one in either form.
+        # The constructor of a subclass may call this one in either form.
         app_id, config_values, config_filepath = normalise(app_id, config_values, config_filepath)
         sources = ConfigSources(app_id, config_values, config_filepath)
         self._runtime = AppRuntime(self, sources, _FROM_ABOVE, payload_codec)
@@ -449,7 +449,7 @@ class Pynenc(metaclass=AppMeta):
 
     @classmethod
     def _clear_instances(cls) -> None:
-        """Forget every app, so that the next one with the same arguments is new. For tests."""
+        """Forget every app, so that the next one with equal arguments is new. For tests."""
         forget_all()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -495,7 +495,7 @@ app_info.register_app_class(Pynenc)
 
 
 class _TaskDecorator:
-    """What `@app.task(…)` with options is, for type checkers."""
+    """The type of `@app.task(…)` with options, for type checkers."""
 
     @overload
     def __call__(self, func: Callable[Params, Coroutine[Any, Any, R]], /) -> Task[Params, R]: ...

@@ -123,21 +123,21 @@ _registered: type[Pynenc] | None = None
 
 
 def register_app_class(cls: type[Pynenc]) -> None:
-    """Make `cls` the class of the apps that `AppInfo.load` makes. The module of the class does this."""
+    """Make `cls` the class of the apps that `AppInfo.load` creates. The module of the class calls this."""
     global _registered
     _registered = cls
 
 
 def _app_class() -> type[Pynenc]:
     if _registered is None:
-        # This module stands below the app, which registers itself when it is imported.
+        # The app registers itself when it is imported, so this module need not import it.
         importlib.import_module("pynenc.app")
     assert _registered is not None
     return _registered
 
 
 def _import(name: str, filepath: str | None) -> ModuleType | None:
-    """The module; None if neither its name nor its file leads to one."""
+    """Return the module; None if neither its name nor its file leads to one."""
     if name in sys.modules:
         return sys.modules[name]
     try:

@@ -97,7 +97,7 @@ class Call(Generic[Params, Result]):
     def serialized_args_for_concurrency_control(self) -> dict[str, str] | None:
         """The texts by which concurrency control compares calls; None if it compares no arguments.
 
-        They are those of the mode for running, or of the mode for registration if that for running is disabled.
+        The texts are those of the mode for running, or of the mode for registration if that for running is disabled.
         """
         conf = self.task.conf
         mode = conf.running_concurrency
@@ -137,7 +137,7 @@ class Call(Generic[Params, Result]):
         return msgspec.json.encode({"task_id": str(self.task.task_id), "payload": payload}).decode()
 
     def _plain_payload(self) -> bytes | None:
-        """The encoded arguments without what protects them in the store."""
+        """The encoded arguments without signature or `PayloadCodec`."""
         if self._payload is None or self._invocation_id is None:
             return self._payload
         return runtime_of(self.app).codec.open_arguments(self.task, self._payload, self._invocation_id)

@@ -63,7 +63,9 @@ sync_inv_context = _SyncInvocations()
 
 
 def __getattr__(name: str) -> Any:
-    """`context.runner_args`: what the runner passed to `invocation.run`, here and now; pynenc has it as a global."""
+    """Provide `context.runner_args`, the arguments that the runner passed to `invocation.run`; pynenc has it as a
+    global.
+    """
     if name == "runner_args":
         return current_runner_args.get()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -58,7 +58,7 @@ class TaskOptions(TypedDict, total=False):
     key_arguments: Iterable[str] | None
     """Names of the arguments that count for the mode `KEYS`."""
     on_diff_non_key_args_raise: bool | None
-    """Raise at the call if the equal one in the queue has other arguments beside its keys."""
+    """Raise at the call if the queued call with equal keys has other arguments."""
     reroute_on_concurrency_control: bool | None
     """An invocation that may not run now: True puts it off, False (default) drops it."""
     queue: str | None
@@ -66,7 +66,7 @@ class TaskOptions(TypedDict, total=False):
     priority: float | None
     """From -100 to 100, higher first; 0 by default."""
     parallel_batch_size: int | None
-    """The calls that `parallelize` submits at once; 100 by default, 0 for one at a time."""
+    """The number of calls that `parallelize` submits at once; 100 by default, 0 for one at a time."""
     auto_parallel_batch_size: int | None
     """Deprecated and without effect: `parallel_batch_size` took its place."""
     lossy: bool | None
@@ -108,7 +108,7 @@ class Task(Generic[Params, Result]):
     def __init__(self, app: Pynenc, func: Callable[Params, Result], options: dict[str, Any] | None = None) -> None:
         check_function(func)
         functools.update_wrapper(self, func, updated=())
-        # What decorators have put on the function is readable here too, but never hides what a task has.
+        # Attributes that decorators have set on the function are readable here, but never hide those of the task.
         attributes = getattr(func, "__dict__", {})
         self.__dict__.update({name: value for name, value in attributes.items() if not hasattr(type(self), name)})
         self.__dict__["__wrapped__"] = func
@@ -129,7 +129,7 @@ class Task(Generic[Params, Result]):
                 stacklevel=4,
             )
         if self.options:
-            # Say at once what is wrong with them. The settings themselves are read at first use: see `conf`.
+            # Report invalid options at once. The settings themselves are read at first use: see `conf`.
             self._make_conf()
 
     # -- settings --------------------------------------------------------------------------------------------------
@@ -328,7 +328,7 @@ class Task(Generic[Params, Result]):
     def _report_lost(
         self, end: Future[BaseInvocation[Params, Result]] | Future[BaseInvocationGroup[Params, Result]]
     ) -> None:
-        """Say what became of a call that nobody waits for any more."""
+        """Log the result of a call whose caller no longer waits."""
         if self._runtime.conf.dev_mode_force_sync_tasks:
             return
         error = end.exception()

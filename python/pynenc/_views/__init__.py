@@ -1,1 +1,1 @@
-"""What the views over the store (`broker`, `orchestrator`, `state_backend`) have in common."""
+"""The common part of the views of the store (`broker`, `orchestrator`, `state_backend`)."""

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from pynenc._kernel.shapes import AppShape
 
 _SIGN_OF_LIFE_SEC = 0.5
-"""How often a loop that waits for work says that it lives."""
+"""How often a loop that waits for work gives a sign of life, in seconds."""
 
 _POLL_SEC = 0.05
-"""How often a process without a running runner looks for work: nothing tells it."""
+"""How often a process without a running runner polls for work, because it receives no notification."""
 
 
 def claim_or_wait(app: AppShape, limit: int, wait_sec: float, runner_ctx: Any = None) -> list[_core.Claim]:

@@ -1,4 +1,6 @@
-"""What pynenc's orchestrator keeps beside the statuses: who waits for whom. Here the store does, in its own verbs."""
+"""The relations that pynenc's orchestrator keeps beside the statuses: the waiters of each invocation. Here the store's
+verbs keep them.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ class ActiveRunnerInfo:
     last_heartbeat: datetime
     """The time of its last sign of life, written once a minute. Leases are renewed more often."""
     allow_to_run_atomic_service: bool = True
-    """True: every runner recovers what dead runners leave."""
+    """True: every runner recovers the invocations of dead runners."""
     consumed_queues: tuple[str, ...] | None = None
     """The queues that it takes work from; None for all."""
 

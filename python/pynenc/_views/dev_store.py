@@ -1,4 +1,4 @@
-"""What views read in dev mode: the invocations of this process in place of those of a store."""
+"""The reads of views in dev mode: the invocations of this process instead of those of a store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class DevRecord(NamedTuple):
-    """What a store would know of one invocation, as far as views ask for it."""
+    """The record of one invocation, with the fields that views read."""
 
     invocation_id: str
     task_id: str
@@ -42,7 +42,7 @@ class DevHistoryEntry(NamedTuple):
 
 
 class DevStore:
-    """The verbs of a store that read, answered from memory; all others are those of the store of the app."""
+    """The reading verbs of a store, answered from memory; all other verbs are those of the app's store."""
 
     def __init__(self, app: Pynenc) -> None:
         self._app = app
@@ -88,7 +88,7 @@ class DevStore:
         ]
 
     def list_ids(self, *, limit: int = 100, offset: int = 0, **wanted: Any) -> list[str]:
-        """Return the ids of those that match, in the order of the calls."""
+        """Return the ids of the matching invocations, in the order of the calls."""
         return [str(one.invocation_id) for one in self._matching(**wanted)][offset : offset + limit]
 
     def count(self, **wanted: Any) -> int:
@@ -96,7 +96,7 @@ class DevStore:
         return sum(1 for _ in self._matching(**wanted))
 
     def cancel(self, invocation_id: str, *, claimed: bool = True) -> str:
-        """Cancel what has not begun: `done`; else `claimed` or `final`, as a store answers."""
+        """Cancel an invocation that has not begun: `done`; otherwise return `claimed` or `final`, like a store."""
         try:
             invocation = find(self._app, invocation_id)
         except InvocationNotFoundError:

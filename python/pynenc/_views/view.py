@@ -1,4 +1,4 @@
-"""What the views over the store (`broker`, `orchestrator`, `state_backend`) share."""
+"""The common base of the views of the store (`broker`, `orchestrator`, `state_backend`)."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class View:
 
 
 def id_of(invocation: InvocationOrId) -> str:
-    """The id of an invocation, or an id as it is."""
+    """Return the id of an invocation; an id is returned unchanged."""
     return str(getattr(invocation, "invocation_id", invocation))
 
 
@@ -72,7 +72,7 @@ def claim_of(invocation: InvocationOrId) -> _core.Claim | None:
 
 
 def owned_claim(invocation: InvocationOrId, purpose: str) -> _core.Claim:
-    """The same, or `InvocationStatusOwnershipError` that says what it is needed for."""
+    """Return the claim of an invocation, or raise `InvocationStatusOwnershipError`, which names the purpose."""
     claim = claim_of(invocation)
     if claim is None:
         raise InvocationStatusOwnershipError(
@@ -83,7 +83,7 @@ def owned_claim(invocation: InvocationOrId, purpose: str) -> _core.Claim:
 
 
 def texts(values: Any) -> list[str]:
-    """Statuses or names as plain text; a single one counts as a list of one, None as an empty list."""
+    """Return statuses or names as plain text; a single one becomes a list of one, None an empty list."""
     if values is None:
         return []
     if isinstance(values, str):
@@ -109,15 +109,15 @@ def every_id(
 
 
 def view_key() -> str:
-    """The name under which a process without a runner owns what it claims through a view."""
+    """Return the name under which a process without a runner owns claims made through a view."""
     return f"view({socket.gethostname()}-{os.getpid()})"
 
 
 def claim_some(app: AppShape, limit: int, queues: Iterable[str] = (), runner_ctx: Any = None) -> list[_core.Claim]:
-    """Take up to `limit` due invocations: through the engine of the runner that runs here, which renews their leases.
+    """Claim up to `limit` due invocations through the engine of the running runner, which renews their leases.
 
-    Without one, or for chosen queues and a named owner, straight from the store; then nobody renews, and a body must
-    finish within `lease_sec`.
+    Without a runner, or for chosen queues and a named owner, claim directly from the store. Nothing renews such leases,
+    and a body must finish within `lease_sec`.
     """
     engine = session_of(runner_of(app)).engine
     chosen = list(queues)

@@ -124,12 +124,12 @@ class BaseBroker(View):
     def purge(self) -> None:
         """Cancel every invocation that waits for a runner. Running and finished invocations stay."""
         while self._store.cancel_queued():
-            # What this called back to the queue, and what has arrived meanwhile, too.
+            # Both the invocations that this call queued again, and those that have arrived meanwhile.
             continue
 
 
 def _check(queue_name: str | None, priority: float | None) -> None:
-    """Raise `ValueError` for what cannot be the queue or the priority of a task."""
+    """Raise `ValueError` for an invalid queue or priority of a task."""
     if queue_name is not None and not re.fullmatch(QUEUE_NAME, str(queue_name)):
         raise ValueError(f"route_invocation: queue_name must match {QUEUE_NAME}, got {queue_name!r}")
     # False for nan, too.

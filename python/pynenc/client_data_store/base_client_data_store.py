@@ -151,7 +151,7 @@ class BaseClientDataStore:
         raise self._keeps_nothing()
 
     def _retrieve(self, key: str) -> str:
-        """Raises what says that there is no such text."""
+        """Raise the error that there is no such text."""
         raise self._keeps_nothing()
 
     def _purge(self) -> None:

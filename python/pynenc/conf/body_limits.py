@@ -13,7 +13,7 @@ class Limits(NamedTuple):
     hard: float
 
     def describe(self, stage: str) -> str:
-        """Return what a body did that was interrupted at this stage."""
+        """Return the description of a body that was interrupted at this stage."""
         name, seconds = ("soft_timeout", self.soft) if stage == "soft" else ("timeout", self.hard)
         return f"ran longer than its {name} of {seconds:g} s"
 

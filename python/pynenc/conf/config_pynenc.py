@@ -50,7 +50,9 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
     """The settings of an app: its store, its promises, its texts."""
 
     def _layers(self, config_values: dict[str, Any], config_filepath: str | None) -> Iterator[Layer]:
-        """The sources, the later ones winning. Raises `ConfigError` for one that loosens what the code trusts."""
+        """Yield the sources, later ones overriding earlier ones. Raises `ConfigError` for a source that weakens the
+        code's trust.
+        """
         yield from checked_layers(super()._layers(config_values, config_filepath))
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -71,7 +73,7 @@ class ConfigPynenc(ConfigSQLite, ConfigRedis):
                 raise
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a pickle holds, which belongs to no app."""
+        """Return the state of a pickle, which belongs to no app."""
         return {name: value for name, value in super().__getstate__().items() if name != "_watch"}
 
     app_id: str = setting(

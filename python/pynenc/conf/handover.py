@@ -65,7 +65,7 @@ def merged_values(own: Mapping[str, Any], handed: Mapping[str, Any]) -> dict[str
 
 
 def as_json(values: Any) -> str:
-    """Return settings as JSON: a set becomes a list, and what JSON does not have becomes text."""
+    """Return settings as JSON: a set becomes a list, and values without a JSON form become text."""
     return msgspec.json.encode(values, enc_hook=str).decode()
 
 

@@ -1,7 +1,8 @@
-"""Settings of single tasks that do not exist: a misspelt name in a file, in `config_values`, or in the environment.
+"""Find settings of single tasks that do not exist: a misspelt name in a file, in `config_values`, or in the
+environment.
 
-A runner looks for them at its start, when it knows its tasks. Settings may name tasks of other runners, so a name
-counts as misspelt only if it is like that of a task, or if its module is here and has no such task.
+A runner searches for them at its start, when it knows its tasks. Settings may name tasks of other runners, so a name
+counts as misspelt only if it is similar to that of a task, or if its module is here and has no such task.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import time
 from pynenc.invocation.status import InvocationStatus
 
 BEGUN = (InvocationStatus.PENDING, InvocationStatus.RUNNING)
-"""What follows when a body begins, as it would on a runner."""
+"""Yield the changes at the start of a body, as on a runner."""
 
 
 class StatusChanges:

@@ -39,7 +39,7 @@ class BaseInvocation(ABC, Generic[Params, Result]):
     invocation_id: InvocationId
     """The id: a UUID as text, ordered by time of submission."""
     body_ended: bool
-    """Whether the body that this object was made for has returned or raised. For runners."""
+    """Whether the body of this object has returned or raised. For runners."""
 
     def leave_to_parent(self) -> None:
         """Give up the claim and the slot in a process that the body has forked: both stay with the parent."""
@@ -245,7 +245,7 @@ def checked_timeout(timeout: float | None) -> float | None:
         raise TypeError(f"timeout must be a number of seconds or None, got {timeout!r}")
     if math.isnan(timeout):
         raise ValueError("timeout must be a number of seconds or None, got nan")
-    # As good as for ever, which is what None means to the engine.
+    # Almost forever, which None means to the engine.
     return None if timeout > _FOR_EVER_SEC else max(0.0, float(timeout))
 
 

@@ -85,7 +85,7 @@ class ConcurrentInvocation(StatusChanges, BaseInvocation[Params, Result], Generi
         self._parent_id = None if self._parent is None else self._parent.invocation_id
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        """Set while no body runs, after one has."""
+        """Set while no body runs, after one has run."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._body: asyncio.Task[None] | None = None
         """The body, where it runs as a task on `_loop`."""
@@ -99,7 +99,7 @@ class ConcurrentInvocation(StatusChanges, BaseInvocation[Params, Result], Generi
         self._cancelled = False
         self.body_ended = False
         self._error: BaseException | None = None
-        """What the body raised, as it was."""
+        """The exception of the body, unchanged."""
 
     @property
     def call(self) -> Call[Params, Result]:
@@ -145,7 +145,7 @@ class ConcurrentInvocation(StatusChanges, BaseInvocation[Params, Result], Generi
         while not self._status.is_final():
             self._refuse_own()
             if self._begin():
-                # A context of its own, so that nothing set in the body leaks into the caller.
+                # A separate context, so that no variable set in the body leaks into the caller.
                 contextvars.copy_context().run(self._run)
                 if isinstance(self._error, KeyboardInterrupt):
                     raise self._error
@@ -208,7 +208,7 @@ class ConcurrentInvocation(StatusChanges, BaseInvocation[Params, Result], Generi
         if loop is not None and inspect.iscoroutinefunction(self.task.func):
             self._run_on(loop)
         elif loop is not None:
-            # The body may start a loop of its own, for which there must be none on its thread.
+            # The body may start its own loop, which needs a thread without one.
             thread = threading.Thread(target=contextvars.copy_context().run, args=(self._run,))
             thread.start()
             thread.join()
@@ -266,7 +266,7 @@ class ConcurrentInvocation(StatusChanges, BaseInvocation[Params, Result], Generi
         return self.get_final_result()
 
     def _begin(self) -> bool:
-        """Take it upon the caller to run the body; False if somebody else does, or it has run."""
+        """Let the caller run the body; return False if another thread runs it, or it has run."""
         with self._lock:
             if self._status is not InvocationStatus.REGISTERED:
                 return False
@@ -277,11 +277,11 @@ class ConcurrentInvocation(StatusChanges, BaseInvocation[Params, Result], Generi
     def _run_on(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._body = loop.create_task(self._run_coroutine())
-        # One that is cancelled before it begins runs nothing, not even what would end it.
+        # An invocation that is cancelled before it begins runs nothing, not even code that would end it.
         self._body.add_done_callback(lambda body: self._end())
 
     def _end(self) -> None:
-        """The body runs no more; one without an outcome may be run again."""
+        """Mark the end of the body; a body without an outcome may run again."""
         with self._lock:
             self._loop = self._body = None
             if not self._status.is_final():
@@ -364,10 +364,10 @@ class ConcurrentInvocation(StatusChanges, BaseInvocation[Params, Result], Generi
 
     def _failed(self, error: BaseException) -> bool:
         self._outcome = runtime_of(self.app).codec.encode_exception(self.task, error, str(self.invocation_id))
-        # What is shown of it begins in the code of the body.
+        # The shown traceback begins in the code of the body.
         self._error = error.with_traceback(from_their_code(error.__traceback__))
         self._become(InvocationStatus.FAILED)
-        # Perhaps nobody asks for the result.
+        # The result may never be read.
         self.app.logger.error("task %s failed: %s", self.task.task_id, describe(error), exc_info=self._error)
         return False
 

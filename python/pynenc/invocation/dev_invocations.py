@@ -1,4 +1,4 @@
-"""The latest invocations that calls in dev mode have made in this process, by their ids."""
+"""The latest invocations that calls in dev mode have created in this process, by their ids."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from pynenc.exceptions import InvocationNotFoundError
 from pynenc.invocation.conc_invocation import ConcurrentInvocation
 from pynenc.invocation.dist_invocation import DistributedInvocation
 
-# What an annotation says of invocations is true in dev mode too.
+# Annotations of invocations also hold in dev mode.
 DistributedInvocation.register(ConcurrentInvocation)
 
 KEPT = 10_000
-"""How many invocations of an app are found by their ids, the latest ones."""
+"""The maximum number of invocations of an app that can be found by their ids, the latest ones."""
 
 _lock = threading.Lock()
 _made: weakref.WeakKeyDictionary[Any, OrderedDict[str, ConcurrentInvocation[Any, Any]]] = weakref.WeakKeyDictionary()
 
 
 def find(app: Any, invocation_id: str) -> ConcurrentInvocation[Any, Any]:
-    """Return the invocation with this id that a call in this process has made.
+    """Return the invocation with this id that a call in this process has created.
 
-    Raises:
-        InvocationNotFoundError: no call of this app has made it, or many calls came after it.
+    Raises `InvocationNotFoundError` if no call of this app has created it, or many calls came after it.
     """
     with _lock:
         found = _made.get(app, OrderedDict()).get(str(invocation_id))
@@ -38,7 +37,7 @@ def find(app: Any, invocation_id: str) -> ConcurrentInvocation[Any, Any]:
 
 
 def remember(app: Any, invocations: Iterable[ConcurrentInvocation[Any, Any]]) -> None:
-    """Have `find` return these invocations of an app. The oldest ones are forgotten for them."""
+    """Let `find` return these invocations of an app. The oldest ones are forgotten in exchange."""
     with _lock:
         known = _made.setdefault(app, OrderedDict())
         for invocation in invocations:
@@ -48,8 +47,9 @@ def remember(app: Any, invocations: Iterable[ConcurrentInvocation[Any, Any]]) ->
 
 
 def made_by(app: Any) -> list[ConcurrentInvocation[Any, Any]]:
-    """Return the invocations that calls in this process have made, in the order of the calls; the latest `KEPT` of
-    them."""
+    """Return the invocations that calls in this process have created, in the order of the calls; the latest `KEPT` of
+    them.
+    """
     with _lock:
         return list(_made.get(app, OrderedDict()).values())
 

@@ -104,7 +104,7 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
         return AsyncGroupResults(self._async_finishing(), or_exception(conclude) if return_exceptions else conclude)
 
     async def _async_finishing(self) -> AsyncGenerator[DistributedInvocation[Params, Result], None]:
-        """Each invocation when it has finished, one watch for all of them."""
+        """Yield each invocation when it has finished, with one watch for all."""
         waiting = _Waiting(self._invocations)
         for invocation in waiting.finished:
             yield invocation
@@ -130,7 +130,7 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
                 watch.close()
 
     def _finishing(self, timeout: float | None) -> Iterator[DistributedInvocation[Params, Result]]:
-        """Each invocation when it has finished, one wait for all of them."""
+        """Yield each invocation when it has finished, with one wait for all."""
         deadline = None if timeout is None else clock.monotonic() + timeout
         waiting = _Waiting(self._invocations)
         yield from waiting.finished
@@ -151,7 +151,7 @@ class DistributedInvocationGroup(BaseInvocationGroup[Params, Result], Generic[Pa
 
 
 class _Waiting(Generic[Params, Result]):
-    """The invocations whose outcome is not known here, by id; several objects may stand for one id."""
+    """The invocations without a known outcome, by id; several objects may have the same id."""
 
     def __init__(self, invocations: Iterable[DistributedInvocation[Params, Result]]) -> None:
         self.finished: list[DistributedInvocation[Params, Result]] = []

@@ -91,7 +91,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Target, Generic[Para
         self._task = task if task is not None or call is None else call.task
         self._call = call
         self._claim = claim
-        # What can interrupt its body here, or has; and the thread of a body that nothing has interrupted yet.
+        # The object that can interrupt its body here, or has; and the thread of a body that has not been interrupted.
         self._limit: BodyLimit | None = None
         self._thread = 0
         self._kwargs: dict[str, Any] | None = None
@@ -115,7 +115,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Target, Generic[Para
         """The task that was called. Reads the store if only the id is known; raises `TaskError` for an unknown task."""
         if self._task is None:
             task_id = self._stored().task_id if self._claim is None else self._claim.task_id
-            # What the id names has the types that the caller expects of it, or fails when it is used.
+            # The invocation has the types that the caller expects, or fails when it is used.
             self._task = self.app.get_task(task_id)
         task: Task[Params, Result] = self._task
         return task
@@ -253,14 +253,14 @@ class DistributedInvocation(BaseInvocation[Params, Result], Target, Generic[Para
             except (InvocationNotFoundError, ValueError) as error:
                 raise missing(runtime_of(self.app), self.invocation_id, error) from None
         if self._task is None and self._value is _UNSET:
-            # Known by its id alone: which task it is has to be read, and perhaps imported.
+            # The object has only an id: its task must be read, and perhaps imported.
             from pynenc._kernel.submit_pool import off_the_loop
 
             await off_the_loop(runtime_of(self.app), lambda: self.task)
         return self._conclude()
 
     def _conclude(self) -> Result:
-        """The value or the exception of what is finished."""
+        """Return the value or the exception of a finished invocation."""
         if self._value is not _UNSET:
             return self._value  # type: ignore[no-any-return]
         terminal = self._terminal
@@ -277,7 +277,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Target, Generic[Para
                 else runtime_of(self.app).codec.decode_exception(self.task, payload, self.invocation_id)
             )
         except SignatureError:
-            # A forged message ends this wait. The next one asks the store, which may know better.
+            # A forged message ends this wait. The next wait asks the store.
             self._terminal = None
             raise
         if error is not None:
@@ -290,7 +290,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Target, Generic[Para
         raise InvocationAbandonedError(self.invocation_id, text)
 
     def _look(self) -> bool:
-        """Fetch the outcome if there is one."""
+        """Fetch the outcome if it is there."""
         try:
             self._terminal = runtime_of(self.app).store.terminals([str(self.invocation_id)])[0]
         except (InvocationNotFoundError, ValueError) as error:
@@ -364,7 +364,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Target, Generic[Para
         return self._depth
 
     def _stored(self) -> _core.Record:
-        """What the store has of it, read once: for what never changes."""
+        """Return the record in the store, which is read once for its constant fields."""
         if self._record is None:
             self._record = self._read()
         return self._record

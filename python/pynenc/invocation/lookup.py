@@ -46,9 +46,8 @@ def invocation_of_task(task: Task[Params, Result], invocation_id: str) -> BaseIn
 def decoded_invocation(app: Any, kind: type[Any], invocation_id: str) -> BaseInvocation[Any, Any]:
     """Return the invocation that a value of the annotated class `kind` names.
 
-    Raises:
-        InvocationNotFoundError: in dev mode, no call of this process has made it.
-        TypeError: an invocation is none of class `kind`.
+    Raises `InvocationNotFoundError` in dev mode if no call of this process has created it, and `TypeError` if an
+    invocation has another class than `kind`.
     """
     if app.conf.dev_mode_force_sync_tasks:
         return find(app, invocation_id)

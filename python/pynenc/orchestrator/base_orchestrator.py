@@ -98,7 +98,7 @@ class BaseOrchestrator(Upkeep, Reads):
                 )
         finally:
             for claim in reversed(waiting):
-                # Lost claims are no matter here, so the answer is not looked at.
+                # Lost claims do not matter here, so the answer is ignored.
                 settle_claim(
                     self.app,
                     claim,

@@ -18,7 +18,7 @@ _MODULES = {"AppTest": "app_test", "IsolateApp": "plugin", "StartRunner": "plugi
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is used: pytest imports this package in every session."""
+    """Import names when they are used: pytest imports this package in every session."""
     if name in _MODULES:
         return getattr(importlib.import_module(f"pynenc.testing.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

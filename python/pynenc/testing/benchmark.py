@@ -131,7 +131,7 @@ class RunnerBenchmark:
         return report
 
     def _tasks(self, url: str) -> Any:
-        """The module of tasks with an app of its own, which worker processes find through the environment."""
+        """Return the module of tasks with its own app, which worker processes find through the environment."""
         self._monkeypatch.setenv("PYNENC__STORE_URL", url)
         self._monkeypatch.setenv("PYNENC__LOGGING_LEVEL", "warning")
         self._monkeypatch.setenv("PYNENC_BENCHMARK_APP", f"benchmark-{uuid.uuid4().hex[:12]}")
@@ -171,7 +171,7 @@ def _wake_up_ms(module: Any, count: int) -> float:
 
 
 def _slots(module: Any, runner: BaseRunner) -> tuple[int, int]:
-    """How many slots there are said to be, and how many bodies did run at once."""
+    """Return the number of slots that the runner claims to have, and the number of bodies that ran at once."""
     slots = runner.max_parallel_slots
     spans = module.occupy.parallelize([(_OCCUPY_SEC,)] * (slots * 3)).get_results(_RESULT_SEC)
     return slots, most_at_once(spans)
@@ -194,7 +194,7 @@ def most_at_once(spans: Sequence[tuple[float, float]]) -> int:
 
 
 def _cpu_sec() -> float:
-    """CPU time of this process, of those that it has started, and of those of them that have ended."""
+    """Return the CPU time of this process, of its children, and of its ended children."""
     times = os.times()
     # The system counts in hundredths of a second, in which a short round may find nothing; for oneself there is better.
     here = time.process_time() + times.children_user + times.children_system
@@ -210,7 +210,7 @@ def _cpu_of(pid: int) -> float:
 
 
 def _memory_mb() -> float:
-    """Resident memory of this process and those that it has started; 0 where the system does not tell."""
+    """Return the resident memory of this process and its children; 0 if the system does not report it."""
     total = 0
     for pid in (os.getpid(), *_descendants()):
         try:

@@ -35,7 +35,7 @@ _START_SEC = 30.0
 _reports: list[RunnerReport] = []
 
 _test_apps: list[Pynenc] = []
-"""The apps that `pynenc_app` has made for running tests."""
+"""The apps that `pynenc_app` has created for running tests."""
 
 
 @pytest.fixture(scope="session")
@@ -167,7 +167,7 @@ def running(runner: BaseRunner) -> Iterator[BaseRunner]:
     def run() -> None:
         try:
             with warnings.catch_warnings():
-                # That a runner on a second thread takes no signals is what is wanted here.
+                # The warning that a runner on a second thread takes no signals is expected here.
                 warnings.simplefilter("ignore", UserWarning)
                 runner.run()
         except BaseException as error:

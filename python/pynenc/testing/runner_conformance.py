@@ -109,7 +109,7 @@ class Trial:
     def _run(self) -> None:
         try:
             with warnings.catch_warnings():
-                # It is told to stop by a call, so it need not take signals.
+                # A call stops it, so it need not take signals.
                 warnings.simplefilter("ignore", UserWarning)
                 self.runner.run()
         except BaseException as error:
@@ -336,11 +336,12 @@ def run_check(check: Check, make_runner: MakeRunner, folder: Path, patience_sec:
         try:
             check(trial)
         except BaseException:
-            # What failed is the news; a stop that fails as well is not.
+            # The failure of the check matters; a failure of the stop does not hide it.
             with contextlib.suppress(AssertionError):
                 trial.patience_sec = min(trial.patience_sec, 1.0)
                 trial.stop()
-            # Bodies that wait for what does not run any more would keep their threads, and with them the test process.
+            # Bodies that wait for invocations that no longer run would keep their threads, and with them the test
+            # process.
             runtime_of(trial.tasks.app).store.close()
             raise
         trial.stop()
