@@ -108,13 +108,6 @@ class enter_invocation:
             self._tokens = None
 
 
-def body_ended() -> None:
-    """Record that the body of this context has returned or raised. Code that it left running waits without its slot."""
-    invocation = current_invocation.get()
-    if invocation is not None:
-        invocation.body_ended = True
-
-
 def invocation_of(app: Pynenc) -> RunningInvocation | None:
     """Return the invocation whose body runs in this context.
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Bodies:
     """Running bodies of one runner, by id of the invocation."""
 
-    __slots__ = ("_early", "_guarded", "_hooks", "_late", "plain")
+    __slots__ = ("_guarded", "_hooks", "_late", "early", "plain")
 
     def __init__(self, hooks: BodyHooks) -> None:
         self._hooks = hooks
@@ -34,32 +34,29 @@ class Bodies:
         """Bodies on threads, without limits; each sets its `_thread` before it is put in."""
         self._guarded: dict[str, tuple[_core.Claim, Limit]] = {}
         self._late: dict[str, BodyLimit] = {}
-        self._early: dict[str, float] = {}
+        self.early: dict[str, float] = {}
+        """Bodies that were cancelled before they began, with the grace that they get. Almost always empty."""
 
     def clear(self) -> None:
         """Forget the bodies of an earlier run."""
-        for bodies in (self.plain, self._guarded, self._late, self._early):
+        for bodies in (self.plain, self._guarded, self._late, self.early):
             bodies.clear()
-
-    def is_early(self, invocation_id: str) -> bool:
-        """Whether it was cancelled before it began; to be asked after it was put in."""
-        return bool(self._early) and invocation_id in self._early
 
     def guard(self, claim: _core.Claim, limit: Limit) -> None:
         """A body is about to begin that `limit` can interrupt."""
         self._guarded[claim.invocation_id] = (claim, limit)
-        if self.is_early(claim.invocation_id):
-            self.cancel(claim.invocation_id, self._early[claim.invocation_id])
+        if claim.invocation_id in self.early:
+            self.cancel(claim.invocation_id, self.early[claim.invocation_id])
 
     def unguard(self, claim: _core.Claim) -> None:
         """It has ended."""
         self._guarded.pop(claim.invocation_id, None)
-        if self._early:
-            self._early.pop(claim.invocation_id, None)
+        if self.early:
+            self.early.pop(claim.invocation_id, None)
 
     def end_late(self, invocation_id: str) -> None:
         """On the thread of a plain body that a canceller has taken out: no exception comes after this. Idempotent."""
-        self._early.pop(invocation_id, None)
+        self.early.pop(invocation_id, None)
         late = self._late.get(invocation_id)
         if late is not None:
             late.finish()
@@ -78,7 +75,7 @@ class Bodies:
             RuntimeError: the system has no thread left for it. Nothing happened, so it can be tried again.
         """
         # This thread and the thread of the body both write first and look then, so that the second one sees the first.
-        self._early[invocation_id] = grace_sec
+        self.early[invocation_id] = grace_sec
         guarded = self._guarded.get(invocation_id)
         if guarded is not None:
             claim, limit = guarded
@@ -100,7 +97,7 @@ class Bodies:
             if self.plain.pop(invocation_id, None) is None:
                 # It has just ended.
                 self._late.pop(invocation_id, None)
-                self._early.pop(invocation_id, None)
+                self.early.pop(invocation_id, None)
                 return False
             invocation._limit = late
             self._hooks.limit_begins(invocation._claim, grace_sec, grace_sec)

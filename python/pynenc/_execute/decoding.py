@@ -36,7 +36,7 @@ def decode(execution: Execution) -> dict[str, Any]:
         CannotSupervise: the system has no thread left to keep the time.
     """
     task, claim, invocation_id = execution.task, execution.claim, execution.invocation.invocation_id
-    codec, payload = execution.runtime.codec, claim.payload
+    codec, payload = execution.codec, claim.payload
     if len(payload) <= LARGE and task._decodes_quickly:
         return codec.decode_arguments(task, payload, invocation_id)
     try:

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 def returned(execution: Execution, value: Any) -> Outcome:
     """The outcome of a body that has returned."""
-    context.body_ended()
+    invocation = execution.invocation
+    invocation.body_ended = True
     try:
-        payload = execution.runtime.codec.encode_result(execution.task, value, execution.invocation.invocation_id)
-        return Outcome(SUCCESS, payload)
+        return Outcome(SUCCESS, execution.codec.encode_result(execution.task, value, invocation.invocation_id))
     except Exception as error:
         return _failed(execution, error)
 
 
 def raised(execution: Execution, error: BaseException, limit: BodyLimit | CoroutineLimit | None = None) -> Outcome:
     """The outcome of a body that has raised, perhaps because `limit` interrupted it."""
-    context.body_ended()
+    execution.invocation.body_ended = True
     runtime, task, claim = execution.runtime, execution.task, execution.claim
     if limit is not None and limit.stage:
         if limit.stage == "gave up":
@@ -56,7 +56,7 @@ def raised(execution: Execution, error: BaseException, limit: BodyLimit | Corout
             claim.retries + 1,
             task.conf.max_retries,
         )
-        return Outcome(RETRY, note=runtime.codec.note(error, note))
+        return Outcome(RETRY, note=execution.codec.note(error, note))
     return _failed(execution, error)
 
 
@@ -89,7 +89,7 @@ def too_late(execution: Execution) -> Outcome:
 
 def disturbed(execution: Execution, other: str) -> Outcome:
     """The outcome of a coroutine body whose tasks another body has cancelled: it is run again."""
-    context.body_ended()
+    execution.invocation.body_ended = True
     claim = execution.claim
     reason = f"invocation {other}, which ran beside it, cancelled its tasks"
     execution.runtime.logger.warning("invocation %s of %s is run again: %s", claim.invocation_id, claim.task_id, reason)
@@ -114,7 +114,7 @@ def broken(execution: Execution, bug: BaseException) -> Outcome:
     except BaseException as second:
         # Not even that can be written down; what is left is to let another process try.
         note = f"{execution.hooks.runner.runner_id} could not record a failure: "
-        note += runtime.codec.note(second, describe(second))
+        note += execution.codec.note(second, describe(second))
         return Outcome(RELEASE, None, MAX_DELAY_SEC, note[:NOTE_CHARS])
 
 
@@ -135,5 +135,5 @@ def _failed(execution: Execution, error: BaseException) -> Outcome:
 
 
 def _failure(execution: Execution, error: BaseException) -> Outcome:
-    payload = execution.runtime.codec.encode_exception(execution.task, error, execution.claim.invocation_id)
+    payload = execution.codec.encode_exception(execution.task, error, execution.claim.invocation_id)
     return Outcome(FAILURE, payload)

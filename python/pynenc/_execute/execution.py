@@ -42,10 +42,13 @@ def execute(
     `SystemExit`, `KeyboardInterrupt` and `GeneratorExit` fail the invocation like any other exception. A task that this
     process does not know is handed back, to come again after a delay that grows.
     """
-    try:
-        task = runtime.app.get_task(claim.task_id)
-    except Exception as error:
-        return unknown_task(runtime.app, str(hooks.runner.runner_id), claim, error)
+    # The usual way, which a call of `get_task` would make slower. Task ids hash and compare as the text they are.
+    task = runtime.tasks.get(claim.task_id)  # type: ignore[call-overload]
+    if task is None:
+        try:
+            task = runtime.app.get_task(claim.task_id)
+        except Exception as error:
+            return unknown_task(runtime.app, str(hooks.runner.runner_id), claim, error)
     execution = Execution(runtime, claim, hooks, task, invocation)
     try:
         run = execution.run if hooks.ends_log is None else execution.run_and_log
@@ -88,7 +91,7 @@ async def execute_async(runtime: AppRuntime, claim: _core.Claim, hooks: BodyHook
 class Execution:
     """One execution of the body of one claim."""
 
-    __slots__ = ("claim", "hooks", "invocation", "runtime", "task")
+    __slots__ = ("claim", "codec", "hooks", "invocation", "runtime", "task")
 
     def __init__(
         self,
@@ -99,6 +102,7 @@ class Execution:
         invocation: DistributedInvocation[Any, Any] | None = None,
     ) -> None:
         self.runtime = runtime
+        self.codec = runtime.codec
         self.claim = claim
         self.hooks = hooks
         self.task = task
@@ -110,19 +114,20 @@ class Execution:
 
     def run(self, runner_args: dict[str, Any] | None) -> Outcome:
         """Decode the arguments, run the body, encode what it returns or raises. Changes the current context."""
-        invocation, task = self.invocation, self.task
+        invocation, task, hooks = self.invocation, self.task, self.hooks
         # Never reset: the context ends with the invocation.
         context.current_invocation.set(invocation)
-        context.current_runner.set(self.hooks.runner)
+        context.current_runner.set(hooks.runner)
         context.current_runner_args.set(runner_args)
-        began = 0.0 if task._limits is None else clock.monotonic()
+        limits = task._limits
+        began = 0.0 if limits is None else clock.monotonic()
         try:
             args, kwargs = task._apply(decode(self))
         except CannotSupervise as error:
             return self._no_thread(error.__cause__ or error)
         except Exception as error:
             return undecodable(self, error)
-        if task._limits is not None or self.hooks.bodies.is_early(invocation.invocation_id):
+        if limits is not None or invocation.invocation_id in hooks.bodies.early:
             try:
                 keep_time()
             except RuntimeError as error:
@@ -130,7 +135,7 @@ class Execution:
                 return self._no_thread(error)
         try:
             try:
-                if task._limits is not None or task._is_coroutine:
+                if limits is not None or task._is_coroutine:
                     value = self._run_guarded(args, kwargs, began)
                 else:
                     value = self._run_plain(args, kwargs)
@@ -160,7 +165,7 @@ class Execution:
         try:
             try:
                 bodies.plain[invocation_id] = invocation
-                if bodies.is_early(invocation_id):
+                if invocation_id in bodies.early:
                     self.hooks.runner.on_cancel(invocation_id)
                 value = self.task.func(*args, **kwargs)
                 return asyncio.run(value) if isinstance(value, types.CoroutineType) else value
