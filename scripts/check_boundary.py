@@ -21,6 +21,7 @@ CORE_IMPORTERS = frozenset(
         "_engine/outcomes.py",
         "_engine/running.py",
         "_engine/statuses.py",
+        "_engine/version.py",
         "_engine/waits.py",
         "_kernel/process.py",
         "_kernel/store_handle.py",
