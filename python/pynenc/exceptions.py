@@ -268,7 +268,14 @@ class InvocationTimeoutError(PynencError, TimeoutError):
 
     @classmethod
     def explained(cls, message: str, explain: Callable[[], str]) -> InvocationTimeoutError:
-        """Make an error whose text `explain` returns, when it is read."""
+        """Return an error whose text is made when it is read.
+
+        Args:
+            message: the text without an explanation.
+            explain: returns the whole text; called at most once.
+        Returns:
+            The error.
+        """
         error = cls(message)
         error._explain = explain
         return error

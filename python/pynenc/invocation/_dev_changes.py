@@ -25,5 +25,9 @@ class StatusChanges:
         self._changes.extend([(status, time.time()) for status in statuses])
 
     def changes(self) -> list[tuple[InvocationStatus, float]]:
-        """Return each status with the time at which it began, in seconds of `time.time()`, oldest first."""
+        """Return each status with the time at which it began, oldest first.
+
+        Returns:
+            Pairs of status and time, in seconds of `time.time()`.
+        """
         return list(self._changes)

@@ -103,7 +103,6 @@ class ConcurrentInvocation(StatusChanges, BaseInvocation[Params, Result], Generi
 
     @property
     def call(self) -> Call[Params, Result]:
-        """The task and its arguments."""
         return self._call_made
 
     @property
@@ -113,17 +112,14 @@ class ConcurrentInvocation(StatusChanges, BaseInvocation[Params, Result], Generi
 
     @property
     def num_retries(self) -> int:
-        """The number of runs after the first; inside the body, before this run."""
         return self._retries
 
     @property
     def parent_invocation(self) -> BaseInvocation[Any, Any] | None:
-        """The invocation whose body made the call; None for a call from outside."""
         return self._parent
 
     @property
     def parent_invocation_id(self) -> InvocationId | None:
-        """The id of the invocation whose body made the call; None for a call from outside."""
         return self._parent_id
 
     def get_result(self, timeout: float | None = None) -> Result:
@@ -159,15 +155,6 @@ class ConcurrentInvocation(StatusChanges, BaseInvocation[Params, Result], Generi
         return self.get_final_result()
 
     def get_final_result(self) -> Result:
-        """Return the result of a finished invocation without waiting.
-
-        Returns:
-            What the task returned.
-        Raises:
-            InvocationError: the body has not run to its end.
-            InvocationCancelledError: it was cancelled.
-            Exception: the exception of the task.
-        """
         if not self._status.is_final():
             raise InvocationError(
                 self.invocation_id, f"invocation {self.invocation_id} is not finished: {self._status}"
@@ -328,7 +315,11 @@ class ConcurrentInvocation(StatusChanges, BaseInvocation[Params, Result], Generi
                     again = self._raised(error)
 
     def payload(self) -> bytes:
-        """Return the encoded arguments."""
+        """Return the arguments as a store would keep them.
+
+        Returns:
+            The encoded arguments.
+        """
         if self._payload is None:
             self._payload = runtime_of(self.app).codec.encode_arguments(self.task, self.arguments.passed)
         return self._payload
