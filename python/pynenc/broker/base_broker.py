@@ -11,7 +11,7 @@ from pynenc._engine import outcomes
 from pynenc._execute.outcome import Outcome, runner_of, settle_claim
 from pynenc._kernel.runtime import runtime_of
 from pynenc._kernel.sessions import session_of
-from pynenc._submit.submit import submit_one
+from pynenc._submit.submit import plan_of, submit_one
 from pynenc._views.view import ClaimedInvocationId, View, claim_of, claim_some, id_of, texts
 from pynenc.conf.config_broker import ConfigBroker
 from pynenc.conf.config_task import MAX_PRIORITY, MIN_PRIORITY, QUEUE_NAME
@@ -96,7 +96,7 @@ class BaseBroker(View):
         Raises:
             PynencError: as calling the task raises.
         """
-        return submit_one(call.task, call.arguments.passed)
+        return submit_one(plan_of(call.task), call.arguments.passed)
 
     def retrieve_invocation(self, queue_name: str | None = None) -> ClaimedInvocationId | None:
         """Claim the next due invocation. Does not wait for one.
