@@ -18,11 +18,9 @@ FORBIDDEN_IN_CORE = ("pyo3", "tokio", "async-std", "rusqlite", "redis")
 CORE_IMPORTERS = frozenset(
     {
         "_engine/calls.py",
+        "_engine/facts.py",
         "_engine/outcomes.py",
         "_engine/running.py",
-        "_engine/statuses.py",
-        "_engine/version.py",
-        "_engine/waits.py",
         "_kernel/process.py",
         "_kernel/store_handle.py",
         "_logs/engine.py",

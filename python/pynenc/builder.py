@@ -63,7 +63,8 @@ class PynencBuilder(BuilderSteps):
 
     def memory(self) -> PynencBuilder:
         """Keep everything in the memory of this process: for tests."""
-        return self._components("Mem")._set(store_url="memory://")
+        self._components("Mem")
+        return self._set(store_url="memory://")
 
     def sqlite(
         self, sqlite_db_path: str | PathLike[str] | None = None, *, path: str | PathLike[str] | None = None

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict
 
 from pynenc import context
 from pynenc._kernel.runtime import runtime_of
+from pynenc._kernel.shapes import BodyTraits
 from pynenc._submit.submit import SubmitPlan, submit_many, submit_one
 from pynenc._tasks.checks import check_function, check_options, refuse_what_is_not_offered
 from pynenc.arguments import Arguments
-from pynenc.conf.body_limits import Limits, limits_of
+from pynenc.conf.body_limits import limits_of
 from pynenc.conf.config_task import ConcurrencyControlType, ConfigTask
 from pynenc.exceptions import ConfigError, RetryError
 from pynenc.identifiers import TaskId
@@ -145,8 +146,9 @@ class Task(Generic[Params, Result]):
         return tuple(dict.fromkeys((RetryError, *self.conf.retry_for)))
 
     @functools.cached_property
-    def _limits(self) -> Limits | None:
-        return limits_of(self.conf.soft_timeout, self.conf.timeout)
+    def _traits(self) -> BodyTraits:
+        limits = limits_of(self.conf.soft_timeout, self.conf.timeout)
+        return BodyTraits(self._apply, limits, self._is_coroutine)
 
     @functools.cached_property
     def _decodes_quickly(self) -> bool:

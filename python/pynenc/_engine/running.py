@@ -1,5 +1,5 @@
-"""What runs invocations: the engine of a runner, and the claims that it hands out."""
+"""What runs invocations, and what wakes those who wait: engines, claims, and descriptors for event loops."""
 
-from pynenc._core import Claim, Engine
+from pynenc._core import TARGETS_TOLD, Claim, Engine, LoopAlarm
 
-__all__ = ["Claim", "Engine"]
+__all__ = ["TARGETS_TOLD", "Claim", "Engine", "LoopAlarm"]

@@ -13,6 +13,7 @@ from pynenc._execute.execution import body_limit
 from pynenc._execute.thread_limits import BodyLimit
 from pynenc._execute.timer import keep_time
 from pynenc._kernel.runtime import runtime_of
+from pynenc._wait.target import claim_of, set_limit, thread_of
 
 if TYPE_CHECKING:
     from pynenc import _core
@@ -88,10 +89,11 @@ class Bodies:
             limit.cancel(grace_sec)
             return True
         invocation = self.plain.get(invocation_id)
-        if invocation is None or invocation._claim is None:
+        owned = None if invocation is None else claim_of(invocation)
+        if invocation is None or owned is None:
             return False
         keep_time()
-        late = body_limit(runtime_of(invocation.app), invocation._claim, self._hooks, None, thread=invocation._thread)
+        late = body_limit(runtime_of(invocation.app), owned, self._hooks, None, thread=thread_of(invocation))
         with late.held():
             self._late[invocation_id] = late
             if self.plain.pop(invocation_id, None) is None:
@@ -99,7 +101,7 @@ class Bodies:
                 self._late.pop(invocation_id, None)
                 self.early.pop(invocation_id, None)
                 return False
-            invocation._limit = late
-            self._hooks.limit_begins(invocation._claim, grace_sec, grace_sec)
+            set_limit(invocation, late)
+            self._hooks.limit_begins(owned, grace_sec, grace_sec)
             late.cancel_at_once(grace_sec)
         return True

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynenc._execute.thread_limits import BodyLimit
 from pynenc._execute.timer import GRACE_SEC, keep_time
+from pynenc._kernel.shapes import decodes_quickly, traits_of
 from pynenc.conf.body_limits import Limits
 from pynenc.exceptions import SerializationError, TaskTimeoutError
 from pynenc.util import clock
@@ -37,13 +38,13 @@ def decode(execution: Execution) -> dict[str, Any]:
     """
     task, claim, invocation_id = execution.task, execution.claim, execution.invocation.invocation_id
     codec, payload = execution.codec, claim.payload
-    if len(payload) <= LARGE and task._decodes_quickly:
+    if len(payload) <= LARGE and decodes_quickly(task):
         return codec.decode_arguments(task, payload, invocation_id)
     try:
         keep_time()
     except RuntimeError as error:
         raise CannotSupervise from error
-    allowed, limits = execution.runtime.conf.decode_limit_sec, task._limits
+    allowed, limits = execution.runtime.conf.decode_limit_sec, traits_of(task).limits
     own = limits is not None and limits.hard <= allowed
     if own and limits is not None:
         allowed = limits.hard

@@ -9,6 +9,7 @@ from pynenc import context
 from pynenc._engine.outcomes import CANCELLED, FAILURE, RELEASE, RETRY, SUCCESS
 from pynenc._execute.outcome import MAX_DELAY_SEC, Outcome
 from pynenc._execute.timer import GRACE_SEC
+from pynenc._kernel.shapes import traits_of
 from pynenc.exceptions import RunnerError, SignatureError, TaskCancelledError, TaskTimeoutError
 from pynenc.util.texts import NOTE_CHARS, describe
 from pynenc.util.tracebacks import from_their_code
@@ -41,9 +42,10 @@ def raised(execution: Execution, error: BaseException, limit: BodyLimit | Corout
                 "invocation %s of %s is cancelled: its body was interrupted", claim.invocation_id, task.task_id
             )
             return Outcome(CANCELLED, note="its body was interrupted")
-        if task._limits is not None and type(error) is TaskTimeoutError and not error.task_id:
+        limits = traits_of(task).limits
+        if limits is not None and type(error) is TaskTimeoutError and not error.task_id:
             # Raised in the body, where it could not say more.
-            text = f"invocation {claim.invocation_id} {task._limits.describe(limit.stage)}"
+            text = f"invocation {claim.invocation_id} {limits.describe(limit.stage)}"
             # The cause of a coroutine's error is the cancellation, which shows where the body was.
             error = TaskTimeoutError(task.task_id, text).with_traceback((error.__cause__ or error).__traceback__)
     if claim.retries < task.conf.max_retries and isinstance(error, tuple(task.retriable_exceptions)):
@@ -68,7 +70,7 @@ def given_up(execution: Execution, cancelled_after: float | None, what: str = "i
         runtime.logger.warning("invocation %s of %s: %s", claim.invocation_id, claim.task_id, reason)
         outcome = Outcome(CANCELLED, note=reason)
     else:
-        limits = task._limits
+        limits = traits_of(task).limits
         assert limits is not None
         late = f"{limits.describe('hard')} and did not stop within {GRACE_SEC:g} s after it"
         error = TaskTimeoutError(task.task_id, f"invocation {claim.invocation_id} {late}: {what}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pynenc._execute.outcome import FINAL_NAMES, Outcome
 from pynenc._logs.app_logger import AppHandler, JsonFormatter, TextFormatter
@@ -12,8 +12,7 @@ from pynenc._logs.ends import handle_end
 
 if TYPE_CHECKING:
     from pynenc import _core
-    from pynenc.app import Pynenc
-    from pynenc.runner.base_runner import BaseRunner
+    from pynenc._kernel.shapes import AppShape
 
 
 class EndsLog:
@@ -27,7 +26,7 @@ class EndsLog:
 
     __slots__ = ("_alone", "_formatter", "_handler", "_later", "_logger", "_runner")
 
-    def __init__(self, logger: logging.Logger, runner: BaseRunner) -> None:
+    def __init__(self, logger: logging.Logger, runner: Any) -> None:
         """Log to a logger.
 
         Args:
@@ -75,7 +74,7 @@ class EndsLog:
             self._handler.ends.flush()
 
 
-def ends_log(app: Pynenc, runner: BaseRunner) -> EndsLog | None:
+def ends_log(app: AppShape, runner: Any) -> EndsLog | None:
     """Return what logs the ends of invocations; None if the settings leave such lines out.
 
     Args:

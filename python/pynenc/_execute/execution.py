@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import math
-import threading
 import time
 import types
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,8 @@ from pynenc._execute.endings import broken, disturbed, given_up, raised, returne
 from pynenc._execute.outcome import Outcome, no_thread, unknown_task
 from pynenc._execute.thread_limits import BodyLimit
 from pynenc._execute.timer import GRACE_SEC, keep_time
+from pynenc._kernel.shapes import traits_of
+from pynenc._wait.target import claim_of, limit_of, runs_here, set_limit
 from pynenc.conf.body_limits import Limits
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.util import clock
@@ -114,15 +115,16 @@ class Execution:
 
     def run(self, runner_args: dict[str, Any] | None) -> Outcome:
         """Decode the arguments, run the body, encode what it returns or raises. Changes the current context."""
-        invocation, task, hooks = self.invocation, self.task, self.hooks
+        invocation, hooks = self.invocation, self.hooks
         # Never reset: the context ends with the invocation.
         context.current_invocation.set(invocation)
         context.current_runner.set(hooks.runner)
         context.current_runner_args.set(runner_args)
-        limits = task._limits
+        traits = traits_of(self.task)
+        limits = traits.limits
         began = 0.0 if limits is None else clock.monotonic()
         try:
-            args, kwargs = task._apply(decode(self))
+            args, kwargs = traits.spread(decode(self))
         except CannotSupervise as error:
             return self._no_thread(error.__cause__ or error)
         except Exception as error:
@@ -135,22 +137,22 @@ class Execution:
                 return self._no_thread(error)
         try:
             try:
-                if limits is not None or task._is_coroutine:
+                if limits is not None or traits.is_coroutine:
                     value = self._run_guarded(args, kwargs, began)
                 else:
                     value = self._run_plain(args, kwargs)
             finally:
-                if invocation._claim is None:
+                if claim_of(invocation) is None:
                     end_copy()
         except BaseException as error:
-            return raised(self, error, invocation._limit)
+            return raised(self, error, limit_of(invocation))
         return returned(self, value)
 
     def run_and_log(self, runner_args: dict[str, Any] | None) -> Outcome:
         """Run, then log how the invocation ended."""
         started = time.time()
         outcome = self.run(runner_args)
-        log, limit = self.hooks.ends_log, self.invocation._limit
+        log, limit = self.hooks.ends_log, limit_of(self.invocation)
         if log is not None and (limit is None or limit.stage != "gave up"):
             log.write(self.claim, outcome, started)
         return outcome
@@ -158,7 +160,7 @@ class Execution:
     def _run_plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a function without limits on the calling thread; it can be interrupted meanwhile."""
         invocation, bodies = self.invocation, self.hooks.bodies
-        invocation._thread = threading.get_ident()
+        runs_here(invocation)
         invocation_id = invocation.invocation_id
         undisturbed = False
         # One exception can arrive from outside, anywhere in here; see `Bodies`.
@@ -182,9 +184,10 @@ class Execution:
     def _run_guarded(self, args: tuple[Any, ...], kwargs: dict[str, Any], began: float) -> Any:
         """Run a task with time limits, or a coroutine for which the runner has no loop, on the calling thread."""
         task, hooks, claim = self.task, self.hooks, self.claim
-        limits = rest_of(task._limits, began)
+        traits = traits_of(task)
+        limits = rest_of(traits.limits, began)
         # A coroutine is cancelled by its own loop; an exception from outside would hit that instead of the body.
-        inner = CoroutineLimit(limits) if task._is_coroutine else None
+        inner = CoroutineLimit(limits) if traits.is_coroutine else None
 
         def body() -> Any:
             if inner is not None:
@@ -192,7 +195,8 @@ class Execution:
             value = task.func(*args, **kwargs)
             return asyncio.run(value) if isinstance(value, types.CoroutineType) else value
 
-        limit = self.invocation._limit = body_limit(self.runtime, claim, hooks, limits, inner)
+        limit = body_limit(self.runtime, claim, hooks, limits, inner)
+        set_limit(self.invocation, limit)
         hooks.bodies.guard(claim, limit)
         if limits is not None and limits.hard < math.inf:
             hooks.limit_begins(claim, limits.hard + GRACE_SEC, None)
@@ -207,22 +211,22 @@ class Execution:
     def begin_on_loop(self) -> tuple[CoroutineLimit, tuple[Any, ...], dict[str, Any]] | Outcome:
         """Decode the arguments of a coroutine. Return its limits and arguments, or an outcome if it cannot begin."""
         task, hooks, claim = self.task, self.hooks, self.claim
-        began = clock.monotonic()
+        traits, began = traits_of(task), clock.monotonic()
         try:
-            args, kwargs = task._apply(decode(self))
+            args, kwargs = traits.spread(decode(self))
         except CannotSupervise as error:
             return self._no_thread(error.__cause__ or error)
         except Exception as error:
             return undecodable(self, error)
         limit = CoroutineLimit(
-            rest_of(task._limits, began), lambda: hooks.give_up(claim, given_up(self, limit.cancelled_after))
+            rest_of(traits.limits, began), lambda: hooks.give_up(claim, given_up(self, limit.cancelled_after))
         )
         hooks.bodies.guard(claim, limit)
         return limit, args, kwargs
 
     def end_on_loop(self) -> None:
         """Let nothing interrupt the coroutine any more. In a forked copy of it, end the process."""
-        if self.invocation._claim is None:
+        if claim_of(self.invocation) is None:
             end_copy()
         self.hooks.bodies.unguard(self.claim)
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from pynenc import _core
     from pynenc._execute.bodies import Bodies
     from pynenc._execute.ends_log import EndsLog
     from pynenc._execute.outcome import Outcome
-    from pynenc.runner.base_runner import BaseRunner
 
 
 class BodyHooks(Protocol):
     """The hooks of one runner, called on the threads that run bodies."""
 
-    runner: BaseRunner
+    runner: Any
     """The runner that the body sees as the current one."""
 
     ends_log: EndsLog | None

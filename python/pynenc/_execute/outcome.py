@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pynenc import context
 from pynenc._engine.outcomes import CANCELLED, FAILURE, RELEASE, STALE, SUCCESS
@@ -23,8 +23,7 @@ from pynenc.util.texts import NOTE_CHARS, describe
 
 if TYPE_CHECKING:
     from pynenc import _core
-    from pynenc._kernel.shapes import AppShape
-    from pynenc.runner.base_runner import BaseRunner
+    from pynenc._kernel.shapes import AppShape, RunnerShape
 
 T = TypeVar("T")
 
@@ -115,7 +114,7 @@ def handed_back(note: str) -> Outcome:
     return Outcome(RELEASE, note=note[:NOTE_CHARS])
 
 
-def log_burial(runner: BaseRunner, invocation_id: str, how: str = "") -> None:
+def log_burial(runner: RunnerShape, invocation_id: str, how: str = "") -> None:
     """Log that an invocation has become a dead letter, with its task, and with how its last runner died."""
     try:
         task_id = runtime_of(runner.app).store.get(invocation_id).task_id
@@ -125,7 +124,7 @@ def log_burial(runner: BaseRunner, invocation_id: str, how: str = "") -> None:
     runner.logger.error(text, invocation_id, task_id, how)
 
 
-def runner_of(app: AppShape) -> BaseRunner:
+def runner_of(app: AppShape) -> Any:
     """The runner that runs in this context, or else the app's."""
     runner = context.current_runner.get()
     return runner if runner is not None and runner.app is app else app.runner

@@ -6,7 +6,7 @@ import inspect
 import sys
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pynenc._kernel.runtime import runtime_of
 from pynenc._kernel.shapes import AppShape
@@ -18,22 +18,10 @@ from pynenc.plugin_loader import load_plugins
 if TYPE_CHECKING:
     from pynenc.serializer.payload_codec import PayloadCodec
 
-
-class KnownApp(AppShape, Protocol):
-    """An app of this process."""
-
-    @property
-    def payload_codec(self) -> PayloadCodec | None:
-        """The instance that encodes payloads, if the app was given one."""
-
-    @payload_codec.setter
-    def payload_codec(self, codec: PayloadCodec | None) -> None: ...
-
-
 _lock = threading.RLock()
-_by_id: dict[str, list[KnownApp]] = {}
+_by_id: dict[str, list[AppShape]] = {}
 """The apps of this process, by their ids."""
-_bootstrap: dict[str, KnownApp] = {}
+_bootstrap: dict[str, AppShape] = {}
 """In a process that was spawned with an app: that app, by its id."""
 
 
@@ -49,7 +37,7 @@ class AppMeta(type):
         if _has_own_constructor(cls):
             # It may do anything with its arguments, so it gets them as they are.
             given = kwargs if payload_codec is None else {**kwargs, "payload_codec": payload_codec}
-            made = cast("KnownApp", super().__call__(*args, **given))
+            made = cast("AppShape", super().__call__(*args, **given))
             made.__dict__["_constructed_with"] = _by_name(cls, args, kwargs)
             return cls._known_or(made)
         app = cls._find_or_make(*args, **kwargs)
@@ -58,11 +46,11 @@ class AppMeta(type):
             app.payload_codec = payload_codec
         return app
 
-    def _find_or_make(cls, *args: Any, **kwargs: Any) -> KnownApp:
+    def _find_or_make(cls, *args: Any, **kwargs: Any) -> AppShape:
         app_id, values, filepath = normalise(*args, **kwargs)
-        return cls._known_or(cast("KnownApp", super().__call__(app_id, values, filepath)))
+        return cls._known_or(cast("AppShape", super().__call__(app_id, values, filepath)))
 
-    def _known_or(cls, made: KnownApp) -> KnownApp:
+    def _known_or(cls, made: AppShape) -> AppShape:
         """The app that was made like `made` before; else `made`, which is known from now on."""
         name = runtime_of(made).sources.given_id or made.app_id
         with _lock:
@@ -91,7 +79,7 @@ class AppMeta(type):
             given: the arguments of a constructor of its own, by name.
         """
         with _lock:
-            made_as = cast("type[KnownApp]", cls)
+            made_as = cast("type[AppShape]", cls)
             known = [app for app in _by_id.get(app_id, ()) if type(app) is made_as]
             same = [app for app in known if _made_with(app) == (values, filepath)]
             same += [
@@ -108,7 +96,7 @@ class AppMeta(type):
         return app
 
 
-def make_known(app: KnownApp) -> None:
+def make_known(app: AppShape) -> None:
     """Have the constructor find `app` under the id that it has now."""
     known = _by_id.setdefault(app.app_id, [])
     if app not in known:
@@ -121,7 +109,7 @@ def forget_all() -> None:
     _bootstrap.clear()
 
 
-def on_the_same_store(app: KnownApp) -> list[KnownApp]:
+def on_the_same_store(app: AppShape) -> list[AppShape]:
     """Return the apps of this process that work on the store of `app`, itself included."""
     url = resolve_store_url(app.conf)
     # Each app in memory has a store of its own.
@@ -130,11 +118,11 @@ def on_the_same_store(app: KnownApp) -> list[KnownApp]:
     return [app, *(one for one in known if one is not app and resolve_store_url(one.conf) == url)]
 
 
-def _made_with(app: KnownApp) -> tuple[dict[str, Any], str | None]:
+def _made_with(app: AppShape) -> tuple[dict[str, Any], str | None]:
     return runtime_of(app).sources.made_with
 
 
-def reduced(app: KnownApp) -> tuple[Any, ...]:
+def reduced(app: AppShape) -> tuple[Any, ...]:
     """What a pickle of an app holds: its class, id, and what it was made with, less secrets."""
     values, filepath = _made_with(app)
     own = app.__dict__.get("_constructed_with")
@@ -152,8 +140,8 @@ def _restore(
     config_filepath: str | None,
     given: dict[str, Any] | None = None,
     folder: str = "",
-) -> KnownApp:
-    app: KnownApp = cls.unpickled(app_id, config_values, config_filepath, given)
+) -> AppShape:
+    app: AppShape = cls.unpickled(app_id, config_values, config_filepath, given)
     if folder and runtime_of(app).opened_url is None:
         # `multiprocessing` starts a process in the present working folder of its parent.
         runtime_of(app).move(folder)
@@ -186,7 +174,7 @@ def _root(cls: type) -> type:
     return next(one for one in reversed(cls.__mro__) if isinstance(one, AppMeta))
 
 
-def _same_constructor(app: KnownApp, made: KnownApp) -> bool:
+def _same_constructor(app: AppShape, made: AppShape) -> bool:
     try:
         return bool(app.__dict__.get("_constructed_with") == made.__dict__.get("_constructed_with"))
     except Exception:

@@ -71,7 +71,14 @@ class Session(Protocol):
         """Import the modules of the app's tasks before the next start."""
 
 
-def session_of(runner: Any) -> Session:
+class HasSession(Protocol):
+    """A runner. Its session is the only private name that it has."""
+
+    @property
+    def _session(self) -> Session:
+        """The machinery of the runner."""
+
+
+def session_of(runner: HasSession) -> Session:
     """Return the session of a runner."""
-    session: Session = runner._session
-    return session
+    return runner._session

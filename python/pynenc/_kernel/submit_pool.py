@@ -59,7 +59,7 @@ class SubmitPool:
         self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._threads = 0
+        self._alive = 0
         self._open = 0
         """Jobs that have been put and have not ended."""
         self._mark = ProcessMark()
@@ -69,8 +69,8 @@ class SubmitPool:
         """Queue a call. `future` gets its outcome; a future that is cancelled before then withdraws the call."""
         with self._lock:
             self._open += 1
-            more = self._threads < min(self._open, MOST_THREADS)
-            self._threads += more
+            more = self._alive < min(self._open, MOST_THREADS)
+            self._alive += more
             self._jobs.put((future, call))
         if more:
             threading.Thread(target=self._work, name="pynenc-submit", daemon=True).start()
@@ -82,7 +82,7 @@ class SubmitPool:
             except queue.Empty:
                 with self._lock:
                     if self._jobs.empty():
-                        self._threads -= 1
+                        self._alive -= 1
                         return
                 continue
             _do(*job)

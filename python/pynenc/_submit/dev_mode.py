@@ -7,7 +7,7 @@ from typing import Any
 from pynenc._kernel.runtime import runtime_of
 from pynenc.arguments import Arguments
 from pynenc.call import Call
-from pynenc.invocation.conc_invocation import ConcurrentInvocation
+from pynenc.invocation.conc_invocation import ConcurrentInvocation, keep_arguments
 from pynenc.invocation.dev_invocations import remember
 from pynenc.serializer.signing import KINDS
 
@@ -41,7 +41,7 @@ def _made_here(task: Any, calls: list[dict[str, Any]]) -> list[ConcurrentInvocat
         if codec.signer is not None:
             invocation_id = str(invocation.invocation_id)
             payload = codec.signer.sign(str(task.task_id), invocation_id, KINDS["arguments"], payload)
-        invocation._payload = payload
+        keep_arguments(invocation, payload)
         invocations.append(invocation)
     remember(app, invocations)
     return invocations

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pynenc._engine.waits import LoopAlarm
+from pynenc._engine.running import LoopAlarm
 from pynenc._kernel.per_process import ProcessMark
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pynenc import context
-from pynenc._engine import waits
+from pynenc._engine.running import TARGETS_TOLD
 from pynenc._kernel.sessions import session_of
 from pynenc._kernel.submit_pool import off_the_loop
 from pynenc._wait.loop_bridge import Home
@@ -304,7 +304,7 @@ class ParkingHub(Hub):
             self._park_on_thread(loop)
             return
         try:
-            told = list(itertools.islice(self._watches, waits.TARGETS_TOLD))
+            told = list(itertools.islice(self._watches, TARGETS_TOLD))
             self._end = self._completions.lend(engine, claim, told).end
         except Exception as error:
             self._fail_all(error)

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from pynenc._engine.statuses import status_rows
+from pynenc._engine.facts import status_rows
 from pynenc._wait.no_runner import how_to_start_one
 from pynenc._wait.runner_cards import RunnerCard, live_runners
 from pynenc.conf.database_file import absolute_url

@@ -49,6 +49,12 @@ def settings_from(cls: type[Conf], handed: Settings) -> Conf:
     return conf
 
 
+def take_over_sources(conf: ConfigBase, handed: ConfigBase) -> None:
+    """Have `conf` name the sources that its settings have in another process, as `settings_from` made them."""
+    conf._sources.update(handed._sources)
+    conf.__dict__["_strengths"] = handed._strengths
+
+
 def merged_values(own: Mapping[str, Any], handed: Mapping[str, Any]) -> dict[str, Any]:
     """Return the `config_values` of another process, with the objects of this process where both are equal.
 

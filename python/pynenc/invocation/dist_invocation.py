@@ -28,7 +28,6 @@ from pynenc.types import Params, Result
 
 if TYPE_CHECKING:
     from pynenc import _core
-    from pynenc._execute.thread_limits import BodyLimit
     from pynenc.app import Pynenc
     from pynenc.task import Task
 
@@ -92,7 +91,7 @@ class DistributedInvocation(BaseInvocation[Params, Result], Target, Generic[Para
         self._call = call
         self._claim = claim
         # The object that can interrupt its body here, or has; and the thread of a body that has not been interrupted.
-        self._limit: BodyLimit | None = None
+        self._limit: Any = None
         self._thread = 0
         self._kwargs: dict[str, Any] | None = None
         # _UNSET is "ask the store"; None is "there is none".

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pynenc._engine.statuses import status_rows
+from pynenc._engine.facts import status_rows
 from pynenc.exceptions import InvocationStatusOwnershipError, InvocationStatusTransitionError
 
 

@@ -11,7 +11,7 @@ from pynenc.runner.thread_runner import ThreadRunner
 from pynenc.util.subclasses import all_subclasses, get_subclass, is_public, unknown_subclass
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc._kernel.shapes import AppShape
 
 
 def startable_runners() -> dict[str, type[BaseRunner]]:
@@ -37,7 +37,7 @@ def runner_called(name: str) -> type[BaseRunner]:
         raise unknown_subclass(BaseRunner, name, startable_runners()) from None
 
 
-def configured_runner_cls(app: Pynenc) -> type[BaseRunner]:
+def configured_runner_cls(app: AppShape) -> type[BaseRunner]:
     """The class that the setting `runner_cls` names.
 
     Raises:
@@ -49,7 +49,7 @@ def configured_runner_cls(app: Pynenc) -> type[BaseRunner]:
         raise ValueError(f"ConfigPynenc.runner_cls (from {app.conf.source_of('runner_cls')}): {error}") from None
 
 
-def choose_runner_cls(app: Pynenc) -> tuple[type[BaseRunner], str]:
+def choose_runner_cls(app: AppShape) -> tuple[type[BaseRunner], str]:
     """Return the class, and the reason in words.
 
     Raises:

@@ -228,6 +228,10 @@ class Codec:
         self._exceptions[cls.__module__, cls.__qualname__] = cls
         return cls
 
+    def registered_exceptions(self) -> list[type[Exception]]:
+        """Return the classes that were given to `register_exception`."""
+        return list(self._exceptions.values())
+
     def _check_size(self, kind: str, task_id: str, payload: bytes) -> None:
         """Refuse a payload that a process with these settings could not have stored."""
         limit = self._conf.max_payload_bytes

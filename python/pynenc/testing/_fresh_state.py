@@ -39,7 +39,7 @@ def fresh_state(app: Pynenc, store: str, manual_clock: bool, settings: dict[str,
     if runtime_of(app).has_running_runner():
         raise RuntimeError(f"a runner of app {app.app_id!r} runs in this process: stop it before the app is isolated")
     codec = runtime_of(app).parts.get("codec")
-    registered = [] if codec is None else list(codec._exceptions.values())
+    registered = [] if codec is None else codec.registered_exceptions()
     with contextlib.ExitStack() as stack:
         stack.enter_context(_set_aside(app))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pynenc-test-"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pynenc._engine.outcomes import STALE
 from pynenc._execute.execution import execute
 from pynenc._execute.outcome import begin_claim, runner_of, settle_claim
+from pynenc._wait.target import claim_of, limit_of
 from pynenc.exceptions import InvocationNotFoundError, InvocationStatusOwnershipError, RunnerError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def run_claimed(invocation: DistributedInvocation[Any, Any], runner_args: dict[s
         RunnerError: this invocation was not handed out by `get_invocations_to_run`.
         StateBackendError: the store did not take the outcome for as long as a lease lives.
     """
-    app, claim = invocation.app, invocation._claim
+    app, claim = invocation.app, claim_of(invocation)
     if claim is None:
         raise RunnerError(
             f"invocation {invocation.invocation_id} is not claimed by this process, so it cannot run here: "
@@ -40,7 +41,8 @@ def run_claimed(invocation: DistributedInvocation[Any, Any], runner_args: dict[s
     started = time.time()
     with contextlib.nullcontext() if session.liveness is None else session.liveness.body():
         outcome = execute(session.runtime, claim, session.hooks, runner_args, invocation)
-    if invocation._limit is not None and invocation._limit.stage == "gave up":
+    limit = limit_of(invocation)
+    if limit is not None and limit.stage == "gave up":
         app.logger.warning("the body of invocation %s, which was abandoned, has ended", claim.invocation_id)
         return
     if settle_claim(app, claim, outcome, engine, started) == STALE:

@@ -75,7 +75,7 @@ class Presence:
         return sorted(map(str, self._runner.app.tasks))
 
     def _say_hello(self) -> None:
-        from pynenc._engine.version import __version__
+        from pynenc._engine.facts import version
 
         runner, tasks = self._runner, self._tasks()
         slots, store = slots_of(runner), absolute_url(runtime_of(runner.app).store.url)
@@ -88,7 +88,7 @@ class Presence:
             ", ".join(self._queues) or "all",
             slots,
             store,
-            __version__,
+            version(),
             platform.python_version(),
             extra={
                 "event": "runner_started",
@@ -96,7 +96,7 @@ class Presence:
                 "queues": self._queues,
                 "slots": slots,
                 "store": store,
-                "version": __version__,
+                "version": version(),
             },
         )
 

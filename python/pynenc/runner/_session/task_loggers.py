@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from pynenc._logs.app_logger import app_handler
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc._kernel.shapes import AppShape
 
 
-def show_task_loggers(app: Pynenc) -> None:
+def show_task_loggers(app: AppShape) -> None:
     """Let what task modules log at `logging_level` and above be seen, unless the program has set logging up itself.
 
     The root logger gets a handler like that of the app, and the top-level packages of the task modules get the level

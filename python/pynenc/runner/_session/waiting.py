@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pynenc._wait.report import wait_and_report
+from pynenc._wait.target import claim_of, limit_of
 from pynenc.exceptions import InvocationNotFoundError
 from pynenc.util import clock
 
@@ -55,7 +56,7 @@ class Waiting:
         """
         session = self._session
         engine = session.engine
-        claim = None if current is None else current._claim
+        claim = None if current is None else claim_of(current)
         if engine is None or claim is None:
             yield
             return
@@ -74,7 +75,7 @@ class Waiting:
                 session.slot_threads.start_thread()
             yield
         finally:
-            limit = current._limit if current is not None else None
+            limit = None if current is None else limit_of(current)
             if limit is not None and limit.is_over:
                 # The body ends now and needs no slot for that. What it waited for may have its slot.
                 pass
@@ -115,7 +116,7 @@ class Waiting:
         interruptible = self.hears_signals()
         if current is None:
             return wait_and_report(runtime, waiter, timeout, interruptible, targets)
-        limit = current._limit
+        limit = limit_of(current)
         with self.parked(current, waiter):
             if limit is None:
                 return wait_and_report(runtime, waiter, timeout, interruptible, targets)

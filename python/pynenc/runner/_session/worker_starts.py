@@ -10,7 +10,7 @@ from pynenc._kernel.runtime import runtime_of
 from pynenc.exceptions import RunnerError
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc._kernel.shapes import AppShape
 
 
 def reseed() -> None:
@@ -22,7 +22,7 @@ def reseed() -> None:
             numpy_random.seed()
 
 
-def call_worker_starts(app: Pynenc) -> None:
+def call_worker_starts(app: AppShape) -> None:
     """Call what the app has registered by `on_worker_start`, in that order.
 
     Raises:

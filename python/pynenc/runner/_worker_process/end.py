@@ -21,7 +21,7 @@ from pynenc.runner._worker_process.children import end_children
 from pynenc.util.open_files import flush_open_files
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc._kernel.shapes import AppShape
     from pynenc.runner._session.identity import RunnerLog
 
 _HURRIED_SEC = 0.2
@@ -42,7 +42,7 @@ def forget_inherited_finalizers() -> None:
 
 
 def end_in_order(
-    app: Pynenc,
+    app: AppShape,
     logger: RunnerLog,
     own_threads: Collection[threading.Thread],
     hurried: threading.Event,

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pynenc._identity.runner_id import RunnerId
 from pynenc.exceptions import RunnerError
@@ -18,7 +18,7 @@ from pynenc.runner._worker_process.body_signals import ignore
 from pynenc.runner.base_runner import BaseRunner
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc._kernel.shapes import AppShape
     from pynenc.conf.config_runner import ConfigRunner
     from pynenc.runner._session.body_hooks import SessionHooks
     from pynenc.runner._session.waiting import Waiting
@@ -72,9 +72,9 @@ class WorkerSession(RunnerSession):
 class WorkerFace(BaseRunner, session=WorkerSession):
     """The current runner of the bodies in a worker process. Its attributes are those of the worker."""
 
-    def __init__(self, app: Pynenc, worker: Worker) -> None:
+    def __init__(self, app: AppShape, worker: Worker) -> None:
         self.worker = worker
-        super().__init__(app)
+        super().__init__(cast("Any", app))
         self.logger = _WorkerLog(self)
 
     @cached_property

@@ -24,7 +24,7 @@ from pynenc.util.texts import describe
 
 if TYPE_CHECKING:
     from pynenc import _core
-    from pynenc.app import Pynenc
+    from pynenc._kernel.shapes import AppShape
     from pynenc.invocation.dist_invocation import DistributedInvocation
     from pynenc.runner._session.session import RunnerSession
     from pynenc.runner._workers.channel import Channel, Message
@@ -42,7 +42,7 @@ class LoopWorker(Worker):
     One thread takes claims in batches from the engine, and sends outcomes to the store, without holding the GIL.
     """
 
-    def __init__(self, app: Pynenc, channel: Channel, message: Message) -> None:
+    def __init__(self, app: AppShape, channel: Channel, message: Message) -> None:
         super().__init__(app, channel, message)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watch: LoopWatchdog | None = None

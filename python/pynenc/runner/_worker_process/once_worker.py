@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pynenc._execute.outcome import Outcome, handed_back
+from pynenc._wait.target import limit_of
 from pynenc.runner._session.waiting import Waiting
 from pynenc.runner._worker_process.body_signals import has_handlers, remove_handlers
 from pynenc.runner._worker_process.end import end_in_order
@@ -20,7 +21,7 @@ from pynenc.util.texts import describe
 
 if TYPE_CHECKING:
     from pynenc import _core
-    from pynenc.app import Pynenc
+    from pynenc._kernel.shapes import AppShape
     from pynenc.invocation.dist_invocation import DistributedInvocation
     from pynenc.runner._session.session import RunnerSession
     from pynenc.runner._workers.channel import Channel, Message
@@ -41,7 +42,7 @@ class OnceWorker(Worker):
 
     waiting: OnceWaiting
 
-    def __init__(self, app: Pynenc, channel: Channel, message: Message) -> None:
+    def __init__(self, app: AppShape, channel: Channel, message: Message) -> None:
         super().__init__(app, channel, message)
         self._go = threading.Event()
         self._looked = threading.Event()
@@ -188,7 +189,7 @@ class OnceWaiting(Waiting):
             try:
                 yield
             finally:
-                limit = None if current is None else current._limit
+                limit = None if current is None else limit_of(current)
                 # Interrupted for good it ends, without a slot.
                 if parked and (limit is None or not limit.is_over):
                     self._take_back()

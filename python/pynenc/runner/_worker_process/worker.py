@@ -26,7 +26,7 @@ from pynenc.util.texts import NOTE_CHARS
 if TYPE_CHECKING:
     from pynenc import _core
     from pynenc._execute.outcome import Outcome
-    from pynenc.app import Pynenc
+    from pynenc._kernel.shapes import AppShape
     from pynenc.conf.config_runner import ConfigRunner
     from pynenc.runner._session.session import RunnerSession
     from pynenc.runner._workers.channel import Channel, Message
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 FOR_EVER_SEC = 3e7
 
 
-def run_worker(app: Pynenc, channel: Channel, message: Message) -> int:
+def run_worker(app: AppShape, channel: Channel, message: Message) -> int:
     """Be the worker that `message` describes until told to stop; the exit code."""
     from pynenc.runner._worker_process.loop_worker import LoopWorker
     from pynenc.runner._worker_process.once_worker import OnceWorker
@@ -66,7 +66,7 @@ class Worker:
     session: RunnerSession
     slot_threads: SlotThreads
 
-    def __init__(self, app: Pynenc, channel: Channel, message: Message) -> None:
+    def __init__(self, app: AppShape, channel: Channel, message: Message) -> None:
         self.app = app
         self.channel = channel
         self.runner_name = str(message["runner"])

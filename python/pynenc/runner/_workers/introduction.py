@@ -12,7 +12,7 @@ from pynenc._tasks.late_modules import LateModules
 from pynenc._tasks.modules import task_module_names
 from pynenc.app_info import AppInfo
 from pynenc.conf.base import ConfigBase, fields_of
-from pynenc.conf.handover import handed_settings, merged_values, settings_from
+from pynenc.conf.handover import handed_settings, merged_values, settings_from, take_over_sources
 from pynenc.conf.masking import is_secret, masked_url, shown_value
 from pynenc.conf.store_url import COMPONENT_FIELDS, STORE_FIELDS, resolve_store_url
 from pynenc.exceptions import AlreadyInitializedError, ConfigError
@@ -20,11 +20,11 @@ from pynenc.runner._session.monkey_patches import refuse_patched_modules
 from pynenc.util.search_path import search_path
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc._kernel.shapes import AppShape
     from pynenc.runner._workers.channel import Message
 
 
-def introduction(app: Pynenc) -> Message:
+def introduction(app: AppShape) -> Message:
     """Describe the app of this process, for `load_app` in another one. Holds secrets."""
     return {
         "pid": os.getpid(),
@@ -39,7 +39,7 @@ def introduction(app: Pynenc) -> Message:
     }
 
 
-def load_app(message: Message) -> Pynenc:
+def load_app(message: Message) -> AppShape:
     """Import the app and the modules of its tasks, and take over the settings of the runner.
 
     Raises:
@@ -57,7 +57,7 @@ def load_app(message: Message) -> Pynenc:
     return app
 
 
-def _take_over(app: Pynenc, info: AppInfo, message: Message) -> None:
+def _take_over(app: AppShape, info: AppInfo, message: Message) -> None:
     ours, opened = message["store"], runtime_of(app).opened_url
     if opened is not None and opened != ours:
         raise _differs("its store", _shown_url(ours), _shown_url(opened), info)
@@ -78,19 +78,18 @@ def _take_over(app: Pynenc, info: AppInfo, message: Message) -> None:
                 raise _differs(f"ConfigPynenc.{name}", _shown(name, value), _shown(name, mine), info) from None
             if name in COMPONENT_FIELDS:
                 runtime_of(app).parts.pop(name.removesuffix("_cls"), None)
-    conf._sources.update(handed._sources)
-    conf.__dict__["_strengths"] = handed._strengths
+    take_over_sources(conf, handed)
     make_known(app)
     theirs = resolve_store_url(conf)
     if theirs != ours:
         raise _differs("its store", _shown_url(ours), _shown_url(theirs), info)
 
 
-def _forget_what_was_read(app: Pynenc) -> None:
+def _forget_what_was_read(app: AppShape) -> None:
     """Have the settings of the tasks and queues read again, from the values of the runner."""
     runtime_of(app).parts.pop("queues", None)
     for task in app.tasks.values():
-        for name in ("conf", "retriable_exceptions", "_limits", "_plan", "broker_queue"):
+        for name in ("conf", "retriable_exceptions", "_traits", "_plan", "broker_queue"):
             task.__dict__.pop(name, None)
 
 

@@ -37,7 +37,7 @@ from pynenc.runner._workers.zygote_report import zygote_report
 from pynenc.util.open_files import flush_before_forks
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc._kernel.shapes import AppShape
 
 _FORK_FAILED_SHOWN = 300
 
@@ -76,7 +76,7 @@ def _nothing(signum: int, frame: object) -> None:
     """For signals that somebody else deals with."""
 
 
-def _load(channel: Channel, message: Message) -> Pynenc | None:
+def _load(channel: Channel, message: Message) -> AppShape | None:
     """Import the app and the modules of its tasks, as they are in the runner; report what came of it."""
     sys.path[:] = message["path"]
     try:
@@ -141,7 +141,7 @@ def _fork(channel: Channel, watch: DeathWatch, message: Message) -> Order | None
     return None
 
 
-def _become_worker(app: Pynenc, order: Order) -> NoReturn:
+def _become_worker(app: AppShape, order: Order) -> NoReturn:
     """Run as a worker, and end with the process, past the code of the zygote."""
     code = 1
     try:

@@ -16,7 +16,7 @@ from pynenc.runner._workers.introduction import introduction
 from pynenc.runner._workers.silence import Answers
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc._kernel.shapes import AppShape
 
 _HOME = str(Path(os.path.abspath(__file__)).parents[3])
 """The folder that the package is in."""
@@ -34,7 +34,7 @@ _PATIENCE_SEC = 2.0
 class ZygoteClient:
     """One zygote, alive from the start of this object to its `close`. For the thread in `run()` only."""
 
-    def __init__(self, app: Pynenc) -> None:
+    def __init__(self, app: AppShape) -> None:
         """Starts the process and tells it what to import; does not wait for it. Raises `OSError` if there is none."""
         self.loaded = False
         """Whether it has imported the app, so that it can fork."""

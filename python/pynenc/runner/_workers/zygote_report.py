@@ -11,13 +11,13 @@ from pynenc._kernel.runtime import runtime_of
 from pynenc.runner._workers.import_threads import threads_lost_by_forks
 
 if TYPE_CHECKING:
-    from pynenc.app import Pynenc
+    from pynenc._kernel.shapes import AppShape
     from pynenc.runner._workers.channel import Message
 
 _SHOWN_TASKS = 20
 
 
-def zygote_report(app: Pynenc, registrars: dict[str, str]) -> Message:
+def zygote_report(app: AppShape, registrars: dict[str, str]) -> Message:
     """Return what the runner has to know about a zygote that is ready to fork. Imports modules that register tasks.
 
     Args:
@@ -32,7 +32,7 @@ def zygote_report(app: Pynenc, registrars: dict[str, str]) -> Message:
     }
 
 
-def warn_of(app: Pynenc, report: Message) -> None:
+def warn_of(app: AppShape, report: Message) -> None:
     """Log what the user should know about the worker processes."""
     if report["threads"]:
         app.logger.warning(
@@ -51,7 +51,7 @@ def warn_of(app: Pynenc, report: Message) -> None:
         )
 
 
-def _unknown_tasks(app: Pynenc, registrars: dict[str, str]) -> dict[str, str]:
+def _unknown_tasks(app: AppShape, registrars: dict[str, str]) -> dict[str, str]:
     """Import what registers tasks that are not known yet; return those that remain, with the reason."""
     unknown = {}
     for task_id, module in registrars.items():

@@ -1,4 +1,4 @@
-"""The state machine of invocations, as the engine has it."""
+"""What the engine knows of itself: its version, and the state machine of invocations."""
 
 from __future__ import annotations
 
@@ -26,3 +26,10 @@ def status_rows() -> dict[str, StatusRow]:
         name: StatusRow(name, is_final, is_available, tuple(successors))
         for name, is_final, is_available, successors in _core.status_table()
     }
+
+
+def version() -> str:
+    """Return the version of this distribution."""
+    from pynenc import _core
+
+    return _core.__version__
