@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import json
 import warnings
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from pynenc import context
 from pynenc._kernel.runtime import runtime_of
-from pynenc._kernel.shapes import BodyTraits
+from pynenc._submit.lost import report_lost
 from pynenc._submit.submit import SubmitPlan, submit_many, submit_one
 from pynenc._tasks.checks import check_function, check_options, refuse_what_is_not_offered
+from pynenc._tasks.options import TaskOptions as TaskOptions
+from pynenc._tasks.options import option_text
+from pynenc._tasks.settings import TaskSettings
 from pynenc.arguments import Arguments
-from pynenc.conf.body_limits import limits_of
-from pynenc.conf.config_task import ConcurrencyControlType, ConfigTask
-from pynenc.exceptions import ConfigError, RetryError
 from pynenc.identifiers import TaskId
 from pynenc.invocation.base_invocation import BaseInvocation
 from pynenc.invocation.conc_group import ConcurrentInvocationGroup
@@ -25,66 +24,17 @@ from pynenc.invocation.dist_group import DistributedInvocationGroup
 from pynenc.invocation.lookup import invocation_of_task
 from pynenc.serializer.app_values import register_tasks
 from pynenc.types import Params, Result
-from pynenc.util.near_names import did_you_mean
 from pynenc.util.signature import CallSignature
 
 if TYPE_CHECKING:
-    import logging
     from concurrent.futures import Future
 
-    from pynenc import _core
     from pynenc.app import Pynenc
     from pynenc.invocation.base_invocation import BaseInvocationGroup
     from pynenc.workflow import WorkflowContext
 
 
-class TaskOptions(TypedDict, total=False):
-    """The options of `@app.task(…)`. An option that is left out, or None, comes from the configuration.
-
-    Files and the environment override what is given here.
-    """
-
-    max_retries: int | None
-    """Runs after the first, for retriable exceptions; 0 by default. Then the exception is the outcome."""
-    retry_for: tuple[type[BaseException], ...] | None
-    """Exceptions to retry, besides `RetryError`."""
-    timeout: float | None
-    """Seconds that a body may run, waits included, before it fails with `TaskTimeoutError`; 0 (default): no limit."""
-    soft_timeout: float | None
-    """Seconds after which the body is interrupted, to clean up before its `timeout`; 0 (default): never."""
-    registration_concurrency: ConcurrencyControlType | str | None
-    """Which calls are not made while an equal one waits in the queue; such a call returns a `ReusedInvocation`."""
-    running_concurrency: ConcurrencyControlType | str | None
-    """Which invocations do not run at the same time."""
-    key_arguments: Iterable[str] | None
-    """Names of the arguments that count for the mode `KEYS`."""
-    on_diff_non_key_args_raise: bool | None
-    """Raise at the call if the queued call with equal keys has other arguments."""
-    reroute_on_concurrency_control: bool | None
-    """An invocation that may not run now: True puts it off, False (default) drops it."""
-    queue: str | None
-    """The queue of its invocations; `"default"` by default. Letters, digits, `_`, `.`, `-`."""
-    priority: float | None
-    """From -100 to 100, higher first; 0 by default."""
-    parallel_batch_size: int | None
-    """The number of calls that `parallelize` submits at once; 100 by default, 0 for one at a time."""
-    auto_parallel_batch_size: int | None
-    """Deprecated and without effect: `parallel_batch_size` took its place."""
-    lossy: bool | None
-    """Accept arguments and results that come back as something else: a tuple without annotation, for example."""
-    call_result_cache: bool | None
-    """Accepted for compatibility, without effect."""
-    disable_cache_args: Iterable[str] | None
-    """Accepted for compatibility, without effect."""
-    triggers: Any
-    """Refused with `NotOfferedError`: this build has no triggers."""
-    force_new_workflow: bool | None
-    """Deprecated; True is refused with `NotOfferedError`: this build has no workflows."""
-    is_workflow_task: bool | None
-    """pynenc's `@app.workflow` sets it; True is refused with `NotOfferedError`: this build has no workflows."""
-
-
-class Task(Generic[Params, Result]):
+class Task(TaskSettings, Generic[Params, Result]):
     """A function registered with an app. Calling it submits an invocation and returns at once.
 
     `@app.task` makes it. Picklable: the pickle holds the app and the id.
@@ -133,103 +83,15 @@ class Task(Generic[Params, Result]):
             # Report invalid options at once. The settings themselves are read at first use: see `conf`.
             self._make_conf()
 
-    # -- settings --------------------------------------------------------------------------------------------------
-
-    @functools.cached_property
-    def conf(self) -> ConfigTask:
-        """The options in force: the decorator's, overridden by files and the environment."""
-        return self._make_conf()
-
-    @functools.cached_property
-    def retriable_exceptions(self) -> tuple[type[BaseException], ...]:
-        """The exceptions of `retry_for`, and `RetryError`."""
-        return tuple(dict.fromkeys((RetryError, *self.conf.retry_for)))
-
-    @functools.cached_property
-    def _traits(self) -> BodyTraits:
-        limits = limits_of(self.conf.soft_timeout, self.conf.timeout)
-        return BodyTraits(self._apply, limits, self._is_coroutine)
-
-    @functools.cached_property
-    def _decodes_quickly(self) -> bool:
-        """Whether small arguments are decoded without code of the user's, so that it needs no supervision."""
-        return not self._runtime.codec.runs_user_code(self)
-
-    @functools.cached_property
-    def _is_coroutine(self) -> bool:
-        return inspect.iscoroutinefunction(self.func)
-
-    @functools.cached_property
-    def logger(self) -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
-        """The app's logger. Records that a body makes name its task and invocation."""
-        return self.app.logger
-
-    def _make_conf(self) -> ConfigTask:
-        conf = ConfigTask(
-            self.app.config_values, self.app.config_filepath, task_id=self.task_id, task_options=self.options
-        )
-        for name in conf.key_arguments:
-            if name not in self._signature.names:
-                raise ConfigError(
-                    f"ConfigTask.key_arguments must name arguments of {self.task_id}, which has no {name!r} "
-                    f"(from {conf.source_of('key_arguments')}); it has {', '.join(self._signature.names) or 'none'}"
-                )
-        for name in ("registration_concurrency", "running_concurrency"):
-            if getattr(conf, name) is ConcurrencyControlType.KEYS and not conf.key_arguments:
-                raise ConfigError(
-                    f"ConfigTask.key_arguments must name an argument of {self.task_id}, because its {name} is "
-                    f"'keys' (from {conf.source_of(name)}); for one at a time whatever the arguments use 'task'"
-                )
-        if 0 < conf.timeout <= conf.soft_timeout:
-            raise ConfigError(
-                f"ConfigTask.soft_timeout of {self.task_id} must be below its timeout of {conf.timeout:g} s, got "
-                f"{conf.soft_timeout:g} (from {conf.source_of('soft_timeout')})"
-            )
-        return conf
-
     @functools.cached_property
     def _plan(self) -> SubmitPlan:
         return SubmitPlan(self)
-
-    @property
-    def _spec(self) -> _core.TaskSpec:
-        return self._plan.spec
-
-    @functools.cached_property
-    def broker_queue(self) -> str:
-        """The queue of its invocations.
-
-        Raises:
-            ConfigError: it is not among the `queues` of ConfigBroker, and `raise_on_queue_mismatch` is set.
-        """
-        queue, broker = self.conf.queue, self._runtime.queues
-        if broker.lacks_queue(queue):
-            problem = (
-                f"task {self.task_id} names the queue {queue!r}, which is not among ConfigBroker.queues: "
-                f"{', '.join(broker.queues) or 'none'} (from {broker.source_of('queues')})"
-                f"{_likely(queue, broker.queues)}"
-            )
-            if broker.raise_on_queue_mismatch:
-                raise ConfigError(problem)
-            if broker.warn_on_queue_mismatch:
-                self.app.logger.warning("%s; a runner takes from it only if its own queues are not limited", problem)
-        return queue
-
-    @functools.cached_property
-    def broker_priority(self) -> float:
-        """The priority in force: that of the highest matching rule in `priority_rules`, else its own."""
-        return self._runtime.queues.priority_of(str(self.task_id), self.conf.priority)
 
     @functools.cached_property
     def wf(self) -> WorkflowContext:
         """The workflow of the running body: none, as what it offers says."""
         context: WorkflowContext = self._runtime.from_above.make_workflow_context(self)
         return context
-
-    @property
-    def is_workflow_root_task(self) -> bool:
-        """Whether a call starts a workflow: always False in this build."""
-        return False
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
@@ -325,26 +187,14 @@ class Task(Generic[Params, Result]):
         items = list(param_iter)
         if self._is_coroutine and self._runtime.conf.dev_mode_force_sync_tasks:
             return self.parallelize(items, common_args)
-        return await off_the_loop(self._runtime, lambda: self.parallelize(items, common_args), self._report_lost)
+        return await off_the_loop(
+            self._runtime,
+            lambda: self.parallelize(items, common_args),
+            self._report_lost,
+        )
 
-    def _report_lost(
-        self, end: Future[BaseInvocation[Params, Result]] | Future[BaseInvocationGroup[Params, Result]]
-    ) -> None:
-        """Log the result of a call whose caller no longer waits."""
-        if self._runtime.conf.dev_mode_force_sync_tasks:
-            return
-        error = end.exception()
-        accepted: list[Any] = []
-        if error is not None:
-            accepted += getattr(error, "submitted", ())
-        else:
-            made = end.result()
-            accepted += [made] if isinstance(made, BaseInvocation) else made
-        if accepted:
-            ids = ", ".join(str(invocation.invocation_id) for invocation in accepted)
-            self.app.logger.warning("cancelled while it was submitted, %s runs all the same: %s", self.task_id, ids)
-        if error is not None:
-            self.app.logger.warning("cancelled while it was submitted, %s failed: %r", self.task_id, error)
+    def _report_lost(self, end: Future[Any]) -> None:
+        report_lost(self._runtime, self.task_id, end)
 
     def args(self, /, *args: Params.args, **kwargs: Params.kwargs) -> Arguments:
         """Return the arguments of a call without making it.
@@ -472,7 +322,7 @@ class Task(Generic[Params, Result]):
         Returns:
             One JSON object: the id and the options.
         """
-        return json.dumps({"task_id": str(self.task_id), "options": self.options}, default=_option_text)
+        return json.dumps({"task_id": str(self.task_id), "options": self.options}, default=option_text)
 
     @classmethod
     def from_json(cls, app: Pynenc, text: str) -> Task[Any, Any]:
@@ -540,17 +390,6 @@ class Task(Generic[Params, Result]):
 
 
 register_tasks(Task)
-
-
-def _likely(queue: str, queues: tuple[str, ...]) -> str:
-    hint = did_you_mean(queue, queues)
-    return f": {hint}" if hint else ""
-
-
-def _option_text(value: Any) -> Any:
-    if isinstance(value, type):
-        return f"{value.__module__}.{value.__qualname__}"
-    return list(value) if isinstance(value, Iterable) else str(value)
 
 
 def _restore(app: Pynenc, task_id: str) -> Task[Any, Any]:

@@ -17,7 +17,7 @@ ROOMS = [
     "types", "util", "exceptions", "identifiers", "_identity", "_engine", "_compat", "conf", "context", "_logs",
     "serializer", "plugin_loader", "_kernel", "_tasks", "arguments", "call", "_wait", "invocation", "_submit", "task",
     "workflow", "_execute", "app_info", "runner", "_views", "broker", "orchestrator", "state_backend", "trigger",
-    "client_data_store", "core_tasks", "app", "builder", "__init__", "testing", "cli", "__main__",
+    "client_data_store", "core_tasks", "_app", "app", "builder", "__init__", "testing", "cli", "__main__",
 ]  # fmt: skip
 """From the lowest to the highest. A module imports from its own room and from lower rooms."""
 

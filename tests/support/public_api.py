@@ -76,7 +76,7 @@ MODULES = (
     "pynenc.state_backend.mem_state_backend",
     "pynenc.state_backend.redis_state_backend",
     "pynenc.state_backend.sqlite_state_backend",
-    "pynenc.task",
+    "pynenc.task:Task,TaskOptions",
     "pynenc.testing.app_test",
     "pynenc.testing.benchmark",
     "pynenc.testing.plugin",

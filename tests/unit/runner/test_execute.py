@@ -74,7 +74,7 @@ def test_every_exception_or_unusable_result_of_a_body_is_a_failure(jobs: Any, na
 def test_arguments_that_do_not_fit_fail_without_running_the_body(jobs: Any) -> None:
     task = jobs.basics.add
     (call,) = [(b"\xffnonsense", "", None, None)]
-    ((invocation_id, _),) = jobs.app._runtime.store.submit(task._spec, [call])
+    ((invocation_id, _),) = jobs.app._runtime.store.submit(task._plan.spec, [call])
     outcome = _execute(jobs, DistributedInvocation(jobs.app, invocation_id))
     assert outcome.kind == _core.FAILURE
     assert "Serialization" in type(jobs.app._runtime.codec.decode_exception(task, outcome.payload)).__name__

@@ -73,7 +73,7 @@ def end_in_order(
     over.set()
 
 
-def end_past_threads(app: Pynenc) -> None:
+def end_past_threads(app: AppShape) -> None:
     """Call exit functions, close the store, write out files, in spite of threads that go on. For the main thread.
 
     Ends the process with 0 if an exit function takes longer than a moment.
