@@ -7,8 +7,8 @@ from typing import Any
 from pynenc._kernel.runtime import runtime_of
 from pynenc.arguments import Arguments
 from pynenc.call import Call
-from pynenc.invocation.conc_invocation import ConcurrentInvocation, keep_arguments
-from pynenc.invocation.dev_invocations import remember
+from pynenc.invocation.conc_invocation import ConcurrentInvocation
+from pynenc.invocation.dev_invocations import keep_arguments, remember
 from pynenc.serializer.signing import KINDS
 
 

@@ -377,11 +377,6 @@ SynchronousInvocation = ConcurrentInvocation
 """The name of `ConcurrentInvocation` in pynenc 0.0.16."""
 
 
-def keep_arguments(invocation: ConcurrentInvocation[Any, Any], payload: bytes) -> None:
-    """Have the body of an invocation get its arguments from their encoded form."""
-    invocation._payload = payload
-
-
 def _restore(
     call: Call[Any, Any],
     invocation_id: str,

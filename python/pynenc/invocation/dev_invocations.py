@@ -58,3 +58,8 @@ def forget_all(app: Any) -> int:
     """Find none of these any more; how many there were."""
     with _lock:
         return len(_made.pop(app, ()))
+
+
+def keep_arguments(invocation: ConcurrentInvocation[Any, Any], payload: bytes) -> None:
+    """Have the body of an invocation get its arguments from their encoded form."""
+    invocation._payload = payload
