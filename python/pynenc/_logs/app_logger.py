@@ -21,8 +21,8 @@ from pynenc._logs.later import Later
 from pynenc.util.texts import cut, escaped, indented
 
 if TYPE_CHECKING:
+    from pynenc._identity.runner_context import HasRunnerId
     from pynenc.conf.config_pynenc import ConfigPynenc
-    from pynenc.runner.base_runner import BaseRunner
 
 MAX_MESSAGE_CHARS = 16 * 1024
 """The maximum length of a logged message; a longer one keeps its beginning and its end."""
@@ -244,7 +244,7 @@ def _json(
     levelname: str,
     name: str,
     message: str,
-    runner: BaseRunner | None,
+    runner: HasRunnerId | None,
     task_id: str | None,
     invocation_id: str | None,
     extra: dict[str, Any],

@@ -6,9 +6,9 @@ import logging
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from pynenc.runner.base_runner import BaseRunner
+    from pynenc._identity.runner_context import HasRunnerId
 
-End: TypeAlias = "tuple[str, str, str, int, float | None, float, BaseRunner]"
+End: TypeAlias = "tuple[str, str, str, int, float | None, float, HasRunnerId]"
 """Ids of task and invocation, outcome, number of the attempt, begin and end in seconds of `time.time()`, and the
 runner. A body that was given up has no begin."""
 

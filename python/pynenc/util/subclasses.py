@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pynenc.util.near_names import did_you_mean
-
-if TYPE_CHECKING:
-    from pynenc.conf.base import ConfigBase
 
 T = TypeVar("T")
 
@@ -54,7 +51,14 @@ def _is_ours(cls: type[Any]) -> bool:
     return cls.__module__.startswith("pynenc.")
 
 
-def configured_subclass(base: type[T], conf: ConfigBase, field: str) -> type[T]:
+class HasSources(Protocol):
+    """Settings that know where each value comes from."""
+
+    def source_of(self, name: str, /) -> str:
+        """Return the source of a setting."""
+
+
+def configured_subclass(base: type[T], conf: HasSources, field: str) -> type[T]:
     """Return the subclass of `base` that a setting names.
 
     Args:
