@@ -89,7 +89,7 @@ class Task(TaskSettings, Generic[Params, Result]):
 
     @functools.cached_property
     def wf(self) -> WorkflowContext:
-        """The workflow of the running body: none, as what it offers says."""
+        """The workflow of the running body. This build has none, so its operations raise."""
         context: WorkflowContext = self._runtime.from_above.make_workflow_context(self)
         return context
 
