@@ -1,9 +1,8 @@
-"""The boundary to Rust, in full. What is not here does not cross.
+"""The complete boundary to Rust.
 
-Python pulls and Rust never calls back. Payloads are opaque bytes; ids are text; times are seconds as `float`.
-Every method that can block releases the GIL, and every handle refuses (`RuntimeError`) to be used in a forked child.
-Store errors arrive as the classes of `pynenc.exceptions`; no other exception comes out but `ValueError` and
-`OverflowError` for arguments of the wrong shape.
+Python calls Rust; Rust never calls back. Payloads are opaque bytes, ids are text, times are seconds as `float`. Every
+method that can block releases the GIL. Every handle raises `RuntimeError` in a forked child. Errors of stores are classes
+of `pynenc.exceptions`. Arguments of the wrong shape raise `ValueError` or `OverflowError`.
 """
 
 from collections.abc import Sequence
@@ -12,31 +11,31 @@ from typing import Final, TypeAlias, final
 __version__: Final[str]
 SQLITE_VERSION: Final[str]
 TARGETS_TOLD: Final[int]
-"""So many of what a body waits for are told to the store, for precedence and the detection of cycles."""
+"""How many targets of one wait the store learns of, for precedence and the detection of cycles."""
 
 Terminal: TypeAlias = tuple[str, str, bytes | None, str | None]
 """`(invocation id, final status, payload or None, reason or None)`.
 
-The payload is the encoded value (`success`) or the encoded exception (`failed`). It is None when the engine itself
-ended the invocation, and then the reason says why in words."""
+The payload is the encoded value (`success`) or the encoded exception (`failed`). It is None if the engine ended the
+invocation; then there is a reason."""
 
 Call: TypeAlias = tuple[bytes, str, str | None, str | None]
 """`(encoded arguments, args id or "", registration key or None, running key or None)`."""
 
-# What became of a submitted call.
+# The store's answers to a submitted call.
 NEW: Final[int]
 REUSED_SAME: Final[int]
 REUSED_DIFFERENT: Final[int]
 REFUSED: Final[int]
 
-# How a claim ends.
+# The outcomes of a claim.
 SUCCESS: Final[int]
 FAILURE: Final[int]
 RETRY: Final[int]
 RELEASE: Final[int]
 CANCELLED: Final[int]
 
-# Whether a settlement was recorded.
+# The store's answers to an outcome.
 DONE: Final[int]
 REPLAYED: Final[int]
 STALE: Final[int]
@@ -45,27 +44,29 @@ def status_table() -> list[tuple[str, bool, bool, list[str]]]:
     """The state machine: `(name, is final, is available, successors)` for each status."""
 
 def new_invocation_id() -> str:
-    """A fresh time-ordered id."""
+    """Return a new id; ids sort by time."""
 
 def invocation_age_sec(invocation_id: str) -> float:
-    """Seconds since this id was made, by the clock of the process that made it. `ValueError` for no id at all."""
+    """Return the seconds since this id was made, by the clock of the process that made it. Raises `ValueError` for text that is not an id."""
 
 def before_fork() -> None:
-    """The calling thread is about to fork: block until no thread is inside SQLite, at most half a second, and keep
-    others from entering. One of the next two must follow."""
+    """Prepare for a fork by the calling thread.
+
+    Blocks until no thread is inside SQLite, at most half a second, and keeps other threads from entering. Call
+    `after_fork_in_parent` or `after_fork_in_child` next."""
 
 def after_fork_in_parent() -> None:
-    """The fork is made, or has failed."""
+    """End the preparation in the parent, after the fork or its failure."""
 
 def after_fork_in_child() -> None:
-    """The fork is made, and this is the child."""
+    """End the preparation in the child."""
 
 def drain_logs() -> list[tuple[int, str, str]]:
-    """Take what Rust has logged since the last call: `(logging level, logger suffix, message)`, oldest first."""
+    """Return what Rust has logged since the last call, oldest first: `(logging level, logger suffix, message)`."""
 
 @final
 class TaskSpec:
-    """How the submissions of one task travel. Made once per task."""
+    """The options that all submissions of one task share. Made once per task."""
 
     def __new__(
         cls,
@@ -74,36 +75,42 @@ class TaskSpec:
         queue: str = "default",
         priority: float = 0.0,
         running_limit: int = 1,
-        park_when_blocked: bool = False,
+        wait_when_blocked: bool = False,
         refuse_different: bool = False,
         signer: Signer | None = None,
     ) -> TaskSpec:
-        """With a `signer` the arguments of each call are signed when it has its id. `running_limit` counts only for calls with a running key; `park_when_blocked` False drops blocked ones."""
+        """Make the options of a task.
 
-# What a signed payload is.
+        Args:
+            running_limit: how many invocations may hold one running key at a time.
+            wait_when_blocked: whether a call without a free place waits for one; else the store drops it.
+            signer: signs the arguments of each call, with the id of the call.
+        """
+
+# The kinds of signed payloads.
 ARGUMENTS: Final[int]
 RESULT: Final[int]
 EXCEPTION: Final[int]
 
 @final
 class Signer:
-    """Signs payloads with the newest key of an app, and opens what was signed with any of its keys.
+    """Signs payloads with the newest key of an app, and opens payloads that any of its keys signed.
 
-    Pure computation: it may be used in a forked child. It cannot be pickled, and does not show its keys."""
+    It may be used in a forked child. It cannot be pickled and does not show its keys."""
 
     def __new__(cls, app_id: str, keys: Sequence[tuple[str, bytes]]) -> Signer:
-        """`keys` are pairs of id and secret, newest first. `ValueError` for none, or for an id that is none."""
+        """Make a signer of `keys`, pairs of id and secret, newest first. Raises `ValueError` without keys, or for an invalid id."""
     @property
     def overhead(self) -> int:
-        """By how many bytes a signed payload is longer than its body."""
+        """How many bytes an envelope adds to its body."""
     def sign(self, task_id: str, invocation_id: str, kind: int, body: bytes) -> bytes:
-        """`body` in an envelope that is good for this task, invocation and kind (ARGUMENTS, RESULT, EXCEPTION)."""
+        """Return `body` in an envelope for this task, invocation and kind (ARGUMENTS, RESULT, EXCEPTION)."""
     def open(self, task_id: str, invocation_id: str, kind: int, payload: bytes) -> bytes:
-        """The body of an envelope; `ValueError` says why it is refused."""
+        """Return the body of an envelope. Raises `ValueError` with the reason if the envelope is refused."""
 
 @final
 class Claim:
-    """One invocation, owned by the runner that claimed it until its lease ends. Picklable."""
+    """One invocation, owned by the runner that claimed it until it is settled or its lease expires. Picklable."""
 
     def __new__(
         cls,
@@ -141,7 +148,7 @@ class Claim:
 
 @final
 class Record:
-    """What the store knows of one invocation, but for its history and outcome."""
+    """The record of one invocation, without its history and outcome."""
 
     @property
     def invocation_id(self) -> str: ...
@@ -171,7 +178,7 @@ class Record:
     def releases(self) -> int: ...
     @property
     def due(self) -> float:
-        """Unix time before which it may not be claimed; 0.0 is at once."""
+        """Unix time before which no runner may claim it; 0.0 means at once."""
     @property
     def note(self) -> str | None: ...
 
@@ -195,13 +202,13 @@ class HistoryEntry:
         """With an outcome: Unix time at which the body started; else 0.0."""
     @property
     def times(self) -> int:
-        """Of a claim that was handed back: how many in a row, for the same reason, this entry stands for; else 1."""
+        """How many hand-backs in a row, for one reason, this entry stands for; 1 for every other entry."""
     @property
     def note(self) -> str: ...
 
 @final
 class Store:
-    """A handle on the store of one app. Thread-safe. Not for use across a fork: open another one there."""
+    """A handle on the store of one app. Thread-safe. A forked child has to open a handle of its own."""
 
     @staticmethod
     def open(
@@ -217,23 +224,32 @@ class Store:
         username: str | None = None,
         password: str | None = None,
     ) -> Store:
-        """Open (creating it if need be) the store that a URL names. Blocks for I/O.
+        """Open the store that a URL names; make it if there is none. Blocks for I/O.
 
-        `memory://` (each is new and private to the handle), `sqlite:///path`, or one of `redis://`, `rediss://`,
-        `redis+unix://`, `redis+sentinel://`, `redis+cluster://`. What is about the other stores is ignored: the
-        shards, the credentials (they win over those of the URL) and eviction are for Redis. The handle sees the work of
-        `app_id` only, on SQLite and on Redis. `lease_sec` is
-        the lease of the app's runners: `recover` leaves them that long to renew what they hold after a stall. A verb
-        that cannot reach its server, or that finds the SQLite file locked, is tried for `store_timeout_sec` before it
-        fails. Raises `ConfigError` for a URL that names no known store and `StateBackendError` for a store that cannot
-        be used, saying why and what to do."""
+        Args:
+            url: `memory://` (a new store, private to the handle), `sqlite:///path`, or a URL with `redis://`, `rediss://`,
+                `redis+unix://`, `redis+sentinel://` or `redis+cluster://`.
+            app_id: on SQLite and Redis the handle sees only the invocations of this app.
+            result_ttl_sec: seconds for which finished invocations are kept.
+            store_timeout_sec: seconds for which a verb retries when its server is unreachable or its file locked.
+            lease_sec: seconds that `recover` gives the runners of the app to renew their claims after a stall.
+            shards: Redis only: how many parts the app has.
+            allow_eviction: Redis only: whether to use a server that may evict keys.
+            username: Redis only: used instead of the user name in the URL.
+            password: Redis only: used instead of the password in the URL.
+        Raises:
+            ConfigError: the URL names no known store.
+            StateBackendError: the store cannot be used; the message says why and what to do.
+        """
     @staticmethod
     def open_manual(*, result_ttl_sec: float = 86400.0, lease_sec: float = 10.0) -> Store:
-        """Open a store in memory whose clock stands still until `advance` moves it: for tests. It starts at the time now.
-        Due times, history and expiry go by that clock; leases, and how long a call waits, do not."""
+        """Open a store in memory for tests. Its clock starts at the time now and stands still until `advance` moves it.
+
+        Due times, history and expiry use that clock; leases and timeouts use real time."""
     def advance(self, seconds: float) -> None:
-        """Move the clock of a store from `open_manual`, and let runners look for what is due now. `ValueError` for any
-        other store, or a negative time."""
+        """Move the clock of a store from `open_manual` forward, and notify runners of what is due.
+
+        Raises `ValueError` for any other store, or for a negative time."""
     def now(self) -> float:
         """Unix time by the clock of the store."""
     @property
@@ -241,7 +257,7 @@ class Store:
         """`"memory"`, `"sqlite"` or `"redis"`."""
     @property
     def url(self) -> str:
-        """As it may be shown: without a password."""
+        """The URL without its password."""
     def submit(
         self,
         spec: TaskSpec,
@@ -250,9 +266,11 @@ class Store:
         depth: int = 0,
         delay_sec: float = 0.0,
     ) -> list[tuple[str, int]]:
-        """Accept all of `calls` or, on an error, none; beyond 250 of them (Redis, or several shards) or 2000 (SQLite) this
-        holds for each piece of as many, and sending all of them again completes it. Durable on return. For each: `(id, NEW|REUSED_…|REFUSED)`;
-        with anything but NEW the id is that of the invocation already in the queue."""
+        """Accept all of `calls` or, on an error, none. Durable on return.
+
+        Larger batches are cut into pieces of 250 calls (Redis) or 2000 (SQLite), and each piece is accepted or not;
+        submitting the whole batch again completes it. Returns `(id, NEW|REUSED_…|REFUSED)` for each call; except with
+        NEW, the id is that of the invocation already in the queue."""
     def claim(
         self,
         runner: str,
@@ -262,10 +280,11 @@ class Store:
         begin: bool = False,
         alone: bool = False,
     ) -> list[Claim]:
-        """Take ownership of up to `limit` due invocations without an engine: nobody renews their lease. With `alone`
-        of those that run alone in their process, else of all others."""
+        """Claim up to `limit` due invocations without an engine: nothing renews their leases.
+
+        With `alone` it claims invocations that run alone in their process, else all others."""
     def begin(self, invocation_id: str, fence: int) -> None:
-        """`pending` to `running`. Raises `InvocationStatusOwnershipError` when the claim was lost."""
+        """Start a claim: `pending` to `running`. Raises `InvocationStatusOwnershipError` if the claim was lost."""
     def settle(
         self,
         invocation_id: str,
@@ -277,30 +296,38 @@ class Store:
         started: float = 0.0,
         slot: int = 0,
     ) -> int:
-        """End a claim now, durably: DONE, REPLAYED or STALE."""
+        """End a claim, durably; returns DONE, REPLAYED or STALE."""
     def pause(self, invocation_id: str, fence: int, targets: Sequence[str]) -> bool:
-        """`running` to `paused`; False if a target is finished already. Raises `CycleDetectedError`."""
+        """Let a body wait: `running` to `paused`; returns False if a target has finished. Raises `CycleDetectedError`."""
     def resume(self, invocation_id: str, fence: int) -> bool:
-        """`paused` to `running`; False when the claim was lost."""
+        """Let a body go on: `paused` to `running`; returns False if the claim was lost."""
     def beat(self, runner: str, lease_sec: float) -> list[str]:
-        """Renew everything `runner` owns; its ids."""
+        """Renew all leases of `runner`; returns the ids of its claims."""
     def recover(self, max_recoveries: int = 3, limit: int = 100) -> tuple[list[str], list[str]]:
-        """Requeue or bury what dead runners left: `(requeued, buried)`."""
+        """Queue again, or bury, claims whose lease has expired; returns `(requeued, buried)`."""
     def revoke(
         self, runner: str, death: str, max_recoveries: int = 3, *, innocent: bool = False
     ) -> tuple[list[str], list[str], int]:
-        """The process of `runner` (a key) is gone: recover all it owns now, recording how it died.
+        """Recover every claim of a runner whose process is dead, and record how it died.
 
-        `(requeued, buried, alone)`: the last is how many invocations wait to run alone in their process. With
-        `innocent` the cause is known and none of the bodies: nothing counts, and nothing runs alone on account of it."""
+        Args:
+            runner: the key of the runner.
+            death: the cause, in a few words.
+            innocent: whether the cause is known and is none of the bodies; then the death counts for none of them, and
+                none has to run alone.
+        Returns:
+            `(requeued, buried, alone)`; `alone` is how many invocations wait to run alone in their process.
+        """
     def cancel(self, invocation_id: str, *, claimed: bool) -> str:
-        """`"done"`, or `"finished"`; of one that a runner has `"requested"` with `claimed`, else `"claimed"`."""
+        """Cancel an invocation; returns `"done"` or `"finished"`.
+
+        If a runner owns it, requests the cancellation and returns `"requested"` with `claimed`, else returns `"claimed"`."""
     def status(self, invocation_id: str) -> str:
-        """Raises `InvocationNotFoundError`."""
+        """Return the name of the status. Raises `InvocationNotFoundError`."""
     def terminals(self, invocation_ids: Sequence[str]) -> list[Terminal | None]:
-        """Outcomes in the order of the ids, None where unfinished. Raises `InvocationNotFoundError`."""
+        """Return outcomes in the order of the ids; None if unfinished. Raises `InvocationNotFoundError`."""
     def get(self, invocation_id: str) -> Record:
-        """Raises `InvocationNotFoundError`."""
+        """Return the record. Raises `InvocationNotFoundError`."""
     def list_ids(
         self,
         *,
@@ -313,7 +340,7 @@ class Store:
         limit: int = 100,
         offset: int = 0,
     ) -> list[str]:
-        """Ids in order of submission."""
+        """Return the ids that match, in order of submission."""
     def count(
         self,
         *,
@@ -325,91 +352,99 @@ class Store:
         runner: str | None = None,
     ) -> int: ...
     def backlog(self, queues: Sequence[str], limit: int) -> int:
-        """How many due invocations wait for a slot in `queues` (none means all), counted up to `limit`."""
+        """Return how many due invocations wait for a slot in `queues` (none means all), counted up to `limit`."""
     def history(self, invocation_id: str) -> list[HistoryEntry]:
-        """Oldest first. Raises `InvocationNotFoundError`."""
+        """Return the status changes, oldest first. Raises `InvocationNotFoundError`."""
     def purge(self) -> int:
-        """Remove everything, live or not; how many invocations that was."""
+        """Remove every invocation, finished or not; returns how many."""
     def purge_expired(self, limit: int = 500) -> int: ...
     def cancel_queued(self, limit: int = 10_000) -> int:
-        """Cancel what waits for a runner, due or not, at most so many: how many that was."""
+        """Cancel up to `limit` invocations that wait for a runner, due or not; returns how many."""
     def publish_runner(self, runner: str, card: bytes, keep_sec: float) -> None:
-        """Keep what a runner says of itself for so many seconds, in place of what it said before; 0 removes it."""
+        """Keep the card of a runner for `keep_sec` seconds in place of its last one; 0 removes it."""
     def runners(self) -> list[tuple[str, bytes]]:
-        """`(key, card)` of the runners whose card is kept now, at most 1000."""
+        """Return `(key, card)` of each runner whose card is kept now, at most 1000."""
     def waiter(self, invocation_ids: Sequence[str]) -> Waiter: ...
     def completions(self, alarm: LoopAlarm) -> Completions: ...
     def close(self) -> None:
-        """Flush and release. Idempotent; later calls raise `StateBackendError`."""
+        """Flush and release the store. A repetition changes nothing; other later calls raise `StateBackendError`."""
 
 @final
 class Waiter:
-    """Waits for a set of invocations and yields the outcome of each once, as they finish. For one thread at a time."""
+    """Waits for invocations and returns the outcome of each once. For one thread at a time."""
 
     @property
     def done(self) -> bool:
-        """Whether every outcome has been yielded."""
+        """Whether every outcome was returned."""
     def ready(self) -> list[Terminal]:
-        """What has finished since the last call; does not wait."""
+        """Return what has finished since the last call, without waiting."""
     def wait(self, timeout_sec: float | None = None, interruptible: bool = True) -> list[Terminal]:
-        """Block until at least one more has finished; empty at the timeout (None waits forever).
+        """Block until at least one more has finished; returns an empty list at the timeout (None waits forever).
 
-        With `interruptible` (for the main thread) it wakes every 100 ms to let Python handle signals; without, it
-        sleeps until notified. Raises `InvocationNotFoundError` if a record vanished before its end was seen."""
+        With `interruptible`, for the main thread, it wakes every 100 ms so that Python can handle signals. Raises
+        `InvocationNotFoundError` if a record vanished (purged or expired) before this waiter saw its end."""
 
 @final
 class LoopAlarm:
-    """One descriptor for everything that an event loop awaits: watch `fileno()` for reading, `take`, drain those."""
+    """One wake-up descriptor for all completions of an event loop.
+
+    Watch `fileno()` for reading, call `take`, and drain the completions with these tokens."""
 
     def __new__(cls) -> LoopAlarm: ...
     def fileno(self) -> int: ...
     def take(self) -> list[int]:
-        """Tokens of the `Completions` that have something to say. Does not block."""
+        """Return the tokens of the `Completions` with news. Does not block."""
     def close(self) -> None:
-        """`fileno()` is readable from then on, for a thread that watches it."""
+        """Make `fileno()` readable for good, so that a thread that watches it wakes."""
 
 @final
 class Completions:
-    """Outcomes for an event loop: add ids, drain when the alarm rings. Never blocks: a native thread of the store looks
-    at it, and only what this process knows already is answered at once."""
+    """Outcomes for an event loop: add ids, and drain when the alarm has the token. No method blocks.
+
+    A native thread polls the store. Only what this process knows already is returned at once."""
 
     @property
     def token(self) -> int:
-        """What the alarm calls it."""
+        """The number by which the alarm names these completions."""
     def add(self, invocation_ids: Sequence[str]) -> list[Terminal]:
-        """Register; returns those that are known to be finished, which are not delivered again. Raises
-        `InvocationNotFoundError` for one that is known not to exist, and registers none then."""
+        """Add ids; returns the outcomes that are known, which `drain` does not return again.
+
+        Raises `InvocationNotFoundError` for an id that is known not to exist; then it adds none."""
     def discard(self, invocation_ids: Sequence[str]) -> None: ...
     def drain(
         self,
     ) -> tuple[list[Terminal], list[tuple[list[str], BaseException]], tuple[bool, BaseException | None] | None]:
-        """What has finished since; ids that are registered no longer, with the reason: a record that does not exist, a
-        store that failed; and after `lend`, once: whether the body still has its claim, or what went wrong."""
+        """Return what has happened since the last call: outcomes, failures, and the end of a wait that `lend` began.
+
+        A failure is the ids that are not waited for any more and the reason: a record that does not exist, a store that
+        failed. The end of a wait is whether the body still has its claim, and the error if there was one."""
     def belong_to(self, engine: Engine, claim: Claim) -> None:
-        """The body of `claim` waits here: a store that fails is asked again for as long as it has its claim and the
-        engine is open, instead of being reported by `drain`."""
+        """Wait for the body of `claim`: a store that fails is polled again while the body has its claim and the engine is
+        open, and `drain` does not return the failure."""
     def lend(self, engine: Engine, claim: Claim, invocation_ids: Sequence[str]) -> Lending:
-        """As `Engine.park`, for a body on an event loop that waits for these (of which the first `TARGETS_TOLD` are
-        told to the store) and others that are registered here: does not block. `Lending.end` must follow, and `drain`
-        then says what came of it; it may say so before, if something went wrong."""
+        """Lend the slot of a body on an event loop that waits for these ids among those that were added. Does not block.
+
+        The store learns of the first `TARGETS_TOLD` ids. Call `Lending.end` after the wait; then `drain` returns its end,
+        or before that an error."""
     def close(self) -> None:
-        """Forget everything."""
+        """End every wait. Later calls raise `StateBackendError`."""
 
 @final
 class Lending:
     """One wait of a body on an event loop."""
 
     def end(self, returns: bool) -> None:
-        """The wait is over: get the slot back, before all new work. Not `returns`: the body ends, and needs none. Does
-        not block; idempotent."""
+        """End the wait. A body that `returns` gets its slot back before any new work; otherwise it ends and needs none.
+
+        Does not block. A repetition changes nothing."""
 
 @final
 class Engine:
-    """Slots and claims of one runner in one process. Thread-safe.
+    """The Rust part of one running runner: slots and claims. Thread-safe.
 
-    The threads of a built-in runner do `next → execute → settle`; the thread that called `run()` does `tend`.
-    A runner of a user's own uses `claim`, `begin`, `settle_now` at its own pace. Either way a native thread renews
-    the leases, also while Python holds the GIL, recovers the claims of dead runners and removes what has expired."""
+    The threads of a built-in runner call `next`, execute, and call `settle`; the thread in `run()` calls `tend`. A user's
+    own runner calls `claim`, `begin` and `settle_now` at its own pace. In both cases a native thread renews the leases,
+    also while Python holds the GIL, recovers expired claims and removes expired results."""
 
     def __new__(
         cls,
@@ -423,85 +458,111 @@ class Engine:
         max_recoveries: int = 3,
         lines: str = "both",
     ) -> Engine:
-        """`queue_strategy`: how it chooses among several `queues`: `"merged"`, `"ordered"`, `"round_robin"` or `"random"`. `lines`: what it claims. `"both"` is everything, `"beside"` nothing that runs alone in its process, `"alone"`
-        only that. Raises `ValueError` for another one."""
+        """Make an engine; starts nothing.
+
+        Args:
+            queues: claim only from these; none means all.
+            queue_strategy: the choice among several queues: `"merged"`, `"ordered"`, `"round_robin"` or `"random"`.
+            lease_sec: seconds before the work of a dead runner is retried.
+            lines: `"both"` claims everything, `"beside"` nothing that runs alone in its process, `"alone"` only that.
+        Raises:
+            ValueError: a setting that no engine can work with.
+        """
     @property
     def key(self) -> str:
-        """Name under which claims are owned: the runner id and a random suffix."""
+        """The owner of the claims: the runner id and a random suffix."""
     def waiting_alone(self) -> int:
-        """How many invocations waited to run alone in their process, due or not, when this engine heard of it last."""
+        """Return how many invocations waited to run alone in their process, due or not, at the last recovery."""
     def look_alone(self, waiting: int) -> None:
-        """So many wait to run alone: look for one, if this engine claims those. Does not block."""
+        """Claim an invocation that runs alone, if this engine claims those: `waiting` of them wait. Does not block."""
     @property
     def slots(self) -> int: ...
     def start(self) -> None:
-        """Start the native thread. Once."""
+        """Start the native thread. A repetition changes nothing."""
     def next(self) -> Claim | None:
-        """The next invocation for the calling thread, started (`running`), its slot taken. Blocks without a time
-        limit; None means that the thread shall end: the engine stops, or has more threads than it needs."""
+        """Return the next claim for the calling thread, `running` and with a slot. Blocks without a time limit.
+
+        None means that the thread shall end: the engine stops, or has more threads than it needs."""
     def settle(
         self, claim: Claim, outcome: int, payload: bytes | None = None, delay_sec: float = 0.0, note: str = ""
     ) -> None:
-        """End a claim obtained from `next`, on the thread that will call `next` again. Frees the slot at once and
-        does not block: outcomes travel to the store in batches, and are kept until the store has taken them."""
+        """End a claim of `next`, on the thread that will call `next` again. Frees the slot at once. Does not block.
+
+        Outcomes travel to the store in batches; the engine keeps them until the store has recorded them."""
     def next_batch(self, limit: int) -> list[Claim]:
-        """For an event loop, called by the one thread that feeds it: the next invocations, started, up to `limit`.
-        Blocks without a time limit until there is one; empty means that the thread shall end: the engine stops."""
+        """Return up to `limit` claims for an event loop, `running` and with slots; for the thread that feeds the loop.
+
+        Blocks without a time limit until there is one. Empty means that the thread shall end: the engine stops."""
     def finish(
         self, claim: Claim, outcome: int, payload: bytes | None = None, delay_sec: float = 0.0, note: str = ""
     ) -> None:
-        """End a claim obtained from `next_batch`, from any thread. As `settle`, does not block."""
-    def pulse(self, good_for_sec: float) -> None:
-        """The loop that runs the bodies lives: leases are renewed for so long, and not without another pulse. Without
-        a first one they are renewed for as long as the process lives."""
+        """End a claim of `next_batch`, from any thread. Frees the slot at once. Does not block."""
+    def alive_for(self, seconds: float) -> None:
+        """Renew leases for so long, because the loop that runs the bodies is alive; longer only after another call.
+
+        Without a first call the engine renews leases for as long as the process lives."""
     def claim(self, limit: int, queues: Sequence[str] = ...) -> list[Claim]:
-        """For a runner of a user's own: take up to `limit` due invocations (`pending`) without waiting for any.
-        From these queues, or from those of the engine if there are none.
-        Their leases are renewed until they are settled, handed back, or the engine closes."""
+        """Claim up to `limit` due invocations (`pending`) for a user's own runner, without waiting for any.
+
+        Claims from `queues`, or from those of the engine if there are none. The engine renews the leases until the claims
+        are settled or handed back, or the engine closes."""
     def begin(self, claim: Claim) -> None:
-        """Start one of those. Raises `InvocationStatusOwnershipError` when the claim was lost."""
+        """Start a claim of `claim`. Raises `InvocationStatusOwnershipError` if the claim was lost."""
     def settle_now(
         self, claim: Claim, outcome: int, payload: bytes | None = None, delay_sec: float = 0.0, note: str = ""
     ) -> int:
-        """End one of those; returns when the store has it: DONE, REPLAYED or STALE."""
+        """End a claim, and return when the store has recorded the outcome: DONE, REPLAYED or STALE."""
     def park(self, claim: Claim, waiter: Waiter) -> tuple[bool, bool] | None:
-        """The body of `claim` is about to wait: `(parked, spawn)`. None: the store failed, and the body still has its
-        claim; nothing changed, ask again after a pause. From now on `waiter` waits through failures of the store.
+        """Lend the slot of the body of `claim`, which is about to wait. `waiter` outlasts failures of the store from now on.
 
-        parked False: something has finished already and nothing changed; ask the waiter. Else the slot is free now
-        and `unpark` must follow. spawn True: no thread is waiting in `next` for the free slot; start one.
-        Raises `CycleDetectedError`, `InvocationNotFoundError`, `InvocationStatusOwnershipError`."""
+        Returns:
+            `(parked, spawn)`, or None if the store failed and nothing changed: try again after a pause. `parked` is False
+            if a target has finished: nothing changed, ask the waiter. Otherwise the slot is lent, and `unpark` must
+            follow. `spawn` says whether to start a thread, because none waits in `next` for the slot.
+        Raises:
+            CycleDetectedError: the wait would never end.
+            InvocationNotFoundError: a target does not exist.
+            InvocationStatusOwnershipError: the claim was lost.
+        """
     def unpark(self, claim: Claim, waiter: Waiter) -> bool:
-        """End this wait of the body: block until a slot is free (before all new work), then go on. True, or False when
-        the claim was lost meanwhile. While other threads of the same body wait, this one goes on without a slot."""
+        """End this wait of the body: block until it has a slot, which it gets before any new work.
+
+        Returns False if the claim was lost. While other threads of the body wait, this one goes on without a slot."""
     def next_cancels(self) -> list[str]:
-        """Ids of bodies that are to be interrupted, each once. Blocks without a time limit until there are some; empty
-        means that the engine is closed."""
+        """Return the ids of bodies to interrupt, each once. Blocks without a time limit until there are some.
+
+        Empty means that the engine is closed."""
     def interrupt(self, invocation_id: str) -> None:
         """Make the threads of this body that wait return at once, with or without news."""
     def wait_for_work(self, timeout_sec: float) -> bool:
-        """Block until a claim may succeed, the engine stops, or the timeout passes: for a user's own loop. Wakes
-        every 100 ms for signals. True unless the timeout passed."""
+        """Block until a claim may succeed, the engine stops, or the timeout passes; for the loop of a user's own runner.
+
+        Wakes every 100 ms for signals. Returns False only at the timeout."""
     def tend(self, timeout_sec: float) -> int:
-        """Supervise: block up to `timeout_sec`, waking every 100 ms for signals, and return how many threads shall be
-        started to serve free slots (each counts as started). Returns early on `stop`."""
+        """Supervise: block up to `timeout_sec`, and return how many threads to start; each counts as started.
+
+        Wakes every 100 ms for signals. Returns early on `stop`."""
     def stop(self) -> None:
-        """Claim no more. Does not block; may be called from a signal handler. Idempotent."""
+        """Claim no more. Does not block; may be called from a signal handler. A repetition changes nothing."""
     @property
     def stopping(self) -> bool: ...
     def failing_sec(self) -> float:
-        """For how long every call of the store has failed; 0 while it works."""
+        """Return for how many seconds one kind of call to the store has failed each time; 0 while none fails."""
     def drain(self, timeout_sec: float) -> int:
-        """After `stop`: block until everything claimed is settled and stored, the timeout passes, or `hurry` is
-        called; wakes every 100 ms for signals. Returns how many claims are unfinished."""
+        """After `stop`: block until every claim is settled and stored, the timeout passes, or `hurry` is called.
+
+        Wakes every 100 ms for signals. Returns how many claims are unfinished."""
     def hurry(self) -> None:
         """Make `drain` return at once. May be called from a signal handler."""
     def hand_back(self, note: str) -> int:
-        """Give every unfinished claim back to the queue now; later outcomes for them are discarded. How many."""
+        """Hand back every unfinished claim now, and discard later outcomes for them; returns how many."""
     def hand_back_unbegun(self, note: str) -> None:
-        """Give the claims that wait for a thread back to the queue now."""
+        """Hand back the claims that no thread has taken."""
     def close(self) -> None:
-        """Stop, flush, end the native thread; the calling thread blocks up to a lease for a store that does not
-        answer. Idempotent."""
+        """Stop, hand back, send all outcomes and end the native thread. Blocks up to a lease if the store does not answer.
+
+        A repetition changes nothing."""
     def live(self) -> list[tuple[str, str]]:
-        """`(invocation id, "holding" | "waiting" | "resuming")` of every claim this engine owns."""
+        """Return `(invocation id, phase)` of every claim of this engine.
+
+        A phase is `"holding"`, `"waiting"`, `"resuming"`, `"outside"` or `"ahead"`."""

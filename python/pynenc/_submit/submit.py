@@ -61,7 +61,7 @@ class SubmitPlan:
             str(task.task_id),
             queue=task.broker_queue,
             priority=task.broker_priority,
-            park_when_blocked=conf.reroute_on_concurrency_control,
+            wait_when_blocked=conf.reroute_on_concurrency_control,
             refuse_different=conf.on_diff_non_key_args_raise,
             signer=self.runtime.codec.signer,
         )

@@ -41,8 +41,8 @@ pub struct Concurrency {
 /// What happens to an invocation whose concurrency key has no free place when a runner would claim it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenBlocked {
-    /// It is blocked under the key. When a holder settles, the store puts it back into the queue.
-    Park,
+    /// It waits, blocked by the key. When a holder settles, the store puts it back into the queue.
+    Wait,
     /// It ends as `concurrency_controlled_final`.
     Drop,
 }

@@ -113,7 +113,7 @@ pub enum Admission {
     /// A place is free: claim it.
     Take,
     /// Block it under its key as `concurrency_controlled`.
-    Park,
+    Block,
     /// End it as `concurrency_controlled_final`.
     Drop,
 }
@@ -122,7 +122,7 @@ pub enum Admission {
 pub fn admit(concurrency: Option<&Concurrency>, holders: u32) -> Admission {
     match concurrency {
         Some(c) if holders >= c.limit => match c.blocked {
-            WhenBlocked::Park => Admission::Park,
+            WhenBlocked::Wait => Admission::Block,
             WhenBlocked::Drop => Admission::Drop,
         },
         _ => Admission::Take,
@@ -134,11 +134,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_key_parks_or_drops_and_a_free_one_admits() {
+    fn a_full_key_blocks_or_drops_and_a_free_one_admits() {
         let with = |blocked| Concurrency { key: "k".into(), limit: 2, blocked };
         assert_eq!(admit(None, 99), Admission::Take);
-        assert_eq!(admit(Some(&with(WhenBlocked::Park)), 1), Admission::Take);
-        assert_eq!(admit(Some(&with(WhenBlocked::Park)), 2), Admission::Park);
+        assert_eq!(admit(Some(&with(WhenBlocked::Wait)), 1), Admission::Take);
+        assert_eq!(admit(Some(&with(WhenBlocked::Wait)), 2), Admission::Block);
         assert_eq!(admit(Some(&with(WhenBlocked::Drop)), 2), Admission::Drop);
     }
 }

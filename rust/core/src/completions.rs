@@ -29,7 +29,7 @@ pub struct News {
     /// The invocations whose wait has failed, with the reason: a record that vanished, a store that failed.
     pub failed: Vec<(Vec<InvocationId>, Error)>,
     /// A wait that lent out the slot of its body is over: whether the body still has its claim, or what went wrong. See
-    /// [`crate::runner::Runner::lend`].
+    /// [`crate::runner::Engine::lend`].
     pub regained: Option<Result<bool>>,
 }
 

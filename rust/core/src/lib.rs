@@ -10,7 +10,7 @@
 //! 2. [`submit`]: ids and shards; the store's answer; registration concurrency.
 //! 3. [`queue`]: the order in which invocations are claimed.
 //! 4. [`claim`]: ownership for free slots; running concurrency.
-//! 5. execute: Python runs the body; [`runner`] gives claims to threads and keeps the slots. [`pause`]: a body waits and
+//! 5. execute: Python runs the body; the engine of a [`runner`] gives claims to threads and keeps the slots. [`pause`]: a body waits and
 //!    lends its slot.
 //! 6. [`settle`]: the outcome, under its fence.
 //! 7. [`notify`]: which threads of this process are notified.

@@ -86,7 +86,7 @@ mod tests {
     use crate::call::WhenBlocked;
 
     fn placed(shards: u16, turn: usize, key: Option<&str>) -> u16 {
-        let concurrency = key.map(|key| Concurrency { key: key.into(), limit: 1, blocked: WhenBlocked::Park });
+        let concurrency = key.map(|key| Concurrency { key: key.into(), limit: 1, blocked: WhenBlocked::Wait });
         Placement::new(shards, turn).new_id(0, None, concurrency.as_ref()).shard()
     }
 

@@ -12,13 +12,13 @@ use common::alone::*;
 use common::flaky::Flaky;
 use common::submit;
 use pynenc_core::ids::InvocationId;
-use pynenc_core::runner::Runner;
+use pynenc_core::runner::Engine;
 use pynenc_core::settle::Outcome;
 use pynenc_core::status::Status;
 use pynenc_core::store::Store;
 
 /// A thread of a user's own runner that claims once.
-fn claims(runner: &Arc<Runner>, limit: usize) -> Receiver<Vec<InvocationId>> {
+fn claims(runner: &Arc<Engine>, limit: usize) -> Receiver<Vec<InvocationId>> {
     let (sender, receiver) = channel();
     let runner = runner.clone();
     std::thread::spawn(move || {

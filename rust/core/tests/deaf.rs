@@ -17,7 +17,7 @@ use pynenc_core::error::{Error, Result};
 use pynenc_core::ids::{Millis, RunnerKey};
 use pynenc_core::memory::MemoryStore;
 use pynenc_core::recover::{Recovered, RecoveryPolicy};
-use pynenc_core::runner::Runner;
+use pynenc_core::runner::Engine;
 use pynenc_core::settle::{Outcome, Settled, Settlement};
 use pynenc_core::store::{Cards, Hints, Reads, Store};
 use pynenc_core::sync::Mutex;
@@ -96,8 +96,8 @@ fn eventually(what: &str, condition: impl Fn() -> bool) {
 }
 
 /// A runner with two slots. The first body runs until `release`; the others end at once.
-fn busy_runner(store: &Arc<dyn Store>, release: &Arc<AtomicBool>) -> Arc<Runner> {
-    let runner = Arc::new(Runner::new(store.clone(), config(2, LEASE)).unwrap());
+fn busy_runner(store: &Arc<dyn Store>, release: &Arc<AtomicBool>) -> Arc<Engine> {
+    let runner = Arc::new(Engine::new(store.clone(), config(2, LEASE)).unwrap());
     runner.start().unwrap();
     let first = submit(store, 1)[0];
     for _ in 0..2 {
@@ -164,7 +164,7 @@ fn a_runner_notices_that_claims_fail_while_their_outcomes_travel_along() {
     let inner: Arc<dyn Store> = MemoryStore::new(Arc::new(SystemClock), 86_400_000);
     let flawed = Arc::new(OneVerbFails { inner, failing: Mutex::new(""), calls: Mutex::default() });
     let store: Arc<dyn Store> = flawed.clone();
-    let runner = Runner::new(store.clone(), config(1, LEASE)).unwrap();
+    let runner = Engine::new(store.clone(), config(1, LEASE)).unwrap();
     runner.start().unwrap();
     *flawed.failing.lock() = "a part of claim";
     let before = flawed.count("settle");
@@ -201,7 +201,7 @@ fn a_runner_of_a_users_own_notices_that_its_claims_fail() {
     let inner: Arc<dyn Store> = MemoryStore::new(Arc::new(SystemClock), 86_400_000);
     let flawed = Arc::new(OneVerbFails { inner, failing: Mutex::new("claim"), calls: Mutex::default() });
     let store: Arc<dyn Store> = flawed.clone();
-    let runner = Runner::new(store, config(1, LEASE)).unwrap();
+    let runner = Engine::new(store, config(1, LEASE)).unwrap();
     runner.start().unwrap();
     eventually("the failure is known and lasts", || {
         assert!(runner.claim(1, &[]).is_err());

@@ -13,7 +13,7 @@ use pynenc_core::claim::{Claim, ClaimRequest};
 use pynenc_core::clock::SystemClock;
 use pynenc_core::memory::MemoryStore;
 use pynenc_core::recover::RecoveryPolicy;
-use pynenc_core::runner::Runner;
+use pynenc_core::runner::Engine;
 use pynenc_core::settle::Outcome;
 use pynenc_core::status::Status;
 use pynenc_core::store::Store;
@@ -27,8 +27,8 @@ fn memory() -> Arc<dyn Store> {
     MemoryStore::new(Arc::new(SystemClock), 86_400_000)
 }
 
-fn started(store: &Arc<dyn Store>, lease: Duration) -> Arc<Runner> {
-    let runner = Arc::new(Runner::new(store.clone(), config(2, lease)).unwrap());
+fn started(store: &Arc<dyn Store>, lease: Duration) -> Arc<Engine> {
+    let runner = Arc::new(Engine::new(store.clone(), config(2, lease)).unwrap());
     runner.start().unwrap();
     runner
 }
@@ -42,7 +42,7 @@ fn wait_until(mut condition: impl FnMut() -> bool) {
 }
 
 /// One invocation that the store says this runner runs, though it never heard of it.
-fn forgotten(store: &Arc<dyn Store>, runner: &Runner) -> Claim {
+fn forgotten(store: &Arc<dyn Store>, runner: &Engine) -> Claim {
     let id = submit(store, 1)[0];
     let request = ClaimRequest {
         runner: runner.key().clone(),

@@ -15,8 +15,8 @@ use pynenc_core::ids::InvocationId;
 use pynenc_core::memory::MemoryStore;
 use pynenc_core::poller::Poller;
 use pynenc_core::result::Filter;
+use pynenc_core::runner::Engine;
 use pynenc_core::runner::Phase;
-use pynenc_core::runner::Runner;
 use pynenc_core::settle::Outcome;
 use pynenc_core::status::Status;
 use pynenc_core::store::Store;
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Case {
     store: Arc<dyn Store>,
-    runner: Arc<Runner>,
+    runner: Arc<Engine>,
     poller: Arc<Poller>,
 }
 
@@ -40,7 +40,7 @@ impl Case {
     fn new(slots: usize) -> Self {
         let store: Arc<dyn Store> = MemoryStore::new(Arc::new(SystemClock), 86_400_000);
         let config = common::config(slots, Duration::from_secs(30));
-        let runner = Arc::new(Runner::new(store.clone(), config).unwrap());
+        let runner = Arc::new(Engine::new(store.clone(), config).unwrap());
         runner.start().unwrap();
         Self { store, runner, poller: Poller::new() }
     }

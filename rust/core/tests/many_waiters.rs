@@ -10,7 +10,7 @@ use common::{config, submit};
 use pynenc_core::clock::SystemClock;
 use pynenc_core::memory::MemoryStore;
 use pynenc_core::result::Filter;
-use pynenc_core::runner::{Parked, Runner};
+use pynenc_core::runner::{Engine, Parked};
 use pynenc_core::settle::Outcome;
 use pynenc_core::status::Status;
 use pynenc_core::store::Store;
@@ -32,7 +32,7 @@ fn resident_bytes() -> Option<usize> {
 #[test]
 fn ten_thousand_parents_of_one_child_are_all_woken_and_need_little_memory() {
     let store: Arc<dyn Store> = MemoryStore::new(Arc::new(SystemClock), 86_400_000);
-    let runner = Runner::new(store.clone(), config(SLOTS, Duration::from_secs(60))).unwrap();
+    let runner = Engine::new(store.clone(), config(SLOTS, Duration::from_secs(60))).unwrap();
     let runner = Arc::new(runner);
     runner.start().unwrap();
     let child = submit(&store, 1)[0];

@@ -14,7 +14,7 @@ use pynenc_core::completions::Completions;
 use pynenc_core::error::Error;
 use pynenc_core::memory::MemoryStore;
 use pynenc_core::poller::Poller;
-use pynenc_core::runner::{Parked, Runner};
+use pynenc_core::runner::{Engine, Parked};
 use pynenc_core::settle::Outcome;
 use pynenc_core::store::Store;
 use pynenc_core::wait::Waiter;
@@ -25,10 +25,10 @@ fn success() -> Outcome {
     Outcome::Success([].into())
 }
 
-fn flaky() -> (Arc<Flaky>, Arc<dyn Store>, Arc<Runner>) {
+fn flaky() -> (Arc<Flaky>, Arc<dyn Store>, Arc<Engine>) {
     let flaky = Flaky::over(MemoryStore::new(Arc::new(SystemClock), 86_400_000), 0, 0);
     let store: Arc<dyn Store> = flaky.clone();
-    let runner = Runner::new(store.clone(), config(1, Duration::from_secs(60))).unwrap();
+    let runner = Engine::new(store.clone(), config(1, Duration::from_secs(60))).unwrap();
     runner.start().unwrap();
     (flaky, store, Arc::new(runner))
 }

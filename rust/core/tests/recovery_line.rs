@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use common::{config, submit};
 use pynenc_core::claim::ClaimRequest;
 use pynenc_core::memory::MemoryStore;
-use pynenc_core::runner::Runner;
+use pynenc_core::runner::Engine;
 use pynenc_core::store::Store;
 use pynenc_core::sync::{Condvar, Mutex};
 
@@ -41,7 +41,7 @@ fn a_claim_that_had_not_begun_is_not_said_to_run_alone() {
     let request =
         ClaimRequest { runner, limit: 1, queues, lease: 1, begin: false, alone: false, order: Default::default() };
     assert_eq!(store.claim(&request).unwrap().claims.len(), 1);
-    let runner = Runner::new(store.clone(), config(1, Duration::from_millis(100))).unwrap();
+    let runner = Engine::new(store.clone(), config(1, Duration::from_millis(100))).unwrap();
     runner.start().unwrap();
     let (deadline, name) = (Instant::now() + PATIENCE, id.to_string());
     let mut lines = LINES.0.lock();

@@ -17,7 +17,7 @@ use pynenc_core::ids::InvocationId;
 use pynenc_core::memory::MemoryStore;
 use pynenc_core::result::Filter;
 use pynenc_core::runner::Phase;
-use pynenc_core::runner::{Parked, Runner};
+use pynenc_core::runner::{Engine, Parked};
 use pynenc_core::settle::{Outcome, Settled, Settlement};
 use pynenc_core::status::Status;
 use pynenc_core::store::Store;
@@ -29,8 +29,8 @@ fn memory() -> Arc<dyn Store> {
     MemoryStore::new(Arc::new(SystemClock), 86_400_000)
 }
 
-fn runner(store: &Arc<dyn Store>, slots: usize) -> Arc<Runner> {
-    let runner = Runner::new(store.clone(), config(slots, Duration::from_secs(30))).unwrap();
+fn runner(store: &Arc<dyn Store>, slots: usize) -> Arc<Engine> {
+    let runner = Engine::new(store.clone(), config(slots, Duration::from_secs(30))).unwrap();
     runner.start().unwrap();
     Arc::new(runner)
 }
@@ -61,8 +61,8 @@ fn wait_all(store: &Arc<dyn Store>, ids: &[InvocationId]) -> Vec<Status> {
 /// Serve a runner as a built-in one does: threads that run `body`, more of them when the engine says so.
 fn serve<'scope>(
     scope: &'scope std::thread::Scope<'scope, '_>,
-    runner: &Arc<Runner>,
-    body: impl Fn(&Runner, &Claim, &dyn Fn()) -> Outcome + Send + Sync + 'static,
+    runner: &Arc<Engine>,
+    body: impl Fn(&Engine, &Claim, &dyn Fn()) -> Outcome + Send + Sync + 'static,
 ) {
     let body: Arc<Body> = Arc::new(body);
     let supervised = runner.clone();
@@ -75,9 +75,9 @@ fn serve<'scope>(
     });
 }
 
-type Body = dyn Fn(&Runner, &Claim, &dyn Fn()) -> Outcome + Send + Sync;
+type Body = dyn Fn(&Engine, &Claim, &dyn Fn()) -> Outcome + Send + Sync;
 
-fn slot_thread(runner: Arc<Runner>, body: Arc<Body>) {
+fn slot_thread(runner: Arc<Engine>, body: Arc<Body>) {
     std::thread::spawn(move || {
         while let Ok(Some(claim)) = runner.next() {
             let spawn = || slot_thread(runner.clone(), body.clone());
@@ -88,7 +88,7 @@ fn slot_thread(runner: Arc<Runner>, body: Arc<Body>) {
 }
 
 /// What `.result` does inside a body.
-fn wait_inside(store: &Arc<dyn Store>, runner: &Runner, claim: &Claim, ids: &[InvocationId], spawn: &dyn Fn()) {
+fn wait_inside(store: &Arc<dyn Store>, runner: &Engine, claim: &Claim, ids: &[InvocationId], spawn: &dyn Fn()) {
     let mut waiter = Waiter::new(store.clone(), ids);
     while !waiter.is_done() {
         if !waiter.ready().unwrap().is_empty() {
@@ -216,7 +216,7 @@ fn an_outcome_after_the_hand_back_is_discarded_and_its_wait_ends() {
 fn a_live_claim_outlasts_its_lease_and_a_dead_runners_claim_does_not() {
     let store = memory();
     let short = Duration::from_millis(300);
-    let alive = Runner::new(store.clone(), config(1, short)).unwrap();
+    let alive = Engine::new(store.clone(), config(1, short)).unwrap();
     alive.start().unwrap();
     let ids = submit(&store, 2);
     let kept = alive.next().unwrap().unwrap();
@@ -283,7 +283,7 @@ fn outcomes_outlive_failures_of_the_store_and_count_once() {
 fn a_runner_whose_loop_is_stuck_takes_nothing_back_and_nothing_new() {
     let store = memory();
     let lease = Duration::from_millis(300);
-    let stuck = Arc::new(Runner::new(store.clone(), config(4, lease)).unwrap());
+    let stuck = Arc::new(Engine::new(store.clone(), config(4, lease)).unwrap());
     stuck.start().unwrap();
     let held = submit(&store, 1)[0];
     assert_eq!(stuck.next_batch(4).unwrap().len(), 1);

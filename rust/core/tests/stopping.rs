@@ -12,7 +12,7 @@ use common::{config, submit};
 use pynenc_core::clock::SystemClock;
 use pynenc_core::memory::MemoryStore;
 use pynenc_core::recover::RecoveryPolicy;
-use pynenc_core::runner::Runner;
+use pynenc_core::runner::Engine;
 use pynenc_core::settle::Outcome;
 use pynenc_core::status::Status;
 use pynenc_core::store::Store;
@@ -23,8 +23,8 @@ fn memory() -> Arc<dyn Store> {
     MemoryStore::new(Arc::new(SystemClock), 86_400_000)
 }
 
-fn started(store: &Arc<dyn Store>, lease: Duration) -> Runner {
-    let runner = Runner::new(store.clone(), config(1, lease)).unwrap();
+fn started(store: &Arc<dyn Store>, lease: Duration) -> Engine {
+    let runner = Engine::new(store.clone(), config(1, lease)).unwrap();
     runner.start().unwrap();
     runner
 }

@@ -15,7 +15,7 @@ use pynenc_core::clock::ManualClock;
 use pynenc_core::ids::InvocationId;
 use pynenc_core::memory::MemoryStore;
 use pynenc_core::recover::RecoveryPolicy;
-use pynenc_core::runner::{Lines, Runner, RunnerConfig};
+use pynenc_core::runner::{Engine, EngineConfig, Lines};
 use pynenc_core::settle::{Outcome, Settlement};
 use pynenc_core::store::Store;
 use pynenc_core::wait::Waiter;
@@ -87,7 +87,7 @@ fn settle(store: &Arc<MemoryStore>, claims: &[Claim], size: usize) -> Outcomes<(
 
 /// Through the slots: what a thread of a runner does per invocation, less the body.
 fn engine(store: &Arc<MemoryStore>, tasks: usize) -> Outcomes<()> {
-    let config = RunnerConfig {
+    let config = EngineConfig {
         runner_id: "instructions".into(),
         slots: 1,
         queues: Arc::new([]),
@@ -98,7 +98,7 @@ fn engine(store: &Arc<MemoryStore>, tasks: usize) -> Outcomes<()> {
         clock: Arc::new(ManualClock::new(NOW)),
     };
     // Never started: its native thread would count too.
-    let runner = Runner::new(store.clone(), config)?;
+    let runner = Engine::new(store.clone(), config)?;
     let value: Arc<[u8]> = b"{\"value\": 12345}".as_slice().into();
     for _ in 0..tasks {
         let Some(claim) = runner.next()? else { break };

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pynenc_core::completions::Completions;
 use pynenc_core::poller::Poller;
-use pynenc_core::runner::{Lending, Runner};
+use pynenc_core::runner::{Engine, Lending};
 use pynenc_core::store::Store;
 use pynenc_core::sync::Mutex;
 use pyo3::exceptions::PyBaseException;
@@ -24,7 +24,7 @@ type WakeStream = std::os::unix::net::UnixStream;
 #[cfg(not(unix))]
 type WakeStream = std::net::TcpStream;
 
-/// Two connected streams: what is written to the second makes the first readable.
+/// Two connected streams: a write to the second makes the first readable.
 #[cfg(unix)]
 fn wake_pair() -> std::io::Result<(WakeStream, WakeStream)> {
     let (reader, writer) = WakeStream::pair()?;
@@ -33,7 +33,7 @@ fn wake_pair() -> std::io::Result<(WakeStream, WakeStream)> {
     Ok((reader, writer))
 }
 
-/// The same where there are no socket pairs: a connection over the loopback.
+/// Two connected streams, where the system has no socket pairs: a connection over the loopback.
 #[cfg(not(unix))]
 fn wake_pair() -> std::io::Result<(WakeStream, WakeStream)> {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
@@ -47,37 +47,37 @@ fn wake_pair() -> std::io::Result<(WakeStream, WakeStream)> {
     Ok((reader, writer))
 }
 
-/// One descriptor for everything that an event loop awaits.
-struct Bell {
+/// The wake-up descriptor of one event loop, and the tokens of the completions with news.
+struct WakeUp {
     reader: WakeStream,
     writer: WakeStream,
-    rung: Mutex<Vec<u64>>,
+    tokens: Mutex<Vec<u64>>,
 }
 
-/// Never one twice in a process: whoever has left an alarm must not be taken for somebody at the next one.
+/// The next token. No token is used twice in a process, so that a closed `Completions` is never taken for another.
 static TOKENS: AtomicU64 = AtomicU64::new(0);
 
-impl Bell {
-    fn ring(&self, token: u64) {
-        let mut rung = self.rung.lock();
-        rung.push(token);
-        if rung.len() == 1 {
-            // A closed one means that nobody listens any more.
+impl WakeUp {
+    fn add(&self, token: u64) {
+        let mut tokens = self.tokens.lock();
+        tokens.push(token);
+        if tokens.len() == 1 {
+            // The write fails if the descriptor is closed: then no event loop watches it.
             drop((&self.writer).write(&[1]));
         }
     }
 }
 
 #[pyclass(frozen, module = "pynenc._core", name = "LoopAlarm")]
-pub struct PyLoopAlarm(Owned<Bell>);
+pub struct PyLoopAlarm(Owned<WakeUp>);
 
 #[pymethods]
 impl PyLoopAlarm {
     #[new]
     fn new() -> PyResult<Self> {
         let (reader, writer) = wake_pair()?;
-        let bell = Bell { reader, writer, rung: Mutex::default() };
-        Ok(Self(Owned::new(Arc::new(bell), "event loop's alarm")))
+        let wake_up = WakeUp { reader, writer, tokens: Mutex::default() };
+        Ok(Self(Owned::new(Arc::new(wake_up), "event loop's alarm")))
     }
 
     #[cfg(unix)]
@@ -93,15 +93,15 @@ impl PyLoopAlarm {
     }
 
     fn take(&self) -> PyResult<Vec<u64>> {
-        let bell = self.0.get()?;
+        let wake_up = self.0.get()?;
         let mut sink = [0u8; 64];
-        let mut rung = bell.rung.lock();
-        while matches!((&bell.reader).read(&mut sink), Ok(n) if n == sink.len()) {}
-        Ok(std::mem::take(&mut *rung))
+        let mut tokens = wake_up.tokens.lock();
+        while matches!((&wake_up.reader).read(&mut sink), Ok(n) if n == sink.len()) {}
+        Ok(std::mem::take(&mut *tokens))
     }
 
     fn close(&self) -> PyResult<()> {
-        // Whoever still waits for it to become readable is told; that it is shut already does not matter.
+        // A thread that waits for the descriptor wakes. A second shutdown fails, which does not matter.
         drop(self.0.get()?.reader.shutdown(Shutdown::Both));
         Ok(())
     }
@@ -109,8 +109,8 @@ impl PyLoopAlarm {
 
 pub struct LoopCompletions {
     completions: Mutex<Option<Arc<Completions>>>,
-    /// Rung and not drained since: the loop knows.
-    rung: Arc<AtomicBool>,
+    /// Whether the alarm has the token, and the loop has not drained since.
+    announced: Arc<AtomicBool>,
     token: u64,
 }
 
@@ -120,10 +120,10 @@ impl LoopCompletions {
     }
 }
 
-/// Why something is waited for no longer.
+/// Why a wait has failed.
 type PyFailure<'py> = Bound<'py, PyBaseException>;
 
-/// Outcomes; ids that are waited for no longer, with the reason; how a wait that lent out a slot has ended.
+/// Outcomes; ids whose wait has failed, with the reason; the end of a wait that lent out a slot.
 type PyNews<'py> = (Vec<PyTerminal<'py>>, Vec<(Vec<String>, PyFailure<'py>)>, Option<(bool, Option<PyFailure<'py>>)>);
 
 #[pyclass(frozen, module = "pynenc._core", name = "Completions")]
@@ -131,17 +131,17 @@ pub struct PyCompletions(Owned<LoopCompletions>);
 
 impl PyCompletions {
     pub fn new(py: Python<'_>, store: Arc<dyn Store>, poller: Arc<Poller>, alarm: &PyLoopAlarm) -> PyResult<Self> {
-        let bell = alarm.0.get()?.clone();
+        let wake_up = alarm.0.get()?.clone();
         let token = TOKENS.fetch_add(1, Ordering::Relaxed);
-        let rung = Arc::new(AtomicBool::new(false));
-        let known = rung.clone();
+        let announced = Arc::new(AtomicBool::new(false));
+        let known = announced.clone();
         let alarm = move || {
             if !known.swap(true, Ordering::AcqRel) {
-                bell.ring(token);
+                wake_up.add(token);
             }
         };
         let completions = py.detach(|| Completions::new(store, poller, alarm)).map_err(to_py)?;
-        let shared = LoopCompletions { completions: Mutex::new(Some(Arc::new(completions))), rung, token };
+        let shared = LoopCompletions { completions: Mutex::new(Some(Arc::new(completions))), announced, token };
         Ok(Self(Owned::new(Arc::new(shared), "event loop's completions")))
     }
 }
@@ -163,7 +163,7 @@ impl PyCompletions {
     fn discard(&self, py: Python<'_>, invocation_ids: Vec<String>) -> PyResult<()> {
         let this = self.0.get()?;
         let ids = convert::known_ids(&invocation_ids)?;
-        // Closed ones have forgotten everything.
+        // Closed completions wait for nothing.
         py.detach(|| this.get().map(|completions| completions.discard(&ids)).unwrap_or_default());
         Ok(())
     }
@@ -172,8 +172,8 @@ impl PyCompletions {
         let this = self.0.get()?;
         let news = py
             .detach(|| {
-                // Before the look, so that whatever comes later rings again.
-                this.rung.store(false, Ordering::Release);
+                // Before the drain, so that later news adds the token again.
+                this.announced.store(false, Ordering::Release);
                 this.get().map(|completions| completions.drain())
             })
             .map_err(to_py)?;
@@ -207,7 +207,7 @@ impl PyCompletions {
 }
 
 #[pyclass(frozen, module = "pynenc._core", name = "Lending")]
-pub struct PyLending(Owned<(Arc<Runner>, Arc<Lending>)>);
+pub struct PyLending(Owned<(Arc<Engine>, Arc<Lending>)>);
 
 #[pymethods]
 impl PyLending {

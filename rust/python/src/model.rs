@@ -31,13 +31,13 @@ pub struct PyTaskSpec {
 #[pymethods]
 impl PyTaskSpec {
     #[new]
-    #[pyo3(signature = (task_id, *, queue = "default", priority = 0.0, running_limit = 1, park_when_blocked = false, refuse_different = false, signer = None))]
+    #[pyo3(signature = (task_id, *, queue = "default", priority = 0.0, running_limit = 1, wait_when_blocked = false, refuse_different = false, signer = None))]
     fn new(
         task_id: &str,
         queue: &str,
         priority: f64,
         running_limit: u32,
-        park_when_blocked: bool,
+        wait_when_blocked: bool,
         refuse_different: bool,
         signer: Option<&PySigner>,
     ) -> PyResult<Self> {
@@ -51,7 +51,7 @@ impl PyTaskSpec {
         Ok(Self {
             route: Arc::new(Route { task: task_id.into(), queue: queue.into(), priority }),
             limit: running_limit.max(1),
-            blocked: if park_when_blocked { WhenBlocked::Park } else { WhenBlocked::Drop },
+            blocked: if wait_when_blocked { WhenBlocked::Wait } else { WhenBlocked::Drop },
             refuse_different,
             signer: signer.map(|signer| signer.0.clone()),
         })
@@ -59,7 +59,7 @@ impl PyTaskSpec {
 }
 
 impl PyTaskSpec {
-    /// Sign the arguments of calls that have their ids, if the app signs.
+    /// Signs the arguments of calls that have their ids, if the app signs.
     pub fn sign(&self, batch: &mut [Submission]) {
         if let Some(signer) = &self.signer {
             for call in batch {

@@ -1,10 +1,10 @@
-//! `Engine`: slots and claims of one runner.
+//! `Engine`: the Rust part of one running runner.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use pynenc_core::recover::RecoveryPolicy;
-use pynenc_core::runner::{Parked, Runner, RunnerConfig};
+use pynenc_core::runner::{Engine, EngineConfig, Parked};
 use pyo3::prelude::*;
 
 use crate::convert::{self, SIGNAL_SLICE};
@@ -15,15 +15,15 @@ use crate::store::PyStore;
 use crate::waiter::PyWaiter;
 
 #[pyclass(frozen, module = "pynenc._core", name = "Engine")]
-pub struct PyEngine(pub Owned<Runner>);
+pub struct PyEngine(pub Owned<Engine>);
 
 impl PyEngine {
-    /// Block in slices that let Python handle signals; `step` gets the end of each slice and says when it is done.
+    /// Blocks in slices, between which Python handles signals. `step` gets the end of its slice and returns whether it is done.
     fn sliced<T: Send>(
         &self,
         py: Python<'_>,
         timeout_sec: f64,
-        step: impl Fn(&Runner, Instant) -> (T, bool) + Sync,
+        step: impl Fn(&Engine, Instant) -> (T, bool) + Sync,
     ) -> PyResult<T> {
         let runner = self.0.get()?;
         let deadline = Instant::now() + convert::span(timeout_sec, "timeout_sec")?;
@@ -52,7 +52,7 @@ impl PyEngine {
         max_recoveries: u32,
         lines: &str,
     ) -> PyResult<Self> {
-        let config = RunnerConfig {
+        let config = EngineConfig {
             runner_id: runner_id.into(),
             slots,
             queues: queues.iter().map(|queue| Arc::from(queue.as_str())).collect(),
@@ -62,7 +62,7 @@ impl PyEngine {
             lines: convert::lines(lines)?,
             clock: store.clock(),
         };
-        let runner = Runner::new(store.shared()?, config).map_err(to_py)?;
+        let runner = Engine::new(store.shared()?, config).map_err(to_py)?;
         Ok(Self(Owned::new(Arc::new(runner), "runner engine")))
     }
 
@@ -144,8 +144,8 @@ impl PyEngine {
         Ok(())
     }
 
-    fn pulse(&self, good_for_sec: f64) -> PyResult<()> {
-        let span = convert::span(good_for_sec, "good_for_sec")?;
+    fn alive_for(&self, seconds: f64) -> PyResult<()> {
+        let span = convert::span(seconds, "seconds")?;
         self.0.get()?.alive_until(Instant::now() + span);
         Ok(())
     }

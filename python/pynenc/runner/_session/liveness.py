@@ -76,7 +76,7 @@ class LoopLiveness:
         self._began = clock.monotonic()
         with contextlib.suppress(RunnerError):
             # The engine is closed.
-            self._engine.pulse(good_for_sec)
+            self._engine.alive_for(good_for_sec)
 
     def _watch(self) -> None:
         """On a thread of its own, which wakes a few times in each limit: say what is late, and what became of it."""

@@ -266,7 +266,7 @@ class LoopWorker(Worker):
         return self._ticking
 
     def _show_alive(self, engine: _core.Engine) -> None:
-        engine.pulse(self.conf.loop_limit_sec)
+        engine.alive_for(self.conf.loop_limit_sec)
 
 
 class LoopWaiting(Waiting):

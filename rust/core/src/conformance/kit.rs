@@ -245,7 +245,7 @@ impl Call {
 
     /// At most `limit` claimed under `key`; parked otherwise.
     pub fn parks(self, key: &str, limit: u32) -> Self {
-        self.concurrency(key, limit, WhenBlocked::Park)
+        self.concurrency(key, limit, WhenBlocked::Wait)
     }
 
     /// At most `limit` claimed under `key`; dropped otherwise.

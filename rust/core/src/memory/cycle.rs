@@ -46,7 +46,7 @@ impl State {
         match (&row.call.concurrency, row.status) {
             (_, Status::Paused) => row.waits_for.clone(),
             (Some(concurrency), status)
-                if !status.is_claimed() && !status.is_final() && self.admission(row) == Admission::Park =>
+                if !status.is_claimed() && !status.is_final() && self.admission(row) == Admission::Block =>
             {
                 self.index.holders(&concurrency.key).collect()
             }

@@ -53,7 +53,7 @@ impl State {
             news.changed = true;
             match self.rows.get(&id).map(|row| self.admission(row)) {
                 Some(Admission::Take) => claims.extend(self.take(id, request, now, expires)),
-                Some(Admission::Park) => self.block(id, now, news),
+                Some(Admission::Block) => self.block(id, now, news),
                 Some(Admission::Drop) => {
                     self.finish_unrun(id, Status::ConcurrencyControlledFinal, DROP_REASON, now, news);
                     dropped.extend(self.rows.get(&id).map(|row| (id, row.call.route.task.clone())));

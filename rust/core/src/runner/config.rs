@@ -1,4 +1,4 @@
-//! The settings of a runner.
+//! The settings of an engine.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use crate::recover::RecoveryPolicy;
 /// More slots than a machine can serve: a larger number is a mistake, and would ask for memory that is not there.
 pub const MOST_SLOTS: usize = 1_000_000;
 
-/// The settings of a runner.
+/// The settings of an engine.
 #[derive(Clone)]
-pub struct RunnerConfig {
+pub struct EngineConfig {
     /// The public id; the key under which claims are owned adds a random suffix.
     pub runner_id: Arc<str>,
     /// How many bodies run at a time; at least 1.
@@ -33,7 +33,7 @@ pub struct RunnerConfig {
     pub clock: Arc<dyn Clock>,
 }
 
-impl RunnerConfig {
+impl EngineConfig {
     /// Fails with [`Error::Invalid`] for a value that no runner can work with.
     pub(super) fn check(&self) -> Result<()> {
         if self.slots == 0 {

@@ -55,21 +55,21 @@ use health::Duty;
 use shared::Shared;
 
 pub use alone::Lines;
-pub use config::{MOST_SLOTS, RunnerConfig};
+pub use config::{EngineConfig, MOST_SLOTS};
 pub use lending::Lending;
 pub use parking::{Parked, TARGETS_TOLD};
 pub use queues::QueueStrategy;
 pub use slots::Phase;
 
-/// Slots and claims of one runner in one process. Every method may be called from any thread.
-pub struct Runner {
+/// The Rust part of one running runner: slots and claims. Every method may be called from any thread.
+pub struct Engine {
     shared: Arc<Shared>,
     heart: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Runner {
-    /// A runner over `store`. Starts nothing. Fails with [`Error::Invalid`] for settings that no runner can work with.
-    pub fn new(store: Arc<dyn Store>, config: RunnerConfig) -> Result<Self> {
+impl Engine {
+    /// An engine over `store`. Starts nothing. Fails with [`Error::Invalid`] for settings that no runner can work with.
+    pub fn new(store: Arc<dyn Store>, config: EngineConfig) -> Result<Self> {
         Ok(Self { shared: Arc::new(Shared::new(store, config)?), heart: Mutex::new(None) })
     }
 
@@ -359,7 +359,7 @@ impl Runner {
     }
 }
 
-impl Drop for Runner {
+impl Drop for Engine {
     fn drop(&mut self) {
         self.shared.shut();
     }

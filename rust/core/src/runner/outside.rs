@@ -17,7 +17,7 @@ use crate::error::Result;
 const AGAIN: Duration = Duration::from_secs(1);
 
 impl Shared {
-    /// See [`super::Runner::claim`].
+    /// See [`super::Engine::claim`].
     pub(super) fn claim_outside(&self, limit: usize, queues: &[Arc<str>]) -> Result<Vec<Claim>> {
         let mut pump = self.pump.lock();
         if pump.stopping {

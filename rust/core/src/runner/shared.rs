@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::alarm::Alarm;
-use super::config::RunnerConfig;
+use super::config::EngineConfig;
 use super::drops::Drops;
 use super::lending::LendingThreads;
 use super::pump::{Pump, Wakes};
@@ -21,7 +21,7 @@ static SERIAL: AtomicUsize = AtomicUsize::new(1);
 /// The state of one runner, and what its threads sleep on.
 pub(super) struct Shared {
     pub store: Arc<dyn Store>,
-    pub config: RunnerConfig,
+    pub config: EngineConfig,
     /// Owns the claims: the id of the runner with a random suffix.
     pub key: RunnerKey,
     /// Tells the runners of one process apart, from 1.
@@ -49,7 +49,7 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Fails with [`crate::Error::Invalid`] for settings that no runner can work with.
-    pub fn new(store: Arc<dyn Store>, config: RunnerConfig) -> Result<Self> {
+    pub fn new(store: Arc<dyn Store>, config: EngineConfig) -> Result<Self> {
         config.check()?;
         Ok(Self {
             key: format!("{}#{:016x}", config.runner_id, random_u64()).into(),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pynenc_core::claim::{Claim, ClaimRequest};
 use pynenc_core::ids::InvocationId;
 use pynenc_core::memory::MemoryStore;
-use pynenc_core::runner::{Lines, Phase, Runner, RunnerConfig};
+use pynenc_core::runner::{Engine, EngineConfig, Lines, Phase};
 use pynenc_core::settle::Outcome;
 use pynenc_core::store::Store;
 
@@ -20,12 +20,12 @@ pub fn memory() -> Arc<dyn Store> {
     MemoryStore::open()
 }
 
-pub fn runner(store: &Arc<dyn Store>, slots: usize) -> Arc<Runner> {
+pub fn runner(store: &Arc<dyn Store>, slots: usize) -> Arc<Engine> {
     runner_of(store, slots, Lines::Both)
 }
 
-pub fn runner_of(store: &Arc<dyn Store>, slots: usize, lines: Lines) -> Arc<Runner> {
-    let runner = Runner::new(store.clone(), RunnerConfig { lines, ..config(slots, LEASE) }).unwrap();
+pub fn runner_of(store: &Arc<dyn Store>, slots: usize, lines: Lines) -> Arc<Engine> {
+    let runner = Engine::new(store.clone(), EngineConfig { lines, ..config(slots, LEASE) }).unwrap();
     runner.start().unwrap();
     Arc::new(runner)
 }
@@ -52,7 +52,7 @@ pub fn success() -> Outcome {
 }
 
 /// A thread of the runner that asks for work once.
-pub fn asks(runner: &Arc<Runner>) -> Receiver<Option<Claim>> {
+pub fn asks(runner: &Arc<Engine>) -> Receiver<Option<Claim>> {
     let (sender, receiver) = channel();
     let runner = runner.clone();
     std::thread::spawn(move || drop(sender.send(runner.next().unwrap())));
@@ -67,6 +67,6 @@ pub fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-pub fn is_held(runner: &Runner, id: InvocationId) -> bool {
+pub fn is_held(runner: &Engine, id: InvocationId) -> bool {
     runner.live().iter().any(|(owner, phase)| owner.id == id && *phase == Phase::Ahead)
 }

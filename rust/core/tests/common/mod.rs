@@ -14,11 +14,11 @@ use pynenc_core::claim::Claim;
 use pynenc_core::clock::{Clock, SystemClock};
 use pynenc_core::ids::InvocationId;
 use pynenc_core::recover::RecoveryPolicy;
-use pynenc_core::runner::{Lines, RunnerConfig};
+use pynenc_core::runner::{EngineConfig, Lines};
 use pynenc_core::store::Store;
 
-pub fn config(slots: usize, lease: Duration) -> RunnerConfig {
-    RunnerConfig {
+pub fn config(slots: usize, lease: Duration) -> EngineConfig {
+    EngineConfig {
         runner_id: "test".into(),
         slots,
         queues: Arc::new([]),

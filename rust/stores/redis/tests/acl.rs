@@ -67,7 +67,7 @@ fn producers_and_workers_need_nothing_beyond_their_files() {
     let (producer, worker) = (roles.open("producer"), roles.open("worker"));
     let mut parked = [call(), call()];
     for one in &mut parked {
-        one.concurrency = Some(Concurrency { key: "k".into(), limit: 1, blocked: WhenBlocked::Park });
+        one.concurrency = Some(Concurrency { key: "k".into(), limit: 1, blocked: WhenBlocked::Wait });
         one.registration = Some(Registration { key: "r".into(), refuse_different: false });
     }
     parked[1].registration = None;

@@ -139,7 +139,7 @@ fn work_spreads_over_all_shards_and_all_of_it_is_done() {
 fn calls_under_one_key_meet_in_one_shard() {
     let store = RedisStore::open(many_shards()).unwrap();
     let keyed = |key: &str| {
-        let concurrency = Concurrency { key: key.into(), limit: 1, blocked: WhenBlocked::Park };
+        let concurrency = Concurrency { key: key.into(), limit: 1, blocked: WhenBlocked::Wait };
         store.placement().new_id(0, None, Some(&concurrency)).shard()
     };
     assert!((0..20).all(|_| keyed("same") == keyed("same")));
@@ -319,7 +319,7 @@ fn while_its_slot_moves_a_script_does_all_or_nothing() {
     let store = RedisStore::open(options.clone()).unwrap();
     let prefix = format!("{{{}:0}}", options.app_id);
     let keyed = || pynenc_core::call::Submission {
-        concurrency: Some(Concurrency { key: "K".into(), limit: 1, blocked: WhenBlocked::Park }),
+        concurrency: Some(Concurrency { key: "K".into(), limit: 1, blocked: WhenBlocked::Wait }),
         ..call()
     };
     // Index keys that leave first, one case after the other: a script would find the others, or miss them, on its way.

@@ -50,7 +50,7 @@ fn calls(count: usize) -> Vec<Submission> {
         concurrency: (n.is_multiple_of(5)).then(|| Concurrency {
             key: "k".into(),
             limit: 1,
-            blocked: WhenBlocked::Park,
+            blocked: WhenBlocked::Wait,
         }),
         ..call()
     };

@@ -260,7 +260,7 @@ fn a_key_that_is_parked_under_survives_its_holders_lost_outcome() {
     succeed(&*store, claim(&*store, 1)[0].ownership());
     let keyed = || {
         let mut one = call();
-        one.concurrency = Some(Concurrency { key: "k".into(), limit: 1, blocked: WhenBlocked::Park });
+        one.concurrency = Some(Concurrency { key: "k".into(), limit: 1, blocked: WhenBlocked::Wait });
         one
     };
     let batch = [keyed(), keyed(), keyed()];

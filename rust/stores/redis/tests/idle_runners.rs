@@ -120,7 +120,7 @@ fn every_other_source_of_work_wakes_an_idle_runner() {
     claim(&*client, 1);
     let keyed = || {
         let mut one = call();
-        one.concurrency = Some(Concurrency { key: "k".into(), limit: 1, blocked: WhenBlocked::Park });
+        one.concurrency = Some(Concurrency { key: "k".into(), limit: 1, blocked: WhenBlocked::Wait });
         one
     };
     client.submit(&[keyed(), keyed()]).unwrap();

@@ -23,7 +23,7 @@ fn calls() -> Vec<Submission> {
     let mut calls: Vec<_> = (0..600).map(|_| call()).collect();
     for (at, one) in calls.iter_mut().enumerate() {
         match at % 8 {
-            0 => one.concurrency = key(WhenBlocked::Park),
+            0 => one.concurrency = key(WhenBlocked::Wait),
             1 => one.concurrency = key(WhenBlocked::Drop),
             2 => one.registration = Some(Registration { key: format!("r{at}").into(), refuse_different: false }),
             3 => one.payload = vec![1; 5_000].into(),

@@ -238,7 +238,7 @@ fn a_record_that_is_damaged_while_its_runner_renews_the_lease_is_set_aside_when_
 }
 
 fn keyed() -> Submission {
-    Submission { concurrency: Some(Concurrency { key: "k".into(), limit: 1, blocked: WhenBlocked::Park }), ..call() }
+    Submission { concurrency: Some(Concurrency { key: "k".into(), limit: 1, blocked: WhenBlocked::Wait }), ..call() }
 }
 
 #[test]

@@ -57,7 +57,7 @@ struct State {
 
 fn keyed(key: &str) -> pynenc_core::call::Submission {
     let mut one = call();
-    one.concurrency = Some(Concurrency { key: key.into(), limit: 1, blocked: WhenBlocked::Park });
+    one.concurrency = Some(Concurrency { key: key.into(), limit: 1, blocked: WhenBlocked::Wait });
     one
 }
 

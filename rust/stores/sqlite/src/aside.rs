@@ -159,7 +159,7 @@ fn examine(row: &Row<'_>) -> Examined {
     Examined {
         id: row.get(0).map_or_else(|_| InvocationId::generate(0, 0), InvocationId::from_bytes),
         place: row.get(14).unwrap_or_default(),
-        concurrency: key.map(|key| Concurrency { key, limit, blocked: WhenBlocked::Park }),
+        concurrency: key.map(|key| Concurrency { key, limit, blocked: WhenBlocked::Wait }),
         problem,
         repairs: repairs.replace("status = 0, ", "").replace("place = 0, ", "").replace("note = NULL, ", ""),
     }

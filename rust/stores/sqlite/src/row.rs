@@ -172,6 +172,6 @@ pub(crate) fn read_status(row: &Row<'_>, column: usize) -> rusqlite::Result<Stat
 /// From the columns `run_key`, `run_limit`, `run_drop`, the first of which is `column`.
 pub(crate) fn read_concurrency(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Concurrency>> {
     let Some(key) = row.get(column)? else { return Ok(None) };
-    let blocked = if row.get(column + 2)? { WhenBlocked::Drop } else { WhenBlocked::Park };
+    let blocked = if row.get(column + 2)? { WhenBlocked::Drop } else { WhenBlocked::Wait };
     Ok(Some(Concurrency { key, limit: row.get(column + 1)?, blocked }))
 }

@@ -48,7 +48,7 @@ torn! {
     "submit": submit_a_batch(world) { world.submit_plain(2); world.submission(vec![call(), call(), call()]) }
     "submit": submit_with_a_concurrency_key(world) {
         world.submit_plain(1);
-        world.submission(vec![keyed(WhenBlocked::Park), keyed(WhenBlocked::Park)])
+        world.submission(vec![keyed(WhenBlocked::Wait), keyed(WhenBlocked::Wait)])
     }
     "submit": submit_with_a_registration_key(world) { world.submit_plain(1); world.submission(vec![registered()]) }
     "submit": submit_with_a_delay(world) {
@@ -69,7 +69,7 @@ torn! {
         claiming(4, true)
     }
     "claim": claim_and_park(world) {
-        world.submit(&[keyed(WhenBlocked::Park), keyed(WhenBlocked::Park), call(), call()]);
+        world.submit(&[keyed(WhenBlocked::Wait), keyed(WhenBlocked::Wait), call(), call()]);
         claiming(2, true)
     }
     "claim": claim_and_drop(world) {

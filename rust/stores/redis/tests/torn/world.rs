@@ -129,7 +129,7 @@ impl World {
 
     /// One that runs, and the rest parked behind it.
     pub fn keyed(&self, count: usize) -> (Claim, Vec<InvocationId>) {
-        let ids = self.submit(&(0..count).map(|_| keyed(WhenBlocked::Park)).collect::<Vec<_>>());
+        let ids = self.submit(&(0..count).map(|_| keyed(WhenBlocked::Wait)).collect::<Vec<_>>());
         let mut claims = claim(&*self.store, count);
         assert_eq!(claims.len(), 1);
         (claims.remove(0), ids[1..].to_vec())

@@ -100,7 +100,7 @@ fn waits_of(tx: &mut Tx<'_>, id: InvocationId) -> Result<Vec<InvocationId>, Faul
         place::READY | place::SCHEDULED | place::PARKED | place::ALONE_READY | place::ALONE_SCHEDULED
     );
     match &hot.concurrency {
-        Some(concurrency) if queued && admission(tx, Some(concurrency))? == Admission::Park => {
+        Some(concurrency) if queued && admission(tx, Some(concurrency))? == Admission::Block => {
             let ids = tx.all(sql!("pause/holders"), [&*concurrency.key], |row| read_some_id(row, 0))?;
             Ok(ids.into_iter().flatten().collect())
         }

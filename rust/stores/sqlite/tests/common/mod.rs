@@ -61,7 +61,7 @@ pub fn submission() -> Submission {
 }
 
 pub fn keyed(key: &str) -> Submission {
-    let concurrency = Concurrency { key: key.into(), limit: 1, blocked: WhenBlocked::Park };
+    let concurrency = Concurrency { key: key.into(), limit: 1, blocked: WhenBlocked::Wait };
     Submission { concurrency: Some(concurrency), ..submission() }
 }
 
