@@ -31,7 +31,7 @@ pub const DONE: u8 = 0;
 pub const REPLAYED: u8 = 1;
 pub const STALE: u8 = 2;
 
-/// How long a wait on the main thread lasts before Python may handle a signal.
+/// How long a wait on the main thread lasts before Python can handle a signal.
 pub const SIGNAL_SLICE: Duration = Duration::from_millis(100);
 
 pub type PyTerminal<'py> = (String, &'static str, Option<Bound<'py, PyBytes>>, Option<String>);
@@ -72,10 +72,10 @@ pub fn terminals(py: Python<'_>, news: Vec<Terminal>) -> Vec<PyTerminal<'_>> {
     news.into_iter().map(|one| terminal(py, one)).collect()
 }
 
-/// Beyond every span used here, and small enough for all arithmetic on it.
+/// Longer than every span used here, and small enough for arithmetic.
 const CENTURY_SEC: f64 = 100.0 * 366.0 * 86_400.0;
 
-/// A span given in seconds: finite and not negative; cut at a century.
+/// A span in seconds: finite and not negative; at most a century.
 pub fn span(seconds: f64, what: &str) -> PyResult<Duration> {
     if !seconds.is_finite() || seconds < 0.0 {
         return Err(PyValueError::new_err(format!(
@@ -117,7 +117,7 @@ pub fn millis(seconds: f64, what: &str) -> PyResult<Millis> {
     Ok(span(seconds, what)?.as_millis() as Millis)
 }
 
-/// A deadline so many seconds from now; `None` and infinity mean never, what is negative has passed.
+/// A deadline `seconds` from now; `None` and infinity mean never, and a negative one has passed.
 pub fn deadline(seconds: Option<f64>, what: &str) -> PyResult<Option<Instant>> {
     match seconds {
         None => Ok(None),
@@ -130,7 +130,7 @@ pub fn seconds(at: Millis) -> f64 {
     at as f64 / 1000.0
 }
 
-/// An outcome in the terms of the boundary. `now` is the wall clock that a delay counts from.
+/// An outcome from its parts. `now` is the wall-clock time from which a delay counts.
 pub fn outcome(kind: u8, payload: Option<&[u8]>, delay_sec: f64, note: &str, now: Millis) -> PyResult<Outcome> {
     let payload = || payload.map(Arc::from).ok_or_else(|| PyValueError::new_err("this outcome needs a payload"));
     let due = || -> PyResult<Millis> {

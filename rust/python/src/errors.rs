@@ -27,7 +27,7 @@ pub fn to_py(error: Error) -> PyErr {
         Error::Closed(Part::Store | Part::Completions) | Error::Unusable { .. } => StateBackendError::new_err(message),
         Error::Backend { .. } => Python::attach(|py| {
             let error = StateBackendError::new_err(message);
-            // Fails only for a class that is not ours.
+            // Fails only for a class of another module.
             let _ = error.value(py).setattr("may_pass", true);
             error
         }),

@@ -1,4 +1,5 @@
-//! The binding: convert, detach, map the error. Decides nothing; `python/pynenc/_core.pyi` is its contract.
+//! The binding: converts values, releases the GIL, maps errors. It decides nothing; `python/pynenc/_core.pyi` is its
+//! contract.
 
 mod clock;
 mod completions;

@@ -1,4 +1,4 @@
-//! What Rust logs waits here until Python asks for it: no Rust thread ever calls into the interpreter.
+//! Log lines of Rust, kept until Python drains them: no Rust thread calls into the interpreter.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use pynenc_core::sync::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 
-/// Lines kept; beyond that the oldest go, and their number is reported.
+/// The most lines kept; beyond that the oldest are dropped, and a line says so.
 const CAPACITY: usize = 1024;
 
 /// `(logging level, logger suffix, message)`, as Python takes it.
@@ -16,11 +16,11 @@ type Line = (u8, String, String);
 
 struct Ring {
     kept: Mutex<Kept>,
-    /// Looked for in vain once: see [`Ring::lock`].
+    /// Whether a lock attempt failed for good: see [`Ring::lock`].
     is_lost: AtomicBool,
 }
 
-/// How often, and with which pauses between, the lines are tried for: 0.1 s. They are held for microseconds.
+/// Attempts to lock the lines, and the pause between two: 0.1 s in all. Threads hold the lock for microseconds.
 const LOOKS: usize = 1000;
 const PAUSE: Duration = Duration::from_micros(100);
 
@@ -60,7 +60,7 @@ impl Log for Ring {
     fn flush(&self) {}
 }
 
-/// Collect from now on. Another logger cannot be in place: nothing else of this module sets one.
+/// Collects log lines from now on.
 pub fn install() {
     if log::set_logger(&RING).is_ok() {
         log::set_max_level(LevelFilter::Info);
@@ -68,8 +68,8 @@ pub fn install() {
 }
 
 impl Ring {
-    /// The lines, unless somebody has them for longer than a moment: a thread that a forked process does not have. So nobody
-    /// waits without an end here, whatever else is locked.
+    /// Locks the lines, unless a thread holds them for longer than a moment: after a fork that thread may not exist. So no
+    /// call blocks here forever.
     fn lock(&self) -> Option<MutexGuard<'_, Kept>> {
         for _ in 0..LOOKS {
             let kept = self.kept.try_lock();

@@ -28,7 +28,7 @@ pub struct OpenOptions<'a> {
 pub struct Opened {
     pub store: Arc<dyn Store>,
     pub kind: &'static str,
-    /// The URL as it may be shown: without a password.
+    /// The URL without its password.
     pub url: String,
 }
 
@@ -39,7 +39,7 @@ pub fn open(py: Python<'_>, url: &str, options: OpenOptions<'_>) -> PyResult<Ope
         _ if url.starts_with("sqlite:") => sqlite(py, url, &options),
         "redis" | "rediss" => redis(py, url, options),
         _ if scheme.starts_with("redis+") || scheme.starts_with("rediss+") => redis(py, url, options),
-        // Nothing of it is quoted: it may be a password.
+        // The message quotes nothing of the URL, which may contain a password.
         _ => Err(ConfigError::new_err(
             "store_url names no store of this build by its scheme; known are memory://, sqlite:///path, redis://, \
              rediss://, redis+unix://, redis+sentinel:// and redis+cluster://",
@@ -48,7 +48,7 @@ pub fn open(py: Python<'_>, url: &str, options: OpenOptions<'_>) -> PyResult<Ope
 }
 
 fn memory(url: &str, options: &OpenOptions<'_>) -> PyResult<Opened> {
-    // Nothing to choose, but a value that is none is refused here as everywhere.
+    // There is no choice here, but an unknown value is an error for every store.
     sqlite_durability(options.durability)?;
     let retention = convert::millis(options.result_ttl_sec, "result_ttl_sec")?;
     let store = MemoryStore::new(Arc::new(SystemClock), retention);
@@ -78,7 +78,7 @@ fn redis(py: Python<'_>, url: &str, options: OpenOptions<'_>) -> PyResult<Opened
     }
     let shown = parsed.to_string();
     let options = RedisOptions {
-        // What has just finished is read by whoever waits for it, so none at all is not an option here.
+        // Waiters read results after the end, so Redis has to keep them for at least a moment.
         retention: convert::millis(options.result_ttl_sec, "result_ttl_sec")?.max(1),
         durability: redis_durability(options.durability)?,
         shards: options.shards,
@@ -90,13 +90,13 @@ fn redis(py: Python<'_>, url: &str, options: OpenOptions<'_>) -> PyResult<Opened
     Ok(Opened { store, kind: "redis", url: shown })
 }
 
-/// Run something that may block for seconds on a thread of its own, so that a signal ends the wait for it at once.
+/// Runs `work`, which may block for seconds, on a thread of its own, so that a signal ends the wait at once.
 fn interruptibly<T: Send + 'static>(
     py: Python<'_>,
     work: impl FnOnce() -> pynenc_core::Result<T> + Send + 'static,
 ) -> PyResult<T> {
     let (done, answer) = mpsc::channel();
-    // Nobody may be left to take the answer: then what was opened is dropped, and closed by that.
+    // If the caller has left, the send fails and drops the store, which closes it.
     let run = move || drop(done.send(work()));
     let spawned = std::thread::Builder::new().name("pynenc-open".into()).spawn(run);
     spawned.map_err(|error| PyRuntimeError::new_err(format!("no thread to open the store on: {error}")))?;

@@ -1,7 +1,7 @@
-//! The fork guard: a handle belongs to the process that made it.
+//! The fork guard: a handle works only in the process that made it.
 //!
-//! A forked child has the parent's locks and sockets but none of its threads: using a handle there could hang for ever
-//! or corrupt a database file. So each use compares pids, and a child never runs the destructor of what it inherited.
+//! A forked child has the locks and sockets of its parent but none of its threads. A handle could hang there or corrupt a
+//! database file. So each use compares process ids, and a child never runs the destructor of an inherited handle.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use pynenc_store_sqlite::fork;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-/// A value of this process.
+/// A value that belongs to one process.
 pub struct Owned<T: ?Sized> {
     value: Option<Arc<T>>,
     pid: u32,
@@ -22,7 +22,7 @@ impl<T: ?Sized> Owned<T> {
         Self { value: Some(value), pid: std::process::id(), what }
     }
 
-    /// The value, or `RuntimeError` in any other process.
+    /// The value; raises `RuntimeError` in any other process.
     pub fn get(&self) -> PyResult<&Arc<T>> {
         let pid = std::process::id();
         match &self.value {

@@ -11,7 +11,7 @@ use pyo3::types::PyBytes;
 use crate::convert;
 use crate::errors::to_py;
 
-/// From this size on other threads run Python meanwhile: hashing takes longer than letting go of the interpreter.
+/// From this size on hashing takes longer than a release of the GIL, so other threads may run Python meanwhile.
 const LARGE: usize = 64 * 1024;
 
 #[pyclass(frozen, module = "pynenc._core", name = "Signer")]

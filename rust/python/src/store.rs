@@ -32,30 +32,30 @@ use crate::waiter::PyWaiter;
 #[pyclass(frozen, module = "pynenc._core", name = "Store")]
 pub struct PyStore {
     store: Owned<dyn Store>,
-    /// Looks at the store for event loops.
+    /// Polls the store for event loops.
     poller: Owned<Poller>,
     kind: &'static str,
     url: String,
-    /// The lease of the app's runners, in milliseconds.
+    /// The lease of the runners of the app, in milliseconds.
     lease: Millis,
-    /// What delays count from.
+    /// The clock from which delays count.
     clock: Arc<dyn Clock>,
-    /// The same clock, where a test moves it.
+    /// The clock again, if a test moves it.
     manual: Option<Arc<TestClock>>,
 }
 
 impl PyStore {
-    /// The store, for the other handles made of it.
+    /// The store, for handles that use it.
     pub fn shared(&self) -> PyResult<Arc<dyn Store>> {
         self.store.get().cloned()
     }
 
-    /// The clock of the store, for the engines that run on it.
+    /// The clock of the store, for engines that use it.
     pub fn clock(&self) -> Arc<dyn Clock> {
         self.clock.clone()
     }
 
-    /// Run a verb with the interpreter detached.
+    /// Runs a verb without the GIL.
     fn detached<T: Send>(&self, py: Python<'_>, verb: impl FnOnce(&dyn Store) -> Result<T> + Send) -> PyResult<T> {
         let store = self.store.get()?;
         py.detach(|| verb(&**store)).map_err(to_py)
@@ -125,7 +125,7 @@ impl PyStore {
             return Err(PyValueError::new_err("only a store from Store.open_manual has a clock that can be moved"));
         };
         clock.advance(by);
-        // What was not due before may be due now: runners that sleep look again.
+        // An invocation may be due now: notify the runners.
         let store = self.store.get()?;
         py.detach(|| store.hub().look_again());
         Ok(())

@@ -1,4 +1,4 @@
-//! Waiting for outcomes, on a thread. On an event loop: see `completions.rs`.
+//! Waiting for outcomes on a thread; `completions.rs` is for event loops.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -53,7 +53,7 @@ impl PyWaiter {
                     waiter.wait(until).map(|news| (news, waiter.is_done()))
                 })
                 .map_err(to_py)?;
-            // Back without news before the time: interrupted.
+            // Without news before the time: interrupted.
             let early = until.is_none_or(|at| Instant::now() < at);
             if !news.is_empty() || done || early || deadline.is_some_and(|at| at <= Instant::now()) {
                 return Ok(convert::terminals(py, news));
