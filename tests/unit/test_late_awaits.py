@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support.worlds import load_jobs
 
-from pynenc._wait.loops import Hub
+from pynenc._wait.loops import LoopWaits
 
 BEGUN_EVERY_SEC = 0.0015
 
@@ -42,13 +42,13 @@ class _Loop(asyncio.SelectorEventLoop):
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The times of the polls for awaits, by the clock of the loop."""
     moments: list[float] = []
-    say_why_late = Hub.say_why_late
+    say_why_late = LoopWaits.say_why_late
 
-    def counted(hub: Hub, before: float) -> float | None:
+    def counted(waits: LoopWaits, before: float) -> float | None:
         moments.append(asyncio.get_running_loop().time())
-        return say_why_late(hub, before)
+        return say_why_late(waits, before)
 
-    monkeypatch.setattr(Hub, "say_why_late", counted)
+    monkeypatch.setattr(LoopWaits, "say_why_late", counted)
     return moments
 
 

@@ -13,7 +13,9 @@ from pynenc.util import clock
 T = TypeVar("T")
 
 _SLICE_SEC = 1.0
-"""How long one wait on a thread lasts at most. A greenlet that is killed leaves its thread waiting for that long."""
+"""The maximum duration of one wait on a thread, in seconds. A greenlet that is killed leaves its thread waiting for
+that long.
+"""
 
 _MOST_THREADS = 1000
 """For waits at the same time. More of them take turns."""

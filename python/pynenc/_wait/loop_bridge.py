@@ -1,4 +1,4 @@
-"""Where the coroutines of one event loop hear what they await from one app: one descriptor rings for all of them."""
+"""The bridge between one event loop and an app's store: one descriptor wakes the loop for all awaits."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from pynenc._kernel.per_process import ProcessMark
 
 if TYPE_CHECKING:
     from pynenc import _core
-    from pynenc._wait.loops import Hub
+    from pynenc._wait.loops import LoopWaits
 
 _LOOK_SEC = 1.0
-"""How often a thread that rings for a loop looks whether the loop is there."""
+"""How often a thread that wakes a loop checks that the loop still exists, in seconds."""
 
 _PACE_SEC = 8.0
-"""How long after a look for late awaits the next one comes, at least: a look passes over all of them.
+"""The minimum time between two polls for late awaits, because a poll reads all of them.
 
-Longer than a worker takes to find that its loop cannot be woken (`runner/_worker_process/loop_watchdog.py`): a look
-wakes the loop."""
+Longer than a worker needs to find that its loop cannot be woken (`runner/_worker_process/loop_watchdog.py`): a poll
+wakes the loop.
+"""
 
 
-class Home:
-    """The hubs of one loop, and the alarm of them all: there while there is any hub."""
+class LoopBridge:
+    """The waits of one event loop, and the alarm that all of them share. Exists while anything waits."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.hubs: dict[str, Hub] = {}
+        self.waits_by_body: dict[str, LoopWaits] = {}
         self._mark = ProcessMark()
         self._loop = weakref.ref(loop)
         self._alarm: LoopAlarm | None = None
@@ -38,7 +39,7 @@ class Home:
         self._overdue: asyncio.TimerHandle | None = None
 
     def expect_news(self, patience_sec: float) -> None:
-        """Something is awaited: look after so long whether it still is. One timer serves all awaits of the loop."""
+        """Poll later whether something is still awaited. One timer serves all awaits of the loop."""
         loop = self.loop
         if self._overdue is None and patience_sec and loop is not None:
             self._overdue = loop.call_later(patience_sec, self._news_overdue, patience_sec)
@@ -46,11 +47,11 @@ class Home:
     def _news_overdue(self, patience_sec: float) -> None:
         self._overdue = None
         loop = self.loop
-        if loop is None or not self.hubs:
+        if loop is None or not self.waits_by_body:
             return
         before = loop.time() - patience_sec
-        others = [hub.say_why_late(before) for hub in list(self.hubs.values())]
-        # The others are late in their turn; the same are looked at again with them.
+        others = [waits.say_why_late(before) for waits in list(self.waits_by_body.values())]
+        # The others are overdue; the same awaits are polled again with them.
         next_late = min((began for began in others if began is not None), default=before + patience_sec)
         pace = max(_PACE_SEC, patience_sec / 5)
         self._overdue = loop.call_later(max(pace, next_late - before), self._news_overdue, patience_sec)
@@ -61,11 +62,11 @@ class Home:
 
     @property
     def is_here(self) -> bool:
-        """Not in a copy of the process that made it."""
+        """False in a copy of the process that created it."""
         return self._mark.is_here
 
     def listen(self, store: _core.Store, heard: Callable[[], None]) -> _core.Completions:
-        """Completions of `store`; `heard` is called on the loop when they are to be drained."""
+        """Return the completions of `store`; the loop calls `heard` when they must be drained."""
         alarm = self._alarm
         if alarm is None:
             alarm = LoopAlarm()
@@ -79,12 +80,12 @@ class Home:
         self._listeners[completions.token] = heard
         return completions
 
-    def leave(self, hub: Hub, completions: _core.Completions) -> bool:
-        """`hub` is idle, and closed unless it was before."""
+    def leave(self, waits: LoopWaits, completions: _core.Completions) -> bool:
+        """`waits` is idle, and closed unless it was before."""
         if self._listeners.pop(completions.token, None) is None:
             return False
-        for key in [key for key, known in self.hubs.items() if known is hub]:
-            del self.hubs[key]
+        for key in [key for key, known in self.waits_by_body.items() if known is waits]:
+            del self.waits_by_body[key]
         completions.close()
         self._rest()
         return True
@@ -112,7 +113,7 @@ class Home:
         except NotImplementedError:
             args: Any = (alarm, weakref.ref(self))
             threading.Thread(target=_ring_from_thread, args=args, name="pynenc-loop", daemon=True).start()
-            # Whoever forgets this, as an app does with its loop, ends the thread.
+            # An app forgets this object with its loop, which ends the thread.
             self._finalizer = weakref.finalize(self, alarm.close)
             self._finalizer.atexit = False
 
@@ -122,7 +123,7 @@ class Home:
 
     def _rung(self) -> None:
         alarm = self._alarm
-        # The thread that rings may have rung before it knew that nobody listens.
+        # The thread may have woken the loop before it knew that nothing listens.
         if alarm is not None:
             self._hear(alarm.take())
 
@@ -135,29 +136,30 @@ class Home:
                     heard()
                 at += 1
         finally:
-            # An interrupted body leaves amid this; nobody would ring again for those that have not heard.
+            # An interrupted body leaves during this; nothing would wake the loop for the remaining waits.
             loop = self.loop
             if at < len(tokens) and loop is not None and not loop.is_closed():
                 loop.call_soon(self._hear, tokens[at:])
 
 
-def _ring_from_thread(alarm: LoopAlarm, home: weakref.ref[Home]) -> None:
-    """For loops that cannot watch a descriptor: watch it on a thread, until the alarm is closed.
+def _ring_from_thread(alarm: LoopAlarm, bridge: weakref.ref[LoopBridge]) -> None:
+    """Watch a descriptor on a thread, for loops that cannot watch one, until the alarm is closed.
 
-    It holds the alarm, so that the descriptor stays what it is; neither the home nor the loop, whose end closes it.
+    The thread holds the alarm, so that the descriptor stays valid, but neither the bridge nor the loop, whose end
+    closes it.
     """
     import select
 
     descriptor = alarm.fileno()
     while True:
         select.select([descriptor], [], [])
-        alive = home()
+        alive = bridge()
         loop = None if alive is None else alive.loop
         if alive is None or loop is None or alive._is_done_with(alarm):
             return
         taken = threading.Event()
         try:
-            loop.call_soon_threadsafe(_ring, home, taken)
+            loop.call_soon_threadsafe(_ring, bridge, taken)
         except RuntimeError:
             # The loop is closed.
             return
@@ -169,9 +171,9 @@ def _ring_from_thread(alarm: LoopAlarm, home: weakref.ref[Home]) -> None:
         del loop
 
 
-def _ring(home: weakref.ref[Home], taken: threading.Event) -> None:
+def _ring(bridge: weakref.ref[LoopBridge], taken: threading.Event) -> None:
     try:
-        alive = home()
+        alive = bridge()
         if alive is not None:
             alive._rung()
     finally:

@@ -1,9 +1,9 @@
-"""Step 8, result, on an event loop: one file descriptor tells it what has finished; the loop never blocks.
+"""Step 8, result, on an event loop: one file descriptor reports finished invocations, and the loop never blocks.
 
-Whatever asks the store is done by a native thread of it: what the loop asks for comes with the news.
+A native thread makes all requests to the store, and the notification includes the answers.
 
-A `Hub` serves one app on one loop, whatever its runner. Inside a body that runs on a runner a `ParkingHub` takes its
-place: it lends the slot of the body out for as long as the body awaits results, and passes them on when it is back.
+A `LoopWaits` serves one app on one loop, whatever its runner. Inside a body that runs on a runner, a `ParkingLoopWaits`
+takes its place: it lends the slot of the body while the body awaits results, and delivers them when the slot is back.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pynenc import context
 from pynenc._engine.running import TARGETS_TOLD
 from pynenc._kernel.sessions import session_of
 from pynenc._kernel.submit_pool import off_the_loop
-from pynenc._wait.loop_bridge import Home
+from pynenc._wait.loop_bridge import LoopBridge
 from pynenc._wait.report import say_why
 from pynenc._wait.threads import (
     MEMORY_GRACE_SEC,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Failure = tuple[list[str], BaseException]
 
 _LOOK_SEC = 1.0
-"""How often a body parked by a thread looks whether it is still wanted. Results do not wait for that."""
+"""How often a body parked by a thread checks whether it is still needed, in seconds. Results do not wait for that."""
 
 
 async def async_outcomes(runtime: AppRuntime, targets: Iterable[Target]) -> Watch:
@@ -56,40 +56,42 @@ async def async_outcomes(runtime: AppRuntime, targets: Iterable[Target]) -> Watc
         await off_the_loop(runtime, lambda: runtime.store)
     current = running_invocation(runtime)
     watch = Watch(loop, {str(target.invocation_id): target for target in targets})
-    home: Home | None = runtime.loop_bridges.get(loop)
-    if home is None or not home.is_here:
-        home = runtime.loop_bridges[loop] = Home(loop)
+    bridge: LoopBridge | None = runtime.loop_bridges.get(loop)
+    if bridge is None or not bridge.is_here:
+        bridge = runtime.loop_bridges[loop] = LoopBridge(loop)
     key = "" if current is None or current._claim is None else str(current.invocation_id)
-    hub: Hub | None = home.hubs.get(key)
-    if hub is None or hub.store is not runtime.store:
-        hub = (
-            Hub(runtime, home)
+    waits: LoopWaits | None = bridge.waits_by_body.get(key)
+    if waits is None or waits.store is not runtime.store:
+        waits = (
+            LoopWaits(runtime, bridge)
             if current is None or not key
-            else ParkingHub(runtime, home, runner_here(runtime), current)
+            else ParkingLoopWaits(runtime, bridge, runner_here(runtime), current)
         )
-        home.hubs[key] = hub
-    hub.add(watch)
+        bridge.waits_by_body[key] = waits
+    waits.add(watch)
     return watch
 
 
 class Watch:
-    """Outcomes of a set of invocations, as they come. For one coroutine."""
+    """The outcomes of a set of invocations, as they arrive. For one coroutine."""
 
-    __slots__ = ("_arrived", "_error", "_hub", "_loop", "_waiter", "began", "closed", "targets")
+    __slots__ = ("_arrived", "_error", "_loop", "_waiter", "_waits", "began", "closed", "targets")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, targets: dict[str, Target]) -> None:
         self.targets = targets
-        """Those whose outcome has not come yet, by id."""
+        """The invocations without an outcome yet, by id."""
         self.began = loop.time()
         self.closed = False
         self._loop = loop
-        self._hub: Hub | None = None
+        self._waits: LoopWaits | None = None
         self._arrived: deque[_core.Terminal] = deque()
         self._error: BaseException | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     async def next(self) -> list[_core.Terminal]:
-        """At least one more outcome; empty when all have been returned. Raises what made waiting impossible."""
+        """Return at least one more outcome; empty when all have been returned. Raises the error that made waiting
+        impossible.
+        """
         while not self._arrived:
             if self._error is not None:
                 raise self._error
@@ -117,50 +119,49 @@ class Watch:
         self._wake()
 
     def close(self) -> None:
-        """Stop watching what has not come yet."""
+        """Stop watching the remaining invocations."""
         self.closed = True
-        if self._hub is not None:
-            self._hub.discard(self)
-            self._hub = None
+        if self._waits is not None:
+            self._waits.discard(self)
+            self._waits = None
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
 
-class Hub:
-    """Everything that the coroutines of one loop await from one app's store."""
+class LoopWaits:
+    """All awaits of one loop's coroutines on one app's store."""
 
-    def __init__(self, runtime: AppRuntime, home: Home) -> None:
+    def __init__(self, runtime: AppRuntime, bridge: LoopBridge) -> None:
         self._runtime = runtime
         self.store = runtime.store
-        self._home = home
+        self._bridge = bridge
         self._watches: dict[str, list[Watch]] = {}
         self._grace: asyncio.TimerHandle | None = None
-        self._completions = home.listen(self.store, self._heard)
+        self._completions = bridge.listen(self.store, self._heard)
 
     def add(self, watch: Watch) -> None:
-        """Deliver the outcomes of its targets, also of those that are finished already."""
+        """Deliver the outcomes of the watch's targets, including finished ones."""
         try:
             finished = self._completions.add(list(watch.targets))
         except Exception:
             self._rest()
             raise
-        watch._hub = self
+        watch._waits = self
         for invocation_id in watch.targets:
             self._watches.setdefault(invocation_id, []).append(watch)
         if finished:
-            # Others may wait for the same: it is told once.
+            # Others may wait for the same target, which is reported once.
             self._settle(finished)
         if watch.targets:
-            self._home.expect_news(self._runtime.conf.wait_warning_sec)
+            self._bridge.expect_news(self._runtime.conf.wait_warning_sec)
             self._await_runner()
 
     def say_why_late(self, before: float) -> float | None:
-        """Have the log say why those take so long that have been awaited since `before`, by the clock of the loop.
+        """Log the reasons of awaits that began before `before`, by the clock of the loop.
 
-        Returns:
-            When the oldest of the others began; None if there are none.
+        Returns the start of the oldest other await; None if there are none.
         """
         late = [
             watch.targets[invocation_id]
@@ -174,7 +175,7 @@ class Hub:
         return min((moment for moment in began if moment > before), default=None)
 
     def discard(self, watch: Watch) -> None:
-        """Forget a watch and, where it was the only one, its targets."""
+        """Forget a watch, and its targets if no other watch has them."""
         alone: list[str] = []
         for invocation_id in watch.targets:
             others = [other for other in self._watches.get(invocation_id, ()) if other is not watch]
@@ -196,12 +197,12 @@ class Hub:
             self._fail_all(error)
 
     def _regained(self, claimed: bool, failure: BaseException | None) -> None:
-        """A body has its slot back. Told to those only that lend one out."""
+        """A body has its slot back. Called only for bodies that lend one."""
 
     def _deliver(self, terminals: list[_core.Terminal], failures: list[Failure]) -> None:
         self._settle(terminals)
         for invocation_ids, error in failures:
-            # One object for each, for raising adds to it.
+            # A separate object for each, because raising changes it.
             for watch in {id(watch): watch for one in invocation_ids for watch in self._watches.pop(one, ())}.values():
                 watch.fail(copy.copy(error))
         self._rest()
@@ -221,8 +222,8 @@ class Hub:
         self._rest()
 
     def _rest(self) -> None:
-        """Close when idle: after whoever just got an outcome has had the chance to await something else."""
-        loop = self._home.loop
+        """Close when idle: a coroutine that just got an outcome may await something else first."""
+        loop = self._bridge.loop
         if loop is not None and not loop.is_closed() and not self._busy():
             loop.call_soon(self._close_if_idle)
 
@@ -230,14 +231,14 @@ class Hub:
         return bool(self._watches)
 
     def _close_if_idle(self) -> None:
-        if self._busy() or not self._home.leave(self, self._completions):
+        if self._busy() or not self._bridge.leave(self, self._completions):
             return
         if self._grace is not None:
             self._grace.cancel()
 
     def _await_runner(self) -> None:
-        """With a store in memory, look after a while whether a runner is there."""
-        loop = self._home.loop
+        """Check after a while whether a runner exists, if the store is in memory."""
+        loop = self._bridge.loop
         if loop is not None and self._grace is None and self.store.kind == "memory":
             self._grace = loop.call_later(MEMORY_GRACE_SEC, self._after_grace)
 
@@ -253,14 +254,14 @@ class Hub:
             self._await_runner()
 
 
-class ParkingHub(Hub):
-    """What one body awaits. While it awaits anything its slot is lent out, by native threads that all bodies share.
+class ParkingLoopWaits(LoopWaits):
+    """The awaits of one body. While it awaits anything, its slot is lent by native threads that all bodies share.
 
-    Parking begins when the loop has run what was ready to run, so that a body is not parked while it computes.
+    Parking begins when the loop has run all ready callbacks, so that a body is not parked while it computes.
     """
 
-    def __init__(self, runtime: AppRuntime, home: Home, runner: Any, current: Target) -> None:
-        super().__init__(runtime, home)
+    def __init__(self, runtime: AppRuntime, bridge: LoopBridge, runner: Any, current: Target) -> None:
+        super().__init__(runtime, bridge)
         self._runner = runner
         self._current = current
         engine = session_of(runner).engine
@@ -269,7 +270,7 @@ class ParkingHub(Hub):
         self._arrived: list[_core.Terminal] = []
         self._failures: list[Failure] = []
         self._end: Callable[[bool], object] | None = None
-        """While it is parked: ends that, and says whether the body goes on."""
+        """Ends the parking, and says whether the body continues."""
         self._armed = False
 
     def add(self, watch: Watch) -> None:
@@ -285,17 +286,17 @@ class ParkingHub(Hub):
         return bool(self._watches) or self._end is not None
 
     def _await_runner(self) -> None:
-        """This one runs on a runner."""
+        """The body runs on a runner."""
 
     def _arm(self) -> None:
-        loop = self._home.loop
+        loop = self._bridge.loop
         if self._watches and not self._armed and loop is not None:
             self._armed = True
             loop.call_soon(self._park)
 
     def _park(self) -> None:
         self._armed = False
-        loop = self._home.loop
+        loop = self._bridge.loop
         if self._end is not None or not self._watches or loop is None:
             return
         engine = session_of(self._runner).waiting.lender if waits_natively(self._runner) else None
@@ -312,7 +313,7 @@ class ParkingHub(Hub):
     def _unpark(self) -> None:
         if self._end is not None:
             limit = self._current._limit
-            # One that is interrupted for good needs no slot: who has it may be what it waited for.
+            # A body that is interrupted for good needs no slot: the body that has the slot may be the awaited one.
             self._end(limit is None or not limit.is_over)
 
     def _regained(self, claimed: bool, failure: BaseException | None) -> None:
@@ -321,7 +322,7 @@ class ParkingHub(Hub):
         self._unparked(failure)
 
     def _park_on_thread(self, loop: asyncio.AbstractEventLoop) -> None:
-        """For runners with a way of their own to wait, which may block: a thread for each body that waits."""
+        """Waits on runners with their own way to wait, which may block: a thread for each waiting body."""
         wake = threading.Event()
         self._end = lambda returns: wake.set()
         targets = {invocation_id: watches[0].targets[invocation_id] for invocation_id, watches in self._watches.items()}
@@ -333,14 +334,14 @@ class ParkingHub(Hub):
         ).start()
 
     def _hold(self, loop: asyncio.AbstractEventLoop, targets: dict[str, Target], wake: threading.Event) -> None:
-        """On a thread: lend the slot out until told otherwise."""
+        """Lend the slot on a thread until the end of the wait."""
         failure: BaseException | None = None
         try:
             waiter = self.store.waiter(list(targets))
             with parked(self._runner, self._current, waiter):
                 if waits_natively(self._runner):
                     while not wake.wait(_LOOK_SEC):
-                        # Raises when the engine has given the claim away, and nobody waits for this body any more.
+                        # Raises when the engine has given the claim away, and nothing waits for this body any more.
                         waiter.ready()
                 else:
                     runner_args = context.current_runner_args.get()

@@ -1,4 +1,4 @@
-"""What to do where an app has no live runner: the command that starts one, and where it finds the same store."""
+"""The remedy for an app without a live runner: the command that starts one, and the location of the same store."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def how_to_start_one(runtime: AppRuntime, url: str) -> str:
 
 
 def _module_of(runtime: AppRuntime) -> str:
-    """A module that has the app in a variable, one with tasks of it if there is any; empty if none is known."""
+    """Return a module with the app in a variable, preferably one with tasks; empty if none is known."""
     from pynenc._tasks.modules import modules_with
 
     if runtime.found_in:
         return runtime.found_in
     modules = [name for name in modules_with(runtime) if not name.startswith("__")]
     with_tasks = {task_id.module for task_id in runtime.tasks.copy()}
-    # Whoever uses the app, such as a module of a web server, has it in a variable too.
+    # A module that uses the app, such as one of a web server, has it in a variable too.
     return next(iter([*(name for name in modules if name in with_tasks), *modules]), "")

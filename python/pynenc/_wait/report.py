@@ -1,7 +1,7 @@
-"""Why a wait takes long: what the store says of the invocation, and which live runners could run it.
+"""Report why a wait takes long: the state of the invocation in the store, and the live runners that could run it.
 
-Nothing here happens in a wait that ends within `wait_warning_sec`. The store is asked on a thread of its own, because a
-store that does not answer must not hold up the wait.
+A wait that ends within `wait_warning_sec` does nothing here. A separate thread asks the store, because a store that
+does not answer must not delay the wait.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from pynenc._wait.target import Target
 
 AGAIN_SEC = 60.0
-"""How long after a look at a wait the next one comes."""
+"""The time between two checks of a wait, in seconds."""
 
 _ANSWER_SEC = 0.5
-"""How long the error of a timeout waits for the store to say more."""
+"""How long the error of a timeout waits for more information from the store, in seconds."""
 
 _MOST_TASKS = 100
 """Tasks of whose waits the last report is remembered."""
@@ -41,18 +41,18 @@ _FRESH_SEC = 5.0
 
 
 class Report(NamedTuple):
-    """What is known of one invocation that somebody waits for."""
+    """The known facts about one awaited invocation."""
 
     which: str
     """The invocation."""
     state: str
-    """What the store says of it, and who could run it."""
+    """Return its state in the store, and the runners that could run it."""
     hopeless: bool
     """Whether no live runner is known that could run it."""
 
     @property
     def text(self) -> str:
-        """All of it as one sentence."""
+        """Return all facts as one sentence."""
         return f"{self.which} {self.state}"
 
 
@@ -63,7 +63,7 @@ def wait_and_report(
     interruptible: bool,
     targets: Callable[[], Sequence[Target]] | None,
 ) -> list[_core.Terminal]:
-    """`waiter.wait(timeout, interruptible)`; after `wait_warning_sec` the log says why it takes so long."""
+    """Call `waiter.wait(timeout, interruptible)`; after `wait_warning_sec` log why the wait takes long."""
     patience = runtime.conf.wait_warning_sec
     if targets is None or not patience or (timeout is not None and timeout <= patience):
         return waiter.wait(timeout, interruptible)
@@ -81,7 +81,7 @@ def wait_and_report(
 
 
 def say_why_if_late(runtime: AppRuntime, targets: Callable[[], Sequence[Target]], began: float) -> None:
-    """`say_why`, for a wait that is looked at now and then, once it has lasted `wait_warning_sec`."""
+    """Call `say_why` for a wait that is polled, once it has lasted `wait_warning_sec`."""
     patience, waited = runtime.conf.wait_warning_sec, clock.monotonic() - began
     if patience and waited >= patience:
         say_why(runtime, targets(), waited)
@@ -93,7 +93,7 @@ def say_why(runtime: AppRuntime, targets: Iterable[Target], waited_sec: float) -
     chosen = list(reporter.choose(targets))
     if chosen:
         with contextlib.suppress(RuntimeError):
-            # Without room for a thread the next look tries again.
+            # If there is no room for a thread, the next check tries again.
             threading.Thread(
                 target=reporter.log, args=(chosen, waited_sec), name="pynenc-wait-report", daemon=True
             ).start()
@@ -148,7 +148,7 @@ class _Reporter:
         self._asking = False
 
     def choose(self, targets: Iterable[Target]) -> Iterable[Target]:
-        """The first of each task of which nothing was said for a minute."""
+        """Return the first report of each task that was not reported within a minute."""
         now = clock.monotonic()
         seen: set[str] = set()
         for target in targets:
@@ -186,7 +186,7 @@ class _Reporter:
                 self._asking = False
 
         if self._asking:
-            # A store that has not answered the one before would keep this thread too.
+            # A store that has not answered the previous thread would block this one too.
             return None
         self._asking = True
         thread = threading.Thread(target=ask, name="pynenc-wait-report", daemon=True)
@@ -225,7 +225,7 @@ class _Reporter:
 
 
 def _judge(runners: list[RunnerCard], queue: str, task_id: str) -> tuple[str, bool]:
-    """Who could run a task of a queue, in words; whether nobody could."""
+    """Return the runners that could run a task of a queue, in words; and whether there is none."""
     serving = [runner for runner in runners if runner.serves(queue)]
     knowing = [runner for runner in serving if runner.knows(task_id)]
     if knowing:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RunnerCard(NamedTuple):
-    """What a runner says of itself."""
+    """The published data of a runner."""
 
     runner: str
     queues: frozenset[str]
@@ -58,7 +58,7 @@ def _cards(runtime: AppRuntime, found: Iterable[tuple[str, bytes]]) -> Iterable[
             here, pid = (fields["host"], fields.get("namespace")) == (host, namespace), int(fields["pid"])
             if fields["app"] != runtime.app_id or (here and _is_gone(pid)):
                 continue
-            # A runner of this process knows what has been defined since it wrote its card.
+            # A runner of this process knows the tasks that were defined after it wrote its card.
             more = map(str, list(runtime.tasks)) if here and pid == os.getpid() else ()
             yield RunnerCard(
                 cut(str(fields["runner"]), 200),
@@ -69,12 +69,12 @@ def _cards(runtime: AppRuntime, found: Iterable[tuple[str, bytes]]) -> Iterable[
                 float(fields.get("written", 0)),
             )
         except (ValueError, TypeError, LookupError, RecursionError):
-            # Of another release, or nothing of ours.
+            # A card of another release, or of another program.
             continue
 
 
 def _is_gone(pid: int) -> bool:
-    """Whether no process has this number. One that cannot be asked counts as there."""
+    """Return whether no process has this number. A process that may not be signalled counts as existing."""
     if pid == os.getpid():
         return False
     if os.name != "posix":

@@ -1,4 +1,4 @@
-"""What waiting knows of invocations."""
+"""The interface of invocations for waits."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class Target:
-    """An invocation in the store: others wait for it, and its body may wait.
+    """An invocation in the store: callers wait for it, and its body may wait.
 
-    Only annotations, so that the classes of invocations can stand above the functions that wait.
+    Contains only annotations, so that the classes of invocations can be above the functions that wait.
     """
 
     __slots__ = ()

@@ -1,7 +1,7 @@
-"""Step 8, result: how a thread waits for invocations. One wait covers any number of them and polls nothing.
+"""Step 8, result: waits of threads. One wait covers any number of invocations and does not poll.
 
-Waiting goes through the runner: inside a body it lends the slot out meanwhile. A runner of a user's own has its method
-`waiting_for_results` called; the built-in ones wait without leaving Rust.
+The runner does the waiting: inside a body it lends the slot. A user's own runner has its method `waiting_for_results`
+called; the built-in runners wait without leaving Rust.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _wait_by_hook(
 def parked(runner: Any, current: Target | None, waiter: _core.Waiter) -> contextlib.AbstractContextManager[None]:
     """Within this block the body of `current` waits: its slot is lent out, its targets go first, cycles are found."""
     if session_of(runner).is_built_in and not waits_natively(runner):
-        # A subclass of a built-in runner with a method of its own: it parks by calling the built-in's.
+        # A subclass of a built-in runner with its own method parks by calling the built-in method.
         return contextlib.nullcontext()
     return session_of(runner).waiting.parked(current, waiter)
 

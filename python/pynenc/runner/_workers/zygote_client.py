@@ -18,7 +18,7 @@ from pynenc.runner._workers.silence import Answers
 if TYPE_CHECKING:
     from pynenc._kernel.shapes import AppShape
 
-_HOME = str(Path(os.path.abspath(__file__)).parents[3])
+_PACKAGES = str(Path(os.path.abspath(__file__)).parents[3])
 """The folder that the package is in."""
 
 _PROGRAM = (
@@ -47,7 +47,7 @@ class ZygoteClient:
             blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, *_interpreter_flags(), "-c", _PROGRAM, _HOME, str(theirs.fileno())],
+                    [sys.executable, *_interpreter_flags(), "-c", _PROGRAM, _PACKAGES, str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(),),
                 )
