@@ -1,2 +1,2 @@
--- Version 2 knows that a claimed invocation is to be cancelled.
+-- Version 2 records that a runner must cancel a claimed invocation.
 ALTER TABLE invocation ADD COLUMN cancelled INTEGER NOT NULL DEFAULT 0;

@@ -1,4 +1,4 @@
--- What runners say of themselves, each until its time is over; see `src/verbs/runners.rs`.
+-- Cards of runners, with their expiry. See `src/verbs/runners.rs`.
 CREATE TABLE IF NOT EXISTS runner_card (
     key   TEXT    NOT NULL PRIMARY KEY,
     until INTEGER NOT NULL,

@@ -1,8 +1,8 @@
--- Schema version 4: the tables of one app, by the names that the first app of a file has for them (see `src/apps.rs`).
--- `place` says where an invocation is, and every index below is partial on it, so that each verb
--- finds its rows without a scan and without a sort: 0 finished, 1 ready, 2 scheduled, 3 parked, 4 claimed, 5 ready and 6
--- scheduled among those that run alone in their process.
--- What the hot verbs rewrite (this table) is kept apart from the blobs they do not (arguments, outcome).
+-- Schema version 4: the tables of one app, with the names of the first app of a file (see `src/apps.rs`).
+-- `place` is the place of an invocation. Every index below is partial on it, so that each verb finds its rows without a scan and
+-- without a sort: 0 finished, 1 ready, 2 scheduled, 3 blocked, 4 claimed; of invocations that run alone in their process 5 ready and
+-- 6 scheduled.
+-- Verbs rewrite rows of this table often. Blobs that they do not rewrite are in other tables (arguments, outcome).
 CREATE TABLE invocation (
     seq              INTEGER PRIMARY KEY,        -- order of arrival
     id               BLOB    NOT NULL UNIQUE,    -- 16 bytes, big-endian
@@ -54,9 +54,9 @@ CREATE TABLE arguments (seq INTEGER PRIMARY KEY, payload BLOB NOT NULL) STRICT;
 
 CREATE TABLE outcome (seq INTEGER PRIMARY KEY, payload BLOB, reason TEXT) STRICT;
 
--- What each paused invocation waits for. By id, because the target may be purged first.
+-- The targets of each paused invocation. By id, because the target may be purged first.
 CREATE TABLE wait_edge (waiter INTEGER NOT NULL, target BLOB NOT NULL, PRIMARY KEY (waiter, target)) STRICT, WITHOUT ROWID;
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
--- Numbers of finishes that were purged are not given out again: readers follow the numbers upwards.
+-- Numbers of purged finishes are not reused: readers follow the numbers upwards.
 INSERT INTO meta VALUES ('finished_floor', 0);

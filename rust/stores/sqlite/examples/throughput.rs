@@ -1,6 +1,6 @@
-//! How fast is one file? `cargo run --release --example throughput [tasks] [clients] [runners] [full|normal]`
+//! Measures the rates of one file: `cargo run --release --example throughput [tasks] [clients] [runners] [full|normal]`
 //!
-//! Clients submit one by one, runners settle and claim up to 16 at a time, all on one handle; prints rates per second.
+//! Clients submit one by one, runners settle and claim up to 16 at a time, all on one handle. Prints rates per second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! Rows that cannot be read: each is set aside as a dead letter, and the rest goes on.
+//! Unreadable rows: each is set aside as a dead letter, so that it blocks nothing.
 
 use std::fmt::Write;
 
@@ -11,16 +11,16 @@ use rusqlite::{Error, Row};
 
 use crate::fault::Fault;
 use crate::row::{Trail, place};
-use crate::steps::place_freed;
+use crate::steps::unblock_next;
 use crate::tx::{Tx, sql};
 
-/// What a reader says of a row that nobody has set aside yet.
-pub(crate) const PROBLEM: &str = "a value in its row is none that this release knows";
+/// The problem of an unreadable row that no verb has set aside yet.
+pub(crate) const PROBLEM: &str = "a value in its row is not known to this release";
 
-/// Longest text about what is wrong with a row, in bytes.
+/// Longest description of the problems of a row, in bytes.
 const LIMIT: usize = 900;
 
-/// Whether a row has a value that cannot be read, and not the database.
+/// Whether the error concerns a value of one row, and not the database.
 pub(crate) fn is_about_the_row(error: &Error) -> bool {
     matches!(
         error,
@@ -31,7 +31,7 @@ pub(crate) fn is_about_the_row(error: &Error) -> bool {
     )
 }
 
-/// What a column must hold.
+/// Type of a column.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Id,
@@ -88,7 +88,7 @@ impl Kind {
         }
     }
 
-    /// What is stored in place of a value that cannot be read; of an id, what is bound.
+    /// The SQL that replaces an unreadable value. The replacement of an id is a bound parameter.
     fn instead(self) -> &'static str {
         match self {
             Kind::Id => "?6",
@@ -101,18 +101,18 @@ impl Kind {
     }
 }
 
-/// What a row says, and what is wrong with it.
+/// The readable part of a row, and its problems.
 struct Examined {
     id: InvocationId,
     place: i64,
     concurrency: Option<Concurrency>,
     problem: String,
-    /// Assignments that make it readable.
+    /// Assignments that make the row readable.
     repairs: String,
 }
 
-/// End the invocation in this row as failed, with what is wrong with it as the reason. What can be read of it stays; its
-/// place under its concurrency key is free, and its bytes are in the reason.
+/// Finish the invocation of this row as failed, with the problems as the reason. Readable values stay. The reason has the bytes of
+/// unreadable values. Its concurrency key becomes free.
 pub(crate) fn set_aside(tx: &mut Tx<'_>, seq: i64) -> Result<InvocationId, Fault> {
     let columns = COLUMNS.map(|(name, _)| name).join(", ");
     let one = format!("SELECT {columns} FROM invocation WHERE seq = ?1");
@@ -134,8 +134,8 @@ pub(crate) fn set_aside(tx: &mut Tx<'_>, seq: i64) -> Result<InvocationId, Fault
     tx.write(sql!("aside/arguments"), [seq])?;
     tx.write(sql!("steps/forget_waits"), [seq])?;
     tx.effects.work = true;
-    if found.place != place::PARKED {
-        place_freed(tx, found.concurrency.as_ref())?;
+    if found.place != place::BLOCKED {
+        unblock_next(tx, found.concurrency.as_ref())?;
     }
     Ok(id)
 }
@@ -165,7 +165,7 @@ fn examine(row: &Row<'_>) -> Examined {
     }
 }
 
-/// A value in words, the beginning of a long one.
+/// A value as text, cut if it is long.
 fn shown(value: ValueRef<'_>) -> String {
     let hex = |bytes: &[u8]| bytes.iter().take(40).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     match value {

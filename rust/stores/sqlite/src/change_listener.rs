@@ -74,7 +74,7 @@ impl ChangeListener {
     }
 }
 
-/// What the thread owns.
+/// State of the thread.
 struct Watch {
     shared: Arc<Shared>,
     stopping: Arc<AtomicBool>,

@@ -1,4 +1,4 @@
-//! How every connection of a handle is set up.
+//! Settings of every connection of a handle.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use rusqlite::{CachedStatement, Connection, OpenFlags, Params, Row, Statement};
 
 use crate::apps::Names;
 
-/// Statements kept prepared per connection; more than all verbs together have.
+/// Prepared statements kept per connection: more than all verbs together have.
 const STATEMENTS: usize = 96;
 
-/// A connection that sees the tables of one app. Statements are written with the names that the tables of the first app have.
+/// A connection that uses the tables of one app. Statements contain the table names of the first app.
 pub(crate) struct Db {
     file: Connection,
     names: Names,
@@ -57,14 +57,14 @@ impl Db {
     }
 }
 
-/// Open the existing file at `path`. No mutex of SQLite's own: each connection is used by one thread at a time.
+/// Open the existing file at `path`, without SQLite's mutexes: one thread at a time uses a connection.
 pub(crate) fn open(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(path, flags)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     wait_when_busy(&mut db, busy_timeout)?;
-    // Foreign keys: on in this build unless said otherwise, and not used. Memory mapping: not safe with several writers.
-    // Full fsync: where a plain one stops at the cache of the disk (macOS); elsewhere it means nothing.
+    // Foreign keys are not used, and on by default in this build. Memory mapping is not safe with several writers. Full fsync matters
+    // where a plain fsync stops at the cache of the disk (macOS).
     db.execute_batch(
         "PRAGMA foreign_keys = off; PRAGMA temp_store = memory; PRAGMA mmap_size = 0; PRAGMA trusted_schema = off;
          PRAGMA journal_size_limit = 16777216; PRAGMA fullfsync = on; PRAGMA checkpoint_fullfsync = on",
@@ -72,8 +72,8 @@ pub(crate) fn open(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Conn
     Ok(db)
 }
 
-/// Retry for up to `budget` with short, jittered pauses. SQLite's own pauses grow to 100 ms, which starves whoever
-/// competes with busy writers whose transactions take one.
+/// Retry for up to `budget` with short, jittered pauses. SQLite's own pauses grow to 100 ms, which starves a process that competes
+/// with busy writers whose transactions take one millisecond.
 fn wait_when_busy(db: &mut Connection, budget: Duration) -> rusqlite::Result<()> {
     let mut since = Instant::now();
     db.busy_handler(Some(move |attempt: i32| {

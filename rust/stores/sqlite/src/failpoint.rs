@@ -1,16 +1,16 @@
-//! Failpoints: the places around a transaction at which a test has its own process killed. Only with the feature
-//! `failpoints`, which the tests of this crate switch on; a release has none of this.
+//! Failpoints: places around a transaction at which a test kills its own process. Only with the feature `failpoints`, which the
+//! tests of this crate enable; a release has none.
 
-/// How far a verb has come when its process dies.
+/// The progress of a verb when its process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// The transaction has begun, and nothing is written.
     Begun,
     /// Everything is written, and nothing is committed.
     Written,
-    /// It is committed, and nobody knows.
+    /// It is committed, and the caller has no answer.
     Committed,
-    /// The caller has its answer, and other processes have not been told.
+    /// The caller has its answer, and other processes are not notified.
     Answered,
 }
 
@@ -19,7 +19,7 @@ impl Stage {
     /// All of them, in order.
     pub const ALL: [Self; 4] = [Self::Begun, Self::Written, Self::Committed, Self::Answered];
 
-    /// Whether what the verb did is there after the death.
+    /// Whether the changes of the verb survive the death.
     pub fn is_kept(self) -> bool {
         matches!(self, Self::Committed | Self::Answered)
     }
@@ -37,7 +37,7 @@ mod armed {
 
     static CHOSEN: LazyLock<Option<String>> = LazyLock::new(|| std::env::var(VARIABLE).ok());
 
-    /// What the failpoint is called at which a verb has come this far.
+    /// The name of the failpoint of a verb at this stage.
     pub fn name(verb: &str, stage: Stage) -> String {
         format!("{verb}:{}", format!("{stage:?}").to_lowercase())
     }

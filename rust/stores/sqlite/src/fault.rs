@@ -1,4 +1,4 @@
-//! What goes wrong inside a verb, and how SQLite's errors become the engine's.
+//! Errors inside a verb, and the errors of the engine that SQLite's errors become.
 
 use std::path::Path;
 
@@ -11,9 +11,9 @@ pub(crate) const BACKEND: &str = "sqlite";
 /// Why a verb stopped.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// The verb refused before its first write: the transaction it was part of goes on.
+    /// The verb refused before its first write: its transaction goes on.
     Refused(Error),
-    /// SQLite failed, perhaps half-way: the transaction is rolled back.
+    /// SQLite failed, perhaps after some writes: the transaction is rolled back.
     Driver(rusqlite::Error),
 }
 
@@ -30,7 +30,7 @@ impl From<rusqlite::Error> for Fault {
 }
 
 impl Fault {
-    /// The engine's error for a fault on the database at `path`.
+    /// The error of the engine for a fault on the database at `path`.
     pub fn at(self, path: &Path) -> Error {
         match self {
             Fault::Refused(error) => error,
@@ -44,17 +44,17 @@ pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-/// Whether the store failed, and not what was asked of it.
+/// Whether the store failed, and not the request.
 pub(crate) fn is_of_the_store(error: &Error) -> bool {
     matches!(error, Error::Backend { .. } | Error::Unusable { .. })
 }
 
-/// A store that someone has to repair or reconfigure first.
+/// An error that lasts until somebody repairs or reconfigures the store.
 pub(crate) fn unusable(path: &Path, what: impl std::fmt::Display) -> Error {
     Error::Unusable { backend: BACKEND, message: format!("{}: {what}", path.display()) }
 }
 
-/// SQLite's error on the database at `path`, with what to do about it where that is known.
+/// The error of the engine for SQLite's error on the database at `path`, with advice where there is any.
 pub(crate) fn translate(path: &Path, error: &rusqlite::Error) -> Error {
     let advice = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => {

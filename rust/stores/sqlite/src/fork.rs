@@ -1,27 +1,27 @@
-//! No fork while a thread is inside SQLite.
+//! Prevents a fork while a thread is inside SQLite.
 //!
-//! SQLite keeps the locks of a process in the memory of that process, for all its connections to a file. A child that
-//! is forked while the writer holds the lock has "locked by this process" in its memory for ever: whatever it writes
-//! through a connection of its own is refused as busy. The same goes for the mutexes inside SQLite. So whoever forks
-//! waits until no thread is inside, for a moment at most, and keeps others from entering until the fork is made.
+//! SQLite keeps the locks of a process in the memory of that process, for all its connections to a file. If a child is forked
+//! while the writer holds the lock, its memory says "locked by this process" for ever, and SQLite refuses every write of its own
+//! connections as busy. The mutexes inside SQLite have the same problem. So a fork waits for a moment until no thread is inside,
+//! and no thread enters until the fork is made.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// The lowest bit says that a fork is being made; the rest counts the threads inside.
+/// The lowest bit is set while a fork is made. The rest counts the threads inside.
 static GATE: AtomicUsize = AtomicUsize::new(0);
 const FORKING: usize = 1;
 const ONE: usize = 2;
 
-/// Longer than transactions take. One that waits for the lock of another process takes longer, and holds nothing.
+/// Longer than a transaction takes. A transaction that waits for the lock of another process takes longer, but holds no lock.
 const PATIENCE: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_micros(50);
 
-/// A thread is inside SQLite for as long as this lives.
+/// A thread is inside SQLite while this value lives.
 pub(crate) struct Inside(());
 
-/// Enter SQLite. Blocks while a fork is being made.
+/// Enter SQLite. Blocks while a fork is made.
 pub(crate) fn enter() -> Inside {
     while GATE.fetch_add(ONE, Ordering::AcqRel) & FORKING != 0 {
         GATE.fetch_sub(ONE, Ordering::AcqRel);
@@ -36,7 +36,7 @@ impl Drop for Inside {
     }
 }
 
-/// A lock for one thread of the process at a time, which a fork leaves free in the child, whoever had it.
+/// A lock for one thread of the process at a time. It is free in a forked child, whoever held it.
 pub(crate) struct OnePerProcess(AtomicU32);
 
 /// Holds a [`OnePerProcess`] until it is dropped.
@@ -68,7 +68,7 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// Before a fork: keep threads from entering, and wait until those inside have left, at most half a second.
+/// Before a fork: keep threads from entering, and wait until the threads inside have left. Blocks for half a second at most.
 pub fn before() {
     let started = Instant::now();
     GATE.fetch_or(FORKING, Ordering::AcqRel);
@@ -82,7 +82,7 @@ pub fn after_in_parent() {
     GATE.fetch_and(!FORKING, Ordering::AcqRel);
 }
 
-/// After a fork, in the child: the threads that may have been inside do not exist here.
+/// After a fork, in the child, where the threads that were inside do not exist.
 pub fn after_in_child() {
     GATE.store(0, Ordering::Release);
 }

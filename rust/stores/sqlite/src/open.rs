@@ -1,7 +1,7 @@
-//! Opening a database: look before leaping. Every refusal names the path, what is wrong with it, and what to do.
+//! Checks and opens a database. Every error names the path, the problem, and the remedy.
 //!
-//! Nothing here opens the file but SQLite itself: closing a descriptor of our own would drop the locks that another
-//! handle of this process holds on it.
+//! Only SQLite opens the file here: closing a descriptor of our own would drop the locks that another handle of this process
+//! holds on it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,26 +17,26 @@ use crate::fault::{is_busy, translate, unusable};
 use crate::fork::{self, OnePerProcess};
 use crate::tx::sql;
 
-/// "pync": marks the files of this store.
+/// "pync": the mark of files of this store.
 const APPLICATION_ID: i32 = 0x7079_6e63;
 /// Version of `schema.sql` and `app.sql`.
 const SCHEMA_VERSION: i32 = 4;
-/// What leads from each version to the next. A version after 4 has to change the tables of every app of the file.
+/// Migrations from each version to the next. A version after 4 has to change the tables of every app of the file.
 const MIGRATIONS: [&str; SCHEMA_VERSION as usize - 1] = [
     include_str!("../migrate_1_to_2.sql"),
     include_str!("../migrate_2_to_3.sql"),
     include_str!("../migrate_3_to_4.sql"),
 ];
-/// Where tests kill a process that opens a file.
+/// The failpoint at which tests kill a process that opens a file.
 const FAILPOINT: &str = "open";
-/// Oldest SQLite with the repaired reset of the write-ahead log.
+/// Oldest SQLite in which the reset of the write-ahead log is repaired.
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// Files up to this size are checked page by page at each open.
 const QUICK_CHECK_LIMIT: u64 = 64 << 20;
-/// How long a log beside an empty database may be another process in the middle of creating it.
+/// How long a log beside an empty database may mean that another process creates the database.
 const CREATION_GRACE: Duration = Duration::from_millis(500);
 
-/// One open at a time per process: creating the file closes a descriptor, see above.
+/// One open at a time per process, because creating the file closes a descriptor: see above.
 static OPENING: OnePerProcess = OnePerProcess::new();
 
 /// Path of the write-ahead log of the database at `path`.
@@ -46,8 +46,8 @@ pub(crate) fn log_path(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// A connection to the database at `path`, which is made if it does not exist, checked, and of our schema; it sees the app
-/// of this name.
+/// Open a connection of the app `app_id` to the database at `path`. Makes the file and the tables if they do not exist, checks the
+/// file, and migrates its schema. Blocks.
 pub(crate) fn open(path: &Path, app_id: &str, busy_timeout: Duration) -> Result<Db> {
     let _inside = fork::enter();
     let _one_at_a_time = OPENING.lock();
@@ -57,7 +57,7 @@ pub(crate) fn open(path: &Path, app_id: &str, busy_timeout: Duration) -> Result<
     create(path)?;
     let started = Instant::now();
     loop {
-        // Two processes that create one database can meet in a lock that SQLite does not wait for.
+        // Two processes that create a database can need a lock for which SQLite does not wait.
         match connect(path, app_id, busy_timeout) {
             Err(Refusal::Driver(error)) if is_busy(&error) && started.elapsed() < busy_timeout => {
                 std::thread::sleep(Duration::from_millis(5));
@@ -108,8 +108,8 @@ fn check_directory(path: &Path) -> Result<()> {
         return Err(unusable(
             path,
             format!(
-                "{} lies on a {kind} file system, where the shared memory of SQLite does not work between machines; \
-                 choose a local disk, or a store made for several machines",
+                "{} is on a {kind} file system, where the shared memory of SQLite does not work between machines; choose a \
+                 local disk, or a store for several machines",
                 directory.display()
             ),
         ));
@@ -146,7 +146,7 @@ fn check_file(path: &Path) -> Result<()> {
     if size == 0 { check_orphaned_log(path) } else { Ok(()) }
 }
 
-/// SQLite would delete the log of an empty database, and with it whatever was committed there.
+/// Refuses a log without its database: SQLite would delete the log of an empty database, and its commits.
 fn check_orphaned_log(path: &Path) -> Result<()> {
     let log = log_path(path);
     let deadline = Instant::now() + CREATION_GRACE;
@@ -167,7 +167,7 @@ fn check_orphaned_log(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Made before SQLite does, so that nobody else can read it, whatever the umask.
+/// Make the file before SQLite does, so that no other user can read it, whatever the umask.
 fn create(path: &Path) -> Result<()> {
     match crate::platform::private_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
@@ -179,11 +179,11 @@ fn create(path: &Path) -> Result<()> {
 
 fn connect(path: &Path, app_id: &str, busy_timeout: Duration) -> Result<Db, Refusal> {
     let db = connection::open(path, busy_timeout)?;
-    // In one transaction: between two looks another process may make the schema.
+    // In one transaction, because another process may make the schema between two reads.
     db.execute_batch("BEGIN")?;
     let contents = identify(&db);
     let ended = end(&db, true);
-    // What came first is the cause: after some errors SQLite ends the transaction by itself.
+    // The first error is the cause: after some errors SQLite ends the transaction by itself.
     let contents = contents.and_then(|contents| ended.map(|()| contents));
     let fresh = contents? == Contents::Nothing;
     if !fresh {
@@ -218,15 +218,15 @@ fn end(db: &Connection, commit: bool) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What a database file holds.
+/// Contents of a database file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Contents {
     Nothing,
-    /// Ours, in the schema of this version.
+    /// A database of this store, with this version of the schema.
     Ours(i32),
 }
 
-/// What the database holds; refuses one that is neither empty nor ours.
+/// The contents of the database. Refuses a database that is neither empty nor of this store.
 fn identify(db: &Connection) -> Result<Contents, Refusal> {
     let application: i32 = db.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let version: i32 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -250,7 +250,7 @@ fn identify(db: &Connection) -> Result<Contents, Refusal> {
     }
 }
 
-/// Whether the tables of an app are there; the tally is made when it is missing.
+/// Fails if a table of an app is missing. The tally is made if it is missing.
 fn check_tables(db: &Connection, names: &Names) -> Result<(), Refusal> {
     let known = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN (?1, ?2, ?3, ?4, ?5)";
     let [invocation, arguments, outcome, wait_edge, meta, ..] = TABLES.map(|table| names.of(table));
@@ -283,7 +283,7 @@ struct App {
     has_tables: bool,
 }
 
-/// Under the write lock: bring the file to the schema of this version, and look up the number of the app.
+/// Under the write lock: migrate the schema of the file to this version, and read the number of the app.
 fn prepare(db: &Connection, app_id: &str) -> Result<App, Refusal> {
     let contents = identify(db)?;
     match contents {
@@ -315,7 +315,7 @@ fn prepare(db: &Connection, app_id: &str) -> Result<App, Refusal> {
     Ok(App { number, has_tables })
 }
 
-/// Still under the write lock: make the tables of a new app, and expire the leases of an earlier boot.
+/// Under the write lock: make the tables of a new app, and expire the leases of an earlier boot.
 fn prepare_app(db: &Db, app: &App) -> Result<(), Refusal> {
     if app.has_tables {
         check_tables(db.file(), db.names())?;
@@ -328,7 +328,7 @@ fn prepare_app(db: &Db, app: &App) -> Result<(), Refusal> {
     let boot = crate::platform::boot_id();
     let known: Option<String> = db.query_row(sql!("open/boot"), [], |row| row.get(0)).optional()?;
     if known.as_deref() != Some(&boot) {
-        // The steady clock began anew: what the leases say means nothing, and whoever held them is gone.
+        // The steady clock started again: the leases mean nothing, and their runners are gone.
         db.execute(sql!("open/expire_leases"), [])?;
         db.execute(sql!("open/forget_signs"), [])?;
         db.execute(sql!("open/set_boot"), [&boot])?;

@@ -1,4 +1,4 @@
-//! How a store is opened, and the URL that says where it lies.
+//! Options for opening a store, and its URL.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,37 +8,37 @@ use pynenc_core::clock::Clock;
 use pynenc_core::ids::Millis;
 use pynenc_core::{Error, Result};
 
-/// What an acknowledged submission or settlement has survived.
+/// What an acknowledged submission or settlement survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Power loss: it is on the disk (`synchronous=FULL`). Claims, which a lease protects anyway, are not waited for.
+    /// Power loss: it is on the disk (`synchronous=FULL`). Claims do not wait for the disk, because leases protect them.
     Full,
-    /// Death of the process: it is with the operating system (`synchronous=NORMAL`). Power loss may take the last few.
+    /// Death of the process: the operating system has it (`synchronous=NORMAL`). Power loss may lose the last few.
     Normal,
 }
 
-/// Everything [`crate::SqliteStore::open`] needs to know.
+/// Options of [`crate::SqliteStore::open`].
 #[derive(Clone)]
 pub struct SqliteOptions {
-    /// The database file. Made, with its directory, if the directory above that exists.
+    /// The database file. It is made if it does not exist, with its directory if the parent of that exists.
     pub path: PathBuf,
-    /// Whose work it is: apps that share the file see nothing of each other.
+    /// Name of the app. Apps that share a file do not see each other.
     pub app_id: String,
     /// What an acknowledgement promises.
     pub durability: Durability,
     /// How long finished invocations are kept, in milliseconds.
     pub retention: Millis,
-    /// How long a verb waits for other processes to let go of the file before it fails.
+    /// How long a verb waits for the lock of another process before it fails.
     pub busy_timeout: Duration,
-    /// Where the store gets its time.
+    /// Clock of the store.
     pub clock: Arc<dyn Clock>,
 }
 
 /// The file that `sqlite:///relative/path` or `sqlite:////absolute/path` names.
 ///
-/// Fails with [`Error::Invalid`] for anything else, saying what was expected.
+/// Fails with [`Error::Invalid`] for any other URL. The error shows the expected forms.
 pub fn parse_url(url: &str) -> Result<PathBuf> {
-    // What stands before an @ may be a password.
+    // The text before an @ may be a password.
     let shown = if url.contains('@') { "(not shown)".into() } else { format!("{url:?}") };
     let wrong = |what: &str| {
         Err(Error::Invalid(format!(
@@ -46,13 +46,15 @@ pub fn parse_url(url: &str) -> Result<PathBuf> {
              sqlite:////folder/app.db for an absolute one"
         )))
     };
-    let Some(rest) = url.strip_prefix("sqlite://") else { return wrong("does not begin with sqlite://") };
-    let Some(path) = rest.strip_prefix('/') else { return wrong("names a host, and SQLite has none") };
+    let Some(rest) = url.strip_prefix("sqlite://") else { return wrong("does not start with sqlite://") };
+    let Some(path) = rest.strip_prefix('/') else { return wrong("names a host, which SQLite does not have") };
     match path {
         "" | "/" => wrong("names no file"),
         ":memory:" => wrong("SQLite in memory cannot be shared between processes; use memory://"),
         _ if path.ends_with('/') => wrong("names a directory"),
-        _ if path.contains(['?', '#', '\0']) => wrong("has a query, a fragment or a NUL, and none is understood here"),
+        _ if path.contains(['?', '#', '\0']) => {
+            wrong("has a query, a fragment or a NUL, which this store does not use")
+        }
         _ => Ok(PathBuf::from(path)),
     }
 }

@@ -1,9 +1,9 @@
-//! What differs between operating systems.
+//! Differences between operating systems.
 
 use std::path::Path;
 use std::{fmt, io};
 
-/// Which boot of the machine this is; empty where the system does not say.
+/// Id of the boot of this machine; empty where the system has none.
 pub(crate) fn boot_id() -> String {
     if cfg!(target_os = "linux") {
         std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
@@ -12,7 +12,7 @@ pub(crate) fn boot_id() -> String {
     }
 }
 
-/// Which file a path names, whatever its name: device and inode. Unknown where there are no inodes.
+/// Identity of a file whatever its path: device and inode. Unknown where there are no inodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileIdentity(u64, u64);
 
@@ -28,7 +28,7 @@ impl FileIdentity {
         None
     }
 
-    /// What [`Display`](fmt::Display) has written.
+    /// Reads the text of [`Display`](fmt::Display).
     pub fn parse(text: &str) -> Option<Self> {
         let (device, inode) = text.split_once('-')?;
         Some(Self(u64::from_str_radix(device, 16).ok()?, u64::from_str_radix(inode, 16).ok()?))
@@ -41,7 +41,7 @@ impl fmt::Display for FileIdentity {
     }
 }
 
-/// Make one directory that only this user can enter.
+/// Make a directory that only this user can enter.
 pub(crate) fn private_directory(path: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
@@ -49,7 +49,7 @@ pub(crate) fn private_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Make one empty file that only this user can read; fails if there is one.
+/// Make an empty file that only this user can read. Fails if it exists.
 pub(crate) fn private_file(path: &Path) -> io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -58,7 +58,7 @@ pub(crate) fn private_file(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
-/// The name of the network (or otherwise shared) file system on which `directory` lies, if it does.
+/// The kind of network or otherwise shared file system of `directory`; `None` for a local one.
 #[cfg(target_os = "linux")]
 pub(crate) fn shared_file_system(directory: &Path) -> Option<&'static str> {
     match rustix::fs::statfs(directory).ok()?.f_type as u32 {
@@ -70,7 +70,7 @@ pub(crate) fn shared_file_system(directory: &Path) -> Option<&'static str> {
     }
 }
 
-/// virtiofs and sshfs call themselves FUSE, but so do local file systems (ntfs-3g, mergerfs): the mount table knows.
+/// virtiofs and sshfs are FUSE, but so are local file systems (ntfs-3g, mergerfs). The mount table tells them apart.
 #[cfg(target_os = "linux")]
 fn fuse_kind(directory: &Path) -> Option<&'static str> {
     let directory = directory.canonicalize().ok()?;
@@ -96,7 +96,7 @@ pub(crate) fn shared_file_system(_directory: &Path) -> Option<&'static str> {
     None
 }
 
-/// Why the file cannot be written by this user, if so.
+/// Fails with the reason if this user cannot write the file.
 #[cfg(unix)]
 pub(crate) fn check_writable(path: &Path) -> Result<(), String> {
     use rustix::fs::{Access, access};

@@ -1,4 +1,4 @@
-//! A few connections for the verbs that only look. In WAL mode they wait for no writer, and no writer for them.
+//! Connections for the verbs that only read. In WAL mode they do not wait for writers, and writers do not wait for them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::fault::{Fault, is_of_the_store};
 use crate::fork;
 use crate::shared::Counters;
 
-/// Connections kept open while nobody reads; more readers than that at one time open and close their own.
+/// How many unused connections stay open. More readers at the same time open and close connections of their own.
 const KEPT: usize = 4;
 
 pub(crate) struct Readers {
@@ -33,7 +33,7 @@ impl Readers {
         Self { path, app, busy_timeout, stats, hub, idle: Mutex::new(Some(Vec::new())) }
     }
 
-    /// Run `look` on one snapshot of the database.
+    /// Run `look` on one snapshot of the database. Blocks.
     pub fn read<T>(&self, look: impl FnOnce(&Db) -> Result<T, Fault>) -> Result<T> {
         let found = self.look(look);
         match &found {
@@ -44,7 +44,7 @@ impl Readers {
     }
 
     fn look<T>(&self, look: impl FnOnce(&Db) -> Result<T, Fault>) -> Result<T> {
-        // Declared first, so that a connection that is not kept is closed inside, too.
+        // Declared first, so that a connection that is not kept closes inside, too.
         let _inside = fork::enter();
         let kept = self.idle.lock().as_mut().ok_or(Error::Closed(Part::Store))?.pop();
         let db = match kept {
@@ -69,8 +69,8 @@ impl Readers {
         Ok(Db::new(db, self.app))
     }
 
-    /// Close every connection (or, if the database is `lost`, let go of them without touching any file); later reads
-    /// fail with [`Error::Closed`].
+    /// Close every connection, or leak them if the database is `lost`, so that no file is touched. Later reads fail with
+    /// [`Error::Closed`].
     pub fn close(&self, lost: bool) {
         let closed = self.idle.lock().take();
         if lost {
@@ -82,7 +82,7 @@ impl Readers {
 fn snapshot<T>(db: &Db, look: impl FnOnce(&Db) -> Result<T, Fault>) -> Result<T, Fault> {
     db.prepare_cached("BEGIN")?.execute([])?;
     let found = look(db);
-    // SQLite ends the transaction by itself after some errors, and those are what the caller has to know.
+    // SQLite ends the transaction by itself after some errors, which the caller must learn.
     let ended = if db.file().is_autocommit() { Ok(0) } else { db.prepare_cached("ROLLBACK")?.execute([]) };
     let found = found?;
     ended?;

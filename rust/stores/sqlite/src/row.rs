@@ -1,4 +1,4 @@
-//! The part of an invocation on which the writing verbs decide, and its history in the making.
+//! The part of an invocation on which the writing verbs decide, and new entries of its history.
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use crate::aside::{is_about_the_row, set_aside};
 use crate::fault::Fault;
 use crate::tx::{Tx, sql};
 
-/// Where an invocation is, as stored; the indexes of the schema depend on these numbers.
+/// Place of an invocation, as stored. The indexes of the schema depend on these numbers.
 pub(crate) mod place {
     pub const FINISHED: i64 = 0;
     pub const READY: i64 = 1;
     pub const SCHEDULED: i64 = 2;
-    pub const PARKED: i64 = 3;
+    pub const BLOCKED: i64 = 3;
     pub const CLAIMED: i64 = 4;
     pub const ALONE_READY: i64 = 5;
     pub const ALONE_SCHEDULED: i64 = 6;
 }
 
-/// What `queries/steps/hot.sql` reads.
+/// The columns that `queries/steps/hot.sql` reads.
 pub(crate) struct Hot {
     pub seq: i64,
     pub id: InvocationId,
@@ -41,9 +41,9 @@ pub(crate) struct Hot {
     pub recoveries: u32,
     pub releases: u32,
     pub note: Option<Arc<str>>,
-    /// Bytes of the packed history.
+    /// Size of the packed history, in bytes.
     pub history: usize,
-    /// Whether its cancellation is wished for.
+    /// Whether its runner must cancel it.
     pub cancelled: bool,
     /// Whether it runs alone in its process.
     pub alone: bool,
@@ -63,7 +63,7 @@ impl Hot {
         }
     }
 
-    /// The invocation that `owner` holds, or why that is not so.
+    /// The invocation that `owner` holds. Fails if another claim, or none, owns it.
     pub fn held(tx: &mut Tx<'_>, owner: Ownership) -> Result<Self, Fault> {
         let hot = Self::find(tx, owner.id)?.ok_or(Error::NotFound(owner.id))?;
         if hot.is_held_by(owner.fence) {
@@ -77,7 +77,7 @@ impl Hot {
         Ok(Self { cancelled: row.get(17)?, alone: row.get(18)?, ..Self::read_queued(row)? })
     }
 
-    /// One that no runner has: its cancellation is not wished for. Which line it is from, the caller knows.
+    /// Read an invocation that no runner has claimed: the columns `cancelled` and `alone` are not read.
     pub fn read_queued(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             seq: row.get(0)?,
@@ -108,32 +108,32 @@ impl Hot {
         self.runner.as_deref().unwrap_or_default()
     }
 
-    /// A history to be appended to that of this invocation.
+    /// Entries to append to the history of this invocation.
     pub fn trail(&self) -> Trail {
         Trail { stored: self.history, bytes: Vec::new() }
     }
 }
 
-/// History entries on their way into a record.
+/// New entries for a history.
 pub(crate) struct Trail {
     stored: usize,
     pub bytes: Vec<u8>,
 }
 
 impl Trail {
-    /// For a record that does not exist yet.
+    /// For a new record.
     pub fn new() -> Self {
         Self { stored: 0, bytes: Vec::with_capacity(64) }
     }
 
-    /// A status change with nothing else to say.
+    /// Add a change of status.
     pub fn enter(&mut self, status: Status, at: Millis, runner: &str) {
         if has_room(self.stored + self.bytes.len(), status) {
             Entry::new(status, at, runner).pack(&mut self.bytes);
         }
     }
 
-    /// A status change by nobody, with a note.
+    /// Add a change of status without a runner, with a note.
     pub fn enter_noted(&mut self, status: Status, at: Millis, note: &str) {
         self.enter_with(&Entry { note: note.into(), ..Entry::new(status, at, "") });
     }
@@ -149,7 +149,7 @@ pub(crate) fn read_id(row: &Row<'_>, column: usize) -> rusqlite::Result<Invocati
     Ok(InvocationId::from_bytes(row.get(column)?))
 }
 
-/// As [`read_id`]; none if it is no id.
+/// [`read_id`]; `None` if the column has no id.
 pub(crate) fn read_some_id(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<InvocationId>> {
     match read_id(row, column) {
         Err(error) if is_about_the_row(&error) => Ok(None),
@@ -164,12 +164,12 @@ pub(crate) fn read_parent(row: &Row<'_>, column: usize) -> rusqlite::Result<Opti
 pub(crate) fn read_status(row: &Row<'_>, column: usize) -> rusqlite::Result<Status> {
     let code: u8 = row.get(column)?;
     Status::from_code(code).ok_or_else(|| {
-        let unknown = Error::Invalid(format!("status {code} is none that this release knows"));
+        let unknown = Error::Invalid(format!("status {code} is not known to this release"));
         rusqlite::Error::FromSqlConversionFailure(column, Type::Integer, Box::new(unknown))
     })
 }
 
-/// From the columns `run_key`, `run_limit`, `run_drop`, the first of which is `column`.
+/// Reads the columns `run_key`, `run_limit` and `run_drop`, starting at `column`.
 pub(crate) fn read_concurrency(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Concurrency>> {
     let Some(key) = row.get(column)? else { return Ok(None) };
     let blocked = if row.get(column + 2)? { WhenBlocked::Drop } else { WhenBlocked::Wait };

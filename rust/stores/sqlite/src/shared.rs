@@ -1,4 +1,4 @@
-//! What the handle and its threads have in common.
+//! State that a handle and its threads share.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl Counter {
     }
 }
 
-/// Counted by the threads.
+/// Counters of the threads.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub requests: Counter,
@@ -42,29 +42,29 @@ pub(crate) struct Counters {
 /// How often a handle has used its file since it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
-    /// Verbs handed to the writer thread.
+    /// Verbs that the writer thread received.
     pub requests: u64,
-    /// Transactions in which it ran them, or tried to; with group commit fewer.
+    /// Transactions that ran them, or tried to. Group commit makes them fewer than requests.
     pub transactions: u64,
     /// Read transactions.
     pub reads: u64,
-    /// How often the lock was not to be had within the busy timeout.
+    /// How often the lock was not free within the busy timeout.
     pub busy: u64,
 }
 
-/// Which files a handle works on.
+/// The files that a handle uses.
 pub(crate) struct Identity([Option<FileIdentity>; 3]);
 
-/// Beside the database: its log, and the shared memory of those who use it. SQLite keeps both while a handle is open.
+/// The database, its log, and the shared memory of its processes. SQLite keeps both while a handle is open.
 const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
 impl Identity {
-    /// To be called with the database open.
+    /// The files at `path` now. The database must be open.
     pub fn of(path: &Path) -> Self {
         Self(SUFFIXES.map(|suffix| FileIdentity::of(&with_suffix(path, suffix))))
     }
 
-    /// The first of the files that its path names no longer.
+    /// The first file whose path names another file now, or nothing.
     fn missing(&self, path: &Path) -> Option<PathBuf> {
         SUFFIXES
             .iter()
@@ -93,16 +93,16 @@ pub(crate) struct Shared {
     pub notices: Notices,
     pub readers: Readers,
     pub stats: Arc<Counters>,
-    /// What the paths of the database named when it was opened.
+    /// The files of the database when it was opened.
     pub identity: Identity,
-    /// The path names something else by now, or nothing: what is written here, nobody else sees.
+    /// Whether a path names another file now, or nothing: nobody else sees the writes of this handle then.
     pub lost: AtomicBool,
-    /// Every finish up to this number has been announced in this process.
+    /// This process has announced every finish up to this number.
     pub announced: AtomicI64,
 }
 
 impl Shared {
-    /// Notice that a file was removed or replaced under us; whether that is so. Looks by path and opens nothing.
+    /// Whether a file was removed or replaced while in use. Checks paths, and opens nothing.
     pub fn check_identity(&self) -> bool {
         let Some(missing) = self.identity.missing(&self.path) else { return false };
         if !self.lost.swap(true, Ordering::AcqRel) {
@@ -116,7 +116,7 @@ impl Shared {
         true
     }
 
-    /// What every verb answers from then on.
+    /// The error of every verb after that.
     pub fn loss(&self) -> Error {
         let missing = self.identity.missing(&self.path).unwrap_or_else(|| self.path.clone());
         unusable(
@@ -129,11 +129,11 @@ impl Shared {
         )
     }
 
-    /// Tell this process what its own transaction changed.
+    /// Notify threads of this process of the changes of its own transaction.
     pub fn announce(&self, effects: &Effects) {
         if let (Some(first), Some(last)) = (effects.first_finish, effects.last_finish()) {
             self.hub.finished(&effects.finished);
-            // Only if nothing of another process lies between; else the tail is read, which announces these again.
+            // Unless another process finished invocations in between. Then the listener reads and announces these again.
             let _ = self.announced.compare_exchange(first - 1, last, Ordering::AcqRel, Ordering::Relaxed);
         }
         if !effects.vanished.is_empty() {

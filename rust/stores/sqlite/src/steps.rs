@@ -1,4 +1,4 @@
-//! The moves that several verbs share. Each leaves the record, its place and its history in agreement.
+//! Changes that several verbs share. Each keeps the record, its place and its history consistent.
 
 use pynenc_core::call::Concurrency;
 use pynenc_core::claim::{Admission, admit};
@@ -14,11 +14,12 @@ use crate::tx::{Tx, sql};
 pub(crate) struct End<'a> {
     pub status: Status,
     pub payload: Option<&'a [u8]>,
-    /// Why the engine ended it.
+    /// The reason, if the engine ended it.
     pub reason: Option<&'a str>,
 }
 
-/// End `hot`: its claim, its waiting, its life. The caller then calls [`place_freed`] if a place may have come free.
+/// Finish `hot`, which ends its claim and its waiting. The caller then calls [`unblock_next`] if its concurrency key may have become
+/// free.
 pub(crate) fn finish(tx: &mut Tx<'_>, hot: &Hot, end: &End<'_>, trail: &Trail) -> Result<(), Fault> {
     let number = tx.number_finish(hot.id)?;
     let expires = tx.now.saturating_add(tx.retention);
@@ -31,8 +32,8 @@ pub(crate) fn finish(tx: &mut Tx<'_>, hot: &Hot, end: &End<'_>, trail: &Trail) -
     forget_waits(tx, hot)
 }
 
-/// End `hot` by the engine's own decision.
-pub(crate) fn finish_unrun(
+/// Finish `hot` for a reason that the engine gives.
+pub(crate) fn finish_without_body(
     tx: &mut Tx<'_>,
     hot: &Hot,
     status: Status,
@@ -43,7 +44,7 @@ pub(crate) fn finish_unrun(
     finish(tx, hot, &End { status, payload: None, reason: Some(reason) }, &trail)
 }
 
-/// Put `hot` back into the queue as `status`, with what its fields say now; its claim and its waiting end.
+/// Queue `hot` again as `status`, with its present fields. Its claim and its waiting end.
 pub(crate) fn requeue(tx: &mut Tx<'_>, hot: &Hot, status: Status, trail: &Trail) -> Result<(), Fault> {
     tx.write(
         sql!("steps/requeue"),
@@ -65,12 +66,12 @@ pub(crate) fn requeue(tx: &mut Tx<'_>, hot: &Hot, status: Status, trail: &Trail)
     Ok(())
 }
 
-/// Where an available invocation that is due at `due` is put.
+/// The place of an available invocation that is due at `due`.
 pub(crate) fn place_when(due: Millis, now: Millis) -> i64 {
     if due <= now { place::READY } else { place::SCHEDULED }
 }
 
-/// Where `hot` is put when it is available again.
+/// The place of `hot` when it is available again.
 fn place_in_line(hot: &Hot, now: Millis) -> i64 {
     match place_when(hot.due, now) {
         place::READY if hot.alone => place::ALONE_READY,
@@ -79,7 +80,7 @@ fn place_in_line(hot: &Hot, now: Millis) -> i64 {
     }
 }
 
-/// What a paused body waited for is forgotten.
+/// Forget the targets of a paused body.
 pub(crate) fn forget_waits(tx: &mut Tx<'_>, hot: &Hot) -> Result<(), Fault> {
     if hot.status == Status::Paused {
         tx.write(sql!("steps/forget_waits"), [hot.seq])?;
@@ -87,7 +88,7 @@ pub(crate) fn forget_waits(tx: &mut Tx<'_>, hot: &Hot) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether a place under the key is free.
+/// Whether the concurrency key admits another invocation.
 pub(crate) fn admission(tx: &Tx<'_>, concurrency: Option<&Concurrency>) -> Result<Admission, Fault> {
     let holders = match concurrency {
         None => 0,
@@ -98,15 +99,14 @@ pub(crate) fn admission(tx: &Tx<'_>, concurrency: Option<&Concurrency>) -> Resul
     Ok(admit(concurrency, holders))
 }
 
-/// Someone who had a place under the concurrency key of `hot`, or who was in the queue to take it, does not take it
-/// any more: put the best of those that wait for one back into the queue.
+/// An invocation frees its place under this concurrency key, or does not take one: queue the best blocked invocation again.
 ///
-/// Only one who would be admitted now: keys can be shared by tasks with different limits.
-pub(crate) fn place_freed(tx: &mut Tx<'_>, concurrency: Option<&Concurrency>) -> Result<(), Fault> {
+/// Tasks with different limits may share a key, so this takes the best invocation that would be admitted now.
+pub(crate) fn unblock_next(tx: &mut Tx<'_>, concurrency: Option<&Concurrency>) -> Result<(), Fault> {
     let Some(concurrency) = concurrency else { return Ok(()) };
-    // The best of them may be one that cannot be read.
+    // The best invocation may be unreadable. It is set aside, and the next one is the best.
     let hot = loop {
-        let (mut found, broken) = tx.sound(sql!("steps/best_parked"), [&*concurrency.key], Hot::read)?;
+        let (mut found, broken) = tx.sound(sql!("steps/best_blocked"), [&*concurrency.key], Hot::read)?;
         match found.pop() {
             Some(hot) => break hot,
             None if broken.is_empty() => return Ok(()),

@@ -36,34 +36,34 @@ use crate::verbs::{
 };
 use crate::writer::{Verb, Writer};
 
-/// Pieces that are added up beside a purge of what has expired, which runners make every half minute.
+/// Pieces of the tally that a purge of expired invocations adds up. Runners purge every half minute.
 const TALLIED_BESIDE: usize = 50;
 
 /// How long temporary databases keep finished invocations: a day.
 const TEMPORARY_RETENTION: Millis = 24 * 60 * 60 * 1000;
 
-/// An open database. Share it by its `Arc`; the last one to go closes it. Not for use in a forked child.
+/// An open database. Share it by its `Arc`; the drop of the last one closes it. A forked child must open its own.
 pub struct SqliteStore {
     shared: Arc<Shared>,
     writer: Arc<Writer>,
     listener: Arc<ChangeListener>,
-    /// The process that opened it.
+    /// Id of the process that opened the database.
     pid: u32,
     closed: AtomicBool,
-    /// A directory that goes with the handle.
+    /// A directory that is removed with the handle.
     temporary: Option<PathBuf>,
 }
 
 impl SqliteStore {
-    /// Open the database at `options.path`, making it if it does not exist. Blocks for file I/O; starts two threads.
+    /// Open the database at `options.path`, which is made if it does not exist. Blocks for file I/O; starts two threads.
     ///
-    /// Fails with [`Error::Unusable`], naming what is wrong and what to do, for a file or directory that cannot be
-    /// used: missing, unwritable, damaged, of another application, of a newer schema, on a network file system.
+    /// Fails with [`Error::Unusable`] for a file or directory that cannot be used: missing, unwritable, damaged, of another
+    /// application, of a newer schema, on a network file system. The error names the problem and the remedy.
     pub fn open(options: SqliteOptions) -> Result<Arc<Self>> {
         Self::open_in(options, None)
     }
 
-    /// A new database in a directory of its own, which is removed with the handle: for tests.
+    /// Open a new database in a directory of its own, which is removed with the handle. For tests.
     pub fn open_temporary(clock: Arc<dyn Clock>) -> Result<Arc<Self>> {
         let directory = std::env::temp_dir().join(format!("pynenc-tmp-{}-{:016x}", std::process::id(), random_u64()));
         let path = directory.join("store.db");
@@ -85,7 +85,7 @@ impl SqliteStore {
         Self::start(db, SqliteOptions { path, ..options }, temporary)
     }
 
-    /// The handle whose writer is to own `db`.
+    /// Start a handle whose writer owns `db`.
     pub(crate) fn start(db: Db, options: SqliteOptions, temporary: Option<PathBuf>) -> Result<Arc<Self>> {
         let path = options.path;
         let announced = last_finish(&db).map_err(|error| translate(&path, &error))?;
@@ -117,7 +117,7 @@ impl SqliteStore {
         &self.shared.path
     }
 
-    /// How often this handle has used its file so far.
+    /// How often this handle has used its file.
     pub fn stats(&self) -> Stats {
         let stats = &self.shared.stats;
         Stats {
@@ -128,7 +128,7 @@ impl SqliteStore {
         }
     }
 
-    /// SQLite does not survive a fork: neither its connections nor the threads that own them.
+    /// Fails in a forked child: neither connections of SQLite nor the threads that own them survive a fork.
     fn check_process(&self) -> Result<()> {
         let current = std::process::id();
         if current == self.pid {
@@ -158,7 +158,7 @@ impl SqliteStore {
         self.writer.post(verb)
     }
 
-    /// Add up what has arrived and finished, in at most so many pieces, for those who count.
+    /// Add up arrivals and finishes for counts, in at most `pieces` pieces.
     fn add_up(&self, pieces: usize) -> Result<()> {
         let mut more = self.read(tally::is_behind)?;
         for _ in 0..pieces {
@@ -177,7 +177,7 @@ impl SqliteStore {
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {
-    // Relative paths are meant from where the store is opened, wherever the process goes later.
+    // A relative path starts at the working directory of now, wherever the process goes later.
     std::path::absolute(path).map_err(|error| unusable(path, format!("this path has no absolute form: {error}")))
 }
 
@@ -195,14 +195,14 @@ impl Store for SqliteStore {
             answers.extend(self.write(submit::Submit { batch: piece.to_vec() })?);
         }
         if batch.len() >= submit::MOST {
-            // Whoever counts next need not; the calls are accepted, whatever becomes of this.
+            // This spares the next count. The calls are accepted even if it fails.
             let _ = self.add_up(2 + batch.len() / submit::MOST);
         }
         Ok(answers)
     }
 
     fn claim(&self, request: &ClaimRequest) -> Result<Claimed> {
-        // Many runners are woken for one invocation: those that come too late shall not queue for the lock.
+        // One invocation wakes many runners. The late ones must not queue for the lock.
         let nothing = self.read(|db| claim::nothing_to_take(db, request, self.shared.clock.wall()))?;
         nothing.map_or_else(|| self.write(claim::Take(request.clone())), Ok)
     }
@@ -289,7 +289,7 @@ impl Store for SqliteStore {
         self.listener.stop();
         self.writer.stop();
         self.shared.readers.close(self.shared.check_identity());
-        // Whoever waits looks again, and learns that the store is closed.
+        // Waiting threads poll, and learn that the store is closed.
         self.shared.hub.look_again();
         Ok(())
     }
@@ -300,7 +300,7 @@ impl Reads for SqliteStore {
         let announced = self.shared.announced.load(Ordering::Acquire);
         let (answers, last) = self.read(|db| Ok((watch::watch(db, ids)?, last_finish(db)?)))?;
         if last < announced {
-            // A backup was restored into the file: finishes are numbered anew, and none may count as told.
+            // A backup was restored into the file: numbers of finishes start lower, and none of them is announced yet.
             self.shared.announced.store(last, Ordering::Release);
         }
         Ok(answers)
@@ -343,7 +343,7 @@ impl Cards for SqliteStore {
 impl Drop for SqliteStore {
     fn drop(&mut self) {
         if self.check_process().is_err() {
-            // In a forked child: closing what the parent has open would drop the parent's locks. Leak it.
+            // In a forked child, closing a file of the parent would drop the locks of the parent. Leak it.
             std::mem::forget((self.shared.clone(), self.writer.clone(), self.listener.clone()));
             return;
         }

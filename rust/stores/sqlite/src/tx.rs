@@ -1,4 +1,4 @@
-//! What a verb sees while it runs inside a transaction of the writer.
+//! The view of a verb that runs inside a transaction of the writer.
 
 use std::sync::Arc;
 
@@ -17,22 +17,22 @@ macro_rules! sql {
 }
 pub(crate) use sql;
 
-/// What the world is to be told once the transaction is committed.
+/// Changes to announce after the commit.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    /// These have finished, in this order.
+    /// Invocations that have finished, in this order.
     pub finished: Vec<InvocationId>,
-    /// Number of the first of them.
+    /// Number of the first finish.
     pub first_finish: Option<i64>,
-    /// These were removed.
+    /// Invocations that were removed.
     pub vanished: Vec<InvocationId>,
-    /// A claim may succeed that would have found nothing before, or a due time became known.
+    /// Whether a claim may find something that it would not have found before, or learn of a due time.
     pub work: bool,
-    /// Something else changed, such as who owns what.
+    /// Whether anything else has changed, such as an owner.
     pub changed: bool,
-    /// Everything may have changed.
+    /// Whether everything may have changed.
     pub look_again: bool,
-    /// Whose claims are to be cancelled.
+    /// Runners that must cancel one of their claims.
     pub cancellations: Vec<Arc<str>>,
 }
 
@@ -42,13 +42,13 @@ impl Effects {
         self.first_finish.map(|first| first + self.finished.len() as i64 - 1)
     }
 
-    /// Whether other processes want to know.
+    /// Whether other processes need to know.
     pub fn concerns_others(&self) -> bool {
         self.work || self.look_again || !self.finished.is_empty() || !self.cancellations.is_empty()
     }
 }
 
-/// One verb's view of the transaction.
+/// The view of one verb.
 pub(crate) struct Tx<'a> {
     pub db: &'a Db,
     /// Wall clock.
@@ -86,7 +86,7 @@ impl Tx<'_> {
         all(self.db, sql, params, read)
     }
 
-    /// All rows of a query that can be read, and the ids of the others, which are set aside. The first column is `seq`.
+    /// All readable rows of a query, and the ids of the others, which are set aside. The first column is `seq`.
     pub fn sound<T>(
         &mut self,
         sql: &str,
@@ -121,7 +121,7 @@ impl Tx<'_> {
     }
 }
 
-/// A number of rows as SQLite takes it.
+/// Converts a number of rows for SQLite.
 pub(crate) fn as_limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
@@ -138,7 +138,7 @@ pub(crate) fn all<T>(
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The highest number given to a finish so far.
+/// The highest number of a finish so far.
 pub(crate) fn last_finish(db: &Db) -> rusqlite::Result<i64> {
     db.prepare_cached(sql!("steps/last_finish"))?.query_row([], |row| row.get(0))
 }

@@ -1,7 +1,7 @@
 //! The writer thread: the one connection of a handle that writes, and its group commit.
 //!
-//! Verbs post an job and block for its answer. The thread runs whatever has gathered in one transaction, so under
-//! load one write to the disk serves many callers, and a lone caller waits for nobody.
+//! A verb posts a job and blocks for the answer. The thread runs all waiting jobs in one transaction. So one write to the disk
+//! serves many callers under load, and a single caller waits for nobody.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -22,11 +22,11 @@ use crate::shared::Shared;
 use crate::tx::{Effects, Tx};
 use crate::verbs::{Named, outage_calls};
 
-/// Most requests that share one transaction: bounds how long the first of them waits for its answer.
+/// Most jobs in one transaction, which bounds how long the first of them waits for its answer.
 const GROUP: usize = 128;
-/// A log that outgrows this means that it cannot be checkpointed: some reader holds an old snapshot.
+/// A log larger than this cannot be checkpointed: some reader holds an old snapshot.
 const WAL_WARNING: u64 = 64 << 20;
-/// Transactions between two looks at the size of the log.
+/// Transactions between two checks of the size of the log.
 const WAL_LOOK: u64 = 256;
 
 /// A change of the store, run inside a transaction.
@@ -34,16 +34,16 @@ const WAL_LOOK: u64 = 256;
 /// `run` must refuse before its first write or not at all, and may be called again after a rollback.
 pub(crate) trait Verb: Named + Send + 'static {
     type Answer: Send + 'static;
-    /// Whether its acknowledgement promises [`Durability::Full`].
+    /// Whether an acknowledgement promises [`Durability::Full`].
     fn durable(&self) -> bool;
     fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Answer, Fault>;
 }
 
-/// A verb on its way through the writer, its answer type erased.
+/// A verb in the writer, without the type of its answer.
 trait Job: Send {
     fn name(&self) -> &'static str;
     fn durable(&self) -> bool;
-    /// Run the verb and keep what it says. An error means: roll back.
+    /// Run the verb and keep its answer. After an error the transaction must be rolled back.
     fn attempt(&mut self, tx: &mut Tx<'_>) -> Result<(), rusqlite::Error>;
     fn fail(&mut self, error: Error);
     fn answer(self: Box<Self>);
@@ -79,7 +79,7 @@ impl<V: Verb> Job for Posted<V> {
 
     fn answer(self: Box<Self>) {
         if let Some(outcome) = self.outcome {
-            // The caller blocks until this arrives; if it is gone all the same, nobody is left to tell.
+            // The caller blocks until this arrives. If it is gone nevertheless, nobody needs the answer.
             let _ = self.reply.send(outcome);
         }
     }
@@ -98,7 +98,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Start the thread; it owns `db` from now on.
+    /// Start the thread, which owns `db` from now on.
     pub fn start(db: Db, shared: Arc<Shared>) -> Result<Self> {
         let (sender, receiver) = channel();
         let served = shared.clone();
@@ -111,7 +111,7 @@ impl Writer {
         Ok(Self { sender, shared, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Run `verb` in the next transaction; blocks until that is committed.
+    /// Run `verb` in the next transaction. Blocks until the commit.
     pub fn post<V: Verb>(&self, verb: V) -> Result<V::Answer> {
         let (reply, answer) = sync_channel(1);
         let job = Box::new(Posted { verb, outcome: None, reply });
@@ -121,7 +121,7 @@ impl Writer {
         answer.recv().map_err(|_| closed())?
     }
 
-    /// Answer what was posted before, then end the thread. Idempotent.
+    /// Run the jobs that were posted before, then end the thread. Idempotent.
     pub fn stop(&self) {
         // Fails only if the thread has ended already.
         let _ = self.sender.send(Message::Stop);
@@ -135,7 +135,7 @@ impl Writer {
     }
 }
 
-/// What the thread owns.
+/// State of the thread.
 struct Loop {
     db: Db,
     shared: Arc<Shared>,
@@ -145,13 +145,13 @@ struct Loop {
     warned: bool,
 }
 
-/// Why a transaction did not happen.
+/// Why a transaction failed.
 enum Failure {
-    /// No lock within the timeout: trying each job on its own would wait as long again.
+    /// There was no lock within the timeout. Each job on its own would wait as long again.
     Begin(Error),
-    /// One of the jobs, or the commit.
+    /// A job or the commit failed.
     Inside(Error),
-    /// It did happen, in a file that was removed or replaced.
+    /// It was committed, in a file that was removed or replaced.
     Lost(Error),
 }
 
@@ -165,7 +165,7 @@ impl Loop {
                 match next {
                     Some(Message::Do(job)) => group.push(job),
                     Some(Message::Stop) => stopping = true,
-                    // Everyone who could post is gone.
+                    // No handle that could post is left.
                     None if group.is_empty() => stopping = true,
                     None => break,
                 }
@@ -181,12 +181,13 @@ impl Loop {
             // Closing would delete the log at this path, which belongs to another database now.
             return std::mem::forget(self.db);
         }
-        // Best effort: whoever opens the file next does it otherwise.
+        // Best effort: otherwise the next process that opens the file does it.
         let _ = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         drop(self);
     }
 
-    /// Run the jobs in one transaction; if that fails, each in its own, so that one cannot spoil the others.
+    /// Run the jobs in one transaction. If that fails, run each in a transaction of its own, so that a failing job does not affect the
+    /// others.
     fn run(&mut self, mut group: Vec<Box<dyn Job>>) {
         if group.is_empty() {
             return;
@@ -211,7 +212,7 @@ impl Loop {
         }
     }
 
-    /// Announced before answered: whoever has its answer can rely on the announcement.
+    /// Announce the changes, then answer: a caller with an answer can rely on the announcement.
     fn conclude(&mut self, group: Vec<Box<dyn Job>>, effects: &Effects) {
         self.shared.announce(effects);
         for job in group {
@@ -258,7 +259,7 @@ impl Loop {
             return Err(Failure::Inside(Error::Backend {
                 backend: BACKEND,
                 message: format!(
-                    "{}: SQLite has ended the transaction by itself, after an error that nobody has seen",
+                    "{}: SQLite has ended the transaction by itself, after an error that no statement has reported",
                     self.shared.path.display()
                 ),
             }));
@@ -269,7 +270,7 @@ impl Loop {
         })?;
         pass(group, Stage::Committed);
         if group.iter().any(|job| job.durable()) && self.shared.check_identity() {
-            // It is in a file that nobody finds any more.
+            // The commit is in a file that no path names any more.
             return Err(Failure::Lost(self.shared.loss()));
         }
         Ok(effects)
@@ -295,7 +296,7 @@ impl Loop {
         self.db.prepare_cached(sql)?.execute([]).map(|_| ())
     }
 
-    /// A submit or settle is to survive power loss; claims and the like are protected by leases and wait for no disk.
+    /// Submissions and settlements must survive power loss. Leases protect claims and the like, which do not wait for the disk.
     fn set_synchronous(&mut self, group: &[Box<dyn Job>]) -> rusqlite::Result<()> {
         let durable = self.shared.durability == Durability::Full && group.iter().any(|job| job.durable());
         let wanted = if durable { Durability::Full } else { Durability::Normal };
@@ -315,7 +316,7 @@ impl Loop {
         if size > WAL_WARNING && !self.warned {
             log::warn!(
                 target: "pynenc::sqlite",
-                "{} has grown to {} MB: some process keeps a read transaction open, so it cannot be emptied",
+                "{} has grown to {} MB: a process keeps a read transaction open, so SQLite cannot empty it",
                 self.shared.wal.display(),
                 size >> 20
             );
@@ -324,7 +325,7 @@ impl Loop {
     }
 }
 
-/// All of them have come this far.
+/// All jobs of the group have reached this stage.
 fn pass(group: &[Box<dyn Job>], stage: Stage) {
     group.iter().for_each(|job| reach(job.name(), stage));
 }

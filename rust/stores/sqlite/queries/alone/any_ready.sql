@@ -1,2 +1,2 @@
--- Of those that run alone: whether one is ready, in a queue if one is named. `place > 4` is what their index is for.
+-- Whether an invocation that runs alone is ready, in a queue if one is named. The condition `place > 4` selects the index.
 SELECT 1 FROM invocation WHERE place = 5 AND place > 4 AND (?1 IS NULL OR queue = ?1) LIMIT 1

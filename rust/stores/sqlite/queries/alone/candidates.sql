@@ -1,4 +1,4 @@
--- As `claim/candidates.sql`, of those that run alone.
+-- `claim/candidates.sql` for invocations that run alone.
 SELECT i.seq, i.id, i.status, i.place, i.depth, i.due, i.run_key, i.run_limit, i.run_drop, i.runner, i.fence,
        i.last_fence, i.retries, i.recoveries, i.releases, i.note, length(i.history),
        i.rank, i.priority, i.task, i.parent, a.payload

@@ -1,2 +1,2 @@
--- How many wait to run alone, due or not.
+-- How many invocations wait to run alone, due or not.
 SELECT count(*) FROM invocation WHERE place > 4

@@ -1,2 +1,2 @@
--- It runs alone in its process from now on.
+-- The invocation runs alone in its process from now on.
 UPDATE invocation SET alone = 1 WHERE seq = ?1

@@ -1,2 +1,2 @@
--- Of those that run alone: when the next one becomes due, in a queue if one is named.
+-- When the next invocation that runs alone becomes due, in a queue if one is named.
 SELECT min(due) FROM invocation WHERE place = 6 AND place > 4 AND (?1 IS NULL OR queue = ?1)

@@ -1,2 +1,2 @@
--- The queues in which one that runs alone is ready.
+-- The queues with ready invocations that run alone.
 SELECT DISTINCT queue FROM invocation WHERE place = 5 AND place > 4

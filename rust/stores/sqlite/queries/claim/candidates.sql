@@ -1,4 +1,4 @@
--- The first of one queue, in queue order. The first columns as `Hot::read` expects them.
+-- The first invocations of a queue, in queue order. `Hot::read` reads the first columns.
 SELECT i.seq, i.id, i.status, i.place, i.depth, i.due, i.run_key, i.run_limit, i.run_drop, i.runner, i.fence,
        i.last_fence, i.retries, i.recoveries, i.releases, i.note, length(i.history),
        i.rank, i.priority, i.task, i.parent, a.payload

@@ -1,3 +1,3 @@
--- What has become due is ready, the longest due first.
+-- Invocations that have become due are ready. The longest due come first.
 UPDATE invocation SET place = 1
 WHERE seq IN (SELECT seq FROM invocation WHERE place = 2 AND due <= ?1 ORDER BY due LIMIT ?2)

@@ -1,4 +1,4 @@
--- The queues in which something is ready: one step down the index for each, however much is in them.
+-- The queues with ready invocations: one step down the index for each queue, however long it is.
 WITH RECURSIVE ready (queue) AS (
     SELECT (SELECT queue FROM invocation WHERE place = 1 ORDER BY queue LIMIT 1)
     UNION ALL

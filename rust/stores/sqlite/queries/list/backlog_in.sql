@@ -1,3 +1,3 @@
--- The same in one queue.
+-- Count due invocations of a queue, up to a limit.
 SELECT (SELECT count(*) FROM (SELECT 1 FROM invocation WHERE place = 1 AND queue = ?3 LIMIT ?2))
      + (SELECT count(*) FROM (SELECT 1 FROM invocation WHERE place = 2 AND queue = ?3 AND due <= ?1 LIMIT ?2))

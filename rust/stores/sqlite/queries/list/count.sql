@@ -1,2 +1,2 @@
--- Continued by the conditions of a filter.
+-- The conditions of a filter follow.
 SELECT count(*) FROM invocation WHERE true

@@ -1,2 +1,2 @@
--- Continued by the conditions of a filter and the page.
+-- The conditions of a filter and the page follow.
 SELECT id FROM invocation WHERE true

@@ -1,2 +1,2 @@
--- The number of an app, if the file knows it.
+-- The number of an app, if the file has it.
 SELECT number FROM app WHERE id = ?1

@@ -1,2 +1,2 @@
--- The boot of the machine to whose steady clock the leases refer.
+-- The boot of the machine whose steady clock the leases use.
 SELECT value FROM meta WHERE key = 'boot'

@@ -1,2 +1,2 @@
--- Before every reading of the steady clock.
+-- Earlier than any time of the steady clock.
 UPDATE invocation SET lease = -1 WHERE place = 4

@@ -1,2 +1,2 @@
--- Readings of the steady clock of an earlier boot.
+-- Times of the steady clock of an earlier boot.
 DELETE FROM meta WHERE key IN ('heard', 'quiet_until')

@@ -1,2 +1,2 @@
--- Nothing is left of what a runner owned, or a claim of its alone.
+-- No claim of a dead runner is left, or only one that it made alone.
 DELETE FROM meta WHERE key = 'several:' || ?1

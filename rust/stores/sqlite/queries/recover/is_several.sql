@@ -1,2 +1,2 @@
--- Whether a runner was found dead with several bodies, of which some are not recovered yet.
+-- Whether a dead runner had several bodies, and some are not recovered yet.
 SELECT 1 FROM meta WHERE key = 'several:' || ?1

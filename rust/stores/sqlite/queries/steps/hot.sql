@@ -1,4 +1,4 @@
--- What the writing verbs decide on. Columns as `Hot::read` expects them.
+-- The columns on which writing verbs decide. `Hot::read` reads them.
 SELECT seq, id, status, place, depth, due, run_key, run_limit, run_drop, runner, fence, last_fence,
        retries, recoveries, releases, note, length(history), cancelled, alone
 FROM invocation WHERE id = ?1

@@ -1,4 +1,4 @@
--- Up to where arrivals and finishes are counted, and how far there is something to count.
+-- The last counted arrival and finish, and the last arrival and finish.
 SELECT coalesce((SELECT value FROM meta WHERE key = 'tally_seq'), 0),
        coalesce((SELECT value FROM meta WHERE key = 'tally_finished'), 0),
        coalesce((SELECT max(seq) FROM invocation), 0),

@@ -6,7 +6,7 @@ use pynenc_core::ids::{Fence, Millis, Ownership, RunnerKey};
 use crate::fault::Fault;
 use crate::row::read_some_id;
 use crate::tx::{Tx, sql};
-use crate::verbs::recover::hear;
+use crate::verbs::recover::note_sign;
 use crate::writer::Verb;
 
 pub(crate) struct Beat {
@@ -22,7 +22,7 @@ impl Verb for Beat {
     }
 
     fn run(&self, tx: &mut Tx<'_>) -> Result<Beaten, Fault> {
-        hear(tx, self.lease)?;
+        note_sign(tx, self.lease)?;
         let expires = tx.steady.saturating_add(self.lease);
         let mut beaten = Beaten::default();
         tx.all(sql!("beat/extend"), (&*self.runner, expires), |row| {

@@ -1,4 +1,4 @@
-//! Start a claim.
+//! Begin a claim.
 
 use pynenc_core::ids::Ownership;
 use pynenc_core::status::Status;

@@ -1,4 +1,4 @@
-//! Withdraw what has not started, or record that what runs is to be cancelled.
+//! Cancel an invocation that no runner has claimed, or ask the runner that has claimed it.
 
 use pynenc_core::Error;
 use pynenc_core::cancel::{CANCEL_REASON, Cancelled, Reach};
@@ -7,7 +7,7 @@ use pynenc_core::status::Status;
 
 use crate::fault::Fault;
 use crate::row::{Hot, place};
-use crate::steps::{finish_unrun, place_freed};
+use crate::steps::{finish_without_body, unblock_next};
 use crate::tx::{Tx, sql};
 use crate::writer::Verb;
 
@@ -26,15 +26,15 @@ impl Verb for Cancel {
             place::FINISHED => return Ok(Cancelled::Finished),
             place::CLAIMED if self.1 == Reach::Queue => return Ok(Cancelled::Claimed),
             place::CLAIMED => {
-                tx.write(sql!("cancel/wish"), [hot.seq])?;
+                tx.write(sql!("cancel/request"), [hot.seq])?;
                 tx.effects.cancellations.extend(hot.runner);
                 return Ok(Cancelled::Requested);
             }
             _ => {}
         }
-        finish_unrun(tx, &hot, Status::Cancelled, CANCEL_REASON, hot.trail())?;
-        if hot.place != place::PARKED {
-            place_freed(tx, hot.concurrency.as_ref())?;
+        finish_without_body(tx, &hot, Status::Cancelled, CANCEL_REASON, hot.trail())?;
+        if hot.place != place::BLOCKED {
+            unblock_next(tx, hot.concurrency.as_ref())?;
         }
         Ok(Cancelled::Done)
     }

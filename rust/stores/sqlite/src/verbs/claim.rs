@@ -1,4 +1,4 @@
-//! Take due invocations.
+//! Claim due invocations.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use crate::aside::set_aside;
 use crate::connection::Db;
 use crate::fault::Fault;
 use crate::row::{Hot, place, read_parent};
-use crate::steps::{admission, finish_unrun, place_freed};
+use crate::steps::{admission, finish_without_body, unblock_next};
 use crate::tx::{Tx, all, as_limit, sql};
 use crate::writer::Verb;
 
 /// Most invocations that one claim moves from scheduled to ready.
 const PROMOTED: i64 = 1000;
-/// Most invocations that one claim parks or drops on its way: bounds how long others wait for the lock.
+/// Most invocations that one claim blocks or drops, which bounds how long others wait for the lock.
 const PASSED_OVER: usize = 1000;
 
 pub(crate) struct Take(pub ClaimRequest);
@@ -36,7 +36,7 @@ impl Verb for Take {
     }
 }
 
-/// The answer, if it is clear without a lock that there is nothing to claim.
+/// The answer, if a read shows that there is nothing to claim. Needs no lock.
 pub(crate) fn nothing_to_take(db: &Db, request: &ClaimRequest, now: Millis) -> Result<Option<Claimed>, Fault> {
     let ready = |sql: &str, queue: Option<&str>| -> rusqlite::Result<bool> {
         let mut statement = db.prepare_cached(sql)?;
@@ -73,7 +73,7 @@ pub(crate) fn take(tx: &mut Tx<'_>, request: &ClaimRequest) -> Result<Claimed, F
         let finished = tx.effects.finished.len();
         let candidates = best(tx, request, request.limit - claims.len(), &mut turn)?;
         if candidates.is_empty() && tx.effects.finished.len() > finished {
-            // What was looked at could not be read, and stands in nobody's way any more.
+            // The candidates were unreadable, and are set aside now.
             continue;
         }
         if candidates.is_empty() {
@@ -89,7 +89,7 @@ pub(crate) fn take(tx: &mut Tx<'_>, request: &ClaimRequest) -> Result<Claimed, F
                     }
                     passed_over += 1;
                     if passed_over == PASSED_OVER {
-                        // There may be more behind them: whoever is told comes back.
+                        // There may be more behind them: the announcement makes runners claim again.
                         tx.effects.work = true;
                         break 'full;
                     }
@@ -133,7 +133,7 @@ fn next_due(db: &Db, request: &ClaimRequest) -> Result<Option<Millis>, Fault> {
     Ok(earliest)
 }
 
-/// Each of these queues, as the queries on those that run alone take them: `None` is all of them.
+/// These queues as parameters of the queries in `queries/alone/`. `None` stands for all queues.
 fn each(queues: &[Arc<str>]) -> impl Iterator<Item = Option<&str>> {
     queues.is_empty().then_some(None).into_iter().chain(queues.iter().map(|queue| Some(&**queue)))
 }
@@ -148,7 +148,7 @@ fn any_alone_ready(db: &Db, queues: &[Arc<str>]) -> Result<bool, Fault> {
     Ok(false)
 }
 
-/// The first `limit` of what is ready for this request, in queue order; `turn` is the queue after that of the last one.
+/// The first `limit` ready invocations for this request, in queue order. `turn` is the queue behind that of the last one.
 fn best(tx: &mut Tx<'_>, request: &ClaimRequest, limit: usize, turn: &mut usize) -> Result<Vec<Candidate>, Fault> {
     let sql = if request.alone { sql!("alone/candidates") } else { sql!("claim/candidates") };
     let found: Vec<Arc<str>>;
@@ -172,14 +172,14 @@ fn best(tx: &mut Tx<'_>, request: &ClaimRequest, limit: usize, turn: &mut usize)
     }
     if queues.len() > 1 {
         candidates.sort_by_key(|candidate| candidate.place);
-        // A queue that was named twice.
+        // The request may name a queue twice.
         candidates.dedup_by_key(|candidate| candidate.hot.seq);
         candidates.truncate(limit);
     }
     Ok(candidates)
 }
 
-/// The first `limit` of these lines, from the queues that the order says.
+/// The first `limit` candidates, in the order of queues that the request asks for.
 fn in_order(mut lines: Vec<VecDeque<Candidate>>, order: QueueOrder, limit: usize, turn: &mut usize) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     while candidates.len() < limit {
@@ -191,7 +191,7 @@ fn in_order(mut lines: Vec<VecDeque<Candidate>>, order: QueueOrder, limit: usize
     candidates
 }
 
-/// The queues in which something is ready. What is in one whose name is no text is set aside.
+/// The queues with ready invocations. Sets aside the invocations of a queue whose name is not UTF-8.
 fn ready_queues(tx: &mut Tx<'_>, alone: bool) -> Result<Vec<Arc<str>>, Fault> {
     let (sql, of_queue) = match alone {
         false => (sql!("claim/ready_queues"), sql!("aside/of_queue")),
@@ -212,7 +212,7 @@ fn ready_queues(tx: &mut Tx<'_>, alone: bool) -> Result<Vec<Arc<str>>, Fault> {
     Ok(queues)
 }
 
-/// Someone in a queue, with what its claim will say.
+/// A queued invocation, with its future claim.
 struct Candidate {
     place: Place,
     hot: Hot,
@@ -240,7 +240,7 @@ impl Candidate {
     }
 }
 
-/// Make `request.runner` the owner.
+/// Make `request.runner` the owner of the candidate.
 fn own(tx: &mut Tx<'_>, candidate: Candidate, request: &ClaimRequest) -> Result<Claim, Fault> {
     let Candidate { hot, claim, .. } = candidate;
     let mut trail = hot.trail();
@@ -256,15 +256,15 @@ fn own(tx: &mut Tx<'_>, candidate: Candidate, request: &ClaimRequest) -> Result<
     Ok(claim)
 }
 
-/// Its concurrency key has no free place.
+/// Block or drop an invocation whose concurrency key has no free place.
 fn pass_over(tx: &mut Tx<'_>, hot: &Hot, blocked: Admission) -> Result<(), Fault> {
     let mut trail = hot.trail();
     if blocked == Admission::Drop {
-        return finish_unrun(tx, hot, Status::ConcurrencyControlledFinal, DROP_REASON, trail);
+        return finish_without_body(tx, hot, Status::ConcurrencyControlledFinal, DROP_REASON, trail);
     }
     trail.enter(Status::ConcurrencyControlled, tx.now, "");
-    tx.write(sql!("claim/park"), (hot.seq, Status::ConcurrencyControlled as u8, place::PARKED, &trail.bytes))?;
+    tx.write(sql!("claim/block"), (hot.seq, Status::ConcurrencyControlled as u8, place::BLOCKED, &trail.bytes))?;
     tx.effects.changed = true;
-    // It may have been called back in place of one with a higher limit.
-    place_freed(tx, hot.concurrency.as_ref())
+    // It may have been queued again in place of an invocation with a higher limit.
+    unblock_next(tx, hot.concurrency.as_ref())
 }

@@ -1,4 +1,4 @@
-//! Settle and claim in one transaction: what a busy runner does all day.
+//! Settle and claim in one transaction. A busy runner does nothing else.
 
 use pynenc_core::claim::{ClaimRequest, Claimed};
 use pynenc_core::settle::{Settled, Settlement};

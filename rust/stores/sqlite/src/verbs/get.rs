@@ -40,7 +40,7 @@ pub(crate) fn get(db: &Db, id: InvocationId) -> Result<Record, Fault> {
     }
 }
 
-/// One that nobody has set aside yet.
+/// The answer for an unreadable row that no verb has set aside yet.
 fn unreadable(id: InvocationId) -> Record {
     Record {
         id,

@@ -1,4 +1,4 @@
-//! Which, and how many, invocations match a filter.
+//! List and count the invocations that match a filter.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub(crate) fn backlog(db: &Db, queues: &[Arc<str>], now: Millis, limit: usize) -
     Ok(count.min(limit) as usize)
 }
 
-/// The filter as SQL that only names what is asked for, so that an index can serve it.
+/// The filter as SQL that names only the given conditions, so that an index can serve it.
 fn condition(filter: &Filter) -> (String, Vec<Value>) {
     let mut sql = String::new();
     let mut values = Vec::new();
@@ -72,7 +72,7 @@ fn condition(filter: &Filter) -> (String, Vec<Value>) {
         let codes: Vec<_> = filter.statuses.iter().map(|status| (*status as u8).to_string()).collect();
         let _ = write!(sql, " AND status IN ({})", codes.join(", "));
     }
-    // Said twice, for the indexes of what is claimed.
+    // A redundant condition, for the partial indexes of claimed invocations.
     if filter.runner.is_some()
         || (!filter.statuses.is_empty() && filter.statuses.iter().all(|s| Status::is_claimed(*s)))
     {

@@ -1,5 +1,5 @@
-//! The verbs, one file each. Their SQL is in the folder of the same name below `queries/`; what several verbs share is
-//! in `crate::steps` and `queries/steps/`.
+//! The verbs, one file each. Their SQL is in the folder of the same name below `queries/`. `crate::steps` and `queries/steps/`
+//! have what several verbs share.
 
 pub(crate) mod beat;
 pub(crate) mod begin;
@@ -18,7 +18,7 @@ pub(crate) mod submit;
 pub(crate) mod tally;
 pub(crate) mod watch;
 
-/// A verb that writes has a name, and gets it in the list below: [`crate::writer::Verb`] asks for it.
+/// A verb that writes has a name, which the list below gives it. [`crate::writer::Verb`] needs it.
 pub(crate) trait Named {
     const NAME: &'static str;
 }
@@ -42,7 +42,7 @@ macro_rules! writing {
     };
 }
 
-// A verb that is added here needs its case in `tests/failpoints/cases.rs`.
+// A new verb needs its case in `tests/failpoints/cases.rs`.
 writing! {
     submit::Submit = "submit";
     claim::Take = "claim";

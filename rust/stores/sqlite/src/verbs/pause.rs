@@ -1,4 +1,4 @@
-//! A body wants to wait for others.
+//! A running body waits for other invocations.
 
 use std::collections::HashSet;
 
@@ -61,25 +61,24 @@ impl Verb for Pause {
     }
 }
 
-/// If following what each invocation waits for leads from one of `targets` back to `waiter`: the way, from the waiter
-/// to the waiter.
+/// The path from the waiter back to the waiter, if a chain of waits leads from a target back to it.
 fn cycle(tx: &mut Tx<'_>, waiter: InvocationId, targets: &[InvocationId]) -> Result<Option<Vec<InvocationId>>, Fault> {
     let mut seen = HashSet::new();
-    // Depth first: the way taken so far, and for each of its steps what is still to be tried after it.
-    let mut way = vec![waiter];
+    // Depth first: the path so far, and for each step of it the ids to try next.
+    let mut path = vec![waiter];
     let mut untried = vec![targets.to_vec()];
     while let Some(choices) = untried.last_mut() {
         match choices.pop() {
             None => {
                 untried.pop();
-                way.pop();
+                path.pop();
             }
             Some(id) if id == waiter => {
-                way.push(id);
-                return Ok(Some(way));
+                path.push(id);
+                return Ok(Some(path));
             }
             Some(id) if seen.insert(id) => {
-                way.push(id);
+                path.push(id);
                 untried.push(waits_of(tx, id)?);
             }
             Some(_) => {}
@@ -88,7 +87,7 @@ fn cycle(tx: &mut Tx<'_>, waiter: InvocationId, targets: &[InvocationId]) -> Res
     Ok(None)
 }
 
-/// What must move before `id` can: what its body waits for, or the holders of its concurrency key.
+/// What must finish before `id` can go on: the targets of its body, or the holders of its concurrency key.
 fn waits_of(tx: &mut Tx<'_>, id: InvocationId) -> Result<Vec<InvocationId>, Fault> {
     let Some(hot) = Hot::find(tx, id)? else { return Ok(Vec::new()) };
     if hot.status == Status::Paused {
@@ -97,7 +96,7 @@ fn waits_of(tx: &mut Tx<'_>, id: InvocationId) -> Result<Vec<InvocationId>, Faul
     }
     let queued = matches!(
         hot.place,
-        place::READY | place::SCHEDULED | place::PARKED | place::ALONE_READY | place::ALONE_SCHEDULED
+        place::READY | place::SCHEDULED | place::BLOCKED | place::ALONE_READY | place::ALONE_SCHEDULED
     );
     match &hot.concurrency {
         Some(concurrency) if queued && admission(tx, Some(concurrency))? == Admission::Block => {

@@ -8,19 +8,19 @@ use crate::change_listener::TOO_FAR_BEHIND;
 use crate::connection::Db;
 use crate::fault::Fault;
 use crate::row::{Hot, read_some_id};
-use crate::steps::{finish_unrun, place_freed};
+use crate::steps::{finish_without_body, unblock_next};
 use crate::tx::{Tx, as_limit, last_finish, sql};
 use crate::writer::Verb;
 
-/// Removed in one transaction: bounds how long others wait for the lock.
+/// Rows that one transaction removes, which bounds how long others wait for the lock.
 const CHUNK: usize = 500;
 
-/// Whether the retention of any finished invocation is over.
+/// Whether any finished invocation has expired.
 pub(crate) fn anything_expired(db: &Db, now: Millis) -> Result<bool, Fault> {
     Ok(db.prepare_cached(sql!("purge/any_expired"))?.exists([now])?)
 }
 
-/// One chunk of what has expired, at most `limit`; the answer is how many, and whether there may be more.
+/// Remove up to `limit` expired invocations, a chunk at most. Answers how many, and whether there may be more.
 pub(crate) struct PurgeExpired {
     pub limit: usize,
 }
@@ -37,7 +37,7 @@ impl Verb for PurgeExpired {
         let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, read_some_id(row, 1)?));
         let expired = tx.all(sql!("purge/expired"), (tx.now, as_limit(chunk)), read)?;
         if !expired.is_empty() {
-            // The number of the last finish must outlive its record.
+            // The number of the last finish must survive the removal of its record.
             tx.write(sql!("purge/set_finished_floor"), [last_finish(tx.db)?])?;
         }
         super::tally::delete(tx, expired.iter().map(|(seq, _)| *seq))?;
@@ -50,7 +50,7 @@ impl Verb for PurgeExpired {
     }
 }
 
-/// A chunk of what waits for a runner, at most `limit`, is withdrawn; the answer is as that of [`PurgeExpired`].
+/// Cancel up to `limit` invocations that wait for a runner, a chunk at most. Answers like [`PurgeExpired`].
 pub(crate) struct PurgeQueued {
     pub limit: usize,
 }
@@ -67,8 +67,8 @@ impl Verb for PurgeQueued {
         let mut count = 0;
         for sql in [sql!("purge/queued_ready"), sql!("purge/queued_scheduled"), sql!("purge/queued_alone")] {
             for hot in tx.sound(sql, [as_limit(chunk - count)], Hot::read)?.0 {
-                finish_unrun(tx, &hot, Status::Cancelled, CANCEL_REASON, hot.trail())?;
-                place_freed(tx, hot.concurrency.as_ref())?;
+                finish_without_body(tx, &hot, Status::Cancelled, CANCEL_REASON, hot.trail())?;
+                unblock_next(tx, hot.concurrency.as_ref())?;
                 count += 1;
             }
         }
@@ -76,7 +76,7 @@ impl Verb for PurgeQueued {
     }
 }
 
-/// Everything, live or not.
+/// Remove everything, finished or not.
 pub(crate) struct PurgeAll;
 
 impl Verb for PurgeAll {
@@ -88,7 +88,7 @@ impl Verb for PurgeAll {
 
     fn run(&self, tx: &mut Tx<'_>) -> Result<usize, Fault> {
         let removed: i64 = tx.one(sql!("purge/count"), [], |row| row.get(0))?.unwrap_or_default();
-        // A leap in the numbers: every process that follows them takes a fresh look at what it waits for.
+        // A large step in the numbers: every process that follows them polls its invocations.
         tx.write(sql!("purge/set_finished_floor"), [last_finish(tx.db)? + TOO_FAR_BEHIND + 1])?;
         tx.write(sql!("tally/forget_marks"), [])?;
         for table in [

@@ -1,4 +1,4 @@
-//! Queue again, or bury, what dead runners left behind.
+//! Queue again, or bury, the claims of dead runners.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -16,7 +16,7 @@ use pynenc_core::status::Status;
 use crate::connection::Db;
 use crate::fault::Fault;
 use crate::row::{Hot, read_id, read_status};
-use crate::steps::{finish_unrun, place_freed, requeue};
+use crate::steps::{finish_without_body, requeue, unblock_next};
 use crate::tx::{Tx, as_limit, sql};
 use crate::writer::Verb;
 
@@ -33,10 +33,10 @@ impl Verb for Recover {
         let mut recovered =
             Recovered { next_expiry: next_expiry(tx.db)?, alone: waiting_alone(tx.db)?, ..Recovered::default() };
         if recovered.next_expiry.is_none() {
-            // Nothing is claimed: runners that have nothing to do write nothing.
+            // Nothing is claimed. Idle runners write nothing.
             return Ok(recovered);
         }
-        let signs = hear(tx, self.0.grace)?;
+        let signs = note_sign(tx, self.0.grace)?;
         if signs.is_quiet(tx.steady, self.0) {
             recovered.next_expiry = recovered.next_expiry.map(|at| at.max(signs.quiet_until));
             recovered.stalled = true;
@@ -47,8 +47,8 @@ impl Verb for Recover {
     }
 }
 
-/// A runner whose leases last `lease` renews them, or looks for dead runners.
-pub(crate) fn hear(tx: &Tx<'_>, lease: Millis) -> Result<Signs, Fault> {
+/// Record a sign of life of a runner whose leases last `lease`.
+pub(crate) fn note_sign(tx: &Tx<'_>, lease: Millis) -> Result<Signs, Fault> {
     let read = |row: &rusqlite::Row<'_>| {
         let quiet_until = row.get::<_, Option<Millis>>(1)?.unwrap_or_default();
         Ok((Signs { heard: row.get(0)?, quiet_until }, row.get::<_, bool>(2)?))
@@ -64,17 +64,17 @@ pub(crate) fn hear(tx: &Tx<'_>, lease: Millis) -> Result<Signs, Fault> {
     Ok(signs)
 }
 
-/// When a runner was last heard of.
+/// Time of the last sign of life of any runner.
 pub(crate) fn heard(db: &Db) -> Result<Option<Millis>, Fault> {
     Ok(db.prepare_cached(sql!("recover/signs"))?.query_row([0], |row| row.get(0))?)
 }
 
-/// Whether a sign was written down so recently that another is not: each write wakes the other processes.
+/// Whether the last sign is so recent that no other is recorded: each write wakes the other processes.
 pub(crate) fn is_fresh(heard: Option<Millis>, now: Millis, lease: Millis) -> bool {
     heard.is_some_and(|heard| (0..lease / 20).contains(&(now - heard)))
 }
 
-/// Recover what a runner owns that is known to be dead; `death` says how it died.
+/// Recover the claims of a runner that is known to be dead. `death` says how it died.
 pub(crate) struct Revoke {
     pub runner: RunnerKey,
     pub death: Arc<str>,
@@ -99,13 +99,13 @@ pub(crate) fn next_expiry(db: &Db) -> Result<Option<Millis>, Fault> {
     Ok(db.prepare_cached(sql!("recover/next_expiry"))?.query_row([], |row| row.get(0))?)
 }
 
-/// How many wait to run alone in their process.
+/// How many invocations wait to run alone in their process.
 pub(crate) fn waiting_alone(db: &Db) -> Result<usize, Fault> {
     Ok(db.prepare_cached(sql!("alone/count"))?.query_row([], |row| row.get::<_, i64>(0))? as usize)
 }
 
 fn recover_all(tx: &mut Tx<'_>, ended: Vec<Hot>, policy: RecoveryPolicy, death: &str) -> Result<Recovered, Fault> {
-    // Before the first of them is let go of.
+    // Before the first claim ends.
     let mut companies: HashMap<Arc<str>, Company> = HashMap::new();
     for runner in ended.iter().filter_map(|hot| hot.runner.clone()) {
         if let Entry::Vacant(vacant) = companies.entry(runner) {
@@ -158,9 +158,9 @@ fn recover_one(
     recovered: &mut Recovered,
 ) -> Result<(), Fault> {
     if hot.cancelled {
-        finish_unrun(tx, &hot, Status::Cancelled, CANCELLED_WHILE_RUNNING, hot.trail())?;
+        finish_without_body(tx, &hot, Status::Cancelled, CANCELLED_WHILE_RUNNING, hot.trail())?;
         recovered.cancelled.push(hot.id);
-        return place_freed(tx, hot.concurrency.as_ref());
+        return unblock_next(tx, hot.concurrency.as_ref());
     }
     let verdict = judge(Found { status: hot.status, recoveries: hot.recoveries, alone: hot.alone, blamed }, policy);
     hot.recoveries = verdict.recoveries;
@@ -174,9 +174,9 @@ fn recover_one(
             "" => burial_reason(hot.recoveries),
             _ => burial_reason_of_death(hot.recoveries, death),
         };
-        finish_unrun(tx, &hot, Status::Failed, &reason, trail)?;
+        finish_without_body(tx, &hot, Status::Failed, &reason, trail)?;
         recovered.buried.push(hot.id);
-        return place_freed(tx, hot.concurrency.as_ref());
+        return unblock_next(tx, hot.concurrency.as_ref());
     }
     if verdict.alone && !hot.alone {
         hot.alone = true;
@@ -190,5 +190,5 @@ fn recover_one(
     }
     requeue(tx, &hot, Status::Rerouted, &trail)?;
     recovered.requeued.push(hot.id);
-    place_freed(tx, hot.concurrency.as_ref())
+    unblock_next(tx, hot.concurrency.as_ref())
 }

@@ -1,4 +1,4 @@
-//! Bodies go on.
+//! Waiting bodies go on.
 
 use pynenc_core::Error;
 use pynenc_core::ids::Ownership;

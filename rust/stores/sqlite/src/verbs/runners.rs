@@ -1,4 +1,4 @@
-//! Which runners there are, by what they say of themselves.
+//! Cards of runners.
 
 use pynenc_core::call::Payload;
 use pynenc_core::cards::MOST_CARDS;

@@ -6,7 +6,7 @@ use pynenc_core::settle::{Outcome, Settled, Settlement};
 
 use crate::fault::Fault;
 use crate::row::{Hot, Trail};
-use crate::steps::{End, finish, place_freed, requeue};
+use crate::steps::{End, finish, requeue, unblock_next};
 use crate::tx::{Tx, sql};
 use crate::writer::Verb;
 
@@ -26,7 +26,7 @@ impl Verb for Settle {
     }
 }
 
-/// Settle each of `batch`; refuses what the state machine does not allow before any is recorded.
+/// Settle the batch. Refuses a settlement that the state machine does not allow before it records any.
 pub(crate) fn settle_all(tx: &mut Tx<'_>, batch: &[Settlement]) -> Result<Vec<Settled>, Fault> {
     let mut found = Vec::with_capacity(batch.len());
     for settlement in batch {
@@ -41,7 +41,7 @@ pub(crate) fn settle_all(tx: &mut Tx<'_>, batch: &[Settlement]) -> Result<Vec<Se
     let mut seen = std::collections::HashSet::with_capacity(batch.len());
     let mut answers = Vec::with_capacity(batch.len());
     for (settlement, hot) in batch.iter().zip(found) {
-        // The second one about an invocation must see what the first one did.
+        // A second settlement of an invocation must see the changes of the first.
         let hot = if seen.insert(settlement.owner.id) { hot } else { Hot::find(tx, settlement.owner.id)? };
         answers.push(settle(tx, settlement, hot)?);
     }
@@ -76,7 +76,7 @@ fn settle(tx: &mut Tx<'_>, settlement: &Settlement, hot: Option<Hot>) -> Result<
         }
         Outcome::Release { due, note } => {
             hot.releases += 1;
-            // Handed back without delay, it keeps its place in line.
+            // Handed back without a delay, it keeps its place in the queue.
             hot.due = if *due > 0 { (*due).max(tx.now) } else { hot.due };
             Some(note)
         }
@@ -89,11 +89,11 @@ fn settle(tx: &mut Tx<'_>, settlement: &Settlement, hot: Option<Hot>) -> Result<
         }
     }
     tx.effects.changed = true;
-    place_freed(tx, hot.concurrency.as_ref())?;
+    unblock_next(tx, hot.concurrency.as_ref())?;
     Ok(Settled::Done)
 }
 
-/// Count a hand-back with an equal one before it.
+/// Count a hand-back together with an equal one before it.
 fn fold_release(tx: &Tx<'_>, hot: &Hot) -> Result<(), Fault> {
     let history: Option<Vec<u8>> = tx.one(sql!("steps/history"), [hot.seq], |row| row.get(0))?;
     if let Some(folded) = history.and_then(|history| history::fold_release(&history)) {
@@ -102,7 +102,7 @@ fn fold_release(tx: &Tx<'_>, hot: &Hot) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The statuses that an outcome passes through; the last one says where and since when the body ran.
+/// History entries of the statuses that an outcome passes through. The last one has the slot and the start time of the body.
 fn record_outcome(tx: &Tx<'_>, hot: &Hot, settlement: &Settlement) -> Trail {
     let mut trail = hot.trail();
     let Some((last, passing)) = settlement.outcome.path(hot.status).split_last() else { return trail };

@@ -13,8 +13,8 @@ use crate::steps::place_when;
 use crate::tx::{Tx, sql};
 use crate::writer::Verb;
 
-/// Accepted in one transaction: bounds how long others wait for the lock. A batch beyond it is sent in pieces, and an error
-/// may leave some of them accepted. Sending all of it again is harmless and completes it.
+/// Calls that one transaction accepts, which bounds how long others wait for the lock. A larger batch is sent in pieces. After an
+/// error some pieces may be accepted: send the whole batch again, which is harmless and completes it.
 pub(crate) const MOST: usize = 2000;
 
 pub(crate) struct Submit {
@@ -22,7 +22,7 @@ pub(crate) struct Submit {
 }
 
 impl Submit {
-    /// Refuse what no column can hold, before anything is written.
+    /// Refuse values that no column can store, before anything is written.
     pub fn check(batch: &[Submission]) -> Result<()> {
         match batch.iter().find(|submission| submission.route.priority.is_nan()) {
             Some(wrong) => Err(Error::Invalid(format!("the priority of task {} is not a number", wrong.route.task))),
@@ -46,7 +46,7 @@ impl Verb for Submit {
 fn accept(tx: &mut Tx<'_>, submission: &Submission) -> Result<Submitted, Fault> {
     let id = submission.id;
     if let Some(registration) = &submission.registration {
-        // A repeated submission must meet itself before it meets its own key.
+        // A repeated submission must find itself before it finds its own key.
         if tx.one(sql!("submit/known"), [id.to_bytes()], |_| Ok(()))?.is_some() {
             return Ok(Submitted::New(id));
         }
@@ -57,13 +57,13 @@ fn accept(tx: &mut Tx<'_>, submission: &Submission) -> Result<Submitted, Fault> 
     }
     if insert(tx, submission)? {
         tx.write(sql!("submit/arguments"), (tx.db.file().last_insert_rowid(), &*submission.payload))?;
-        // Also if it is not due yet: runners have to learn when it will be.
+        // Also if the call is not due: runners must learn its due time.
         tx.effects.work = true;
     }
     Ok(Submitted::New(id))
 }
 
-/// Whether it was new.
+/// Insert the call. Answers whether it was new.
 fn insert(tx: &mut Tx<'_>, submission: &Submission) -> Result<bool, Fault> {
     let mut trail = Trail::new();
     trail.enter(Status::Registered, tx.now, "");

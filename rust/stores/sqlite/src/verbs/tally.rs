@@ -1,8 +1,8 @@
-//! Counts by task, queue and status that do not look at each invocation.
+//! Counts by task, queue and status that do not read each invocation.
 //!
-//! Nothing is counted when it arrives or finishes: that would be one more page to write for each. Instead arrivals and
-//! finishes, which are both in an order that never changes, are added up later, a piece at a time: by the heart of a runner,
-//! after a large batch, or by who counts. What came after that is looked at.
+//! An arrival or finish counts nothing, because that would write one more page. Arrivals and finishes have an order that never
+//! changes. They are added up later, a piece at a time: by the heart of a runner, after a large batch, or before a count. A count
+//! reads only what came after that.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -17,13 +17,13 @@ use crate::fault::Fault;
 use crate::tx::{Tx, as_limit, sql};
 use crate::writer::Verb;
 
-/// Added up in one transaction: bounds how long others wait for the lock.
+/// Rows that one transaction adds up, which bounds how long others wait for the lock.
 const CHUNK: usize = 3000;
 
-/// As much may be left to be looked at by each count.
+/// Rows that may be left for each count to read.
 const LEFT: i64 = 2000;
 
-/// Up to where arrivals and finishes are added up, and how far they go.
+/// The last arrival and the last finish that are added up, and the last ones that exist.
 #[derive(Clone, Copy)]
 struct Marks {
     seq: i64,
@@ -40,7 +40,7 @@ impl Marks {
     }
 }
 
-/// Whether so much is left that it should be added up first.
+/// Whether more is left than a count should read.
 pub(crate) fn is_behind(db: &Db) -> Result<bool, Fault> {
     let marks = Marks::read(db)?;
     Ok(marks.last_seq - marks.seq > LEFT || marks.last_finished - marks.finished > LEFT)
@@ -49,7 +49,7 @@ pub(crate) fn is_behind(db: &Db) -> Result<bool, Fault> {
 /// A task, a queue, and a status or 0.
 type Kind = (String, String, u8);
 
-/// Add up a piece; the answer is whether there is more.
+/// Add up a piece. Answers whether there is more.
 pub(crate) struct Tally;
 
 impl Verb for Tally {
@@ -89,7 +89,7 @@ fn add(tx: &Tx<'_>, counts: HashMap<Kind, i64>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// From the columns task, queue and status. Whatever is in them: it is a name to count under.
+/// Reads the columns task, queue and status. Any value in them is a name to count under.
 fn kind(row: &Row<'_>, first: usize) -> rusqlite::Result<Kind> {
     let text = |column| -> rusqlite::Result<String> {
         Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes().unwrap_or_default()).into_owned())
@@ -97,7 +97,7 @@ fn kind(row: &Row<'_>, first: usize) -> rusqlite::Result<Kind> {
     Ok((text(first)?, text(first + 1)?, row.get(first + 2).unwrap_or_default()))
 }
 
-/// Delete these rows, and take off what they were counted for.
+/// Delete these rows, and subtract them from the counts.
 pub(crate) fn delete(tx: &Tx<'_>, seqs: impl Iterator<Item = i64>) -> Result<(), Fault> {
     let marks = Marks::read(tx.db)?;
     let mut counts: HashMap<Kind, i64> = HashMap::new();
@@ -112,7 +112,7 @@ pub(crate) fn delete(tx: &Tx<'_>, seqs: impl Iterator<Item = i64>) -> Result<(),
         }
     }
     add(tx, counts)?;
-    // The number of the last row is given out again when that is gone.
+    // SQLite reuses the number of the last row after its deletion.
     let left = Marks::read(tx.db)?;
     if left.last_seq < left.seq {
         tx.write(sql!("tally/set_mark"), ("tally_seq", left.last_seq))?;
@@ -120,7 +120,7 @@ pub(crate) fn delete(tx: &Tx<'_>, seqs: impl Iterator<Item = i64>) -> Result<(),
     Ok(())
 }
 
-/// How many match a filter that names tasks, queues and statuses only.
+/// Count the matches of a filter that names only a task, queues and statuses.
 pub(crate) fn count(db: &Db, filter: &Filter) -> Result<usize, Fault> {
     let counter = Counter { db, filter, marks: Marks::read(db)? };
     let all = Status::ALL;
@@ -140,7 +140,7 @@ pub(crate) fn count(db: &Db, filter: &Filter) -> Result<usize, Fault> {
     if !wanted.contains(&Status::Registered) {
         return Ok((count + counter.again(&again)?) as usize);
     }
-    // All that waits is what has arrived and is nowhere else.
+    // Registered invocations have arrived and are in no other place.
     let elsewhere = counter.finished(&of(Status::is_final))?
         + counter.in_place(4, &of(Status::is_claimed))?
         + counter.in_place(3, &[Status::ConcurrencyControlled])?;
@@ -157,7 +157,7 @@ struct Counter<'a> {
 }
 
 impl Counter<'_> {
-    /// Up to the mark, and what came after it.
+    /// Arrivals up to the mark, and behind it.
     fn arrived(&self) -> Result<i64, Fault> {
         let counted = self.sum("SELECT coalesce(sum(count), 0) FROM tally WHERE status = 0")?;
         Ok(counted + self.sum(&format!("SELECT count(*) FROM invocation WHERE seq > {}", self.marks.seq))?)
@@ -173,7 +173,7 @@ impl Counter<'_> {
         Ok(counted + self.sum(&since)?)
     }
 
-    /// What is claimed, or parked: there are partial indexes of both.
+    /// Invocations that are claimed or blocked, which have partial indexes.
     fn in_place(&self, place: i64, statuses: &[Status]) -> Result<i64, Fault> {
         if statuses.is_empty() {
             return Ok(0);
@@ -182,7 +182,7 @@ impl Counter<'_> {
         self.sum(&format!("SELECT count(*) FROM invocation WHERE place = {place} AND status IN ({codes})"))
     }
 
-    /// What waits again.
+    /// Invocations that were queued again.
     fn again(&self, statuses: &[Status]) -> Result<i64, Fault> {
         let of_one = |status: &Status| {
             let code = *status as u8;
@@ -196,7 +196,7 @@ impl Counter<'_> {
         let mut sql = sql.to_owned();
         let mut values = Vec::new();
         if let Some(task) = &self.filter.task {
-            // With a sign, so that no index of tasks is taken for it: there are few rows without it.
+            // The plus sign keeps SQLite from using the index of tasks. The other conditions leave few rows.
             sql.push_str(if sql.contains("FROM tally") { " AND task = ?" } else { " AND +task = ?" });
             values.push(Value::Text(task.to_string()));
         }

@@ -1,4 +1,4 @@
-//! Look at invocations.
+//! Read the state of invocations.
 
 use pynenc_core::ids::InvocationId;
 use pynenc_core::result::{Terminal, Watched, unreadable_reason};
@@ -24,7 +24,7 @@ pub(crate) fn watch(db: &Db, ids: &[InvocationId]) -> Result<Vec<Watched>, Fault
     Ok(watched)
 }
 
-/// One that nobody has set aside yet.
+/// The answer for an unreadable row that no verb has set aside yet.
 fn unreadable(id: InvocationId) -> Watched {
     let reason = Some(unreadable_reason(PROBLEM).into());
     Watched::Finished(Terminal { id, status: Status::Failed, payload: None, reason })

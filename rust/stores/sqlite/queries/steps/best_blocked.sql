@@ -1,5 +1,4 @@
--- The first in queue order of those that wait for a place under a key and would be admitted now.
--- Columns as `Hot::read` expects them.
+-- The best invocation, in queue order, that a concurrency key blocks and would admit now. `Hot::read` reads the columns.
 SELECT seq, id, status, place, depth, due, run_key, run_limit, run_drop, runner, fence, last_fence,
        retries, recoveries, releases, note, length(history), cancelled, alone
 FROM invocation
