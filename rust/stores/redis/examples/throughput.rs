@@ -1,11 +1,10 @@
-//! What does a task cost the server? `cargo run --release -p pynenc-store-redis --example throughput [url] [tasks]`
-//! A third argument (any) measures the batches alone and leaves the records, for a profiler.
+//! Measures what a task costs the server: `cargo run --release -p pynenc-store-redis --example throughput [url] [tasks]`
+//! With any third argument it measures only batches, and keeps the records for a profiler.
 //!
-//! Without a URL a `redis-server` of its own is started. Prints, per task: microseconds of the server's CPU for submit,
-//! claim and settle (alone, in batches of 100, with a waiter that is told) and of its scripts alone, commands and bytes, memory of a queued
-//! invocation, cost of a claim at 1k and at the full queue, and what took the server longer than 10 ms.
-//! With `PYNENC_COSTS_RESULTS` the costs per task are written to that file, and the many queued are left out.
-//! The database is emptied of the keys of the bench's own app only.
+//! Without a URL it starts a `redis-server`. It prints for each task: microseconds of the server's CPU for submit, claim and settle
+//! (alone, in batches of 100, with a waiter) and in scripts, commands, bytes, memory of a queued invocation, cost of a claim with
+//! 1000 and with all tasks queued, and commands that took the server longer than 10 ms. With `PYNENC_COSTS_RESULTS` it writes the
+//! costs per task to that file, and skips the long queue. It removes only the keys of its own app.
 
 use std::error::Error;
 use std::process::{Child, Command, Stdio};
@@ -24,7 +23,7 @@ use pynenc_store_redis::{RedisOptions, RedisStore, parse_url};
 
 type Outcomes<T> = Result<T, Box<dyn Error>>;
 
-/// A server of the bench's own, ended with it.
+/// A server that ends with this process.
 struct Server(Option<Child>);
 
 impl Drop for Server {
@@ -49,17 +48,17 @@ fn server(url: Option<String>) -> Outcomes<(Server, String)> {
     Ok((Server(Some(child)), format!("redis://127.0.0.1:{port}")))
 }
 
-/// Microseconds spent in a command so far.
+/// Microseconds that the server has spent in a command.
 fn usec(info: &str, command: &str) -> f64 {
     let line = info.lines().find_map(|line| line.strip_prefix("cmdstat_")?.strip_prefix(command)?.strip_prefix(':'));
     let field = line.and_then(|line| line.split(',').find_map(|part| part.strip_prefix("usec=")));
     field.and_then(|text| text.parse().ok()).unwrap_or(0.0)
 }
 
-/// The server's own numbers.
+/// Reads the counters of the server.
 struct Meter {
     connection: redis::Connection,
-    /// What was measured, as JSON, for `PYNENC_COSTS_RESULTS`.
+    /// The results as JSON, for `PYNENC_COSTS_RESULTS`.
     lines: Vec<String>,
 }
 
@@ -90,7 +89,7 @@ impl Meter {
         })
     }
 
-    /// Run `work` over `tasks` tasks and print what each cost the server.
+    /// Run `work` over `tasks` tasks and print the cost of each.
     fn measure<T>(&mut self, what: &str, tasks: usize, work: impl FnOnce() -> Outcomes<T>) -> Outcomes<T> {
         let (before, started) = (self.read()?, Instant::now());
         let answer = work()?;
@@ -139,7 +138,7 @@ fn main() -> Outcomes<()> {
     Ok(())
 }
 
-/// What a line of the slow log says: microseconds, and how the command began.
+/// A line of the slow log: microseconds, and the beginning of the command.
 fn told(entry: &redis::Value) -> String {
     let redis::Value::Array(parts) = entry else { return String::new() };
     let [_, _, redis::Value::Int(usec), redis::Value::Array(words), ..] = &parts[..] else { return String::new() };
