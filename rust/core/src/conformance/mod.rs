@@ -29,6 +29,7 @@ pub mod recover;
 pub mod settle;
 pub mod stall;
 pub mod submit;
+pub mod support;
 pub mod threads;
 pub mod wait;
 

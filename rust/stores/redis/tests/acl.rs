@@ -1,4 +1,4 @@
-//! Each role with the rights of its file and no others.
+//! Each role needs the rights of its ACL file and no others.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -33,7 +33,7 @@ struct Roles {
 
 impl Roles {
     fn new() -> Self {
-        // A script that runs for longer than this can be killed.
+        // A script that runs longer than this can be killed.
         let (server, app) = (Server::with(&["--save", "", "--busy-reply-threshold", "50"]), app_id());
         for (role, file) in ROLES {
             let line = file.replace("{app:", &format!("{{{app}:"));
@@ -50,7 +50,7 @@ impl Roles {
         RedisStore::open(RedisOptions { app_id: self.app.clone(), ..options(&url) }).unwrap()
     }
 
-    /// A connection of the test's own, with the rights of a role.
+    /// A plain connection with the rights of a role.
     fn connect(&self, role: &str) -> redis::Connection {
         let url = format!("redis://pynenc-{role}:secret@127.0.0.1:{}", self.server.port);
         redis::Client::open(url).unwrap().get_connection_with_timeout(PATIENCE).unwrap()
@@ -65,24 +65,24 @@ impl Roles {
 fn producers_and_workers_need_nothing_beyond_their_files() {
     let roles = Roles::new();
     let (producer, worker) = (roles.open("producer"), roles.open("worker"));
-    let mut parked = [call(), call()];
-    for one in &mut parked {
+    let mut keyed = [call(), call()];
+    for one in &mut keyed {
         one.concurrency = Some(Concurrency { key: "k".into(), limit: 1, blocked: WhenBlocked::Wait });
         one.registration = Some(Registration { key: "r".into(), refuse_different: false });
     }
-    parked[1].registration = None;
+    keyed[1].registration = None;
     let mut later = call();
     (later.due, later.payload) = (4_000_000_000_000, vec![1; 9_000].into());
-    producer.submit(&parked).unwrap();
+    producer.submit(&keyed).unwrap();
     producer.submit(&[later.clone()]).unwrap();
     let waited = submit(&*producer);
-    let mut waiter = Waiter::new(producer.clone(), &[waited, parked[1].id]);
+    let mut waiter = Waiter::new(producer.clone(), &[waited, keyed[1].id]);
     assert!(waiter.ready().unwrap().is_empty());
     std::thread::sleep(Duration::from_millis(300));
     let claims = claim(&*worker, 5);
     assert_eq!(claims.len(), 2);
     let (holder, other) = (claims[0].ownership(), claims[1].ownership());
-    assert!(worker.pause(holder, &[parked[1].id]).is_err(), "it has the place the other needs");
+    assert!(worker.pause(holder, &[keyed[1].id]).is_err(), "it has the place the other needs");
     assert_eq!(worker.pause(holder, &[waited]), Ok(Paused::Parked));
     worker.begin(other).unwrap();
     worker.resume(&[holder]).unwrap();
@@ -145,7 +145,7 @@ fn with_statuses(statuses: &[Status], queues: &[&str]) -> Filter {
 }
 
 #[test]
-fn every_role_counts_what_waits_what_is_claimed_and_all() {
+fn every_role_counts_queued_claimed_and_all_invocations() {
     let waiting = [Status::Registered, Status::Rerouted, Status::Retry];
     let claimed = [Status::Pending, Status::Running, Status::Paused];
     let roles = Roles::new();
@@ -173,7 +173,7 @@ fn every_role_counts_what_waits_what_is_claimed_and_all() {
         for (filter, counted) in &filters {
             assert_eq!(store.count(filter), Ok(*counted), "{role}: {filter:?}");
         }
-        // What it may not do was found out: it is not tried again.
+        // The handle remembers each refusal, and does not try again.
         let () = roles.server.run(&["ACL", "LOG", "RESET"]);
         for (filter, counted) in &filters {
             assert_eq!(store.count(filter), Ok(*counted), "{role}: {filter:?}");
@@ -211,7 +211,7 @@ fn no_role_reaches_an_app_whose_id_begins_with_its_own() {
 }
 
 #[test]
-fn an_app_id_that_a_pattern_would_misread_is_refused() {
+fn an_app_id_with_characters_of_a_pattern_is_refused() {
     let server = Server::start();
     for sign in [":", "*", "?", "[", "]", "^", "\\"] {
         let options = RedisOptions { app_id: format!("shop{sign}eu"), ..options(&server.url()) };
@@ -222,7 +222,7 @@ fn an_app_id_that_a_pattern_would_misread_is_refused() {
 }
 
 #[test]
-fn an_admin_reads_neither_settings_nor_what_others_sent() {
+fn an_admin_reads_neither_settings_nor_commands_of_others() {
     let roles = Roles::new();
     let mut admin = roles.connect("admin");
     for words in [
@@ -242,7 +242,7 @@ fn an_admin_reads_neither_settings_nor_what_others_sent() {
 }
 
 #[test]
-fn an_admin_ends_a_script_without_end() {
+fn an_admin_kills_a_script_that_never_ends() {
     let roles = Roles::new();
     let mut admin = roles.connect("admin");
     let mut stuck = roles.connect("worker");
@@ -253,7 +253,7 @@ fn an_admin_ends_a_script_without_end() {
     });
     let deadline = Instant::now() + PATIENCE;
     loop {
-        // Until it runs there is nothing to kill; once it runs, only this is answered.
+        // There is nothing to kill before it runs. While it runs, the server answers only this.
         let answer: redis::RedisResult<String> = redis::cmd("SCRIPT").arg("KILL").query(&mut admin);
         match answer {
             Ok(_) => break,

@@ -161,7 +161,7 @@ fn calls_of_one_batch_go_together_and_batches_take_turns() {
 }
 
 #[test]
-fn a_body_can_wait_for_what_another_shard_has() {
+fn a_body_can_wait_for_an_invocation_of_another_shard() {
     let store = RedisStore::open(many_shards()).unwrap();
     let in_shard = |shard| {
         let mut one = call();
@@ -184,7 +184,7 @@ fn a_body_can_wait_for_what_another_shard_has() {
     assert_eq!(store.pause(owner(a), &[unknown]), Err(Error::NotFound(unknown)));
 }
 
-/// What the shards give; nothing while one of them is away, for which a runner waits and asks again.
+/// Claims of all shards; `None` while a shard does not answer, when a runner would claim again later.
 fn claim_from_some(store: &RedisStore, limit: usize) -> Option<Vec<Claim>> {
     match store.claim(&request("r1", limit)) {
         Ok(claimed) => Some(claimed.claims),
@@ -193,7 +193,7 @@ fn claim_from_some(store: &RedisStore, limit: usize) -> Option<Vec<Claim>> {
     }
 }
 
-/// Submit, claim and settle until told to stop.
+/// Submit, claim and settle until `stop` is set.
 fn traffic(store: &RedisStore, stop: &AtomicBool) -> Vec<InvocationId> {
     let mut ids = Vec::new();
     while !stop.load(Ordering::SeqCst) {
@@ -205,7 +205,7 @@ fn traffic(store: &RedisStore, stop: &AtomicBool) -> Vec<InvocationId> {
             store.settle(&[success(claim.ownership())]).unwrap();
         }
     }
-    // Twice nothing from all shards: one that was away may have been left out of the first.
+    // Two empty claims in a row, because the first may lack a shard that did not answer.
     let mut empty = 0;
     while empty < 2 {
         let claims = claim_from_some(store, 1_000);
@@ -258,7 +258,7 @@ fn slots_move_and_primaries_change_under_load() {
     });
 }
 
-/// A slot on its way from one primary to another, as an operator's tool moves it.
+/// A slot that moves from one primary to another, as the tool of an operator moves it.
 struct Move<'a> {
     slot: String,
     from: &'a Server,
@@ -268,7 +268,7 @@ struct Move<'a> {
 }
 
 impl<'a> Move<'a> {
-    /// Begin to move the slot of `key`; no key has left.
+    /// Begin to move the slot of `key`. No key has moved yet.
     fn begin(cluster: &'a Cluster, key: &str) -> Self {
         let slot: u16 = cluster.nodes[0].run(&["CLUSTER", "KEYSLOT", key]);
         let slot = slot.to_string();
@@ -296,7 +296,7 @@ impl<'a> Move<'a> {
         let _: redis::Value = migrate.arg(keys).query(&mut self.from.connect()).unwrap();
     }
 
-    /// The rest of the keys, a few at a time, and then the slot.
+    /// Move the rest of the keys, a few at a time, and then the slot.
     fn finish(self) {
         loop {
             let keys = self.keys(20);
@@ -312,7 +312,7 @@ impl<'a> Move<'a> {
 }
 
 #[test]
-fn while_its_slot_moves_a_script_does_all_or_nothing() {
+fn a_script_does_all_or_nothing_while_its_slot_moves() {
     let cluster = Cluster::start(0);
     let mut options = options(&cluster.url());
     options.retry_deadline = Duration::from_millis(200);
@@ -322,15 +322,15 @@ fn while_its_slot_moves_a_script_does_all_or_nothing() {
         concurrency: Some(Concurrency { key: "K".into(), limit: 1, blocked: WhenBlocked::Wait }),
         ..call()
     };
-    // Index keys that leave first, one case after the other: a script would find the others, or miss them, on its way.
+    // The index key that moves first, in each case another one.
     for first in [&[][..], &["l", "f", "i:"], &["l", "f", "m"], &["l", "w:r1", "Q", "b"]] {
-        let (holder, parked, large, plain) = (keyed(), keyed(), call(), call());
+        let (holder, blocked, large, plain) = (keyed(), keyed(), call(), call());
         store.submit(&[holder.clone(), large.clone()]).unwrap();
         let owner = |id| move |claims: &[Claim]| claims.iter().find(|claim| claim.id == id).unwrap().ownership();
         let claims = claim(&*store, 2);
         let (holding, running) = (owner(holder.id)(&claims), owner(large.id)(&claims));
-        store.submit(std::slice::from_ref(&parked)).unwrap();
-        assert!(claim(&*store, 1).is_empty(), "it is parked");
+        store.submit(std::slice::from_ref(&blocked)).unwrap();
+        assert!(claim(&*store, 1).is_empty(), "the key blocks it");
         let outcome =
             Settlement { owner: running, outcome: Outcome::Success(vec![7; 5_000].into()), started: 1, slot: 0 };
         let moving = Move::begin(&cluster, &format!("{prefix}m"));
@@ -342,7 +342,7 @@ fn while_its_slot_moves_a_script_does_all_or_nothing() {
         if !leave.is_empty() {
             moving.migrate(&leave);
         }
-        // Refused, or wholly done: what is tried again afterwards decides.
+        // It was refused, or it is complete: the retry afterwards shows it.
         let _ = store.submit(std::slice::from_ref(&plain));
         let _ = store.settle(&[success(holding)]);
         let _ = store.settle(std::slice::from_ref(&outcome));
@@ -353,8 +353,8 @@ fn while_its_slot_moves_a_script_does_all_or_nothing() {
         eventually("the slot is found again", || store.submit(std::slice::from_ref(&plain)).is_ok());
         let settled = store.settle(&[success(holding), outcome]).unwrap();
         assert!(settled.iter().all(|one| *one != Settled::Stale), "{first:?}: {settled:?}");
-        let mut left: Vec<_> = [parked.id, plain.id].into();
-        eventually("what was parked and what came meanwhile is claimed", || {
+        let mut left: Vec<_> = [blocked.id, plain.id].into();
+        eventually("the blocked invocation and the new one are claimed", || {
             for one in claim_from_some(&store, 5).unwrap_or_default() {
                 left.retain(|id| *id != one.id);
                 succeed(&*store, one.ownership());
@@ -365,7 +365,7 @@ fn while_its_slot_moves_a_script_does_all_or_nothing() {
             }
             left.is_empty()
         });
-        let all = [holder.id, large.id, parked.id, plain.id];
+        let all = [holder.id, large.id, blocked.id, plain.id];
         assert!(store.watch(&all).unwrap().iter().all(|one| matches!(one, Watched::Finished(_))), "{first:?}");
         assert!(store.beat(&"r1".into(), 60_000).unwrap().owned.is_empty(), "{first:?}: nothing is owned any more");
     }

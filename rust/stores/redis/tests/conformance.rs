@@ -1,4 +1,4 @@
-//! What every store promises, on one server for all cases.
+//! The conformance suite, on one server for all cases.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;

@@ -1,4 +1,4 @@
-//! Counts of what waits and of what runs look at neither the rest nor at each that waits.
+//! Counts of queued and claimed invocations read neither the others nor each queued invocation.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -58,7 +58,7 @@ fn calls(count: usize) -> Vec<Submission> {
 }
 
 #[test]
-fn what_is_counted_without_a_look_at_it_agrees_with_what_is_there() {
+fn counts_by_queues_and_leases_agree_with_a_scan() {
     let server = Server::start();
     for shards in [1, 3] {
         let store = RedisStore::open(RedisOptions { shards, ..options(&server.url()) }).unwrap();
@@ -89,7 +89,7 @@ fn what_is_counted_without_a_look_at_it_agrees_with_what_is_there() {
 }
 
 #[test]
-fn a_long_queue_takes_one_round_trip_to_count() {
+fn counting_a_long_queue_takes_one_round_trip() {
     let server = Server::start();
     let store = open(&server.url());
     let calls: Vec<_> = (0..2_000).map(|_| call()).collect();

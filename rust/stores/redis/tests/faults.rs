@@ -1,4 +1,4 @@
-//! Faults of server and network: whatever is lost on the way, the answer is right, and the handle works afterwards.
+//! Faults of server and network: whatever is lost, the answer is right, and the handle works afterwards.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -28,7 +28,7 @@ fn behind_proxy(server: &Server) -> (Proxy, Arc<RedisStore>) {
 }
 
 #[test]
-fn a_claim_that_failed_for_good_is_delivered_by_the_next() {
+fn the_next_claim_delivers_a_claim_whose_answer_was_lost() {
     let mut server = Server::with(&["--appendonly", "yes", "--appendfsync", "always", "--save", ""]);
     let proxy = Proxy::before(server.port);
     let mut options = options(&proxy.url());
@@ -54,12 +54,12 @@ fn a_claim_that_failed_for_good_is_delivered_by_the_next() {
     let mut owned: Vec<_> = store.beat(&"r1".into(), 10_000).unwrap().owned.iter().map(|owner| owner.id).collect();
     owned.sort_unstable();
     assert!(given.iter().all(|id| ids.contains(id)));
-    // A claim that was answered before the server went is not given again, and is still owned.
+    // A claim whose answer arrived before the fault is not delivered again, and still owns its invocation.
     assert!(given.iter().all(|id| owned.contains(id)));
     assert_eq!(owned.len(), 2);
 }
 
-/// Submit, claim, settle, until told to stop; every submission ends once.
+/// Submit, claim and settle until `stop` is set. Every submission ends once.
 fn traffic(store: &RedisStore, stop: &AtomicBool) -> Vec<InvocationId> {
     let mut ids = Vec::new();
     while !stop.load(Ordering::SeqCst) {
@@ -74,7 +74,7 @@ fn traffic(store: &RedisStore, stop: &AtomicBool) -> Vec<InvocationId> {
     ids
 }
 
-/// Run traffic while `fault` happens; nothing may be lost or surface.
+/// Run traffic while `fault` happens. Nothing may be lost, and no verb may fail.
 fn under(server: &Server, fault: impl FnOnce()) {
     let store = open(&server.url());
     let stop = AtomicBool::new(false);
@@ -92,7 +92,7 @@ fn under(server: &Server, fault: impl FnOnce()) {
 }
 
 #[test]
-fn scripts_that_are_flushed_are_sent_again() {
+fn flushed_scripts_are_sent_again() {
     let server = Server::start();
     under(&server, || {
         for _ in 0..rounds(30) {
@@ -114,7 +114,7 @@ fn killed_connections_are_made_again() {
 }
 
 #[test]
-fn a_server_that_pauses_or_stops_is_waited_for() {
+fn a_verb_waits_for_a_server_that_pauses_or_stops() {
     let server = Server::start();
     under(&server, || {
         let () = server.run(&["CLIENT", "PAUSE", "300", "ALL"]);
@@ -171,7 +171,7 @@ fn a_server_that_cannot_save_refuses_work_and_ends_no_wait() {
 }
 
 #[test]
-fn a_full_memory_refuses_work_and_takes_outcomes() {
+fn a_server_with_full_memory_refuses_work_and_takes_outcomes() {
     let server = Server::start();
     let store = open(&server.url());
     let id = submit(&*store);
@@ -215,7 +215,7 @@ fn an_outage_longer_than_a_lease_gives_every_lease_a_second_chance() {
     server.signal("CONT");
     assert_eq!(store.recover(policy).unwrap().requeued, []);
     assert_eq!(store.beat(&"r1".into(), 200).map(|beaten| beaten.owned), Ok(vec![owner]));
-    // One that is really dead is recovered once its second lease is over.
+    // A runner that is really dead is recovered when its second lease has ended.
     for _ in 0..4 {
         std::thread::sleep(Duration::from_millis(80));
         if store.recover(policy).unwrap().requeued == [owner.id] {
@@ -226,7 +226,7 @@ fn an_outage_longer_than_a_lease_gives_every_lease_a_second_chance() {
 }
 
 #[test]
-fn a_server_that_is_away_fails_within_the_deadline_and_names_itself() {
+fn an_unreachable_server_fails_a_verb_within_the_deadline_and_is_named() {
     let mut server = Server::start();
     let options = RedisOptions { retry_deadline: Duration::from_millis(300), ..options(&server.url()) };
     let store = RedisStore::open(options).unwrap();
@@ -240,7 +240,7 @@ fn a_server_that_is_away_fails_within_the_deadline_and_names_itself() {
 }
 
 #[test]
-fn a_password_that_is_wrong_or_missing_is_said_and_not_shown() {
+fn an_error_about_a_wrong_or_missing_password_does_not_show_it() {
     let server = Server::with(&["--save", "", "--requirepass", "s3cr3t-XYZ"]);
     for url in [server.url(), format!("redis://:wrong-XYZ@127.0.0.1:{}", server.port)] {
         let error = RedisStore::open(options(&url)).err().expect("refused");
@@ -252,10 +252,10 @@ fn a_password_that_is_wrong_or_missing_is_said_and_not_shown() {
 }
 
 #[test]
-fn a_key_that_is_parked_under_survives_its_holders_lost_outcome() {
+fn a_key_that_blocks_an_invocation_becomes_free_after_a_lost_outcome() {
     let server = Server::start();
     let (proxy, store) = behind_proxy(&server);
-    // The server knows the scripts now: a lost answer is not the one that asks for their text.
+    // The server knows the scripts now, so the lost answer is not a request for their text.
     submit(&*store);
     succeed(&*store, claim(&*store, 1)[0].ownership());
     let keyed = || {

@@ -1,7 +1,7 @@
-//! `durability = fsync`: nothing is acknowledged that the server has not confirmed to be on its disk.
+//! `durability = fsync`: no write is acknowledged before the server confirms that it is on its disk.
 //!
-//! Debian's Redis is older than the command for it. A stand-in before the server claims to be newer, and has the server
-//! answer the command with what the test has told it.
+//! Debian's Redis is older than the command for it. A stand-in in front of the server claims to be newer, and answers the command as
+//! the test says.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -16,7 +16,7 @@ use pynenc_core::store::Store;
 use pynenc_store_redis::{Durability, RedisOptions, RedisStore};
 
 const CONFIRM: &str = "WAITAOF\r\n$1\r\n1\r\n";
-/// Counts how often it was asked; the rest of the arguments is what the command had.
+/// Counts the requests, and keeps the arguments of the command.
 const ANSWER: &str = "redis.call('INCR', 'asked') return { tonumber(redis.call('GET', 'confirms')), 0 }";
 
 fn stand_in(server: u16) -> u16 {
@@ -37,7 +37,7 @@ fn stand_in(server: u16) -> u16 {
 fn pass(mut from: TcpStream, mut to: TcpStream, what: &str, instead: &str) {
     let mut buffer = vec![0; 1 << 20];
     while let Ok(n) = from.read(&mut buffer) {
-        // Bytes as characters, so that what is not text passes unchanged.
+        // Bytes as characters, so that bytes that are no text pass unchanged.
         let text: String = buffer[..n].iter().map(|&byte| char::from(byte)).collect();
         let bytes: Vec<u8> = text.replace(what, instead).chars().map(|one| one as u8).collect();
         if n == 0 || to.write_all(&bytes).is_err() {
@@ -49,7 +49,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, what: &str, instead: &str) {
 }
 
 #[test]
-fn what_the_disk_does_not_confirm_is_not_acknowledged() {
+fn a_write_that_the_disk_does_not_confirm_is_not_acknowledged() {
     let server = Server::with(&["--appendonly", "yes"]);
     let version: String = server.run(&["INFO", "server"]);
     if !version.contains("redis_version:7.0.") {
@@ -64,7 +64,7 @@ fn what_the_disk_does_not_confirm_is_not_acknowledged() {
     options.retry_deadline = Duration::from_millis(300);
     let store = RedisStore::open(options).unwrap();
 
-    // Scripts that the server does not know yet are sent again, and confirmed again.
+    // Scripts that the server does not know are sent again, and confirmed again.
     succeed(&*store, {
         submit(&*store);
         claim(&*store, 1)[0].ownership()
@@ -88,7 +88,7 @@ fn what_the_disk_does_not_confirm_is_not_acknowledged() {
     assert_eq!(claim(&*store, 5).iter().map(|claim| claim.id).collect::<Vec<_>>(), [one.id]);
 }
 
-/// One that can needs no stand-in, and cannot be made to refuse.
+/// A server with the command needs no stand-in. The test cannot make it refuse.
 fn a_server_that_can_confirms_by_itself(server: &Server) {
     let store = RedisStore::open(RedisOptions { durability: Durability::Fsync, ..options(&server.url()) }).unwrap();
     let asked = || {

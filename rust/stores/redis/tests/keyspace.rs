@@ -1,4 +1,4 @@
-//! What is left when everything has ended: nothing but the marker of the app.
+//! When everything has ended, only the marker of the app is left.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -88,7 +88,7 @@ fn after_everything_expired_and_was_purged_only_the_marker_is_left() {
 }
 
 #[test]
-fn every_key_of_something_finished_has_an_end() {
+fn every_key_of_a_finished_invocation_expires() {
     let server = Server::start();
     let store = open(&server.url());
     run_all(&*store);
@@ -125,7 +125,7 @@ fn a_purge_of_everything_leaves_only_the_marker() {
 }
 
 #[test]
-fn what_was_kept_in_another_layout_is_refused_before_anything_is_written() {
+fn data_of_another_layout_is_refused_before_the_first_write() {
     let server = Server::start();
     let options = options(&server.url());
     let meta = format!("{{{}:0}}m", options.app_id);
@@ -151,7 +151,7 @@ fn large_arguments_arrive_as_they_were_sent_and_leave_nothing_behind() {
     let baseline = server.keys();
     let calls: Vec<_> = [0, 10, 2_049, 16_383, 16_384, 16_385, 1_000_000, 9_000_000, 9_000_000].map(sized).into();
     store.submit(&calls).unwrap();
-    // Sent again, after its answer was lost.
+    // The call is sent again, as after a lost answer.
     store.submit(&calls[3..8]).unwrap();
     assert_eq!(times(&server, "d:"), vec![-1; 7], "none of them ends");
     for one in &calls {
@@ -167,7 +167,7 @@ fn large_arguments_arrive_as_they_were_sent_and_leave_nothing_behind() {
     assert_eq!(server.keys(), baseline);
 }
 
-/// How long each key of a kind has to live; -1 has no end.
+/// Remaining lifetime of each key of a kind; -1 for a key that does not expire.
 fn times(server: &Server, kind: &str) -> Vec<i64> {
     let mut connection = server.connect();
     let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg(format!("*}}{kind}*")).query(&mut connection).unwrap();
@@ -175,7 +175,7 @@ fn times(server: &Server, kind: &str) -> Vec<i64> {
 }
 
 #[test]
-fn large_arguments_of_what_is_not_accepted_do_not_stay() {
+fn large_arguments_of_a_refused_call_expire() {
     let server = Server::start();
     let store = open(&server.url());
     let registered = || Submission {
@@ -186,7 +186,7 @@ fn large_arguments_of_what_is_not_accepted_do_not_stay() {
     assert_eq!(store.submit(&[first.clone(), second]).unwrap().len(), 2);
     assert_eq!(times(&server, "d:"), [-1], "those of the first alone");
     assert_eq!(claim(&*store, 2)[0].payload, first.payload);
-    // A process that dies between the two leaves a key with an end.
+    // A process that dies in between leaves a key that expires.
     let other = sized(100_000);
     let meta = server.keys().into_iter().find(|key| key.ends_with("}m")).unwrap();
     server.run::<()>(&["DEL", &meta]);

@@ -1,5 +1,5 @@
-//! Every script, lost on its way to the server, and with its answer lost after it ran: these are the two sides of a
-//! transaction that the server makes. Whatever is lost, the verb happens once, and the handle works afterwards.
+//! Every script is lost before it runs, and its answer is lost after it ran: the two sides of a transaction of the server.
+//! Whatever is lost, the verb happens once, and the handle works afterwards.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -46,23 +46,23 @@ macro_rules! lost {
 
 lost! {
     "submit": a_lost_submission_is_stored_once;
-    "claim": a_lost_claim_is_the_same_claim;
-    "begin": a_lost_start_has_begun_once;
+    "claim": a_repeated_claim_returns_the_same_claims;
+    "begin": a_lost_begin_happens_once;
     "settle": a_lost_outcome_is_recorded_once;
     "settle": a_lost_exchange_settles_once_and_gives_the_same_claims;
     "pause": a_lost_pause_happens_once;
-    "raise": a_lost_wish_for_the_front_of_a_queue_in_another_shard_is_made_again;
+    "raise": a_lost_raise_in_another_shard_is_repeated;
     "resume": a_lost_resume_happens_once;
-    "cancel": a_lost_cancellation_is_done_and_not_somebody_elses;
-    "beat": a_lost_beat_is_made_again;
+    "cancel": a_lost_cancellation_recognises_its_own_work;
+    "beat": a_lost_beat_is_repeated;
     "recover": a_lost_recovery_counts_once;
-    "watch": a_lost_watch_is_made_again;
-    "backlog": a_lost_count_of_the_backlog_is_made_again;
-    "purge": a_lost_purge_of_what_expired_is_made_again;
-    "forget": a_lost_purge_of_everything_is_made_again;
-    "withdraw": a_lost_withdrawal_of_the_queue_is_made_again;
-    "aside": what_is_lost_when_a_record_cannot_be_read_is_made_again;
-    "look": a_lost_look_is_made_again_and_sees_what_it_would_have_seen;
+    "watch": a_lost_watch_is_repeated;
+    "backlog": a_lost_count_of_the_backlog_is_repeated;
+    "purge": a_lost_purge_of_expired_invocations_is_repeated;
+    "forget": a_lost_purge_of_everything_is_repeated;
+    "withdraw": a_lost_withdrawal_of_the_queues_is_repeated;
+    "aside": a_lost_request_to_set_a_record_aside_is_repeated;
+    "look": a_lost_poll_is_repeated_and_finds_the_same;
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn every_script_is_lost_by_a_case() {
     assert_eq!(all, lost, "each script has a case above, and each case is about a script");
 }
 
-/// A store whose next request with some word in it, such as the hash of a script, can be lost.
+/// A store whose next request that contains a word, such as the hash of a script, can be lost.
 struct Lossy<'a> {
     server: &'a Server,
     proxy: Proxy,
@@ -92,18 +92,18 @@ impl<'a> Lossy<'a> {
         Self { server, proxy, store, clock, options, word, lose }
     }
 
-    /// A handle of the same app as in another process, which loses nothing.
+    /// A handle of the same app that loses nothing, as in another process.
     fn another(&self) -> Arc<RedisStore> {
         RedisStore::open(RedisOptions { url: parse_url(&self.server.url()).unwrap(), ..self.options.clone() }).unwrap()
     }
 
-    /// The next request with the word is lost, and the one before has been.
+    /// Lose the next request with the word. The last one must have been lost.
     fn lose(&self) {
         assert!(self.proxy.has_lost());
         self.proxy.lose_with(self.lose, self.word);
     }
 
-    /// Nothing else went wrong with it.
+    /// Check that nothing else is wrong with the handle.
     fn check(&self) {
         assert!(self.proxy.has_lost(), "{:?}: never sent", self.lose);
         let canary = submit(&*self.store);
@@ -115,7 +115,7 @@ impl<'a> Lossy<'a> {
 
 fn each_way(script: &str, case: impl Fn(&Lossy<'_>)) {
     let server = Server::start();
-    // The server knows the scripts: one whose answer is lost has run.
+    // The server knows the scripts, so a script whose answer is lost has run.
     for (_, script) in SCRIPTS {
         assert_eq!(server.run::<String>(&["SCRIPT", "LOAD", &script.version(false).text]), script.version(false).hash);
     }
@@ -141,7 +141,7 @@ fn a_lost_submission_is_stored_once(lossy: &Lossy<'_>) {
     assert_eq!(ids(&claim(&*lossy.store, 10)), batch.each_ref().map(|one| one.id));
 }
 
-fn a_lost_claim_is_the_same_claim(lossy: &Lossy<'_>) {
+fn a_repeated_claim_returns_the_same_claims(lossy: &Lossy<'_>) {
     let store = &*lossy.store;
     let submitted: Vec<_> = (0..5).map(|_| submit(store)).collect();
     lossy.lose();
@@ -152,7 +152,7 @@ fn a_lost_claim_is_the_same_claim(lossy: &Lossy<'_>) {
     claims.iter().for_each(|claim| succeed(store, claim.ownership()));
 }
 
-fn a_lost_start_has_begun_once(lossy: &Lossy<'_>) {
+fn a_lost_begin_happens_once(lossy: &Lossy<'_>) {
     let store = &*lossy.store;
     submit(store);
     let claims = store.claim(&ClaimRequest { begin: false, ..request("r1", 1) }).unwrap().claims;
@@ -205,7 +205,7 @@ fn a_lost_pause_happens_once(lossy: &Lossy<'_>) {
     assert_eq!(ids(&claim(store, 9)), [target, early]);
 }
 
-fn a_lost_wish_for_the_front_of_a_queue_in_another_shard_is_made_again(lossy: &Lossy<'_>) {
+fn a_lost_raise_in_another_shard_is_repeated(lossy: &Lossy<'_>) {
     let lossy = Lossy::before(lossy.server, lossy.word, lossy.lose, 2);
     let store = &*lossy.store;
     let submit_to = |shard| {
@@ -234,7 +234,7 @@ fn a_lost_resume_happens_once(lossy: &Lossy<'_>) {
     assert_eq!(store.get(waiter.id).unwrap().status, Status::Running);
 }
 
-fn a_lost_cancellation_is_done_and_not_somebody_elses(lossy: &Lossy<'_>) {
+fn a_lost_cancellation_recognises_its_own_work(lossy: &Lossy<'_>) {
     let store = &*lossy.store;
     let id = submit(store);
     lossy.lose();
@@ -247,13 +247,13 @@ fn a_lost_cancellation_is_done_and_not_somebody_elses(lossy: &Lossy<'_>) {
     assert_eq!(store.beat(&"r1".into(), 10_000).unwrap().cancelled, [claimed]);
 }
 
-fn a_lost_beat_is_made_again(lossy: &Lossy<'_>) {
+fn a_lost_beat_is_repeated(lossy: &Lossy<'_>) {
     let store = &*lossy.store;
     submit(store);
     let owner = claim(store, 1)[0].ownership();
     lossy.lose();
     assert_eq!(store.beat(&"r1".into(), 60_000).map(|beaten| beaten.owned), Ok(vec![owner]));
-    // The lease of the claim is over, that of the beat is not.
+    // The lease of the claim has ended, that of the beat has not.
     lossy.clock.advance(20_000);
     assert_eq!(store.recover(RecoveryPolicy::default()).unwrap().found(), 0);
     succeed(store, owner);
@@ -271,8 +271,8 @@ fn a_lost_recovery_counts_once(lossy: &Lossy<'_>) {
     assert_eq!(ids(&claim_alone(store, 9)), [id]);
 }
 
-/// Only who waits asks by script: it wants to be told of the end as well.
-fn a_lost_watch_is_made_again(lossy: &Lossy<'_>) {
+/// A process that waits watches by a script, which also subscribes.
+fn a_lost_watch_is_repeated(lossy: &Lossy<'_>) {
     let other = lossy.another();
     let ids = [submit(&*other), submit(&*other)];
     assert_eq!(other.cancel(ids[0], Reach::Queue), Ok(Cancelled::Done));
@@ -284,7 +284,7 @@ fn a_lost_watch_is_made_again(lossy: &Lossy<'_>) {
     assert_eq!(news.iter().map(|end| (end.id, end.status)).collect::<Vec<_>>(), [(ids[1], Status::Cancelled)]);
 }
 
-fn a_lost_count_of_the_backlog_is_made_again(lossy: &Lossy<'_>) {
+fn a_lost_count_of_the_backlog_is_repeated(lossy: &Lossy<'_>) {
     let store = &*lossy.store;
     assert_eq!(store.submit(&[call(), call(), call()]).unwrap().len(), 3);
     lossy.lose();
@@ -293,7 +293,7 @@ fn a_lost_count_of_the_backlog_is_made_again(lossy: &Lossy<'_>) {
     assert_eq!(store.backlog(&["default".into()], 100), Ok(3));
 }
 
-fn a_lost_purge_of_what_expired_is_made_again(lossy: &Lossy<'_>) {
+fn a_lost_purge_of_expired_invocations_is_repeated(lossy: &Lossy<'_>) {
     let store = &*lossy.store;
     let (done, live) = (submit(store), submit(store));
     succeed(store, claim(store, 1)[0].ownership());
@@ -305,7 +305,7 @@ fn a_lost_purge_of_what_expired_is_made_again(lossy: &Lossy<'_>) {
     assert_eq!(store.purge(Purge::Expired { limit: 100 }), Ok(0));
 }
 
-fn a_lost_purge_of_everything_is_made_again(lossy: &Lossy<'_>) {
+fn a_lost_purge_of_everything_is_repeated(lossy: &Lossy<'_>) {
     let store = &*lossy.store;
     let (done, claimed, live) = (submit(store), submit(store), submit(store));
     let claims = claim(store, 2);
@@ -320,7 +320,7 @@ fn a_lost_purge_of_everything_is_made_again(lossy: &Lossy<'_>) {
     assert_eq!(store.beat(&"r1".into(), 10_000).unwrap().owned, []);
 }
 
-fn a_lost_withdrawal_of_the_queue_is_made_again(lossy: &Lossy<'_>) {
+fn a_lost_withdrawal_of_the_queues_is_repeated(lossy: &Lossy<'_>) {
     let store = &*lossy.store;
     let ids = [submit(store), submit(store)];
     lossy.lose();
@@ -333,8 +333,8 @@ fn a_lost_withdrawal_of_the_queue_is_made_again(lossy: &Lossy<'_>) {
     assert_eq!(store.count(&Filter::default()), Ok(0));
 }
 
-/// The name of the task is no text any more: only a reader of the whole record notices.
-fn what_is_lost_when_a_record_cannot_be_read_is_made_again(lossy: &Lossy<'_>) {
+/// The name of the task is not UTF-8 any more, which only a reader of the whole record notices.
+fn a_lost_request_to_set_a_record_aside_is_repeated(lossy: &Lossy<'_>) {
     let store = &*lossy.store;
     let (bad, good) = (submit(store), submit(store));
     let key = [format!("{{{}:0}}i:", lossy.options.app_id).as_bytes(), &bad.to_bytes()].concat();
@@ -351,30 +351,30 @@ fn what_is_lost_when_a_record_cannot_be_read_is_made_again(lossy: &Lossy<'_>) {
     succeed(store, claims[0].ownership());
 }
 
-struct Bell(Sender<()>);
+struct Woken(Sender<()>);
 
-impl Listener for Bell {
+impl Listener for Woken {
     fn work_may_be_available(&self) {
         let _ = self.0.send(());
     }
 }
 
-/// The number that moves with new work moves, and nobody says so.
-fn a_lost_look_is_made_again_and_sees_what_it_would_have_seen(lossy: &Lossy<'_>) {
-    let (sender, rings) = channel();
-    let bell: Arc<dyn Listener> = Arc::new(Bell(sender));
-    lossy.store.hub().listen(Arc::downgrade(&bell));
+/// The number of wakes increases, and no notification follows.
+fn a_lost_poll_is_repeated_and_finds_the_same(lossy: &Lossy<'_>) {
+    let (sender, wakes) = channel();
+    let listener: Arc<dyn Listener> = Arc::new(Woken(sender));
+    lossy.store.hub().listen(Arc::downgrade(&listener));
     claim(&*lossy.store, 1);
-    rings.recv_timeout(PATIENCE).expect("told to look again once it is subscribed");
-    while rings.try_recv().is_ok() {}
+    wakes.recv_timeout(PATIENCE).expect("woken once it is subscribed");
+    while wakes.try_recv().is_ok() {}
     lossy.lose();
     let _: i64 = lossy.server.run(&["HINCRBY", &format!("{{{}:0}}m", lossy.options.app_id), "w", "1"]);
-    rings.recv_timeout(PATIENCE).expect("rung");
-    eventually("the look was lost", || lossy.proxy.has_lost());
+    wakes.recv_timeout(PATIENCE).expect("woken");
+    eventually("the poll was lost", || lossy.proxy.has_lost());
 }
 
 #[test]
-fn a_lost_look_without_a_script_is_made_again() {
+fn a_lost_command_without_a_script_is_repeated() {
     let server = Server::start();
     for lose in [Lose::Request, Lose::Answer] {
         for command in ["HGETALL", "$3\r\nGET\r\n", "MGET"] {

@@ -1,4 +1,4 @@
-//! The index of what has finished, after the retention was shortened.
+//! The index of finished invocations, after the retention was shortened.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -20,7 +20,7 @@ fn finish(store: &dyn Store, count: usize) {
 }
 
 #[test]
-fn what_stays_longer_does_not_keep_what_finished_after_it_in_the_index() {
+fn an_entry_that_expires_later_does_not_keep_later_entries_in_the_index() {
     let server = Server::start();
     let clock = Arc::new(ManualClock::new(SystemClock.wall()));
     let long = RedisOptions { retention: LONG, clock: Some(clock.clone()), ..options(&server.url()) };
@@ -49,7 +49,7 @@ fn what_stays_longer_does_not_keep_what_finished_after_it_in_the_index() {
 }
 
 #[test]
-fn a_purge_of_everything_leaves_nothing_of_either_index() {
+fn a_purge_of_everything_empties_both_indexes() {
     let server = Server::start();
     let clock = Arc::new(ManualClock::new(SystemClock.wall()));
     let long = RedisOptions { retention: LONG, clock: Some(clock.clone()), ..options(&server.url()) };

@@ -1,7 +1,6 @@
-//! Many queued: what each takes, what a claim costs among them, what blocks the server, what is left at the end.
+//! Many queued invocations: memory of each, cost of a claim among them, longest command, and the keys left at the end.
 //!
-//! 20,000 here; `make redis-costs` runs it with `PYNENC_SCALE=1000000` and writes what it measured to
-//! `PYNENC_SCALE_RESULTS`.
+//! 20,000 here. `make redis-costs` runs it with `PYNENC_SCALE=1000000` and writes the figures to `PYNENC_SCALE_RESULTS`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -20,7 +19,7 @@ use pynenc_store_redis::{RedisOptions, RedisStore};
 const FEW: usize = 1_000;
 const FULL: usize = 1_000_000;
 
-/// A number of `INFO`, after `field` and before what does not belong to it.
+/// The number behind `field` in a line of `INFO`.
 fn number(info: &str, line: &str, field: &str) -> f64 {
     let line = info.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':')).unwrap_or_default();
     let rest = if field.is_empty() { line } else { line.split(&format!("{field}=")).nth(1).unwrap_or_default() };
@@ -31,7 +30,7 @@ fn memory(server: &Server) -> f64 {
     number(&server.run::<String>(&["INFO", "memory"]), "used_memory", "")
 }
 
-/// With 64 bytes of arguments.
+/// Submit calls with 64 bytes of arguments.
 fn queue(store: &dyn Store, count: usize) {
     let small = |_| Submission { payload: [7; 64].as_slice().into(), ..call() };
     for from in (0..count).step_by(500) {
@@ -39,7 +38,7 @@ fn queue(store: &dyn Store, count: usize) {
     }
 }
 
-/// Microseconds of the server for one claim of one: of five times a hundred the least, since others use the machine too.
+/// Microseconds of the server for a claim of one invocation: the least of five runs of a hundred, because others use the machine, too.
 fn claim_cost(server: &Server, store: &dyn Store, claims: &mut Vec<Claim>) -> f64 {
     let spent = || number(&server.run::<String>(&["INFO", "commandstats"]), "cmdstat_evalsha", "usec");
     let hundred = |_| {
@@ -61,9 +60,9 @@ fn finish(store: &dyn Store, claims: &[Claim]) {
 }
 
 #[test]
-fn many_queued_cost_little_memory_no_more_per_claim_and_leave_nothing() {
+fn many_queued_invocations_cost_little_memory_and_nothing_per_claim_and_leave_nothing() {
     let many = std::env::var("PYNENC_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000);
-    // The short form runs beside other tests, which take the processor from the server in the middle of a command.
+    // The short form runs beside other tests, which may interrupt the server in the middle of a command.
     let (cost_bound, slow_usec) = if many < FULL { (2.5, "100000") } else { (1.3, "10000") };
     let server = Server::start();
     let store = RedisStore::open(RedisOptions { retention: 2_000, ..options(&server.url()) }).unwrap();
@@ -95,7 +94,7 @@ fn many_queued_cost_little_memory_no_more_per_claim_and_leave_nothing() {
     std::thread::sleep(Duration::from_millis(2_100));
     while store.purge(Purge::Expired { limit: 1_000 }).unwrap() > 0 {}
     claim(&*store, 1);
-    // The server forgets what expired, and gives back its tables, a little at a time.
+    // The server removes expired keys and frees its tables a little at a time.
     eventually("the keyspace is back at its baseline", || server.run::<usize>(&["DBSIZE"]) == baseline.len());
     eventually("the memory is back at its baseline", || memory(&server) - empty < 1_000_000.0);
     let (left, slow) = (memory(&server) - empty, server.run::<usize>(&["SLOWLOG", "LEN"]));

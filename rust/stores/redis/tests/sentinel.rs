@@ -1,4 +1,4 @@
-//! One primary, two replicas, three sentinels: whoever becomes primary, the same handles work on.
+//! One primary, two replicas, three sentinels: handles work on whichever server becomes primary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -82,7 +82,7 @@ fn cycle(store: &RedisStore) -> bool {
 }
 
 #[test]
-fn after_a_failover_the_same_handles_work_on() {
+fn handles_work_on_after_a_failover() {
     let mut group = Group::start();
     let options = RedisOptions {
         durability: Durability::Replicated(1),
@@ -144,7 +144,7 @@ fn a_submission_that_no_replica_has_is_not_acknowledged_even_if_its_script_had_t
     .unwrap();
     submit(&*store);
     let () = primary.run(&["SCRIPT", "FLUSH"]);
-    // It has said that it has all up to here, so that a confirmation of less than the submission would be given.
+    // The replica has confirmed everything so far, so it would confirm anything less than the submission.
     eventually("the replica has said so", || {
         let info: String = primary.run(&["INFO", "replication"]);
         let number = |after: &str| {
@@ -159,7 +159,7 @@ fn a_submission_that_no_replica_has_is_not_acknowledged_even_if_its_script_had_t
 }
 
 #[test]
-fn an_unknown_service_is_said() {
+fn an_error_names_an_unknown_service() {
     let sentinel = Server::sentinel(free_port(), "");
     let mut options = options(&format!("redis+sentinel://127.0.0.1:{}/nothing", sentinel.port));
     options.retry_deadline = Duration::from_millis(50);

@@ -1,4 +1,4 @@
-//! Other ways to reach one server: TLS with verification, a socket, a user of the ACL.
+//! Other ways to reach a server: TLS with verification, a Unix socket, a user of the ACL.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -46,12 +46,12 @@ fn works(url: &str) {
     });
 }
 
-/// The same handle: the app id is its own.
+/// The same handle, because no other handle knows its app id.
 fn open_same(_url: &str, store: &std::sync::Arc<RedisStore>) -> std::sync::Arc<RedisStore> {
     store.clone()
 }
 
-/// A server that speaks TLS and wants certificates, and what a URL says to reach it.
+/// A server that speaks TLS and wants certificates, its port, and the query of a URL that reaches it.
 fn secured(folder: &Path) -> (Server, u16, String) {
     certificates(folder);
     let path = |name: &str| folder.join(name).display().to_string();
@@ -81,7 +81,7 @@ mod conformance {
     fn over_tls() -> Fixture {
         static SERVER: OnceLock<(Server, u16, String)> = OnceLock::new();
         let (_, port, query) = SERVER.get_or_init(|| {
-            // Not one that has to be removed: a static is never dropped.
+            // A folder that nobody has to remove, because a static is never dropped.
             let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("certificates");
             std::fs::create_dir_all(&folder).unwrap();
             secured(&folder)

@@ -1,4 +1,4 @@
-//! Records that cannot be read: each is set aside as failed, with a reason, and what stands behind it goes on.
+//! Unreadable records: each is set aside as failed, with a reason, and blocks nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -46,7 +46,7 @@ impl World {
         redis::cmd("GET").arg(key).query(&mut self.connection).unwrap()
     }
 
-    /// Put this in the place of the record.
+    /// Replace the record.
     fn plant(&mut self, id: InvocationId, damage: &Damage) {
         let key = self.key("i:", &id.to_bytes());
         let raw = self.record(id);
@@ -61,21 +61,21 @@ impl World {
         }
     }
 
-    /// Claim, those too that run alone after the death of their runner.
+    /// Claim, including invocations that run alone after the death of their runner.
     fn owned(&self, limit: usize) -> Vec<Ownership> {
         let claims =
             |alone| self.store.claim(&ClaimRequest { alone, ..request("r1", limit) }).expect("claims work").claims;
         [false, true].into_iter().flat_map(claims).map(|one| one.ownership()).collect()
     }
 
-    /// The same, and what runs alone in its process.
+    /// Claim again, including invocations that run alone in their process.
     fn owned_again(&self, limit: usize) -> Vec<Ownership> {
         let mut owners = self.owned(limit);
         owners.extend(claim_alone(&*self.store, limit).iter().map(|one| one.ownership()));
         owners
     }
 
-    /// Whether it has been set aside; it may also have been readable still.
+    /// Whether the invocation has been set aside. It may also be readable.
     fn is_aside(&self, id: InvocationId) -> bool {
         let watched = self.store.watch(&[id]).unwrap().remove(0);
         let Watched::Finished(end) = watched else { return false };
@@ -97,7 +97,7 @@ enum Damage {
     Type,
 }
 
-/// A record of so many bytes: cut at each length, each bit flipped, emptied, with each status, of another type.
+/// Ways to damage a record of `length` bytes: cut at each length, each bit flipped, emptied, each status, another type.
 fn damages(length: usize) -> Vec<(String, Damage)> {
     let mut all: Vec<(String, Damage)> = vec![("of another type".into(), Damage::Type)];
     let mut bytes = |name: String, change: Change| all.push((name, Damage::Bytes(change)));
@@ -125,7 +125,7 @@ fn damages(length: usize) -> Vec<(String, Damage)> {
 }
 
 #[test]
-fn an_unreadable_record_in_the_queue_stops_nothing() {
+fn an_unreadable_record_in_a_queue_blocks_nothing() {
     let server = Server::start();
     let length = {
         let mut world = World::on(&server);
@@ -139,7 +139,7 @@ fn an_unreadable_record_in_the_queue_stops_nothing() {
         world.plant(bad, &damage);
         let good: Vec<_> = (0..2).map(|_| submit(&*world.store)).collect();
         let mut settled = Vec::new();
-        // One at a time: the short way of the script; then all.
+        // One at a time, which takes the short way of the script; then all.
         for limit in [1, 1, 5] {
             for owner in world.owned(limit) {
                 assert_eq!(world.store.settle(&[success(owner)]).unwrap(), [Settled::Done], "{name}");
@@ -148,7 +148,7 @@ fn an_unreadable_record_in_the_queue_stops_nothing() {
         }
         assert!(good.iter().all(|id| settled.contains(id)), "{name}: what stands behind it ran");
         let read = settled.contains(&bad);
-        // Still parked or due later, by what a flipped bit says.
+        // A flipped bit may leave it blocked, or due later.
         let waits = matches!(world.store.watch(&[bad]).unwrap()[0], Watched::Live(..));
         let is_aside = world.is_aside(bad);
         let failed = Filter { statuses: vec![Status::Failed], ..Filter::default() };
@@ -163,7 +163,7 @@ fn an_unreadable_record_in_the_queue_stops_nothing() {
 }
 
 #[test]
-fn an_unreadable_record_of_a_claim_stops_neither_settlements_nor_recovery() {
+fn an_unreadable_record_of_a_claim_blocks_neither_settlements_nor_recovery() {
     let server = Server::start();
     let length = {
         let mut world = World::on(&server);
@@ -183,7 +183,7 @@ fn an_unreadable_record_of_a_claim_stops_neither_settlements_nor_recovery() {
             if settles {
                 let answers = world.store.settle(&[success(owners[0]), success(owners[1])]);
                 let answers = answers.unwrap_or_else(|error| {
-                    // It says `pending` now, and a runner drops what is refused.
+                    // Its status is `pending` now, and a runner drops refused outcomes.
                     assert!(matches!(error, Error::Transition { .. }), "{name}: {error}");
                     vec![Settled::Stale, world.store.settle(&[success(owners[1])]).unwrap()[0]]
                 });
@@ -203,7 +203,7 @@ fn an_unreadable_record_of_a_claim_stops_neither_settlements_nor_recovery() {
             for owner in world.owned_again(5) {
                 world.store.settle(&[success(owner)]).unwrap();
             }
-            // A bit of its due time puts it off, and everyone can see that.
+            // A flipped bit of the due time delays it visibly.
             let left = world.store.watch(&[bad]).unwrap().remove(0);
             let is_put_off = || world.store.get(bad).unwrap().due > world.clock.wall();
             assert!(!matches!(left, Watched::Live(..)) || is_put_off(), "{name}: {left:?}");
@@ -215,7 +215,7 @@ fn an_unreadable_record_of_a_claim_stops_neither_settlements_nor_recovery() {
 }
 
 #[test]
-fn a_record_that_is_damaged_while_its_runner_renews_the_lease_is_set_aside_when_it_ends() {
+fn a_record_damaged_during_its_claim_is_set_aside_when_the_claim_ends() {
     let server = Server::start();
     for left in [0, 1, 9, 30] {
         let mut world = World::on(&server);
@@ -242,7 +242,7 @@ fn keyed() -> Submission {
 }
 
 #[test]
-fn the_place_under_its_key_is_free_again_and_waiters_are_told() {
+fn setting_an_invocation_aside_frees_its_key_and_notifies_waiters() {
     let server = Server::start();
     let mut world = World::on(&server);
     let ids = [(); 3].map(|()| {
@@ -251,14 +251,14 @@ fn the_place_under_its_key_is_free_again_and_waiters_are_told() {
         one.id
     });
     let held = world.owned(3);
-    assert_eq!(held.len(), 1, "the others are parked");
+    assert_eq!(held.len(), 1, "the key blocks the others");
     let foreign = || {
         Damage::Bytes(Box::new(|mut raw| {
             raw[0] = 99;
             raw
         }))
     };
-    // The first of the parked, too.
+    // The first blocked invocation, too.
     world.plant(ids[1], &foreign());
     world.plant(ids[0], &foreign());
     world.clock.advance(LEASE + 1);
@@ -274,7 +274,7 @@ fn the_place_under_its_key_is_free_again_and_waiters_are_told() {
 }
 
 #[test]
-fn a_body_can_wait_for_one_and_others_can_cancel_it() {
+fn an_unreadable_invocation_can_be_waited_for_and_cancelled() {
     let server = Server::start();
     let mut world = World::on(&server);
     submit(&*world.store);
@@ -292,7 +292,7 @@ fn a_body_can_wait_for_one_and_others_can_cancel_it() {
 }
 
 #[test]
-fn arguments_and_outcomes_kept_apart_that_are_gone_or_of_another_type_stop_nothing() {
+fn missing_arguments_and_outcomes_kept_apart_block_nothing() {
     let server = Server::start();
     let mut world = World::on(&server);
     let large = || Submission { payload: vec![7; 5_000].into(), ..call() };
@@ -329,7 +329,7 @@ fn flip(world: &mut World, kind: &str, id: InvocationId, part: &[u8]) {
 }
 
 #[test]
-fn arguments_and_outcomes_of_which_a_bit_has_changed_are_noticed() {
+fn a_flipped_bit_in_arguments_or_outcomes_is_detected() {
     let server = Server::start();
     let mut world = World::on(&server);
     for (size, arguments, outcome) in [(100, "i:", "i:"), (5_000, "d:", "e:"), (50_000, "d:", "e:")] {
@@ -370,7 +370,7 @@ fn spoil(world: &mut World, kind: &str, id: InvocationId, wrong_type: bool) {
 }
 
 #[test]
-fn an_index_entry_without_a_record_stops_nothing() {
+fn an_index_entry_without_a_record_blocks_nothing() {
     let server = Server::start();
     let mut world = World::on(&server);
     let (gone, good) = (submit(&*world.store), submit(&*world.store));

@@ -1,4 +1,4 @@
-//! A URL that leads to something else than it says gets a message that tells so.
+//! An error says that a URL leads to another kind of port.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -17,7 +17,7 @@ fn refusal(url: &str) -> String {
     RedisStore::open(options).err().expect("it cannot be opened").to_string()
 }
 
-/// The port of something that answers every greeting like a web server.
+/// The port of a server that answers like a web server.
 fn web_server() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -32,14 +32,14 @@ fn web_server() -> u16 {
 }
 
 #[test]
-fn a_web_server_is_named_as_what_is_no_redis_server() {
+fn an_error_says_that_a_web_server_is_no_redis_server() {
     let message = refusal(&format!("redis://127.0.0.1:{}/0", web_server()));
     assert!(message.contains("no Redis server, but perhaps a web server"), "{message}");
     assert!(message.contains("check host and port of the URL") && !message.contains('\n'), "{message}");
 }
 
 #[test]
-fn tls_to_a_plain_port_names_the_scheme_for_one() {
+fn an_error_of_tls_to_a_plain_port_names_the_scheme_to_use() {
     let server = Server::start();
     for port in [server.port, web_server()] {
         let message = refusal(&format!("rediss://127.0.0.1:{port}/0"));
@@ -48,7 +48,7 @@ fn tls_to_a_plain_port_names_the_scheme_for_one() {
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_no_wrong_port() {
+fn a_closed_port_is_not_reported_as_a_wrong_port() {
     for scheme in ["redis", "rediss"] {
         let message = refusal(&format!("{scheme}://127.0.0.1:{}/0", free_port()));
         assert!(message.contains("refused") && !message.contains("TLS"), "{message}");

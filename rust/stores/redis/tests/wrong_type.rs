@@ -1,4 +1,4 @@
-//! A script is not rolled back: one that meets a key of a wrong type must not have written anything.
+//! Scripts are not rolled back: a script that meets a key of a wrong type must not have written anything.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -36,7 +36,7 @@ const KEYS: [&str; 20] = [
     "c:r1",
 ];
 
-/// Content of every key, to be compared.
+/// Content of every key, for comparison.
 fn dump(server: &Server) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
     let mut connection = server.connect();
     let mut keys: Vec<Vec<u8>> = server.run(&["KEYS", "*"]);
@@ -85,7 +85,7 @@ const VERBS: [(&str, Verb); 11] = [
 ];
 
 #[test]
-fn a_key_of_a_wrong_type_leaves_nothing_half_done() {
+fn a_script_that_meets_a_key_of_a_wrong_type_writes_nothing() {
     let server = Server::start();
     let mut connection = server.connect();
     let mut refused = 0;
@@ -102,7 +102,7 @@ fn a_key_of_a_wrong_type_leaves_nothing_half_done() {
             assert_ne!(queued, state.queued);
             let full = format!("{{{app}:0}}{key}");
             let () = redis::cmd("DEL").arg(&full).query(&mut connection).unwrap();
-            // A type that none of the keys has.
+            // A type that no key of the layout has.
             let () = redis::cmd("XADD").arg(&full).arg("*").arg("a").arg("b").query(&mut connection).unwrap();
             let before = dump(&server);
             if let Err(error) = verb(&store, &state) {
@@ -116,7 +116,7 @@ fn a_key_of_a_wrong_type_leaves_nothing_half_done() {
 }
 
 #[test]
-fn a_batch_that_begins_the_next_chunk_of_the_order_of_arrival_leaves_nothing_half_done() {
+fn a_batch_that_starts_a_chunk_of_a_wrong_type_writes_nothing() {
     let server = Server::start();
     let mut connection = server.connect();
     for key in ["o", "o:\0\0\0\0", "o:\0\0\0\u{1}", "Q", "m", "q:default"] {
@@ -125,7 +125,7 @@ fn a_batch_that_begins_the_next_chunk_of_the_order_of_arrival_leaves_nothing_hal
         let calls = |n: usize| (0..n).map(|_| call()).collect::<Vec<_>>();
         store.submit(&calls(200)).unwrap();
         if key == "Q" {
-            // It is looked at when the queue was empty.
+            // The script reads it if the queue was empty.
             store.claim(&request("r1", 200)).unwrap();
         }
         let full = format!("{{{app}:0}}{key}");
@@ -139,7 +139,7 @@ fn a_batch_that_begins_the_next_chunk_of_the_order_of_arrival_leaves_nothing_hal
 }
 
 #[test]
-fn a_claim_says_that_a_shard_fails_although_the_others_give_what_they_have() {
+fn a_claim_reports_a_failed_shard_and_returns_the_claims_of_the_others() {
     let server = Server::start();
     let app = app_id();
     let store = RedisStore::open(RedisOptions { app_id: app.clone(), shards: 2, ..options(&server.url()) }).unwrap();
@@ -156,7 +156,7 @@ fn a_claim_says_that_a_shard_fails_although_the_others_give_what_they_have() {
 }
 
 #[test]
-fn a_queue_of_a_wrong_type_that_nothing_is_added_to_takes_no_answer_of_a_recovery() {
+fn an_unrelated_queue_of_a_wrong_type_does_not_fail_a_recovery() {
     let server = Server::start();
     let mut connection = server.connect();
     let app = app_id();

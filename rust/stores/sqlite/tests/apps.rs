@@ -1,4 +1,4 @@
-//! Apps that share one file see nothing of each other.
+//! Apps that share a file do not see each other.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -60,11 +60,11 @@ fn an_app_finds_claims_counts_and_cancels_only_its_own_work() {
 }
 
 #[test]
-fn keys_of_one_name_are_one_per_app() {
+fn apps_do_not_share_keys_of_the_same_name() {
     let folder = tempdir().unwrap();
     let [a, b] = two_apps(&folder.path().join("x.db"));
     let registration = Registration { key: "r".into(), refuse_different: false };
-    let registered = || Submission { registration: Some(registration.clone()), ..submission() };
+    let registered = || Submission { registration: Some(registration.clone()), ..call() };
     for store in [&a, &b] {
         let first = registered();
         let id = first.id;
@@ -79,12 +79,12 @@ fn keys_of_one_name_are_one_per_app() {
 }
 
 #[test]
-fn a_purge_leaves_the_other_app_its_work_and_its_counts() {
+fn a_purge_keeps_the_work_and_the_counts_of_the_other_app() {
     let folder = tempdir().unwrap();
     let [a, b] = two_apps(&folder.path().join("x.db"));
     for store in [&a, &b] {
-        // So many that they are added up at once.
-        let batch: Vec<_> = std::iter::repeat_with(submission).take(2500).collect();
+        // A batch so large that its submit adds up the tally.
+        let batch: Vec<_> = std::iter::repeat_with(call).take(2500).collect();
         store.submit(&batch).unwrap();
         succeed(&**store, claim(&**store, 1)[0].ownership());
     }
@@ -104,7 +104,7 @@ fn a_runner_of_one_name_in_two_apps_is_two_runners() {
         let path = folder.path().join("x.db");
         SqliteStore::open(SqliteOptions { app_id: app_id.into(), clock: clock.clone(), ..options(&path) }).unwrap()
     });
-    let runner = request(1).runner;
+    let runner = request("r1", 1).runner;
     let [of_a, of_b] = [&a, &b].map(|store| {
         submit(&**store);
         submit(&**store);
@@ -122,8 +122,8 @@ fn a_runner_of_one_name_in_two_apps_is_two_runners() {
     found.sort_unstable();
     expected.sort_unstable();
     assert_eq!(found, expected);
-    assert_eq!(b.claim(&ClaimRequest { alone: true, ..request(9) }).unwrap().claims.len(), 2);
-    assert_eq!(a.claim(&ClaimRequest { alone: true, ..request(9) }).unwrap().claims.len(), of_a.len());
+    assert_eq!(b.claim(&ClaimRequest { alone: true, ..request("r1", 9) }).unwrap().claims.len(), 2);
+    assert_eq!(a.claim(&ClaimRequest { alone: true, ..request("r1", 9) }).unwrap().claims.len(), of_a.len());
 }
 
 #[test]
@@ -151,13 +151,13 @@ fn a_busy_app_does_not_wake_an_idle_one() {
         submit(&*busy);
     }
     let woken = idle.hub().changes() - before;
-    // The log of the file is looked at four times a second at most.
+    // The listener polls the log four times a second at most.
     let looks = started.elapsed().as_millis() as u64 / 200 + 2;
     assert!(woken <= looks, "woken {woken} times in {:?}", started.elapsed());
 }
 
 #[test]
-fn apps_that_open_a_new_file_together_have_tables_of_their_own() {
+fn apps_that_open_a_new_file_together_get_tables_of_their_own() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("x.db");
     std::thread::scope(|scope| {
@@ -172,7 +172,7 @@ fn apps_that_open_a_new_file_together_have_tables_of_their_own() {
 }
 
 #[test]
-fn the_lost_table_of_a_second_app_is_found() {
+fn the_lost_table_of_a_second_app_is_detected() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("x.db");
     two_apps(&path).iter().for_each(|store| store.close().unwrap());

@@ -1,4 +1,4 @@
-//! What every store promises, to each app of a file.
+//! The conformance suite, for the first app of a file and for another.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
@@ -30,7 +30,7 @@ fn fixture() -> Fixture {
 
 pynenc_core::store_conformance!(fixture());
 
-/// Its tables have other names, in every statement.
+/// The tables of this app have other names, in every statement.
 mod the_second_app_of_a_file {
     use super::*;
 

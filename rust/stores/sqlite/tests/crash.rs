@@ -1,4 +1,4 @@
-//! A process killed in mid-load: what it acknowledged is there, nothing finished twice, and the file is sound.
+//! A process is killed under load: acknowledged work is there, nothing finished twice, and the file is sound.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -15,11 +15,11 @@ use pynenc_core::status::Status;
 use pynenc_core::store::{Reads, Store};
 use pynenc_store_sqlite::SqliteStore;
 
-const TEST: &str = "what_was_acknowledged_survives_a_kill";
+const TEST: &str = "acknowledged_work_survives_a_kill";
 const DATABASE: &str = "PYNENC_TEST_CRASH_DATABASE";
 
 #[test]
-fn what_was_acknowledged_survives_a_kill() {
+fn acknowledged_work_survives_a_kill() {
     if let Some(path) = std::env::var_os(DATABASE) {
         return load(&open(Path::new(&path)));
     }
@@ -42,10 +42,10 @@ fn spawn(path: &Path) -> Child {
         .unwrap()
 }
 
-/// Submit, claim and settle until killed, saying on standard output what was acknowledged.
+/// Submit, claim and settle until the kill, and write every acknowledgement to standard output.
 fn load(store: &SqliteStore) {
     let say = |what: &str, id: InvocationId| {
-        // One write: a line is whole or missing. Fails when the parent is gone, and then so is the purpose.
+        // One write, so that a line is whole or missing. It fails when the parent is gone.
         std::io::stdout().lock().write_all(format!("{what} {id}\n").as_bytes()).unwrap();
     };
     std::thread::scope(|scope| {
@@ -76,7 +76,7 @@ struct Ledger {
 }
 
 impl Ledger {
-    /// Kill the child after so many lines, then read what else it had said.
+    /// Kill the child after `lines` lines, then read the rest.
     fn read(&mut self, child: &mut Child, lines: usize) {
         let mut seen = 0;
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
@@ -105,8 +105,8 @@ impl Ledger {
             }
         }
         let id = submit(&*store);
-        // What the dead process had claimed stays claimed until its lease ends; the rest is to be had.
-        until("a new invocation gets its turn", || {
+        // Claims of the dead process last until their leases end. Other invocations can be claimed.
+        eventually("a new invocation gets its turn", || {
             let claims = claim(&*store, 100);
             claims.iter().for_each(|claim| succeed(&*store, claim.ownership()));
             store.get(id).unwrap().status == Status::Success

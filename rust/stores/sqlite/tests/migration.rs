@@ -1,4 +1,4 @@
-//! Files of schema version 3, made by the release that had it: `version3.db` holds every kind of invocation.
+//! Files of schema version 3, made by the release that used it: `version3.db` has every kind of invocation.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -21,7 +21,7 @@ use pynenc_store_sqlite::{SqliteOptions, SqliteStore};
 use rusqlite::{Connection, params};
 use tempfile::{TempDir, tempdir};
 
-/// What the file of version 3 holds, by status.
+/// Invocations in the file of version 3, by status.
 const HELD: [(Status, usize); 8] = [
     (Status::Registered, 5),
     (Status::Running, 2),
@@ -54,27 +54,27 @@ fn version(path: &Path) -> i32 {
 }
 
 #[test]
-fn the_app_that_opens_a_file_of_version_3_first_goes_on_with_what_it_holds() {
+fn the_first_app_that_opens_a_file_of_version_3_goes_on_with_its_work() {
     let (_folder, path) = old_file();
     assert_eq!(version(&path), 3);
     let store = open_app(&path, "first");
     assert_eq!(counts(&*store), HELD);
     let other = open_app(&path, "second");
     assert_eq!((other.count(&Filter::default()), claim(&*other, 99)), (Ok(0), vec![]));
-    // Its registration key is held still.
+    // The registration key is still held.
     let registration = Some(Registration { key: "r".into(), refuse_different: false });
-    let again = store.submit(&[Submission { registration, ..submission() }]).unwrap();
+    let again = store.submit(&[Submission { registration, ..call() }]).unwrap();
     assert!(matches!(again[..], [Submitted::Reused { .. }]), "{again:?}");
-    // The runners of before are gone: one ran, one waited, and one was to be cancelled.
+    // The earlier runners are gone. One invocation ran, one waited, and one was to be cancelled.
     let found = store.recover(RecoveryPolicy::default()).unwrap();
     assert_eq!((found.requeued.len(), found.cancelled.len(), found.buried.len()), (2, 1, 0));
     let mut ended = 0;
     let deadline = Instant::now() + PATIENCE;
-    // Nine, beside the one that is due in months: some wait for the pause after a recovery.
+    // Nine invocations, without the one that is due in months. Some wait for the backoff after a recovery.
     while ended < 9 {
         assert!(Instant::now() < deadline, "{ended} of 9");
         for alone in [false, true] {
-            for claim in store.claim(&ClaimRequest { alone, ..request(9) }).unwrap().claims {
+            for claim in store.claim(&ClaimRequest { alone, ..request("r1", 9) }).unwrap().claims {
                 assert_eq!(claim.payload.as_ref(), b"arguments");
                 succeed(&*store, claim.ownership());
                 ended += 1;
@@ -92,7 +92,7 @@ fn the_app_that_opens_a_file_of_version_3_first_goes_on_with_what_it_holds() {
 const PAGE: Page = Page { offset: 0, limit: 99 };
 
 #[test]
-fn several_that_open_a_file_of_version_3_together_agree_whose_it_is() {
+fn processes_that_open_a_file_of_version_3_together_agree_on_its_app() {
     let (_folder, path) = old_file();
     let found: Vec<(String, usize)> = std::thread::scope(|scope| {
         let open = |number: usize| {
@@ -109,12 +109,12 @@ fn several_that_open_a_file_of_version_3_together_agree_whose_it_is() {
     assert!(found.iter().all(|(app_id, count)| (*count == 15) == owners.contains(&app_id)), "{found:?}");
 }
 
-/// The statements of a process of schema version 3, which has the file open while another one brings it up to date.
+/// The statements of a process of schema version 3 that has the file open while another process migrates it.
 struct Older(Connection);
 
 impl Older {
     fn submit(&self) -> InvocationId {
-        let call = submission();
+        let call = call();
         let sql = "INSERT INTO invocation (id, task, args_id, parent, depth, queue, priority, due, registration_key,
                                            run_key, run_limit, run_drop, status, place, history)
                    VALUES (?1, 'shop.plain', '', NULL, 0, 'older', 0.0, 0, NULL, NULL, 0, 0, 1, 1, x'')";
@@ -158,12 +158,12 @@ fn an_older_process_that_has_the_file_open_goes_on_with_the_work_of_the_first_ap
     let newer = open_app(&path, "first");
     let other = open_app(&path, "second");
     assert_eq!(version(&path), 4);
-    // The newer process and the older one see each other's calls.
+    // The newer and the older process see each other's calls.
     assert_eq!(newer.watch(&[before]), Ok(vec![Watched::Live(before, Status::Registered)]));
     let after = older.submit();
     let [first, second] = older.claimable()[..] else { unreachable!("two wait") };
     older.claim(first);
-    let taken = newer.claim(&ClaimRequest { queues: ["older".into()].into(), ..request(9) }).unwrap().claims;
+    let taken = newer.claim(&ClaimRequest { queues: ["older".into()].into(), ..request("r1", 9) }).unwrap().claims;
     assert_eq!(taken.iter().map(|claim| claim.id).collect::<Vec<_>>(), [after], "not what the older one has claimed");
     succeed(&*newer, taken[0].ownership());
     let mut waiter = Waiter::new(newer.clone(), &[before]);
@@ -171,7 +171,7 @@ fn an_older_process_that_has_the_file_open_goes_on_with_the_work_of_the_first_ap
     let news = waiter.wait(Some(Instant::now() + PATIENCE)).unwrap();
     assert_eq!(news[0].payload.as_deref(), Some(b"value".as_slice()));
     assert!(older.claimable().is_empty() && second > first);
-    // What another app does, it does not see.
+    // The older process does not see the work of another app.
     submit(&*other);
     let plain: i64 = older.0.query_row("SELECT count(*) FROM invocation", [], |row| row.get(0)).unwrap();
     assert_eq!((plain, newer.count(&Filter::default())), (17, Ok(17)));
@@ -186,12 +186,12 @@ mod killed {
 
     use super::*;
 
-    /// Tells the child which file to open.
+    /// Names the file for the child.
     const DATABASE: &str = "PYNENC_TEST_MIGRATION_DATABASE";
-    const TEST: &str = "killed::a_process_killed_while_it_brings_a_file_up_to_date_did_so_entirely_or_not_at_all";
+    const TEST: &str = "killed::a_process_killed_during_a_migration_did_all_of_it_or_nothing";
 
     #[test]
-    fn a_process_killed_while_it_brings_a_file_up_to_date_did_so_entirely_or_not_at_all() {
+    fn a_process_killed_during_a_migration_did_all_of_it_or_nothing() {
         if let Some(path) = std::env::var_os(DATABASE) {
             return drop(open_app(Path::new(&path), "first"));
         }

@@ -1,4 +1,4 @@
-//! Every file that cannot be trusted is refused, by name, with advice, and left as it was.
+//! An unusable file is refused by its name, with advice, and stays unchanged.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -17,7 +17,7 @@ fn folder() -> TempDir {
     tempdir().unwrap()
 }
 
-/// A database with one invocation in it, closed.
+/// Make a database with one invocation, and close it.
 fn used(path: &Path) {
     let store = open(path);
     submit(&*store);
@@ -25,7 +25,7 @@ fn used(path: &Path) {
 }
 
 #[test]
-fn the_last_directory_is_made_and_nobody_else_can_read_what_is_in_it() {
+fn the_last_directory_is_made_for_this_user_alone() {
     let folder = folder();
     let path = folder.path().join(".pynenc").join("x.db");
     submit(&*open(&path));
@@ -39,7 +39,7 @@ fn the_last_directory_is_made_and_nobody_else_can_read_what_is_in_it() {
 }
 
 #[test]
-fn a_missing_directory_above_is_refused() {
+fn a_missing_parent_directory_is_refused() {
     let folder = folder();
     let message = refusal(&folder.path().join("a").join("b").join("x.db"));
     assert!(message.contains("does not exist") && message.contains("create the directory"), "{message}");
@@ -64,7 +64,7 @@ fn a_file_as_directory_is_refused() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_directory_that_cannot_be_written_is_refused() {
-    // Nobody, not even root, makes files in there.
+    // No user, not even root, can make files in this directory.
     let message = refusal(Path::new("/proc/x.db"));
     assert!(message.contains("cannot be made") && message.contains("can be written"), "{message}");
 }
@@ -78,7 +78,7 @@ fn a_file_that_cannot_be_written_is_refused() {
     used(&path);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
     if fs::OpenOptions::new().write(true).open(&path).is_ok() {
-        // This user may write whatever the permissions say: then so may the store.
+        // This user may write whatever the permissions are. So may the store.
         submit(&*open(&path));
         return;
     }
@@ -120,13 +120,13 @@ fn a_newer_schema_is_refused() {
 }
 
 #[test]
-fn a_damaged_page_is_found() {
+fn a_damaged_page_is_detected() {
     let folder = folder();
     let path = folder.path().join("x.db");
     used(&path);
     let mut bytes = fs::read(&path).unwrap();
     assert!(bytes.len() > 8192, "the log was written back when the last handle closed");
-    // From the second page on: the header stays what it was.
+    // From the second page on, so that the header stays sound.
     bytes[4096..].fill(0x5a);
     fs::write(&path, bytes).unwrap();
     let message = refusal(&path);
@@ -134,7 +134,7 @@ fn a_damaged_page_is_found() {
 }
 
 #[test]
-fn a_lost_table_is_found() {
+fn a_lost_table_is_detected() {
     let folder = folder();
     let path = folder.path().join("x.db");
     used(&path);
@@ -171,7 +171,7 @@ fn a_log_without_its_database_is_refused_and_kept() {
 }
 
 #[test]
-fn a_database_of_the_first_schema_is_brought_up_to_date_with_what_it_holds() {
+fn a_database_of_the_first_schema_is_migrated_with_its_content() {
     let folder = folder();
     let path = folder.path().join("x.db");
     let store = open(&path);
@@ -193,7 +193,7 @@ fn a_database_of_the_first_schema_is_brought_up_to_date_with_what_it_holds() {
 }
 
 #[test]
-fn a_database_of_the_second_schema_learns_to_let_invocations_run_alone() {
+fn a_database_of_the_second_schema_is_migrated_to_run_invocations_alone() {
     let folder = folder();
     let path = folder.path().join("x.db");
     let store = open(&path);
@@ -205,10 +205,10 @@ fn a_database_of_the_second_schema_learns_to_let_invocations_run_alone() {
     let back = "DROP TABLE app; DROP INDEX invocation_alone; ALTER TABLE invocation DROP COLUMN alone; PRAGMA user_version = 2";
     Connection::open(&path).unwrap().execute_batch(back).unwrap();
     let store = open(&path);
-    let recovered = store.revoke(&"runner-1".into(), "killed by signal 9", Default::default()).unwrap();
+    let recovered = store.revoke(&"r1".into(), "killed by signal 9", Default::default()).unwrap();
     assert_eq!((recovered.requeued.len(), recovered.alone), (2, 2));
     assert_eq!(claim(&*store, 2), []);
-    let again = store.claim(&ClaimRequest { alone: true, ..request(2) }).unwrap().claims;
+    let again = store.claim(&ClaimRequest { alone: true, ..request("r1", 2) }).unwrap().claims;
     assert_eq!(again.iter().map(|one| one.id).collect::<Vec<_>>(), [claims[0].id, claims[1].id]);
 }
 
@@ -245,14 +245,14 @@ fn the_library_is_new_enough() {
 
 #[test]
 #[cfg(unix)]
-fn a_database_that_is_removed_while_in_use_is_given_up() {
+fn a_handle_gives_up_a_database_that_is_removed_while_in_use() {
     let folder = folder();
     let path = folder.path().join("x.db");
     let store = open(&path);
     submit(&*store);
     fs::remove_file(&path).unwrap();
-    until("the loss is noticed", || store.submit(&[submission()]).is_err());
-    let error = store.submit(&[submission()]).unwrap_err();
+    eventually("the loss is noticed", || store.submit(&[call()]).is_err());
+    let error = store.submit(&[call()]).unwrap_err();
     assert!(error.to_string().contains("removed or replaced"), "{error}");
     assert!(store.count(&Default::default()).is_err());
 }
@@ -274,14 +274,14 @@ fn nothing_is_acknowledged_once_a_file_of_the_database_is_gone() {
             }
             let refused = store.settle(&[success(claims[0].ownership())]).unwrap_err().to_string();
             assert!(refused.contains(&format!("x.db{suffix} was removed or replaced")), "{refused}");
-            let refused = store.submit(&[submission()]).unwrap_err().to_string();
+            let refused = store.submit(&[call()]).unwrap_err().to_string();
             assert!(refused.contains("start them again"), "{refused}");
         }
     }
 }
 
 #[test]
-fn what_is_damaged_is_said_and_not_what_it_leads_to() {
+fn an_error_names_the_damage_and_not_its_consequence() {
     let folder = folder();
     let path = folder.path().join("x.db");
     used(&path);
@@ -292,7 +292,7 @@ fn what_is_damaged_is_said_and_not_what_it_leads_to() {
 
 #[test]
 #[cfg(unix)]
-fn a_database_that_is_put_in_place_of_one_in_use_is_left_alone() {
+fn a_handle_leaves_a_database_alone_that_replaces_its_own() {
     let folder = folder();
     let (path, log) = (folder.path().join("x.db"), folder.path().join("x.db-wal"));
     let store = open(&path);

@@ -1,4 +1,4 @@
-//! Whatever the size of the database, no verb reads or sorts more of it than it needs.
+//! No verb reads or sorts more rows than it needs, whatever the size of the database.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-/// Everything is looked at, and it says so: counting all, what is left of a filter that no index serves, and the cards of
-/// runners, which are few.
+/// Statements that must read all rows: a count of all, filters that no index serves, and the cards of runners, which are few.
 const MAY_SCAN: [&str; 5] =
     ["purge/count.sql", "list/ids.sql", "list/count.sql", "runners/kept.sql", "runners/forget.sql"];
 
-/// The scan is of an index that has only what is asked for, and ends with its first row, ends at the limit of the caller,
-/// or is done once per boot.
+/// Statements that scan an index with only the rows in question, and end at the first row, end at the limit of the caller, or run
+/// once per boot.
 const OF_A_PARTIAL_INDEX: [&str; 8] = [
     "alone/count.sql",
     "claim/any_ready.sql",
@@ -24,7 +23,7 @@ const OF_A_PARTIAL_INDEX: [&str; 8] = [
     "purge/queued_scheduled.sql",
 ];
 
-/// These change many rows at once and select them first; a plain task runs none of them.
+/// Statements that change many rows at once and select them first. A plain task runs none of them.
 const OF_MANY_ROWS: [&str; 3] = ["claim/promote.sql", "claim/promote_in.sql", "claim/ready_queues.sql"];
 
 fn queries(folder: &Path) -> Vec<PathBuf> {
@@ -40,8 +39,8 @@ fn empty_database(root: &Path) -> Connection {
     db
 }
 
-/// SQLite makes a temporary table for `IN` with three constants or more, for `RETURNING` and for an index that is changed
-/// while it is read. In a partial index, each statement that changes its columns pays for it.
+/// SQLite makes a temporary table for `IN` with three constants or more, for `RETURNING`, and for an index that changes while it is
+/// read. If a partial index contains such an `IN`, each statement that changes its columns pays for the table.
 #[test]
 fn no_statement_of_a_plain_task_opens_a_temporary_table() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -80,7 +79,7 @@ fn every_statement_finds_its_rows_by_an_index_and_in_order() {
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next().unwrap() {
             let step: String = row.get(3).unwrap();
-            // What a subquery reads is a step of its own.
+            // A subquery is a step of its own.
             let harmless = step == "SCAN CONSTANT ROW" || step.starts_with("SCAN (subquery-");
             let scans = step.starts_with("SCAN ") && !harmless;
             assert!(!scans || partial, "{}: {step}", path.display());

@@ -1,4 +1,4 @@
-//! Counts that are added up agree with counts that look at each invocation, whatever was purged in between.
+//! The tally agrees with counts that read each invocation, whatever was purged in between.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -57,7 +57,7 @@ fn agree(store: &SqliteStore, when: &str) {
 fn calls(count: usize) -> Vec<Submission> {
     (0..count)
         .map(|n| {
-            let mut one = if n % 11 == 0 { keyed("k") } else { submission() };
+            let mut one = if n % 11 == 0 { keyed("k") } else { call() };
             one.route = Arc::new(Route { task: TASKS[n % 3].into(), queue: QUEUES[n % 2].into(), priority: 0.0 });
             one
         })
@@ -65,7 +65,7 @@ fn calls(count: usize) -> Vec<Submission> {
 }
 
 #[test]
-fn what_is_added_up_agrees_with_what_is_there() {
+fn the_tally_agrees_with_a_scan() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     let clock = Arc::new(ManualClock::new(1_764_000_000_000));
@@ -89,7 +89,7 @@ fn what_is_added_up_agrees_with_what_is_there() {
         }
         agree(&store, "with all kinds in it");
         agree(&open(), "by another handle");
-        store.revoke(&"runner-1".into(), "killed", RecoveryPolicy::default()).unwrap();
+        store.revoke(&"r1".into(), "killed", RecoveryPolicy::default()).unwrap();
         agree(&store, "with some that run alone next");
         if round == 1 {
             clock.advance(60_001);

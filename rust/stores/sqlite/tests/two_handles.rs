@@ -1,4 +1,4 @@
-//! Two handles on one file: what one commits wakes the other. Within one process SQLite itself keeps the locks right.
+//! Two handles on one file: a commit of one wakes the other. SQLite keeps the locks correct within one process.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -16,13 +16,13 @@ use pynenc_core::store::{Reads, Store};
 use pynenc_core::wait::Waiter;
 use pynenc_store_sqlite::{SqliteOptions, SqliteStore};
 
-/// The folder of the test without notifications, which has no usual place for sockets.
-const CHILD: &str = "PYNENC_TEST_NO_NOTIFICATIONS";
+/// The folder of the files of the test without sockets, which has no usual folder for them.
+const CHILD: &str = "PYNENC_TEST_NO_SOCKETS";
 
 fn folder() -> tempfile::TempDir {
     let Some(parent) = std::env::var_os(CHILD) else { return tempfile::tempdir().unwrap() };
     let folder = tempfile::tempdir_in(parent).unwrap();
-    // In the place of the folder for the sockets.
+    // A file in place of the folder for the sockets.
     std::fs::write(folder.path().join("x.db-bell"), "").unwrap();
     folder
 }
@@ -36,10 +36,10 @@ impl Listener for Runner {
 }
 
 fn listen(store: &dyn Store) -> (Arc<dyn Listener>, Receiver<()>) {
-    let (sender, rings) = channel();
+    let (sender, wakes) = channel();
     let listener: Arc<dyn Listener> = Arc::new(Runner(sender));
     store.hub().listen(Arc::downgrade(&listener));
-    (listener, rings)
+    (listener, wakes)
 }
 
 #[test]
@@ -59,25 +59,25 @@ fn a_wait_in_one_handle_ends_with_a_settle_in_the_other() {
 }
 
 #[test]
-fn a_runner_on_one_handle_hears_of_work_from_the_other() {
+fn work_of_one_handle_wakes_a_runner_on_the_other() {
     let folder = folder();
     let path = folder.path().join("x.db");
     let (client, runner) = (open(&path), open(&path));
-    let (_listener, rings) = listen(&*runner);
+    let (_listener, wakes) = listen(&*runner);
     submit(&*client);
-    until("the runner finds the work it was told of", || {
-        rings.recv_timeout(PATIENCE).unwrap();
+    eventually("the runner finds the work it was told of", || {
+        wakes.recv_timeout(PATIENCE).unwrap();
         claim(&*runner, 1).len() == 1
     });
 }
 
 #[test]
-fn many_finishes_reach_the_other_handle_each_once_however_many_there_are() {
+fn any_number_of_finishes_reaches_the_other_handle_each_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     let (client, runner) = (open(&path), open(&path));
-    // More than the other handle reads one by one.
-    let batch: Vec<_> = (0..6000).map(|_| submission()).collect();
+    // More finishes than the other handle reads one by one.
+    let batch: Vec<_> = (0..6000).map(|_| call()).collect();
     client.submit(&batch).unwrap();
     let ids: Vec<_> = batch.iter().map(|submission| submission.id).collect();
     let mut waiter = Waiter::new(client.clone(), &ids);
@@ -100,7 +100,7 @@ fn many_finishes_reach_the_other_handle_each_once_however_many_there_are() {
 }
 
 #[test]
-fn a_purge_in_one_handle_makes_waiters_of_the_other_look() {
+fn a_purge_in_one_handle_makes_waiters_of_the_other_poll() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     let (client, other) = (open(&path), open(&path));
@@ -124,7 +124,7 @@ fn finishes_after_a_purge_are_not_missed() {
         assert!(waiter.ready().unwrap().is_empty());
         succeed(&*runner, claim(&*runner, 1)[0].ownership());
         assert_eq!(waiter.wait(Some(Instant::now() + PATIENCE)).unwrap()[0].id, id);
-        // The record with the highest number of a finish goes; the number must not come again.
+        // The record with the highest number of a finish is removed. Its number must not be reused.
         clock.advance(60_000);
         assert_eq!(runner.purge(Purge::Expired { limit: 10 }), Ok(1));
     }
@@ -135,11 +135,11 @@ fn an_idle_handle_neither_locks_nor_reads() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     let idle = open(&path);
-    let (_listener, rings) = listen(&*idle);
-    // The log of its own opening is noticed once; after that nothing changes.
-    while rings.recv_timeout(std::time::Duration::from_millis(1100)).is_ok() {}
+    let (_listener, wakes) = listen(&*idle);
+    // The listener finds the log of the opening once. After that nothing changes.
+    while wakes.recv_timeout(std::time::Duration::from_millis(1100)).is_ok() {}
     let before = idle.stats();
-    assert!(rings.recv_timeout(std::time::Duration::from_millis(2500)).is_err(), "nobody did anything");
+    assert!(wakes.recv_timeout(std::time::Duration::from_millis(2500)).is_err(), "nobody did anything");
     assert_eq!(idle.stats(), before);
 }
 
@@ -154,7 +154,7 @@ fn an_idle_recovery_and_an_idle_claim_take_no_write_lock() {
 }
 
 #[test]
-fn a_closed_handle_says_so_and_leaves_no_socket_behind() {
+fn a_closed_handle_refuses_verbs_and_leaves_no_socket_behind() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     let store = open(&path);
@@ -192,15 +192,15 @@ fn callers_that_come_together_share_transactions() {
 }
 
 #[test]
-fn changes_are_noticed_without_notifications() {
+fn a_handle_without_a_socket_finds_changes_by_polling() {
     if std::env::var_os(CHILD).is_some() {
         a_wait_in_one_handle_ends_with_a_settle_in_the_other();
-        return a_runner_on_one_handle_hears_of_work_from_the_other();
+        return work_of_one_handle_wakes_a_runner_on_the_other();
     }
     // Only a process that starts without one has no folder for its sockets.
     let folder = tempfile::tempdir().unwrap();
     let status = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "changes_are_noticed_without_notifications"])
+        .args(["--exact", "a_handle_without_a_socket_finds_changes_by_polling"])
         .env(CHILD, folder.path())
         .env("TMPDIR", folder.path().join("missing").join("missing"))
         .env_remove("XDG_RUNTIME_DIR")

@@ -1,4 +1,4 @@
-//! Rows with values that no release wrote: each is set aside as failed, with a reason, and what stands behind it goes on.
+//! Rows with values that no release wrote: each is set aside as failed, with a reason, and blocks nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -21,7 +21,7 @@ use pynenc_core::store::{Reads, Store};
 use pynenc_store_sqlite::{SqliteOptions, SqliteStore};
 use rusqlite::Connection;
 
-/// Values that a column takes and that mean nothing there. The `id` is the subject of a test of its own.
+/// Values that a column can store and that mean nothing there. Another test covers the column `id`.
 const DAMAGES: [(&str, &str); 30] = [
     ("status", "99"),
     ("status", "0"),
@@ -76,9 +76,10 @@ impl World {
         assert_eq!(self.db.execute(&sql, [id.to_bytes()]).unwrap(), 1, "{column}");
     }
 
-    /// Claim, those too that run alone after the death of their runner.
+    /// Claim, including invocations that run alone after the death of their runner.
     fn owned(&self, limit: usize) -> Vec<Ownership> {
-        let claims = |alone| self.store.claim(&ClaimRequest { alone, ..request(limit) }).expect("claims work").claims;
+        let claims =
+            |alone| self.store.claim(&ClaimRequest { alone, ..request("r1", limit) }).expect("claims work").claims;
         [false, true].into_iter().flat_map(claims).map(|one| one.ownership()).collect()
     }
 
@@ -98,7 +99,7 @@ impl World {
 }
 
 #[test]
-fn an_unreadable_row_in_the_queue_stops_nothing() {
+fn an_unreadable_row_in_a_queue_blocks_nothing() {
     let world = World::new();
     let mut aside = 0;
     for (column, value) in DAMAGES {
@@ -121,7 +122,7 @@ fn an_unreadable_row_in_the_queue_stops_nothing() {
 }
 
 #[test]
-fn an_unreadable_row_of_a_claim_stops_neither_settlements_nor_recovery() {
+fn an_unreadable_row_of_a_claim_blocks_neither_settlements_nor_recovery() {
     for settles in [true, false] {
         let world = World::new();
         for (column, value) in DAMAGES {
@@ -129,7 +130,7 @@ fn an_unreadable_row_of_a_claim_stops_neither_settlements_nor_recovery() {
             let owners = world.owned(2);
             assert_eq!(owners.iter().map(|owner| owner.id).collect::<Vec<_>>(), [bad, good]);
             world.plant(bad, column, value);
-            world.store.beat(&"runner-1".into(), 10_000).expect("beats work");
+            world.store.beat(&"r1".into(), 10_000).expect("beats work");
             if settles {
                 let answers = world.store.settle(&[success(owners[0]), success(owners[1])]).expect(column);
                 assert_eq!(answers[1], Settled::Done, "{column} {value}: the one beside it");
@@ -154,7 +155,7 @@ fn an_unreadable_row_of_a_claim_stops_neither_settlements_nor_recovery() {
 }
 
 #[test]
-fn its_place_under_its_key_is_free_again_and_what_is_wrong_is_named() {
+fn setting_a_row_aside_frees_its_key_and_names_the_problem() {
     let world = World::new();
     let ids = [(); 3].map(|()| {
         let one = keyed("k");
@@ -163,7 +164,7 @@ fn its_place_under_its_key_is_free_again_and_what_is_wrong_is_named() {
     });
     assert_eq!(world.owned(3).len(), 1, "the others are parked");
     world.plant(ids[0], "status", "99");
-    // The first of the parked, too.
+    // The first blocked invocation, too.
     world.plant(ids[1], "depth", "-7");
     world.clock.advance(10_001);
     let mut unreadable = Vec::new();
@@ -180,7 +181,7 @@ fn its_place_under_its_key_is_free_again_and_what_is_wrong_is_named() {
 }
 
 #[test]
-fn waits_cancellations_and_withdrawals_meet_it_and_go_on() {
+fn an_unreadable_row_blocks_neither_waits_nor_cancellations_nor_withdrawals() {
     let world = World::new();
     submit(&*world.store);
     let waiter = world.owned(1)[0];
@@ -201,7 +202,7 @@ fn waits_cancellations_and_withdrawals_meet_it_and_go_on() {
 }
 
 #[test]
-fn arguments_that_are_gone_and_an_id_that_is_none_stop_nothing() {
+fn missing_arguments_and_an_unreadable_id_block_nothing() {
     let world = World::new();
     let (gone, nameless, good) = (submit(&*world.store), submit(&*world.store), submit(&*world.store));
     let gone_seq = "SELECT seq FROM invocation WHERE id = ?1";
@@ -211,14 +212,14 @@ fn arguments_that_are_gone_and_an_id_that_is_none_stop_nothing() {
     assert_eq!(owners.iter().map(|owner| owner.id).collect::<Vec<_>>(), [good]);
     assert!(world.is_aside(gone));
     assert_eq!(world.store.get(gone).unwrap().note.as_deref(), Some("unreadable: its arguments are gone"));
-    // It has an id now, under which it can be seen.
+    // It has an id now, by which it can be read.
     let listed = world.store.list(&Filter::default(), Page { offset: 0, limit: 10 }).unwrap();
     assert_eq!(listed.len(), 3);
     assert!(listed.iter().any(|id| ![gone, good].contains(id) && world.is_aside(*id)));
 
     let claimed = owners[0];
     world.plant(claimed.id, "id", "x'02'");
-    world.store.beat(&"runner-1".into(), 10_000).unwrap();
+    world.store.beat(&"r1".into(), 10_000).unwrap();
     world.clock.advance(10_001);
     for _ in 0..4 {
         world.store.recover(RecoveryPolicy::default()).unwrap();
@@ -233,17 +234,17 @@ fn a_large_batch_does_not_keep_others_from_the_lock() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     let (one, other) = (open(&path), open(&path));
-    let batch: Vec<Submission> = (0..30_000).map(|_| submission()).collect();
+    let batch: Vec<Submission> = (0..30_000).map(|_| call()).collect();
     std::thread::scope(|scope| {
         let whole = scope.spawn(|| one.submit(&batch).unwrap());
-        until("a piece of it is there", || other.count(&Filter::default()).unwrap() > 0);
+        eventually("a piece of it is there", || other.count(&Filter::default()).unwrap() > 0);
         submit(&*other);
         assert!(!whole.is_finished(), "another process was served in the middle of it");
         assert!(other.count(&Filter::default()).unwrap() < batch.len());
         assert_eq!(whole.join().unwrap().len(), batch.len());
     });
     assert_eq!(other.count(&Filter::default()), Ok(batch.len() + 1));
-    // Sent again, as after an error, it changes nothing.
+    // A repetition, as after an error, changes nothing.
     one.submit(&batch).unwrap();
     assert_eq!(other.count(&Filter::default()), Ok(batch.len() + 1));
 }

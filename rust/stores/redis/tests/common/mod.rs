@@ -11,27 +11,21 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
-use pynenc_core::call::{Route, Submission};
-use pynenc_core::claim::{Claim, ClaimRequest};
-use pynenc_core::clock::{Clock, ManualClock, SystemClock};
+use pynenc_core::claim::Claim;
+use pynenc_core::clock::ManualClock;
+pub use pynenc_core::conformance::support::*;
 use pynenc_core::conformance::{Fixture, RETENTION};
-use pynenc_core::ids::{InvocationId, Ownership};
-use pynenc_core::settle::{Outcome, Settled, Settlement};
-use pynenc_core::store::Store;
-use pynenc_core::submit::Submitted;
+use pynenc_core::settle::{Outcome, Settlement};
 use pynenc_core::sync::Mutex;
 use pynenc_store_redis::{RedisOptions, RedisStore, parse_url};
 
-/// How long a test waits for what must happen.
-pub const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A multiple of the usual rounds: `PYNENC_CHAOS=20` makes a long run of the short ones.
+/// The usual number of rounds, multiplied by `PYNENC_CHAOS`.
 pub fn rounds(usual: usize) -> usize {
     usual * std::env::var("PYNENC_CHAOS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-/// A port that was free a moment ago, and the one 10000 above, which a node of a cluster takes too. Below the range from
-/// which the system gives ports to clients: a server that is started again must find its port free.
+/// A port that was free a moment ago, as was the port 10000 above it, which a node of a cluster uses, too. It is below the range of
+/// ports that the system gives to clients, so that a restarted server finds its port free.
 pub fn free_port() -> u16 {
     loop {
         let step = NEXT.fetch_add(1, Ordering::SeqCst) + std::process::id() as usize * 37;
@@ -85,7 +79,7 @@ impl Server {
         self.await_ready();
     }
 
-    /// Through a shell that ends the server when this process has gone, however it went.
+    /// Start the server in a shell that kills it when this process ends, however that happens.
     fn spawn(&mut self) {
         let advice = "redis-server is not installed, and these tests need real servers: apt-get install redis-server";
         static INSTALLED: Once = Once::new();
@@ -94,7 +88,7 @@ impl Server {
             installed.unwrap_or_else(|error| panic!("{advice} ({error})"));
         });
         let mut command = Command::new("sh");
-        // It ends after the server: until that is gone, its port is taken, and it could not be launched again.
+        // The shell ends after the server, because a new server needs its port.
         let script = "redis-server \"$@\" >/dev/null 2>&1 & echo $!; cat >/dev/null; kill -9 $!; wait $! 2>/dev/null";
         command.args(["-c", script, "sh"]);
         if self.arguments.first().is_some_and(|first| first == "--sentinel") {
@@ -125,7 +119,7 @@ impl Server {
         }
     }
 
-    /// A server that wants TLS or a password is up as soon as it answers at all.
+    /// Whether the server answers at all. One that wants TLS or a password answers nothing else.
     fn speaks(&self) -> bool {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return false };
         let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));
@@ -142,7 +136,7 @@ impl Server {
         redis::Client::open(self.url())?.get_connection_with_timeout(Duration::from_secs(2))
     }
 
-    /// A connection of the test's own.
+    /// A plain connection of the test.
     pub fn connect(&self) -> redis::Connection {
         let connection = self.try_connect().unwrap();
         connection.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -153,7 +147,7 @@ impl Server {
         self.try_run(words).unwrap()
     }
 
-    /// For a server that may be on its way up, or out of its old role.
+    /// [`Self::run`] for a server that may be starting, or changing its role.
     pub fn try_run<T: redis::FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
         let mut connection = self.try_connect()?;
         connection.set_read_timeout(Some(PATIENCE))?;
@@ -189,11 +183,11 @@ impl Drop for Server {
     }
 }
 
-/// A way to a server that can be shut: after so many answers, none passes, and no connection is made.
+/// A gate before a server. It can be shut after a number of answers: then no answer passes, and no connection is made.
 pub struct Gate {
     port: u16,
-    /// How many answers may pass. Connections keep the one they were made with: an answer on its way while the gate was
-    /// shut does not pass once it is open again.
+    /// How many answers may pass. A connection keeps the counter with which it was made, so an answer from while the gate was shut
+    /// does not pass later.
     passes: Arc<Mutex<Arc<AtomicUsize>>>,
 }
 
@@ -251,10 +245,10 @@ fn pass(mut from: TcpStream, mut to: TcpStream, may_pass: impl Fn() -> bool) {
     let _ = to.shutdown(Shutdown::Both);
 }
 
-/// Where a server with `--appendonly yes` keeps what was written since it began.
+/// The log of a server with `--appendonly yes`.
 pub const LOG: &str = "appendonlydir/appendonly.aof.1.incr.aof";
 
-/// The blocks from `MULTI` to `EXEC` in a piece of a log: of each command its name, and where it ends.
+/// The blocks from `MULTI` to `EXEC` in a piece of a log: name and end of each command.
 pub fn blocks(log: &[u8]) -> Vec<Vec<(String, usize)>> {
     let (mut at, mut whole, mut open) = (0, Vec::new(), Vec::new());
     while let Some((name, end)) = command(log, at) {
@@ -309,7 +303,7 @@ pub fn two() -> (Server, RedisOptions, Arc<RedisStore>) {
     (server, options, store)
 }
 
-/// A fixture of the conformance suite on this server; `change` sets what the topology needs.
+/// A fixture of the conformance suite on this server. `change` sets options that the topology needs.
 pub fn fixture(url: &str, change: impl FnOnce(&mut RedisOptions)) -> Fixture {
     Fixture::open(|clock: Arc<ManualClock>| {
         let mut options = options(url);
@@ -319,73 +313,15 @@ pub fn fixture(url: &str, change: impl FnOnce(&mut RedisOptions)) -> Fixture {
     })
 }
 
-pub fn call() -> Submission {
-    Submission {
-        id: InvocationId::generate(SystemClock.wall(), 0),
-        route: Arc::new(Route { task: "m.f".into(), queue: "default".into(), priority: 0.0 }),
-        payload: b"arguments".as_slice().into(),
-        args_id: "".into(),
-        parent: None,
-        depth: 0,
-        due: 0,
-        registration: None,
-        concurrency: None,
-    }
-}
-
-pub fn submit(store: &dyn Store) -> InvocationId {
-    let one = call();
-    assert_eq!(store.submit(std::slice::from_ref(&one)), Ok(vec![Submitted::New(one.id)]));
-    one.id
-}
-
-pub fn request(runner: &str, limit: usize) -> ClaimRequest {
-    ClaimRequest {
-        runner: runner.into(),
-        limit,
-        queues: [].into(),
-        lease: 10_000,
-        begin: true,
-        alone: false,
-        order: Default::default(),
-    }
-}
-
-pub fn claim(store: &dyn Store, limit: usize) -> Vec<Claim> {
-    store.claim(&request("r1", limit)).unwrap().claims
-}
-
-/// Claim what runs alone in its process, as everything does that had started when its runner died.
-pub fn claim_alone(store: &dyn Store, limit: usize) -> Vec<Claim> {
-    store.claim(&ClaimRequest { alone: true, ..request("r1", limit) }).unwrap().claims
-}
-
 pub fn settlement(claim: &Claim, outcome: Outcome) -> Settlement {
     Settlement { owner: claim.ownership(), outcome, started: 1, slot: 0 }
 }
 
-pub fn success(owner: Ownership) -> Settlement {
-    Settlement { owner, outcome: Outcome::Success(b"value".as_slice().into()), started: 1, slot: 0 }
-}
-
-pub fn succeed(store: &dyn Store, owner: Ownership) {
-    assert_eq!(store.settle(&[success(owner)]), Ok(vec![Settled::Done]));
-}
-
-/// Ends the traffic of a test, also when the test fails: a scope waits for its threads.
+/// Ends the traffic of a test, also if the test fails, because a scope waits for its threads.
 pub struct StopOnDrop<'a>(pub &'a AtomicBool);
 
 impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
-    }
-}
-
-/// Repeat `look` until it is true.
-pub fn eventually(what: &str, mut look: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !look() {
-        assert!(Instant::now() < deadline, "did not happen: {what}");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,4 +1,4 @@
-//! A proxy before a server that can lose a request, or execute it and lose the answer.
+//! A proxy in front of a server that can lose a request, or pass it on and lose the answer.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use pynenc_core::sync::Mutex;
 
-/// What happens to the next request, once.
+/// Fault of the next matching request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lose {
     /// The connection ends before the server sees it.
@@ -16,7 +16,7 @@ pub enum Lose {
     Answer,
 }
 
-/// What is to be lost next: the first request in which this word occurs.
+/// The next request to lose: the first one that contains this word.
 type Armed = Mutex<Option<(Lose, String)>>;
 
 pub struct Proxy {
@@ -47,18 +47,18 @@ impl Proxy {
         self.lose_with(what, "");
     }
 
-    /// The next request with this word in it: the hash of a script, which the server knows already.
+    /// Lose the next request that contains this word, such as the hash of a script that the server knows.
     pub fn lose_with(&self, what: Lose, word: &str) {
         *self.armed.lock() = Some((what, word.to_owned()));
     }
 
-    /// Whether what was to be lost has been.
+    /// Whether the request was lost.
     pub fn has_lost(&self) -> bool {
         self.armed.lock().is_none()
     }
 }
 
-/// What happens to this request.
+/// Decide about a request.
 fn strike(armed: &Armed, request: &[u8]) -> Option<Lose> {
     let mut armed = armed.lock();
     let (_, word) = armed.as_ref()?;

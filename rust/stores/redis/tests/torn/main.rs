@@ -1,10 +1,9 @@
-//! Every script, torn: the server died with a part of its writes in the log, and comes back twice.
+//! Every script is torn: the server dies with a part of its writes in the log, and starts twice.
 //!
-//! A log that ends inside a command of a `MULTI` is cut by the server before that command only. What is left of the
-//! `MULTI` is not applied then, but by the start after that, in front of everything that was written meanwhile: Redis in
-//! all versions, Valkey until its change 4342. So of every script each beginning must do no harm, whether the verb is
-//! made again by the handle whose answer was lost, or never, and whatever others do meanwhile. The log is cut here after
-//! each command of a script in turn, a few bytes into the next one.
+//! If a log ends inside a command of a `MULTI`, the server cuts only that command. It does not apply the rest of the `MULTI` at this
+//! start, but at the next one, in front of everything that was written meanwhile: Redis in all versions, Valkey until its change
+//! 4342. So every beginning of a script must be harmless, whether the handle whose answer was lost repeats the verb or not, and
+//! whatever other processes do meanwhile. The tests cut the log after each command of a script in turn, a few bytes into the next.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
@@ -48,7 +47,7 @@ torn! {
     "submit": submit_a_batch(world) { world.submit_plain(2); world.submission(vec![call(), call(), call()]) }
     "submit": submit_with_a_concurrency_key(world) {
         world.submit_plain(1);
-        world.submission(vec![keyed(WhenBlocked::Wait), keyed(WhenBlocked::Wait)])
+        world.submission(vec![under_key(WhenBlocked::Wait), under_key(WhenBlocked::Wait)])
     }
     "submit": submit_with_a_registration_key(world) { world.submit_plain(1); world.submission(vec![registered()]) }
     "submit": submit_with_a_delay(world) {
@@ -59,7 +58,7 @@ torn! {
     "submit": submit_with_arguments_sent_ahead(world) { world.submit_plain(1); world.submission(vec![sized(20_000)]) }
     "claim": claim_and_begin(world) { world.submit_plain(5); claiming(3, true) }
     "claim": claim_without_beginning(world) { world.submit_plain(5); claiming(3, false) }
-    "claim": claim_what_has_a_past(world) {
+    "claim": claim_invocations_with_a_history(world) {
         let claims = world.running(2);
         let retry = Outcome::Retry { due: world.clock.wall() + 1_000, note: "n".into() };
         world.store.settle(&[settlement(&claims[0], retry)]).unwrap();
@@ -68,12 +67,12 @@ torn! {
         world.clock.advance(1_000);
         claiming(4, true)
     }
-    "claim": claim_and_park(world) {
-        world.submit(&[keyed(WhenBlocked::Wait), keyed(WhenBlocked::Wait), call(), call()]);
+    "claim": claim_and_block(world) {
+        world.submit(&[under_key(WhenBlocked::Wait), under_key(WhenBlocked::Wait), call(), call()]);
         claiming(2, true)
     }
     "claim": claim_and_drop(world) {
-        world.submit(&[keyed(WhenBlocked::Drop), keyed(WhenBlocked::Drop), call(), call()]);
+        world.submit(&[under_key(WhenBlocked::Drop), under_key(WhenBlocked::Drop), call(), call()]);
         claiming(2, true)
     }
     "claim": exchange_in_its_second_half(world) { world.block.set(2); exchanging(world) }
@@ -91,14 +90,14 @@ torn! {
     "settle": settle_with_a_release(world) {
         settling(&world.running(2)[..1], &Outcome::Release { due: 0, note: "n".into() })
     }
-    "settle": settle_what_is_to_be_cancelled(world) {
+    "settle": settle_an_invocation_to_cancel(world) {
         let claims = world.running(2);
         world.store.cancel(claims[0].id, Reach::Runners).unwrap();
         settling(&claims[..1], &Outcome::Cancelled { reason: "n".into() })
     }
     "settle": settle_a_batch(world) { settling(&world.running(4)[..3], &success_of(1)) }
-    "settle": settle_and_call_back(world) { settling(&[world.keyed(3).0], &success_of(1)) }
-    "settle": settle_what_others_wait_for(world) {
+    "settle": settle_and_unblock(world) { settling(&[world.keyed(3).0], &success_of(1)) }
+    "settle": settle_an_invocation_that_others_wait_for(world) {
         let claims = world.running(2);
         for other in [world.another(), world.another()] {
             world.listens(&other);
@@ -106,18 +105,18 @@ torn! {
         }
         settling(&claims[..1], &success_of(1))
     }
-    "pause": pause_for_one_in_the_queue(world) {
+    "pause": pause_for_a_queued_target(world) {
         let waiter = world.running(1)[0].ownership();
         pausing(waiter, world.submit_plain(2)[1])
     }
-    "pause": pause_for_one_that_is_parked(world) {
+    "pause": pause_for_a_blocked_target(world) {
         let waiter = world.running(1)[0].ownership();
         pausing(waiter, world.keyed(3).1[1])
     }
     "raise": raise_in_another_shard(world) {
         let waiter = world.running(1)[0].ownership();
         let far = || Submission { id: InvocationId::generate(world.clock.wall(), 1), ..call() };
-        // It looks at the target twice before it pauses and once after, and then at itself.
+        // The verb reads the target twice before it pauses and once after, and then itself.
         world.answers.set(5);
         pausing(waiter, world.submit(&[far(), far()])[1])
     }
@@ -128,22 +127,22 @@ torn! {
         verb(move |store| store.resume(&waiters))
     }
     "cancel": cancel_in_the_queue(world) { cancelling(world.submit(&[registered(), call()])[0]) }
-    "cancel": cancel_what_is_parked(world) { cancelling(world.keyed(3).1[0]) }
-    "cancel": cancel_what_was_called_back(world) {
+    "cancel": cancel_a_blocked_invocation(world) { cancelling(world.keyed(3).1[0]) }
+    "cancel": cancel_an_unblocked_invocation(world) {
         let (holder, parked) = world.keyed(3);
         succeed(&*world.store, holder.ownership());
         cancelling(parked[0])
     }
-    "cancel": cancel_what_runs(world) { cancelling(world.running(2)[0].id) }
+    "cancel": cancel_a_running_invocation(world) { cancelling(world.running(2)[0].id) }
     "beat": beat(world) { world.running(2); verb(|store| store.beat(&"r1".into(), 20_000)) }
-    "recover": recover_what_ran_and_what_did_not(world) {
+    "recover": recover_running_and_pending_claims(world) {
         world.running(1);
         world.submit_plain(2);
         world.store.claim(&ClaimRequest { begin: false, ..request("r1", 1) }).unwrap();
         recovering(world)
     }
     "recover": recover_a_holder(world) { world.keyed(3); recovering(world) }
-    "recover": recover_what_is_to_be_cancelled(world) {
+    "recover": recover_an_invocation_to_cancel(world) {
         world.store.cancel(world.running(2)[0].id, Reach::Runners).unwrap();
         recovering(world)
     }
@@ -156,18 +155,18 @@ torn! {
         world.clock.advance(10_001);
         verb(|store| store.recover(RecoveryPolicy { limit: 1, ..RecoveryPolicy::default() }))
     }
-    "recover": recover_what_ran_alone(world) {
+    "recover": recover_invocations_that_ran_alone(world) {
         world.alone(2);
         recovering(world)
     }
-    "claim": claim_what_runs_alone(world) {
+    "claim": claim_invocations_that_run_alone(world) {
         world.suspects(3);
         Box::new(|store| {
             let claims = store.claim(&ClaimRequest { alone: true, ..request("r1", 2) })?.claims;
             Ok(claims.iter().map(Claim::ownership).collect())
         })
     }
-    "settle": settle_with_a_retry_of_what_runs_alone(world) {
+    "settle": settle_with_a_retry_of_an_invocation_that_runs_alone(world) {
         let claims = world.alone(1);
         settling(&claims, &Outcome::Retry { due: 0, note: "again".into() })
     }
@@ -176,11 +175,11 @@ torn! {
         let other = world.another();
         world.listens(&other);
         Waiter::new(other, &[id]).ready().unwrap();
-        // Both listen before anything is lost.
+        // Both are subscribed before anything is lost.
         world.listens(&world.store);
         verb(move |store| Waiter::new(store.clone(), &[id]).ready())
     }
-    "purge": purge_all_that_is_there(world) {
+    "purge": purge_all(world) {
         world.expiring(3);
         verb(|store| store.purge(Purge::Expired { limit: 100 }))
     }
@@ -195,23 +194,23 @@ torn! {
         world.submit(&[registered(), sized(5_000), call()]);
         verb(|store| store.purge(Purge::Queued { limit: 100 }))
     }
-    "aside": set_aside_what_cannot_be_read(world) {
+    "aside": set_aside_an_unreadable_record(world) {
         let bad = world.submit_plain(3)[0];
         world.spoil(bad);
-        // The claim is answered, and the second look at the record; what follows is not.
+        // The claim and the second read of the record are answered, the next request is not.
         world.answers.set(2);
         world.block.set(2);
         claiming(2, true)
     }
     "forget": forget_the_first_piece(world) {
-        // Which chunks there are is answered, the piece is not.
+        // The list of chunks is answered, the first piece is not.
         world.answers.set(1);
         forgetting(world)
     }
     "forget": forget_the_last_piece(world) { world.answers.set(4); world.block.set(2); forgetting(world) }
 }
 
-/// These cannot be torn.
+/// Scripts that cannot be torn, and why.
 const WHOLE: &[(&str, &str)] = &[
     ("begin", "writes one record"),
     ("backlog", "writes nothing"),

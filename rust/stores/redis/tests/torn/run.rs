@@ -1,4 +1,4 @@
-//! One case: the server dies with a part of a script in its log, comes back twice, and nothing is lost or left.
+//! One case: the server dies with a part of a script in its log and starts twice. Nothing may be lost or left.
 
 use std::collections::BTreeSet;
 
@@ -15,18 +15,18 @@ use crate::common::*;
 use crate::verbs::Verb;
 use crate::world::{Fate, RETENTION, World};
 
-/// What a runner owns by its own list. A part of a claim that others have made instead may leave some of it to a runner
-/// that never comes back: a few bytes, of which nothing is claimed.
+/// The list of claims of a runner. A part of a claim may leave an entry for a runner that never returns, while another runner has
+/// made the claim: a few bytes, which own nothing.
 const GONE_RUNNER: &str = "w:r1";
 
 /// What happens between the two starts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Then {
-    /// The handle whose answer was lost sends the same again.
+    /// The handle whose answer was lost repeats the verb.
     Again,
-    /// It does not, and another process submits, claims and settles everything it is given.
+    /// The handle closes, and another process submits, claims and settles.
     Others,
-    /// It does not, and another process submits something.
+    /// The handle closes, and another process submits a call.
     Idle,
 }
 
@@ -56,7 +56,7 @@ pub fn tear(script: &str, case: impl Fn(&World) -> Verb + Sync) {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
-/// One case, up to the second start, torn after `kept` commands; answers the names of all, and what was claimed.
+/// Run a case up to the second start, torn after `kept` commands. Answers the names of all commands, and the claims.
 fn run(
     server: &mut Server,
     gate: &Gate,
@@ -65,7 +65,7 @@ fn run(
     kept: usize,
     then: Then,
 ) -> (Vec<String>, Vec<Ownership>) {
-    // The server knows the scripts: the first request that is sent is the one that writes.
+    // The server knows the scripts, so the first request is the one that writes.
     let mut connection = server.connect();
     for (_, script) in SCRIPTS {
         redis::cmd("SCRIPT").arg("LOAD").arg(&script.version(false).text).exec(&mut connection).unwrap();
@@ -95,7 +95,7 @@ fn run(
         (names, Vec::new())
     });
     if then == Then::Again {
-        // Whatever was written, a block ends here.
+        // A block ends here, whatever was written before.
         let block = "redis.call('SET', KEYS[1], '') redis.call('DEL', KEYS[1])";
         server.run::<()>(&["EVAL", block, "1", "end"]);
         return (names, owned);
@@ -111,7 +111,7 @@ fn run(
     (names, owned)
 }
 
-/// The second start; what is left then is taken care of by a runner, and by purges.
+/// Start the server for the second time, let a runner and purges handle the rest, and return the faults.
 fn check(world: &World, server: &mut Server, then: Then, owned: &[Ownership]) -> Vec<String> {
     let (next, store) = (call(), world.another());
     world.know(std::slice::from_ref(&next), Fate::Ends);
@@ -120,7 +120,7 @@ fn check(world: &World, server: &mut Server, then: Then, owned: &[Ownership]) ->
     let before = store.watch(&ids).unwrap();
     server.kill();
     server.launch();
-    // Whoever comes next: what a part has left in its queue must not hide it.
+    // The remains of a torn script must not hide a new call in its queue.
     store.submit(&[next]).unwrap();
     for ((old, new), (_, fate)) in before.iter().zip(store.watch(&ids).unwrap()).zip(known.iter()) {
         if matches!(old, Watched::Finished(_)) && *old != new && *fate != Fate::Doomed {
@@ -134,7 +134,7 @@ fn check(world: &World, server: &mut Server, then: Then, owned: &[Ownership]) ->
     owned.iter().for_each(|owner| settle(*owner));
     let mut idle = 0;
     for round in 0.. {
-        // Past every lease, delay and backoff.
+        // Beyond every lease, delay and backoff.
         world.clock.advance(40_000);
         let found = store.recover(RecoveryPolicy::default()).unwrap().found();
         let mut claims = store.claim(&request("r9", 100)).unwrap().claims;
@@ -168,7 +168,7 @@ fn check(world: &World, server: &mut Server, then: Then, owned: &[Ownership]) ->
     if store.watch(&listed).unwrap().iter().any(unfinished) {
         faults.push("listed and not final".into());
     }
-    // What others wait for goes with the purge at the latest.
+    // The purge at the latest removes the lists of waiting processes.
     let live = world.left(server, &["f", "o", "n"]);
     let purge = || while store.purge(Purge::Expired { limit: 100 }).unwrap() > 0 {};
     purge();

@@ -1,4 +1,4 @@
-//! The verbs that are torn, and the calls they are made with.
+//! The verbs that the tests tear, and their calls.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use pynenc_store_redis::RedisStore;
 use crate::common::*;
 use crate::world::World;
 
-/// The verb under test; what it claims is its answer.
+/// The verb under test. It answers its claims.
 pub type Verb = Box<dyn Fn(&Arc<RedisStore>) -> Result<Vec<Ownership>> + Send + Sync>;
 
-pub fn keyed(blocked: WhenBlocked) -> Submission {
+pub fn under_key(blocked: WhenBlocked) -> Submission {
     Submission { concurrency: Some(Concurrency { key: "k".into(), limit: 1, blocked }), ..call() }
 }
 

@@ -1,4 +1,4 @@
-//! The app of one run: a store behind a gate, with a clock of its own, and what must become of its invocations.
+//! The app of one run: a store behind a gate, its clock, and the expected fate of its invocations.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -16,17 +16,17 @@ use pynenc_core::wait::Waiter;
 use pynenc_store_redis::{RedisOptions, RedisStore, parse_url};
 
 use crate::common::*;
-use crate::verbs::{Verb, keyed, verb};
+use crate::verbs::{Verb, under_key, verb};
 
-/// Longer than all that a run takes by its clock.
+/// Longer than a run takes by its clock.
 pub const RETENTION: Millis = 10_000_000;
 
-/// What must become of an invocation.
+/// The expected fate of an invocation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fate {
     /// It was acknowledged, and ends.
     Ends,
-    /// It ends if the verb was made again; else it may as well be unknown.
+    /// It ends if the verb is repeated. Otherwise it may be unknown.
     Asked,
     /// It may have been purged, or not.
     Doomed,
@@ -38,13 +38,13 @@ pub struct World {
     pub clock: Arc<ManualClock>,
     pub store: Arc<RedisStore>,
     pub known: RefCell<Vec<(InvocationId, Fate)>>,
-    /// How many answers the verb is given before one is lost.
+    /// How many answers the verb receives before one is lost.
     pub answers: Cell<usize>,
-    /// Which of the blocks that it writes is torn, counted from 1.
+    /// Which block of its writes is torn, counted from 1.
     pub block: Cell<usize>,
-    /// Everything is to be forgotten: half of that is not counted exactly, until somebody makes the rest.
+    /// Whether the verb removes everything. Counts are not exact after half of that, until somebody removes the rest.
     pub wiped: Cell<bool>,
-    /// Where the server is, past the gate.
+    /// The URL of the server, past the gate.
     pub direct: String,
 }
 
@@ -66,7 +66,7 @@ impl World {
         }
     }
 
-    /// A handle as in another process, past the gate.
+    /// A handle past the gate, as in another process.
     pub fn another(&self) -> Arc<RedisStore> {
         RedisStore::open(self.options.clone()).unwrap()
     }
@@ -75,7 +75,7 @@ impl World {
         self.known.borrow_mut().extend(calls.iter().map(|one| (one.id, fate)));
     }
 
-    /// The name of its task is no text any more: only a reader of the whole record notices.
+    /// Spoil the name of its task, which only a reader of the whole record notices.
     pub fn spoil(&self, id: InvocationId) {
         let mut connection = redis::Client::open(self.direct.as_str()).unwrap().get_connection().unwrap();
         let key = [format!("{{{}:0}}i:", self.options.app_id).as_bytes(), &id.to_bytes()].concat();
@@ -84,7 +84,7 @@ impl World {
         let () = redis::cmd("SETRANGE").arg(&key).arg(at).arg(&b"\xff"[..]).query(&mut connection).unwrap();
     }
 
-    /// What was submitted so far may be purged.
+    /// From now on all known invocations may be purged.
     pub fn doom(&self) {
         self.known.borrow_mut().iter_mut().for_each(|(_, fate)| *fate = Fate::Doomed);
     }
@@ -95,47 +95,47 @@ impl World {
         calls.iter().map(|one| one.id).collect()
     }
 
-    /// Their ids ascend: what is in one set is gone through in the same order each time.
+    /// Submit plain calls with ascending ids, so that scripts visit them in the same order each time.
     pub fn submit_plain(&self, count: usize) -> Vec<InvocationId> {
         let mut calls: Vec<_> = (0..count).map(|_| call()).collect();
         calls.sort_by_key(|one| one.id);
         self.submit(&calls)
     }
 
-    /// So many, claimed by `r1` and begun.
+    /// `count` invocations, claimed by `r1` and begun.
     pub fn running(&self, count: usize) -> Vec<Claim> {
         self.submit_plain(count);
         claim(&*self.store, count)
     }
 
-    /// So many that ran beside each other when their runner died.
+    /// `count` invocations that ran side by side when their runner died.
     pub fn suspects(&self, count: usize) {
         self.running(count);
         assert_eq!(self.store.revoke(&"r1".into(), "killed", RecoveryPolicy::default()).unwrap().alone, count);
     }
 
-    /// So many that run alone, each as if nothing else ran.
+    /// `count` claims that run alone in their process.
     pub fn alone(&self, count: usize) -> Vec<Claim> {
         self.suspects(count);
         claim_alone(&*self.store, count)
     }
 
-    /// So many, with their retention over.
+    /// `count` finished invocations whose retention is over.
     pub fn expiring(&self, count: usize) {
         self.running(count).iter().for_each(|claim| succeed(&*self.store, claim.ownership()));
         self.doom();
         self.clock.advance(RETENTION + 1);
     }
 
-    /// One that runs, and the rest parked behind it.
+    /// A running invocation, and `count - 1` that its key blocks.
     pub fn keyed(&self, count: usize) -> (Claim, Vec<InvocationId>) {
-        let ids = self.submit(&(0..count).map(|_| keyed(WhenBlocked::Wait)).collect::<Vec<_>>());
+        let ids = self.submit(&(0..count).map(|_| under_key(WhenBlocked::Wait)).collect::<Vec<_>>());
         let mut claims = claim(&*self.store, count);
         assert_eq!(claims.len(), 1);
         (claims.remove(0), ids[1..].to_vec())
     }
 
-    /// It has waited once, and would be told from now on.
+    /// Make a handle subscribe: it waits once.
     pub fn listens(&self, store: &Arc<RedisStore>) {
         let known = self.submit_plain(1);
         Waiter::new(store.clone(), &known).ready().unwrap();
@@ -152,7 +152,7 @@ impl World {
         verb(move |store| store.submit(&calls))
     }
 
-    /// Keys without an end that no empty app has, those of `kept` kinds left out.
+    /// Keys that do not expire and that no empty app has, without those of the kinds in `kept`.
     pub fn left(&self, server: &Server, kept: &[&str]) -> BTreeSet<String> {
         let mut connection = server.connect();
         let pattern = format!("{{{}:*", self.options.app_id);
@@ -161,7 +161,7 @@ impl World {
         let names = keys.iter().map(|key| String::from_utf8_lossy(key).split_once('}').unwrap().1.to_owned());
         let kind = |name: &String| name.split(':').next().unwrap().to_owned();
         let names = names.filter(|name| name != "m" && !kept.contains(&kind(name).as_str()));
-        // Ids and chunks are no text to be read.
+        // Ids and numbers of chunks are no text.
         let text = |name: &String| name.chars().all(|one| one.is_ascii_graphic());
         names.map(|name| if text(&name) { name } else { format!("{}:", kind(&name)) }).collect()
     }

@@ -1,4 +1,4 @@
-//! What each verb is killed at: a state, and a request that changes it.
+//! The cases of each verb: a state, and a request that changes it.
 
 use std::sync::Arc;
 
@@ -16,11 +16,11 @@ use super::common::*;
 use super::{PERFORMED, SHORT};
 
 pub struct Case {
-    /// Returns what the request is about, claimed or with a fence of 0.
+    /// Makes the state. Returns the invocations of the request, claimed or with a fence of 0.
     pub prepare: fn(&dyn Store) -> Vec<Ownership>,
-    /// Must be the same request each time.
+    /// Makes the request, which must be the same each time.
     pub perform: fn(&dyn Store, &[Ownership]),
-    /// Whether the number of the last finish moves with each request.
+    /// Whether each request changes the number of the last finish.
     pub leaps: bool,
 }
 
@@ -28,7 +28,7 @@ fn case(prepare: fn(&dyn Store) -> Vec<Ownership>, perform: fn(&dyn Store, &[Own
     Case { prepare, perform, leaps: false }
 }
 
-/// At least one for each verb that writes.
+/// At least one case for each verb that writes.
 pub fn cases_of(verb: &str) -> Vec<Case> {
     match verb {
         "submit" => vec![case(new_ids, submit_each)],
@@ -55,7 +55,7 @@ fn unclaimed(id: InvocationId) -> Ownership {
     Ownership { id, fence: Fence(0) }
 }
 
-/// Accept these, and return their ids.
+/// Submit the batch, and return the ids.
 fn accept(store: &dyn Store, batch: &[Submission]) -> Vec<InvocationId> {
     store.submit(batch).unwrap();
     batch.iter().map(|submission| submission.id).collect()
@@ -65,31 +65,31 @@ fn owners(claims: &[Claim]) -> Vec<Ownership> {
     claims.iter().map(Claim::ownership).collect()
 }
 
-/// So many claims of a runner that are over when the verb is performed.
+/// Claims of a runner whose leases have ended when the verb runs.
 fn short_claims(store: &dyn Store, limit: usize, begin: bool) -> Vec<Ownership> {
-    let claims = store.claim(&ClaimRequest { lease: SHORT, begin, ..request(limit) }).unwrap().claims;
+    let claims = store.claim(&ClaimRequest { lease: SHORT, begin, ..request("r1", limit) }).unwrap().claims;
     assert_eq!(claims.len(), limit);
     owners(&claims)
 }
 
 fn later(due: Millis) -> Submission {
-    Submission { due, ..submission() }
+    Submission { due, ..call() }
 }
 
 fn new_ids(_: &dyn Store) -> Vec<Ownership> {
-    [submission(), submission(), submission(), submission()].map(|submission| unclaimed(submission.id)).to_vec()
+    [call(), call(), call(), call()].map(|submission| unclaimed(submission.id)).to_vec()
 }
 
 fn submit_each(store: &dyn Store, ids: &[Ownership]) {
     let registration = Some(Registration { key: "r".into(), refuse_different: false });
-    let mut batch = [submission(), keyed("k"), later(PERFORMED + 5000), Submission { registration, ..submission() }];
+    let mut batch = [call(), keyed("k"), later(PERFORMED + 5000), Submission { registration, ..call() }];
     batch.iter_mut().zip(ids).for_each(|(submission, new)| submission.id = new.id);
     store.submit(&batch).unwrap();
 }
 
-/// One in its place, one behind it that will be parked, one whose time has come, and one whose time has not.
+/// A plain call, two calls of one key, one that has become due, and one that has not.
 fn a_queue(store: &dyn Store) -> Vec<Ownership> {
-    accept(store, &[submission(), keyed("k"), keyed("k"), later(PERFORMED), later(PERFORMED + 5000)]);
+    accept(store, &[call(), keyed("k"), keyed("k"), later(PERFORMED), later(PERFORMED + 5000)]);
     Vec::new()
 }
 
@@ -99,7 +99,7 @@ fn claim_all(store: &dyn Store, _: &[Ownership]) {
 
 fn a_claim_not_begun(store: &dyn Store) -> Vec<Ownership> {
     submit(store);
-    owners(&store.claim(&ClaimRequest { begin: false, ..request(1) }).unwrap().claims)
+    owners(&store.claim(&ClaimRequest { begin: false, ..request("r1", 1) }).unwrap().claims)
 }
 
 fn begin_it(store: &dyn Store, claims: &[Ownership]) {
@@ -116,13 +116,13 @@ fn outcomes() -> [Outcome; 5] {
     ]
 }
 
-/// Each holds a key under which another is parked; a further one waits for the first.
+/// Claims that each hold a key which blocks another call. A further body waits for the first claim.
 fn a_claim_for_each_outcome(store: &dyn Store) -> Vec<Ownership> {
     let keys = ["a", "b", "c", "d", "e"];
     accept(store, &keys.map(keyed));
     let claims = owners(&claim(store, 5));
     accept(store, &keys.map(keyed));
-    accept(store, &[submission()]);
+    accept(store, &[call()]);
     let waiter = claim(store, 9);
     assert_eq!((claims.len(), waiter.len()), (5, 1), "the others are parked");
     assert_eq!(store.pause(waiter[0].ownership(), &[claims[0].id]), Ok(Paused::Parked));
@@ -138,16 +138,16 @@ fn settle_each(store: &dyn Store, claims: &[Ownership]) {
     store.settle(&batch).unwrap();
 }
 
-/// As many in the queue as are asked for: whoever asks again finds nothing.
+/// The queue has as many calls as the request asks for: a repetition finds nothing.
 fn a_claim_and_a_queue(store: &dyn Store) -> Vec<Ownership> {
     submit(store);
     let claims = owners(&claim(store, 1));
-    accept(store, &[submission(), submission()]);
+    accept(store, &[call(), call()]);
     claims
 }
 
 fn exchange_it(store: &dyn Store, claims: &[Ownership]) {
-    store.exchange(&[success(claims[0])], Some(&request(2))).unwrap();
+    store.exchange(&[success(claims[0])], Some(&request("r1", 2))).unwrap();
 }
 
 fn a_body_and_two_targets(store: &dyn Store) -> Vec<Ownership> {
@@ -175,7 +175,7 @@ fn a_claim(store: &dyn Store) -> Vec<Ownership> {
     owners(&claim(store, 1))
 }
 
-/// The first was called back to take the place that its key has, and the second is parked behind it.
+/// The key admits the first call again, and blocks the second.
 fn one_before_another_of_its_key(store: &dyn Store) -> Vec<Ownership> {
     let ids = accept(store, &[keyed("k"), keyed("k"), keyed("k")]);
     let holder = claim(store, 9);
@@ -189,18 +189,18 @@ fn cancel_it(store: &dyn Store, all: &[Ownership]) {
 }
 
 fn two_claims(store: &dyn Store) -> Vec<Ownership> {
-    accept(store, &[submission(), submission()]);
+    accept(store, &[call(), call()]);
     owners(&claim(store, 2))
 }
 
 fn beat_for_them(store: &dyn Store, claims: &[Ownership]) {
-    assert_eq!(store.beat(&"runner-1".into(), 50_000).unwrap().owned.len(), claims.len());
+    assert_eq!(store.beat(&"r1".into(), 50_000).unwrap().owned.len(), claims.len());
 }
 
-/// One that did not start, one whose cancellation is wished for, one that is buried, each under a key that others want.
+/// A claim that did not begin, a claim to cancel, and a claim to bury, each under a key that blocks others.
 fn claims_for_each_verdict(store: &dyn Store) -> Vec<Ownership> {
     those_that_run_alone(store);
-    let request = ClaimRequest { lease: SHORT, alone: true, ..request(1) };
+    let request = ClaimRequest { lease: SHORT, alone: true, ..request("r1", 1) };
     let mut alone = owners(&store.claim(&request).unwrap().claims);
     accept(store, &[keyed("a")]);
     let mut claims = short_claims(store, 1, false);
@@ -213,11 +213,11 @@ fn claims_for_each_verdict(store: &dyn Store) -> Vec<Ownership> {
     claims
 }
 
-/// Two that ran beside each other when their runner died.
+/// Two invocations that ran side by side when their runner died.
 fn those_that_run_alone(store: &dyn Store) -> Vec<Ownership> {
-    accept(store, &[submission(), submission()]);
+    accept(store, &[call(), call()]);
     let claims = owners(&claim(store, 2));
-    assert_eq!(store.revoke(&"runner-1".into(), "killed", RecoveryPolicy::default()).unwrap().alone, 2);
+    assert_eq!(store.revoke(&"r1".into(), "killed", RecoveryPolicy::default()).unwrap().alone, 2);
     claims
 }
 
@@ -225,7 +225,7 @@ fn claim_all_alone(store: &dyn Store, _: &[Ownership]) {
     claim_alone(store, 9);
 }
 
-/// Whoever had been started to run alone when its runner died is not run again.
+/// An invocation that ran alone when its runner died is buried.
 fn policy() -> RecoveryPolicy {
     RecoveryPolicy { max_recoveries: 0, limit: 100, ..Default::default() }
 }
@@ -235,13 +235,13 @@ fn recover_them(store: &dyn Store, _: &[Ownership]) {
 }
 
 fn revoke_them(store: &dyn Store, _: &[Ownership]) {
-    let runner: Arc<str> = "runner-1".into();
+    let runner: Arc<str> = "r1".into();
     store.revoke(&runner, "killed by signal 9", policy()).unwrap();
 }
 
-/// The finished ones are kept for a time that is over when the verb is performed.
+/// Finished invocations whose retention is over when the verb runs, and live ones.
 fn finished_and_live(store: &dyn Store) -> Vec<Ownership> {
-    accept(store, &[submission(), submission(), submission(), submission()]);
+    accept(store, &[call(), call(), call(), call()]);
     let claims = owners(&claim(store, 3));
     claims[..2].iter().for_each(|owner| succeed(store, *owner));
     claims
@@ -251,7 +251,7 @@ fn purge_expired(store: &dyn Store, _: &[Ownership]) {
     store.purge(Purge::Expired { limit: 100 }).unwrap();
 }
 
-/// One of them is replaced.
+/// Two cards, of which the verb replaces one.
 fn two_cards(store: &dyn Store) -> Vec<Ownership> {
     for runner in ["r1", "r2"] {
         store.publish_runner(&runner.into(), &b"old"[..].into(), 60_000).unwrap();
@@ -277,11 +277,11 @@ fn purge_queued(store: &dyn Store, _: &[Ownership]) {
     store.purge(Purge::Queued { limit: 100 }).unwrap();
 }
 
-/// More than a count looks at one by one.
+/// More invocations than a count reads one by one.
 fn many_that_nobody_counted(store: &dyn Store) -> Vec<Ownership> {
-    // A large batch is added up by its submit: these are small ones.
+    // Small batches, because the submit of a large batch adds up the tally.
     for _ in 0..2 {
-        let batch: Vec<_> = (0..1_250).map(|_| submission()).collect();
+        let batch: Vec<_> = (0..1_250).map(|_| call()).collect();
         store.submit(&batch).unwrap();
     }
     Vec::new()

@@ -1,4 +1,4 @@
-//! All that a database says, to be compared.
+//! The content of a database, for comparison.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use rusqlite::types::Value;
 pub struct Dump(BTreeMap<&'static str, Vec<Vec<(String, Value)>>>);
 
 impl Dump {
-    /// It leaps when everything is purged, each time.
+    /// It increases by a large step with each purge of everything.
     pub fn forget_the_number_of_the_last_finish(&mut self) {
         let leaps = |row: &Vec<(String, Value)>| row[0].1 == Value::Text("finished_floor".into());
         self.0.get_mut("meta").unwrap().retain(|row| !leaps(row));
@@ -29,7 +29,7 @@ pub fn dump(path: &Path) -> Dump {
     dump
 }
 
-/// The database, which must be sound.
+/// Open the database, which must be sound.
 pub fn check(path: &Path) -> Connection {
     let db = Connection::open(path).unwrap();
     let verdict: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
@@ -44,7 +44,7 @@ fn rows(db: &Connection, table: &str) -> Vec<Vec<(String, Value)>> {
     statement.query_map([], read).unwrap().collect::<rusqlite::Result<_>>().unwrap()
 }
 
-/// The fence of a claim is random: all that can be compared is that there is one.
+/// The fence of a claim is random, so only its presence is compared.
 fn cell(row: &rusqlite::Row<'_>, at: usize, name: &str) -> rusqlite::Result<(String, Value)> {
     let value = match row.get(at)? {
         Value::Integer(fence) if name == "fence" => Value::Integer(i64::from(fence != 0)),

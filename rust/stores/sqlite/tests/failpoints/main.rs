@@ -1,6 +1,5 @@
-//! A process killed at every failpoint of every verb that writes. Before the commit it is as if nothing had happened,
-//! after it as if all had been acknowledged; the same request once more changes nothing; and whatever the dead process
-//! held is recovered once and ends once.
+//! A process is killed at every failpoint of every verb that writes. Before the commit nothing has happened, after it everything.
+//! A repetition of the request changes nothing. The claims of the dead process are recovered once and end once.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -30,20 +29,20 @@ use pynenc_core::wait::Waiter;
 use pynenc_store_sqlite::failpoint::{Stage, VARIABLE, VERBS, name};
 use pynenc_store_sqlite::{SqliteOptions, SqliteStore};
 
-/// What a case begins with is made at this time.
+/// The state of a case is made at this time.
 const PREPARED: Millis = 1_000_000;
-/// The verb is performed at this one.
+/// The verb runs at this time.
 const PERFORMED: Millis = PREPARED + 1000;
-/// Every lease is over by then.
+/// Every lease has ended at this time.
 const AFTERWARDS: Millis = PERFORMED + 1_000_000;
-/// Between the first two: what ends after this is over when the verb is performed.
+/// A span between the first two times: what lasts this long has ended when the verb runs.
 const SHORT: Millis = 500;
 
 const EVERYTHING: Page = Page { offset: 0, limit: usize::MAX };
 
 const TEST: &str = "a_verb_whose_process_dies_at_a_failpoint_happened_entirely_or_not_at_all";
 
-/// What the child is told, beside [`VARIABLE`]: the file, the verb, which of its cases, and what that is about.
+/// Variables for the child besides [`VARIABLE`]: the file, the verb, the number of the case, and its invocations.
 const DATABASE: &str = "PYNENC_TEST_FAILPOINT_DATABASE";
 const VERB: &str = "PYNENC_TEST_FAILPOINT_VERB";
 const CASE: &str = "PYNENC_TEST_FAILPOINT_CASE";
@@ -71,13 +70,13 @@ fn a_verb_whose_process_dies_at_a_failpoint_happened_entirely_or_not_at_all() {
     }
 }
 
-/// What the killed process does.
+/// The work of the process that is killed.
 fn perform(path: &Path) {
     let said = |name: &str| std::env::var(name).unwrap();
     let verb = said(VERB);
     let case = cases_of(&verb).remove(said(CASE).parse().unwrap());
     (case.perform)(&*open_at(path, PERFORMED), &read_owners(&said(OWNERS)));
-    // Answered, and the writer may be on its way to the failpoint still.
+    // The verb is answered, and the writer may not have reached the failpoint yet.
     std::thread::sleep(PATIENCE);
 }
 
@@ -101,7 +100,7 @@ struct Scene<'a> {
     case: &'a Case,
     owners: Vec<Ownership>,
     before: Dump,
-    /// What the verb makes of it in a process that lives.
+    /// The database after the verb, in a process that lives.
     after: Dump,
 }
 
@@ -155,7 +154,7 @@ impl<'a> Scene<'a> {
         self.end(&path, stage);
     }
 
-    /// Whoever had no answer asks again: for what did not happen, or in vain.
+    /// Repeat the request, as a caller without an answer does.
     fn replay(&self, path: &Path, stage: Stage) {
         let store = open_at(path, PERFORMED);
         (self.case.perform)(&*store, &self.owners);
@@ -168,7 +167,7 @@ impl<'a> Scene<'a> {
         assert_eq!(seen, expected, "{}, once more", self.at(stage));
     }
 
-    /// Three recover at once what is left of the dead, and one runner does the rest.
+    /// Three handles recover the claims of the dead process at once, and a runner does the rest.
     fn end(&self, path: &Path, stage: Stage) {
         let at = self.at(stage);
         let store = open_at(path, AFTERWARDS);
@@ -200,7 +199,7 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// Ids of what three handles have found, in all.
+/// Ids that three handles have recovered, in all.
 fn race_to_recover(path: &Path) -> Vec<InvocationId> {
     let start = Barrier::new(3);
     std::thread::scope(|scope| {
@@ -216,7 +215,7 @@ fn race_to_recover(path: &Path) -> Vec<InvocationId> {
 }
 
 #[test]
-fn a_waiter_learns_of_an_end_though_the_process_that_recorded_it_could_tell_nobody() {
+fn a_waiter_learns_of_an_end_whose_process_died_before_it_notified_anybody() {
     let folder = tempfile::tempdir().unwrap();
     let cases = cases_of("settle");
     let scene = Scene::prepare(folder.path(), "settle", 0, &cases[0]);
