@@ -50,7 +50,6 @@ REMAIN: dict[str, set[str]] = {
     "rust/core/src/conformance/*": {"bell", "ear"},
     "rust/core/tests/*": {"ear"},
     "rust/python/*": {"bell"},
-    "rust/stores/redis/tests/*": {"bell"},
 }
 """Retired words that are left, by the pattern of their files."""
 
