@@ -17,7 +17,7 @@ CREATE TABLE invocation (
     registration_key TEXT,                       -- until it is claimed for the first time
     run_key          TEXT,
     run_limit        INTEGER NOT NULL DEFAULT 0,
-    run_drop         INTEGER NOT NULL DEFAULT 0, -- 1: blocked by its key means dropped, not parked
+    run_drop         INTEGER NOT NULL DEFAULT 0, -- 1: its task drops a call that its key blocks
     status           INTEGER NOT NULL,
     place            INTEGER NOT NULL,
     runner           TEXT,                       -- the owner, while claimed

@@ -1,4 +1,4 @@
-//! What happens to the callers when a transaction fails.
+//! Answers of callers when a transaction fails.
 
 use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
@@ -47,7 +47,7 @@ fn submission(payload: usize) -> Submission {
     }
 }
 
-/// Writes, and then fails in some way.
+/// A verb that writes, and then fails in some way.
 struct Spoil(fn() -> Fault);
 
 impl Named for Spoil {
@@ -67,7 +67,7 @@ impl Verb for Spoil {
     }
 }
 
-/// Hold the write lock while `callers` queue up behind it: they end up in one transaction.
+/// Hold the write lock while `callers` wait for it, so that one transaction runs them all.
 fn together(store: &SqliteStore, callers: &[&(dyn Fn() + Sync)]) {
     let blocker = Connection::open(store.path()).unwrap();
     blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -92,7 +92,7 @@ fn wait_until(condition: impl Fn() -> bool) {
 }
 
 #[test]
-fn one_that_fails_or_panics_half_way_does_not_spoil_the_others() {
+fn a_verb_that_fails_or_panics_does_not_affect_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(options(&folder, PATIENCE)).unwrap();
     let good = || {
@@ -112,11 +112,11 @@ fn one_that_fails_or_panics_half_way_does_not_spoil_the_others() {
     assert_eq!(store.count(&Default::default()), Ok(4));
     let raw = Connection::open(store.path()).unwrap();
     let half: i64 = raw.query_row("SELECT count(*) FROM meta WHERE key = 'half'", [], |row| row.get(0)).unwrap();
-    assert_eq!(half, 0, "what they wrote was rolled back");
+    assert_eq!(half, 0, "their writes are rolled back");
 }
 
 #[test]
-fn a_refusal_leaves_the_transaction_of_the_others_alone() {
+fn a_refusal_does_not_affect_the_transaction_of_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(options(&folder, PATIENCE)).unwrap();
     let unknown = InvocationId::generate(0, 0);
@@ -129,7 +129,7 @@ fn a_refusal_leaves_the_transaction_of_the_others_alone() {
 }
 
 #[test]
-fn a_full_disk_refuses_the_submission_and_spares_what_was_acknowledged() {
+fn a_full_disk_refuses_a_submission_and_keeps_acknowledged_work() {
     let folder = tempfile::tempdir().unwrap();
     let options = options(&folder, PATIENCE);
     let db = crate::open::open(&options.path, &options.app_id, PATIENCE).unwrap();
@@ -147,7 +147,7 @@ fn a_full_disk_refuses_the_submission_and_spares_what_was_acknowledged() {
     assert!(matches!(&error, Error::Backend { message, .. } if message.contains("full")), "{error}");
     assert!(!acknowledged.is_empty());
     assert_eq!(store.list(&Default::default(), pynenc_core::result::Page { offset: 0, limit: 100 }), Ok(acknowledged));
-    // Small writes still find room, and the thread is still there.
+    // There is room for a small write, and the writer thread still runs.
     let small = submission(1);
     assert_eq!(store.submit(std::slice::from_ref(&small)), Ok(vec![Submitted::New(small.id)]));
     let raw = Connection::open(store.path()).unwrap();
@@ -156,7 +156,7 @@ fn a_full_disk_refuses_the_submission_and_spares_what_was_acknowledged() {
 }
 
 #[test]
-fn a_lock_held_by_another_is_waited_for_up_to_the_budget() {
+fn a_verb_waits_for_the_lock_of_another_process_up_to_the_timeout() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(options(&folder, Duration::from_millis(50))).unwrap();
     let blocker = Connection::open(store.path()).unwrap();
@@ -168,5 +168,5 @@ fn a_lock_held_by_another_is_waited_for_up_to_the_budget() {
     assert_eq!(store.count(&Default::default()), Ok(0));
     blocker.execute_batch("ROLLBACK").unwrap();
     assert!(store.submit(&[submission(1)]).is_ok());
-    // Within the budget nobody notices: see `together`, where everyone waits for the lock.
+    // Within the timeout callers only wait: see `together`.
 }

@@ -162,7 +162,7 @@ fn setting_a_row_aside_frees_its_key_and_names_the_problem() {
         world.store.submit(std::slice::from_ref(&one)).unwrap();
         one.id
     });
-    assert_eq!(world.owned(3).len(), 1, "the others are parked");
+    assert_eq!(world.owned(3).len(), 1, "the key blocks the others");
     world.plant(ids[0], "status", "99");
     // The first blocked invocation, too.
     world.plant(ids[1], "depth", "-7");

@@ -129,9 +129,9 @@ torn! {
     "cancel": cancel_in_the_queue(world) { cancelling(world.submit(&[registered(), call()])[0]) }
     "cancel": cancel_a_blocked_invocation(world) { cancelling(world.keyed(3).1[0]) }
     "cancel": cancel_an_unblocked_invocation(world) {
-        let (holder, parked) = world.keyed(3);
+        let (holder, blocked) = world.keyed(3);
         succeed(&*world.store, holder.ownership());
-        cancelling(parked[0])
+        cancelling(blocked[0])
     }
     "cancel": cancel_a_running_invocation(world) { cancelling(world.running(2)[0].id) }
     "beat": beat(world) { world.running(2); verb(|store| store.beat(&"r1".into(), 20_000)) }

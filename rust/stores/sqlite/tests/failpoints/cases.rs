@@ -124,7 +124,7 @@ fn a_claim_for_each_outcome(store: &dyn Store) -> Vec<Ownership> {
     accept(store, &keys.map(keyed));
     accept(store, &[call()]);
     let waiter = claim(store, 9);
-    assert_eq!((claims.len(), waiter.len()), (5, 1), "the others are parked");
+    assert_eq!((claims.len(), waiter.len()), (5, 1), "the key blocks the others");
     assert_eq!(store.pause(waiter[0].ownership(), &[claims[0].id]), Ok(Paused::Parked));
     claims
 }
@@ -179,7 +179,7 @@ fn a_claim(store: &dyn Store) -> Vec<Ownership> {
 fn one_before_another_of_its_key(store: &dyn Store) -> Vec<Ownership> {
     let ids = accept(store, &[keyed("k"), keyed("k"), keyed("k")]);
     let holder = claim(store, 9);
-    assert_eq!(holder.len(), 1, "the others are parked");
+    assert_eq!(holder.len(), 1, "the key blocks the others");
     succeed(store, holder[0].ownership());
     vec![unclaimed(ids[1])]
 }
@@ -208,7 +208,7 @@ fn claims_for_each_verdict(store: &dyn Store) -> Vec<Ownership> {
     claims.extend(short_claims(store, 2, true));
     store.cancel(claims[1].id, Reach::Runners).unwrap();
     accept(store, &[keyed("a"), keyed("b"), keyed("c")]);
-    assert!(claim(store, 9).is_empty(), "the others are parked");
+    assert!(claim(store, 9).is_empty(), "the key blocks the others");
     claims.append(&mut alone);
     claims
 }
