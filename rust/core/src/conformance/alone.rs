@@ -1,4 +1,4 @@
-//! Bodies that had started when their process died run alone from then on, and only who dies alone is counted.
+//! Bodies that had started when their process died run alone from then on; only the death of a body by itself counts.
 
 use std::collections::HashSet;
 
@@ -20,7 +20,7 @@ fn claim_alone(f: &Fixture, runner: &str) -> Vec<Claim> {
     f.claim_with(&alone(runner)).claims
 }
 
-/// Start these beside each other as `runner`.
+/// Starts these beside each other as `runner`.
 fn start_as(f: &Fixture, runner: &str, calls: Vec<Call>) -> Vec<Ownership> {
     let count = calls.len();
     let ids: HashSet<InvocationId> = calls.into_iter().map(|call| f.submit(call)).collect();
@@ -80,7 +80,7 @@ pub fn a_body_that_ran_alone_and_dies_again_of_what_it_waits_for_is_counted_too(
     for (alone, counted) in [(false, 0), (true, 1), (true, 2)] {
         let owner = f.claim_with(&ClaimRequest { alone, ..request(1) }).claims[0].ownership();
         assert_eq!(owner.id, parent);
-        // It makes its calls anew each time, one of which waits for the other.
+        // The body makes its two calls again each time; one of them waits for the other.
         let middle = start_as(f, "r1", vec![call()])[0];
         f.pause(owner, &[middle.id]);
         let child = start_as(f, "r1", vec![call()])[0];
@@ -139,7 +139,7 @@ pub fn a_claim_that_has_not_begun_neither_counts_nor_runs_alone(f: &Fixture) {
     revoke(f, "r1", 9);
     assert_eq!((recoveries(f, running), f.store.get(pending).unwrap().recoveries), (1, 0));
     assert_eq!(f.claim_ids(9), [pending]);
-    // The same for one that waits for its process to come to rest.
+    // Also for an invocation that waits for its process to come to rest.
     let claims = f.claim_with(&ClaimRequest { begin: false, ..alone("s1") }).claims;
     assert_eq!(claims[0].id, running.id);
     assert_eq!(revoke(f, "s1", 0).requeued, [running.id]);
@@ -155,7 +155,7 @@ pub fn leases_that_end_one_after_the_other_make_nobody_the_only_one(f: &Fixture)
     f.clock.advance(10);
     assert_eq!(f.recover().requeued, [second.id]);
     assert_eq!([first, second].map_counts(f), [0, 0]);
-    // All of them are recovered: the next death of this owner is judged anew.
+    // All are recovered: the next death of this owner is a new one.
     let third = start_as(f, "r1", vec![call()])[0];
     f.clock.advance(LEASE);
     f.recover();
@@ -172,7 +172,7 @@ pub fn a_recovery_in_pieces_makes_nobody_the_only_one(f: &Fixture) {
     assert_eq!(f.recover().alone, 3);
 }
 
-pub fn a_death_with_a_known_cause_is_nobodys_fault(f: &Fixture) {
+pub fn a_death_with_a_known_cause_counts_for_no_body(f: &Fixture) {
     let owners = start_as(f, "r1", vec![call(), call()]);
     let policy = RecoveryPolicy { max_recoveries: 0, innocent: true, ..Default::default() };
     let recovered = f.store.revoke(&"r1".into(), "killed at a timeout", policy).unwrap();
@@ -214,7 +214,7 @@ pub fn a_claim_of_one_line_sees_nothing_of_the_other(f: &Fixture) {
     assert_eq!(f.claim_ids(9), [later]);
 }
 
-pub fn whoever_runs_alone_does_so_after_a_retry_and_a_hand_back_too(f: &Fixture) {
+pub fn an_invocation_that_runs_alone_does_so_after_a_retry_and_a_hand_back(f: &Fixture) {
     start_as(f, "r1", vec![call(), call()]);
     revoke(f, "r1", 9);
     let owner = claim_alone(f, "s1")[0].ownership();

@@ -1,4 +1,4 @@
-//! Cancellation of what a runner has.
+//! Cancellation of invocations that a runner owns.
 
 use super::kit::*;
 use super::threads::race;
@@ -20,14 +20,14 @@ fn wished_of(f: &Fixture, runner: &str) -> Vec<InvocationId> {
     f.store.beat(&runner.into(), LEASE).unwrap().cancelled
 }
 
-pub fn in_the_queue_it_ends_at_once_however_far_the_wish_reaches(f: &Fixture) {
+pub fn an_invocation_in_the_queue_ends_at_once_with_either_reach(f: &Fixture) {
     let id = f.submit(call());
     assert_eq!(f.store.cancel(id, Reach::Runners), Ok(Cancelled::Done));
     assert_eq!(f.status(id), Status::Cancelled);
     assert_eq!(f.store.cancel(id, Reach::Runners), Ok(Cancelled::Finished));
 }
 
-pub fn a_wish_changes_nothing_but_what_a_beat_tells_the_owner(f: &Fixture) {
+pub fn a_request_changes_only_the_answer_of_a_beat(f: &Fixture) {
     let (owner, other) = (f.start(call()), f.start(call()));
     wish(f, owner);
     wish(f, owner);
@@ -54,7 +54,7 @@ pub fn a_body_that_ends_before_it_is_interrupted_has_its_own_outcome(f: &Fixture
     assert_eq!(wished_of(f, "r1"), []);
 }
 
-pub fn it_is_neither_retried_nor_handed_back(f: &Fixture) {
+pub fn a_cancelled_body_is_neither_retried_nor_handed_back(f: &Fixture) {
     let (retried, released) = (f.start(call().parks("k", 2)), f.start(call().parks("k", 2)));
     let next = f.submit(call().parks("k", 2));
     assert_eq!(f.claim_ids(1), []);
@@ -86,7 +86,7 @@ pub fn a_body_that_waits_can_be_cancelled(f: &Fixture) {
     assert_eq!(f.trail(waiter.id), trail, "it did not run again on its way");
 }
 
-pub fn a_body_that_waits_is_not_retried_after_a_wish(f: &Fixture) {
+pub fn a_body_that_waits_is_not_retried_after_a_request(f: &Fixture) {
     let waiter = f.start(call());
     f.pause(waiter, &[f.submit(call())]);
     wish(f, waiter);
@@ -104,7 +104,7 @@ pub fn what_was_claimed_and_not_begun_can_be_cancelled(f: &Fixture) {
     assert_eq!(f.trail(owner.id), [Status::Registered, Status::Pending, Status::Cancelled]);
 }
 
-pub fn it_does_not_outlive_its_runner(f: &Fixture) {
+pub fn a_cancelled_body_does_not_outlive_its_runner(f: &Fixture) {
     let (expired, other) = (f.start(call()), f.start(call()));
     wish(f, expired);
     f.clock.advance(LEASE + 1);
@@ -120,7 +120,7 @@ pub fn it_does_not_outlive_its_runner(f: &Fixture) {
     assert_eq!(wished_of(f, "r1"), []);
 }
 
-pub fn who_waits_for_it_is_told(f: &Fixture) {
+pub fn its_waiters_are_notified(f: &Fixture) {
     let owner = f.start(call());
     wish(f, owner);
     f.expect_mail(&[owner.id], || f.settle(owner, release(0)));
@@ -136,12 +136,12 @@ impl Listener for Ear {
     fn work_may_be_available(&self) {}
 
     fn cancellation_requested(&self, runner: Option<&str>) {
-        // The case may have heard enough.
+        // The case may have ended.
         let _ = self.0.send(runner.map(str::to_owned));
     }
 }
 
-pub fn its_runner_is_told_of_the_wish(f: &Fixture) {
+pub fn its_runner_is_notified_of_the_request(f: &Fixture) {
     let (sender, heard) = channel();
     let ear: Arc<dyn Listener> = Arc::new(Ear(sender));
     f.store.hub().listen(Arc::downgrade(&ear));
@@ -150,14 +150,14 @@ pub fn its_runner_is_told_of_the_wish(f: &Fixture) {
     assert!(runner.is_none_or(|runner| runner == "r1"));
 }
 
-pub fn a_wish_and_an_end_have_one_winner(f: &Fixture) {
+pub fn a_request_and_an_end_have_one_winner(f: &Fixture) {
     for _ in 0..20 {
         let owner = f.start(call());
         let (wished, settled) =
             race(|| f.store.cancel(owner.id, Reach::Runners).unwrap(), || f.settle(owner, retry(0)));
         assert_eq!(settled, Settled::Done);
         match wished {
-            // Asked for in time; or it was in the queue again.
+            // The request came in time, or the invocation was in the queue again.
             Cancelled::Requested | Cancelled::Done => assert_eq!(f.status(owner.id), Status::Cancelled),
             other => panic!("{other:?}"),
         }

@@ -1,4 +1,4 @@
-//! Step 8 for event loops: what is added is told of, by an alarm.
+//! Step 8 for event loops: an alarm announces the end of what was added.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -28,7 +28,7 @@ impl Loop {
         Self { completions, alarm, poller }
     }
 
-    /// What comes when the alarm rings.
+    /// The news after the alarm.
     fn news(&self) -> News {
         loop {
             self.alarm.recv_timeout(PATIENCE).expect("the alarm rings");
@@ -50,13 +50,13 @@ impl Loop {
         ended
     }
 
-    /// Why one of `ids` cannot be waited for.
+    /// The failure of a wait for `ids`.
     fn failure(&self, ids: &[InvocationId]) -> Error {
         self.completions.add(ids).err().unwrap_or_else(|| self.news().failed.remove(0).1)
     }
 }
 
-pub fn a_loop_is_told_of_what_finishes(f: &Fixture) {
+pub fn a_loop_is_notified_of_what_finishes(f: &Fixture) {
     let (one, ids) = (Loop::of(f), f.submit_plain(30));
     assert!(one.completions.add(&ids).unwrap().is_empty());
     std::thread::scope(|scope| {
@@ -76,14 +76,14 @@ pub fn a_loop_is_told_of_what_finishes(f: &Fixture) {
     });
 }
 
-pub fn a_loop_is_told_of_what_had_finished_before(f: &Fixture) {
+pub fn a_loop_is_notified_of_what_had_finished_before(f: &Fixture) {
     let owner = f.start(call());
     f.succeed(owner);
     let ended = Loop::of(f).outcomes(&[owner.id]);
     assert_eq!((ended[0].id, ended[0].status), (owner.id, Status::Success));
 }
 
-pub fn a_loop_hears_nothing_of_what_it_has_discarded(f: &Fixture) {
+pub fn a_loop_is_not_notified_of_discarded_invocations(f: &Fixture) {
     let one = Loop::of(f);
     let (unwanted, wanted) = (f.start(call()), f.start(call()));
     assert!(one.completions.add(&[unwanted.id, wanted.id]).unwrap().is_empty());

@@ -6,7 +6,7 @@ use crate::claim::{ClaimRequest, DROP_REASON};
 use crate::ids::{InvocationId, Ownership};
 use crate::status::Status;
 
-/// One that runs under `k`, and `n` more parked behind it.
+/// An invocation that runs under `k`, and `n` more that it blocks.
 fn one_runs_and_parked(f: &Fixture, n: usize) -> (Ownership, Vec<InvocationId>) {
     let holder = f.start(call().parks("k", 1));
     let parked: Vec<_> = (0..n).map(|_| f.submit(call().parks("k", 1))).collect();
@@ -27,7 +27,7 @@ pub fn keys_do_not_disturb_each_other(f: &Fixture) {
     assert_eq!(f.claim_ids(3), ids);
 }
 
-pub fn whoever_finds_no_place_does_not_count_towards_the_limit(f: &Fixture) {
+pub fn an_invocation_without_a_place_does_not_count_towards_the_limit(f: &Fixture) {
     f.start(call().parks("k", 1));
     f.submit(call().parks("k", 1));
     f.submit(call().drops("k", 1));
@@ -71,7 +71,7 @@ pub fn a_settled_holder_lets_the_next_one_run(f: &Fixture) {
     }
 }
 
-pub fn only_the_best_of_the_parked_is_called_back(f: &Fixture) {
+pub fn only_the_first_of_the_blocked_is_unblocked(f: &Fixture) {
     let holder = f.start(call().parks("k", 1));
     let low = f.submit(call().parks("k", 1));
     let high = f.submit(call().parks("k", 1).priority(1.0));
@@ -121,21 +121,21 @@ pub fn a_replayed_settlement_frees_no_second_place(f: &Fixture) {
     assert_eq!((f.status(parked[0]), f.status(parked[1])), (Status::Rerouted, Status::ConcurrencyControlled));
 }
 
-pub fn a_parked_invocation_can_be_cancelled(f: &Fixture) {
+pub fn a_blocked_invocation_can_be_cancelled(f: &Fixture) {
     let (holder, parked) = one_runs_and_parked(f, 2);
     assert_eq!(f.store.cancel(parked[0], Reach::Queue), Ok(Cancelled::Done));
     f.succeed(holder);
     assert_eq!(f.claim_ids(5), parked[1..]);
 }
 
-pub fn the_next_is_called_back_when_the_one_called_back_is_cancelled(f: &Fixture) {
+pub fn the_next_is_unblocked_when_the_unblocked_one_is_cancelled(f: &Fixture) {
     let (holder, parked) = one_runs_and_parked(f, 2);
     f.succeed(holder);
     assert_eq!(f.store.cancel(parked[0], Reach::Queue), Ok(Cancelled::Done));
     assert_eq!(f.claim_ids(5), parked[1..]);
 }
 
-pub fn a_newcomer_may_take_the_place_and_the_one_called_back_parks_again(f: &Fixture) {
+pub fn a_newcomer_may_take_the_place_and_the_unblocked_one_blocks_again(f: &Fixture) {
     let (holder, parked) = one_runs_and_parked(f, 1);
     let newcomer = f.submit(call().parks("k", 1).priority(1.0));
     f.succeed(holder);
@@ -158,7 +158,7 @@ pub fn two_limits_under_one_key_are_each_respected(f: &Fixture) {
     assert_eq!(f.status(narrow), Status::ConcurrencyControlled);
 }
 
-pub fn the_next_is_called_back_when_the_one_called_back_parks_again(f: &Fixture) {
+pub fn the_next_is_unblocked_when_the_unblocked_one_blocks_again(f: &Fixture) {
     let holders = [f.start(call().parks("k", 2)), f.start(call().parks("k", 2))];
     let [first, second] = [f.submit(call().parks("k", 2)), f.submit(call().parks("k", 2))];
     let narrow = f.submit(call().parks("k", 1).priority(1.0));
@@ -171,7 +171,7 @@ pub fn the_next_is_called_back_when_the_one_called_back_parks_again(f: &Fixture)
     assert_eq!(f.status(narrow), Status::ConcurrencyControlled);
 }
 
-pub fn what_a_body_waits_for_is_called_back_first(f: &Fixture) {
+pub fn the_target_of_a_body_is_unblocked_first(f: &Fixture) {
     let (holder, parked) = one_runs_and_parked(f, 3);
     let waiter = f.start(call());
     f.pause(waiter, &parked[2..]);

@@ -1,4 +1,4 @@
-//! Waits that would never end are refused, and no others.
+//! A store refuses waits that would never end, and no others.
 
 use super::kit::*;
 use crate::Error;

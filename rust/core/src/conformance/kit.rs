@@ -1,4 +1,4 @@
-//! What the cases are written with.
+//! The tools of the cases.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -18,41 +18,41 @@ use crate::status::Status;
 use crate::store::Store;
 use crate::submit::Submitted;
 
-/// Where the clock of a fixture begins.
+/// The first time of the clock of a fixture.
 pub const START: Millis = 1_764_000_000_000;
 /// How long the store of a fixture keeps finished invocations.
 pub const RETENTION: Millis = 60_000;
 /// The lease of claims, unless a case says otherwise.
 pub(super) const LEASE: Millis = 10_000;
-/// How long a case waits for what must happen before it fails.
+/// How long a case waits before it fails.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A fresh, empty store under test, and the clock from which it takes its time.
+/// A fresh, empty store under test, and its clock.
 pub struct Fixture {
     /// Opened with [`RETENTION`] and with `clock`.
     pub store: Arc<dyn Store>,
     /// Begins at [`START`].
     pub clock: Arc<ManualClock>,
-    // Last: whatever it is (a temporary folder), it goes after the store.
+    // The last field, so that a temporary folder is dropped after the store.
     _keep: Box<dyn Any + Send + Sync>,
 }
 
 impl Fixture {
-    /// Open a store by its clock. `keep` of the answer lives as long as the fixture: a temporary folder, `()`.
+    /// Opens a store with a clock. The second part of the answer lives as long as the fixture: a temporary folder, or `()`.
     pub fn open<S: Store, K: Any + Send + Sync>(open: impl FnOnce(Arc<ManualClock>) -> (Arc<S>, K)) -> Self {
         let clock = Arc::new(ManualClock::new(START));
         let (store, keep) = open(clock.clone());
         Self { store, clock, _keep: Box::new(keep) }
     }
 
-    /// Submit one call that must be accepted.
+    /// Submits one call that the store must accept.
     pub(super) fn submit(&self, call: Call) -> InvocationId {
         let id = call.0.id;
         assert_eq!(self.store.submit(&[call.0]).unwrap(), [Submitted::New(id)]);
         id
     }
 
-    /// Submit `n` plain calls, each on its own.
+    /// Submits `n` plain calls, each on its own.
     pub(super) fn submit_plain(&self, n: usize) -> Vec<InvocationId> {
         (0..n).map(|_| self.submit(call())).collect()
     }
@@ -61,36 +61,36 @@ impl Fixture {
         self.store.claim(request).unwrap()
     }
 
-    /// Claim and start up to `limit` invocations as the runner `r1`.
+    /// Claims and starts up to `limit` invocations as the runner `r1`.
     pub(super) fn claim(&self, limit: usize) -> Vec<Claim> {
         self.claim_with(&request(limit)).claims
     }
 
-    /// As [`Self::claim`], of those that run alone in their process, as what was recovered does.
+    /// Claims and starts up to `limit` invocations that run alone in their process.
     pub(super) fn claim_alone(&self, limit: usize) -> Vec<Claim> {
         self.claim_with(&ClaimRequest { alone: true, ..request(limit) }).claims
     }
 
-    /// Claim and start exactly one of those that run alone.
+    /// Claims and starts exactly one invocation that runs alone.
     pub(super) fn claim_one_alone(&self) -> Ownership {
         let claims = self.claim_alone(1);
         assert_eq!(claims.len(), 1, "there is something to claim");
         claims[0].ownership()
     }
 
-    /// The ids that the next claim of `limit` would take and takes.
+    /// Claims up to `limit`; returns the ids.
     pub(super) fn claim_ids(&self, limit: usize) -> Vec<InvocationId> {
         self.claim(limit).iter().map(|claim| claim.id).collect()
     }
 
-    /// Claim and start exactly one.
+    /// Claims and starts exactly one.
     pub(super) fn claim_one(&self) -> Ownership {
         let claims = self.claim(1);
         assert_eq!(claims.len(), 1, "there is something to claim");
         claims[0].ownership()
     }
 
-    /// Submit one and start it.
+    /// Submits one call and starts it.
     pub(super) fn start(&self, call: Call) -> Ownership {
         let id = self.submit(call);
         let owner = self.claim_one();
@@ -105,7 +105,7 @@ impl Fixture {
         settled[0]
     }
 
-    /// End a claim well.
+    /// Ends a claim with a value.
     pub(super) fn succeed(&self, owner: Ownership) {
         assert_eq!(self.settle(owner, success("value")), Settled::Done);
     }
@@ -122,12 +122,12 @@ impl Fixture {
         self.store.get(id).unwrap().status
     }
 
-    /// Every status it has been in, oldest first.
+    /// Every status of `id`, oldest first.
     pub(super) fn trail(&self, id: InvocationId) -> Vec<Status> {
         self.store.history(id).unwrap().iter().map(|entry| entry.status).collect()
     }
 
-    /// How `id` ended.
+    /// The outcome of `id`.
     pub(super) fn terminal(&self, id: InvocationId) -> Terminal {
         let watched = self.store.watch(&[id]).unwrap().remove(0);
         assert!(matches!(watched, Watched::Finished(_)), "{watched:?}");
@@ -138,40 +138,40 @@ impl Fixture {
         self.store.list(filter, Page { offset: 0, limit: 1000 }).unwrap()
     }
 
-    /// Wait until the hub says that one of `ids` finished (or that anyone should look).
+    /// Waits until the hub notifies a waiter for `ids`.
     pub(super) fn expect_mail<T>(&self, ids: &[InvocationId], change: impl FnOnce() -> T) {
         let mailbox = Mailbox::new();
         let _subscription = self.store.hub().subscribe(&mailbox, ids);
         change();
         let delivery = mailbox.wait(Some(Instant::now() + PATIENCE));
-        assert!(!delivery.is_empty(), "nobody was told");
+        assert!(!delivery.is_empty(), "the waiter is not notified");
     }
 
-    /// Wait until the hub says that there may be work.
+    /// Waits until the hub notifies a runner of work.
     pub(super) fn expect_work<T>(&self, change: impl FnOnce() -> T) {
-        let (bell, rings) = bell();
-        let listener: Arc<dyn Listener> = bell;
+        let (signal, notified) = work_signal();
+        let listener: Arc<dyn Listener> = signal;
         self.store.hub().listen(Arc::downgrade(&listener));
         change();
-        rings.recv_timeout(PATIENCE).expect("runners are told of the work");
+        notified.recv_timeout(PATIENCE).expect("runners are notified of the work");
     }
 }
 
-struct Bell(Sender<()>);
+struct WorkSignal(Sender<()>);
 
-impl Listener for Bell {
+impl Listener for WorkSignal {
     fn work_may_be_available(&self) {
-        // The case may have heard enough.
+        // The case may have ended.
         let _ = self.0.send(());
     }
 }
 
-fn bell() -> (Arc<Bell>, Receiver<()>) {
+fn work_signal() -> (Arc<WorkSignal>, Receiver<()>) {
     let (sender, receiver) = channel();
-    (Arc::new(Bell(sender)), receiver)
+    (Arc::new(WorkSignal(sender)), receiver)
 }
 
-/// A call in the making. Plain: task `m.f`, queue `default`, due at once, nothing special.
+/// A call in the making. At first: task `m.f`, queue `default`, due at once.
 #[derive(Clone)]
 pub(super) struct Call(pub Submission);
 
@@ -243,12 +243,12 @@ impl Call {
         self
     }
 
-    /// At most `limit` claimed under `key`; parked otherwise.
+    /// At most `limit` claimed under `key`; other calls wait.
     pub fn parks(self, key: &str, limit: u32) -> Self {
         self.concurrency(key, limit, WhenBlocked::Wait)
     }
 
-    /// At most `limit` claimed under `key`; dropped otherwise.
+    /// At most `limit` claimed under `key`; other calls are dropped.
     pub fn drops(self, key: &str, limit: u32) -> Self {
         self.concurrency(key, limit, WhenBlocked::Drop)
     }
@@ -267,7 +267,7 @@ pub(super) fn request(limit: usize) -> ClaimRequest {
     }
 }
 
-/// The same from these queues only.
+/// As [`request`], from these queues only.
 pub(super) fn request_from(limit: usize, queues: &[&str]) -> ClaimRequest {
     ClaimRequest { queues: queues.iter().map(|name| Arc::from(*name)).collect(), ..request(limit) }
 }
@@ -292,7 +292,7 @@ pub(super) fn bytes(text: &str) -> Payload {
     text.as_bytes().into()
 }
 
-/// The same invocation with a fence that nobody was given.
+/// `owner` with a fence that no claim has.
 pub(super) fn stale(owner: Ownership) -> Ownership {
     Ownership { fence: Fence(owner.fence.0 ^ 2), ..owner }
 }
@@ -302,7 +302,7 @@ pub(super) fn unknown() -> InvocationId {
     InvocationId::generate(START, 0)
 }
 
-/// A small seeded generator (xorshift64*); says its seed when the case fails.
+/// A small seeded generator (xorshift64*); prints its seed when the case fails.
 pub(super) struct Rng {
     seed: u64,
     state: u64,

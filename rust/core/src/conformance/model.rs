@@ -1,4 +1,4 @@
-//! Random verbs on the store under test and on the memory store, by the same clock: whatever can be seen must agree.
+//! Random verbs on the store under test and on the memory store, with one clock: all answers must agree.
 //!
 //! `PYNENC_CONFORMANCE_SEED` repeats a run, `PYNENC_CONFORMANCE_ROUNDS` (default 12) sets how many are made.
 
@@ -49,7 +49,7 @@ struct Model<'a> {
     memory: Arc<MemoryStore>,
     rng: Rng,
     calls: Vec<Call>,
-    /// Every claim ever made, so that late owners can try too.
+    /// Every claim of the run, so that late owners can try too.
     claims: Vec<Claimed>,
     ended: HashMap<InvocationId, Terminal>,
     runners: [RunnerKey; 2],
@@ -84,7 +84,7 @@ impl<'a> Model<'a> {
     /// Both stores give the same answer.
     fn both<T: PartialEq + std::fmt::Debug>(&self, verb: impl Fn(&dyn Store) -> Result<T>) {
         let (tested, memory) = (verb(&*self.f.store), verb(&*self.memory));
-        // Which of several ways round is named is for the store to choose.
+        // A store may name any of several cycles.
         if !matches!((&tested, &memory), (Err(Error::Cycle(_)), Err(Error::Cycle(_)))) {
             assert_eq!(tested, memory, "left: the store under test, right: the memory store");
         }
@@ -105,7 +105,7 @@ impl<'a> Model<'a> {
         }
         let rng = &mut self.rng;
         let mut one = call();
-        // Ids of the seed too: a run can be repeated.
+        // The seed makes the ids too, so that a run can be repeated.
         one.0.id = InvocationId::from_parts(START, 0, rng.next());
         one = one.queue(["a", "b"][rng.below(2)]).depth(rng.below(3) as u32);
         one = one.priority([0.0, 0.0, 5.0, -0.5][rng.below(4)]).args(["x", "y"][rng.below(2)]);
@@ -138,12 +138,12 @@ impl<'a> Model<'a> {
         assert_eq!(tested, memory, "left: the store under test, right: the memory store");
     }
 
-    /// One of two. Of this round, because a store remembers for a while who was found dead.
+    /// One of two runners of this round: a store remembers dead runners for a while.
     fn some_runner(&mut self) -> RunnerKey {
         self.runners[self.rng.below(2)].clone()
     }
 
-    /// A claim, mostly one of the last: the older ones are over, and their owners late.
+    /// A claim, mostly a late one: older claims have ended.
     fn some_claim(&mut self) -> Option<Claimed> {
         let recent = self.claims.len().saturating_sub(if self.rng.below(4) == 0 { 1000 } else { 8 });
         self.rng.pick(&self.claims[recent..]).copied()
@@ -238,7 +238,7 @@ impl<'a> Model<'a> {
         });
     }
 
-    /// What is seen after every step, and what must hold in any store.
+    /// What must hold after every step in any store.
     fn check(&mut self) {
         let ids: Vec<InvocationId> = self.calls.iter().map(|one| one.0.id).collect();
         self.both(|store| store.watch(&ids));
@@ -263,7 +263,7 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Records, counts, lists and histories; seldom, because it takes a while.
+    /// Records, counts, lists and histories; rarely, because it takes a while.
     fn look_at_everything(&self) {
         let all = Page { offset: 0, limit: 10_000 };
         self.both(|store| store.list(&Filter::default(), all));

@@ -1,4 +1,4 @@
-//! Step 7: whoever waits is told, after the change can be seen.
+//! Step 7: waiters and runners are notified after the change can be seen.
 
 use std::time::Instant;
 
@@ -15,63 +15,63 @@ fn deadline() -> Option<Instant> {
     Some(Instant::now() + PATIENCE)
 }
 
-pub fn runners_are_told_of_a_submission(f: &Fixture) {
+pub fn runners_are_notified_of_a_submission(f: &Fixture) {
     f.expect_work(|| f.submit(call()));
 }
 
-pub fn runners_are_told_of_what_becomes_due_later(f: &Fixture) {
+pub fn runners_are_notified_of_what_becomes_due_later(f: &Fixture) {
     f.expect_work(|| f.submit(call().due(START + 1_000)));
 }
 
-pub fn runners_are_told_of_a_retry(f: &Fixture) {
+pub fn runners_are_notified_of_a_retry(f: &Fixture) {
     let owner = f.start(call());
     f.expect_work(|| f.settle(owner, retry(0)));
 }
 
-pub fn runners_are_told_of_what_is_handed_back(f: &Fixture) {
+pub fn runners_are_notified_of_what_is_handed_back(f: &Fixture) {
     let owner = f.start(call());
     f.expect_work(|| f.settle(owner, release(0)));
 }
 
-pub fn runners_are_told_when_a_place_under_a_key_comes_free(f: &Fixture) {
+pub fn runners_are_notified_when_a_place_under_a_key_comes_free(f: &Fixture) {
     let owner = f.start(call().parks("k", 1));
     f.submit(call().parks("k", 1));
     f.claim(1);
     f.expect_work(|| f.succeed(owner));
 }
 
-pub fn runners_are_told_of_what_was_recovered(f: &Fixture) {
+pub fn runners_are_notified_of_what_was_recovered(f: &Fixture) {
     f.start(call());
     f.clock.advance(LEASE);
     f.expect_work(|| f.recover());
 }
 
-pub fn waiters_are_told_of_an_outcome(f: &Fixture) {
+pub fn waiters_are_notified_of_an_outcome(f: &Fixture) {
     for outcome in [success("v"), failure("e")] {
         let owner = f.start(call());
         f.expect_mail(&[owner.id], || f.settle(owner, outcome));
     }
 }
 
-pub fn waiters_are_told_of_a_cancellation(f: &Fixture) {
+pub fn waiters_are_notified_of_a_cancellation(f: &Fixture) {
     let id = f.submit(call());
     f.expect_mail(&[id], || f.store.cancel(id, Reach::Queue));
 }
 
-pub fn waiters_are_told_of_a_dropped_invocation(f: &Fixture) {
+pub fn waiters_are_notified_of_a_dropped_invocation(f: &Fixture) {
     f.start(call().drops("k", 1));
     let id = f.submit(call().drops("k", 1));
     f.expect_mail(&[id], || f.claim(1));
 }
 
-pub fn waiters_are_told_of_a_burial(f: &Fixture) {
+pub fn waiters_are_notified_of_a_burial(f: &Fixture) {
     let owner = f.start(call());
     f.clock.advance(LEASE);
     let policy = RecoveryPolicy { max_recoveries: 0, limit: 1, ..Default::default() };
     f.expect_mail(&[owner.id], || f.store.recover(policy));
 }
 
-pub fn whoever_is_told_sees_the_change(f: &Fixture) {
+pub fn a_notified_waiter_sees_the_change(f: &Fixture) {
     for _ in 0..20 {
         let owner = f.start(call());
         let mut waiter = Waiter::new(f.store.clone(), &[owner.id]);

@@ -1,4 +1,4 @@
-//! Withdrawal, removal, and the end of a store.
+//! Withdrawal and removal of invocations, and the end of a store.
 
 use std::time::Instant;
 
@@ -123,7 +123,7 @@ pub fn a_withdrawal_costs_no_more_where_more_waits(f: &Fixture) {
             f.store.submit(&(0..LITTLE).map(|_| call().0).collect::<Vec<_>>()).unwrap();
         }
     };
-    // The fastest of some: what else the machine does makes it slower only.
+    // The fastest of several: other work on the machine only makes it slower.
     let fastest = || {
         let chunk = || {
             let began = Instant::now();
@@ -188,7 +188,7 @@ pub fn what_waits_for_a_runner_is_withdrawn_at_once(f: &Fixture) {
     assert_eq!(purge_expired(f), ids.len() + 1);
 }
 
-pub fn a_withdrawal_takes_no_more_than_its_limit_and_calls_back_who_is_parked(f: &Fixture) {
+pub fn a_withdrawal_takes_no_more_than_its_limit_and_unblocks(f: &Fixture) {
     f.submit_plain(5);
     assert_eq!(f.store.purge(Purge::Queued { limit: 3 }), Ok(3));
     assert_eq!(f.store.count(&Filter { statuses: vec![Status::Registered], ..Filter::default() }), Ok(2));
@@ -198,7 +198,7 @@ pub fn a_withdrawal_takes_no_more_than_its_limit_and_calls_back_who_is_parked(f:
     assert_eq!(f.claim_ids(5), []);
     assert_eq!(f.store.purge(Purge::Queued { limit: 100 }), Ok(0), "what is parked is no work for a runner");
     f.succeed(holder);
-    // One is called back; withdrawn, it gives its place to the other.
+    // One is unblocked; when it is withdrawn, the other is unblocked.
     let mut withdrawn = 0;
     while let Ok(count @ 1..) = f.store.purge(Purge::Queued { limit: 100 }) {
         withdrawn += count;

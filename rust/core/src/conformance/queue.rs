@@ -1,4 +1,4 @@
-//! Step 3: the order in which invocations leave.
+//! Step 3: the order in which invocations are claimed.
 
 use super::kit::*;
 use crate::claim::{ClaimRequest, QueueOrder};

@@ -91,7 +91,7 @@ pub fn the_backlog_is_what_another_slot_would_run(f: &Fixture) {
     assert_eq!(f.store.backlog(&[], 10).unwrap(), 0);
     f.start(call().parks("one", 1));
     f.submit(call().parks("one", 1));
-    // Whoever finds no place is parked by the claim that meets it.
+    // The claim blocks the invocation that finds no place.
     assert_eq!(f.claim_ids(1), []);
     assert_eq!(f.store.backlog(&[], 10).unwrap(), 0, "one runs, and one waits for its place");
     f.submit(call().due(START + 100));

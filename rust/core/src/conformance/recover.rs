@@ -1,4 +1,4 @@
-//! Leases, beats, and what becomes of the claims of dead runners.
+//! Leases, beats, and the recovery of claims of dead runners.
 
 use std::collections::HashSet;
 use std::sync::Arc;

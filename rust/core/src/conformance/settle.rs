@@ -230,7 +230,7 @@ pub fn equal_hand_backs_in_a_row_are_counted_in_one(f: &Fixture) {
         assert_eq!((&*last.runner, last.at), ("another runner", f.clock.wall()), "the last one is shown");
         assert_eq!(f.store.get(id).unwrap().releases, 50);
 
-        // Another reason stands by itself, and is counted anew; so is one that comes back after that.
+        // Another reason begins a new count, and so does the first reason after it.
         for (note, times) in [("stopping", 3), ("no such task", 2), ("", 2)] {
             (0..times).for_each(|_| hand_back("r1", note));
         }

@@ -1,4 +1,4 @@
-//! A stall of the store, or of all processes: everyone renews what it holds before anything is recovered.
+//! A stall of the store or of all processes: every runner can renew its claims before anything is recovered.
 
 use std::sync::Arc;
 
@@ -17,12 +17,12 @@ fn beat(f: &Fixture, runner: &str) -> Vec<Ownership> {
     f.store.beat(&Arc::from(runner), LEASE).unwrap().owned
 }
 
-/// What a runner does every half of a lease.
+/// What a runner does every half lease.
 fn sweep(f: &Fixture) -> Recovered {
     f.store.recover(RecoveryPolicy { grace: LEASE, ..RecoveryPolicy::default() }).unwrap()
 }
 
-/// Two runners hold a claim each, and were heard of; then nothing happens for so long.
+/// Two runners own a claim each and have renewed it; then nothing happens for so long.
 fn stalled(f: &Fixture, span: i64) -> (Ownership, Ownership) {
     let both = (claim_as(f, "r1"), claim_as(f, "r2"));
     beat(f, "r1");
@@ -85,7 +85,7 @@ pub fn a_stall_that_ends_long_before_the_leases_delays_no_recovery(f: &Fixture) 
     assert_eq!(sweep(f).requeued, [second.id]);
 }
 
-pub fn a_dead_runner_is_recovered_when_its_lease_ends_while_others_are_heard_of(f: &Fixture) {
+pub fn a_dead_runner_is_recovered_when_its_lease_expires_while_others_renew(f: &Fixture) {
     let (_, second) = stalled(f, LEASE / 2);
     assert_eq!(sweep(f).found(), 0);
     beat(f, "r1");

@@ -1,4 +1,4 @@
-//! Many threads on one handle: whatever they do, it is as if the verbs had happened one after the other.
+//! Many threads on one handle: the verbs happen as if one after the other.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Barrier;
@@ -18,7 +18,7 @@ use crate::settle::Settled;
 use crate::status::Status;
 use crate::submit::Submitted;
 
-/// Let `threads` runners claim up to three at a time and hand each claim to `body`, until `total` have been.
+/// Lets `threads` runners claim up to three at a time and give each claim to `body`, until `total` were claimed.
 fn run_all(f: &Fixture, threads: usize, total: usize, body: impl Fn(&Claim) + Sync) {
     let done = AtomicUsize::new(0);
     let give_up = Instant::now() + PATIENCE;
@@ -40,7 +40,7 @@ fn run_all(f: &Fixture, threads: usize, total: usize, body: impl Fn(&Claim) + Sy
     });
 }
 
-/// Let two threads begin at the same time; both answers.
+/// Lets two threads begin at the same time; returns both answers.
 pub(super) fn race<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
     let start = Barrier::new(2);
     std::thread::scope(|scope| {
