@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_death_with_a_known_cause_counts_for_nobody() {
+    fn a_death_with_a_known_cause_counts_for_no_body() {
         let policy = RecoveryPolicy { innocent: true, max_recoveries: 0, ..POLICY };
         for alone in [false, true] {
             let verdict = judge(Found { alone, ..found(Status::Running, 5, true) }, policy);
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_was_to_run_alone_is_blamed_whatever_the_store_has_not_heard_of_yet() {
+    fn a_body_that_was_to_run_alone_is_blamed_also_before_the_store_knows_all_waits() {
         assert_eq!(blamed(vec![runs(1), alone(runs(2)), runs(3)], false), [id(2)]);
         assert_eq!(blamed(vec![alone(runs(2))], true), [id(2)]);
     }

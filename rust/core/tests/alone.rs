@@ -97,7 +97,7 @@ fn steady_short_work_does_not_keep_what_runs_alone_waiting() {
 }
 
 #[test]
-fn what_is_held_goes_back_when_its_runner_stops_and_nobody_is_counted() {
+fn a_held_claim_goes_back_when_its_runner_stops_and_does_not_count() {
     let store = memory();
     let runner = runner(&store, 1);
     submit(&store, 1);

@@ -72,7 +72,7 @@ fn a_users_own_runner_does_not_look_for_what_runs_alone_while_it_claims_other_wo
 }
 
 #[test]
-fn who_got_nothing_while_another_thread_looked_in_vain_is_told_to_ask_again() {
+fn a_thread_that_got_nothing_during_a_vain_question_is_notified_to_ask_again() {
     let inner = memory();
     let flaky = Flaky::over(inner.clone(), 0, 0);
     let store: Arc<dyn Store> = flaky.clone();
@@ -122,7 +122,7 @@ fn a_users_own_runner_looks_again_after_a_look_in_some_queues() {
 }
 
 #[test]
-fn a_users_own_runner_is_told_when_what_runs_alone_is_due() {
+fn a_users_own_runner_is_notified_when_what_runs_alone_is_due() {
     let store = memory();
     let runner = runner(&store, 4);
     let ids = suspects(&store, 1);

@@ -30,7 +30,7 @@ struct Case {
 }
 
 /// What one body awaits.
-struct Ear {
+struct Subscriber {
     completions: Completions,
     alarm: Receiver<()>,
     heard: News,
@@ -61,12 +61,12 @@ impl Case {
         batch.remove(0)
     }
 
-    fn ear(&self, targets: &[InvocationId]) -> Ear {
+    fn subscriber(&self, targets: &[InvocationId]) -> Subscriber {
         let (ring, alarm) = channel();
         let alarm_fn = move || ring.send(()).unwrap_or(());
         let completions = Completions::new(self.store.clone(), self.poller.clone(), alarm_fn).unwrap();
         assert!(completions.add(targets).unwrap().is_empty());
-        Ear { completions, alarm, heard: News::default() }
+        Subscriber { completions, alarm, heard: News::default() }
     }
 
     fn phase(&self, claim: &Claim) -> Option<Phase> {
@@ -86,7 +86,7 @@ impl Case {
     }
 }
 
-impl Ear {
+impl Subscriber {
     fn listen_until(&mut self, enough: impl Fn(&News) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !enough(&self.heard) {
@@ -111,8 +111,8 @@ fn a_slot_is_lent_while_a_body_waits_and_comes_back_before_new_work() {
     let case = Case::new(1);
     let parent = case.running();
     let child = case.submit(1);
-    let mut ear = case.ear(&child);
-    let lending = case.runner.lend(parent.ownership(), child.clone(), &ear.completions);
+    let mut subscriber = case.subscriber(&child);
+    let lending = case.runner.lend(parent.ownership(), child.clone(), &subscriber.completions);
     // Blocks until the slot is lent.
     let running = case.claim();
     assert_eq!((running.id, case.phase(&parent)), (child[0], Some(Phase::Waiting)));
@@ -121,9 +121,9 @@ fn a_slot_is_lent_while_a_body_waits_and_comes_back_before_new_work() {
     case.finish(&running);
     let pump = case.runner.clone();
     let next = std::thread::spawn(move || pump.next_batch(1).unwrap());
-    ear.listen_until(|news| news.finished.len() == 1);
+    subscriber.listen_until(|news| news.finished.len() == 1);
     case.runner.end_lending(&lending, true);
-    assert_eq!(ear.regained(), Ok(true));
+    assert_eq!(subscriber.regained(), Ok(true));
     assert_eq!(
         (case.phase(&parent), case.runner.live().len()),
         (Some(Phase::Holding), 1),
@@ -141,14 +141,14 @@ fn it_stands_in_line_while_others_have_the_slots() {
     let case = Case::new(1);
     let first = case.running();
     let child = case.submit(2);
-    let mut ear = case.ear(&child[1..]);
-    let lending = case.runner.lend(first.ownership(), child[1..].to_vec(), &ear.completions);
+    let mut subscriber = case.subscriber(&child[1..]);
+    let lending = case.runner.lend(first.ownership(), child[1..].to_vec(), &subscriber.completions);
     let other = case.claim();
     case.runner.end_lending(&lending, true);
     case.wait_for(&first, Phase::Resuming);
-    assert!(ear.completions.drain().regained.is_none());
+    assert!(subscriber.completions.drain().regained.is_none());
     case.finish(&other);
-    assert_eq!(ear.regained(), Ok(true));
+    assert_eq!(subscriber.regained(), Ok(true));
     assert_eq!(case.phase(&first), Some(Phase::Holding));
     case.runner.close().unwrap();
 }
@@ -159,10 +159,10 @@ fn a_wait_that_is_over_at_once_leaves_its_slot_where_it_was() {
     let parent = case.running();
     for _ in 0..200 {
         let child = case.submit(1);
-        let mut ear = case.ear(&child);
-        let lending = case.runner.lend(parent.ownership(), child, &ear.completions);
+        let mut subscriber = case.subscriber(&child);
+        let lending = case.runner.lend(parent.ownership(), child, &subscriber.completions);
         case.runner.end_lending(&lending, true);
-        assert_eq!(ear.regained(), Ok(true));
+        assert_eq!(subscriber.regained(), Ok(true));
         assert_eq!(case.phase(&parent), Some(Phase::Holding));
         assert_eq!(case.store.get(parent.id).unwrap().status, Status::Running);
     }
@@ -174,12 +174,12 @@ fn what_has_finished_already_lends_nothing() {
     let case = Case::new(2);
     let parent = case.running();
     let child = case.submit(1);
-    let mut ear = case.ear(&[]);
+    let mut subscriber = case.subscriber(&[]);
     let running = case.claim();
     case.runner.settle_now(running.ownership(), Outcome::Success([].into())).unwrap();
-    let lending = case.runner.lend(parent.ownership(), child, &ear.completions);
+    let lending = case.runner.lend(parent.ownership(), child, &subscriber.completions);
     case.runner.end_lending(&lending, true);
-    assert_eq!(ear.regained(), Ok(true));
+    assert_eq!(subscriber.regained(), Ok(true));
     assert_eq!(case.phase(&parent), Some(Phase::Holding));
     case.runner.close().unwrap();
 }
@@ -189,11 +189,11 @@ fn a_body_that_ends_amid_a_wait_needs_no_slot() {
     let case = Case::new(1);
     let parent = case.running();
     let child = case.submit(1);
-    let mut ear = case.ear(&child);
-    let lending = case.runner.lend(parent.ownership(), child, &ear.completions);
+    let mut subscriber = case.subscriber(&child);
+    let lending = case.runner.lend(parent.ownership(), child, &subscriber.completions);
     let running = case.claim();
     case.runner.end_lending(&lending, false);
-    assert_eq!(ear.regained(), Ok(true));
+    assert_eq!(subscriber.regained(), Ok(true));
     assert_eq!(case.phase(&parent), Some(Phase::Waiting));
     case.finish(&parent);
     case.finish(&running);
@@ -206,46 +206,46 @@ fn after_a_hand_back_nothing_more_is_waited_for_and_the_claim_is_lost() {
     let case = Case::new(1);
     let parent = case.running();
     let child = case.submit(1);
-    let mut ear = case.ear(&child);
-    let lending = case.runner.lend(parent.ownership(), child.clone(), &ear.completions);
+    let mut subscriber = case.subscriber(&child);
+    let lending = case.runner.lend(parent.ownership(), child.clone(), &subscriber.completions);
     case.wait_for(&parent, Phase::Waiting);
     case.runner.stop();
     assert!(case.runner.hand_back("over").unwrap() >= 1);
-    ear.listen_until(|news| !news.failed.is_empty());
-    let [(ids, Error::Closed(_))] = &ear.heard.failed[..] else { panic!("{:?}", ear.heard) };
+    subscriber.listen_until(|news| !news.failed.is_empty());
+    let [(ids, Error::Closed(_))] = &subscriber.heard.failed[..] else { panic!("{:?}", subscriber.heard) };
     assert_eq!(*ids, child);
     case.runner.end_lending(&lending, true);
-    assert_eq!(ear.regained(), Ok(false));
-    let again = case.runner.lend(parent.ownership(), child, &ear.completions);
-    assert!(ear.regained().is_err(), "another wait of that body is refused");
+    assert_eq!(subscriber.regained(), Ok(false));
+    let again = case.runner.lend(parent.ownership(), child, &subscriber.completions);
+    assert!(subscriber.regained().is_err(), "another wait of that body is refused");
     case.runner.end_lending(&again, true);
     case.runner.close().unwrap();
     assert_eq!(case.store.get(parent.id).unwrap().status, Status::Rerouted);
 }
 
 #[test]
-fn one_that_stands_in_line_when_the_runner_closes_is_told() {
+fn a_body_in_line_learns_that_its_runner_closes() {
     let case = Case::new(1);
     let parent = case.running();
     let child = case.submit(2);
-    let mut ear = case.ear(&child[1..]);
-    let lending = case.runner.lend(parent.ownership(), child[1..].to_vec(), &ear.completions);
+    let mut subscriber = case.subscriber(&child[1..]);
+    let lending = case.runner.lend(parent.ownership(), child[1..].to_vec(), &subscriber.completions);
     case.claim();
     case.runner.end_lending(&lending, true);
     case.wait_for(&parent, Phase::Resuming);
     case.runner.close().unwrap();
-    assert_eq!(ear.regained(), Ok(false));
-    case.runner.lend(parent.ownership(), child, &ear.completions);
-    assert!(ear.regained().is_err(), "it does not wait once more");
+    assert_eq!(subscriber.regained(), Ok(false));
+    case.runner.lend(parent.ownership(), child, &subscriber.completions);
+    assert!(subscriber.regained().is_err(), "it does not wait once more");
 }
 
 #[test]
 fn a_cycle_is_found_and_a_lost_claim_is_refused() {
     let case = Case::new(2);
     let one = case.running();
-    let mut ear = case.ear(&[one.id]);
-    let lending = case.runner.lend(one.ownership(), vec![one.id], &ear.completions);
-    assert!(matches!(ear.regained(), Err(Error::Cycle(_))));
+    let mut subscriber = case.subscriber(&[one.id]);
+    let lending = case.runner.lend(one.ownership(), vec![one.id], &subscriber.completions);
+    assert!(matches!(subscriber.regained(), Err(Error::Cycle(_))));
     case.runner.end_lending(&lending, true);
     assert_eq!(case.phase(&one), Some(Phase::Holding));
     case.runner.close().unwrap();
@@ -261,9 +261,9 @@ fn thousands_of_bodies_wait_on_a_few_threads() {
     let mut waiting = Vec::with_capacity(PARENTS);
     while waiting.len() < PARENTS {
         for claim in case.runner.next_batch(100).unwrap() {
-            let ear = case.ear(&child);
-            let lending = case.runner.lend(claim.ownership(), child.clone(), &ear.completions);
-            waiting.push((claim, ear, lending));
+            let subscriber = case.subscriber(&child);
+            let lending = case.runner.lend(claim.ownership(), child.clone(), &subscriber.completions);
+            waiting.push((claim, subscriber, lending));
         }
     }
     let count = |status| case.store.count(&Filter { statuses: vec![status], ..Filter::default() }).unwrap();
@@ -276,12 +276,12 @@ fn thousands_of_bodies_wait_on_a_few_threads() {
     let pump = case.runner.clone();
     let pumped = std::thread::spawn(move || while !pump.next_batch(100).unwrap().is_empty() {});
     case.finish(&held);
-    for (_, ear, lending) in &mut waiting {
-        ear.listen_until(|news| news.finished.len() == 1);
+    for (_, subscriber, lending) in &mut waiting {
+        subscriber.listen_until(|news| news.finished.len() == 1);
         case.runner.end_lending(lending, true);
     }
-    for (claim, ear, _) in &mut waiting {
-        assert_eq!(ear.regained(), Ok(true));
+    for (claim, subscriber, _) in &mut waiting {
+        assert_eq!(subscriber.regained(), Ok(true));
         assert_eq!(case.phase(claim), Some(Phase::Holding));
         case.finish(claim);
     }

@@ -314,7 +314,7 @@ fn a_runner_whose_loop_is_stuck_takes_nothing_back_and_nothing_new() {
 }
 
 #[test]
-fn who_feeds_a_loop_goes_when_everything_is_handed_back() {
+fn the_thread_that_feeds_a_loop_ends_when_everything_is_handed_back() {
     let store = memory();
     let runner = runner(&store, 2);
     let held = submit(&store, 1)[0];

@@ -146,7 +146,7 @@ pub fn a_claim_that_has_not_begun_neither_counts_nor_runs_alone(f: &Fixture) {
     assert_eq!((recoveries(f, running), claim_alone(f, "s2")[0].id), (1, running.id));
 }
 
-pub fn leases_that_end_one_after_the_other_make_nobody_the_only_one(f: &Fixture) {
+pub fn leases_that_end_one_after_the_other_make_no_body_the_only_one(f: &Fixture) {
     let first = start_as(f, "r1", vec![call()])[0];
     f.clock.advance(10);
     let second = start_as(f, "r1", vec![call()])[0];
@@ -162,7 +162,7 @@ pub fn leases_that_end_one_after_the_other_make_nobody_the_only_one(f: &Fixture)
     assert_eq!(recoveries(f, third), 1);
 }
 
-pub fn a_recovery_in_pieces_makes_nobody_the_only_one(f: &Fixture) {
+pub fn a_recovery_in_pieces_makes_no_body_the_only_one(f: &Fixture) {
     let owners = start_as(f, "r1", vec![call(), call(), call()]);
     f.clock.advance(LEASE);
     for _ in 0..3 {
@@ -231,7 +231,7 @@ pub fn an_invocation_that_runs_alone_does_so_after_a_retry_and_a_hand_back(f: &F
     assert_eq!((record.retries, record.releases), (0, 1));
 }
 
-pub fn the_delay_of_what_runs_alone_is_told(f: &Fixture) {
+pub fn a_claim_returns_the_due_time_of_what_runs_alone(f: &Fixture) {
     let owner = start_as(f, "r1", vec![call()])[0];
     revoke(f, "r1", 9);
     claim_alone(f, "s1");

@@ -186,7 +186,7 @@ pub fn what_a_body_waits_for_comes_before_the_order_of_the_queues(f: &Fixture) {
     }
 }
 
-pub fn what_is_put_off_stands_in_nobodys_way_in_any_order_of_the_queues(f: &Fixture) {
+pub fn an_invocation_that_is_put_off_delays_no_other_in_any_order_of_the_queues(f: &Fixture) {
     f.start(call().queue("z").parks("k", 1));
     for order in [QueueOrder::AsNamed, QueueOrder::InTurn] {
         f.submit(call().queue("a").parks("k", 1));

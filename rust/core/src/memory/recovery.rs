@@ -15,7 +15,7 @@ use crate::status::Status;
 
 impl State {
     pub fn recover(&mut self, policy: RecoveryPolicy, now: Millis, steady: Millis, news: &mut News) -> Recovered {
-        self.hear(steady, policy.grace);
+        self.note_sign(steady, policy.grace);
         if self.signs.is_quiet(steady, policy) {
             let next_expiry = self.index.first_lease().map(|(expires, _)| expires.max(self.signs.quiet_until));
             return Recovered { next_expiry, alone: self.index.waiting_alone(), stalled: true, ..Recovered::default() };

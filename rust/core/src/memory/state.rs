@@ -53,7 +53,7 @@ impl State {
     }
 
     /// A runner with leases of `lease` has renewed them, or recovers.
-    pub fn hear(&mut self, now: Millis, lease: Millis) {
+    pub fn note_sign(&mut self, now: Millis, lease: Millis) {
         let ends = self.index.first_lease().is_some_and(|(expires, _)| expires <= soon(now, lease));
         self.signs = self.signs.heard(now, lease, ends);
     }

@@ -238,7 +238,7 @@ impl State {
     }
 
     pub fn beat(&mut self, runner: &RunnerKey, lease: Millis, steady: Millis) -> Beaten {
-        self.hear(steady, lease);
+        self.note_sign(steady, lease);
         let expires = steady.saturating_add(lease);
         let mut beaten = Beaten::default();
         for id in self.index.owned(runner) {

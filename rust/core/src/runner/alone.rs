@@ -122,7 +122,7 @@ impl Alone {
     }
 
     /// The store says how many wait, due or not; returns whether this runner shall claim one.
-    pub fn heard(&mut self, waiting: usize) -> bool {
+    pub fn note_waiting(&mut self, waiting: usize) -> bool {
         self.waiting = waiting;
         if waiting > 0 {
             self.hint();
@@ -289,10 +289,10 @@ mod tests {
     }
 
     #[test]
-    fn a_runner_looks_when_it_hears_of_one_and_when_one_becomes_due() {
+    fn a_runner_asks_after_a_hint_and_when_one_becomes_due() {
         let (mut alone, now) = (Alone::new(Lines::Both), Instant::now());
-        assert!(!alone.wants() && !alone.heard(0) && !alone.wants());
-        assert!(alone.heard(2) && alone.wants());
+        assert!(!alone.wants() && !alone.note_waiting(0) && !alone.wants());
+        assert!(alone.note_waiting(2) && alone.wants());
         alone.look = false;
         alone.at = Some(now);
         alone.tick(now);
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn a_runner_that_leaves_them_to_others_only_counts_them() {
         let mut alone = Alone::new(Lines::Beside);
-        assert!(!alone.heard(2));
+        assert!(!alone.note_waiting(2));
         assert_eq!((alone.wants(), alone.waiting()), (false, 2));
         assert!(Alone::new(Lines::Alone).wants() && !Alone::new(Lines::Alone).shares());
     }
@@ -311,7 +311,7 @@ mod tests {
     fn a_users_own_runner_gets_one_when_nothing_runs_and_nothing_beside_it() {
         let (mut alone, now) = (Alone::new(Lines::Both), Instant::now());
         assert_eq!(share(&mut alone, 0, false, now), Share::Others);
-        alone.heard(1);
+        alone.note_waiting(1);
         assert_eq!(share(&mut alone, 3, false, now), Share::Nothing, "it shall come to rest");
         assert_eq!(share(&mut alone, 1, false, now + patience(0)), Share::Others, "that took too long");
         assert_eq!(alone.deadline(), Some(now + 2 * patience(0)));
@@ -332,12 +332,12 @@ mod tests {
     fn a_look_in_some_queues_says_nothing_about_the_others_and_is_not_repeated_in_these() {
         let mut alone = Alone::new(Lines::Both);
         let [one, other]: [Arc<str>; 2] = ["one".into(), "other".into()];
-        alone.heard(1);
+        alone.note_waiting(1);
         alone.look = false;
         alone.sought(std::slice::from_ref(&one), &[], true, None);
         assert!(!alone.seeks(std::slice::from_ref(&one)), "bodies from here may run beside each other");
         assert!(alone.seeks(&[]) && alone.seeks(std::slice::from_ref(&other)));
-        alone.heard(1);
+        alone.note_waiting(1);
         assert!(alone.seeks(std::slice::from_ref(&one)), "there is news");
         let served = [one.clone(), other.clone()];
         alone.look = false;

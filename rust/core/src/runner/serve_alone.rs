@@ -127,7 +127,7 @@ impl Shared {
     /// The store says how many invocations wait to run alone, due or not.
     pub(super) fn note_alone(&self, waiting: usize) {
         let mut pump = self.pump.lock();
-        if !pump.alone.heard(waiting) || pump.stopping {
+        if !pump.alone.note_waiting(waiting) || pump.stopping {
             return;
         }
         self.supervisor.notify_all();

@@ -120,7 +120,7 @@ fn what_runs_alone_lends_its_slot_and_goes_on_when_nothing_runs() {
 
 proptest! {
     #[test]
-    fn nothing_ever_runs_beside_what_runs_alone_and_whoever_waits_for_a_slot_gets_it(
+    fn nothing_runs_beside_what_runs_alone_and_every_body_in_line_gets_a_slot(
         capacity in 1usize..4,
         steps in prop::collection::vec((0u8..7, 0u64..8), 0..200),
     ) {
