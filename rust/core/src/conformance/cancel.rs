@@ -130,9 +130,9 @@ pub fn its_waiters_are_notified(f: &Fixture) {
     f.expect_mail(&[owner.id], || f.recover());
 }
 
-struct Ear(Sender<Option<String>>);
+struct RequestListener(Sender<Option<String>>);
 
-impl Listener for Ear {
+impl Listener for RequestListener {
     fn work_may_be_available(&self) {}
 
     fn cancellation_requested(&self, runner: Option<&str>) {
@@ -143,8 +143,8 @@ impl Listener for Ear {
 
 pub fn its_runner_is_notified_of_the_request(f: &Fixture) {
     let (sender, heard) = channel();
-    let ear: Arc<dyn Listener> = Arc::new(Ear(sender));
-    f.store.hub().listen(Arc::downgrade(&ear));
+    let request_listener: Arc<dyn Listener> = Arc::new(RequestListener(sender));
+    f.store.hub().listen(Arc::downgrade(&request_listener));
     wish(f, f.start(call()));
     let runner = heard.recv_timeout(PATIENCE).expect("the runner is told");
     assert!(runner.is_none_or(|runner| runner == "r1"));
