@@ -37,7 +37,6 @@ class SubmitPlan:
         "_key_arguments",
         "_registration",
         "_running",
-        "_task",
         "chunk",
         "max_depth",
         "runtime",
