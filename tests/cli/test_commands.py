@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import subprocess
 import sys
-import xml.etree.ElementTree
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from support.processes import Processes, child_environment
-
-from pynenc.invocation import InvocationStatus
 
 APP = """\
 import os
@@ -151,7 +147,7 @@ def test_show_config_names_the_store_the_runner_that_would_start_and_the_default
     assert "  max_retries = 4 retries  [environment variable PYNENC__TASK_DEFAULTS__MAX_RETRIES]" in tasks
 
 
-def test_what_a_runner_says_at_its_start_is_said_once(processes: Processes) -> None:
+def test_a_runner_prints_each_line_of_its_start_once(processes: Processes) -> None:
     for level, printed in (("info", 0), ("warning", 1)):
         runner = processes.started_runner("shop", PYNENC__RUNNER_CLS="ThreadRunner", PYNENC__LOGGING_LEVEL=level)
         runner.await_output("Tasks: 1, in shop (1)" if printed else "] started: ")
@@ -182,90 +178,6 @@ def test_the_app_of_the_working_directory_needs_no_spec() -> None:
     done = _pynenc("show_config")
     assert done.returncode == 0
     assert "App location: shop:app" in done.stdout
-
-
-# -- status render -----------------------------------------------------------------------------------------------------
-
-
-def test_the_state_machine_is_printed_without_an_app() -> None:
-    Path("shop.py").unlink()
-    done = _pynenc("status", "render")
-    assert (done.returncode, done.stderr) == (0, "")
-    rows = {line.split()[0]: line for line in done.stdout.splitlines()[1:]}
-    assert list(rows) == [status.value for status in InvocationStatus]
-    for status in InvocationStatus:
-        followers = [one.value for one in InvocationStatus if status.can_transition_to(one)]
-        assert rows[status].endswith(", ".join(followers))
-        assert (" final" in rows[status].removeprefix(status)) == status.is_final()
-        assert (" available" in rows[status]) == status.is_available_for_run()
-
-
-def test_the_drawing_has_a_box_for_each_status_and_a_line_for_each_step() -> None:
-    done = _pynenc("status", "render", "--format", "svg", "--output", "statuses.svg")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    drawing = xml.etree.ElementTree.parse("statuses.svg").getroot()
-    groups = list(drawing.iter(f"{SVG}g"))
-    boxes = {group.find(f"{SVG}text").text: _rectangle(group) for group in groups if group.get("class") == "status"}
-    assert list(boxes) == [status.value for status in InvocationStatus]
-    _, _, width, height = map(float, drawing.get("viewBox").split())
-    for name, (left, top, right, bottom) in boxes.items():
-        assert 0 <= left < right <= width, name
-        assert 0 <= top < bottom <= height, name
-        # A letter of 13 px is at most 8 px wide: no name is wider than its box.
-        assert len(name) * 7.5 < right - left, name
-    for (name, one), (other_name, other) in itertools.combinations(boxes.items(), 2):
-        apart = one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
-        assert apart, f"{name} covers {other_name}"
-    # A line that leaves a frame represents the statuses in it; its title names each transition.
-    drawn = [step for group in groups if group.get("class") == "step" for step in _title(group).split(", ")]
-    steps = [
-        f"{one} to {other}" for one in InvocationStatus for other in InvocationStatus if one.can_transition_to(other)
-    ]
-    assert sorted(drawn) == sorted(steps)
-
-
-SVG = "{http://www.w3.org/2000/svg}"
-
-
-def _title(group: xml.etree.ElementTree.Element) -> str:
-    return group.find(f"{SVG}title").text
-
-
-def _rectangle(group: xml.etree.ElementTree.Element) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of the box in a group."""
-    box = group.find(f"{SVG}rect")
-    left, top, width, height = (float(box.get(name)) for name in ("x", "y", "width", "height"))
-    return left, top, left + width, top + height
-
-
-@pytest.mark.parametrize("form", ["text", "svg"])
-def test_a_file_is_checked_against_the_state_machine(form: str) -> None:
-    check = ("status", "render", "--format", form, "--output", "statuses", "--check")
-    done = _pynenc(*check)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "statuses is not what status render writes" in done.stderr
-    assert _pynenc(*check[:-1]).returncode == 0
-    assert _pynenc(*check).returncode == 0
-    before = Path("statuses").read_text() + " "
-    Path("statuses").write_text(before)
-    assert _pynenc(*check).returncode == 1
-    assert Path("statuses").read_text() == before
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["status", "render", "--check"], "name it with --output"),
-        (["status", "render", "--output", "no/such/folder"], "no/such/folder"),
-        (["monitor", "--host", "0.0.0.0", "--port", "1", "--log-level", "debug"], "this build has no web monitor"),
-    ],
-    ids=str,
-)
-def test_a_command_that_is_not_offered_fails_with_one_line(arguments: list[str], words: str) -> None:
-    done = _pynenc(*arguments)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert words in done.stderr
-    assert len(done.stderr.splitlines()) == 1
 
 
 # -- runner start ------------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def test_threads_and_exit_functions_of_a_body_complete_when_its_worker_ends(
     assert leaving.left_by(second) == ALL_THERE
 
 
-def test_what_a_body_of_a_thread_runner_leaves_is_completed_at_the_end_of_the_program(
+def test_threads_and_exit_functions_of_a_thread_runners_body_complete_at_the_end_of_the_program(
     processes: Processes, leaving: Any
 ) -> None:
     runner = processes.runner("leaving", PYNENC__RUNNER_CLS="ThreadRunner", **ONE_SLOT)

@@ -185,7 +185,7 @@ def test_a_docstring_begins_with_one_sentence_that_stands_alone() -> None:
     assert problems(wrong) == ""
 
 
-def test_what_people_call_has_an_example() -> None:
+def test_a_frequently_used_name_has_an_example() -> None:
     assert set(PEOPLE_CALL) <= {name.path for name in NAMES}
     assert problems({path: "has no example" for path in PEOPLE_CALL if path not in ids(EXAMPLES)}) == ""
 

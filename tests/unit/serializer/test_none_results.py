@@ -55,7 +55,7 @@ def not_annotated():  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize("task", [number, numbers, pair], ids=str)
 @pytest.mark.parametrize("dev_mode", [False, True])
-def test_it_fails_at_the_end_of_the_body(task: Any, dev_mode: bool) -> None:
+def test_a_none_result_fails_at_the_end_of_the_body(task: Any, dev_mode: bool) -> None:
     with isolated(app, dev_mode_force_sync_tasks=dev_mode) as test:
         invocation = task()
         if not dev_mode:
@@ -66,7 +66,7 @@ def test_it_fails_at_the_end_of_the_body(task: Any, dev_mode: bool) -> None:
 
 
 @pytest.mark.parametrize("task", [nothing, anything, perhaps, text_or_none, not_annotated], ids=str)
-def test_it_succeeds_where_the_annotation_takes_it(task: Any) -> None:
+def test_a_none_result_succeeds_if_the_annotation_accepts_it(task: Any) -> None:
     with isolated(app) as test:
         invocation = task()
         test.drain()
