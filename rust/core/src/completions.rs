@@ -273,6 +273,9 @@ impl Polled for LoopInbox {
             self.leave_on_tray(given_up);
         }
         ids.retain(|id| self.awaits(id));
+        // An id may be both asked for and in the mail.
+        ids.sort_unstable();
+        ids.dedup();
         if ids.is_empty() {
             return;
         }
