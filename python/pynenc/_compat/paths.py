@@ -39,6 +39,7 @@ PATHS: dict[str, dict[str, str]] = {
     },
     # Stops are described in the log here, not by an object.
     "pynenc.runner.shutdown_diagnostics": {},
+    "pynenc.runner.runner_context": {"RunnerContext": "pynenc._identity.runner_context"},
     "pynenc.serializer.constants": {"ReservedKeys": "pynenc._compat.constants"},
     "pynenc.util.asyncio_helper": {},
     "pynenc.util.files": {"read_file": "pynenc.conf.sources"},
