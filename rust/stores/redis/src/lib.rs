@@ -65,6 +65,7 @@ mod link;
 mod open;
 mod options;
 mod outcomes;
+mod pauses;
 mod place;
 mod priority;
 mod push;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::checksum;
-use crate::link::{Closing, Link};
+use crate::link::Link;
 use crate::options::{Durability, RedisOptions};
+use crate::pauses::Closing;
 use crate::script::Request;
 use crate::subscriber::Subscriber;
 use pynenc_core::Result;

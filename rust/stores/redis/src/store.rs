@@ -20,9 +20,10 @@ use pynenc_core::sync::Mutex;
 use pynenc_core::{Error, Result};
 
 use crate::keys::Keys;
-use crate::link::{Closing, Link};
+use crate::link::Link;
 use crate::open;
 use crate::options::RedisOptions;
+use crate::pauses::Closing;
 use crate::shared::{Refused, Shared};
 use crate::subscriber::Subscriber;
 use crate::topology::Topology;
