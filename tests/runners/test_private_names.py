@@ -110,3 +110,14 @@ def test_a_class_is_at_most_two_steps_below_the_base() -> None:
 
 def _is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__") and name != "_abc_impl"
+
+
+def test_a_base_class_may_keep_its_subclasses_from_the_base_runner(memory_env: None) -> None:
+    class Base(SevenMemberRunner):
+        def __init_subclass__(cls, **arguments: object) -> None:
+            """Does not call that of `BaseRunner`."""
+
+    class Mine(Base):
+        pass
+
+    assert Mine(Pynenc("mine")).app.app_id == "mine"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from support.waiting import wait_until
 from pynenc import Pynenc, _core, context
 from pynenc._execute.ends_log import EndsLog
 from pynenc._execute.outcome import Outcome
+from pynenc._logs import stream
+from pynenc._logs.later import Later, flush_all
 from pynenc.runner import ThreadRunner
 
 NOW = 1_764_561_600.1239
@@ -174,3 +177,47 @@ def test_a_forked_child_writes_no_line_of_its_parent(
     os.waitpid(pid, 0)
     app.logger.handlers[0].flush()
     assert len(capfd.readouterr().err.splitlines()) == 1
+
+
+def test_a_handler_of_a_signal_may_log_while_lines_are_written() -> None:
+    """It runs on the thread that writes, which holds the lock already."""
+    written: list[int] = []
+
+    def write(items: list[int]) -> None:
+        if not written:
+            later.flush()
+        written.extend(items)
+
+    later = Later(write, threading.RLock())
+    later._served = True
+    for item in range(450):
+        later.add(item)
+    later.flush()
+    assert sorted(written) == list(range(450))
+
+
+def test_a_write_of_several_lines_to_a_pipe_ends_with_a_line_and_fits_into_one_write_of_the_system() -> None:
+    """Other processes write to the same pipe: the system keeps only short writes together."""
+    reading, writing = os.pipe()
+    pieces: list[bytes] = []
+    lines = stream._lines.setdefault(writing, stream.Lines(writing))
+    try:
+        lines.write = pieces.append  # type: ignore[method-assign]
+        text = "".join(f"{'x' * (number % 300)}\n" for number in range(500)) + "y" * 9_000 + "\nend\n"
+        stream.write_lines(writing, text)
+    finally:
+        del stream._lines[writing]
+        os.close(reading)
+        os.close(writing)
+    assert b"".join(pieces).decode() == text
+    assert all(piece.endswith(b"\n") for piece in pieces)
+    assert {len(piece) for piece in pieces if len(piece) > select.PIPE_BUF} == {9_001}
+
+
+def test_what_waits_is_written_before_a_process_ends_without_its_exit_functions() -> None:
+    written: list[int] = []
+    later = Later(written.extend, threading.RLock())
+    later._served = True
+    later.add(1)
+    flush_all()
+    assert written == [1]

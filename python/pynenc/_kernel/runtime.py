@@ -235,7 +235,12 @@ class AppRuntime:
     @property
     def store(self) -> _core.Store:
         """The store, opened at first use, and again in a forked child."""
-        return self.opened.get().store
+        opened = self.opened.peek()
+        if opened is None:
+            # Always in this order: the constructor of a component, which runs under this lock, may open the store.
+            with self._lock.get():
+                opened = self.opened.get()
+        return opened.store
 
     @property
     def opened_url(self) -> str | None:

@@ -152,7 +152,7 @@ class AppHandler(logging.StreamHandler[TextIO]):
                 stream.write(text)
                 stream.flush()
             else:
-                _log_stream.write(descriptor, text)
+                _log_stream.write_lines(descriptor, text)
         except Exception:
             # A stream that is full or closed.
             self.handleError(logging.LogRecord("pynenc", logging.INFO, __file__, 0, message(ends[0]), (), None))

@@ -6,6 +6,7 @@ and wait to get it back: 150 to 200 us per invocation, where the rest of a plain
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -61,8 +62,24 @@ class Later(Generic[T]):
         if not self._items:
             return
         with self._writing:
-            while self._items:
-                self._write([self._items.popleft() for _ in range(min(len(self._items), _AT_ONCE))])
+            while several := self._take():
+                self._write(several)
+
+    def flush_within(self, timeout_sec: float) -> None:
+        """Do the same, unless another thread writes for longer than `timeout_sec`."""
+        if self._items and self._writing.acquire(timeout=timeout_sec):
+            try:
+                self.flush()
+            finally:
+                self._writing.release()
+
+    def _take(self) -> list[T]:
+        several: list[T] = []
+        # A signal handler that logs may take items meanwhile, on this thread.
+        with contextlib.suppress(IndexError):
+            while len(several) < _AT_ONCE:
+                several.append(self._items.popleft())
+        return several
 
     def _serve_soon(self) -> None:
         with self._starting:
@@ -78,16 +95,29 @@ class Later(Generic[T]):
 
     def _serve(self) -> None:
         idle = 0.0
-        while idle < _IDLE_SEC:
-            time.sleep(GATHER_SEC)
-            idle = 0.0 if self._items else idle + GATHER_SEC
-            self.flush()
-        self._served = False
+        try:
+            while idle < _IDLE_SEC:
+                time.sleep(GATHER_SEC)
+                idle = 0.0 if self._items else idle + GATHER_SEC
+                self.flush()
+        finally:
+            self._served = False
         # A line may have been added between the last check and the line above.
         self.flush()
 
 
 _all: weakref.WeakSet[Later[object]] = weakref.WeakSet()
+
+
+def flush_all(timeout_sec: float = 0.2) -> None:
+    """Write everything that waits in this process, before it ends without the usual exit of an interpreter.
+
+    Args:
+        timeout_sec: how long to wait for a thread that writes, in seconds.
+    """
+    for later in list(_all):
+        with contextlib.suppress(Exception):
+            later.flush_within(timeout_sec)
 
 
 def _forget_in_copy() -> None:

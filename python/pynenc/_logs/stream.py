@@ -23,6 +23,8 @@ from pynenc.util import clock
 LIMIT_BYTES = 1 << 20
 """The maximum number of waiting bytes. Later lines are dropped and counted."""
 
+_PIPE_BUF: int = getattr(select, "PIPE_BUF", 512)
+
 _EXIT_SEC = 1.0
 """How long the end of the program waits for the reader."""
 
@@ -177,6 +179,23 @@ def write(descriptor: int, text: str) -> None:
     if lines is None:
         lines = _lines.setdefault(descriptor, Lines(descriptor))
     lines.write(text.encode(errors="backslashreplace"))
+
+
+def write_lines(descriptor: int, text: str) -> None:
+    """Write whole lines to a descriptor that `may_block` has named.
+
+    Workers share a pipe. The system keeps a write together only if it has at most `PIPE_BUF` bytes, so that no write
+    has more, but for a longer line.
+    """
+    data = text.encode(errors="backslashreplace")
+    lines = _lines.get(descriptor) or _lines.setdefault(descriptor, Lines(descriptor))
+    begin = 0
+    while begin < len(data):
+        end = begin + _PIPE_BUF
+        if end < len(data):
+            end = data.rfind(b"\n", begin, end) + 1 or data.find(b"\n", begin) + 1 or len(data)
+        lines.write(data[begin:end])
+        begin = end
 
 
 def flush() -> None:

@@ -64,7 +64,7 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (Any, NAN, NO_FORM),
     (list[float], [1.0, INF], NO_FORM),
     (Any, {"a": (1, [NAN])}, NO_FORM),
-    (Any, {1.0, NAN}, NO_FORM),
+    (Any, Made("a set with NaN", lambda: {1.0, NAN}), NO_FORM),
     (dict[float, int], {INF: 1}, NO_FORM),
     (Ratio, Ratio("nan"), NO_FORM),
     (Any, Ratio("inf"), NO_FORM),

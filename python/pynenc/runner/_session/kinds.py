@@ -32,7 +32,8 @@ def choose_session(cls: type[Any], factory: SessionFactory | None) -> None:
 
 def new_session(runner: BaseRunner) -> RunnerSession:
     """Make the session of a runner."""
-    return _factories[type(runner)](runner)
+    # Along the bases: a base of the user's may have an `__init_subclass__` that does not call that of `BaseRunner`.
+    return next(_factories[base] for base in type(runner).__mro__ if base in _factories)(runner)
 
 
 def waits_in_rust(method: F) -> F:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pynenc._kernel.runtime import runtime_of
+from pynenc._logs.later import flush_all
 from pynenc.runner._session.body_thread import BodyThread
 from pynenc.runner._worker_process.children import end_children
 from pynenc.util.open_files import flush_open_files
@@ -95,6 +96,7 @@ def _end_soon(over: threading.Event) -> None:
 
 def _flush_and_end() -> NoReturn:
     flush_open_files()
+    flush_all()
     for stream in (sys.stdout, sys.stderr):
         _quietly(stream.flush)
     os._exit(0)

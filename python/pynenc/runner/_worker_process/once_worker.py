@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pynenc._execute.outcome import Outcome, handed_back
+from pynenc._logs.later import flush_all
 from pynenc._wait.target import limit_of
 from pynenc.runner._session.waiting import Waiting
 from pynenc.runner._worker_process.body_signals import has_handlers, remove_handlers
@@ -51,6 +52,8 @@ class OnceWorker(Worker):
         self._over = threading.Event()
         """Set when the body needs no supervision any more, and when the runner is in a hurry."""
         self._ending = threading.Lock()
+        self._watched = False
+        """Whether the thread `pynenc-watch` was started."""
 
     def new_waiting(self, session: RunnerSession) -> Waiting:
         """Make what lends the slot of the runner out."""
@@ -74,6 +77,7 @@ class OnceWorker(Worker):
         run = contextvars.copy_context().run
         thread = threading.Thread(target=run, args=(self._claim_and_watch,), name="pynenc-watch", daemon=True)
         thread.start()
+        self._watched = True
         self.ready()
         # At a stop it is joined: it may be amid a claim, which must not be left behind.
         self.slot_threads.threads.add(thread)
@@ -89,6 +93,12 @@ class OnceWorker(Worker):
         finally:
             self._over.set()
         self.face.running = False
+
+    def stop(self) -> None:
+        """Run what was claimed although the stop came before the loop, then wait for the engine."""
+        if self._watched and not self._over.is_set():
+            self.iterate()
+        super().stop()
 
     def stop_requested(self) -> None:
         """End the wait for a slot. `iterate` waits for a body that runs."""
@@ -129,6 +139,9 @@ class OnceWorker(Worker):
                 self._claimed = claim
         finally:
             self._looked.set()
+        if self._claimed is None:
+            # Without a body the main thread alone ends this process.
+            return
         while not self._over.wait(_LOOK_SEC):
             self.session.look_after()
         if self.hurried.is_set() and self._ending.acquire(blocking=False):
@@ -145,6 +158,7 @@ class OnceWorker(Worker):
         except BaseException:
             traceback.print_exc()
         finally:
+            flush_all()
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(Exception):
                     stream.flush()

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn
 
 from pynenc._execute.execution import execute
+from pynenc._logs.later import flush_all
 from pynenc.conf import config_runner
 from pynenc.conf.handover import settings_from
 from pynenc.exceptions import RunnerError
@@ -209,6 +210,7 @@ class Worker:
         """On a thread of its own: do what the runner says, and end at once when it is gone."""
         while (message := self.channel.receive()) is not None:
             self.obey(message)
+        flush_all()
         os._exit(ORPHANED)
 
     def obey(self, message: Message) -> None:

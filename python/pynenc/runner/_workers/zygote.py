@@ -16,6 +16,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+from pynenc._logs.later import flush_all
 from pynenc._tasks.shadows import shadow_hint
 from pynenc.exceptions import StateBackendError
 from pynenc.runner._session.signals import STOP_SIGNALS, dump_threads_on_signal
@@ -158,6 +159,7 @@ def _become_worker(app: AppShape, order: Order) -> NoReturn:
         else:
             traceback.print_exc()
     finally:
+        flush_all()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()
