@@ -74,6 +74,24 @@ impl Outage {
         }
     }
 
+    /// Record that this process stops using the store. An outage ends here if the last call has succeeded: some calls that failed
+    /// are never repeated.
+    pub fn closed(&self) {
+        if let Some(News::Ends(span, failures)) = self.note_close() {
+            log::warn!("the store works again, after {:.1} s and {failures} failed calls", span.as_secs_f64());
+        }
+    }
+
+    fn note_close(&self) -> Option<News> {
+        let mut known = self.row.lock();
+        let row = known.as_mut().filter(|row| row.returned.is_none())?;
+        let worked = row.worked?;
+        row.failing.clear();
+        (row.returned, row.ended) = (Some(worked), true);
+        self.open.store(false, Ordering::Relaxed);
+        Some(News::Ends(worked.duration_since(row.since), row.failures))
+    }
+
     fn note_failure(&self, call: &'static str, now: Instant) -> Option<News> {
         let mut known = self.row.lock();
         self.open.store(true, Ordering::Relaxed);
@@ -190,5 +208,15 @@ mod tests {
         let outage = Outage::default();
         outage.worked("claim");
         assert_eq!(outage.note_success("claim", Instant::now()), None);
+    }
+
+    #[test]
+    fn an_outage_ends_with_its_process_if_the_last_call_succeeded() {
+        let (outage, start) = (Outage::default(), Instant::now());
+        outage.note_failure("pause", start);
+        assert_eq!(outage.note_close(), None, "nothing has succeeded since");
+        assert_eq!(outage.note_success("settle", after(start, 2.0)), None);
+        assert_eq!(outage.note_close(), Some(News::Ends(Duration::from_secs(2), 1)));
+        assert_eq!(outage.note_close(), None, "logged once");
     }
 }

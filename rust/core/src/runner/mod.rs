@@ -355,6 +355,7 @@ impl Engine {
             // A panic of that thread was logged when it happened.
             let _ = thread.join();
         }
+        self.shared.store.hub().outage().closed();
         flushed
     }
 }
