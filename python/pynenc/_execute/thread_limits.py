@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pynenc._execute.thread_start import thread_start
 from pynenc._execute.timer import GRACE_SEC, the_timer
 from pynenc.conf.body_limits import Limits
 from pynenc.exceptions import TaskCancelledError, TaskTimeoutError
@@ -233,6 +234,7 @@ class BodyLimit:
 
     def _send(self, error: type[BaseException]) -> None:
         self._sent = True
-        _set_async_exc(self._thread, error)
+        with thread_start:
+            _set_async_exc(self._thread, error)
         if self._wake is not None:
             self._wake()

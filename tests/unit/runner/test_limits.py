@@ -17,6 +17,7 @@ import pytest
 from pynenc._execute import thread_limits
 from pynenc._execute.coroutine_limits import CoroutineLimit
 from pynenc._execute.thread_limits import BodyLimit
+from pynenc._execute.thread_start import thread_start
 from pynenc._execute.timer import the_timer
 from pynenc.conf.body_limits import Limits, limits_of
 from pynenc.exceptions import TaskCancelledError, TaskError, TaskTimeoutError
@@ -323,3 +324,19 @@ def test_an_interruption_leaves_nothing_behind_that_a_profiler_trips_over() -> N
     """In CPython 3.11 the first call under a profiler never began while an exception counted as on its way."""
     done = subprocess.run([sys.executable, "-c", PROFILED], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines() == ["interrupted", "profiled"], done.stderr
+
+
+def test_an_exception_for_a_body_waits_while_the_body_starts_a_thread() -> None:
+    """CPython would send it to the new thread, which has the identity of its starter until it runs."""
+    limit, starts = BodyLimit(None, _never), []
+
+    def body() -> None:
+        with thread_start:
+            limit.cancel(60)
+            _spin(0.1)
+            starts.append("done")
+        _spin(30)
+
+    with pytest.raises(TaskCancelledError):
+        limit.run(body)
+    assert starts == ["done"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pynenc._engine.outcomes import RELEASE
 from pynenc._execute.execution import execute
 from pynenc._execute.outcome import MAX_DELAY_SEC
+from pynenc._execute.thread_start import thread_start
 from pynenc.exceptions import StateBackendError
 from pynenc.runner._session.body_hooks import SessionHooks
 from pynenc.runner._session.body_thread import BodyThread
@@ -102,7 +103,7 @@ class SlotThreads:
             return
         thread = self.thread(self._work, f"pynenc-slot-{next(self.numbers)}", engine)
         try:
-            with stack_of_main_thread():
+            with thread_start, stack_of_main_thread():
                 thread.start()
         except RuntimeError as error:
             # The engine counts on this thread: the next iteration tries again.
